@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * channel - framed messages (ntm.Envelope) on a TLS connection, client or server
+ *
+ * Owner:    whoever opened it; channel_close() marks, the end of the turn frees.
+ * Context:  loop thread. Frame: u32 big-endian length, then the message.
+ * States:   CONNECTING, HANDSHAKE, OPEN, CLOSING; see channel.c.
+ * Limits:   frames of CHANNEL_FRAME_MAX bytes; CHANNEL_QUEUE_MAX bytes waiting to
+ *           be sent; listeners: half-open handshakes per source, total sessions,
+ *           handshake and idle time-outs; accept pauses when descriptors run out.
+ */
+#ifndef NTM_COMMON_CHANNEL_H
+#define NTM_COMMON_CHANNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "common/err.h"
+#include "common/loop.h"
+#include "common/ntm.pb-c.h"
+#include "common/tls.h"
+
+#define CHANNEL_FRAME_MAX	 65536
+#define CHANNEL_QUEUE_MAX	 (1 << 20)
+#define CHANNEL_HANDSHAKE_S	 10
+#define CHANNEL_IDLE_S		 60 /* server side; 0 keeps open (servers' links) */
+#define CHANNEL_HALF_OPEN_SOURCE 16 /* unfinished handshakes per source address */
+#define CHANNEL_SESSIONS_MAX	 4096
+
+struct channel;
+struct channel_listener;
+
+struct channel_ops {
+	/** handshake done; for servers after accept. */
+	void (*open)(struct channel *c, void *arg);
+	/** one checked message (datagram_check() passed); borrowed for the call */
+	void (*message)(struct channel *c, const Ntm__Envelope *msg, void *arg);
+	/** called once, last; @err 0 for an orderly end */
+	void (*closed)(struct channel *c, int err, void *arg);
+};
+
+/** connect to @addr; @ctx outlives the channel. */
+NTM_MUST_CHECK int channel_connect(struct loop *l, struct tls_context *ctx,
+				   const struct sockaddr *addr, socklen_t len,
+				   const struct channel_ops *ops, void *arg,
+				   struct channel **out);
+/** queue a message; Return: 0, -NTM_ELIMIT (queue full; channel is closing),
+ *  -NTM_ECLOSED, -NTM_ETOOBIG */
+NTM_MUST_CHECK int channel_send(struct channel *c, const Ntm__Envelope *msg);
+/** flush what is queued, then close */
+void channel_finish(struct channel *c);
+void channel_close(struct channel *c);
+void channel_set_idle(struct channel *c, unsigned int seconds);
+void channel_set_arg(struct channel *c, void *arg);
+const struct ntmc_cert *channel_peer(const struct channel *c);
+const uint8_t *channel_peer_ca(const struct channel *c, size_t *len);
+const struct sockaddr_storage *channel_remote(const struct channel *c);
+
+/** @fd: a bound listening socket, taken over */
+NTM_MUST_CHECK int channel_listen_take(struct loop *l, struct tls_context *ctx,
+				       int fd, const struct channel_ops *ops,
+				       void *arg, struct channel_listener **out);
+void channel_listener_close(struct channel_listener *cl);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * datagram - sealed signalling datagrams: pack a protobuf message, seal, and back
+ *
+ * Owner:    stateless but for the counters the caller keeps.
+ * Context:  broker worker, DC. No allocation beyond protobuf-c's unpack.
+ * Keys:     docs/protocol.md, Keys: derived once per session, per direction.
+ */
+#ifndef NTM_COMMON_DATAGRAM_H
+#define NTM_COMMON_DATAGRAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "common/ntm.pb-c.h"
+#include "common/packet.h"
+#include "libntmcrypto/ntmcrypto.h"
+
+/** struct datagram_keys - of one node-DC session; @up node->DC, @down DC->node */
+struct datagram_keys {
+	enum ntmc_aead_alg aead;
+	struct ntmc_key up, down;
+};
+
+/** "ntm node->dc v1" and "ntm dc->node v1" from Kntmdc, salted with the Node ID */
+NTM_MUST_CHECK int datagram_keys_derive(const struct ntmc_key *kntmdc,
+					uint64_t node_id,
+					enum ntmc_aead_alg aead,
+					struct datagram_keys *out);
+void datagram_keys_clear(struct datagram_keys *k);
+
+/** "ntm tunnel request v1" / "ntm tunnel response v1" from Ktun (or, resuming,
+ *  "ntm resume request v1" / "ntm resume response v1" from the resumption
+ *  secret), salted with the Path ID, bit 0 clear: @up seals requests, @down
+ *  responses */
+NTM_MUST_CHECK int datagram_tunnel_keys(const struct ntmc_key *secret,
+					uint64_t path_id, bool resume,
+					enum ntmc_aead_alg aead,
+					struct datagram_keys *out);
+
+/**
+ * datagram_seal() - pack and seal a message
+ * @h:   complete header; h->counter never used before under @key
+ * @msg: a Signal or TunnelMessage (as ProtobufCMessage)
+ * @buf: PACKET_SIGNAL_MAX bytes
+ * Return: bytes to send, or -NTM_ETOOBIG
+ */
+NTM_MUST_CHECK int datagram_seal(const struct packet_header *h,
+				 enum ntmc_aead_alg aead,
+				 const struct ntmc_key *key,
+				 const ProtobufCMessage *msg, uint8_t *buf);
+
+/**
+ * datagram_open() - check, decrypt in place and unpack
+ * @buf, @len: the whole datagram as received; destroyed
+ * @desc:      ntm__signal__descriptor or ntm__tunnel_message__descriptor
+ * @out:       freed by protobuf_c_message_free_unpacked(); limits (lengths of keys,
+ *             counts) are checked by datagram_check() here: what comes out is sane
+ * Return: 0, -NTM_EAUTH, -NTM_EDECODE
+ */
+NTM_MUST_CHECK int datagram_open(const struct packet_header *h,
+				 enum ntmc_aead_alg aead,
+				 const struct ntmc_key *key, uint8_t *buf,
+				 size_t len,
+				 const ProtobufCMessageDescriptor *desc,
+				 ProtobufCMessage **out);
+
+/** the limits of ntm.proto's comments: key sizes, address sizes, repeat counts,
+ *  FQDN form. Signal, TunnelMessage, Envelope, payloads. 0 or -NTM_EDECODE */
+NTM_MUST_CHECK int datagram_check(const ProtobufCMessage *msg);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * store - durable state in SQLite (WAL, synchronous=FULL): what was acknowledged
+ * survives kill -9
+ *
+ * Owner:    one process opens one store; statements are prepared once, by number.
+ * Context:  loop thread; calls are short but may wait for the disk.
+ * The SQL lives in the role that owns the tables, as a table of statements.
+ */
+#ifndef NTM_COMMON_STORE_H
+#define NTM_COMMON_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+
+struct store;
+
+/**
+ * store_open() - open or create (0600)
+ * @schema:   array of @n_schema scripts; number i brings user_version i to i + 1
+ * @statements: array of @n_statements SQL texts, prepared now, used by index
+ * Return: 0, -NTM_ESTORE, -NTM_EVERSION (made by a newer program)
+ */
+NTM_MUST_CHECK int store_open(const char *path, const char *const *schema,
+			      size_t n_schema, const char *const *statements,
+			      size_t n_statements, struct store **out);
+void store_close(struct store *s);
+
+NTM_MUST_CHECK int store_begin(struct store *s);
+NTM_MUST_CHECK int store_commit(struct store *s);
+void store_rollback(struct store *s);
+
+/** bind arguments (1-based) of statement @st; reset by store_step's end */
+void store_bind_int(struct store *s, size_t st, int index, int64_t value);
+void store_bind_text(struct store *s, size_t st, int index, const char *text);
+void store_bind_blob(struct store *s, size_t st, int index, const void *data,
+		     size_t len);
+/** Return: 1 a row, 0 done (statement reset), -NTM_ESTORE (disk full included),
+ *  -NTM_EEXISTS (a UNIQUE constraint) */
+NTM_MUST_CHECK int store_step(struct store *s, size_t st);
+void store_reset(struct store *s, size_t st);
+int64_t store_int(struct store *s, size_t st, int column);
+const char *store_text(struct store *s, size_t st, int column); /* borrowed */
+/** copies at most @size bytes; Return: the column's length */
+size_t store_blob(struct store *s, size_t st, int column, void *out,
+		  size_t size);
+/** bind nothing, expect no row */
+NTM_MUST_CHECK int store_run(struct store *s, size_t st);
+/** a consistent copy while running (online backup); Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int store_backup(struct store *s, const char *path);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tls - TLS 1.3 sessions over a non-blocking socket, by GnuTLS
+ *
+ * Five outcomes; the caller (channel.c) owns socket and readiness. This file and
+ * libntmcrypto are the only ones that know GnuTLS. Peers are named by CA and role,
+ * not by host name: addresses are pinned, certificates come from the domain's CA.
+ */
+#ifndef NTM_COMMON_TLS_H
+#define NTM_COMMON_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "libntmcrypto/ntmcrypto.h"
+
+enum tls_outcome { TLS_OK, TLS_WANT_READ, TLS_WANT_WRITE, TLS_CLOSED, TLS_FAILED };
+
+struct tls_context; /* credentials; shared by sessions */
+struct tls_session;
+
+/**
+ * tls_context_new() - credentials
+ * @id, @cert_der: own identity; NULL and 0 for a client without certificate
+ * @trust:  CAs that the peer must chain to; NULL with @pin_fp for first login
+ * @pin_fp: NULL, or the fingerprint (32 bytes) the chain's CA must have; the
+ *          server sends its CA along, which tls_session_ca() returns
+ */
+NTM_MUST_CHECK int tls_context_new(const struct ntmc_identity *id,
+				   const uint8_t *cert_der, size_t cert_len,
+				   const uint8_t *ca_der, size_t ca_len,
+				   const struct ntmc_trust *trust,
+				   const uint8_t *pin_fp,
+				   struct tls_context **out);
+void tls_context_free(struct tls_context *c);
+
+/** @ask_cert: server side: request (not require) a client certificate */
+NTM_MUST_CHECK int tls_session_new(struct tls_context *c, int fd, bool server,
+				   bool ask_cert, struct tls_session **out);
+void tls_session_free(struct tls_session *s);
+enum tls_outcome tls_handshake(struct tls_session *s);
+enum tls_outcome tls_read(struct tls_session *s, void *buf, size_t size,
+			  size_t *got);
+enum tls_outcome tls_write(struct tls_session *s, const void *buf, size_t len,
+			   size_t *put);
+enum tls_outcome tls_shutdown(struct tls_session *s);
+/** after TLS_FAILED: why, as enum ntm_err (PIN, CERT, EXPIRED, CLOCK, AUTH ...) */
+int tls_error(const struct tls_session *s);
+/** the verified peer certificate after the handshake; NULL when it gave none */
+const struct ntmc_cert *tls_peer(const struct tls_session *s);
+/** DER of the CA the peer chained to; NULL before. For the first login. */
+const uint8_t *tls_peer_ca(const struct tls_session *s, size_t *len);
+
+#endif
