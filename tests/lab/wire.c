@@ -21,17 +21,18 @@
  * super-packets: while a lane has loss or disorder its TAP is told to
  * have the kernel cut packets to size first.
  *
- * Chance. Each lane owns a generator seeded from --seed and its direction. Every
- * frame takes the same three draws whatever is switched on, so one setting does
- * not disturb another. ARP and IPv6 neighbour discovery take no draw and are
- * never lost, delayed out of order or refused: their timing is the kernel's and
- * would make a seeded run differ from the next.
+ * Chance. Each lane owns a generator seeded from --seed and its direction.
+ * Every frame takes the same three draws whatever is switched on, so one
+ * setting does not disturb another. ARP and IPv6 neighbour discovery take no
+ * draw and are never lost, delayed out of order or refused: their timing is the
+ * kernel's and would make a seeded run differ from the next.
  *
  * Time. One thread sleeps in ppoll() until a frame arrives or the next is due.
  *
  * Limits. RING_MIB bytes and RECORDS frames in flight per lane; beyond that new
- * frames are dropped and counted as `queue`. With a rate, frames that would wait
- * longer than rate-queue-ms for their turn are dropped and counted as `rate`.
+ * frames are dropped and counted as `queue`. With a rate, frames that would
+ * wait longer than rate-queue-ms for their turn are dropped and counted as
+ * `rate`.
  *
  * Control. A SOCK_SEQPACKET socket takes one command per message and answers
  * each; `wire ctl SOCKET COMMAND...` is its client. SIGUSR1 prints counters.
@@ -66,12 +67,12 @@
 #endif
 
 #define VNET_LEN    sizeof(struct virtio_net_hdr)
-#define ETH_LEN     14
+#define ETH_LEN	    14
 #define FRAME_MAX   (VNET_LEN + ETH_LEN + 4 + 65535 + 64)
 #define RING_MIB    64	  /* bytes in flight, per lane */
-#define RECORDS     65536 /* frames in flight, per lane; a power of two */
+#define RECORDS	    65536 /* frames in flight, per lane; a power of two */
 #define LATE_SLOTS  64	  /* frames held back by --reorder */
-#define BATCH       64	  /* frames read from one TAP before the other's turn */
+#define BATCH	    64	  /* frames read from one TAP before the other's turn */
 #define COMMAND_MAX 256
 #define CLIENTS_MAX 8
 #define NS_PER_MS   1000000.0
@@ -79,12 +80,12 @@
 
 struct params {
 	uint64_t delay_ns;
-	uint64_t jitter_ns;	/* uniform, added to the delay */
-	uint64_t reorder_ns;	/* how much longer a chosen frame waits */
-	uint64_t rate_queue_ns; /* longest wait for the rate's turn */
-	double loss;		/* 0..1 */
-	double reorder;		/* 0..1 */
-	double rate_bps;	/* 0: none */
+	uint64_t jitter_ns;	 /* uniform, added to the delay */
+	uint64_t reorder_ns;	 /* how much longer a chosen frame waits */
+	uint64_t rate_queue_ns;	 /* longest wait for the rate's turn */
+	double loss;		 /* 0..1 */
+	double reorder;		 /* 0..1 */
+	double rate_bps;	 /* 0: none */
 	unsigned int drop_above; /* bytes of IP packet; 0: none */
 	bool down;
 };
@@ -171,7 +172,6 @@ static bool frame_is_neighbour(const uint8_t *eth, size_t len)
 {
 	unsigned int type = len >= ETH_LEN ? eth[12] << 8 | eth[13] : 0;
 	const uint8_t *ip = eth + ETH_LEN;
-	size_t icmp = 40;
 
 	if (type == 0x0806)
 		return true;
@@ -179,24 +179,22 @@ static bool frame_is_neighbour(const uint8_t *eth, size_t len)
 		return false;
 	if (ip[6] == 0) /* hop-by-hop options: MLD has them, 8 bytes long */
 		return ip[40] == 58 && ip[48] >= 130 && ip[48] <= 143;
-	return ip[6] == 58 && ip[icmp] >= 130 && ip[icmp] <= 137;
+	return ip[6] == 58 && ip[40] >= 130 && ip[40] <= 137;
 }
 
 /* Size of the IP packets this frame is, or will be cut into. */
 static size_t frame_packet_size(const uint8_t *frame, size_t len)
 {
 	const struct virtio_net_hdr *vh = (const void *)frame;
+	unsigned int type = vh->gso_type & ~VIRTIO_NET_HDR_GSO_ECN;
 	const uint8_t *eth = frame + VNET_LEN;
-	size_t start, l4 = 8;
+	size_t start = vh->csum_start, l4 = 8;
 
 	len -= VNET_LEN;
-	if (vh->gso_type == VIRTIO_NET_HDR_GSO_NONE)
+	if (type == VIRTIO_NET_HDR_GSO_NONE)
 		return len > ETH_LEN ? len - ETH_LEN : 0;
-	start = vh->csum_start;
-	if ((vh->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) <=
-		    VIRTIO_NET_HDR_GSO_TCPV6 &&
-	    (vh->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) !=
-		    VIRTIO_NET_HDR_GSO_UDP &&
+	if ((type == VIRTIO_NET_HDR_GSO_TCPV4 ||
+	     type == VIRTIO_NET_HDR_GSO_TCPV6) &&
 	    start + 13 <= len)
 		l4 = (eth[start + 12] >> 4) * 4;
 	return start - ETH_LEN + l4 + vh->gso_size;
@@ -208,8 +206,6 @@ static void lane_init(struct lane *lane, const char *name, uint64_t seed)
 {
 	lane->name = name;
 	lane->prng = seed * 2 + (name[0] == 'b');
-	lane->params.reorder_ns = 1 * 1000000;
-	lane->params.rate_queue_ns = 50 * 1000000;
 	/* Never touched memory costs nothing; a calm lane stays at its start */
 	lane->ring = mmap(NULL, (size_t)RING_MIB << 20, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -299,8 +295,8 @@ static void lane_take(struct lane *lane, uint8_t *frame, size_t len,
 			lane->count.rate++;
 			return;
 		}
-		lane->next_free += (len - VNET_LEN) * 8.0 * NS_PER_S /
-				   p->rate_bps;
+		lane->next_free +=
+			(len - VNET_LEN) * 8.0 * NS_PER_S / p->rate_bps;
 		due = lane->next_free;
 	}
 	due += p->delay_ns + (uint64_t)(jitter * p->jitter_ns);
@@ -474,8 +470,9 @@ static void wire_command(struct wire *wire, char *line, char *answer)
 			lane->params.down = word[0] == 'd';
 			if (lane->params.down)
 				lane_flush(lane);
-		} else if (!value || params_set(&lane->params, word,
-						strtod(value, &end)) ||
+		} else if (!value ||
+			   params_set(&lane->params, word,
+				      strtod(value, &end)) ||
 			   *end) {
 			bad = 1;
 		}
@@ -483,4 +480,265 @@ static void wire_command(struct wire *wire, char *line, char *answer)
 	wire_offload(wire);
 	if (!bad)
 		snprintf(answer, size, "ok\n");
+}
+
+/* --- the process ------------------------------------------------------- */
+
+/* A TAP named by @end, "NETNS:DEVICE"; NETNS is a name under /run/netns. */
+static int tap_open(const char *end)
+{
+	struct ifreq ifr = {
+		.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR,
+	};
+	const char *dev = strchr(end, ':');
+	char path[160];
+	int ns, fd;
+
+	if (!dev || strlen(dev + 1) >= sizeof(ifr.ifr_name))
+		die("'%s' is not NETNS:DEVICE", end);
+	snprintf(path, sizeof(path), "/run/netns/%.*s", (int)(dev - end), end);
+	strcpy(ifr.ifr_name, dev + 1);
+	ns = open(path, O_RDONLY | O_CLOEXEC);
+	if (ns < 0 || setns(ns, CLONE_NEWNET))
+		die("%s: %s", path, strerror(errno));
+	close(ns);
+	fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		die("/dev/net/tun: %s", strerror(errno));
+	if (ioctl(fd, TUNSETIFF, &ifr))
+		die("TUNSETIFF %s: %s", end, strerror(errno));
+	return fd;
+}
+
+static struct sockaddr_un control_address(const char *path)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+
+	if (strlen(path) >= sizeof(sun.sun_path))
+		die("path too long: %s", path);
+	strcpy(sun.sun_path, path);
+	return sun;
+}
+
+static int control_listen(const char *path)
+{
+	struct sockaddr_un sun = control_address(path);
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			0);
+
+	unlink(path);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) ||
+	    listen(fd, CLIENTS_MAX))
+		die("%s: %s", path, strerror(errno));
+	return fd;
+}
+
+/* wire ctl SOCKET WORD...: send one command, print the answer. */
+static int control_client(int argc, char **argv)
+{
+	struct sockaddr_un sun;
+	char line[COMMAND_MAX] = "", answer[COMMAND_MAX * 4];
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	ssize_t len;
+
+	if (argc < 2)
+		die("usage: wire ctl SOCKET COMMAND...");
+	sun = control_address(argv[0]);
+	for (int i = 1; i < argc; i++) {
+		size_t at = strlen(line);
+
+		snprintf(line + at, sizeof(line) - at, "%s ", argv[i]);
+	}
+	if (fd < 0 || connect(fd, (struct sockaddr *)&sun, sizeof(sun)) ||
+	    send(fd, line, strlen(line), 0) < 0)
+		die("%s: %s", argv[0], strerror(errno));
+	len = recv(fd, answer, sizeof(answer) - 1, 0);
+	if (len <= 0)
+		die("%s: no answer", argv[0]);
+	answer[len] = 0;
+	if (strcmp(answer, "ok\n"))
+		fputs(answer, stdout);
+	return !strncmp(answer, "error", 5);
+}
+
+static void control_accept(struct wire *wire)
+{
+	int fd = accept4(wire->listener, NULL, NULL,
+			 SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	for (int i = 0; fd >= 0 && i < CLIENTS_MAX; i++) {
+		if (wire->client[i] < 0) {
+			wire->client[i] = fd;
+			return;
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+static void control_serve(struct wire *wire, int *client)
+{
+	char line[COMMAND_MAX], answer[COMMAND_MAX * 4];
+	ssize_t len = recv(*client, line, sizeof(line) - 1, 0);
+
+	if (len < 0 && errno == EAGAIN)
+		return;
+	if (len > 0) {
+		line[len] = 0;
+		wire_command(wire, line, answer);
+		len = send(*client, answer, strlen(answer), MSG_NOSIGNAL);
+	}
+	if (len <= 0) {
+		close(*client);
+		*client = -1;
+	}
+}
+
+/* False when a signal asks to end. */
+static bool signal_serve(struct wire *wire)
+{
+	struct signalfd_siginfo info;
+	char line[COMMAND_MAX * 2];
+
+	if (read(wire->signals, &info, sizeof(info)) != sizeof(info))
+		return true;
+	if (info.ssi_signo != SIGUSR1)
+		return false;
+	for (int i = 0; i < 2; i++) {
+		lane_print(&wire->lane[i], line, sizeof(line));
+		fputs(line, stderr);
+	}
+	return true;
+}
+
+static void wire_run(struct wire *wire)
+{
+	struct pollfd fds[4 + CLIENTS_MAX];
+
+	for (;;) {
+		uint64_t due[2] = {lane_drain(&wire->lane[0]),
+				   lane_drain(&wire->lane[1])};
+		uint64_t next = due[0] < due[1] ? due[0] : due[1];
+		uint64_t now = now_ns(), wait = next > now ? next - now : 0;
+		struct timespec ts = {wait / NS_PER_S, wait % NS_PER_S};
+
+		for (int i = 0; i < 4 + CLIENTS_MAX; i++)
+			fds[i].events = POLLIN;
+		fds[0].fd = wire->tap[0];
+		fds[1].fd = wire->tap[1];
+		fds[2].fd = wire->signals;
+		fds[3].fd = wire->listener;
+		for (int i = 0; i < CLIENTS_MAX; i++)
+			fds[4 + i].fd = wire->client[i];
+		if (ppoll(fds, 4 + CLIENTS_MAX, next == UINT64_MAX ? NULL : &ts,
+			  NULL) <= 0)
+			continue;
+		for (int i = 0; i < 2; i++) {
+			if (fds[i].revents)
+				lane_read(&wire->lane[i]);
+		}
+		if (fds[2].revents && !signal_serve(wire))
+			return;
+		if (fds[3].revents)
+			control_accept(wire);
+		for (int i = 0; i < CLIENTS_MAX; i++) {
+			if (fds[4 + i].revents)
+				control_serve(wire, &wire->client[i]);
+		}
+	}
+}
+
+/* The command line: wire's own options here, the lanes' by params_set(). */
+static void wire_option(struct wire *wire, const char *key, const char *value)
+{
+	char *end;
+	double number = strtod(value, &end);
+
+	if (!strcmp(key, "a") || !strcmp(key, "b")) {
+		snprintf(wire->end[key[0] == 'b'], sizeof(wire->end[0]), "%s",
+			 value);
+	} else if (!strcmp(key, "control")) {
+		wire->control = value;
+	} else if (!strcmp(key, "gso")) {
+		wire->gso = !strcmp(value, "on");
+	} else if (*end || !*value) {
+		die("--%s: '%s' is not a number", key, value);
+	} else if (!strcmp(key, "seed")) {
+		wire->seed = number;
+	} else if (params_set(&wire->lane[0].params, key, number) ||
+		   params_set(&wire->lane[1].params, key, number)) {
+		die("--%s %s: unknown option or bad value", key, value);
+	}
+}
+
+static void wire_open(struct wire *wire)
+{
+	sigset_t set;
+
+	for (int i = 0; i < 2; i++) {
+		wire->tap[i] = tap_open(wire->end[i]);
+		lane_init(&wire->lane[i], i ? "ba" : "ab", wire->seed);
+	}
+	for (int i = 0; i < 2; i++) {
+		wire->lane[i].in = wire->tap[i];
+		wire->lane[i].out = wire->tap[!i];
+	}
+	wire_offload(wire);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	wire->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	wire->listener = wire->control ? control_listen(wire->control) : -1;
+	for (int i = 0; i < CLIENTS_MAX; i++)
+		wire->client[i] = -1;
+	/* Wake when asked, not up to 50 us later */
+	prctl(PR_SET_TIMERSLACK, 1);
+}
+
+static const char usage[] =
+	"usage: wire --a NETNS:TAP --b NETNS:TAP [--control SOCKET] [--seed "
+	"N]\n"
+	"            [--delay-ms MS] [--jitter-ms MS] [--loss PERCENT]\n"
+	"            [--reorder PERCENT] [--reorder-ms MS] [--rate-mbit N]\n"
+	"            [--rate-queue-ms MS] [--drop-above BYTES] [--gso on|off]\n"
+	"            [--background]\n"
+	"       wire ctl SOCKET [ab|ba] KEY VALUE | [ab|ba] down|up |\n"
+	"            carrier on|off | stats\n";
+
+int main(int argc, char **argv)
+{
+	static struct wire wire = {.seed = 1, .gso = true};
+	struct params defaults = {
+		.reorder_ns = NS_PER_MS,
+		.rate_queue_ns = 50 * NS_PER_MS,
+	};
+
+	if (argc > 1 && !strcmp(argv[1], "ctl"))
+		return control_client(argc - 2, argv + 2);
+	wire.lane[0].params = wire.lane[1].params = defaults;
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--background")) {
+			wire.background = true;
+		} else if (strncmp(argv[i], "--", 2) || i + 1 == argc) {
+			fputs(usage, stderr);
+			return 2;
+		} else {
+			wire_option(&wire, argv[i] + 2, argv[i + 1]);
+			i++;
+		}
+	}
+	wire_open(&wire);
+	/* The TAPs and the socket exist before whoever started us goes on */
+	if (wire.background) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			die("fork: %s", strerror(errno));
+		if (pid > 0)
+			return 0;
+	}
+	wire_run(&wire);
+	return 0;
 }

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * datapath - inner packets from the TUN to peers and back, sealed, in batches
+ *
+ * Owner:    the worker. Context: loop thread only; runs before other handlers.
+ * Owns:     the table of tunnels by destination virtual address (send) and by Path ID
+ *           (receive), keys, counters, replay windows, batches, per-peer queues.
+ * Does not: decide. Handshakes, paths, policy, timers are the worker's (peer.c,
+ *           path.c ...); it reports through struct dp_ops and is told.
+ * Trusts:   nothing from the wire before the AEAD; afterwards only sources that
+ *           the tunnel's certificate names. Nothing is allocated per packet.
+ * States of a tunnel: see enum dp_state.
+ */
+#ifndef NTM_BROKER_DATAPATH_H
+#define NTM_BROKER_DATAPATH_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/addr.h"
+#include "common/err.h"
+#include "common/loop.h"
+#include "common/packet.h"
+#include "libntmcrypto/ntmcrypto.h"
+
+struct datapath;
+struct dp_tunnel;
+
+#define DP_QUEUE_BYTES	  (512 * 1024) /* waiting per tunnel while HELD */
+#define DP_QUEUE_PACKETS  1024
+#define DP_INNER_MIN_MTU  1280 /* always passes, in two parts if need be */
+#define DP_REKEY_PACKETS  (1ull << 27)
+#define DP_STOP_PACKETS	  (1ull << 28)
+
+/**
+ * enum dp_state - what happens to a packet for this tunnel
+ * @DP_HELD:  queued (bounded, oldest dropped first); no path or no keys yet
+ * @DP_OPEN:  sealed and sent to the current remote
+ * @DP_DEAD:  rejected with ICMP unreachable; freed at the end of the turn
+ */
+enum dp_state { DP_HELD, DP_OPEN, DP_DEAD };
+
+/** what the datapath reports; none may free a tunnel inside the call but by
+ *  dp_tunnel_close(), which defers */
+struct dp_ops {
+	/** a datagram that is not DATA. @buf may be changed. */
+	void (*signal)(void *arg, uint8_t *buf, size_t len,
+		       const struct addr *from);
+	/** a packet for a virtual destination without a tunnel. true: a tunnel object
+	 *  now exists (dp_tunnel_new was called, HELD) and the packet is queued there;
+	 *  false: it is answered with ICMP unreachable. */
+	bool (*no_tunnel)(void *arg, const struct addr *dst);
+	/** an authenticated TunnelControl payload */
+	void (*control)(void *arg, struct dp_tunnel *t, const uint8_t *msg,
+			size_t len, const struct addr *from, size_t wire_len);
+	/** DATA with a Path ID or phase we hold no keys for (rate-limited) */
+	void (*unknown_path)(void *arg, uint64_t path_id,
+			     const struct addr *from);
+	/** first valid packet under @phase: the peer has the keys */
+	void (*confirmed)(void *arg, struct dp_tunnel *t, uint8_t phase);
+	/** an authenticated packet, newest so far, from an address that is not the
+	 *  current remote; at most once a turn */
+	void (*moved)(void *arg, struct dp_tunnel *t, const struct addr *from);
+	/** the send counter passed DP_REKEY_PACKETS; once per phase */
+	void (*rekey_due)(void *arg, struct dp_tunnel *t);
+	/** the kernel refused a send: EMSGSIZE, ENETUNREACH, ... ; rate-limited */
+	void (*send_error)(void *arg, struct dp_tunnel *t, int err);
+};
+
+/**
+ * datapath_new() - start on descriptors that the keeper holds
+ * @tun:  non-blocking TUN with IFF_NO_PI | IFF_VNET_HDR, offloads as given by
+ *        the engine; @udp4, @udp6: bound UDP sockets (-1: none); borrowed
+ * Tests GSO and GRO at start and falls back, counted, where the kernel lacks them.
+ */
+NTM_MUST_CHECK int datapath_new(struct loop *l, int tun, int udp4, int udp6,
+				const struct dp_ops *ops, void *arg,
+				struct datapath **out);
+void datapath_free(struct datapath *dp);
+/** our lease: outgoing sources must be these, incoming destinations too */
+void datapath_set_lease(struct datapath *dp, const uint8_t vip6[static 16],
+			const uint8_t vip4[static 4]);
+
+/** one signalling datagram, sent now. Return: 0 or -NTM_ESYSTEM (errno kept) */
+NTM_MUST_CHECK int datapath_send(struct datapath *dp, const uint8_t *buf,
+				 size_t len, const struct addr *to);
+
+/**
+ * dp_tunnel_new() - a tunnel towards a peer, HELD, without keys
+ * @vip6, @vip4: the peer's virtual addresses: the only inner sources accepted
+ * @arg: returned by dp_tunnel_arg()
+ * Return: 0, -NTM_EEXISTS (an address is taken), -NTM_ENOMEM
+ */
+NTM_MUST_CHECK int dp_tunnel_new(struct datapath *dp,
+				 const uint8_t vip6[static 16],
+				 const uint8_t vip4[static 4], void *arg,
+				 struct dp_tunnel **out);
+/** flush the queue to ICMP unreachable when @reject, wipe keys, free at turn end */
+void dp_tunnel_close(struct dp_tunnel *t, bool reject);
+void *dp_tunnel_arg(const struct dp_tunnel *t);
+/** false: none */
+bool dp_tunnel_find(struct datapath *dp, const struct addr *vip,
+		    struct dp_tunnel **out);
+
+/** @path_id: with the bit of *our* side as receiver; the peer's is path_id ^ 1 */
+NTM_MUST_CHECK int dp_tunnel_set_path_id(struct dp_tunnel *t, uint64_t path_id);
+/**
+ * dp_tunnel_add_keys() - new keys for receiving at once
+ * @phase: key phase; at most three are kept, the oldest is wiped
+ * @confirmed: true (initiator): sending moves to them at once; false
+ *             (responder): at the first valid packet under them
+ */
+NTM_MUST_CHECK int dp_tunnel_add_keys(struct dp_tunnel *t, uint8_t phase,
+				      enum ntmc_aead_alg aead,
+				      const struct ntmc_key *send,
+				      const struct ntmc_key *recv,
+				      bool confirmed);
+/** wipe every phase but the current sending one (30 s after a rekey) */
+void dp_tunnel_drop_old_keys(struct dp_tunnel *t);
+/** writes the phases in use; returns how many (at most 3) */
+unsigned int dp_tunnel_phases(const struct dp_tunnel *t, uint8_t out[static 3]);
+
+/** current remote and state. Leaving HELD sends the queue. */
+void dp_tunnel_open(struct dp_tunnel *t, const struct addr *remote);
+void dp_tunnel_hold(struct dp_tunnel *t);
+enum dp_state dp_tunnel_state(const struct dp_tunnel *t);
+/** largest outer UDP payload that passes to the current remote (default 1200).
+ *  Inner packets above what fits get Packet Too Big, up to 1280 two parts. */
+void dp_tunnel_set_mtu(struct dp_tunnel *t, unsigned int udp_payload);
+/** while the remote is unproven: stop after @bytes more; UINT64_MAX: no limit */
+void dp_tunnel_set_budget(struct dp_tunnel *t, uint64_t bytes);
+
+/** a sealed TunnelControl message to @to (NULL: current remote). @msg, @len: packed
+ *  TunnelControl. Return: 0, -NTM_ESTATE without keys, -NTM_ETOOBIG, -NTM_ESYSTEM */
+NTM_MUST_CHECK int dp_tunnel_send_control(struct dp_tunnel *t,
+					  const uint8_t *msg, size_t len,
+					  const struct addr *to);
+
+/** counters, for status and tests; all since creation */
+struct dp_counters {
+	uint64_t tx_packets, tx_bytes, rx_packets, rx_bytes; /* inner */
+	uint64_t tx_datagrams, rx_datagrams;		     /* outer */
+	uint64_t last_rx_ns, last_tx_ns; /* loop clock; 0 never */
+	uint64_t bad_auth, replayed, bad_source, bad_lease, no_keys;
+	uint64_t queue_dropped, too_big, parts;
+};
+void dp_tunnel_counters(const struct dp_tunnel *t, struct dp_counters *out);
+/** of the whole: also datagrams of unknown Path IDs, malformed ones; GSO fallbacks */
+struct dp_totals {
+	struct dp_counters sum;
+	uint64_t malformed, unknown_path, unroutable, gso_fallbacks, gso_on, gro_on;
+};
+void datapath_totals(const struct datapath *dp, struct dp_totals *out);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * keeper_link - the worker's side of its keeper
+ *
+ * The keeper outlives workers. It holds the engine, the outer UDP sockets, and for
+ * the next worker an fd store and a blob store under short keys. It never looks
+ * inside. Session keys and counters are never put there.
+ *
+ * Owner:    the worker. Context: loop thread; calls are synchronous over one
+ * SEQPACKET socket to the parent (about 40 us).
+ */
+#ifndef NTM_BROKER_KEEPER_LINK_H
+#define NTM_BROKER_KEEPER_LINK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/engine.h"
+#include "common/err.h"
+
+#define KEEPER_KEY_MAX	64
+#define KEEPER_BLOB_MAX 4096
+#define KEEPER_FDS_MAX	4096
+#define KEEPER_BLOBS_MAX 4096
+
+struct keeper_link;
+
+/**
+ * keeper_link_open() - greet the keeper over the inherited descriptor
+ * After it, tun/udp4/udp6 and the stores are available.
+ */
+NTM_MUST_CHECK int keeper_link_open(int fd, struct keeper_link **out);
+void keeper_link_close(struct keeper_link *k);
+
+int keeper_tun(const struct keeper_link *k);
+int keeper_udp(const struct keeper_link *k, int family);
+/** starts counted by the keeper: 1 for the first worker */
+uint32_t keeper_generation(const struct keeper_link *k);
+/** path of the runtime folder */
+const char *keeper_rundir(const struct keeper_link *k);
+
+NTM_MUST_CHECK int keeper_configure(struct keeper_link *k,
+				    const struct engine_config *conf);
+/** a socket inside the namespace */
+NTM_MUST_CHECK int keeper_socket(struct keeper_link *k, int domain, int type,
+				 int protocol, int *fd);
+
+/** keep a duplicate of @fd for later workers; replaces */
+NTM_MUST_CHECK int keeper_fd_put(struct keeper_link *k, const char *key, int fd);
+NTM_MUST_CHECK int keeper_fd_del(struct keeper_link *k, const char *key);
+/** those stored before this worker started, each handed out once and then owned by
+ *  the callback */
+void keeper_fd_each(struct keeper_link *k,
+		    void (*fn)(void *arg, const char *key, int fd), void *arg);
+
+NTM_MUST_CHECK int keeper_blob_put(struct keeper_link *k, const char *key,
+				   const void *data, size_t len);
+NTM_MUST_CHECK int keeper_blob_del(struct keeper_link *k, const char *key);
+void keeper_blob_each(struct keeper_link *k,
+		      void (*fn)(void *arg, const char *key, const void *data,
+				 size_t len),
+		      void *arg);
+
+#endif

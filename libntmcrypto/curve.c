@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* curve - X25519 and Ed25519 on Nettle, with the checks that Nettle omits */
+#include "libntmcrypto/ntmcrypto.h"
+
+#include <nettle/curve25519.h>
+#include <nettle/eddsa.h>
+#include <string.h>
+
+void ntmc_x25519_keygen(const struct ntmc_env *env, struct ntmc_key *priv,
+			uint8_t pub[static NTMC_KEY_LEN])
+{
+	ntmc_key_random(env, priv);
+	ntmc_x25519_public(priv, pub);
+}
+
+void ntmc_x25519_public(const struct ntmc_key *priv,
+			uint8_t pub[static NTMC_KEY_LEN])
+{
+	curve25519_mul_g(pub, priv->b);
+}
+
+int ntmc_x25519(const struct ntmc_key *priv,
+		const uint8_t pub[static NTMC_KEY_LEN], struct ntmc_key *shared)
+{
+	static const uint8_t zero[NTMC_KEY_LEN];
+	struct ntmc_key k;
+	int r = 0;
+
+	curve25519_mul(k.b, priv->b, pub);
+	/* Nettle multiplies low-order points without complaint */
+	if (ntmc_equal(k.b, zero, sizeof(zero)))
+		r = -NTM_EAUTH;
+	else
+		*shared = k;
+	ntmc_key_clear(&k);
+	return r;
+}
+
+void ntmc_ed25519_keygen(const struct ntmc_env *env, struct ntmc_key *priv,
+			 uint8_t pub[static NTMC_KEY_LEN])
+{
+	ntmc_key_random(env, priv);
+	ntmc_ed25519_public(priv, pub);
+}
+
+void ntmc_ed25519_public(const struct ntmc_key *priv,
+			 uint8_t pub[static NTMC_KEY_LEN])
+{
+	ed25519_sha512_public_key(pub, priv->b);
+}
+
+void ntmc_ed25519_sign(const struct ntmc_key *priv,
+		       const uint8_t pub[static NTMC_KEY_LEN], const void *msg,
+		       size_t len, uint8_t sig[static NTMC_SIG_LEN])
+{
+	ed25519_sha512_sign(pub, priv->b, len, msg, sig);
+}
+
+int ntmc_ed25519_verify(const uint8_t pub[static NTMC_KEY_LEN], const void *msg,
+			size_t len, const uint8_t sig[static NTMC_SIG_LEN])
+{
+	/* a small-order key would verify one signature for any message */
+	if (!ntmc_ed25519_public_ok(pub) ||
+	    !ed25519_sha512_verify(pub, len, msg, sig))
+		return -NTM_EAUTH;
+	return 0;
+}
+
+/*
+ * The y coordinates of the eight points whose order divides 8, little-endian:
+ * order 1, 2, 4, and both of order 8. The sign bit of x chooses between the
+ * two points of one y.
+ */
+static const uint8_t small_order[][NTMC_KEY_LEN] = {
+	{ 0x01 },
+	{ 0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	  0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	  0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f },
+	{ 0x00 },
+	{ 0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4,
+	  0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6,
+	  0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05 },
+	{ 0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b,
+	  0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39,
+	  0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a },
+};
+
+/* y below 2^255 - 19, so that each point has one encoding */
+static bool canonical(const uint8_t y[static NTMC_KEY_LEN])
+{
+	if (y[31] != 0x7f || y[0] < 0xed)
+		return true;
+	for (int i = 1; i < 31; i++)
+		if (y[i] != 0xff)
+			return true;
+	return false;
+}
+
+bool ntmc_ed25519_public_ok(const uint8_t pub[static NTMC_KEY_LEN])
+{
+	uint8_t y[NTMC_KEY_LEN];
+
+	memcpy(y, pub, sizeof(y));
+	y[31] &= 0x7f;
+	if (!canonical(y))
+		return false;
+	for (size_t i = 0; i < sizeof(small_order) / sizeof(small_order[0]);
+	     i++)
+		if (!memcmp(y, small_order[i], sizeof(y)))
+			return false;
+	return true;
+}
