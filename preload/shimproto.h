@@ -49,15 +49,16 @@ struct shim_addr {
  * struct shim_request - the union of all requests; unused fields are zero
  * @op:       enum shim_op
  * @domain, @type, @protocol: SOCKET, POOL: as for socket(2), type without flags.
- *            LISTEN, UDPBIND: @domain of the program's socket
- * @v6only:   LISTEN, UDPBIND: IPV6_V6ONLY of it. SOCKET: wanted
+ *            LISTEN, UDPBIND, UDPALIAS: @domain of the program's socket
+ * @v6only:   LISTEN, UDPBIND, UDPALIAS: IPV6_V6ONLY of it. SOCKET: wanted
  * @defer:    LISTEN: TCP_DEFER_ACCEPT is set, so the doorbell must carry a byte
  * @backlog:  LISTEN
- * @inode:    LISTEN, UDPBIND: st_ino of the program's socket
+ * @inode:    LISTEN, UDPBIND, UDPALIAS: st_ino of the program's socket
  * @local:    LISTEN, UDPBIND: port bound. CLAIM: getsockname() of the doorbell.
  *            UDPALIAS: local port of the program's socket
  * @remote:   CLAIM: getpeername() of the doorbell. REVERSE: address.
- *            UDPALIAS: the virtual peer, or an alias to be confirmed
+ *            UDPALIAS: the virtual peer (AF_INET for an IPv4 peer, never
+ *            v4-mapped), or an alias to be confirmed
  * @name:     RESOLVE: as the program gave it, NUL-terminated
  */
 struct shim_request {
@@ -74,7 +75,9 @@ struct shim_request {
  * struct shim_answer - the answer; with a descriptor for SOCKET, CLAIM
  * @err:    0 or an enum ntm_err (positive): NOTOURS, NONAME, OFFLINE, ...
  * @vip6, @vip4: RESOLVE: the peer's virtual addresses, all zero where absent
- * @addr:   UDPALIAS: the alias (to send to) or the virtual peer (confirmed)
+ * @addr:   UDPALIAS: the alias (to send to: 127.80.0.0/12, or ::1 when the socket
+ *          is V6ONLY) or the virtual peer (confirmed). CLAIM: the virtual peer,
+ *          for when it has hung up and getpeername() no longer tells
  * @name:   RESOLVE: canonical name. REVERSE: the name
  */
 struct shim_answer {
@@ -114,6 +117,7 @@ ssize_t shim_msg_recv(int sock, uint8_t *buf, size_t size, int *fd, int flags);
 /* --- the shared page --------------------------------------------------------------- */
 
 #define SHIM_PAGE_MAGIC	 0x4e544d50u /* "NTMP" */
+#define SHIM_PAGE_VERSION 1
 #define SHIM_RANGES_MAX	 16
 #define SHIM_FLOWS	 16384 /* power of two; flow number is the index */
 
@@ -131,8 +135,10 @@ struct shim_range {
  * @server:   port of the program's socket
  * @alias_port: source port of the broker's host socket; a datagram is from this
  *            flow only when both alias address and port match
- * @alias6_port: for V6ONLY sockets: ::1 and this port; else 0
- * @peer:     the virtual peer
+ * @alias6_port: for V6ONLY sockets: ::1 and this port; else 0. It is always
+ *            SHIM_UDPALIAS6_PORT + flow number, so that a reader finds the flow;
+ *            such flows therefore have numbers below 65536 - SHIM_UDPALIAS6_PORT
+ * @peer:     the virtual peer; AF_INET for an IPv4 peer, never v4-mapped
  * @next:     next flow + 1 in the same hash chain; 0 ends it
  */
 struct shim_flow {
@@ -149,7 +155,8 @@ struct shim_flow {
 
 /**
  * struct shim_page - runtime folder's "page", host byte order
- * @magic, @version: checked once at mapping
+ * @magic, @version: SHIM_PAGE_MAGIC, SHIM_PAGE_VERSION; checked once at mapping.
+ *            The file is never truncated while a shim may map it
  * @seq:      as in a flow, guards @ranges
  * @ranges:   the virtual prefixes of the trusted domains
  * @udp_ports, @udp6_ports: bitmaps of announced wildcard UDP ports (IPv4 and dual
@@ -175,6 +182,28 @@ uint32_t shim_flow_hash(const struct shim_addr *peer, uint16_t server);
  *  as its IPv4 address. No system call. */
 bool shim_page_virtual(const struct shim_page *page, const struct sockaddr *sa,
 		       socklen_t len);
+
+/** unmaps a v4-mapped address in place: the form flows and UDPALIAS use */
+void shim_addr_unmap(struct shim_addr *a);
+
+/**
+ * shim_flow_find() - the alias that stands for @peer towards a wildcard socket
+ * @server: port of the program's socket; @v6only: IPV6_V6ONLY of it
+ * @alias:  127.80.x.y and port, or ::1 and port
+ */
+bool shim_flow_find(const struct shim_page *page, const struct shim_addr *peer,
+		    uint16_t server, bool v6only, struct shim_addr *alias);
+
+/** shim_alias_range() - may @a be the source of a UDP flow? No system call. */
+bool shim_alias_range(const struct shim_addr *a);
+
+/**
+ * shim_flow_source() - the peer behind an alias, by exact address and port
+ * @alias:  source of a datagram; v4-mapped is taken as IPv4
+ */
+bool shim_flow_source(const struct shim_page *page,
+		      const struct shim_addr *alias, uint16_t server,
+		      struct shim_addr *peer);
 
 /** sockaddr <-> shim_addr; v4-mapped stays AF_INET6 */
 int shim_addr_from(const struct sockaddr *sa, socklen_t len,
