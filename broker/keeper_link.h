@@ -8,6 +8,13 @@
  *
  * Owner:    the worker. Context: loop thread; calls are synchronous over one
  * SEQPACKET socket to the parent (about 40 us).
+ *
+ * The keeper runs the worker in the host's own network namespace as
+ *     ntm-worker --link=FD --config=DIR --state=DIR --log-level=LEVEL
+ * with standard error where log lines go, SIGTERM to end in order (tell the peers,
+ * then exit 0; killed after 3 s), SIGHUP to read the configuration again. It gets
+ * SIGTERM too when the keeper dies. A death without SIGTERM is followed by the next
+ * worker at once; one that died three times within 200 ms waits a little.
  */
 #ifndef NTM_BROKER_KEEPER_LINK_H
 #define NTM_BROKER_KEEPER_LINK_H
@@ -31,9 +38,29 @@ struct keeper_link;
  */
 NTM_MUST_CHECK int keeper_link_open(int fd, struct keeper_link **out);
 void keeper_link_close(struct keeper_link *k);
+/** readable only when the keeper is gone: end in order */
+int keeper_link_fd(const struct keeper_link *k);
+
+/** the worker serves; a waiting `ntm-broker --background` returns now */
+NTM_MUST_CHECK int keeper_ready(struct keeper_link *k);
+/** this worker cannot start, and another would not either: @why, one sentence
+ *  (configuration FILE:LINE ...), is what the person reads; then exit(1). Before
+ *  the first keeper_ready() the keeper ends too, later it tries again slowly */
+NTM_MUST_CHECK int keeper_refuse(struct keeper_link *k, const char *why);
+/** end the whole broker (`ntm down`): the keeper sends SIGTERM, waits, tidies up */
+NTM_MUST_CHECK int keeper_quit(struct keeper_link *k);
 
 int keeper_tun(const struct keeper_link *k);
 int keeper_udp(const struct keeper_link *k, int family);
+/** their local port; both families share it */
+uint16_t keeper_udp_port(const struct keeper_link *k);
+/**
+ * keeper_udp_rebind() - exchange both for sockets on @port (configuration)
+ * Nothing happens when they have it already. The old descriptors are closed, so call
+ * it before the data path starts. Without it the port of the last run is used.
+ * Return: 0, -NTM_EEXISTS (taken; the old ones stay)
+ */
+NTM_MUST_CHECK int keeper_udp_rebind(struct keeper_link *k, uint16_t port);
 /** starts counted by the keeper: 1 for the first worker */
 uint32_t keeper_generation(const struct keeper_link *k);
 /** path of the runtime folder */
