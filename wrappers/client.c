@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/* client - one request to the broker's control socket */
+#include "wrappers/client.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/rundir.h"
+#include "libntmcrypto/ntmcrypto.h"
+
+#define CONTROL_SOCKET "control.sock"
+
+static int control_connect(void)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	int fd, err;
+
+	err = rundir_file(CONTROL_SOCKET, sa.sun_path, sizeof(sa.sun_path));
+	if (err)
+		return err == -EPERM ? -NTM_EPERM : -NTM_ENOBROKER;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -NTM_ESYSTEM;
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
+		close(fd);
+		return -NTM_ENOBROKER;
+	}
+	/* Whoever answers must be us: the request may hold a password. */
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ||
+	    cred.uid != getuid()) {
+		close(fd);
+		return -NTM_EPERM;
+	}
+	return fd;
+}
+
+static int request_send(int fd, const json_t *request)
+{
+	char *text = json_dumps(request, JSON_COMPACT);
+	size_t len, done = 0;
+	int err = 0;
+
+	if (!text)
+		return -NTM_ENOMEM;
+	len = strlen(text);
+	text[len++] = '\n'; /* in place of the NUL */
+	while (done < len) {
+		ssize_t n = send(fd, text + done, len - done, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			err = -NTM_ECLOSED;
+			break;
+		}
+		done += (size_t)n;
+	}
+	ntmc_wipe(text, len);
+	free(text);
+	return err;
+}
+
+static int err_by_name(const char *name)
+{
+	static const struct {
+		const char *name;
+		int number;
+	} errs[] = {
+#define ERR(n, number, text) { #n, number },
+#include "common/err.def"
+#undef ERR
+	};
+	size_t i;
+
+	for (i = 0; name && i < sizeof(errs) / sizeof(errs[0]); i++)
+		if (!strcmp(errs[i].name, name))
+			return errs[i].number;
+	return NTM_ESERVER;
+}
+
+/* 1: a progress line; else the final result. */
+static int line_handle(const char *line, client_progress_fn *fn, const void *arg,
+		       json_t **answer)
+{
+	json_t *j = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+	json_t *ok = json_object_get(j, "ok");
+
+	if (!json_is_object(j)) {
+		json_decref(j);
+		return -NTM_EDECODE;
+	}
+	if (!ok) {
+		if (fn)
+			fn(arg, j);
+		json_decref(j);
+		return 1;
+	}
+	*answer = j;
+	if (json_is_true(ok))
+		return 0;
+	return -err_by_name(json_string_value(json_object_get(j, "error")));
+}
+
+int client_call(const json_t *request, client_progress_fn *fn, const void *arg,
+		json_t **answer)
+{
+	char *line = NULL;
+	size_t size = 0;
+	FILE *in;
+	int fd = control_connect();
+	int err;
+
+	*answer = NULL;
+	if (fd < 0)
+		return fd;
+	err = request_send(fd, request);
+	in = fdopen(fd, "r");
+	if (err || !in) {
+		if (in)
+			fclose(in);
+		else
+			close(fd);
+		return err ? err : -NTM_ENOMEM;
+	}
+	do {
+		err = getline(&line, &size, in) > 0 ?
+			      line_handle(line, fn, arg, answer) :
+			      -NTM_ECLOSED;
+	} while (err == 1);
+	free(line);
+	fclose(in);
+	return err;
+}
+
+bool client_broker_runs(void)
+{
+	int fd = control_connect();
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+int client_sibling(const char *relative, char *buf, size_t size)
+{
+	char self[PATH_MAX], path[PATH_MAX * 2], real[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	if (n <= 0)
+		return -NTM_ENOTFOUND;
+	self[n] = '\0';
+	slash = strrchr(self, '/');
+	if (!slash)
+		return -NTM_ENOTFOUND;
+	*slash = '\0';
+	snprintf(path, sizeof(path), "%s/%s", self, relative);
+	if (!realpath(path, real) || strlen(real) >= size)
+		return -NTM_ENOTFOUND;
+	memcpy(buf, real, strlen(real) + 1);
+	return 0;
+}
+
+int client_broker_start(void)
+{
+	char path[PATH_MAX];
+	int status;
+	pid_t pid;
+
+	if (client_broker_runs())
+		return 0;
+	if (client_sibling("ntm-broker", path, sizeof(path)))
+		return -NTM_ENOBROKER;
+	pid = fork();
+	if (pid < 0)
+		return -NTM_ESYSTEM;
+	if (pid == 0) {
+		execl(path, "ntm-broker", "--background", (char *)NULL);
+		_exit(127);
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -NTM_ESYSTEM;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 :
+							       -NTM_ENOBROKER;
+}

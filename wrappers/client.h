@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * client - one request to the broker's control socket (docs/control.md)
+ *
+ * Owner:    the command. Context: a short-lived program; blocks.
+ */
+#ifndef NTM_WRAPPERS_CLIENT_H
+#define NTM_WRAPPERS_CLIENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "common/err.h"
+
+/** called for every line that says "progress"; @line is borrowed */
+typedef void client_progress_fn(const void *arg, const json_t *line);
+
+/**
+ * client_call() - send @request, wait for the last line
+ * @request: an object with "cmd"; borrowed
+ * @fn:      may be NULL
+ * @answer:  written on success and where the broker refused; json_decref() it
+ *
+ * Return: 0 ("ok": true), -NTM_ENOBROKER, -NTM_ECLOSED, -NTM_EDECODE,
+ *         -NTM_EPERM, or the broker's own error (then *@answer holds "text")
+ */
+NTM_MUST_CHECK int client_call(const json_t *request, client_progress_fn *fn,
+			       const void *arg, json_t **answer);
+
+/** true when a broker of this user accepts connections */
+bool client_broker_runs(void);
+
+/**
+ * client_broker_start() - run `ntm-broker --background` from our own folder
+ *
+ * The broker says itself what is wrong, on standard error.
+ * Return: 0 (also when one runs already), -NTM_ENOBROKER
+ */
+NTM_MUST_CHECK int client_broker_start(void);
+
+/**
+ * client_sibling() - path of a file that is installed with us
+ * @relative: seen from the folder of this program, e.g. "../lib/libntm.so"
+ * @buf:      @size bytes; PATH_MAX is enough
+ * Return: 0, -NTM_ENOTFOUND
+ */
+NTM_MUST_CHECK int client_sibling(const char *relative, char *buf, size_t size);
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_status - ntm status, peers, netcheck */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "wrappers/command.h"
+#include "wrappers/out.h"
+
+static enum out_colour state_colour(const char *state)
+{
+	if (!strcmp(state, "online") || !strcmp(state, "direct"))
+		return OUT_GOOD;
+	if (!strcmp(state, "registering") || !strcmp(state, "connecting") ||
+	    !strcmp(state, "moving"))
+		return OUT_WARN;
+	return OUT_BAD;
+}
+
+static void line(const char *name, const char *value)
+{
+	if (value && *value)
+		printf("%-12s %s\n", name, value);
+}
+
+static int status_draw(const struct command_args *a)
+{
+	const json_t *warnings, *w, *totals;
+	const char *state;
+	json_t *answer;
+	char text[128];
+	size_t i;
+
+	if (command_call(a, json_pack("{s:s}", "cmd", "status"), &answer))
+		return 1;
+	if (command_json(a, answer))
+		goto done;
+	state = out_text(answer, "state", "?");
+	line("state", out_colour(state_colour(state), state));
+	line("name", out_colour(OUT_BOLD, out_text(answer, "fqdn", "-")));
+	line("IPv6", out_text(answer, "vip6", ""));
+	line("IPv4", out_text(answer, "vip4", ""));
+	snprintf(text, sizeof(text), "%s, %.1f ms",
+		 out_text(answer, "dc", ""),
+		 json_number_value(json_object_get(answer, "dc_rtt_ms")));
+	line("coordinator", *out_text(answer, "dc", "") ? text : "");
+	line("seen as", out_text(answer, "observed", ""));
+	if (out_int(answer, "certificate_expires"))
+		line("certificate",
+		     out_date(out_int(answer, "certificate_expires")));
+	snprintf(text, sizeof(text), "%lld",
+		 (long long)out_int(answer, "peers"));
+	line("peers", text);
+	totals = json_object_get(answer, "totals");
+	snprintf(text, sizeof(text), "%s sent, %s received",
+		 out_bytes(out_int(totals, "tx_bytes")),
+		 out_bytes(out_int(totals, "rx_bytes")));
+	line("traffic", totals ? text : "");
+	warnings = json_object_get(answer, "warnings");
+	json_array_foreach(warnings, i, w)
+		printf("%s %s\n", out_colour(OUT_WARN, "warning:"),
+		       json_string_value(w) ? json_string_value(w) : "");
+done:
+	json_decref(answer);
+	return 0;
+}
+
+int cmd_status(const struct command_args *a)
+{
+	return command_watch(a, status_draw);
+}
+
+#define PEER_COLS 7
+
+static void peer_row(const json_t *p, char text[PEER_COLS][320],
+		     const char **row)
+{
+	const char *state = out_text(p, "state", "?");
+	json_int_t last = json_object_get(p, "last_rx_s") ?
+				  out_int(p, "last_rx_s") :
+				  -1;
+	int c;
+
+	snprintf(text[0], 320, "%s", out_text(p, "fqdn", "?"));
+	snprintf(text[1], 320, "%s", out_colour(state_colour(state), state));
+	snprintf(text[2], 320, "%s",
+		 out_text(p, "remote", out_text(p, "why", "-")));
+	snprintf(text[3], 320, "%.1f ms",
+		 json_number_value(json_object_get(p, "rtt_ms")));
+	snprintf(text[4], 320, "%s / %s", out_bytes(out_int(p, "tx_bytes")),
+		 out_bytes(out_int(p, "rx_bytes")));
+	snprintf(text[5], 320, "%s", out_ago(last));
+	snprintf(text[6], 320, "%s",
+		 json_is_true(json_object_get(p, "verified")) ?
+			 out_colour(OUT_GOOD, "verified") :
+			 out_colour(OUT_DIM, "unverified"));
+	for (c = 0; c < PEER_COLS; c++)
+		row[c] = text[c];
+}
+
+static int peers_draw(const struct command_args *a)
+{
+	static const char *const headings[PEER_COLS] = {
+		"PEER", "STATE", "PATH", "RTT", "SENT / RECEIVED", "LAST", "KEY"
+	};
+	char(*text)[PEER_COLS][320];
+	const char **cells;
+	const json_t *list, *p;
+	json_t *answer;
+	size_t i, n;
+
+	if (command_call(a, json_pack("{s:s}", "cmd", "peers"), &answer))
+		return 1;
+	list = json_object_get(answer, "peers");
+	n = json_array_size(list);
+	if (command_json(a, answer)) {
+		json_decref(answer);
+		return 0;
+	}
+	if (!n)
+		puts("no tunnels");
+	text = calloc(n + 1, sizeof(*text));
+	cells = calloc(n * PEER_COLS + 1, sizeof(*cells));
+	if (text && cells && n) {
+		json_array_foreach(list, i, p)
+			peer_row(p, text[i], cells + i * PEER_COLS);
+		out_table(headings, PEER_COLS, cells, n);
+	}
+	free(text);
+	free(cells);
+	json_decref(answer);
+	return 0;
+}
+
+int cmd_peers(const struct command_args *a)
+{
+	return command_watch(a, peers_draw);
+}
+
+int cmd_netcheck(const struct command_args *a)
+{
+	const json_t *list, *item, *addresses, *address;
+	json_t *answer;
+	size_t i, k;
+
+	if (command_call(a, json_pack("{s:s}", "cmd", "netcheck"), &answer))
+		return 1;
+	if (command_json(a, answer))
+		goto done;
+	list = json_object_get(answer, "interfaces");
+	json_array_foreach(list, i, item)
+	{
+		printf("%-12s", out_text(item, "name", "?"));
+		addresses = json_object_get(item, "addresses");
+		json_array_foreach(addresses, k, address)
+			printf(" %s", json_string_value(address) ?
+					      json_string_value(address) :
+					      "?");
+		putchar('\n');
+	}
+	list = json_object_get(answer, "text");
+	json_array_foreach(list, i, item)
+		puts(json_string_value(item) ? json_string_value(item) : "");
+done:
+	json_decref(answer);
+	return 0;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ntm-run - run a program with a stable virtual address
+ *
+ * Theory of operation: nothing stays of us. We check the program, start the
+ * broker when none runs, put libntm.so behind whatever LD_PRELOAD holds already,
+ * and exec. Whatever goes wrong is said in one sentence; what only limits the
+ * program (it is static, say) is a warning, for the program still runs as on
+ * the host.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "wrappers/client.h"
+#include "wrappers/program.h"
+
+#define EXIT_NOT_RUN   126 /* as the shell: found, not runnable */
+#define EXIT_NOT_FOUND 127
+#define EXIT_USAGE     2
+
+static const char usage[] =
+	"usage: ntm-run [options] PROGRAM [ARGUMENT ...]\n"
+	"Run PROGRAM so that it reaches peers by name and keeps its connections.\n"
+	"\n"
+	"  --listen=both      listeners on the wildcard answer on the virtual address\n"
+	"                     and where they were (the default)\n"
+	"  --listen=virtual   on the virtual address only\n"
+	"  --listen=real      where they were only\n"
+	"  -q, --quiet        no warnings\n"
+	"  -h, --help         this text\n"
+	"  -V, --version      the version\n"
+	"\n"
+	"Examples:\n"
+	"  ntm-run ssh desk.me.example.org\n"
+	"  ntm-run --listen=virtual python3 -m http.server 8080\n";
+
+struct run_options {
+	const char *listen; /* NULL: leave the environment as it is */
+	bool quiet;
+};
+
+static bool listen_valid(const char *text)
+{
+	return !strcmp(text, "both") || !strcmp(text, "virtual") ||
+	       !strcmp(text, "real");
+}
+
+/* Return: index of PROGRAM in argv; exits for --help, --version, mistakes. */
+static int options_parse(int argc, char **argv, struct run_options *o)
+{
+	static const struct option longs[] = {
+		{ "listen", required_argument, NULL, 'l' },
+		{ "quiet", no_argument, NULL, 'q' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "+l:qhV", longs, NULL)) != -1) {
+		switch (c) {
+		case 'l':
+			if (!listen_valid(optarg)) {
+				fprintf(stderr,
+					"ntm-run: --listen takes both, virtual or real, not \"%s\"\n",
+					optarg);
+				exit(EXIT_USAGE);
+			}
+			o->listen = optarg;
+			break;
+		case 'q':
+			o->quiet = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			exit(0);
+		case 'V':
+			puts("ntm-run " NTM_VERSION);
+			exit(0);
+		default:
+			fputs("Try `ntm-run --help`.\n", stderr);
+			exit(EXIT_USAGE);
+		}
+	}
+	if (optind >= argc) {
+		fputs(usage, stderr);
+		exit(EXIT_USAGE);
+	}
+	return optind;
+}
+
+static void warn_kind(const char *path)
+{
+	char real[PATH_MAX];
+	enum program_kind kind = program_inspect(path, real, sizeof(real));
+	const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+	const char *why = NULL;
+
+	switch (kind) {
+	case PROGRAM_DYNAMIC:
+	case PROGRAM_FOREIGN:
+		return;
+	case PROGRAM_STATIC:
+		why = "is statically linked, so no library can be preloaded";
+		break;
+	case PROGRAM_SETUID:
+		why = "is set-user-ID or set-group-ID, so the loader ignores preloaded libraries";
+		break;
+	case PROGRAM_CAPS:
+		why = "has file capabilities, so the loader ignores preloaded libraries";
+		break;
+	}
+	fprintf(stderr,
+		"ntm-run: %s %s; it runs as on the host, without virtual addresses%s\n",
+		real, why,
+		!strcmp(base, "ping") ? " (use `ntm ping NAME`)" : "");
+}
+
+/* Append, never overwrite: another preloaded library may be wanted too. */
+static int preload_append(void)
+{
+	const char *old = getenv("LD_PRELOAD");
+	char lib[PATH_MAX], *value;
+	int err;
+
+	if (client_sibling("../lib/libntm.so", lib, sizeof(lib))) {
+		fputs("ntm-run: libntm.so is not beside this program; install again\n",
+		      stderr);
+		return -1;
+	}
+	if (old && strstr(old, lib))
+		return 0;
+	if (asprintf(&value, "%s%s%s", old ? old : "", old && *old ? ":" : "",
+		     lib) < 0)
+		return -1;
+	err = setenv("LD_PRELOAD", value, 1);
+	free(value);
+	return err;
+}
+
+/* A broker that is not logged in gives no names: say so, once, here. */
+static void warn_state(void)
+{
+	json_t *request = json_pack("{s:s}", "cmd", "status"), *answer = NULL;
+	const char *state;
+
+	if (request && client_call(request, NULL, NULL, &answer) == 0) {
+		state = json_string_value(json_object_get(answer, "state"));
+		if (state && !strcmp(state, "logged-out"))
+			fputs("ntm-run: not logged in; run `ntm login JOIN-STRING ACCOUNT` first, the program runs as on the host\n",
+			      stderr);
+	}
+	json_decref(answer);
+	json_decref(request);
+}
+
+int main(int argc, char **argv)
+{
+	struct run_options o = { 0 };
+	int first = options_parse(argc, argv, &o);
+	char path[PATH_MAX];
+	int err = program_find(argv[first], path, sizeof(path));
+
+	if (err) {
+		fprintf(stderr, "ntm-run: %s: %s\n", argv[first],
+			err == -NTM_EPERM ? "not executable" :
+					    "no such program");
+		return err == -NTM_EPERM ? EXIT_NOT_RUN : EXIT_NOT_FOUND;
+	}
+	if (!o.quiet)
+		warn_kind(path);
+	if (client_broker_start())
+		fputs("ntm-run: no broker; the program runs as on the host\n",
+		      stderr);
+	else if (!o.quiet)
+		warn_state();
+	if (preload_append())
+		return EXIT_NOT_RUN;
+	if (o.listen)
+		setenv("NTM_LISTEN", o.listen, 1);
+	execv(path, argv + first);
+	fprintf(stderr, "ntm-run: %s: %s\n", path, strerror(errno));
+	return EXIT_NOT_RUN;
+}
