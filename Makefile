@@ -114,5 +114,25 @@ $(O)/fuzz-obj/%.o: %.c | $(GENERATED)
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
+# --- checks on the sources -------------------------------------------------------
+C_FILES = $(shell git ls-files '*.c' '*.h' 2>/dev/null || \
+	find $(MODULES) -name '*.[ch]')
+HEADERS = $(filter %.h,$(C_FILES))
+
+format:
+	clang-format -i $(C_FILES)
+
+# Every header compiles alone.
+headers-check: $(GENERATED)
+	@for h in $(HEADERS); do \
+		$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fsyntax-only -x c $$h || exit 1; \
+	done
+
+lint: $(GENERATED)
+	@O=$(O) CPPFLAGS='$(subst ','\'',$(CPPFLAGS))' tests/lint
+
+deps:
+	@packaging/deps.sh build test bench demo
+
 clean:
 	rm -rf build build-san

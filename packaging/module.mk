@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+# packaging - install, uninstall
+
+INSTALL_BIN := ntm-run ntm ntm-broker ntm-server
+INSTALL_LIBEXEC := ntm-worker
+MAN1 := wrappers/ntm-run.1 wrappers/ntm.1 broker/ntm-broker.1 preload/libntm.so.1
+MAN5 := servers/ntm-server.conf.5
+MAN8 := servers/ntm-server.8
+DOCS := README.md INSTALL LICENSE docs/architecture.md docs/protocol.md \
+        docs/threat-model.md docs/control.md
+MANDIR := $(PREFIX)/share/man
+DOCDIR := $(PREFIX)/share/doc/ntmobile
+UNITDIR := $(PREFIX)/lib/systemd/system
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/{bin,lib,libexec/ntm} \
+		$(DESTDIR)$(MANDIR)/man{1,5,8} $(DESTDIR)$(DOCDIR) \
+		$(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOCDIR)/apparmor
+	install -m 755 $(addprefix $(O)/bin/,$(INSTALL_BIN)) $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(addprefix $(O)/bin/,$(INSTALL_LIBEXEC)) \
+		$(DESTDIR)$(PREFIX)/libexec/ntm/
+	install -m 644 $(O)/lib/libntm.so $(DESTDIR)$(PREFIX)/lib/
+	install -m 644 $(wildcard $(MAN1)) $(DESTDIR)$(MANDIR)/man1/
+	install -m 644 $(wildcard $(MAN5)) $(DESTDIR)$(MANDIR)/man5/
+	install -m 644 $(wildcard $(MAN8)) $(DESTDIR)$(MANDIR)/man8/
+	install -m 644 $(wildcard $(DOCS)) $(DESTDIR)$(DOCDIR)/
+	sed 's|@PREFIX@|$(PREFIX)|g' packaging/ntm-server.service \
+		> $(DESTDIR)$(UNITDIR)/ntm-server.service
+	sed 's|@PREFIX@|$(PREFIX)|g' packaging/apparmor/ntm-broker \
+		> $(DESTDIR)$(DOCDIR)/apparmor/ntm-broker
+	@# Only the system's own folders are ld.so's; a home PREFIX has `ntm env`.
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(INSTALL_BIN))
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/libexec/ntm/,$(INSTALL_LIBEXEC))
+	rm -f $(DESTDIR)$(PREFIX)/lib/libntm.so
+	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(MAN1)))
+	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(MAN5)))
+	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(MAN8)))
+	rm -f $(DESTDIR)$(UNITDIR)/ntm-server.service
+	rm -rf $(DESTDIR)$(DOCDIR)
+	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/libexec/ntm 2>/dev/null
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
