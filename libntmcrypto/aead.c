@@ -60,13 +60,13 @@ static void nonce_put(uint8_t nonce[static AEAD_NONCE_LEN], uint64_t counter)
 		nonce[4 + i] = (uint8_t)(counter >> (56 - 8 * i));
 }
 
-/* --- handles: GnuTLS ------------------------------------------------------- */
+/* --- handles: GnuTLS -------------------------------------------------------
+ */
 
 int ntmc_aead_new(enum ntmc_aead_alg alg, const struct ntmc_key *key,
 		  struct ntmc_aead **out)
 {
-	gnutls_datum_t k = { .data = (uint8_t *)key->b,
-			     .size = sizeof(key->b) };
+	gnutls_datum_t k = {.data = (uint8_t *)key->b, .size = sizeof(key->b)};
 	gnutls_cipher_algorithm_t cipher;
 	struct ntmc_aead *a;
 
@@ -121,8 +121,7 @@ int ntmc_aead_seal_iov(struct ntmc_aead *a, uint64_t counter, const void *ad,
 		memmove(dst + head_len, body, body_len);
 	if (head_len)
 		memcpy(dst, head, head_len);
-	return ntmc_aead_seal(a, counter, ad, ad_len, dst,
-			      head_len + body_len);
+	return ntmc_aead_seal(a, counter, ad, ad_len, dst, head_len + body_len);
 }
 
 int ntmc_aead_open(struct ntmc_aead *a, uint64_t counter, const void *ad,
@@ -144,7 +143,8 @@ int ntmc_aead_open(struct ntmc_aead *a, uint64_t counter, const void *ad,
 	return 0;
 }
 
-/* --- one shot: Nettle, on the stack ------------------------------------------ */
+/* --- one shot: Nettle, on the stack ------------------------------------------
+ */
 
 /* both directions; the tag over the ciphertext is written to @tag */
 static int gcm_once(const struct ntmc_key *key, const uint8_t *nonce,

@@ -17,11 +17,11 @@
 #define IDENTITY_HEAD "ntm-identity 1\n"
 
 /* the fixed DER before the 32 bytes of a key, RFC 8410 */
-static const uint8_t spki_head[] = { 0x30, 0x2a, 0x30, 0x05, 0x06, 0x03,
-				     0x2b, 0x65, 0x70, 0x03, 0x21, 0x00 };
-static const uint8_t pkcs8_head[] = { 0x30, 0x2e, 0x02, 0x01, 0x00, 0x30,
-				      0x05, 0x06, 0x03, 0x2b, 0x65, 0x70,
-				      0x04, 0x22, 0x04, 0x20 };
+static const uint8_t spki_head[] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03,
+				    0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
+static const uint8_t pkcs8_head[] = {0x30, 0x2e, 0x02, 0x01, 0x00, 0x30,
+				     0x05, 0x06, 0x03, 0x2b, 0x65, 0x70,
+				     0x04, 0x22, 0x04, 0x20};
 
 void ntmc_identity_new(const struct ntmc_env *env, struct ntmc_identity *id)
 {
@@ -117,7 +117,8 @@ int ntmc_identity_pem(const struct ntmc_identity *id, char *out,
 	return 0;
 }
 
-/* --- the device's signature over its X25519 key ------------------------------- */
+/* --- the device's signature over its X25519 key
+ * ------------------------------- */
 
 #define STATIC_LABEL   "ntm static v1"
 #define STATIC_MSG_LEN (sizeof(STATIC_LABEL) - 1 + NTMC_FP_LEN + NTMC_KEY_LEN)
@@ -150,7 +151,8 @@ int ntmc_static_verify(const uint8_t ed_pub[static NTMC_KEY_LEN],
 	return ntmc_ed25519_verify(ed_pub, msg, sizeof(msg), sig);
 }
 
-/* --- fingerprints ---------------------------------------------------------------- */
+/* --- fingerprints
+ * ---------------------------------------------------------------- */
 
 void ntmc_fingerprint(const uint8_t ed_pub[static NTMC_KEY_LEN],
 		      uint8_t fp[static NTMC_FP_LEN])

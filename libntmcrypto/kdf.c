@@ -9,7 +9,8 @@
 
 #define EXPAND_MAX (255 * NTMC_HASH_LEN) /* RFC 5869 section 2.3 */
 
-void ntmc_sha256(const void *data, size_t len, uint8_t out[static NTMC_HASH_LEN])
+void ntmc_sha256(const void *data, size_t len,
+		 uint8_t out[static NTMC_HASH_LEN])
 {
 	struct sha256_ctx ctx;
 

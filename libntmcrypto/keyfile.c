@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* keyfile - small files written whole or not at all, keys read from private ones */
+/* keyfile - small files written whole or not at all, keys read from private
+ * ones */
 #include "libntmcrypto/keyfile.h"
 
 #include <errno.h>
@@ -63,8 +64,8 @@ int keyfile_write(const char *path, mode_t mode, const void *data, size_t len)
 		return -NTM_ESTORE;
 	fd = mkostemp(tmp, O_CLOEXEC); /* created 0600 */
 	if (fd < 0)
-		return errno == EACCES || errno == EPERM ? -NTM_EPERM :
-							   -NTM_ESTORE;
+		return errno == EACCES || errno == EPERM ? -NTM_EPERM
+							 : -NTM_ESTORE;
 	r = write_all(fd, data, len);
 	if (!r && (fchmod(fd, mode) < 0 || fsync(fd) < 0))
 		r = -NTM_ESTORE;

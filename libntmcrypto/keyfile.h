@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * keyfile - small files written whole or not at all, keys read from private ones
+ * keyfile - small files written whole or not at all, keys read from private
+ * ones
  *
  * Owner:    none; every buffer is the caller's and is wiped by the caller.
  * Context:  inside libntmcrypto only.
@@ -48,7 +49,8 @@ bool keyfile_unhex(const char *in, size_t len, uint8_t *out);
 size_t keyfile_line_put(char *out, const char *name,
 			const struct ntmc_key *priv,
 			const uint8_t pub[static NTMC_KEY_LEN]);
-/** keyfile_line_get() - Return: bytes consumed, or 0 when it is not that line */
+/** keyfile_line_get() - Return: bytes consumed, or 0 when it is not that line
+ */
 size_t keyfile_line_get(const char *in, size_t len, const char *name,
 			struct ntmc_key *priv,
 			uint8_t pub[static NTMC_KEY_LEN]);

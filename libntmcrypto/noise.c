@@ -69,7 +69,8 @@ struct ntmc_noise {
 	struct noise_state st;
 };
 
-/* --- SymmetricState (section 5.2) --------------------------------------------- */
+/* --- SymmetricState (section 5.2)
+ * --------------------------------------------- */
 
 /* HKDF(ck, ikm, n), section 4.3: @n outputs of 32 bytes, one after the other */
 static void noise_hkdf(const uint8_t *ck, const void *ikm, size_t ikm_len,
@@ -194,7 +195,8 @@ static int mix_dh(struct noise_state *st, const struct ntmc_key *priv,
 	return 0;
 }
 
-/* --- the tokens (sections 5.3 and 9.2) ------------------------------------------ */
+/* --- the tokens (sections 5.3 and 9.2)
+ * ------------------------------------------ */
 
 static void write_e(const struct ntmc_noise *hs, struct noise_state *st,
 		    uint8_t *out)
@@ -234,8 +236,8 @@ static int read_s(const struct ntmc_noise *hs, struct noise_state *st,
 
 static int mix_es(const struct ntmc_noise *hs, struct noise_state *st)
 {
-	return hs->initiator ? mix_dh(st, &st->e, st->rs) :
-			       mix_dh(st, &hs->s, st->re);
+	return hs->initiator ? mix_dh(st, &st->e, st->rs)
+			     : mix_dh(st, &hs->s, st->re);
 }
 
 static int mix_ss(const struct ntmc_noise *hs, struct noise_state *st)
@@ -250,11 +252,12 @@ static int mix_ee(struct noise_state *st)
 
 static int mix_se(const struct ntmc_noise *hs, struct noise_state *st)
 {
-	return hs->initiator ? mix_dh(st, &hs->s, st->re) :
-			       mix_dh(st, &st->e, st->rs);
+	return hs->initiator ? mix_dh(st, &hs->s, st->re)
+			     : mix_dh(st, &st->e, st->rs);
 }
 
-/* --- the messages --------------------------------------------------------------- */
+/* --- the messages
+ * --------------------------------------------------------------- */
 
 /* -> e, es, s, ss, payload */
 static int write_msg1(const struct ntmc_noise *hs, struct noise_state *st,
@@ -305,7 +308,7 @@ static int write_msg2(const struct ntmc_noise *hs, struct noise_state *st,
 	int r;
 
 	write_e(hs, st, out); /* e */
-	r = mix_ee(st); /* ee */
+	r = mix_ee(st);	      /* ee */
 	if (r)
 		return r;
 	r = mix_se(hs, st); /* se */
@@ -321,7 +324,7 @@ static int read_msg2(const struct ntmc_noise *hs, struct noise_state *st,
 	int r;
 
 	read_e(hs, st, msg); /* e */
-	r = mix_ee(st); /* ee */
+	r = mix_ee(st);	     /* ee */
 	if (r)
 		return r;
 	r = mix_se(hs, st); /* se */
@@ -332,7 +335,8 @@ static int read_msg2(const struct ntmc_noise *hs, struct noise_state *st,
 				out);
 }
 
-/* --- public ---------------------------------------------------------------------- */
+/* --- public
+ * ---------------------------------------------------------------------- */
 
 /* every name is longer than 32 bytes or not: section 5.2 treats them apart */
 static void initialize_symmetric(struct noise_state *st,
@@ -340,16 +344,20 @@ static void initialize_symmetric(struct noise_state *st,
 				 enum ntmc_aead_alg aead)
 {
 	static const char *const names[][3] = {
-		[NTMC_NOISE_IKPSK2] = {
-			[NTMC_AES_256_GCM] = "Noise_IKpsk2_25519_AESGCM_SHA256",
-			[NTMC_CHACHA20_POLY1305] =
-				"Noise_IKpsk2_25519_ChaChaPoly_SHA256",
-		},
-		[NTMC_NOISE_X] = {
-			[NTMC_AES_256_GCM] = "Noise_X_25519_AESGCM_SHA256",
-			[NTMC_CHACHA20_POLY1305] =
-				"Noise_X_25519_ChaChaPoly_SHA256",
-		},
+		[NTMC_NOISE_IKPSK2] =
+			{
+				[NTMC_AES_256_GCM] =
+					"Noise_IKpsk2_25519_AESGCM_SHA256",
+				[NTMC_CHACHA20_POLY1305] =
+					"Noise_IKpsk2_25519_ChaChaPoly_SHA256",
+			},
+		[NTMC_NOISE_X] =
+			{
+				[NTMC_AES_256_GCM] =
+					"Noise_X_25519_AESGCM_SHA256",
+				[NTMC_CHACHA20_POLY1305] =
+					"Noise_X_25519_ChaChaPoly_SHA256",
+			},
 	};
 	const char *name = names[pattern][aead];
 	size_t len = strlen(name);
@@ -374,7 +382,8 @@ static bool config_ok(const struct ntmc_noise_config *c)
 	return c->pattern == NTMC_NOISE_IKPSK2 || !c->psk;
 }
 
-int ntmc_noise_new(const struct ntmc_noise_config *conf, struct ntmc_noise **out)
+int ntmc_noise_new(const struct ntmc_noise_config *conf,
+		   struct ntmc_noise **out)
 {
 	struct ntmc_noise *hs;
 	struct noise_state *st;
@@ -429,9 +438,9 @@ static void noise_finish(struct ntmc_noise *hs, struct noise_state *st, int r)
 	} else {
 		hs->st = *st;
 		hs->step = hs->step == NOISE_MSG1 &&
-					   hs->pattern == NTMC_NOISE_IKPSK2 ?
-				   NOISE_MSG2 :
-				   NOISE_DONE;
+					   hs->pattern == NTMC_NOISE_IKPSK2
+				   ? NOISE_MSG2
+				   : NOISE_DONE;
 	}
 	ntmc_wipe(st, sizeof(*st));
 }
@@ -457,8 +466,8 @@ int ntmc_noise_write(struct ntmc_noise *n, const void *payload, size_t len,
 	if (len > NTMC_NOISE_MSG_MAX - overhead || out_size < len + overhead)
 		return -NTM_ETOOBIG;
 	st = n->st;
-	r = first ? write_msg1(n, &st, payload, len, out) :
-		    write_msg2(n, &st, payload, len, out);
+	r = first ? write_msg1(n, &st, payload, len, out)
+		  : write_msg2(n, &st, payload, len, out);
 	noise_finish(n, &st, r);
 	if (!r)
 		*out_len = len + overhead;
@@ -482,8 +491,8 @@ int ntmc_noise_read(struct ntmc_noise *n, const uint8_t *msg, size_t len,
 	if (len < overhead)
 		r = -NTM_EDECODE;
 	else
-		r = first ? read_msg1(n, &st, msg, len, out) :
-			    read_msg2(n, &st, msg, len, out);
+		r = first ? read_msg1(n, &st, msg, len, out)
+			  : read_msg2(n, &st, msg, len, out);
 	noise_finish(n, &st, r);
 	if (!r)
 		*out_len = len - overhead;

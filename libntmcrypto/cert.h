@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cert - reading and filling the certificate of a node or server
+ *
+ * Owner:    the certificates are the caller's.
+ * Context:  inside libntmcrypto only: cert.c, ca.c, trust.c.
+ */
+#ifndef NTM_LIBNTMCRYPTO_CERT_H
+#define NTM_LIBNTMCRYPTO_CERT_H
+
+#include "libntmcrypto/x509.h"
+
+/** cert_import() - ntmc_cert_parse(), keeping the certificate for a verifier */
+NTM_MUST_CHECK int cert_import(const uint8_t *der, size_t len,
+			       gnutls_x509_crt_t *crt, struct ntmc_cert *out);
+/** cert_check() - may this be issued? 0, -NTM_EINVAL, -NTM_EAUTH (x_sig) */
+NTM_MUST_CHECK int cert_check(const struct ntmc_cert *cert);
+/** cert_fill() - everything of @cert but the key and the lifetime into @crt */
+NTM_MUST_CHECK int cert_fill(gnutls_x509_crt_t crt,
+			     const struct ntmc_cert *cert);
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * trust - the CAs a node or server trusts, and certificates held against them
+ *
+ * Theory of operation
+ *
+ * Each trusted CA speaks for one domain and one /64 (constraint.c), and no two
+ * may overlap: neither share a /64, nor stand one domain under the other, else
+ * the upper could speak for the lower. Adding a CA again with the same key
+ * replaces it, which is how a longer lifetime arrives.
+ *
+ * A certificate passes when it parses (cert.c), names a trusted CA as its
+ * issuer, bears that CA's signature, is in both lifetimes, and keeps to the
+ * CA's constraints, by GnuTLS's check and by ours. Lifetimes are compared with
+ * the caller's clock; GnuTLS's own look at the time is switched off.
+ */
+#include "libntmcrypto/cert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TRUST_MAX     1024 /* domains */
+#define CLOCK_SLACK_S 300  /* a certificate may be this much from the future */
+
+struct anchor {
+	struct ntmc_trust_domain domain;
+	gnutls_x509_crt_t crt;
+	int64_t not_before, not_after;
+};
+
+struct ntmc_trust {
+	struct anchor *anchor;
+	size_t n;
+};
+
+int ntmc_trust_new(struct ntmc_trust **out)
+{
+	struct ntmc_trust *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -NTM_ENOMEM;
+	*out = t;
+	return 0;
+}
+
+void ntmc_trust_free(struct ntmc_trust *t)
+{
+	if (!t)
+		return;
+	for (size_t i = 0; i < t->n; i++)
+		gnutls_x509_crt_deinit(t->anchor[i].crt);
+	free(t->anchor);
+	free(t);
+}
+
+/* --- adding
+ * -------------------------------------------------------------------------- */
+
+static bool same_key(const struct ntmc_trust_domain *a,
+		     const struct ntmc_trust_domain *b)
+{
+	return !memcmp(a->fp, b->fp, sizeof(a->fp));
+}
+
+static bool overlap(const struct ntmc_trust_domain *a,
+		    const struct ntmc_trust_domain *b)
+{
+	return !memcmp(a->prefix6, b->prefix6, sizeof(a->prefix6)) ||
+	       x509_name_within(a->domain, b->domain) ||
+	       x509_name_within(b->domain, a->domain);
+}
+
+/* the place for @d: an old one of the same key, or the end */
+static int find_place(const struct ntmc_trust *t,
+		      const struct ntmc_trust_domain *d, size_t *place)
+{
+	*place = t->n;
+	for (size_t i = 0; i < t->n; i++) {
+		const struct ntmc_trust_domain *have = &t->anchor[i].domain;
+
+		if (same_key(have, d))
+			*place = i;
+		else if (overlap(have, d))
+			return -NTM_ECONSTRAINT;
+	}
+	return 0;
+}
+
+static int put_anchor(struct ntmc_trust *t, const struct anchor *a)
+{
+	struct anchor *grown;
+	size_t place;
+	int r;
+
+	r = find_place(t, &a->domain, &place);
+	if (r)
+		return r;
+	if (place < t->n) {
+		gnutls_x509_crt_deinit(t->anchor[place].crt);
+		t->anchor[place] = *a;
+		return 0;
+	}
+	if (t->n == TRUST_MAX)
+		return -NTM_ELIMIT;
+	grown = realloc(t->anchor, (t->n + 1) * sizeof(*grown));
+	if (!grown)
+		return -NTM_ENOMEM;
+	t->anchor = grown;
+	t->anchor[t->n++] = *a;
+	return 0;
+}
+
+int ntmc_trust_add(struct ntmc_trust *t, const uint8_t *der, size_t len,
+		   const uint8_t *fp, struct ntmc_trust_domain *out)
+{
+	uint8_t pub[NTMC_KEY_LEN], got[NTMC_FP_LEN];
+	struct anchor a;
+	int r;
+
+	r = x509_ca_import(der, len, &a.crt, pub, &a.domain);
+	if (r && r != -NTM_ECONSTRAINT)
+		return r;
+	ntmc_fingerprint(pub, got);
+	if (fp && memcmp(fp, got, sizeof(got))) {
+		if (!r)
+			gnutls_x509_crt_deinit(a.crt);
+		return -NTM_EPIN; /* says more than the constraints do */
+	}
+	if (r)
+		return r;
+	a.not_before = gnutls_x509_crt_get_activation_time(a.crt);
+	a.not_after = gnutls_x509_crt_get_expiration_time(a.crt);
+	r = put_anchor(t, &a);
+	if (r)
+		gnutls_x509_crt_deinit(a.crt);
+	else if (out)
+		*out = a.domain;
+	return r;
+}
+
+/* --- verifying
+ * ----------------------------------------------------------------------- */
+
+static int check_time(int64_t not_before, int64_t not_after, int64_t now)
+{
+	if (now < not_before - CLOCK_SLACK_S)
+		return -NTM_ECLOCK;
+	return now > not_after ? -NTM_EEXPIRED : 0;
+}
+
+/* signature and constraints by GnuTLS, constraints by hand */
+static int check_chain(const struct anchor *a, gnutls_x509_crt_t crt,
+		       const struct ntmc_cert *c)
+{
+	gnutls_x509_crt_t ca = a->crt;
+	unsigned int status = 0;
+
+	if (gnutls_x509_crt_verify(
+		    crt, &ca, 1,
+		    GNUTLS_VERIFY_DISABLE_TIME_CHECKS |
+			    GNUTLS_VERIFY_DISABLE_TRUSTED_TIME_CHECKS,
+		    &status) < 0)
+		return -NTM_ECERT;
+	if (status & GNUTLS_CERT_SIGNATURE_FAILURE)
+		return -NTM_ECERT;
+	if ((status & GNUTLS_CERT_SIGNER_CONSTRAINTS_FAILURE) ||
+	    !x509_within(&a->domain, c))
+		return -NTM_ECONSTRAINT;
+	return status ? -NTM_ECERT : 0;
+}
+
+static const struct anchor *find_issuer(const struct ntmc_trust *t,
+					gnutls_x509_crt_t crt)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (gnutls_x509_crt_check_issuer(crt, t->anchor[i].crt))
+			return &t->anchor[i];
+	return NULL;
+}
+
+int ntmc_trust_verify(const struct ntmc_trust *t, const uint8_t *der,
+		      size_t len, int64_t now, struct ntmc_cert *out)
+{
+	const struct anchor *a;
+	gnutls_x509_crt_t crt;
+	struct ntmc_cert c;
+	int r;
+
+	r = cert_import(der, len, &crt, &c);
+	if (r)
+		return r;
+	a = find_issuer(t, crt);
+	r = a ? check_chain(a, crt, &c) : -NTM_ECERT;
+	gnutls_x509_crt_deinit(crt);
+	if (!r)
+		r = check_time(a->not_before, a->not_after, now);
+	if (!r)
+		r = check_time(c.not_before, c.not_after, now);
+	if (!r)
+		*out = c;
+	return r;
+}
