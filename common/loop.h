@@ -6,6 +6,8 @@
  * Owner:    main() makes one and hands it down. Context: one thread.
  * Handlers never block and never free their own object: they defer it, and the
  * end of the loop turn frees.
+ * A turn: wait; the high descriptors; due timers; the other descriptors; deferred
+ * work. So a busy data path never starves timers or signalling.
  */
 #ifndef NTM_COMMON_LOOP_H
 #define NTM_COMMON_LOOP_H
@@ -27,10 +29,15 @@ typedef void loop_io_fn(void *arg, int fd, unsigned int events);
 typedef void loop_fn(void *arg);
 
 NTM_MUST_CHECK int loop_new(struct loop **out);
+/** runs what is still deferred, then frees; the callers' objects go first */
 void loop_free(struct loop *l);
 /** runs until loop_stop(); Return: 0 or -NTM_ESYSTEM */
 NTM_MUST_CHECK int loop_run(struct loop *l);
 void loop_stop(struct loop *l);
+/** one turn; @wait: until something happens, else only what is ready. For tests
+ *  and for tools that wait for one answer. Under a test's clock timers wake
+ *  nobody. */
+NTM_MUST_CHECK int loop_turn(struct loop *l, bool wait);
 
 /** monotonic nanoseconds, read at the start of the turn; loop_now_exact() asks
  *  the clock. Tests replace both with loop_set_clock(). */
@@ -49,7 +56,7 @@ NTM_MUST_CHECK int loop_io_add(struct loop *l, int fd, unsigned int events,
 void loop_io_set(struct loop_io *io, unsigned int events);
 void loop_io_del(struct loop_io *io); /* NULL is fine */
 
-/** one-shot; arm again at will. @ns from now */
+/** one-shot; arm again at will. @ns from loop_now(); freeing NULL is fine */
 NTM_MUST_CHECK int loop_timer_new(struct loop *l, loop_fn *fn, void *arg,
 				  struct loop_timer **out);
 void loop_timer_arm(struct loop_timer *t, uint64_t ns);
@@ -59,10 +66,26 @@ void loop_timer_free(struct loop_timer *t);
 
 NTM_MUST_CHECK int loop_signal_add(struct loop *l, int signo, loop_fn *fn,
 				   void *arg, struct loop_signal **out);
-void loop_signal_del(struct loop_signal *s);
+void loop_signal_del(struct loop_signal *s); /* NULL is fine */
 
-/** run @fn(arg) once, at the end of this turn; Return: 0, -NTM_ENOMEM */
+/** run @fn(arg) once, at the end of this turn, in the order deferred; what
+ *  deferred work defers runs in the same turn. Return: 0, -NTM_ENOMEM */
 NTM_MUST_CHECK int loop_defer(struct loop *l, loop_fn *fn, void *arg);
+
+/**
+ * struct loop_task - deferred work that cannot fail, embedded in its object
+ * @fn, @arg: set by the owner; the others belong to the loop
+ *
+ * @fn may free the object that holds the task.
+ */
+struct loop_task {
+	loop_fn *fn;
+	void *arg;
+	struct loop_task *next;
+	bool queued, heap;
+};
+/** as loop_defer(); a task queued already stays where it is */
+void loop_defer_task(struct loop *l, struct loop_task *t);
 
 #define LOOP_MS(n) ((uint64_t)(n) * 1000000u)
 #define LOOP_S(n)  ((uint64_t)(n) * 1000000000u)

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/* limits - what each field of ntm.proto may hold */
+#include "common/limits.h"
+
+#include "common/addr.h"
+#include "common/ntm.pb-c.h"
+#include "common/packet.h"
+#include "libntmcrypto/ntmcrypto.h"
+
+#define LIMIT_TEXT_MAX	   128
+#define LIMIT_PASSWORD_MAX 1024
+#define LIMIT_PHASES_MAX   16
+#define LIMIT_CHALLENGE	   16
+#define LIMIT_WITHDRAWN	   16   /* fingerprints in one Withdraw */
+#define LIMIT_REVOKED	   30   /* and in one RevocationList */
+#define LIMIT_DEVICES	   1024 /* of one account */
+#define LIMIT_RECOMMENDED  32
+#define LIMIT_PORTS	   32
+#define LIMIT_SIZE_MAX	   PACKET_DATA_MAX
+
+/* The rows; several of a kind stand for fields of a kind. */
+#define ANY(f)		    { #f, LIMIT_NUMBER, 0, UINT64_MAX, 0 }
+#define UPTO(f, max)	    { #f, LIMIT_NUMBER, 0, max, 0 }
+#define PATH_ID(f)	    { #f, LIMIT_PATH_ID, 0, 0, 0 }
+#define ENUM(f)		    { #f, LIMIT_ENUM, 0, 0, 0 }
+#define FIXED(f, len)	    { #f, LIMIT_BYTES, len, len, 0 }
+#define FIXED_OR_NONE(f, l) { #f, LIMIT_BYTES_OR_NONE, l, l, 0 }
+#define BYTES(f, min, max)  { #f, LIMIT_BYTES, min, max, 0 }
+#define IP(f)		    { #f, LIMIT_IP, 4, 16, 0 }
+#define TEXT(f, max)	    { #f, LIMIT_TEXT, 0, max, 0 }
+#define FQDN(f)		    { #f, LIMIT_FQDN, 1, NTMC_FQDN_MAX, 0 }
+#define FQDN_OR_NONE(f)	    { #f, LIMIT_FQDN, 0, NTMC_FQDN_MAX, 0 }
+#define LABEL(f)	    { #f, LIMIT_LABEL, 1, 63, 0 }
+#define LABEL_OR_NONE(f)    { #f, LIMIT_LABEL, 0, 63, 0 }
+#define NEEDED(f)	    { #f, LIMIT_MESSAGE, 1, 0, 0 }
+#define OPTIONAL(f)	    { #f, LIMIT_MESSAGE, 0, 0, 0 }
+#define BODY(f)		    { #f, LIMIT_BODY, 0, 0, 0 }
+#define MANY(f, n)	    { #f, LIMIT_MESSAGE, 1, 0, n }
+#define MANY_FIXED(f, l, n) { #f, LIMIT_BYTES, l, l, n }
+#define MANY_UPTO(f, m, n)  { #f, LIMIT_NUMBER, 0, m, n }
+
+#define CODE(f)		    UPTO(f, 65535)
+#define KEY(f)		    FIXED(f, NTMC_KEY_LEN)
+#define KEY_OR_NONE(f)	    FIXED_OR_NONE(f, NTMC_KEY_LEN)
+#define SIG(f)		    FIXED(f, NTMC_SIG_LEN)
+#define AEAD(f)		    UPTO(f, NTMC_CHACHA20_POLY1305)
+#define ADDRESSES(f)	    MANY(f, ADDR_REMOTES_MAX)
+#define FINGERPRINTS(f, n)  MANY_FIXED(f, NTMC_FP_LEN, n)
+#define CERTIFICATE(f)	    BYTES(f, 1, NTMC_CERT_MAX)
+#define CERT_OR_NONE(f)	    { #f, LIMIT_BYTES_OR_NONE, 1, NTMC_CERT_MAX, 0 }
+
+/* clang-format off */
+static const struct limit address[] = {
+	IP(ip), UPTO(port, 65535), ENUM(kind),
+};
+static const struct limit node_info[] = {
+	FQDN(fqdn), KEY(ed_pub), KEY(x_pub), SIG(x_sig),
+	FIXED_OR_NONE(vip6, 16), FIXED_OR_NONE(vip4, 4), ADDRESSES(addresses),
+};
+static const struct limit registration_request[] = {
+	ADDRESSES(addresses), FIXED_OR_NONE(challenge, LIMIT_CHALLENGE),
+	ANY(revocation_serial),
+};
+static const struct limit registration_response[] = {
+	CODE(code), FIXED_OR_NONE(vip6, 16), FIXED_OR_NONE(vip4, 4),
+	OPTIONAL(observed), FIXED_OR_NONE(challenge, LIMIT_CHALLENGE),
+	ANY(keepalive_s), ANY(boot), ANY(revocation_serial), ANY(now),
+};
+static const struct limit keep_alive_ack[] = {
+	ANY(boot), ANY(revocation_serial),
+};
+static const struct limit direction_request[] = {
+	FQDN(fqdn), ENUM(reason), ANY(path_id), AEAD(aead),
+};
+static const struct limit route_direction[] = {
+	PATH_ID(path_id), ENUM(role), NEEDED(peer), KEY(ktun), KEY(ktmp),
+	AEAD(aead), ANY(lifetime_s), ENUM(reason),
+};
+static const struct limit ntm_ack[] = {
+	CODE(code), ANY(retry_after_ms),
+};
+static const struct limit withdraw[] = {
+	FINGERPRINTS(fingerprints, LIMIT_WITHDRAWN), ANY(revocation_serial),
+};
+static const struct limit revocation_request[] = { ANY(since) };
+static const struct limit revocation_list[] = {
+	FINGERPRINTS(fingerprints, LIMIT_REVOKED), ANY(serial), UPTO(more, 1),
+};
+static const struct limit signal[] = {
+	ANY(txn), BODY(registration_request), BODY(registration_response),
+	BODY(keep_alive), BODY(keep_alive_ack), BODY(direction_request),
+	BODY(route_direction), BODY(ack), BODY(withdraw),
+	BODY(revocation_request), BODY(revocation_list),
+};
+static const struct limit tunnel_message[] = {
+	CODE(code), BYTES(noise, 0, PACKET_SIGNAL_MAX),
+};
+static const struct limit tunnel_request_payload[] = {
+	CERTIFICATE(certificate), ANY(sent_ms),
+	BYTES(phases, 0, LIMIT_PHASES_MAX), ANY(version),
+};
+static const struct limit tunnel_response_payload[] = {
+	CERTIFICATE(certificate), UPTO(phase, 255), OPTIONAL(observed),
+	ANY(version),
+};
+static const struct limit path_challenge[] = {
+	ANY(cookie), BYTES(padding, 0, LIMIT_SIZE_MAX),
+};
+static const struct limit path_response[] = {
+	ANY(cookie), OPTIONAL(observed), UPTO(size, LIMIT_SIZE_MAX),
+};
+static const struct limit tunnel_close[] = { CODE(code) };
+static const struct limit peer_addresses[] = {
+	ADDRESSES(addresses), ANY(serial),
+};
+static const struct limit echo[] = { ANY(cookie), UPTO(reply, 1) };
+static const struct limit tunnel_control[] = {
+	BODY(challenge), BODY(response), BODY(close), BODY(addresses),
+	BODY(echo),
+};
+static const struct limit login_request[] = {
+	LABEL_OR_NONE(account), TEXT(password, LIMIT_PASSWORD_MAX),
+	LABEL_OR_NONE(device), KEY(ed_pub), KEY(x_pub), SIG(x_sig), AEAD(aead),
+	TEXT(version, LIMIT_TEXT_MAX), ANY(now),
+};
+static const struct limit recommendation[] = {
+	TEXT(subject, NTMC_FQDN_MAX + 1), MANY_UPTO(ports, 65535, LIMIT_PORTS),
+};
+static const struct limit login_response[] = {
+	CODE(code), FQDN_OR_NONE(fqdn), ANY(node_id), KEY_OR_NONE(kntmdc),
+	CERT_OR_NONE(certificate), CERT_OR_NONE(ca), ADDRESSES(dc),
+	ANY(lifetime_s), ANY(now), MANY(recommendations, LIMIT_RECOMMENDED),
+	ANY(retry_after_s),
+};
+static const struct limit key_distribution[] = {
+	ANY(node_id), FQDN(fqdn), KEY(kntmdc), AEAD(aead), ANY(expires),
+	KEY(ed_pub), KEY(x_pub), SIG(x_sig),
+};
+static const struct limit key_distribution_ack[] = {
+	CODE(code), FIXED_OR_NONE(vip6, 16), FIXED_OR_NONE(vip4, 4),
+};
+static const struct limit revocation[] = {
+	FINGERPRINTS(fingerprints, LIMIT_DEVICES), UPTO(release, 1),
+};
+static const struct limit password_request[] = {
+	LABEL(account), TEXT(old_password, LIMIT_PASSWORD_MAX),
+	TEXT(new_password, LIMIT_PASSWORD_MAX),
+};
+static const struct limit device[] = {
+	FQDN(fqdn), FIXED(fingerprint, NTMC_FP_LEN), ANY(last_login),
+	UPTO(revoked, 1), TEXT(version, LIMIT_TEXT_MAX),
+};
+static const struct limit devices_response[] = {
+	CODE(code), MANY(devices, LIMIT_DEVICES),
+};
+static const struct limit revoke_request[] = { FQDN(fqdn) };
+static const struct limit envelope[] = {
+	ANY(txn), BODY(login_request), BODY(login_response),
+	BODY(key_distribution), BODY(key_distribution_ack), BODY(revocation),
+	BODY(ack), BODY(password_request), BODY(devices_request),
+	BODY(devices_response), BODY(revoke_request),
+};
+static const struct limit nothing[1];
+
+#define ROWS(name) \
+	{ &ntm__##name##__descriptor, name, sizeof(name) / sizeof(name[0]) }
+#define EMPTY(name) { &ntm__##name##__descriptor, nothing, 0 }
+
+/* The ones a busy DC checks most come first. */
+static const struct {
+	const ProtobufCMessageDescriptor *descriptor;
+	const struct limit *rows;
+	size_t n;
+} tables[] = {
+	ROWS(signal), EMPTY(keep_alive), ROWS(keep_alive_ack), ROWS(address),
+	ROWS(direction_request), ROWS(route_direction), ROWS(node_info),
+	ROWS(ntm_ack), ROWS(registration_request), ROWS(registration_response),
+	ROWS(tunnel_control), ROWS(path_challenge), ROWS(path_response),
+	ROWS(tunnel_close), ROWS(peer_addresses), ROWS(echo),
+	ROWS(tunnel_message), ROWS(tunnel_request_payload),
+	ROWS(tunnel_response_payload), ROWS(withdraw), ROWS(revocation_request),
+	ROWS(revocation_list), ROWS(envelope), ROWS(login_request),
+	ROWS(login_response), ROWS(recommendation), ROWS(key_distribution),
+	ROWS(key_distribution_ack), ROWS(revocation), ROWS(password_request),
+	EMPTY(devices_request), ROWS(device), ROWS(devices_response),
+	ROWS(revoke_request),
+};
+/* clang-format on */
+
+const struct limit *limits_of(const ProtobufCMessageDescriptor *d, size_t *n)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		if (tables[i].descriptor == d) {
+			*n = tables[i].n;
+			return tables[i].rows;
+		}
+	}
+	return NULL;
+}
