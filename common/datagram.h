@@ -9,6 +9,7 @@
 #ifndef NTM_COMMON_DATAGRAM_H
 #define NTM_COMMON_DATAGRAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -55,8 +56,8 @@ NTM_MUST_CHECK int datagram_seal(const struct packet_header *h,
  * datagram_open() - check, decrypt in place and unpack
  * @buf, @len: the whole datagram as received; destroyed
  * @desc:      ntm__signal__descriptor or ntm__tunnel_message__descriptor
- * @out:       freed by protobuf_c_message_free_unpacked(); limits (lengths of keys,
- *             counts) are checked by datagram_check() here: what comes out is sane
+ * @out:       freed by datagram_free(); limits (lengths of keys, counts) are
+ *             checked by datagram_check() here: what comes out is sane
  * Return: 0, -NTM_EAUTH, -NTM_EDECODE
  */
 NTM_MUST_CHECK int datagram_open(const struct packet_header *h,
@@ -65,6 +66,19 @@ NTM_MUST_CHECK int datagram_open(const struct packet_header *h,
 				 size_t len,
 				 const ProtobufCMessageDescriptor *desc,
 				 ProtobufCMessage **out);
+
+/**
+ * datagram_unpack() - decode and check a message that came authenticated by other
+ * means: a Noise payload, the body of a data packet, a frame
+ * @out: freed by datagram_free()
+ *
+ * Return: 0, -NTM_EDECODE
+ */
+NTM_MUST_CHECK int datagram_unpack(const ProtobufCMessageDescriptor *desc,
+				   const void *data, size_t len,
+				   ProtobufCMessage **out);
+/** wipes every string and byte field (keys, passwords), then frees; NULL is fine */
+void datagram_free(ProtobufCMessage *msg);
 
 /** the limits of ntm.proto's comments: key sizes, address sizes, repeat counts,
  *  FQDN form. Signal, TunnelMessage, Envelope, payloads. 0 or -NTM_EDECODE */

@@ -34,7 +34,7 @@
 #define LABEL_OR_NONE(f)    { #f, LIMIT_LABEL, 0, 63, 0 }
 #define NEEDED(f)	    { #f, LIMIT_MESSAGE, 1, 0, 0 }
 #define OPTIONAL(f)	    { #f, LIMIT_MESSAGE, 0, 0, 0 }
-#define BODY(f)		    { #f, LIMIT_BODY, 0, 0, 0 }
+#define BODY(f)		    { #f, LIMIT_BODY, 1, 0, 0 }
 #define MANY(f, n)	    { #f, LIMIT_MESSAGE, 1, 0, n }
 #define MANY_FIXED(f, l, n) { #f, LIMIT_BYTES, l, l, n }
 #define MANY_UPTO(f, m, n)  { #f, LIMIT_NUMBER, 0, m, n }
