@@ -40,7 +40,7 @@ LAB_WIRE=$LAB_O/tests/lab/wire
 LAB_OKS=0			# what this test has proved so far
 LAB_ENDED=			# set once the verdict is printed
 declare -A LAB_GW4=() LAB_GW6=() LAB_LINKS=() LAB_ROUTER=() LAB_PORT=() \
-	LAB_PORT_NET=() LAB_PID=() LAB_HOLDER=()
+	LAB_PORT_NET=() LAB_PID=() LAB_HOLDER=() LAB_FILTER=()
 LAB_NHOSTS=0
 # Reading from this never succeeds: a sleep without a process.
 exec {LAB_NEVER}<> <(:)
@@ -118,13 +118,13 @@ trap lab__exit EXIT
 # assert_eq GOT WANTED TEXT
 assert_eq()
 {
-	[ "$1" = "$2" ] || not_ok "$3: got '$1', wanted '$2'"
+	[ "$1" = "$2" ] || not_ok "$3: got '${1:0:500}', wanted '${2:0:500}'"
 	ok "$3"
 }
 
 assert_ne()
 {
-	[ "$1" != "$2" ] || not_ok "$3: got '$1', which it must not be"
+	[ "$1" != "$2" ] || not_ok "$3: got '${1:0:500}', which it must not be"
 	ok "$3"
 }
 
@@ -206,6 +206,10 @@ lab__host_mounts()
 		mount --bind "$dir/run-$uid" "/run/user/$uid"
 	done
 	ip link set lo up
+	# As Debian has it: everyone may ping.  (Ids must be mapped here.)
+	cd /proc/sys/net/ipv4
+	echo 0 2147483647 >ping_group_range 2>/dev/null ||
+		echo 0 0 >ping_group_range
 	cd /proc/sys/net/ipv6/conf
 	for file in all default; do
 		echo 0 >$file/accept_dad

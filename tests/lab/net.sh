@@ -188,7 +188,8 @@ lab_addresses()
 }
 
 # lab_wire HOST[.N] COMMAND...: change or ask the link's wire, see wire --help:
-#   lab_wire a loss 10	lab_wire a ab down	lab_wire a stats
+#   lab_wire a loss 10		lab_wire a ab down	lab_wire a stats
+# `ab` is the way from the host into the network, `ba` the way back.
 lab_wire()
 {
 	local port=$1
@@ -197,21 +198,34 @@ lab_wire()
 	"$LAB_WIRE" ctl "$LAB/wire/$port" "$@"
 }
 
+# lab_wire_count HOST[.N] ab|ba COUNTER: one number of the wire's statistics.
+lab_wire_count()
+{
+	lab_wire "$1" stats | sed -n "s/^$2 .*\<$3=\([0-9]*\).*/\1/p"
+}
+
 # lab_capture NAME HOST DEV FILTER...: packets into $LAB/NAME.pcap, from now on.
 lab_capture()
 {
 	local name=$1 host=$2 dev=$3
 	shift 3
-	lab_start "capture-$name" root "$host" tcpdump -n -U -Z root \
-		--immediate-mode -i "$dev" -w "$LAB/$name.pcap" "$@"
+	LAB_FILTER[$name]=$*
+	if [ "$LAB_MODE" = root ] || [ -n "${LAB_AUTO-}" ]; then
+		lab_start "capture-$name" root "$host" tcpdump -n -U -Z root \
+			--immediate-mode -i "$dev" -w "$LAB/$name.pcap" "$@"
+	else
+		lab_start "capture-$name" root "$host" \
+			"$LAB_SRC/tests/lab/capture.py" "$dev" "$LAB/$name.pcap"
+	fi
 	wait_for 5 "grep -q 'listening on' $LAB/log/capture-$name"
 }
 
 # lab_captured NAME [TCPDUMP OPTION...]: stop, and print what was captured.
 lab_captured()
 {
-	local name=$1
+	local name=$1 host=${!LAB_LINKS[*]}
 	shift
 	[ -z "${LAB_PID[capture-$name]-}" ] || lab_stop "capture-$name" INT
-	tcpdump -n -Z root -r "$LAB/$name.pcap" "$@" 2>/dev/null
+	lab_as_user "${host%% *}" tcpdump -n -r "$LAB/$name.pcap" "$@" \
+		"${LAB_FILTER[$name]}" 2>/dev/null
 }

@@ -74,6 +74,7 @@
 #define LATE_SLOTS  64	  /* frames held back by --reorder */
 #define BATCH	    64	  /* frames read from one TAP before the other's turn */
 #define COMMAND_MAX 256
+#define ANSWER_MAX  1024
 #define CLIENTS_MAX 8
 #define NS_PER_MS   1000000.0
 #define NS_PER_S    1000000000ull
@@ -202,10 +203,15 @@ static size_t frame_packet_size(const uint8_t *frame, size_t len)
 
 /* --- a lane ------------------------------------------------------------ */
 
+static void lane_seed(struct lane *lane, uint64_t seed)
+{
+	lane->prng = seed * 2 + (lane->name[0] == 'b');
+}
+
 static void lane_init(struct lane *lane, const char *name, uint64_t seed)
 {
 	lane->name = name;
-	lane->prng = seed * 2 + (name[0] == 'b');
+	lane_seed(lane, seed);
 	/* Never touched memory costs nothing; a calm lane stays at its start */
 	lane->ring = mmap(NULL, (size_t)RING_MIB << 20, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -427,59 +433,61 @@ static void wire_offload(const struct wire *wire)
 	}
 }
 
+/* One setting of one lane; 0, or -1 when the words make no sense. */
+static int lane_command(struct lane *lane, const char *word, const char *value)
+{
+	char *end = NULL;
+	double number = value ? strtod(value, &end) : -1;
+
+	if (!strcmp(word, "up") || !strcmp(word, "down")) {
+		lane->params.down = word[0] == 'd';
+		if (lane->params.down)
+			lane_flush(lane);
+		return 0;
+	}
+	if (!value || end == value || *end)
+		return -1;
+	if (!strcmp(word, "seed")) {
+		lane_seed(lane, number);
+		return 0;
+	}
+	return params_set(&lane->params, word, number);
+}
+
 /*
  * "[ab|ba] KEY VALUE", "[ab|ba] down|up", "carrier on|off" or "stats".
- * The answer goes to @answer, of COMMAND_MAX * 4 bytes.
+ * The answer goes to @answer, of ANSWER_MAX bytes.
  */
 static void wire_command(struct wire *wire, char *line, char *answer)
 {
-	const size_t size = COMMAND_MAX * 4;
-	char *save, *word = strtok_r(line, " \n", &save), *value, *end = NULL;
+	char *save, *word = strtok_r(line, " \n", &save), *value;
 	unsigned int lanes = 3;
-	int bad = 0;
+	int bad = 0, on, n;
 
-	snprintf(answer, size, "error: unknown command\n");
 	if (word && (!strcmp(word, "ab") || !strcmp(word, "ba"))) {
 		lanes = word[0] == 'a' ? 1 : 2;
 		word = strtok_r(NULL, " \n", &save);
 	}
-	if (!word)
-		return;
 	value = strtok_r(NULL, " \n", &save);
-	if (!strcmp(word, "stats")) {
-		int n = lane_print(&wire->lane[0], answer, size);
-
-		lane_print(&wire->lane[1], answer + n, size - n);
+	if (!word) {
+		bad = -1;
+	} else if (!strcmp(word, "stats")) {
+		n = lane_print(&wire->lane[0], answer, ANSWER_MAX);
+		lane_print(&wire->lane[1], answer + n, ANSWER_MAX - n);
 		return;
-	}
-	if (!strcmp(word, "carrier") && value) {
-		int on = !strcmp(value, "on");
-
+	} else if (!strcmp(word, "carrier")) {
+		on = value && !strcmp(value, "on");
 		for (int i = 0; i < 2; i++)
 			bad |= ioctl(wire->tap[i], TUNSETCARRIER, &on);
-		if (!bad)
-			snprintf(answer, size, "ok\n");
-		return;
-	}
-	for (int i = 0; i < 2; i++) {
-		struct lane *lane = &wire->lane[i];
-
-		if (!(lanes & 1u << i))
-			continue;
-		if (!strcmp(word, "down") || !strcmp(word, "up")) {
-			lane->params.down = word[0] == 'd';
-			if (lane->params.down)
-				lane_flush(lane);
-		} else if (!value ||
-			   params_set(&lane->params, word,
-				      strtod(value, &end)) ||
-			   *end) {
-			bad = 1;
+	} else {
+		for (int i = 0; i < 2; i++) {
+			if (lanes & 1u << i)
+				bad |= lane_command(&wire->lane[i], word,
+						    value);
 		}
+		wire_offload(wire);
 	}
-	wire_offload(wire);
-	if (!bad)
-		snprintf(answer, size, "ok\n");
+	snprintf(answer, ANSWER_MAX, bad ? "error: not understood\n" : "ok\n");
 }
 
 /* --- the process ------------------------------------------------------- */
@@ -537,7 +545,7 @@ static int control_listen(const char *path)
 static int control_client(int argc, char **argv)
 {
 	struct sockaddr_un sun;
-	char line[COMMAND_MAX] = "", answer[COMMAND_MAX * 4];
+	char line[COMMAND_MAX] = "", answer[ANSWER_MAX];
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	ssize_t len;
 
@@ -578,7 +586,7 @@ static void control_accept(struct wire *wire)
 
 static void control_serve(struct wire *wire, int *client)
 {
-	char line[COMMAND_MAX], answer[COMMAND_MAX * 4];
+	char line[COMMAND_MAX], answer[ANSWER_MAX];
 	ssize_t len = recv(*client, line, sizeof(line) - 1, 0);
 
 	if (len < 0 && errno == EAGAIN)
@@ -705,7 +713,7 @@ static const char usage[] =
 	"            [--rate-queue-ms MS] [--drop-above BYTES] [--gso on|off]\n"
 	"            [--background]\n"
 	"       wire ctl SOCKET [ab|ba] KEY VALUE | [ab|ba] down|up |\n"
-	"            carrier on|off | stats\n";
+	"            seed N | carrier on|off | stats\n";
 
 int main(int argc, char **argv)
 {
