@@ -43,11 +43,12 @@ void store_bind_blob(struct store *s, size_t st, int index, const void *data,
 NTM_MUST_CHECK int store_step(struct store *s, size_t st);
 void store_reset(struct store *s, size_t st);
 int64_t store_int(struct store *s, size_t st, int column);
-const char *store_text(struct store *s, size_t st, int column); /* borrowed */
+/** borrowed until the next step or reset; "" for NULL */
+const char *store_text(struct store *s, size_t st, int column);
 /** copies at most @size bytes; Return: the column's length */
 size_t store_blob(struct store *s, size_t st, int column, void *out,
 		  size_t size);
-/** bind nothing, expect no row */
+/** one step, a row is not looked at; 0 or store_step()'s errors */
 NTM_MUST_CHECK int store_run(struct store *s, size_t st);
 /** a consistent copy while running (online backup); Return: 0, -NTM_ESTORE */
 NTM_MUST_CHECK int store_backup(struct store *s, const char *path);

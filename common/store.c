@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * store - durable state in SQLite
+ *
+ * Theory of operation
+ *
+ * WAL with synchronous=FULL: a commit returns after its pages are on the disk, so
+ * what was acknowledged survives kill -9 and a power cut. Every statement is
+ * prepared at the start; a wrong one is found then, not at night.
+ *
+ * A full disk fails the one call with -NTM_ESTORE. SQLite may have ended the
+ * transaction by itself then; store_rollback() knows. Nothing is kept in a failed
+ * state: the next call works again as soon as there is room.
+ *
+ * Errors of a bind are kept per statement and told by the step that follows, so
+ * that a caller binds five values and checks once.
+ */
+#include "common/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+#define STORE_BUSY_MS 5000 /* another process of ours (ntm-server account) writes */
+
+struct store {
+	sqlite3 *db;
+	char *name; /* for the log */
+	size_t n;
+	sqlite3_stmt **st;
+	bool *bad_bind; /* per statement, until its step */
+};
+
+static int store_error(struct store *s, const char *what)
+{
+	log_err(s->name, "%s: %s", what, sqlite3_errmsg(s->db));
+	return -NTM_ESTORE;
+}
+
+static int run_script(struct store *s, const char *sql)
+{
+	if (sqlite3_exec(s->db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		return store_error(s, "cannot be written");
+	return 0;
+}
+
+/* --- opening --------------------------------------------------------------------- */
+
+/* SQLite would make the file by the umask. */
+static int touch_private(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+
+	if (fd < 0)
+		return -NTM_ESTORE;
+	close(fd);
+	return 0;
+}
+
+static int get_version(struct store *s, int *version)
+{
+	sqlite3_stmt *st;
+	int ret = -NTM_ESTORE;
+
+	if (sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &st, NULL) !=
+	    SQLITE_OK)
+		return store_error(s, "cannot be read");
+	if (sqlite3_step(st) == SQLITE_ROW) {
+		*version = sqlite3_column_int(st, 0);
+		ret = 0;
+	}
+	sqlite3_finalize(st);
+	return ret;
+}
+
+/* One step of the schema and its number, both or neither. */
+static int upgrade_once(struct store *s, const char *script, int to)
+{
+	char sql[64];
+	int ret;
+
+	ret = run_script(s, "BEGIN IMMEDIATE");
+	if (ret)
+		return ret;
+	snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", to);
+	ret = run_script(s, script);
+	if (ret == 0)
+		ret = run_script(s, sql);
+	if (ret == 0)
+		ret = run_script(s, "COMMIT");
+	if (ret)
+		store_rollback(s);
+	return ret;
+}
+
+static int upgrade(struct store *s, const char *const *schema, size_t n)
+{
+	int version = 0, ret;
+
+	ret = get_version(s, &version);
+	if (ret)
+		return ret;
+	if (version < 0 || (size_t)version > n) {
+		log_err(s->name, "was made by a newer version of this program "
+			"(schema %d, known %zu)", version, n);
+		return -NTM_EVERSION;
+	}
+	for (; (size_t)version < n && ret == 0; version++)
+		ret = upgrade_once(s, schema[version], version + 1);
+	return ret;
+}
+
+static int prepare(struct store *s, const char *const *sql, size_t n)
+{
+	size_t i;
+
+	s->st = calloc(n ? n : 1, sizeof(*s->st));
+	s->bad_bind = calloc(n ? n : 1, sizeof(*s->bad_bind));
+	if (!s->st || !s->bad_bind)
+		return -NTM_ENOMEM;
+	s->n = n;
+	for (i = 0; i < n; i++) {
+		if (sqlite3_prepare_v3(s->db, sql[i], -1,
+				       SQLITE_PREPARE_PERSISTENT, &s->st[i],
+				       NULL) != SQLITE_OK)
+			return store_error(s, sql[i]);
+	}
+	return 0;
+}
+
+int store_open(const char *path, const char *const *schema, size_t n_schema,
+	       const char *const *statements, size_t n_statements,
+	       struct store **out)
+{
+	struct store *s = calloc(1, sizeof(*s));
+	int ret;
+
+	if (!s || asprintf(&s->name, "store %s", path) < 0) {
+		free(s);
+		return -NTM_ENOMEM;
+	}
+	ret = touch_private(path);
+	if (ret) {
+		log_err(s->name, "%s", strerror(errno));
+		goto err_store;
+	}
+	if (sqlite3_open_v2(path, &s->db,
+			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+			    NULL) != SQLITE_OK) {
+		ret = store_error(s, "cannot be opened");
+		goto err_store;
+	}
+	sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
+	ret = run_script(s, "PRAGMA journal_mode = WAL;"
+			    "PRAGMA synchronous = FULL;"
+			    "PRAGMA foreign_keys = ON;"
+			    "PRAGMA secure_delete = ON");
+	if (ret == 0)
+		ret = upgrade(s, schema, n_schema);
+	if (ret == 0)
+		ret = prepare(s, statements, n_statements);
+	if (ret)
+		goto err_store;
+	*out = s;
+	return 0;
+err_store:
+	store_close(s);
+	return ret;
+}
+
+void store_close(struct store *s)
+{
+	size_t i;
+
+	if (!s)
+		return;
+	for (i = 0; i < s->n; i++)
+		sqlite3_finalize(s->st[i]);
+	if (s->db && sqlite3_close(s->db) != SQLITE_OK)
+		log_err(s->name, "close: %s", sqlite3_errmsg(s->db));
+	free(s->st);
+	free(s->bad_bind);
+	free(s->name);
+	free(s);
+}
+
+/* --- transactions ------------------------------------------------------------------ */
+
+int store_begin(struct store *s)
+{
+	return run_script(s, "BEGIN IMMEDIATE");
+}
+
+int store_commit(struct store *s)
+{
+	return run_script(s, "COMMIT");
+}
+
+void store_rollback(struct store *s)
+{
+	/* some errors (a full disk among them) end the transaction by themselves */
+	if (!sqlite3_get_autocommit(s->db))
+		(void)run_script(s, "ROLLBACK");
+}
+
+/* --- statements --------------------------------------------------------------------- */
+
+static void bound(struct store *s, size_t st, int ret)
+{
+	if (ret != SQLITE_OK)
+		s->bad_bind[st] = true;
+}
+
+void store_bind_int(struct store *s, size_t st, int index, int64_t value)
+{
+	bound(s, st, sqlite3_bind_int64(s->st[st], index, value));
+}
+
+void store_bind_text(struct store *s, size_t st, int index, const char *text)
+{
+	bound(s, st, sqlite3_bind_text(s->st[st], index, text, -1,
+				       SQLITE_TRANSIENT));
+}
+
+void store_bind_blob(struct store *s, size_t st, int index, const void *data,
+		     size_t len)
+{
+	/* a NULL pointer would bind SQL's NULL: an empty blob is meant */
+	bound(s, st, len ? sqlite3_bind_blob64(s->st[st], index, data, len,
+					       SQLITE_TRANSIENT) :
+			   sqlite3_bind_zeroblob(s->st[st], index, 0));
+}
+
+void store_reset(struct store *s, size_t st)
+{
+	sqlite3_reset(s->st[st]);
+	sqlite3_clear_bindings(s->st[st]);
+	s->bad_bind[st] = false;
+}
+
+int store_step(struct store *s, size_t st)
+{
+	int ret, code;
+
+	if (s->bad_bind[st]) {
+		log_err(s->name, "statement %zu: a value was not accepted", st);
+		store_reset(s, st);
+		return -NTM_ESTORE;
+	}
+	code = sqlite3_step(s->st[st]);
+	if (code == SQLITE_ROW)
+		return 1;
+	if (code == SQLITE_DONE) {
+		ret = 0;
+	} else {
+		code = sqlite3_extended_errcode(s->db);
+		if (code == SQLITE_CONSTRAINT_UNIQUE ||
+		    code == SQLITE_CONSTRAINT_PRIMARYKEY ||
+		    code == SQLITE_CONSTRAINT_ROWID)
+			ret = -NTM_EEXISTS;
+		else
+			ret = store_error(s, sqlite3_sql(s->st[st]));
+	}
+	store_reset(s, st);
+	return ret;
+}
+
+int store_run(struct store *s, size_t st)
+{
+	int ret = store_step(s, st);
+
+	if (ret == 1) {
+		store_reset(s, st);
+		return 0;
+	}
+	return ret;
+}
+
+int64_t store_int(struct store *s, size_t st, int column)
+{
+	return sqlite3_column_int64(s->st[st], column);
+}
+
+const char *store_text(struct store *s, size_t st, int column)
+{
+	const char *text = (const char *)sqlite3_column_text(s->st[st], column);
+
+	return text ? text : "";
+}
+
+size_t store_blob(struct store *s, size_t st, int column, void *out,
+		  size_t size)
+{
+	const void *data = sqlite3_column_blob(s->st[st], column);
+	size_t len = (size_t)sqlite3_column_bytes(s->st[st], column);
+
+	if (data && size)
+		memcpy(out, data, len < size ? len : size);
+	return len;
+}
+
+/* --- backup ------------------------------------------------------------------------- */
+
+static int copy_to(struct store *s, const char *path)
+{
+	sqlite3_backup *copy;
+	sqlite3 *db = NULL;
+	int code;
+
+	if (touch_private(path)) {
+		log_err(s->name, "backup to %s: %s", path, strerror(errno));
+		return -NTM_ESTORE;
+	}
+	code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL);
+	if (code == SQLITE_OK) {
+		copy = sqlite3_backup_init(db, "main", s->db, "main");
+		if (copy) {
+			(void)sqlite3_backup_step(copy, -1);
+			code = sqlite3_backup_finish(copy);
+		} else {
+			code = sqlite3_errcode(db);
+		}
+	}
+	if (code != SQLITE_OK)
+		log_err(s->name, "backup to %s: %s", path,
+			sqlite3_errstr(code));
+	sqlite3_close(db);
+	return code == SQLITE_OK ? 0 : -NTM_ESTORE;
+}
+
+int store_backup(struct store *s, const char *path)
+{
+	char tmp[PATH_MAX];
+	int ret, n;
+
+	n = snprintf(tmp, sizeof(tmp), "%s.part", path);
+	if (n < 0 || (size_t)n >= sizeof(tmp))
+		return -NTM_EINVAL;
+	unlink(tmp); /* of a backup that was interrupted */
+	ret = copy_to(s, tmp);
+	if (ret == 0 && rename(tmp, path) < 0) {
+		log_err(s->name, "backup to %s: %s", path, strerror(errno));
+		ret = -NTM_ESTORE;
+	}
+	if (ret)
+		unlink(tmp);
+	return ret;
+}
