@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# handover - time without service over 100 moves, beacons every 10 ms both ways,
+#            20 ms between any two hosts
+. "$(dirname "$0")/bench.sh"
+
+MOVES=${BENCH_MOVES:-100}
+
+bench_far_pair
+bench_ntm
+
+lab_start serve user b ntm-run --listen=virtual "$BENCH_TOOLS/beacon" serve 7003 "$LAB/b.log"
+wait_for 5 "ntm_listens b udp 7003"
+lab_start send user a ntm-run "$BENCH_TOOLS/beacon" send "$NTM_B" 7003 "$LAB/a.log"
+wait_for 10 '[ "$(wc -l <"$LAB/a.log")" -gt 20 ]'
+
+for move in $(seq "$MOVES"); do
+	n=$((move % 2 + 1))
+	lost=$(lab_now)
+	lab_move a "cafe$n" "10.2$n.0.$((move % 200 + 10))/24" \
+		"2001:db8:2$n::$((move % 200 + 10))/64"
+	# (ns: one clock for all hosts) the first log line written after the move
+	echo "$lost $LAB_MOVED" >>"$LAB/moves"
+	lines=$(wc -l <"$LAB/a.log")
+	wait_for 10 '[ "$(wc -l <"$LAB/a.log")" -gt '$((lines + 100))' ]'
+	assert_eq "$(ntm_remote_ip b a)" "10.2$n.0.$((move % 200 + 10))" \
+		"b sends to a's new address"
+done
+lab_stop send TERM
+lab_stop serve TERM
+result=$("$(dirname "$0")/gaps" "$LAB/moves" "$LAB/a.log" "$LAB/b.log")
+note "$result"
+value()
+{
+	python3 -c 'import json, sys; print(json.loads(sys.argv[1])[sys.argv[2]])' \
+		"$result" "$1"
+}
+figure handover.p50 "$(value service_p50_ms)" ms "<=" 50
+figure handover.p99 "$(value service_p99_ms)" ms "<=" 150
+ok "$MOVES moves measured"
