@@ -138,16 +138,12 @@ lab_dev()
 # lab_lose HOST [N]: link N (0) loses its addresses and routes.
 lab_lose()
 {
-	local host=$1 n=${2:-0}
-	{
-		echo "-4 addr flush dev eth$n"
-		echo "-6 addr flush dev eth$n scope global"
-		echo "-4 route flush dev eth$n"
-		echo "-6 route flush default dev eth$n"
-		echo "neigh flush dev eth$n"
-	} | while read -r line; do
-		ip -n "$host" $line 2>/dev/null || :
-	done
+	local host=$1 dev=eth${2:-0}
+	ip -n "$host" -force -batch - 2>/dev/null <<-END || :
+	addr flush dev $dev scope global
+	route del ::/0 dev $dev
+	neigh flush dev $dev
+	END
 }
 
 # lab_gain HOST NET ADDR4/LEN|- ADDR6/LEN|- [N]: plug link N into NET, with these
@@ -158,10 +154,8 @@ lab_gain()
 	port=$host.$n
 	was=${LAB_PORT_NET[$port]}
 	if [ "$was" != "$net" ]; then
-		ip -n "$was" link set dev "$port" nomaster
 		ip -n "$was" link set dev "$port" netns "$net"
-		ip -n "$net" link set dev "$port" master switch
-		ip -n "$net" link set dev "$port" up
+		ip -n "$net" link set dev "$port" master switch up
 		LAB_PORT_NET[$port]=$net
 	fi
 	lab__address "$host" "eth$n" "$n" "$net" "$a4" "$a6"

@@ -274,18 +274,20 @@ static void lane_take(struct lane *lane, uint8_t *frame, size_t len,
 		      uint64_t now)
 {
 	const struct params *p = &lane->params;
-	double lose = 1, swap = 1, jitter = 0;
+	double lose, swap, jitter;
 	uint64_t due = now;
 
 	if (p->down) {
 		lane->count.down++;
 		return;
 	}
-	if (!frame_is_neighbour(frame + VNET_LEN, len - VNET_LEN)) {
-		lose = lane_draw(lane);
-		swap = lane_draw(lane);
-		jitter = lane_draw(lane);
+	if (frame_is_neighbour(frame + VNET_LEN, len - VNET_LEN)) {
+		lane_deliver(lane, frame, len);
+		return;
 	}
+	lose = lane_draw(lane);
+	swap = lane_draw(lane);
+	jitter = lane_draw(lane);
 	if (lose < p->loss) {
 		lane->count.lost++;
 		return;
