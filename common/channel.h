@@ -4,10 +4,11 @@
  *
  * Owner:    whoever opened it; channel_close() marks, the end of the turn frees.
  * Context:  loop thread. Frame: u32 big-endian length, then the message.
- * States:   CONNECTING, HANDSHAKE, OPEN, CLOSING; see channel.c.
+ * States:   CONNECTING, HANDSHAKE, OPEN, CLOSING, DEAD; see channel.c.
  * Limits:   frames of CHANNEL_FRAME_MAX bytes; CHANNEL_QUEUE_MAX bytes waiting to
- *           be sent; listeners: half-open handshakes per source, total sessions,
- *           handshake and idle time-outs; accept pauses when descriptors run out.
+ *           be sent; listeners: half-open handshakes and sessions per source, total
+ *           sessions, handshake and idle time-outs; accept pauses when descriptors
+ *           run out.
  */
 #ifndef NTM_COMMON_CHANNEL_H
 #define NTM_COMMON_CHANNEL_H
@@ -22,11 +23,15 @@
 #include "common/tls.h"
 
 #define CHANNEL_FRAME_MAX	 65536
+#define CHANNEL_FRAME_ANONYMOUS	 4096 /* from a client without certificate */
 #define CHANNEL_QUEUE_MAX	 (1 << 20)
-#define CHANNEL_HANDSHAKE_S	 10
+#define CHANNEL_HANDSHAKE_S	 10 /* TCP connect and TLS */
+#define CHANNEL_FINISH_S	 5 /* channel_finish(): flush, wait for the peer */
 #define CHANNEL_IDLE_S		 60 /* server side; 0 keeps open (servers' links) */
-#define CHANNEL_HALF_OPEN_SOURCE 16 /* unfinished handshakes per source address */
+#define CHANNEL_HALF_OPEN_SOURCE 16 /* unfinished handshakes per source */
+#define CHANNEL_SOURCE_MAX	 256 /* sessions per source: an IPv4, an IPv6 /64 */
 #define CHANNEL_SESSIONS_MAX	 4096
+#define CHANNEL_ACCEPT_PAUSE_MS	 250 /* when descriptors have run out */
 
 struct channel;
 struct channel_listener;
@@ -36,11 +41,14 @@ struct channel_ops {
 	void (*open)(struct channel *c, void *arg);
 	/** one checked message (datagram_check() passed); borrowed for the call */
 	void (*message)(struct channel *c, const Ntm__Envelope *msg, void *arg);
-	/** called once, last; @err 0 for an orderly end */
+	/** called once, last, at the end of a turn, whoever ended it; @c is freed
+	 *  after it. @err: 0 for an orderly end, else -NTM_E...: CLOSED, TIMEOUT,
+	 *  UNREACHABLE, DECODE, LIMIT, and tls_error()'s */
 	void (*closed)(struct channel *c, int err, void *arg);
 };
 
-/** connect to @addr; @ctx outlives the channel. */
+/** connect to @addr; @ctx outlives the channel. Messages may be queued at once.
+ *  Return: 0, -NTM_ESYSTEM, -NTM_ENOMEM, -NTM_EUNREACHABLE; no call of @ops then */
 NTM_MUST_CHECK int channel_connect(struct loop *l, struct tls_context *ctx,
 				   const struct sockaddr *addr, socklen_t len,
 				   const struct channel_ops *ops, void *arg,
@@ -48,19 +56,35 @@ NTM_MUST_CHECK int channel_connect(struct loop *l, struct tls_context *ctx,
 /** queue a message; Return: 0, -NTM_ELIMIT (queue full; channel is closing),
  *  -NTM_ECLOSED, -NTM_ETOOBIG */
 NTM_MUST_CHECK int channel_send(struct channel *c, const Ntm__Envelope *msg);
-/** flush what is queued, then close */
+/** flush what is queued, then close; what still comes in is dropped */
 void channel_finish(struct channel *c);
+/** now; closed() comes with 0 */
 void channel_close(struct channel *c);
+/** close when no message came in or was sent for so long; 0: never */
 void channel_set_idle(struct channel *c, unsigned int seconds);
 void channel_set_arg(struct channel *c, void *arg);
+/** NULL before open() and for clients without certificate */
 const struct ntmc_cert *channel_peer(const struct channel *c);
 const uint8_t *channel_peer_ca(const struct channel *c, size_t *len);
 const struct sockaddr_storage *channel_remote(const struct channel *c);
 
-/** @fd: a bound listening socket, taken over */
+/** struct channel_listener_stats - since the start */
+struct channel_listener_stats {
+	uint64_t accepted, opened;
+	uint64_t refused_source, refused_total; /* over a limit: closed at once */
+	uint64_t starved; /* turned away for want of descriptors or memory */
+	unsigned int sessions, half_open; /* now */
+	bool paused;
+};
+
+/** @fd: a bound listening socket, taken over; client certificates are asked for
+ *  Return: 0, -NTM_ESYSTEM, -NTM_ENOMEM (@fd stays the caller's) */
 NTM_MUST_CHECK int channel_listen_take(struct loop *l, struct tls_context *ctx,
 				       int fd, const struct channel_ops *ops,
 				       void *arg, struct channel_listener **out);
+/** its sessions too; freed at the end of the turn */
 void channel_listener_close(struct channel_listener *cl);
+void channel_listener_stats(const struct channel_listener *cl,
+			    struct channel_listener_stats *out);
 
 #endif

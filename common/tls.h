@@ -26,7 +26,11 @@ struct tls_session;
  * @id, @cert_der: own identity; NULL and 0 for a client without certificate
  * @trust:  CAs that the peer must chain to; NULL with @pin_fp for first login
  * @pin_fp: NULL, or the fingerprint (32 bytes) the chain's CA must have; the
- *          server sends its CA along, which tls_session_ca() returns
+ *          server sends its CA along, which tls_peer_ca() returns
+ * @trust is borrowed and outlives the context; everything else is copied.
+ * With neither @trust nor @pin_fp no peer's certificate is accepted.
+ *
+ * Return: 0, -NTM_ENOMEM, -NTM_ECERT (key and certificate are no pair)
  */
 NTM_MUST_CHECK int tls_context_new(const struct ntmc_identity *id,
 				   const uint8_t *cert_der, size_t cert_len,
@@ -35,6 +39,16 @@ NTM_MUST_CHECK int tls_context_new(const struct ntmc_identity *id,
 				   const uint8_t *pin_fp,
 				   struct tls_context **out);
 void tls_context_free(struct tls_context *c);
+/**
+ * tls_context_set_roles() - what the peer must be
+ * @roles: bits of enum ntmc_server_role: the peer must show a server's certificate
+ *         with one of them. 0 (as made): clients accept any server of the domain,
+ *         servers also nodes and whoever shows none.
+ * A client never accepts a node in place of a server: both chain to the one CA.
+ */
+void tls_context_set_roles(struct tls_context *c, uint32_t roles);
+/** time for validity; NULL (as made): the system's. Borrowed. */
+void tls_context_set_env(struct tls_context *c, const struct ntmc_env *env);
 
 /** @ask_cert: server side: request (not require) a client certificate */
 NTM_MUST_CHECK int tls_session_new(struct tls_context *c, int fd, bool server,
@@ -45,8 +59,10 @@ enum tls_outcome tls_read(struct tls_session *s, void *buf, size_t size,
 			  size_t *got);
 enum tls_outcome tls_write(struct tls_session *s, const void *buf, size_t len,
 			   size_t *put);
+/** our end of it; what the peer still sends can be read */
 enum tls_outcome tls_shutdown(struct tls_session *s);
-/** after TLS_FAILED: why, as enum ntm_err (PIN, CERT, EXPIRED, CLOCK, AUTH ...) */
+/** after TLS_FAILED: why, negative (PIN, CERT, EXPIRED, CLOCK, CONSTRAINT: ours of
+ *  the peer's certificate or the peer's of ours; VERSION, CLOSED, AUTH) */
 int tls_error(const struct tls_session *s);
 /** the verified peer certificate after the handshake; NULL when it gave none */
 const struct ntmc_cert *tls_peer(const struct tls_session *s);
