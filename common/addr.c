@@ -27,8 +27,7 @@ socklen_t addr_len(const struct addr *a)
 	return 0;
 }
 
-int addr_from_ip(const void *ip, size_t ip_len, uint16_t port,
-		 struct addr *out)
+int addr_from_ip(const void *ip, size_t ip_len, uint16_t port, struct addr *out)
 {
 	const uint8_t *b = ip;
 
@@ -231,8 +230,7 @@ int addr_parse(const char *text, uint16_t port, struct addr *out)
 	return addr_from_ip(&ip, 4, port, out);
 }
 
-const char *addr_format_ip(const struct addr *a,
-			   char buf[static ADDR_TEXT_LEN])
+const char *addr_format_ip(const struct addr *a, char buf[static ADDR_TEXT_LEN])
 {
 	size_t len;
 	const uint8_t *ip = addr_ip(a, &len);
@@ -295,7 +293,8 @@ void addr_to_message(const struct addr *a, Ntm__AddressKind kind,
 	const uint8_t *ip = addr_ip(a, &len);
 
 	ntm__address__init(out);
-	out->ip.data = (uint8_t *)ip; /* protobuf-c has no const; it only reads */
+	/* protobuf-c knows no const; it only reads */
+	out->ip.data = (uint8_t *)ip;
 	out->ip.len = len;
 	out->port = addr_port(a);
 	out->kind = kind;

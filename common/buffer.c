@@ -9,7 +9,7 @@
 
 void buffer_init(struct buffer *b, size_t max)
 {
-	*b = (struct buffer){ .max = max };
+	*b = (struct buffer){.max = max};
 }
 
 static void drop_memory(struct buffer *b)

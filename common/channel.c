@@ -35,21 +35,22 @@
 #include "common/datagram.h"
 #include "common/log.h"
 
-#define FRAME_HEAD	4
-#define TLS_RECORD_MAX	16384
-#define CHANNEL_READS	4 /* records in a turn */
+#define FRAME_HEAD	 4
+#define TLS_RECORD_MAX	 16384
+#define CHANNEL_READS	 4 /* records in a turn */
 #define KEEPALIVE_IDLE_S 30
 #define KEEPALIVE_STEP_S 10
-#define KEEPALIVE_COUNT	3
-#define LINK_SILENT_MS	60000 /* unacknowledged data: the link is dead */
+#define KEEPALIVE_COUNT	 3
+#define LINK_SILENT_MS	 60000 /* unacknowledged data: the link is dead */
 
 static const char *const state_names[] = {
-	[CHANNEL_CONNECTING] = "connecting", [CHANNEL_HANDSHAKE] = "handshake",
-	[CHANNEL_OPEN] = "open",	     [CHANNEL_CLOSING] = "closing",
+	[CHANNEL_CONNECTING] = "connecting",
+	[CHANNEL_HANDSHAKE] = "handshake",
+	[CHANNEL_OPEN] = "open",
+	[CHANNEL_CLOSING] = "closing",
 	[CHANNEL_DEAD] = "dead",
 };
-_Static_assert(sizeof(state_names) / sizeof(state_names[0]) ==
-		       CHANNEL_DEAD + 1,
+_Static_assert(sizeof(state_names) / sizeof(state_names[0]) == CHANNEL_DEAD + 1,
 	       "a name for each state");
 
 static void try_write(struct channel *c);
@@ -70,9 +71,9 @@ static void update_io(struct channel *c)
 
 static void arm_timer(struct channel *c)
 {
-	unsigned int s = c->state == CHANNEL_OPEN    ? c->idle_s :
-			 c->state == CHANNEL_CLOSING ? CHANNEL_FINISH_S :
-						       CHANNEL_HANDSHAKE_S;
+	unsigned int s = c->state == CHANNEL_OPEN      ? c->idle_s
+			 : c->state == CHANNEL_CLOSING ? CHANNEL_FINISH_S
+						       : CHANNEL_HANDSHAKE_S;
 
 	if (s)
 		loop_timer_arm(c->timer, LOOP_S(s));
@@ -134,8 +135,9 @@ static void on_timer(void *arg)
 	struct channel *c = arg;
 
 	/* a peer that does not close its end is no fault of what was sent */
-	channel_die(c, c->state == CHANNEL_CLOSING && c->flushed ? 0 :
-							   -NTM_ETIMEOUT);
+	channel_die(c, c->state == CHANNEL_CLOSING && c->flushed
+			       ? 0
+			       : -NTM_ETIMEOUT);
 }
 
 /* --- handshake ---------------------------------------------------------------------- */
@@ -185,8 +187,8 @@ static void try_connect(struct channel *c)
 		err = errno;
 	if (err) {
 		log_debug(c->name, "connect: %s", strerror(err));
-		channel_die(c, err == ETIMEDOUT ? -NTM_ETIMEOUT :
-						  -NTM_EUNREACHABLE);
+		channel_die(c, err == ETIMEDOUT ? -NTM_ETIMEOUT
+						: -NTM_EUNREACHABLE);
 		return;
 	}
 	channel_set_state(c, CHANNEL_HANDSHAKE);
@@ -203,8 +205,8 @@ static uint32_t get_u32(const uint8_t *p)
 
 static size_t frame_max(const struct channel *c)
 {
-	return c->listener && !tls_peer(c->tls) ? CHANNEL_FRAME_ANONYMOUS :
-						  CHANNEL_FRAME_MAX;
+	return c->listener && !tls_peer(c->tls) ? CHANNEL_FRAME_ANONYMOUS
+						: CHANNEL_FRAME_MAX;
 }
 
 /* The next whole frame; 1 when it was delivered, 0 when more is needed. */
@@ -383,15 +385,14 @@ int channel_new_take(struct loop *l, struct tls_context *ctx, int fd,
 	c->arg = arg;
 	c->fd = -1; /* taken over on success only */
 	c->state = listener ? CHANNEL_HANDSHAKE : CHANNEL_CONNECTING;
-	c->task = (struct loop_task){ .fn = on_end_of_turn, .arg = c };
+	c->task = (struct loop_task){.fn = on_end_of_turn, .arg = c};
 	memcpy(&c->remote, remote, len);
 	addr_clear(&c->remote_addr);
 	if (addr_from_sockaddr(remote, len, &c->remote_addr))
 		addr_clear(&c->remote_addr);
 	snprintf(c->name, sizeof(c->name), "channel %s",
 		 addr_format(&c->remote_addr, text));
-	buffer_init(&c->in,
-		    FRAME_HEAD + CHANNEL_FRAME_MAX + TLS_RECORD_MAX);
+	buffer_init(&c->in, FRAME_HEAD + CHANNEL_FRAME_MAX + TLS_RECORD_MAX);
 	buffer_init(&c->queue, CHANNEL_QUEUE_MAX);
 	ret = tls_session_new(ctx, fd, listener != NULL, true, &c->tls);
 	if (ret == 0)

@@ -71,7 +71,8 @@ const struct sockaddr_storage *channel_remote(const struct channel *c);
 /** struct channel_listener_stats - since the start */
 struct channel_listener_stats {
 	uint64_t accepted, opened;
-	uint64_t refused_source, refused_total; /* over a limit: closed at once */
+	/* over a limit: closed at once */
+	uint64_t refused_source, refused_total;
 	uint64_t starved; /* turned away for want of descriptors or memory */
 	unsigned int sessions, half_open; /* now */
 	bool paused;
@@ -81,7 +82,8 @@ struct channel_listener_stats {
  *  Return: 0, -NTM_ESYSTEM, -NTM_ENOMEM (@fd stays the caller's) */
 NTM_MUST_CHECK int channel_listen_take(struct loop *l, struct tls_context *ctx,
 				       int fd, const struct channel_ops *ops,
-				       void *arg, struct channel_listener **out);
+				       void *arg,
+				       struct channel_listener **out);
 /** its sessions too; freed at the end of the turn */
 void channel_listener_close(struct channel_listener *cl);
 void channel_listener_stats(const struct channel_listener *cl,

@@ -40,10 +40,10 @@ struct channel {
 	struct loop_timer *timer; /* handshake, idle or finish */
 	struct tls_session *tls;
 	enum channel_state state;
-	bool opened; /* the handshake was done */
-	bool finish; /* channel_finish() was called */
-	bool flushed; /* CLOSING: our end of TLS is closed */
-	bool tls_wants_write; /* handshake or write waits for room */
+	bool opened;	       /* the handshake was done */
+	bool finish;	       /* channel_finish() was called */
+	bool flushed;	       /* CLOSING: our end of TLS is closed */
+	bool tls_wants_write;  /* handshake or write waits for room */
 	bool read_wants_write; /* a read does (TLS key update) */
 	unsigned int idle_s;
 	int err; /* for closed() */

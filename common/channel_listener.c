@@ -121,7 +121,7 @@ void channel_listener_close(struct channel_listener *cl)
 	cl->closing = true;
 	loop_io_set(cl->io, 0);
 	loop_timer_disarm(cl->pause);
-	DL_FOREACH_SAFE(cl->sessions, c, next)
+	DL_FOREACH_SAFE (cl->sessions, c, next)
 		channel_close(c);
 	loop_defer_task(cl->loop, &cl->task);
 }
@@ -146,8 +146,9 @@ static void starve(struct channel_listener *cl)
 	int fd;
 
 	if (log_allowed(&cl->starved_log))
-		log_warn("listener", "out of descriptors or memory: %s; accept "
-			 "rests", strerror(errno));
+		log_warn("listener",
+			 "out of descriptors or memory: %s; accept rests",
+			 strerror(errno));
 	if (cl->reserve_fd >= 0) {
 		close(cl->reserve_fd);
 		fd = accept4(cl->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -268,8 +269,8 @@ int channel_listen_take(struct loop *l, struct tls_context *ctx, int fd,
 	cl->ops = ops;
 	cl->arg = arg;
 	cl->fd = -1;
-	cl->task = (struct loop_task){ .fn = on_end_of_turn, .arg = cl };
-	cl->starved_log = (struct log_limit){ .burst = 3, .per_s = 60 };
+	cl->task = (struct loop_task){.fn = on_end_of_turn, .arg = cl};
+	cl->starved_log = (struct log_limit){.burst = 3, .per_s = 60};
 	cl->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (cl->reserve_fd < 0 || flags < 0 ||
 	    fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)

@@ -93,8 +93,10 @@ static bool parse_number(const char *text, const struct unit *units,
 static bool parse_bool(const char *text, bool *out)
 {
 	static const char *const words[][2] = {
-		{ "no", "yes" }, { "false", "true" },
-		{ "off", "on" }, { "0", "1" },
+		{"no", "yes"},
+		{"false", "true"},
+		{"off", "on"},
+		{"0", "1"},
 	};
 	size_t i;
 	int v;
@@ -110,12 +112,15 @@ static bool parse_bool(const char *text, bool *out)
 	return false;
 }
 
-static const struct unit units_none[] = { { 0, 0 } };
+static const struct unit units_none[] = {{0, 0}};
 static const struct unit units_time[] = {
-	{ 'S', 1 }, { 'M', 60 }, { 'H', 3600 }, { 'D', 86400 }, { 0, 0 },
+	{'S', 1}, {'M', 60}, {'H', 3600}, {'D', 86400}, {0, 0},
 };
 static const struct unit units_size[] = {
-	{ 'K', 1 << 10 }, { 'M', 1 << 20 }, { 'G', 1 << 30 }, { 0, 0 },
+	{'K', 1 << 10},
+	{'M', 1 << 20},
+	{'G', 1 << 30},
+	{0, 0},
 };
 
 union conf_value {
@@ -164,7 +169,7 @@ static const char *type_text(enum conf_type type)
 static int store_value(const struct conf_key *key, const char *text, void *out)
 {
 	char *field = (char *)out + key->offset, *copy;
-	union conf_value v = { 0 };
+	union conf_value v = {0};
 
 	if (!parse_value(key->type, text, &v))
 		return -NTM_EINVAL;
@@ -338,8 +343,11 @@ static int store_texts(const struct conf_reader *r, void *out)
 int conf_load(const struct conf_key *keys, size_t n, const char *path,
 	      void *out, char *error, size_t error_size)
 {
-	struct conf_reader r = { .keys = keys, .n = n, .path = path,
-				 .error = error, .error_size = error_size };
+	struct conf_reader r = {.keys = keys,
+				.n = n,
+				.path = path,
+				.error = error,
+				.error_size = error_size};
 	size_t i;
 	int ret;
 
@@ -367,9 +375,10 @@ int conf_load(const struct conf_key *keys, size_t n, const char *path,
 int conf_set(const struct conf_key *keys, size_t n, const char *assignment,
 	     void *out, char *error, size_t error_size)
 {
-	struct conf_reader r = { .keys = keys, .n = n, .error = error,
-				 .error_size = error_size };
-	const char *dot = strchr(assignment, '.'), *eq = strchr(assignment, '=');
+	struct conf_reader r = {
+		.keys = keys, .n = n, .error = error, .error_size = error_size};
+	const char *dot = strchr(assignment, '.'),
+		   *eq = strchr(assignment, '=');
 	char section[64], name[64];
 	union conf_value v;
 	size_t i;

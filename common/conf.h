@@ -25,13 +25,14 @@ enum conf_type {
 struct conf_key {
 	const char *section, *key;
 	enum conf_type type;
-	size_t offset; /* in the program's struct */
+	size_t offset;	  /* in the program's struct */
 	const char *dflt; /* as it would stand in the file; NULL: unset */
 	const char *help;
 };
 
 /** fill @out with every key's default; Return: 0, -NTM_ENOMEM */
-NTM_MUST_CHECK int conf_defaults(const struct conf_key *keys, size_t n, void *out);
+NTM_MUST_CHECK int conf_defaults(const struct conf_key *keys, size_t n,
+				 void *out);
 /**
  * conf_load() - read a file over what is there
  * @error: @error_size bytes: one sentence "FILE:LINE: ..." on failure

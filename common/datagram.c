@@ -16,7 +16,7 @@ static int derive_both(const struct ntmc_key *secret, uint64_t salt,
 		       const char *up, const char *down,
 		       enum ntmc_aead_alg aead, struct datagram_keys *out)
 {
-	struct datagram_keys k = { .aead = aead };
+	struct datagram_keys k = {.aead = aead};
 	uint8_t salt_be[8];
 	int i, ret;
 
@@ -99,7 +99,8 @@ int datagram_open(const struct packet_header *h, enum ntmc_aead_alg aead,
 int datagram_unpack(const ProtobufCMessageDescriptor *desc, const void *data,
 		    size_t len, ProtobufCMessage **out)
 {
-	ProtobufCMessage *msg = protobuf_c_message_unpack(desc, NULL, len, data);
+	ProtobufCMessage *msg =
+		protobuf_c_message_unpack(desc, NULL, len, data);
 
 	if (!msg)
 		return -NTM_EDECODE;
@@ -188,8 +189,8 @@ static bool name_ok(const struct limit *l, const char *s)
 {
 	if (!s || !s[0])
 		return l->min == 0;
-	return l->kind == LIMIT_FQDN ? fqdn_is_valid(s) :
-				       fqdn_label_is_valid(s);
+	return l->kind == LIMIT_FQDN ? fqdn_is_valid(s)
+				     : fqdn_label_is_valid(s);
 }
 
 static uint64_t number_at(const ProtobufCFieldDescriptor *f, const void *v,

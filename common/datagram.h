@@ -60,12 +60,10 @@ NTM_MUST_CHECK int datagram_seal(const struct packet_header *h,
  *             checked by datagram_check() here: what comes out is sane
  * Return: 0, -NTM_EAUTH, -NTM_EDECODE
  */
-NTM_MUST_CHECK int datagram_open(const struct packet_header *h,
-				 enum ntmc_aead_alg aead,
-				 const struct ntmc_key *key, uint8_t *buf,
-				 size_t len,
-				 const ProtobufCMessageDescriptor *desc,
-				 ProtobufCMessage **out);
+NTM_MUST_CHECK int
+datagram_open(const struct packet_header *h, enum ntmc_aead_alg aead,
+	      const struct ntmc_key *key, uint8_t *buf, size_t len,
+	      const ProtobufCMessageDescriptor *desc, ProtobufCMessage **out);
 
 /**
  * datagram_unpack() - decode and check a message that came authenticated by other

@@ -159,8 +159,7 @@ int file_read(const char *path, size_t max, uint8_t **data, size_t *len)
 	return read_checked(path, max, false, data, len);
 }
 
-int file_read_private(const char *path, size_t max, uint8_t **data,
-		      size_t *len)
+int file_read_private(const char *path, size_t max, uint8_t **data, size_t *len)
 {
 	return read_checked(path, max, true, data, len);
 }
@@ -179,9 +178,9 @@ static int make_one(const char *path, mode_t mode)
 	if (mkdir(path, mode) == 0)
 		return 0;
 	if (errno == EEXIST || errno == EISDIR)
-		return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ?
-			       0 :
-			       -NTM_EINVAL;
+		return stat(path, &st) == 0 && S_ISDIR(st.st_mode)
+			       ? 0
+			       : -NTM_EINVAL;
 	return file_error(-NTM_ESTORE);
 }
 
@@ -194,7 +193,8 @@ int file_make_folder(const char *path, mode_t mode)
 	if (len == 0 || len >= sizeof(buf))
 		return -NTM_EINVAL;
 	memcpy(buf, path, len + 1);
-	for (slash = strchr(buf + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+	for (slash = strchr(buf + 1, '/'); slash;
+	     slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		ret = make_one(buf, mode);
 		*slash = '/';

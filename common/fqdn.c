@@ -54,9 +54,9 @@ int fqdn_normalize(const char *name, char out[static FQDN_MAX + 1])
 	if (len > FQDN_MAX)
 		return -NTM_EINVAL;
 	for (i = 0; i < len; i++)
-		buf[i] = name[i] >= 'A' && name[i] <= 'Z' ?
-				 (char)(name[i] - 'A' + 'a') :
-				 name[i];
+		buf[i] = name[i] >= 'A' && name[i] <= 'Z'
+				 ? (char)(name[i] - 'A' + 'a')
+				 : name[i];
 	buf[len] = '\0';
 	if (!fqdn_is_valid(buf))
 		return -NTM_EINVAL;
@@ -76,7 +76,7 @@ bool fqdn_is_within(const char *name, const char *domain)
 int fqdn_split(const char *name, const char *domain, struct fqdn_parts *out)
 {
 	const char *account = name, *dot;
-	struct fqdn_parts p = { 0 };
+	struct fqdn_parts p = {0};
 	size_t len;
 
 	if (!fqdn_is_valid(name))

@@ -55,7 +55,6 @@ NTM_MUST_CHECK int fqdn_split(const char *name, const char *domain,
  * Return: 0, -NTM_EINVAL
  */
 NTM_MUST_CHECK int fqdn_join(const char *device, const char *account,
-			     const char *domain,
-			     char out[static FQDN_MAX + 1]);
+			     const char *domain, char out[static FQDN_MAX + 1]);
 
 #endif

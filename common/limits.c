@@ -11,13 +11,14 @@
 #define LIMIT_PASSWORD_MAX 1024
 #define LIMIT_PHASES_MAX   16
 #define LIMIT_CHALLENGE	   16
-#define LIMIT_WITHDRAWN	   16   /* fingerprints in one Withdraw */
-#define LIMIT_REVOKED	   30   /* and in one RevocationList */
+#define LIMIT_WITHDRAWN	   16	/* fingerprints in one Withdraw */
+#define LIMIT_REVOKED	   30	/* and in one RevocationList */
 #define LIMIT_DEVICES	   1024 /* of one account */
 #define LIMIT_RECOMMENDED  32
 #define LIMIT_PORTS	   32
 #define LIMIT_SIZE_MAX	   PACKET_DATA_MAX
 
+/* clang-format off */
 /* The rows; several of a kind stand for fields of a kind. */
 #define ANY(f)		    { #f, LIMIT_NUMBER, 0, UINT64_MAX, 0 }
 #define UPTO(f, max)	    { #f, LIMIT_NUMBER, 0, max, 0 }
@@ -49,7 +50,6 @@
 #define CERTIFICATE(f)	    BYTES(f, 1, NTMC_CERT_MAX)
 #define CERT_OR_NONE(f)	    { #f, LIMIT_BYTES_OR_NONE, 1, NTMC_CERT_MAX, 0 }
 
-/* clang-format off */
 static const struct limit address[] = {
 	IP(ip), UPTO(port, 65535), ENUM(kind),
 };

@@ -15,17 +15,17 @@
 #include <protobuf-c/protobuf-c.h>
 
 enum limit_kind {
-	LIMIT_NUMBER,	/* at most @max */
-	LIMIT_PATH_ID,	/* a Path ID as the DC names it: bit 0 clear */
-	LIMIT_ENUM,	/* a value ntm.proto names */
-	LIMIT_BYTES,	/* @min to @max bytes */
+	LIMIT_NUMBER,	     /* at most @max */
+	LIMIT_PATH_ID,	     /* a Path ID as the DC names it: bit 0 clear */
+	LIMIT_ENUM,	     /* a value ntm.proto names */
+	LIMIT_BYTES,	     /* @min to @max bytes */
 	LIMIT_BYTES_OR_NONE, /* none, or @min to @max bytes */
-	LIMIT_IP,	/* 4 or 16 bytes */
-	LIMIT_TEXT,	/* at most @max bytes, no control characters */
-	LIMIT_FQDN,	/* a valid name; @min 0: or empty */
-	LIMIT_LABEL,	/* one valid label; @min 0: or empty */
-	LIMIT_MESSAGE,	/* a message; @min 1: must be there */
-	LIMIT_BODY,	/* a message of a oneof that must be set */
+	LIMIT_IP,	     /* 4 or 16 bytes */
+	LIMIT_TEXT,	     /* at most @max bytes, no control characters */
+	LIMIT_FQDN,	     /* a valid name; @min 0: or empty */
+	LIMIT_LABEL,	     /* one valid label; @min 0: or empty */
+	LIMIT_MESSAGE,	     /* a message; @min 1: must be there */
+	LIMIT_BODY,	     /* a message of a oneof that must be set */
 };
 
 /** struct limit - one field; @count: of a repeated one, at most */

@@ -30,17 +30,17 @@ static struct {
 	char program[32];
 	enum log_level level;
 	int fd;
-	bool owned; /* @fd is a file of ours */
+	bool owned;   /* @fd is a file of ours */
 	bool no_time; /* the journal has its own */
-} sink = { .program = "ntm", .level = LOG_INFO, .fd = STDERR_FILENO };
+} sink = {.program = "ntm", .level = LOG_INFO, .fd = STDERR_FILENO};
 
 int log_open(const char *program, enum log_level level, const char *path)
 {
 	int fd = STDERR_FILENO;
 
 	if (path) {
-		fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC |
-					O_NOCTTY,
+		fd = open(path,
+			  O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY,
 			  0600);
 		if (fd < 0)
 			return -NTM_ESYSTEM;
@@ -123,8 +123,8 @@ void log_at(enum log_level level, const char *obj, const char *fmt, ...)
 		return;
 	if (!sink.no_time)
 		len = put_time(line, sizeof(line));
-	n = snprintf(line + len, sizeof(line) - len, "%s %s: %s: ",
-		     level_names[level], sink.program, obj);
+	n = snprintf(line + len, sizeof(line) - len,
+		     "%s %s: %s: ", level_names[level], sink.program, obj);
 	len += n > 0 ? (size_t)n : 0;
 	if (len < sizeof(line) - 1) {
 		va_start(ap, fmt);

@@ -48,7 +48,7 @@ struct loop {
 	int timer_fd;
 	struct event *timer_event;
 	uint64_t timer_fd_due; /* 0: at rest */
-	uint64_t now; /* of this turn; 0: not asked yet */
+	uint64_t now;	       /* of this turn; 0: not asked yet */
 	struct loop_task *tasks, **tasks_end;
 	bool stop;
 	uint64_t (*mono_ns)(void *);
@@ -232,7 +232,7 @@ static void run_timers(struct loop *l)
 static void timer_fd_set(struct loop *l)
 {
 	struct timerheap_entry *e = timerheap_peek(&l->timers);
-	struct itimerspec its = { { 0, 0 }, { 0, 0 } };
+	struct itimerspec its = {{0, 0}, {0, 0}};
 
 	if (l->mono_ns != real_mono_ns || !e ||
 	    (l->timer_fd_due && e->due >= l->timer_fd_due))
@@ -289,9 +289,10 @@ int loop_io_add(struct loop *l, int fd, unsigned int events, bool high,
 	io->list = high ? READY_HIGH : READY_NORMAL;
 	io->fn = fn;
 	io->arg = arg;
-	io->read = event_new(l->base, fd, EV_READ | EV_PERSIST, on_readable, io);
-	io->write = event_new(l->base, fd, EV_WRITE | EV_PERSIST, on_writable,
-			      io);
+	io->read =
+		event_new(l->base, fd, EV_READ | EV_PERSIST, on_readable, io);
+	io->write =
+		event_new(l->base, fd, EV_WRITE | EV_PERSIST, on_writable, io);
 	if (!io->read || !io->write)
 		goto err_io;
 	/* the first time a failure can be told: no descriptor, no epoll for it */
@@ -407,7 +408,8 @@ int loop_new(struct loop **out)
 	l->base = event_base_new_with_config(conf);
 	if (!l->base)
 		goto err_alloc;
-	l->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	l->timer_fd =
+		timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (l->timer_fd < 0)
 		goto err_base;
 	l->timer_event = event_new(l->base, l->timer_fd, EV_READ | EV_PERSIST,

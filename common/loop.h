@@ -87,7 +87,7 @@ struct loop_task {
 /** as loop_defer(); a task queued already stays where it is */
 void loop_defer_task(struct loop *l, struct loop_task *t);
 
-#define LOOP_MS(n) ((uint64_t)(n) * 1000000u)
-#define LOOP_S(n)  ((uint64_t)(n) * 1000000000u)
+#define LOOP_MS(n) ((uint64_t)(n)*1000000u)
+#define LOOP_S(n)  ((uint64_t)(n)*1000000000u)
 
 #endif

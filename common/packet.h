@@ -27,12 +27,12 @@
 
 #include "common/err.h"
 
-#define PACKET_VERSION	   1
-#define PACKET_HEADER_LEN  20
-#define PACKET_OVERHEAD	   36 /* header and tag */
-#define PACKET_SIGNAL_MAX  1232 /* any datagram but DATA: fits IPv6's 1280 */
-#define PACKET_DATA_MAX	   9216 /* a sealed datagram, header and tag included */
-#define PACKET_BOOT_SHIFT  40
+#define PACKET_VERSION	  1
+#define PACKET_HEADER_LEN 20
+#define PACKET_OVERHEAD	  36   /* header and tag */
+#define PACKET_SIGNAL_MAX 1232 /* any datagram but DATA: fits IPv6's 1280 */
+#define PACKET_DATA_MAX	  9216 /* a sealed datagram, header and tag included */
+#define PACKET_BOOT_SHIFT 40
 
 enum packet_type {
 	PACKET_DATA = 1,
@@ -48,7 +48,7 @@ enum packet_type {
 #define PACKET_LAST    0x04 /* with PART: the second half */
 #define PACKET_CONTROL 0x08 /* a TunnelControl message, not an IP packet */
 /* flags of TUNNEL_* */
-#define PACKET_RESUME  0x01 /* sealed under the resumption secret, not Ktun */
+#define PACKET_RESUME 0x01 /* sealed under the resumption secret, not Ktun */
 
 struct packet_header {
 	uint8_t type, phase, flags;

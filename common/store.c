@@ -28,7 +28,8 @@
 
 #include "common/log.h"
 
-#define STORE_BUSY_MS 5000 /* another process of ours (ntm-server account) writes */
+#define STORE_BUSY_MS                                                          \
+	5000 /* another process of ours (ntm-server account) writes */
 
 struct store {
 	sqlite3 *db;
@@ -108,8 +109,10 @@ static int upgrade(struct store *s, const char *const *schema, size_t n)
 	if (ret)
 		return ret;
 	if (version < 0 || (size_t)version > n) {
-		log_err(s->name, "was made by a newer version of this program "
-			"(schema %d, known %zu)", version, n);
+		log_err(s->name,
+			"was made by a newer version of this program "
+			"(schema %d, known %zu)",
+			version, n);
 		return -NTM_EVERSION;
 	}
 	for (; (size_t)version < n && ret == 0; version++)
@@ -225,17 +228,18 @@ void store_bind_int(struct store *s, size_t st, int index, int64_t value)
 
 void store_bind_text(struct store *s, size_t st, int index, const char *text)
 {
-	bound(s, st, sqlite3_bind_text(s->st[st], index, text, -1,
-				       SQLITE_TRANSIENT));
+	bound(s, st,
+	      sqlite3_bind_text(s->st[st], index, text, -1, SQLITE_TRANSIENT));
 }
 
 void store_bind_blob(struct store *s, size_t st, int index, const void *data,
 		     size_t len)
 {
 	/* a NULL pointer would bind SQL's NULL: an empty blob is meant */
-	bound(s, st, len ? sqlite3_bind_blob64(s->st[st], index, data, len,
-					       SQLITE_TRANSIENT) :
-			   sqlite3_bind_zeroblob(s->st[st], index, 0));
+	bound(s, st,
+	      len ? sqlite3_bind_blob64(s->st[st], index, data, len,
+					SQLITE_TRANSIENT)
+		  : sqlite3_bind_zeroblob(s->st[st], index, 0));
 }
 
 void store_reset(struct store *s, size_t st)

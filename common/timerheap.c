@@ -28,7 +28,7 @@ void timerheap_unreserve(struct timerheap *h)
 void timerheap_clear(struct timerheap *h)
 {
 	free(h->entries);
-	*h = (struct timerheap){ 0 };
+	*h = (struct timerheap){0};
 }
 
 static bool before(const struct timerheap_entry *a,

@@ -32,7 +32,8 @@ NTM_MUST_CHECK int timerheap_reserve(struct timerheap *h);
 void timerheap_unreserve(struct timerheap *h);
 void timerheap_clear(struct timerheap *h);
 /** armed already: moved */
-void timerheap_put(struct timerheap *h, struct timerheap_entry *e, uint64_t due);
+void timerheap_put(struct timerheap *h, struct timerheap_entry *e,
+		   uint64_t due);
 void timerheap_del(struct timerheap *h, struct timerheap_entry *e);
 /** the first one due; NULL when none */
 struct timerheap_entry *timerheap_peek(const struct timerheap *h);

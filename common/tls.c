@@ -30,8 +30,9 @@
 
 #include "common/log.h"
 
-#define TLS_PRIORITY \
-	"NONE:+VERS-TLS1.3:+AES-256-GCM:+CHACHA20-POLY1305:+AEAD:+SIGN-EDDSA-ED25519:+GROUP-X25519:+CTYPE-X509:+COMP-NULL"
+#define TLS_PRIORITY                                                           \
+	"NONE:+VERS-TLS1.3:+AES-256-GCM:+CHACHA20-POLY1305:+AEAD:+SIGN-EDDSA-" \
+	"ED25519:+GROUP-X25519:+CTYPE-X509:+COMP-NULL"
 #define TLS_PEM_MAX   512
 #define TLS_CHAIN_MAX 2 /* the certificate and its CA */
 
@@ -155,10 +156,10 @@ static int verify_peer(gnutls_session_t tls)
 static int set_identity(struct tls_context *c, const struct ntmc_identity *id,
 			const gnutls_datum_t *ders, unsigned int n)
 {
-	gnutls_x509_crt_t crts[TLS_CHAIN_MAX] = { NULL, NULL };
+	gnutls_x509_crt_t crts[TLS_CHAIN_MAX] = {NULL, NULL};
 	gnutls_x509_privkey_t key = NULL;
 	char pem[TLS_PEM_MAX];
-	gnutls_datum_t pem_datum = { (unsigned char *)pem, 0 };
+	gnutls_datum_t pem_datum = {(unsigned char *)pem, 0};
 	unsigned int i;
 	int ret;
 
@@ -195,8 +196,8 @@ int tls_context_new(const struct ntmc_identity *id, const uint8_t *cert_der,
 		    struct tls_context **out)
 {
 	gnutls_datum_t ders[TLS_CHAIN_MAX] = {
-		{ (unsigned char *)cert_der, (unsigned int)cert_len },
-		{ (unsigned char *)ca_der, (unsigned int)ca_len },
+		{(unsigned char *)cert_der, (unsigned int)cert_len},
+		{(unsigned char *)ca_der, (unsigned int)ca_len},
 	};
 	struct tls_context *c = calloc(1, sizeof(*c));
 	int ret = -NTM_ENOMEM;
@@ -252,8 +253,8 @@ int tls_session_new(struct tls_context *c, int fd, bool server, bool ask_cert,
 		    struct tls_session **out)
 {
 	struct tls_session *s = calloc(1, sizeof(*s));
-	unsigned int flags = GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL |
-			     GNUTLS_NO_TICKETS;
+	unsigned int flags =
+		GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS;
 
 	if (!s)
 		return -NTM_ENOMEM;
@@ -273,9 +274,9 @@ int tls_session_new(struct tls_context *c, int fd, bool server, bool ask_cert,
 	}
 	if (server)
 		gnutls_certificate_server_set_request(
-			s->tls, c->roles ? GNUTLS_CERT_REQUIRE :
-				ask_cert ? GNUTLS_CERT_REQUEST :
-					   GNUTLS_CERT_IGNORE);
+			s->tls, c->roles   ? GNUTLS_CERT_REQUIRE
+				: ask_cert ? GNUTLS_CERT_REQUEST
+					   : GNUTLS_CERT_IGNORE);
 	/* the caller has its own clock for this */
 	gnutls_handshake_set_timeout(s->tls, 0);
 	gnutls_transport_set_int(s->tls, fd);
@@ -296,16 +297,16 @@ static const struct {
 	int error;
 	gnutls_alert_description_t alert;
 } refusals[] = {
-	{ -NTM_EEXPIRED, GNUTLS_A_CERTIFICATE_EXPIRED },
-	{ -NTM_EPIN, GNUTLS_A_UNKNOWN_CA },
-	{ -NTM_ECERT, GNUTLS_A_BAD_CERTIFICATE },
-	{ -NTM_ECERT, GNUTLS_A_CERTIFICATE_UNKNOWN },
-	{ -NTM_ECERT, GNUTLS_A_UNSUPPORTED_CERTIFICATE },
-	{ -NTM_ECERT, GNUTLS_A_CERTIFICATE_REQUIRED },
-	{ -NTM_ECERT, GNUTLS_A_DECRYPT_ERROR },
-	{ -NTM_EAUTH, GNUTLS_A_ACCESS_DENIED },
-	{ -NTM_EVERSION, GNUTLS_A_PROTOCOL_VERSION },
-	{ -NTM_EVERSION, GNUTLS_A_HANDSHAKE_FAILURE },
+	{-NTM_EEXPIRED, GNUTLS_A_CERTIFICATE_EXPIRED},
+	{-NTM_EPIN, GNUTLS_A_UNKNOWN_CA},
+	{-NTM_ECERT, GNUTLS_A_BAD_CERTIFICATE},
+	{-NTM_ECERT, GNUTLS_A_CERTIFICATE_UNKNOWN},
+	{-NTM_ECERT, GNUTLS_A_UNSUPPORTED_CERTIFICATE},
+	{-NTM_ECERT, GNUTLS_A_CERTIFICATE_REQUIRED},
+	{-NTM_ECERT, GNUTLS_A_DECRYPT_ERROR},
+	{-NTM_EAUTH, GNUTLS_A_ACCESS_DENIED},
+	{-NTM_EVERSION, GNUTLS_A_PROTOCOL_VERSION},
+	{-NTM_EVERSION, GNUTLS_A_HANDSHAKE_FAILURE},
 };
 #define N_REFUSALS (sizeof(refusals) / sizeof(refusals[0]))
 
@@ -316,9 +317,8 @@ static int error_of_alert(gnutls_alert_description_t alert)
 	for (i = 0; i < N_REFUSALS; i++)
 		if (refusals[i].alert == alert)
 			/* what the peer calls unknown is ours to it, not a pin */
-			return alert == GNUTLS_A_UNKNOWN_CA ?
-				       -NTM_ECERT :
-				       refusals[i].error;
+			return alert == GNUTLS_A_UNKNOWN_CA ? -NTM_ECERT
+							    : refusals[i].error;
 	return -NTM_EAUTH;
 }
 
@@ -364,8 +364,8 @@ static enum tls_outcome outcome(struct tls_session *s, int code)
 	if (code >= 0)
 		return TLS_OK;
 	if (code == GNUTLS_E_AGAIN)
-		return gnutls_record_get_direction(s->tls) ? TLS_WANT_WRITE :
-							     TLS_WANT_READ;
+		return gnutls_record_get_direction(s->tls) ? TLS_WANT_WRITE
+							   : TLS_WANT_READ;
 	if (code != GNUTLS_E_FATAL_ALERT_RECEIVED &&
 	    code != GNUTLS_E_PREMATURE_TERMINATION &&
 	    code != GNUTLS_E_PUSH_ERROR && code != GNUTLS_E_PULL_ERROR)

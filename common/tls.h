@@ -16,7 +16,13 @@
 #include "common/err.h"
 #include "libntmcrypto/ntmcrypto.h"
 
-enum tls_outcome { TLS_OK, TLS_WANT_READ, TLS_WANT_WRITE, TLS_CLOSED, TLS_FAILED };
+enum tls_outcome {
+	TLS_OK,
+	TLS_WANT_READ,
+	TLS_WANT_WRITE,
+	TLS_CLOSED,
+	TLS_FAILED
+};
 
 struct tls_context; /* credentials; shared by sessions */
 struct tls_session;
