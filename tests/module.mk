@@ -4,6 +4,8 @@
 -include $(sort $(wildcard tests/*/module.mk tests/unit/*/module.mk \
 	tests/fuzz/*.mk))
 
+# Helpers of scenario tests are added to E2E_TOOLS, tests of the shim to
+# PRELOAD_TESTS, by the module.mk of their folder.
 LAB_TOOLS := $(O)/tests/lab/wire
 $(O)/tests/lab/wire: $(O)/obj/tests/lab/wire.o
 	@mkdir -p $(@D)
@@ -30,13 +32,14 @@ check:
 	@$(MAKE) --no-print-directory check-build
 	@$(RUN) unit preload fuzz lint e2e
 
-check-build: all stage $(UNIT_TESTS) $(PRELOAD_TESTS) $(LAB_TOOLS)
+check-build: all stage $(UNIT_TESTS) $(PRELOAD_TESTS) $(LAB_TOOLS) \
+	$(E2E_TOOLS)
 .SECONDEXPANSION:
 check-build: $$(FUZZ_BINS)
 
 check-unit: $$(UNIT_TESTS)
 	@$(RUN) unit
-check-preload: stage $$(UNIT_TESTS) $$(PRELOAD_TESTS)
+check-preload: stage $$(PRELOAD_TESTS)
 	@$(RUN) preload
 check-fuzz: $$(FUZZ_BINS)
 	@$(RUN) fuzz
