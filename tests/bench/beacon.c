@@ -5,8 +5,8 @@
  *   beacon serve PORT LOG            answers whoever beacons, at the same pace
  *   beacon send NAME PORT LOG [MS]
  *
- * A log line is "<CLOCK_MONOTONIC ns> <sequence>". One clock serves all hosts of a
- * lab, so a move's time and the arrivals can be compared. Ends at SIGTERM.
+ * A log line is "<microseconds since 1970> <sequence>". One clock serves all hosts of
+ * a lab, so a move's time and the arrivals can be compared. Ends at SIGTERM.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -33,12 +33,12 @@ static void on_term(int signo)
 	ended = 1;
 }
 
-static uint64_t now_ns(void)
+static uint64_t now_us(void)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000;
 }
 
 static int serve_socket(const char *port)
@@ -94,7 +94,7 @@ static void run(int fd, bool connected, FILE *log, long ms)
 				     &len) == sizeof(got)) {
 				peer_len = len;
 				fprintf(log, "%llu %llu\n",
-					(unsigned long long)now_ns(),
+					(unsigned long long)now_us(),
 					(unsigned long long)got);
 				fflush(log);
 			}

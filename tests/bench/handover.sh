@@ -19,7 +19,6 @@ for move in $(seq "$MOVES"); do
 	lost=$(lab_now)
 	lab_move a "cafe$n" "10.2$n.0.$((move % 200 + 10))/24" \
 		"2001:db8:2$n::$((move % 200 + 10))/64"
-	# (ns: one clock for all hosts) the first log line written after the move
 	echo "$lost $LAB_MOVED" >>"$LAB/moves"
 	lines=$(wc -l <"$LAB/a.log")
 	wait_for 10 '[ "$(wc -l <"$LAB/a.log")" -gt '$((lines + 100))' ]'
