@@ -9,7 +9,7 @@
 # round is dropped, the median of at least five counts.
 
 . "$(dirname "${BASH_SOURCE[0]}")/../lab/lab.sh"
-. "$(dirname "${BASH_SOURCE[0]}")/../lab/ntm.sh"
+. "$LAB_SRC/tests/lab/ntm.sh"
 
 BENCH_ROUNDS=${BENCH_ROUNDS:-6}	# the first is dropped
 BENCH_TOOLS=$LAB_O/tests/bench
@@ -52,6 +52,47 @@ bench_pair()
 	lab_host b
 	lab_link a lan 10.9.0.1/24 fd00:9::1/64
 	lab_link b lan 10.9.0.2/24 fd00:9::2/64
+}
+
+# bench_far_pair: 20 ms between any two hosts; a can move between cafe1 and cafe2.
+bench_far_pair()
+{
+	local net
+
+	lab_router net
+	for net in cafe1:21 cafe2:22 home:23 office:24; do
+		lab_net "${net%:*}"
+		lab_link net "${net%:*}" "10.${net#*:}.0.1/24" \
+			"2001:db8:${net#*:}::1/64"
+	done
+	lab_host a
+	lab_host b
+	lab_host server
+	lab_link a cafe1 10.21.0.2/24 2001:db8:21::2/64 5
+	lab_link b home 10.23.0.2/24 2001:db8:23::2/64 5
+	lab_link server office 10.24.0.2/24 2001:db8:24::2/64 5
+}
+
+# bench_ntm: a domain on host server; a and b are nodes; NTM_B is b's name.
+bench_ntm()
+{
+	if [ -z "${LAB_HOLDER[server]-}" ]; then
+		lab_host server
+		lab_link server lan 10.9.0.3/24 fd00:9::3/64
+	fi
+	ntm_server server ntm.example
+	ntm_account server alice
+	ntm_node a a.alice
+	ntm_node b b.alice
+	NTM_B=b.alice.$NTM_DOMAIN
+	lab_as_user a ntm ping -c 1 "$NTM_B" >/dev/null
+}
+
+# ntm_listens HOST tcp|udp PORT: inside the namespace of the broker there
+ntm_listens()
+{
+	nsenter --net="/proc/$(ntm_keeper "$1")/ns/net" \
+		ss -Hln "--$2" "sport = :$3" | grep -q .
 }
 
 # bench_wireguard: wireguard-go between a (10.77.0.1) and b (10.77.0.2).

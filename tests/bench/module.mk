@@ -2,7 +2,8 @@
 # tests/bench - programs that measure; tests/bench/run drives them
 
 BENCH_TOOLS := $(patsubst tests/bench/%.c,$(O)/tests/bench/%,\
-	tests/bench/beacon.c tests/bench/udp.c tests/bench/resolve.c)
+	tests/bench/beacon.c tests/bench/udp.c tests/bench/resolve.c \
+	tests/bench/stream.c)
 $(BENCH_TOOLS): $(O)/tests/bench/%: $(O)/obj/tests/bench/%.o
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
