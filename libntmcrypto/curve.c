@@ -10,6 +10,9 @@ void ntmc_x25519_keygen(const struct ntmc_env *env, struct ntmc_key *priv,
 			uint8_t pub[static NTMC_KEY_LEN])
 {
 	ntmc_key_random(env, priv);
+	/* every multiplication does this; done here, one key has one encoding */
+	priv->b[0] &= 0xf8;
+	priv->b[31] = (priv->b[31] & 0x7f) | 0x40;
 	ntmc_x25519_public(priv, pub);
 }
 

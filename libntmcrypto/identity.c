@@ -67,6 +67,9 @@ static int identity_decode(const char *text, size_t len,
 	if (!n || pos + n != len)
 		return -NTM_EDECODE;
 
+	/* five bits of an X25519 key count for nothing: they must be as made */
+	if ((id->x_priv.b[0] & 7) || (id->x_priv.b[31] & 0xc0) != 0x40)
+		return -NTM_EDECODE;
 	ntmc_ed25519_public(&id->ed_priv, ed_pub);
 	ntmc_x25519_public(&id->x_priv, x_pub);
 	if (memcmp(ed_pub, id->ed_pub, sizeof(ed_pub)) ||
