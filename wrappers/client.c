@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "common/rundir.h"
-#include "libntmcrypto/ntmcrypto.h"
 
 #define CONTROL_SOCKET "control.sock"
 
@@ -64,7 +63,7 @@ static int request_send(int fd, const json_t *request)
 		}
 		done += (size_t)n;
 	}
-	ntmc_wipe(text, len);
+	explicit_bzero(text, len);
 	free(text);
 	return err;
 }
