@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+# The keeper, small on purpose: of all libraries only libmnl; and the worker's side
+# of engine and shims.
+KEEPER_SRC := $(addprefix broker/,main.c keeper.c keeper_store.c outer.c \
+	engine_netns.c inside.c pool.c netdev.c fdmsg.c)
+$(eval $(call program,ntm-broker,$(KEEPER_SRC) preload/shimproto.c \
+	common/log.c common/err.c common/rundir.c common/file.c,,libmnl))
+
+BROKERENGINE_SRC := $(addprefix broker/,keeper_link.c fdmsg.c)
+$(eval $(call static-library,brokerengine,$(BROKERENGINE_SRC)))

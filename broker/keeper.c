@@ -1,0 +1,750 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * keeper - the process that stays: engine, outer sockets, stores, and the worker's
+ *          life
+ *
+ * Theory of operation
+ *
+ * The keeper does so little that it need not die: it forks a worker with one end
+ * of a SEQPACKET pair, answers its requests (a table of handlers), and forks the
+ * next when it is gone. Packets wait meanwhile in the TUN's queue and the outer
+ * sockets' buffers. It waits for four things only: signals, the worker's requests,
+ * the death of the inside process, changes of the interface.
+ *
+ * A worker that was killed is followed at once. One that dies within QUICK_NS of its
+ * start (three times in a row) is followed more and more slowly, up to BACKOFF_MAX_NS.
+ */
+#include "broker/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "broker/engine.h"
+#include "broker/fdmsg.h"
+#include "broker/keeper_proto.h"
+#include "broker/keeper_store.h"
+#include "broker/outer.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "common/rundir.h"
+#include "preload/shimproto.h"
+
+#define MS_NS		1000000ull
+#define QUICK_NS	(200 * MS_NS)
+#define QUICK_FREE	3 /* quick deaths without a pause */
+#define BACKOFF_MIN_NS	(50 * MS_NS)
+#define BACKOFF_MAX_NS	(5000 * MS_NS)
+#define END_NS		(3000 * MS_NS) /* for the worker to say good-bye */
+#define REPAIR_PAUSE_NS (20 * MS_NS)   /* somebody may change it in a loop */
+#define SEND_TIMEOUT_MS 1000	       /* a worker that does not read */
+#define LINK_FD		3	       /* in the worker */
+#define LISTEN_BACKLOG	256
+
+/**
+ * enum worker_state - of the one worker
+ * @WORKER_NONE:  to be started at .start_at
+ * @WORKER_UP:    runs; not yet serving.     Leaves by: READY, REFUSE, death
+ * @WORKER_READY: serves.                    Leaves by: death
+ */
+enum worker_state { WORKER_NONE, WORKER_UP, WORKER_READY };
+
+struct worker {
+	enum worker_state state;
+	pid_t pid;
+	int link;
+	uint32_t generation;
+	uint64_t started, start_at;
+	unsigned int quick; /* quick deaths in a row */
+	bool refused;
+};
+
+struct keeper {
+	const struct keeper_options *opt;
+	struct engine *engine;
+	struct outer outer;
+	struct keeper_store *store;
+	struct worker worker;
+	int signals, listener;
+	uint64_t repair_at; /* not before */
+	bool ending;
+	uint64_t end_at; /* when the worker is killed */
+	int status;
+	void (*ready)(void *arg, const char *why);
+	void *ready_arg;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Tells whoever waits for the start, once. */
+static void report_ready(struct keeper *k, const char *why)
+{
+	if (k->ready)
+		k->ready(k->ready_arg, why);
+	k->ready = NULL;
+}
+
+static void end_begin(struct keeper *k, int status)
+{
+	if (k->ending)
+		return;
+	k->ending = true;
+	k->status = status;
+	k->end_at = now_ns() + END_NS;
+	if (k->worker.pid)
+		kill(k->worker.pid, SIGTERM);
+}
+
+/* --- the outer port ------------------------------------------------------------------ */
+
+static bool port_path(const struct keeper *k, char *path, size_t size)
+{
+	int n = snprintf(path, size, "%s/udp-port", k->opt->state);
+
+	return n > 0 && (size_t)n < size;
+}
+
+/* Peers and NATs remember the port; so do we, over a restart. */
+static void port_save(const struct keeper *k)
+{
+	char path[PATH_MAX], text[16];
+	int n = snprintf(text, sizeof(text), "%u\n", k->outer.port);
+
+	if (!port_path(k, path, sizeof(path)) ||
+	    file_write(path, text, (size_t)n, 0600))
+		log_warn("keeper", "%s cannot be written", path);
+}
+
+static uint16_t port_load(const struct keeper *k)
+{
+	char path[PATH_MAX];
+	unsigned long port;
+	uint8_t *text;
+	size_t len;
+
+	if (!port_path(k, path, sizeof(path)) ||
+	    file_read(path, 16, &text, &len))
+		return 0;
+	port = strtoul((char *)text, NULL, 10);
+	file_free(text, len);
+	return port > UINT16_MAX ? 0 : (uint16_t)port;
+}
+
+static int outer_start(struct keeper *k, char *why, size_t why_size)
+{
+	uint16_t last = port_load(k);
+	int err;
+
+	if (k->opt->port) {
+		err = outer_open(k->opt->port, &k->outer);
+		if (err)
+			snprintf(why, why_size, "UDP port %u: %s", k->opt->port,
+				 err == -NTM_EEXISTS ?
+					 "another program has it" :
+					 err_text(err));
+		return err;
+	}
+	err = outer_open(last, &k->outer);
+	if (err && last)
+		err = outer_open(0, &k->outer);
+	if (err)
+		snprintf(why, why_size, "no UDP socket: %s", err_text(err));
+	else if (k->outer.port != last)
+		port_save(k);
+	return err;
+}
+
+/* --- the worker's requests --------------------------------------------------------- */
+
+struct request {
+	struct keeper_msg msg;
+	uint8_t body[KEEPER_BLOB_MAX + 1];
+	size_t len;
+	int fd; /* -1: none; a handler that keeps it sets -1 */
+};
+
+static int answer(struct keeper *k, const struct keeper_msg *msg,
+		  const void *body, size_t len, const int *fds, size_t n_fds)
+{
+	return fdmsg_send(k->worker.link, msg, sizeof(*msg), body, len, fds,
+			  n_fds);
+}
+
+static int answer_err(struct keeper *k, uint32_t op, int err)
+{
+	const struct keeper_msg msg = { .version = KEEPER_PROTO_VERSION,
+					.op = op,
+					.err = err,
+					.last = 1 };
+
+	return answer(k, &msg, NULL, 0, NULL, 0);
+}
+
+/* HELLO and UDP: the outer sockets, behind the @n descriptors in @fds */
+static int answer_outer(struct keeper *k, uint32_t op, int fds[static 3],
+			size_t n, const char *body)
+{
+	struct keeper_msg msg = { .version = KEEPER_PROTO_VERSION,
+				  .op = op,
+				  .a = k->worker.generation,
+				  .b = k->outer.port };
+
+	if (k->outer.udp4 >= 0) {
+		fds[n++] = k->outer.udp4;
+		msg.c |= 1;
+	}
+	if (k->outer.udp6 >= 0) {
+		fds[n++] = k->outer.udp6;
+		msg.c |= 2;
+	}
+	return answer(k, &msg, body, body ? strlen(body) : 0, fds, n);
+}
+
+static int do_hello(struct keeper *k, struct request *req)
+{
+	int fds[3] = { engine_tun(k->engine) };
+
+	return answer_outer(k, req->msg.op, fds, 1, k->opt->rundir);
+}
+
+static int do_ready(struct keeper *k, struct request *req)
+{
+	if (k->worker.state == WORKER_UP) {
+		k->worker.state = WORKER_READY;
+		log_info("keeper", "worker %u serves", k->worker.generation);
+	}
+	report_ready(k, NULL);
+	return answer_err(k, req->msg.op, 0);
+}
+
+static int do_refuse(struct keeper *k, struct request *req)
+{
+	req->body[req->len] = '\0';
+	k->worker.refused = true;
+	log_err("keeper", "the worker cannot start: %s", (char *)req->body);
+	if (k->ready) {
+		report_ready(k, (char *)req->body);
+		end_begin(k, 1);
+	}
+	return answer_err(k, req->msg.op, 0);
+}
+
+static int do_quit(struct keeper *k, struct request *req)
+{
+	int err = answer_err(k, req->msg.op, 0);
+
+	end_begin(k, 0);
+	return err;
+}
+
+static int do_configure(struct keeper *k, struct request *req)
+{
+	struct engine_config conf;
+	int err = -NTM_EINVAL;
+
+	if (req->len == sizeof(conf)) {
+		memcpy(&conf, req->body, sizeof(conf));
+		err = engine_configure(k->engine, &conf);
+	}
+	return answer_err(k, req->msg.op, err);
+}
+
+static int do_socket(struct keeper *k, struct request *req)
+{
+	const struct keeper_msg ok = { .version = KEEPER_PROTO_VERSION,
+				       .op = req->msg.op };
+	int fd = -1, err;
+
+	err = engine_socket(k->engine, (int)req->msg.a, (int)req->msg.b,
+			    (int)req->msg.c, &fd);
+	if (err)
+		return answer_err(k, req->msg.op, err);
+	err = answer(k, &ok, NULL, 0, &fd, 1);
+	close(fd);
+	return err;
+}
+
+static int do_udp(struct keeper *k, struct request *req)
+{
+	struct outer fresh;
+	int fds[3], err;
+
+	if (req->msg.a == 0 || req->msg.a > UINT16_MAX)
+		return answer_err(k, req->msg.op, -NTM_EINVAL);
+	if (req->msg.a != k->outer.port) {
+		err = outer_open((uint16_t)req->msg.a, &fresh);
+		if (err)
+			return answer_err(k, req->msg.op, err);
+		outer_close(&k->outer);
+		k->outer = fresh;
+		port_save(k);
+	}
+	return answer_outer(k, req->msg.op, fds, 0, NULL);
+}
+
+static int do_fd_put(struct keeper *k, struct request *req)
+{
+	int err = -NTM_EINVAL;
+
+	if (req->fd >= 0)
+		err = keeper_store_put_fd(k->store, req->msg.key, req->fd,
+					  k->worker.generation);
+	req->fd = -1;
+	return answer_err(k, req->msg.op, err);
+}
+
+static int do_fd_del(struct keeper *k, struct request *req)
+{
+	return answer_err(k, req->msg.op,
+			  keeper_store_del_fd(k->store, req->msg.key));
+}
+
+static int do_blob_put(struct keeper *k, struct request *req)
+{
+	return answer_err(k, req->msg.op,
+			  keeper_store_put_blob(k->store, req->msg.key,
+						req->body, req->len,
+						k->worker.generation));
+}
+
+static int do_blob_del(struct keeper *k, struct request *req)
+{
+	return answer_err(k, req->msg.op,
+			  keeper_store_del_blob(k->store, req->msg.key));
+}
+
+struct each_arg {
+	struct keeper *k;
+	uint32_t op;
+};
+
+static int each_send(void *arg, const char *key, int fd, const void *data,
+		     size_t len)
+{
+	const struct each_arg *each = arg;
+	struct keeper_msg msg = { .version = KEEPER_PROTO_VERSION,
+				  .op = each->op };
+
+	memcpy(msg.key, key, strlen(key) + 1);
+	return answer(each->k, &msg, data, len, &fd, fd >= 0);
+}
+
+static int do_each(struct keeper *k, struct request *req)
+{
+	struct each_arg arg = { k, req->msg.op };
+	int err = keeper_store_each(k->store, (enum keeper_op)req->msg.op,
+				    k->worker.generation, each_send, &arg);
+
+	return err ? err : answer_err(k, req->msg.op, 0);
+}
+
+static int (*const handlers[KEEPER_NOPS])(struct keeper *, struct request *) = {
+	[KEEPER_HELLO] = do_hello,
+	[KEEPER_READY] = do_ready,
+	[KEEPER_REFUSE] = do_refuse,
+	[KEEPER_QUIT] = do_quit,
+	[KEEPER_CONFIGURE] = do_configure,
+	[KEEPER_SOCKET] = do_socket,
+	[KEEPER_UDP] = do_udp,
+	[KEEPER_FD_PUT] = do_fd_put,
+	[KEEPER_FD_DEL] = do_fd_del,
+	[KEEPER_FD_EACH] = do_each,
+	[KEEPER_BLOB_PUT] = do_blob_put,
+	[KEEPER_BLOB_DEL] = do_blob_del,
+	[KEEPER_BLOB_EACH] = do_each,
+};
+
+/* Return: 0 when one was read and answered, -NTM_EAGAIN, else the link is lost. */
+static int request_read(struct keeper *k)
+{
+	uint8_t buf[sizeof(struct keeper_msg) + KEEPER_BLOB_MAX];
+	struct request req = { .fd = -1 };
+	int fds[FDMSG_MAX], err = -NTM_EDECODE;
+	size_t n_fds;
+	ssize_t n;
+
+	n = fdmsg_recv(k->worker.link, buf, sizeof(buf), fds, &n_fds,
+		       MSG_DONTWAIT);
+	if (n < 0)
+		return (int)n;
+	if ((size_t)n >= sizeof(req.msg) && n_fds <= 1) {
+		memcpy(&req.msg, buf, sizeof(req.msg));
+		req.len = (size_t)n - sizeof(req.msg);
+		memcpy(req.body, buf + sizeof(req.msg), req.len);
+		req.msg.key[KEEPER_KEY_MAX - 1] = '\0';
+		if (n_fds)
+			req.fd = fds[--n_fds];
+		if (req.msg.version != KEEPER_PROTO_VERSION)
+			log_err("keeper", "%s is of another version",
+				k->opt->worker);
+		else if (req.msg.op < KEEPER_NOPS && handlers[req.msg.op])
+			err = handlers[req.msg.op](k, &req);
+	}
+	if (req.fd >= 0)
+		close(req.fd);
+	while (n_fds)
+		close(fds[--n_fds]);
+	return err;
+}
+
+/* --- the worker's life ---------------------------------------------------------------- */
+
+static void worker_exec(const struct keeper *k, int link, pid_t parent)
+{
+	char config[PATH_MAX + 16], state[PATH_MAX + 16], level[32];
+	char fd[16];
+	char *argv[] = { "ntm-worker", fd, config, state, level, NULL };
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		_exit(1);
+	snprintf(fd, sizeof(fd), "--link=%d", LINK_FD);
+	snprintf(config, sizeof(config), "--config=%s", k->opt->config);
+	snprintf(state, sizeof(state), "--state=%s", k->opt->state);
+	snprintf(level, sizeof(level), "--log-level=%s", k->opt->log_level);
+	if (link == LINK_FD ? fcntl(link, F_SETFD, 0) < 0 :
+			      dup2(link, LINK_FD) < 0)
+		_exit(1);
+	syscall(SYS_close_range, LINK_FD + 1, ~0u, 0);
+	execv(k->opt->worker, argv);
+	_exit(127);
+}
+
+static void worker_start(struct keeper *k)
+{
+	static const struct timeval timeout = {
+		.tv_usec = (SEND_TIMEOUT_MS - 1) * 1000
+	};
+	struct worker *w = &k->worker;
+	pid_t me = getpid();
+	int sv[2];
+
+	w->start_at = now_ns() + BACKOFF_MAX_NS; /* should this attempt fail */
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0) {
+		log_err("keeper", "no socket for the worker: %s",
+			strerror(errno));
+		return;
+	}
+	(void)setsockopt(sv[0], SOL_SOCKET, SO_SNDTIMEO, &timeout,
+			 sizeof(timeout));
+	w->pid = fork();
+	if (w->pid == 0)
+		worker_exec(k, sv[1], me);
+	close(sv[1]);
+	if (w->pid < 0) {
+		log_err("keeper", "cannot fork a worker: %s", strerror(errno));
+		close(sv[0]);
+		w->pid = 0;
+		return;
+	}
+	w->link = sv[0];
+	w->state = WORKER_UP;
+	w->refused = false;
+	w->started = now_ns();
+	w->generation++;
+	log_debug("keeper", "worker %u is process %d", w->generation, w->pid);
+}
+
+/* When the next one starts, after what is now known of this one. */
+static uint64_t worker_delay(struct worker *w, uint64_t now)
+{
+	uint64_t delay;
+
+	if (w->refused)
+		return BACKOFF_MAX_NS;
+	if (now - w->started >= QUICK_NS)
+		w->quick = 0;
+	else
+		w->quick++;
+	if (w->quick < QUICK_FREE)
+		return 0;
+	delay = BACKOFF_MIN_NS
+		<< (w->quick - QUICK_FREE > 10 ? 10 : w->quick - QUICK_FREE);
+	return delay > BACKOFF_MAX_NS ? BACKOFF_MAX_NS : delay;
+}
+
+static void worker_died(struct keeper *k, int status)
+{
+	struct worker *w = &k->worker;
+	uint64_t now = now_ns();
+	char how[64], why[PATH_MAX + 160];
+
+	while (request_read(k) == 0)
+		; /* what it asked last: keep its descriptors */
+	if (w->link >= 0)
+		close(w->link);
+	w->link = -1;
+	w->pid = 0;
+	w->state = WORKER_NONE;
+	if (WIFSIGNALED(status))
+		snprintf(how, sizeof(how), "signal %d", WTERMSIG(status));
+	else
+		snprintf(how, sizeof(how), "status %d", WEXITSTATUS(status));
+	if (k->ending)
+		return;
+	w->start_at = now + worker_delay(w, now);
+	log_warn("keeper", "worker %u ended (%s); the next in %llu ms",
+		 w->generation, how,
+		 (unsigned long long)((w->start_at - now) / MS_NS));
+	if (!k->ready || w->quick < QUICK_FREE)
+		return;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+		snprintf(why, sizeof(why), "%s cannot be run; is the "
+			 "installation complete?", k->opt->worker);
+	else
+		snprintf(why, sizeof(why), "%s ends as soon as it is started "
+			 "(%s); see its log", k->opt->worker, how);
+	report_ready(k, why);
+	end_begin(k, 1);
+}
+
+static void worker_check(struct keeper *k)
+{
+	int status;
+
+	if (k->worker.pid &&
+	    waitpid(k->worker.pid, &status, WNOHANG) == k->worker.pid)
+		worker_died(k, status);
+}
+
+static void worker_link_ready(struct keeper *k)
+{
+	int err = request_read(k);
+
+	if (!err || err == -NTM_EAGAIN || !k->worker.pid)
+		return;
+	/* it is ending, or spoke nonsense: then no use to us any more */
+	kill(k->worker.pid, err == -NTM_ECLOSED ? SIGTERM : SIGKILL);
+	close(k->worker.link);
+	k->worker.link = -1;
+}
+
+/* --- what else happens ------------------------------------------------------------------ */
+
+static void signals_ready(struct keeper *k)
+{
+	struct signalfd_siginfo si;
+
+	while (read(k->signals, &si, sizeof(si)) == sizeof(si)) {
+		if (si.ssi_signo == SIGCHLD)
+			worker_check(k);
+		else if (si.ssi_signo != SIGHUP)
+			end_begin(k, 0);
+		else if (k->worker.pid)
+			kill(k->worker.pid, SIGHUP);
+	}
+}
+
+static void inside_died(struct keeper *k)
+{
+	log_warn("keeper", "the inside process ended; making another");
+	if (engine_revive(k->engine)) {
+		log_err("keeper", "the namespace is lost; ending");
+		end_begin(k, 1);
+	}
+}
+
+static void interface_changed(struct keeper *k)
+{
+	bool new_tun;
+
+	k->repair_at = now_ns() + REPAIR_PAUSE_NS;
+	if (engine_repair(k->engine, &new_tun) < 0) {
+		end_begin(k, 1);
+		return;
+	}
+	/* the worker holds the dead TUN: the next one gets the new */
+	if (new_tun && k->worker.pid)
+		kill(k->worker.pid, SIGKILL);
+}
+
+static int until(uint64_t at, uint64_t now)
+{
+	return at <= now ? 0 : (int)((at - now) / MS_NS) + 1;
+}
+
+/* Milliseconds to wait: for the next worker, the end, the next repair. */
+static int timeout_ms(const struct keeper *k)
+{
+	uint64_t now = now_ns();
+	int t = -1, r;
+
+	if (k->ending)
+		t = until(k->end_at, now);
+	else if (k->worker.state == WORKER_NONE)
+		t = until(k->worker.start_at, now);
+	if (k->repair_at > now) {
+		r = until(k->repair_at, now);
+		t = t < 0 || r < t ? r : t;
+	}
+	return t;
+}
+
+enum { POLL_SIGNALS, POLL_WORKER, POLL_INSIDE, POLL_WATCH, POLL_N };
+
+static void turn(struct keeper *k)
+{
+	struct pollfd p[POLL_N] = {
+		[POLL_SIGNALS] = { k->signals, POLLIN, 0 },
+		[POLL_WORKER] = { k->worker.pid ? k->worker.link : -1, POLLIN,
+				  0 },
+		[POLL_INSIDE] = { engine_inside_fd(k->engine), POLLIN, 0 },
+		[POLL_WATCH] = { k->repair_at > now_ns() ?
+					 -1 :
+					 engine_watch(k->engine),
+				 POLLIN, 0 },
+	};
+
+	if (poll(p, POLL_N, timeout_ms(k)) < 0)
+		return;
+	if (p[POLL_WORKER].revents)
+		worker_link_ready(k);
+	if (p[POLL_SIGNALS].revents)
+		signals_ready(k);
+	if (p[POLL_INSIDE].revents && !k->ending)
+		inside_died(k);
+	if (p[POLL_WATCH].revents && !k->ending)
+		interface_changed(k);
+	if (k->ending && k->worker.pid && now_ns() >= k->end_at)
+		kill(k->worker.pid, SIGKILL);
+	if (!k->ending && k->worker.state == WORKER_NONE &&
+	    now_ns() >= k->worker.start_at)
+		worker_start(k);
+}
+
+/* --- beginning and end --------------------------------------------------------------- */
+
+static int signals_open(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -1;
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static bool socket_path(const struct keeper *k, const char *name,
+			struct sockaddr_un *sun)
+{
+	int n;
+
+	sun->sun_family = AF_UNIX;
+	n = snprintf(sun->sun_path, sizeof(sun->sun_path), "%s/%s",
+		     k->opt->rundir, name);
+	return n > 0 && (size_t)n < sizeof(sun->sun_path);
+}
+
+static void socket_unlink(const struct keeper *k, const char *name)
+{
+	struct sockaddr_un sun;
+
+	if (socket_path(k, name, &sun))
+		unlink(sun.sun_path);
+}
+
+/* keeper.sock. What a killed predecessor left is ours to remove: we hold the lock. */
+static int listener_open(struct keeper *k)
+{
+	struct sockaddr_un sun;
+
+	if (!socket_path(k, SHIM_KEEPER_SOCKET, &sun))
+		return -NTM_EINVAL;
+	unlink(sun.sun_path);
+	k->listener = socket(AF_UNIX,
+			     SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (k->listener < 0 ||
+	    bind(k->listener, (struct sockaddr *)&sun, sizeof(sun)) < 0 ||
+	    chmod(sun.sun_path, 0600) < 0 ||
+	    listen(k->listener, LISTEN_BACKLOG) < 0)
+		return -NTM_ESYSTEM;
+	return engine_serve(k->engine, k->listener);
+}
+
+int keeper_new(const struct keeper_options *opt, struct keeper **out, char *why,
+	       size_t why_size)
+{
+	struct keeper *k = calloc(1, sizeof(*k));
+	int err = k ? keeper_store_new(&k->store) : -NTM_ENOMEM;
+
+	why[0] = '\0';
+	if (err) {
+		free(k);
+		snprintf(why, why_size, "%s", err_text(err));
+		return err;
+	}
+	k->opt = opt;
+	k->listener = k->worker.link = k->outer.udp4 = k->outer.udp6 = -1;
+	k->signals = signals_open();
+	err = k->signals < 0 ? -NTM_ESYSTEM : outer_start(k, why, why_size);
+	if (!err)
+		err = engine_open(&k->engine, why, why_size);
+	if (!err)
+		err = listener_open(k);
+	if (err) {
+		if (!why[0])
+			snprintf(why, why_size, "%s: %s", opt->rundir,
+				 strerror(errno));
+		keeper_free(k);
+		return err;
+	}
+	*out = k;
+	return 0;
+}
+
+void keeper_free(struct keeper *k)
+{
+	if (k->listener >= 0) {
+		socket_unlink(k, SHIM_KEEPER_SOCKET);
+		socket_unlink(k, SHIM_BROKER_SOCKET);
+		close(k->listener);
+	}
+	if (k->engine)
+		engine_close(k->engine);
+	outer_close(&k->outer);
+	if (k->signals >= 0)
+		close(k->signals);
+	keeper_store_free(k->store);
+	free(k);
+}
+
+int keeper_run(struct keeper *k, void (*ready)(void *arg, const char *why),
+	       void *arg)
+{
+	k->ready = ready;
+	k->ready_arg = arg;
+	worker_start(k);
+	while (!k->ending || k->worker.pid)
+		turn(k);
+	report_ready(k, "the broker was told to end");
+	return k->status;
+}

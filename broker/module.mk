@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+# The node: keeper (ntm-broker) and worker (ntm-worker).
+-include broker/datapath/module.mk broker/engine.mk broker/control.mk

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+-include $(sort $(wildcard tests/unit/broker/*/module.mk))
