@@ -1,0 +1,213 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# demo - the main job, shown as it happens: an unmodified curl downloads from an
+#        unmodified nginx by name, the machine moves, the daemon is killed, and the
+#        download ends with the right checksum. Firefox shows a page of the peer.
+. "$(dirname "$0")/../lab/lab.sh"
+. "$LAB_SRC/tests/lab/ntm.sh"
+
+SIZE=${DEMO_BYTES:-200000000}
+METER=$LAB_O/tests/demo/meter
+WEB=$LAB/web			# what B serves
+B=desk.bob.$NTM_DOMAIN
+began=$(lab_now)
+
+if [ -t 2 ] && [ -z "${NO_COLOR-}" ]; then
+	bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' plain=$'\e[0m'
+else
+	bold='' dim='' green='' plain=''
+fi
+
+# say TEXT: a line of the story, with the seconds since the start
+say()
+{
+	printf '%s%6.1f s%s  %s\n' "$dim" \
+		"$(awk -v ms="$(lab_ms_since "$began")" 'BEGIN { print ms / 1000 }')" \
+		"$plain" "$*" >&2
+}
+
+chapter()
+{
+	printf '\n%s%s%s\n' "$bold" "$*" "$plain" >&2
+}
+
+# --- the stage ------------------------------------------------------------------
+
+build_network()
+{
+	local net
+
+	lab_router net
+	for net in home:1 cafe:2 office:3 hosting:4; do
+		lab_net "${net%:*}"
+		lab_link net "${net%:*}" "10.${net#*:}.0.1/24" \
+			"2001:db8:${net#*:}::1/64"
+	done
+	lab_host a
+	lab_host b
+	lab_host server
+	# 5 ms each way on every link: 20 ms from any host to any other and back.
+	lab_link a home 10.1.0.2/24 2001:db8:1::2/64 5 --rate-mbit 600
+	lab_link b office 10.3.0.2/24 2001:db8:3::2/64 5
+	lab_link server hosting 10.4.0.2/24 2001:db8:4::2/64 5
+}
+
+build_domain()
+{
+	ntm_server server "$NTM_DOMAIN"
+	ntm_account server alice
+	ntm_account server bob
+	ntm_node a laptop.alice
+	ntm_node b desk.bob
+	lab_as_user b ntm allow alice."$NTM_DOMAIN" 80 >/dev/null
+}
+
+build_site()
+{
+	mkdir -p "$WEB/tmp"
+	head -c "$SIZE" /dev/urandom >"$WEB/big"
+	cat >"$WEB/index.html" <<-HTML
+		<!doctype html><title>desk.bob</title>
+		<body style="background:#0b5394;color:white;font:40px sans-serif">
+		<p>Hello from <b>$B</b></p>
+		<p>You came by your virtual address.</p></body>
+	HTML
+	cat >"$WEB/nginx.conf" <<-CONF
+		daemon off; worker_processes 2; pid $WEB/tmp/pid;
+		error_log stderr; events {}
+		http {
+			access_log $WEB/tmp/access; client_body_temp_path $WEB/tmp/c;
+			proxy_temp_path $WEB/tmp/p; fastcgi_temp_path $WEB/tmp/f;
+			uwsgi_temp_path $WEB/tmp/u; scgi_temp_path $WEB/tmp/s;
+			types { text/html html; } sendfile on;
+			server { listen 8080; listen [::]:8080; root $WEB; }
+		}
+	CONF
+	lab_give "$WEB" "$WEB"/* "$WEB/tmp"
+	ntm_start nginx b nginx -c "$WEB/nginx.conf"
+	wait_for 10 "lab_root b ss -Hltn sport = :8080 | grep -q ."
+}
+
+# --- the acts -------------------------------------------------------------------
+
+# follow: print what the peers' table says about B whenever it changes
+follow()
+{
+	local last='' now t0
+	t0=$(lab_now)
+	while :; do
+		now=$(lab_as_user a ntm peers --json 2>/dev/null | python3 -c '
+import json, sys
+for p in json.loads(sys.stdin.read() or "{\"peers\": []}").get("peers", []):
+    print(p["state"], "to", p["remote"])' || true)
+		if [ -n "$now" ] && [ "$now" != "$last" ]; then
+			printf '%s    + %4d ms  tunnel %s%s\n' "$dim" \
+				"$(lab_ms_since "$t0")" "$now" "$plain" >&2
+			last=$now
+		fi
+		read -rt 0.02 -u "$LAB_NEVER" || true
+	done
+}
+
+# download NAME COMMAND: 200 MB from B, COMMAND when half has come
+download()
+{
+	local name=$1 out=$LAB/$1.big
+
+	: >"$LAB/half"
+	"$METER" --total "$SIZE" --at 0.5 --out "$out" --report "$LAB/$name.json" \
+		--run "echo x >'$LAB/half'; $2" < <(
+		lab_as_user a ntm-run curl -sS --fail "http://$B:8080/big")
+	assert_eq "$(sha256sum <"$out")" "$(sha256sum <"$WEB/big")" \
+		"the checksums of both files agree"
+	say "checksum of ${bold}200 MB${plain}: $(sha256sum <"$out" | cut -c1-16)... on both sides, ${green}the same${plain}"
+	rm -f "$out"
+}
+
+report()
+{
+	python3 - "$LAB/$1.json" <<-'PY' >&2
+		import json, sys
+		r = json.load(open(sys.argv[1]))
+		print("          the event came %.1f s into the download; the longest silence after it was"
+		      " %.0f ms\n          (before it, in calm: %.0f ms; round trip 20 ms)"
+		      % (r["event_s"], r["gap_ms"], r["calm_gap_ms"]))
+	PY
+}
+
+act_move()
+{
+	local follower
+
+	chapter "1. A moves to another network in the middle of a download"
+	say "A (laptop.alice) is at $(lab_addresses a | tr '\n' ' ')"
+	say "A runs: ntm-run curl http://$B:8080/big"
+	# The lab moves the host: its shell must do it, so wait for the half in here.
+	(
+		wait_for 60 '[ -s "$LAB/half" ]'
+		say "half has come: A loses its address, and gets one in the cafe"
+		lab_move a cafe 10.2.0.77/24 2001:db8:2::77/64
+		say "A is at $(lab_addresses a | tr '\n' ' ')"
+		follow
+	) &
+	follower=$!
+	download move true
+	kill "$follower" 2>/dev/null || true
+	wait "$follower" 2>/dev/null || true
+	report move
+}
+
+act_kill()
+{
+	local old new
+
+	chapter "2. A's daemon is killed (kill -9) in the middle of a download"
+	old=$(ntm_worker a)
+	download kill "kill -KILL $old"
+	new=$(ntm_worker a)
+	assert_ne "$new" "$old" "another worker runs"
+	say "worker $old was killed, worker $new took over; curl noticed nothing"
+	report kill
+}
+
+act_firefox()
+{
+	local png=$LAB/firefox.png
+
+	chapter "3. Firefox, unmodified, under ntm-run"
+	if ! command -v firefox-esr >/dev/null; then
+		say "firefox-esr is not installed: make demo installs it"
+		return 1
+	fi
+	say "A runs: ntm-run firefox-esr --headless --screenshot http://$B:8080/"
+	lab_as_user a mkdir -p "$(lab_home a)/profile"
+	lab_as_user a env MOZ_HEADLESS=1 timeout 90 ntm-run firefox-esr --headless \
+		--no-remote --profile "$(lab_home a)/profile" --window-size 800,400 \
+		--screenshot "$(lab_home a)/firefox.png" "http://$B:8080/" \
+		>"$LAB/log/firefox" 2>&1
+	cp "$(lab_home a)/firefox.png" "$png"
+	assert_contains "$(tail -n 3 "$WEB/tmp/access")" "GET / " "B served its page"
+	lab_keep "$png"
+	say "B saw the visitor as $(awk '/GET \/ / { print $1 }' "$WEB/tmp/access" | tail -1): a virtual address"
+}
+
+chapter "NTMobile: three hosts, 20 ms between any two"
+say "A  at home, later in a cafe    B  in an office    server  at a hosting company"
+build_network
+say "the server makes a domain, A and B log in"
+build_domain
+say "A is laptop.alice.$NTM_DOMAIN  $(ntm_get a vip6)"
+say "B is $B  $(ntm_get b vip6)"
+say "B runs: ntm-run nginx, serving $((SIZE / 1000000)) MB of random bytes"
+build_site
+act_move
+act_kill
+act_firefox
+chapter "Done"
+python3 - "$LAB/move.json" "$LAB/kill.json" <<'PY' >&2
+import json, sys
+move, kill = (json.load(open(f))["gap_ms"] for f in sys.argv[1:])
+print("measured gap: %.0f ms when A moved, %.0f ms when A's worker was killed" % (move, kill))
+PY
+ok "the demonstration ran to its end"
