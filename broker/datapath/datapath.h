@@ -83,6 +83,16 @@ void datapath_free(struct datapath *dp);
 void datapath_set_lease(struct datapath *dp, const uint8_t vip6[static 16],
 			const uint8_t vip4[static 4]);
 
+/**
+ * struct dp_offload - for tests, and for people whose kernel passes the test and
+ * fails in the field; all are on after datapath_new()
+ * @gso: UDP_SEGMENT; @gro: UDP_GRO; @tcp, @udp: super-packets into the TUN
+ */
+struct dp_offload {
+	bool gso, gro, tcp, udp;
+};
+void datapath_set_offload(struct datapath *dp, const struct dp_offload *o);
+
 /** one signalling datagram, sent now. Return: 0 or -NTM_ESYSTEM (errno kept) */
 NTM_MUST_CHECK int datapath_send(struct datapath *dp, const uint8_t *buf,
 				 size_t len, const struct addr *to);
@@ -151,6 +161,9 @@ void dp_tunnel_counters(const struct dp_tunnel *t, struct dp_counters *out);
 struct dp_totals {
 	struct dp_counters sum;
 	uint64_t malformed, unknown_path, unroutable, gso_fallbacks, gso_on, gro_on;
+	uint64_t tun_failed;  /* packets the TUN refused */
+	uint64_t tun_refused; /* super-packets it took one by one */
+	uint32_t rcvbuf;      /* bytes granted to the lesser UDP socket */
 };
 void datapath_totals(const struct datapath *dp, struct dp_totals *out);
 

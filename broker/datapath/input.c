@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * input - datagrams from the outer sockets: opened, checked, handed on
+ *
+ * Theory of operation
+ *
+ * Each datagram of a read is dealt with in order. What is not DATA goes to the
+ * owner. DATA: tunnel by Path ID, keys by phase, replay window, open in place,
+ * mark. Until then nothing is believed; strangers cost one AEAD at most. Behind
+ * it: the first packet under a phase confirms it; the newest packet from another
+ * address is reported; then the content, a control message, half a packet or a
+ * packet. A packet must come from the tunnel's addresses and go to ours; its
+ * length is what its IP header says (what follows is padding).
+ *
+ * The owner may close the tunnel in any call; its state says so afterwards.
+ *
+ * ECN as RFC 6040, normal mode: congestion marked outside is marked inside, and
+ * what cannot carry the mark is dropped.
+ */
+#include "broker/datapath/input.h"
+
+#include <string.h>
+
+#include "broker/datapath/output.h"
+#include "broker/datapath/seal.h"
+#include "broker/datapath/tunnel.h"
+
+#define UNKNOWN_PER_S 20
+#define FLAGS_KNOWN \
+	(PACKET_NOCSUM | PACKET_PART | PACKET_LAST | PACKET_CONTROL)
+
+/* One datagram on its way through. */
+struct arrival {
+	struct packet_header h;
+	uint8_t *body;
+	size_t len;
+	uint32_t wire_len;
+	uint8_t ecn;
+	const struct addr *from;
+};
+
+static void unknown(struct datapath *dp, const struct arrival *a)
+{
+	if (dp_limit_ok(&dp->limit_path, loop_now(dp->loop), UNKNOWN_PER_S))
+		dp->ops->unknown_path(dp->arg, a->h.id, a->from);
+}
+
+static bool apply_ecn(uint8_t *pkt, uint8_t outer)
+{
+	uint8_t ecn = inner_ecn(pkt);
+
+	if (outer == INNER_ECN_CE && ecn == 0)
+		return false;
+	if (outer == INNER_ECN_CE || (outer == 1 && ecn == 2))
+		inner_set_ecn(pkt, outer);
+	return true;
+}
+
+static void deliver(struct dp_tunnel *t, uint8_t *pkt, size_t len,
+		    uint8_t flags, uint8_t ecn)
+{
+	struct datapath *dp = t->dp;
+	bool nocsum = flags & PACKET_NOCSUM;
+	struct inner in;
+
+	if (inner_parse(pkt, len, &in) || (nocsum && !in.transport)) {
+		dp->totals.malformed++;
+		return;
+	}
+	if (in.version == 4 ?
+		    !t->has_vip4 || memcmp(in.src, t->vip4, 4) != 0 :
+		    !t->has_vip6 || memcmp(in.src, t->vip6, 16) != 0) {
+		t->n.bad_source++;
+		return;
+	}
+	if (in.version == 4 ? memcmp(in.dst, dp->vip4, 4) :
+			      memcmp(in.dst, dp->vip6, 16)) {
+		t->n.bad_lease++;
+		return;
+	}
+	if (ecn && !apply_ecn(pkt, ecn))
+		return;
+	t->n.rx_packets++;
+	t->n.rx_bytes += in.len;
+	coalesce_add(dp->coalesce, pkt, &in, nocsum);
+}
+
+static void deliver_part(struct dp_tunnel *t, const struct arrival *a)
+{
+	struct datapath *dp = t->dp;
+	uint8_t whole[DP_INNER_MIN_MTU];
+	uint8_t flags = a->h.flags & PACKET_NOCSUM;
+	int len;
+
+	if (a->len < PACKET_PART_LEN) {
+		dp->totals.malformed++;
+		return;
+	}
+	len = parts_add(dp->parts, &t->parts, loop_now(dp->loop),
+			get16(a->body), get16(a->body + 2),
+			a->h.flags & PACKET_LAST, a->body + PACKET_PART_LEN,
+			a->len - PACKET_PART_LEN, &flags, whole);
+	if (len == -NTM_EDECODE)
+		dp->totals.malformed++;
+	if (len <= 0)
+		return;
+	t->n.parts++;
+	deliver(t, whole, (size_t)len, flags, a->ecn);
+	coalesce_flush(dp->coalesce); /* @whole goes */
+}
+
+static void deliver_content(struct dp_tunnel *t, const struct arrival *a)
+{
+	uint8_t flags = a->h.flags;
+
+	if (flags & ~FLAGS_KNOWN ||
+	    (flags & PACKET_CONTROL && flags != PACKET_CONTROL) ||
+	    (flags & PACKET_LAST && !(flags & PACKET_PART)))
+		t->dp->totals.malformed++;
+	else if (flags & PACKET_CONTROL)
+		t->dp->ops->control(t->dp->arg, t, a->body, a->len, a->from,
+				    a->wire_len);
+	else if (flags & PACKET_PART)
+		deliver_part(t, a);
+	else
+		deliver(t, a->body, a->len, flags, a->ecn);
+}
+
+/* What an authenticated packet tells besides its content. */
+static void learn(struct dp_tunnel *t, struct dp_phase *p,
+		  const struct arrival *a, bool newest)
+{
+	struct datapath *dp = t->dp;
+
+	if (seal_heard(t, p)) {
+		dp->ops->confirmed(dp->arg, t, a->h.phase);
+		if (t->state == DP_DEAD)
+			return;
+		output_resume(t);
+	}
+	if (!newest || t->moved_turn == dp->turn ||
+	    !memcmp(a->from, &t->remote, sizeof(t->remote)) ||
+	    (t->send && p != t->send && p->order < t->send->order))
+		return;
+	t->moved_turn = dp->turn;
+	dp->ops->moved(dp->arg, t, a->from);
+}
+
+static void input_data(struct datapath *dp, struct arrival *a)
+{
+	struct dp_tunnel *t = tunnel_by_path(dp, a->h.id);
+	struct dp_phase *p;
+	bool newest;
+
+	if (!t) {
+		dp->totals.unknown_path++;
+		unknown(dp, a);
+		return;
+	}
+	p = seal_find(t, a->h.phase);
+	if (!p) {
+		t->n.no_keys++;
+		unknown(dp, a);
+		return;
+	}
+	if (!ntmc_replay_check(&p->replay, a->h.counter)) {
+		t->n.replayed++;
+		return;
+	}
+	if (ntmc_aead_open(p->recv, a->h.counter, a->body - PACKET_HEADER_LEN,
+			   PACKET_HEADER_LEN, a->body, a->len)) {
+		t->n.bad_auth++;
+		return;
+	}
+	newest = a->h.counter >= p->replay.last;
+	if (!ntmc_replay_mark(&p->replay, a->h.counter)) {
+		t->n.replayed++;
+		return;
+	}
+	a->len -= NTMC_TAG_LEN;
+	t->n.rx_datagrams++;
+	t->n.last_rx_ns = loop_now(dp->loop);
+	learn(t, p, a, newest);
+	if (t->state != DP_DEAD)
+		deliver_content(t, a);
+}
+
+void input_read(struct datapath *dp, struct udp_read *r)
+{
+	struct arrival a = { .ecn = r->ecn, .from = &r->from };
+	uint32_t done, len;
+
+	for (done = 0; done < r->len; done += len) {
+		len = r->len - done < r->seg ? r->len - done : r->seg;
+		if (packet_header_get(r->data + done, len, &a.h)) {
+			dp->totals.malformed++;
+			continue;
+		}
+		if (a.h.type != PACKET_DATA) {
+			dp->ops->signal(dp->arg, r->data + done, len, &r->from);
+			continue;
+		}
+		a.body = r->data + done + PACKET_HEADER_LEN;
+		a.len = len - PACKET_HEADER_LEN;
+		a.wire_len = len;
+		input_data(dp, &a);
+	}
+}

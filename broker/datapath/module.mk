@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: MIT
+DATAPATH_SRC := $(wildcard broker/datapath/*.c)
+$(eval $(call static-library,datapath,$(DATAPATH_SRC)))
+
+# The bare data path for tests/bench/datapath.sh, without a broker around it.
+DP_PAIR := $(O)/tests/bench/dp_pair
+$(DP_PAIR): $(call objs,tests/bench/dp_pair.c) \
+	$(call lib,datapath ntmcrypto common)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
+		$(shell pkg-config --libs gnutls nettle hogweed libargon2 \
+			libevent libprotobuf-c sqlite3 inih jansson)
+bench-build: $(DP_PAIR)

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * output - a packet from the TUN to its tunnel, its queue, or an ICMP error
+ *
+ * Theory of operation
+ *
+ * A packet is parsed once, its source held against our lease, its tunnel found by
+ * destination. If the tunnel can send, the packet is planned (offload.c), sealed
+ * straight into the batch and forgotten; a super-packet is sent at once, since it
+ * fills a send alone. Otherwise it waits in the tunnel's queue, and so does every
+ * packet behind it, so that order holds.
+ *
+ * A tunnel can send when it is OPEN, has keys with counters left, bytes of budget,
+ * and a route. When the kernel says there is none (the address has just gone, and
+ * the owner has not heard yet), the datagrams it refused go into the queue sealed,
+ * and the tunnel stalls until dp_tunnel_open() or DP_STALL_NS: an outage costs time,
+ * not packets.
+ */
+#include "broker/datapath/output.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "broker/datapath/icmp.h"
+#include "broker/datapath/offload.h"
+#include "broker/datapath/seal.h"
+
+#define ICMP_PER_S 1000
+
+static void answer(struct datapath *dp, const uint8_t *icmp, size_t len)
+{
+	static const struct virtio_net_hdr none;
+
+	if (len && dp_limit_ok(&dp->limit_icmp, loop_now(dp->loop), ICMP_PER_S))
+		tun_write(&dp->tun, &none, icmp, len);
+}
+
+static void reject(struct datapath *dp, const uint8_t *pkt,
+		   const struct inner *in)
+{
+	uint8_t icmp[ICMP_ERROR_MAX];
+
+	answer(dp, icmp, icmp_unreachable(pkt, in, icmp));
+}
+
+static void too_big(struct dp_tunnel *t, const struct offload *o)
+{
+	uint32_t mtu = t->mtu - PACKET_OVERHEAD;
+	uint8_t icmp[ICMP_ERROR_MAX];
+
+	if (mtu < DP_INNER_MIN_MTU)
+		mtu = DP_INNER_MIN_MTU;
+	t->n.too_big++;
+	answer(t->dp, icmp, icmp_too_big(o->pkt, &o->in, mtu, icmp));
+}
+
+void output_event(struct dp_tunnel *t, unsigned int event)
+{
+	struct datapath *dp = t->dp;
+
+	if (!t->events) {
+		t->next_event = dp->events;
+		dp->events = t;
+	}
+	t->events |= event;
+	dp_defer(dp);
+}
+
+/* --- sealing into the batch -------------------------------------------------- */
+
+static void count_sent(struct dp_tunnel *t, uint32_t inner, uint32_t datagram)
+{
+	t->n.tx_datagrams++;
+	t->n.tx_bytes += inner;
+	if (t->budget != UINT64_MAX)
+		t->budget -= t->budget < datagram ? t->budget : datagram;
+}
+
+/* false: no room or no keys; the rest of the packet is lost */
+static bool emit(struct dp_tunnel *t, uint8_t flags, uint8_t ecn,
+		 const void *head, size_t head_len, const void *body,
+		 size_t body_len)
+{
+	struct batch *b = t->dp->batch;
+	uint32_t len = (uint32_t)(head_len + body_len);
+	uint8_t *dst = batch_room(b, len + PACKET_OVERHEAD);
+
+	if (!dst)
+		return false;
+	len = seal_datagram(t, flags, head, head_len, body, body_len, dst);
+	if (!len)
+		return false;
+	batch_commit(b, t, &t->remote, len, ecn);
+	count_sent(t, len - PACKET_OVERHEAD, len);
+	return true;
+}
+
+static bool emit_segments(struct dp_tunnel *t, const struct offload *o,
+			  uint8_t ecn)
+{
+	uint8_t head[INNER_HEADER_MAX];
+	const uint8_t *body = o->pkt + o->header_len;
+	uint32_t size;
+
+	for (uint32_t i = 0; i < o->segments; i++) {
+		size = offload_header(o, i, head);
+		if (!emit(t, PACKET_NOCSUM, ecn, head, o->header_len, body,
+			  size))
+			return false;
+		body += size;
+	}
+	batch_flush(t->dp->batch);
+	return true;
+}
+
+static bool emit_parts(struct dp_tunnel *t, const struct offload *o,
+		       uint8_t flags, uint8_t ecn)
+{
+	uint32_t half = (o->in.len + 1) / 2;
+	uint8_t head[PACKET_PART_LEN];
+
+	t->n.parts++;
+	put16(head, t->part_ident++);
+	put16(head + 2, 0);
+	if (!emit(t, flags | PACKET_PART, ecn, head, sizeof(head), o->pkt,
+		  half))
+		return false;
+	put16(head + 2, half);
+	return emit(t, flags | PACKET_PART | PACKET_LAST, ecn, head,
+		    sizeof(head), o->pkt + half, o->in.len - half);
+}
+
+static void transmit(struct dp_tunnel *t, struct offload *o)
+{
+	uint8_t flags = o->nocsum ? PACKET_NOCSUM : 0;
+	uint8_t ecn = inner_ecn(o->pkt);
+	bool sent = true;
+
+	if (o->finish)
+		offload_finish(o);
+	switch (o->how) {
+	case OFFLOAD_WHOLE:
+		sent = emit(t, flags, ecn, NULL, 0, o->pkt, o->in.len);
+		break;
+	case OFFLOAD_SEGMENTS:
+		sent = emit_segments(t, o, ecn);
+		break;
+	case OFFLOAD_PARTS:
+		sent = emit_parts(t, o, flags, ecn);
+		break;
+	case OFFLOAD_TOOBIG:
+		too_big(t, o);
+		return;
+	}
+	t->n.tx_packets += o->segments;
+	t->n.last_tx_ns = loop_now(t->dp->loop);
+	if (!sent)
+		t->n.queue_dropped++;
+}
+
+/* --- queueing ------------------------------------------------------------------ */
+
+static bool sendable(struct dp_tunnel *t)
+{
+	if (t->state != DP_OPEN || !seal_ready(t) || batch_blocked(t->dp->batch))
+		return false;
+	if (t->stalled_until) {
+		if (loop_now(t->dp->loop) < t->stalled_until)
+			return false;
+		t->stalled_until = 0;
+	}
+	return true;
+}
+
+/* Bytes that a planned packet costs outside, at most. */
+static uint64_t cost(const struct offload *o)
+{
+	return (uint64_t)o->in.len + (uint64_t)(o->segments + 1) *
+					     (PACKET_OVERHEAD + o->header_len);
+}
+
+static void join_backlog(struct dp_tunnel *t)
+{
+	if (t->backlog)
+		return;
+	t->backlog = true;
+	t->next_backlog = t->dp->backlog;
+	t->dp->backlog = t;
+}
+
+static void enqueue(struct dp_tunnel *t, const struct queue_record *rec,
+		    const void *bytes)
+{
+	t->n.queue_dropped += queue_push(t->dp->pool, &t->queue, rec, bytes,
+					 t->draining);
+	if (batch_blocked(t->dp->batch))
+		join_backlog(t);
+}
+
+/* false: it must wait after all */
+static bool send_packet(struct dp_tunnel *t, const struct virtio_net_hdr *vh,
+			const struct inner *in, uint8_t *pkt)
+{
+	struct offload o;
+
+	if (offload_plan(vh, in, pkt, t->mtu - PACKET_OVERHEAD, &o)) {
+		t->dp->totals.malformed++;
+		return true;
+	}
+	if (t->budget != UINT64_MAX && cost(&o) > t->budget &&
+	    o.how != OFFLOAD_TOOBIG)
+		return false;
+	transmit(t, &o);
+	return true;
+}
+
+static bool send_sealed(struct dp_tunnel *t, const struct queue_record *rec,
+			const uint8_t *data)
+{
+	struct batch *b = t->dp->batch;
+	uint32_t len, done = 0;
+	uint8_t *dst;
+
+	if (t->budget < rec->len)
+		return false;
+	while (done < rec->len) {
+		len = rec->len - done < rec->seg ? rec->len - done : rec->seg;
+		dst = batch_room(b, len);
+		if (!dst)
+			break;
+		memcpy(dst, data + done, len);
+		batch_commit(b, t, &t->remote, len, rec->ecn);
+		if (t->budget != UINT64_MAX)
+			t->budget -= len;
+		done += len;
+	}
+	return true;
+}
+
+void output_resume(struct dp_tunnel *t)
+{
+	struct datapath *dp = t->dp;
+	struct queue_record rec;
+	struct inner in;
+	uint8_t *bytes;
+
+	if (queue_empty(&t->queue) || t->draining)
+		return;
+	t->draining = true;
+	while (sendable(t) && queue_peek(dp->pool, &t->queue, &rec, &bytes)) {
+		if (rec.kind == QUEUE_SEALED) {
+			if (!send_sealed(t, &rec, bytes))
+				break;
+		} else if (inner_parse(bytes, rec.len, &in) == 0 &&
+			   !send_packet(t, &rec.vh, &in, bytes)) {
+			break;
+		}
+		queue_pop(dp->pool, &t->queue);
+	}
+	batch_flush(dp->batch);
+	t->draining = false;
+	if (batch_blocked(dp->batch) && !queue_empty(&t->queue))
+		join_backlog(t);
+}
+
+void output_resume_all(struct datapath *dp)
+{
+	struct dp_tunnel *t;
+
+	while (dp->backlog && !batch_blocked(dp->batch)) {
+		t = dp->backlog;
+		dp->backlog = t->next_backlog;
+		t->backlog = false;
+		output_resume(t);
+	}
+}
+
+void output_reject_queue(struct dp_tunnel *t, bool with_icmp)
+{
+	struct datapath *dp = t->dp;
+	struct queue_record rec;
+	struct inner in;
+	uint8_t *bytes;
+
+	while (with_icmp && queue_peek(dp->pool, &t->queue, &rec, &bytes)) {
+		if (rec.kind == QUEUE_PACKET &&
+		    inner_parse(bytes, rec.len, &in) == 0)
+			reject(dp, bytes, &in);
+		queue_pop(dp->pool, &t->queue);
+	}
+	queue_clear(dp->pool, &t->queue);
+}
+
+static bool route_is_gone(int err)
+{
+	return err == ENETUNREACH || err == EHOSTUNREACH || err == ENETDOWN ||
+	       err == EADDRNOTAVAIL || err == EAFNOSUPPORT;
+}
+
+void output_failed(void *arg, const struct batch_run *run, int err)
+{
+	struct datapath *dp = arg;
+	struct dp_tunnel *t = run->t;
+	struct queue_record rec = { .len = run->len,
+				    .seg = run->seg,
+				    .kind = QUEUE_SEALED,
+				    .ecn = run->ecn };
+	uint64_t now = loop_now(dp->loop);
+
+	if (!t)
+		return;
+	if (route_is_gone(err)) {
+		t->stalled_until = now + DP_STALL_NS;
+		enqueue(t, &rec, run->data);
+	}
+	if (t->error_told && now - t->error_told < DP_ERROR_GAP_NS)
+		return;
+	t->error_told = now;
+	t->error = err;
+	output_event(t, DP_EVENT_ERROR);
+}
+
+/* --- from the TUN --------------------------------------------------------------- */
+
+static bool from_lease(const struct datapath *dp, const struct inner *in)
+{
+	return in->version == 4 ? !memcmp(in->src, dp->vip4, 4) :
+				  !memcmp(in->src, dp->vip6, 16);
+}
+
+/* A destination that can be a peer's. The kernel sends MLD and the like too. */
+static bool may_be_peer(const struct inner *in)
+{
+	if (in->version == 4)
+		return in->dst[0] < 224 && in->dst[0] != 127 && in->dst[0] != 0;
+	return in->dst[0] != 0xff && (in->dst[0] != 0xfe || in->dst[1] < 0x80);
+}
+
+static struct dp_tunnel *find_by_vip(struct datapath *dp, unsigned int version,
+				     const uint8_t *ip)
+{
+	struct dp_tunnel *t = dp->last_out;
+
+	if (version == 4) {
+		if (t && t->has_vip4 && !memcmp(t->vip4, ip, 4))
+			return t;
+		HASH_FIND(hh_vip4, dp->by_vip4, ip, 4, t);
+	} else {
+		if (t && t->has_vip6 && !memcmp(t->vip6, ip, 16))
+			return t;
+		HASH_FIND(hh_vip6, dp->by_vip6, ip, 16, t);
+	}
+	if (t)
+		dp->last_out = t;
+	return t;
+}
+
+bool dp_tunnel_find(struct datapath *dp, const struct addr *vip,
+		    struct dp_tunnel **out)
+{
+	struct dp_tunnel *t;
+	const uint8_t *ip;
+	size_t len;
+
+	ip = addr_ip(vip, &len);
+	t = ip ? find_by_vip(dp, len == 4 ? 4 : 6, ip) : NULL;
+	if (t)
+		*out = t;
+	return t != NULL;
+}
+
+static struct dp_tunnel *ask_owner(struct datapath *dp, const struct inner *in)
+{
+	struct addr dst;
+
+	if (addr_from_ip(in->dst, in->version == 4 ? 4 : 16, 0, &dst) ||
+	    !dp->ops->no_tunnel(dp->arg, &dst))
+		return NULL;
+	return find_by_vip(dp, in->version, in->dst);
+}
+
+void output_packet(struct datapath *dp, const struct virtio_net_hdr *vh,
+		   size_t len)
+{
+	struct queue_record rec = { .len = (uint32_t)len,
+				    .kind = QUEUE_PACKET,
+				    .vh = *vh };
+	struct dp_tunnel *t;
+	struct inner in;
+
+	if (inner_parse(dp->packet, len, &in)) {
+		dp->totals.malformed++;
+		return;
+	}
+	if (!may_be_peer(&in)) {
+		dp->totals.unroutable++;
+		return;
+	}
+	t = find_by_vip(dp, in.version, in.dst);
+	if (!from_lease(dp, &in)) {
+		if (t)
+			t->n.bad_lease++;
+		else
+			dp->totals.sum.bad_lease++;
+		return;
+	}
+	if (!t)
+		t = ask_owner(dp, &in);
+	if (!t) {
+		dp->totals.unroutable++;
+		reject(dp, dp->packet, &in);
+		return;
+	}
+	if (!queue_empty(&t->queue))
+		output_resume(t);
+	if (!queue_empty(&t->queue) || !sendable(t) ||
+	    !send_packet(t, vh, &in, dp->packet))
+		enqueue(t, &rec, dp->packet);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * output - a packet from the TUN to its tunnel, its queue, or an ICMP error
+ *
+ * Owner:    none of its own; works on struct datapath. Context: loop thread.
+ */
+#ifndef NTM_BROKER_DATAPATH_OUTPUT_H
+#define NTM_BROKER_DATAPATH_OUTPUT_H
+
+#include "broker/datapath/state.h"
+
+/** one packet of @len bytes at dp->packet, as the TUN gave it */
+void output_packet(struct datapath *dp, const struct virtio_net_hdr *vh,
+		   size_t len);
+/** send what waits, as far as it goes now */
+void output_resume(struct dp_tunnel *t);
+/** the same for every tunnel that a full socket held up */
+void output_resume_all(struct datapath *dp);
+/** answer all that waits with ICMP unreachable, or just drop it */
+void output_reject_queue(struct dp_tunnel *t, bool reject);
+/** have the owner told at the end of the turn */
+void output_event(struct dp_tunnel *t, unsigned int event);
+/** for batch_ops */
+void output_failed(void *dp, const struct batch_run *run, int err);
+
+#endif
