@@ -193,13 +193,13 @@ static void final_hash(const struct noise_vector *v, uint8_t h[32])
 	unhex(v->hash, h, 32);
 	if (v->pattern == NTMC_NOISE_X) {
 		len = unhex(v->message[0], msg, sizeof(msg));
-		model_mix(h, msg, 32); /* e */
-		model_mix(h, msg + 32, 48); /* s */
+		model_mix(h, msg, 32);		  /* e */
+		model_mix(h, msg + 32, 48);	  /* s */
 		model_mix(h, msg + 80, len - 80); /* payload */
 	} else {
 		len = unhex(v->message[1], msg, sizeof(msg));
 		model_psk_hash(v, t);
-		model_mix(h, t, 32); /* psk */
+		model_mix(h, t, 32);		  /* psk */
 		model_mix(h, msg + 32, len - 32); /* payload */
 	}
 }
