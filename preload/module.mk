@@ -26,7 +26,7 @@ $(O)/gen/preload/libntm.map: preload/hooks.def
 $(LIBNTM): $(LIBNTM_OBJ) $(O)/gen/preload/libntm.map
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
-	@$(CC) -shared -Wl,-soname,libntm.so $(CFLAGS) $(HARDEN) $(LDFLAGS) \
+	@$(CC) -shared -Wl,-soname,libntm.so -Wl,-Bsymbolic-functions $(CFLAGS) $(HARDEN) $(LDFLAGS) \
 		-Wl,--version-script=$(O)/gen/preload/libntm.map \
 		-o $@ $(LIBNTM_OBJ) -ldl
 all: $(LIBNTM)
