@@ -454,7 +454,9 @@ int loop_turn(struct loop *l, bool wait)
 		wait = false;
 	timer_fd_set(l);
 	l->now = 0;
-	ret = event_base_loop(l->base, wait ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
+	/* without ONCE libevent would come back only when nothing is ready */
+	ret = event_base_loop(l->base,
+			      EVLOOP_ONCE | (wait ? 0 : EVLOOP_NONBLOCK));
 	l->now = 0;
 	loop_now(l);
 	run_ready(&l->ready[READY_HIGH]);
