@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* crypto_seeds - write the seeds of fuzz_cert and fuzz_noise into tests/fuzz/corpus */
+#include <stdio.h>
+
+#include "tests/fuzz/crypto_keys.h"
+
+static void put(const char *name, const uint8_t *data, size_t len)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "tests/fuzz/corpus/%s", name);
+	f = fopen(path, "wb");
+	if (!f || fwrite(data, 1, len, f) != len || fclose(f)) {
+		perror(path);
+		exit(1);
+	}
+}
+
+static void must(int ok)
+{
+	if (!ok)
+		abort();
+}
+
+static void certs(void)
+{
+	uint8_t fill = 8, prefix6[16], der[NTMC_CERT_MAX];
+	struct ntmc_env env = fuzz_env(&fill);
+	struct ntmc_ca *ca = fuzz_ca(prefix6);
+	struct ntmc_cert node = {.kind = NTMC_CERT_NODE,
+				 .fqdn = "alice.example.net",
+				 .vip4 = {198, 18, 0, 9}};
+	struct ntmc_cert server = {.kind = NTMC_CERT_SERVER,
+				   .fqdn = "dc.example.net",
+				   .roles = NTMC_ROLE_AS | NTMC_ROLE_DC};
+	struct ntmc_identity id;
+	size_t len = sizeof(der);
+
+	must(!ntmc_ca_der(ca, der, &len));
+	put("cert/ca", der, len);
+	ntmc_identity_new(&env, &id);
+	memcpy(node.ed_pub, id.ed_pub, sizeof(node.ed_pub));
+	memcpy(node.x_pub, id.x_pub, sizeof(node.x_pub));
+	ntmc_static_sign(&id, node.x_sig);
+	memcpy(node.vip6, prefix6, 8);
+	node.vip6[15] = 9;
+	len = sizeof(der);
+	must(!ntmc_ca_issue(&env, ca, &node, FUZZ_NOW, FUZZ_NOW + FUZZ_DAY, der,
+			    &len));
+	put("cert/node", der, len);
+	memcpy(server.ed_pub, id.ed_pub, sizeof(server.ed_pub));
+	len = sizeof(der);
+	must(!ntmc_ca_issue(&env, ca, &server, FUZZ_NOW, FUZZ_NOW + FUZZ_DAY,
+			    der, &len));
+	put("cert/server", der, len);
+	ntmc_ca_free(ca);
+}
+
+/* message 1 for every responder, message 2 for the IKpsk2 initiators */
+static void noises(void)
+{
+	for (unsigned int s = 0; s < 4; s++) {
+		uint8_t fill_i = 3, fill_r = 4, msg[256], out[64];
+		struct ntmc_env env_i = fuzz_env(&fill_i);
+		struct ntmc_env env_r = fuzz_env(&fill_r);
+		struct ntmc_noise *i = fuzz_noise_open(s | 4, &env_i);
+		struct ntmc_noise *r = fuzz_noise_open(s, &env_r);
+		char name[32];
+		size_t len, got;
+
+		msg[0] = (uint8_t)s;
+		must(!ntmc_noise_write(i, "hi", 2, msg + 1, 255, &len));
+		snprintf(name, sizeof(name), "noise/msg1-%u", s);
+		put(name, msg, 1 + len);
+		must(!ntmc_noise_read(r, msg + 1, len, out, 64, &got));
+		if (!(s & 1)) {
+			msg[0] = (uint8_t)(s | 4);
+			must(!ntmc_noise_write(r, "ok", 2, msg + 1, 255, &len));
+			snprintf(name, sizeof(name), "noise/msg2-%u", s);
+			put(name, msg, 1 + len);
+		}
+		ntmc_noise_free(i);
+		ntmc_noise_free(r);
+	}
+}
+
+int main(void)
+{
+	certs();
+	noises();
+	return 0;
+}
