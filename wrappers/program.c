@@ -30,6 +30,8 @@ int program_find(const char *name, char *path, size_t size)
 	const char *dirs = getenv("PATH"), *end;
 	int err = -NTM_ENOTFOUND;
 
+	if (!*name)
+		return -NTM_ENOTFOUND;
 	if (strchr(name, '/')) {
 		if ((size_t)snprintf(path, size, "%s", name) >= size)
 			return -NTM_ENOTFOUND;
