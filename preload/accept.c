@@ -144,13 +144,7 @@ static int claim(int fd, const struct sockaddr_storage *peer, socklen_t len,
 	/* a dual-stack listener sees the doorbell mapped; the broker does not */
 	shim_addr_unmap(&req.local);
 	shim_addr_unmap(&req.remote);
-	if (broker_ask(&req, ans, &got) < 0)
-		return -1;
-	if (ans->err) {
-		sys_close(got);
-		return -1;
-	}
-	return got;
+	return broker_ask(&req, ans, &got) < 0 ? -1 : got;
 }
 
 /* The connection's peer, or what the broker says it was. */

@@ -127,7 +127,8 @@ static int link_exchange(int sock, const struct shim_request *req,
 	ret = shim_answer_get(buf, (size_t)n, ans);
 	if (!ret && ans->op != req->op)
 		ret = -EBADMSG;
-	if (ret) {
+	/* an error brings nothing that could be used */
+	if (ret || ans->err) {
 		sys_close(*fd);
 		*fd = -1;
 	}

@@ -13,7 +13,8 @@
 
 /**
  * broker_ask() - one request, one answer
- * @fd: gets the descriptor of the answer or -1; NULL: none is expected
+ * @fd: gets the descriptor of the answer, or -1 (always when @ans->err is set);
+ *      NULL: none is expected
  *
  * Return: 0 when answered (see @ans->err), -ETIMEDOUT when a broker is there but
  *         silent, other negative errno when there is none or it makes no sense

@@ -291,12 +291,13 @@ ssize_t shim_msg_recv(int sock, uint8_t *buf, size_t size, int *fd, int flags)
 	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
 	    c->cmsg_len == CMSG_LEN(sizeof(int)))
 		memcpy(fd, CMSG_DATA(c), sizeof(int));
-	if (!(msg.msg_flags & MSG_TRUNC))
+	if (n > 0 && !(msg.msg_flags & MSG_TRUNC))
 		return n;
+	/* an empty message may carry a descriptor, too */
 	if (*fd >= 0)
 		syscall(SYS_close, *fd);
 	*fd = -1;
-	return -EBADMSG;
+	return n > 0 ? -EBADMSG : 0;
 }
 
 /* --- addresses ------------------------------------------------------------------- */
