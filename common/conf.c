@@ -22,6 +22,8 @@
 
 #define CONF_LINE_MAX 4096
 
+static const char not_a_line[] = "neither [section] nor key = value";
+
 struct conf_reader {
 	const struct conf_key *keys;
 	size_t n;
@@ -308,6 +310,11 @@ static char *on_line(char *buf, int size, void *stream)
 	}
 	lead = strspn(buf, " \t");
 	memmove(buf, buf + lead, len - lead + 1);
+	if (buf[0] == '[' && !strchr(buf, ']')) {
+		/* libinih goes on, and the next line would be blamed */
+		(void)fail(r, "%s", not_a_line);
+		return NULL;
+	}
 	return buf;
 }
 
@@ -324,7 +331,7 @@ static int read_texts(struct conf_reader *r)
 		(void)fail(r, "cannot be read");
 	} else if (!r->failed && bad) {
 		r->line = bad > 0 ? (unsigned int)bad : r->line;
-		(void)fail(r, "neither [section] nor key = value");
+		(void)fail(r, "%s", not_a_line);
 	}
 	return r->failed ? -NTM_ECONF : 0;
 }

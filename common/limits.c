@@ -113,7 +113,8 @@ static const struct limit tunnel_close[] = { CODE(code) };
 static const struct limit peer_addresses[] = {
 	ADDRESSES(addresses), ANY(serial),
 };
-static const struct limit echo[] = { ANY(cookie), UPTO(reply, 1) };
+static const struct limit echo[] = { ANY(cookie), UPTO(reply, 1),
+				     BYTES(padding, 0, LIMIT_SIZE_MAX) };
 static const struct limit tunnel_control[] = {
 	BODY(challenge), BODY(response), BODY(close), BODY(addresses),
 	BODY(echo),

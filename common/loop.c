@@ -33,6 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/timerheap.h"
 
 #define NS_PER_S 1000000000u
@@ -389,6 +390,13 @@ void loop_signal_del(struct loop_signal *s)
 	free(s);
 }
 
+/* libevent would print to standard error. */
+static void on_libevent_log(int severity, const char *text)
+{
+	log_at(severity >= EVENT_LOG_WARN ? LOG_WARN : LOG_DEBUG, "loop", "%s",
+	       text);
+}
+
 /* --- the loop ------------------------------------------------------------------ */
 
 int loop_new(struct loop **out)
@@ -398,6 +406,7 @@ int loop_new(struct loop **out)
 
 	if (!l || !conf)
 		goto err_alloc;
+	event_set_log_callback(on_libevent_log);
 	TAILQ_INIT(&l->ready[READY_HIGH]);
 	TAILQ_INIT(&l->ready[READY_NORMAL]);
 	l->tasks_end = &l->tasks;

@@ -10,13 +10,13 @@
 
 struct pki *pki_new(const char *domain)
 {
-	static const uint8_t slice[4] = { 198, 18, 0, 0 };
+	static const uint8_t slice[4] = {198, 18, 0, 0};
 	struct pki *p = calloc(1, sizeof(*p));
 
 	assert_non_null(p);
-	assert_int_equal(ntmc_ca_new(NULL, domain, slice, 15, 3650, &p->ca,
-				     p->prefix6),
-			 0);
+	assert_int_equal(
+		ntmc_ca_new(NULL, domain, slice, 15, 3650, &p->ca, p->prefix6),
+		0);
 	p->ca_len = sizeof(p->ca_der);
 	assert_int_equal(ntmc_ca_der(p->ca, p->ca_der, &p->ca_len), 0);
 	assert_int_equal(ntmc_trust_new(&p->trust), 0);
@@ -35,10 +35,9 @@ void pki_free(struct pki *p)
 }
 
 void pki_issue(struct pki *p, enum ntmc_cert_kind kind, const char *fqdn,
-	       uint32_t roles, int64_t from_s, int64_t to_s,
-	       struct pki_id *out)
+	       uint32_t roles, int64_t from_s, int64_t to_s, struct pki_id *out)
 {
-	static const uint8_t vip4[4] = { 198, 18, 0, 1 };
+	static const uint8_t vip4[4] = {198, 18, 0, 1};
 	int64_t now = ntmc_now(NULL);
 	struct ntmc_cert cert;
 

@@ -83,15 +83,12 @@ static void handshake(struct pair *p, struct tls_context *client,
 {
 	int i;
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
-				    p->fd),
-			 0);
-	assert_int_equal(tls_session_new(client, p->fd[0], false, false,
-					 &p->client),
-			 0);
-	assert_int_equal(tls_session_new(server, p->fd[1], true, true,
-					 &p->server),
-			 0);
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p->fd), 0);
+	assert_int_equal(
+		tls_session_new(client, p->fd[0], false, false, &p->client), 0);
+	assert_int_equal(
+		tls_session_new(server, p->fd[1], true, true, &p->server), 0);
 	p->client_is = p->server_is = TLS_WANT_READ;
 	for (i = 0; i < 20 && (waits(p->client_is) || waits(p->server_is));
 	     i++) {
@@ -328,8 +325,8 @@ static void test_wrong_role(void **state)
 static void test_client_refused_later(void **state)
 {
 	struct fixture *f = *state;
-	struct tls_context *c = context(f->other, &f->stranger, f->pki->trust,
-					NULL);
+	struct tls_context *c =
+		context(f->other, &f->stranger, f->pki->trust, NULL);
 	struct tls_context *s = context(f->pki, &f->as, f->pki->trust, NULL);
 	struct pair p;
 	char buf[8];
@@ -350,7 +347,8 @@ static void test_garbage(void **state)
 {
 	struct fixture *f = *state;
 	struct tls_context *s = context(f->pki, &f->as, NULL, NULL);
-	static const char http[] = "GET / HTTP/1.1\r\nHost: example.org\r\n\r\n";
+	static const char http[] =
+		"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n";
 	struct tls_session *session;
 	enum tls_outcome is = TLS_OK;
 	uint8_t noise[512];
@@ -369,12 +367,11 @@ static void test_garbage(void **state)
 			noise[3] = 0;
 			noise[4] = (uint8_t)(i / 2);
 		}
-		assert_int_equal(socketpair(AF_UNIX,
-					    SOCK_STREAM | SOCK_NONBLOCK, 0, fd),
-				 0);
-		assert_int_equal(tls_session_new(s, fd[1], true, true,
-						 &session),
-				 0);
+		assert_int_equal(
+			socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd),
+			0);
+		assert_int_equal(
+			tls_session_new(s, fd[1], true, true, &session), 0);
 		if (i == 0)
 			assert_true(write(fd[0], http, sizeof(http)) > 0);
 		else
