@@ -29,7 +29,7 @@
 
 static void listen_announce(int fd, int backlog)
 {
-	struct shim_request req = { .op = SHIM_LISTEN };
+	struct shim_request req = {.op = SHIM_LISTEN};
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
 	struct shim_answer ans;
@@ -48,8 +48,8 @@ static void listen_announce(int fd, int backlog)
 	req.backlog = backlog < 0 ? 0 : (uint32_t)backlog;
 	req.inode = st.st_ino;
 	if (kind.domain == AF_INET6)
-		req.v6only = shim_int_option(fd, IPPROTO_IPV6, IPV6_V6ONLY,
-					     0) == 1;
+		req.v6only =
+			shim_int_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0) == 1;
 	req.defer = shim_int_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 0) > 0;
 	shim_addr_from((struct sockaddr *)&ss, len, &req.local);
 	/* without a broker, or if it refuses: reachable on the host alone */
@@ -112,7 +112,7 @@ int hook_setsockopt(int fd, int level, int name, const void *value,
 
 bool accept_doorbell(const struct sockaddr *sa, socklen_t len)
 {
-	static const uint8_t one[16] = { [15] = 1 };
+	static const uint8_t one[16] = {[15] = 1};
 	struct shim_addr a;
 	uint32_t ip;
 
@@ -131,7 +131,7 @@ bool accept_doorbell(const struct sockaddr *sa, socklen_t len)
 static int claim(int fd, const struct sockaddr_storage *peer, socklen_t len,
 		 struct shim_answer *ans)
 {
-	struct shim_request req = { .op = SHIM_CLAIM };
+	struct shim_request req = {.op = SHIM_CLAIM};
 	struct sockaddr_storage local;
 	socklen_t local_len = sizeof(local);
 	int got;
@@ -158,7 +158,7 @@ static void claim_peer(int fd, const struct shim_answer *ans,
 
 static void exchange(int fd, struct sockaddr_storage *peer, socklen_t *len)
 {
-	struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+	struct linger reset = {.l_onoff = 1, .l_linger = 0};
 	struct sock_kind kind, got;
 	struct shim_answer ans;
 	struct stat st;

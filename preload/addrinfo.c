@@ -91,8 +91,7 @@ static int ours(const struct shim_answer *ans, const char *name,
 		ret = one_address(&only4, AF_INET6, service, hints,
 				  list_end(&list));
 	if (!ret)
-		ret = list_dress(list, hints,
-				 ans->name[0] ? ans->name : name);
+		ret = list_dress(list, hints, ans->name[0] ? ans->name : name);
 	if (!ret)
 		*res = list;
 	else if (list)
@@ -137,8 +136,8 @@ static int list_filter(struct addrinfo **res)
 int hook_getaddrinfo(const char *node, const char *service,
 		     const struct addrinfo *hints, struct addrinfo **res)
 {
-	static const struct addrinfo none = { .ai_flags = FLAGS_DEFAULT,
-					      .ai_family = AF_UNSPEC };
+	static const struct addrinfo none = {.ai_flags = FLAGS_DEFAULT,
+					     .ai_family = AF_UNSPEC};
 	const struct addrinfo *h = hints ? hints : &none;
 	struct shim_answer ans;
 	enum name_fate fate;

@@ -24,7 +24,7 @@ static const struct {
 	const char *socket;
 	int limit_ms;
 } requests[] = {
-#define REQ(name, number, server, limit_ms) [number] = { server, limit_ms },
+#define REQ(name, number, server, limit_ms) [number] = {server, limit_ms},
 #include "preload/requests.def"
 #undef REQ
 };
@@ -57,7 +57,7 @@ static int link_socket(void)
  * nothing to poll for. */
 static int link_connect(int fd, const char *socket_name, int64_t deadline)
 {
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
 	struct timeval left;
 	int64_t ns;
 	int ret;
@@ -90,7 +90,7 @@ static int link_check_peer(int fd)
 
 static int link_await(int fd, int64_t deadline)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pollfd p = {.fd = fd, .events = POLLIN};
 	int64_t left;
 	int ret;
 
@@ -164,8 +164,7 @@ out:
 	return ret;
 }
 
-int broker_ask(const struct shim_request *req, struct shim_answer *ans,
-	       int *fd)
+int broker_ask(const struct shim_request *req, struct shim_answer *ans, int *fd)
 {
 	int sock, ret;
 

@@ -12,7 +12,7 @@
 #include "preload/shim.h"
 #include "preload/sys.h"
 
-#define KNOWN_MAX 64
+#define KNOWN_MAX	64
 #define SAME_NUMBER_MAX 4 /* registrations of older files under one number */
 
 /* Slot 0 is empty, else the descriptor + 1. */
@@ -105,8 +105,8 @@ static void epoll_scan(void)
  * no epoll descriptor, -2 the kernel does not tell. */
 static int epoll_holds(int epfd, int fd)
 {
-	struct kcmp_epoll_slot slot = { .efd = (uint32_t)epfd,
-					.tfd = (uint32_t)fd };
+	struct kcmp_epoll_slot slot = {.efd = (uint32_t)epfd,
+				       .tfd = (uint32_t)fd};
 	long pid = SYS(SYS_getpid), ret = -ENOENT;
 
 	for (slot.toff = 0; slot.toff < SAME_NUMBER_MAX; slot.toff++) {
@@ -174,7 +174,7 @@ static void epoll_detach_one(int epfd, int fd, uint64_t inode,
 			     struct epoll_moved *moved)
 {
 	struct epoll_event *ev = &moved->event[moved->count];
-	struct epoll_event none = { 0 };
+	struct epoll_event none = {0};
 
 	if (!epoll_read(epfd, fd, inode, ev) ||
 	    epoll_ctl(epfd, EPOLL_CTL_DEL, fd, &none) < 0)

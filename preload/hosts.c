@@ -32,7 +32,7 @@ static int ent_build(struct hostent *ent, char *buf, size_t size,
 		char *addresses[2];
 		char addr[16];
 		char name[];
-	} *p;
+	} * p;
 
 	if (size < skip || size - skip < sizeof(*p) + name_len)
 		return ERANGE;
@@ -66,10 +66,9 @@ static enum name_fate ent_resolve(const char *name, int af, struct hostent *ent,
 	if (!name_has(&ans, af))
 		*ret = ENOENT;
 	else
-		*ret = ent_build(ent, buf, size, ans.name[0] ? ans.name : name,
-				 af,
-				 af == AF_INET ? (void *)ans.vip4 :
-						 (void *)ans.vip6);
+		*ret = ent_build(
+			ent, buf, size, ans.name[0] ? ans.name : name, af,
+			af == AF_INET ? (void *)ans.vip4 : (void *)ans.vip6);
 	return fate;
 }
 
@@ -181,7 +180,7 @@ static enum name_fate ent_reverse(const void *addr, socklen_t len, int af,
 				  struct hostent *ent, char *buf, size_t size,
 				  int *ret)
 {
-	struct shim_addr a = { .family = (uint16_t)af };
+	struct shim_addr a = {.family = (uint16_t)af};
 	struct sockaddr_storage ss;
 	struct shim_answer ans;
 	enum name_fate fate;

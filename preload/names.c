@@ -19,8 +19,9 @@ bool name_digits(const char *name)
 
 	/* as inet_aton() reads it: 127.1, 0x7f.1 */
 	last = last && last[1] ? last + 1 : name;
-	return strchr(name, ':') || (*last >= '0' && *last <= '9' &&
-				     !name[strspn(name, "0123456789abcdefABCDEFxX.")]);
+	return strchr(name, ':') ||
+	       (*last >= '0' && *last <= '9' &&
+		!name[strspn(name, "0123456789abcdefABCDEFxX.")]);
 }
 
 static bool name_local(const char *name, size_t len)
@@ -89,7 +90,7 @@ static enum name_fate fate_ask(const struct shim_request *req,
 
 enum name_fate name_resolve(const char *name, struct shim_answer *ans)
 {
-	struct shim_request req = { .op = SHIM_RESOLVE };
+	struct shim_request req = {.op = SHIM_RESOLVE};
 	enum name_fate fate;
 
 	if (!name || !name_possible(name) || !shim_page_refresh())
@@ -104,7 +105,7 @@ enum name_fate name_resolve(const char *name, struct shim_answer *ans)
 
 enum name_fate name_reverse(const struct shim_addr *a, struct shim_answer *ans)
 {
-	struct shim_request req = { .op = SHIM_REVERSE, .remote = *a };
+	struct shim_request req = {.op = SHIM_REVERSE, .remote = *a};
 	enum name_fate fate;
 
 	shim_addr_unmap(&req.remote);
@@ -127,7 +128,7 @@ bool name_has(const struct shim_answer *ans, int af)
 
 bool name_false(int af, const void *addr)
 {
-	struct shim_addr a = { .family = (uint16_t)af };
+	struct shim_addr a = {.family = (uint16_t)af};
 	struct sockaddr_storage ss;
 	socklen_t len;
 

@@ -19,7 +19,7 @@ static struct {
 	_Atomic(ino_t) ino;
 	_Atomic(uint64_t) kind;
 	_Atomic(uint64_t) missed;
-} pool = { .fd = POOL_NONE };
+} pool = {.fd = POOL_NONE};
 
 static uint64_t kind_pack(const struct sock_kind *k)
 {
@@ -68,10 +68,10 @@ int pool_take(const struct sock_kind *kind)
 
 static int pool_open(const struct sock_kind *kind)
 {
-	struct shim_request req = { .op = SHIM_POOL,
-				    .domain = (uint16_t)kind->domain,
-				    .type = (uint16_t)kind->type,
-				    .protocol = (uint16_t)kind->protocol };
+	struct shim_request req = {.op = SHIM_POOL,
+				   .domain = (uint16_t)kind->domain,
+				   .type = (uint16_t)kind->type,
+				   .protocol = (uint16_t)kind->protocol};
 	struct shim_answer ans;
 	int sock, high;
 

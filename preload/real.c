@@ -17,26 +17,26 @@ static long early_result(long ret)
 	return -1;
 }
 
-#define HOOK_SYS(ret, name, params, args, nr, text)                    \
-	static ret early_##name params                                 \
-	{                                                              \
-		return (ret)early_result(SYS(nr, UNPACK args));        \
+#define HOOK_SYS(ret, name, params, args, nr, text)                            \
+	static ret early_##name params                                         \
+	{                                                                      \
+		return (ret)early_result(SYS(nr, UNPACK args));                \
 	}
-#define HOOK_LIB(ret, name, params, args, missing, text)               \
-	static ret early_##name params                                 \
-	{                                                              \
-		ret(*found) params = NULL;                             \
-		void *sym = dlsym(RTLD_NEXT, #name);                   \
-								       \
-		memcpy(&found, &sym, sizeof(found));                   \
-		return found ? found args : (missing);                 \
+#define HOOK_LIB(ret, name, params, args, missing, text)                       \
+	static ret early_##name params                                         \
+	{                                                                      \
+		ret(*found) params = NULL;                                     \
+		void *sym = dlsym(RTLD_NEXT, #name);                           \
+                                                                               \
+		memcpy(&found, &sym, sizeof(found));                           \
+		return found ? found args : (missing);                         \
 	}
 #include "preload/hooks.def"
 #undef HOOK_SYS
 #undef HOOK_LIB
 
 struct real real = {
-#define HOOK_SYS(ret, name, params, args, nr, text) .name = early_##name,
+#define HOOK_SYS(ret, name, params, args, nr, text)	 .name = early_##name,
 #define HOOK_LIB(ret, name, params, args, missing, text) .name = early_##name,
 #include "preload/hooks.def"
 #undef HOOK_SYS
@@ -55,7 +55,7 @@ static void resolve(const char *name, void *slot)
 void real_resolve(void)
 {
 #define HOOK_SYS(ret, name, params, args, nr, text) resolve(#name, &real.name);
-#define HOOK_LIB(ret, name, params, args, missing, text) \
+#define HOOK_LIB(ret, name, params, args, missing, text)                       \
 	resolve(#name, &real.name);
 #include "preload/hooks.def"
 #undef HOOK_SYS

@@ -25,16 +25,16 @@
 
 /* hook_connect() is exported as "connect", and so on: under another C name, no
  * redirection, inline or attribute of the system headers stands in the way. */
-#define HOOK_SYS(ret, name, params, args, nr, text) \
+#define HOOK_SYS(ret, name, params, args, nr, text)                            \
 	SHIM_EXPORT ret hook_##name params __asm__(#name);
-#define HOOK_LIB(ret, name, params, args, missing, text) \
+#define HOOK_LIB(ret, name, params, args, missing, text)                       \
 	SHIM_EXPORT ret hook_##name params __asm__(#name);
 #include "preload/hooks.def"
 #undef HOOK_SYS
 #undef HOOK_LIB
 
 struct real {
-#define HOOK_SYS(ret, name, params, args, nr, text) ret(*name) params;
+#define HOOK_SYS(ret, name, params, args, nr, text)	 ret(*name) params;
 #define HOOK_LIB(ret, name, params, args, missing, text) ret(*name) params;
 #include "preload/hooks.def"
 #undef HOOK_SYS

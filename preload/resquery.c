@@ -14,7 +14,7 @@
 #include "preload/shim.h"
 
 #define HEADER	12
-#define TTL	10  /* seconds; the broker is asked again after */
+#define TTL	10     /* seconds; the broker is asked again after */
 #define FLAGS	0x8180 /* response, recursion desired and available */
 #define POINTER 0xc00c /* the name at offset 12 */
 
@@ -180,29 +180,29 @@ static int query_filter(int ret, unsigned char *answer, int size)
 
 /* --- the hooks ------------------------------------------------------------------------------------ */
 
-#define RES_PLAIN(fn)                                                        \
-	int hook_##fn(const char *name, int class, int type,                 \
-		      unsigned char *answer, int size)                       \
-	{                                                                    \
-		int ret;                                                     \
-									     \
-		if (query_ours(name, class, type, answer, size, &ret))       \
-			return ret;                                          \
-		ret = real.fn(name, class, type, answer, size);              \
-		return query_filter(ret, answer, size);                      \
+#define RES_PLAIN(fn)                                                          \
+	int hook_##fn(const char *name, int class, int type,                   \
+		      unsigned char *answer, int size)                         \
+	{                                                                      \
+		int ret;                                                       \
+                                                                               \
+		if (query_ours(name, class, type, answer, size, &ret))         \
+			return ret;                                            \
+		ret = real.fn(name, class, type, answer, size);                \
+		return query_filter(ret, answer, size);                        \
 	}
-#define RES_STATE(fn)                                                        \
-	int hook_##fn(res_state state, const char *name, int class,         \
-		      int type, unsigned char *answer, int size)             \
-	{                                                                    \
-		int ret;                                                     \
-									     \
-		if (query_ours(name, class, type, answer, size, &ret)) {     \
-			state->res_h_errno = ret < 0 ? h_errno : 0;          \
-			return ret;                                          \
-		}                                                            \
-		ret = real.fn(state, name, class, type, answer, size);       \
-		return query_filter(ret, answer, size);                      \
+#define RES_STATE(fn)                                                          \
+	int hook_##fn(res_state state, const char *name, int class, int type,  \
+		      unsigned char *answer, int size)                         \
+	{                                                                      \
+		int ret;                                                       \
+                                                                               \
+		if (query_ours(name, class, type, answer, size, &ret)) {       \
+			state->res_h_errno = ret < 0 ? h_errno : 0;            \
+			return ret;                                            \
+		}                                                              \
+		ret = real.fn(state, name, class, type, answer, size);         \
+		return query_filter(ret, answer, size);                        \
 	}
 
 RES_PLAIN(res_query)

@@ -105,8 +105,8 @@ const struct shim_page *shim_page_refresh(void)
 
 	if (rundir_file(SHIM_PAGE_FILE, path, sizeof(path)) < 0)
 		goto out;
-	if (old && (stat(path, &st) < 0 ||
-		    st.st_ino == atomic_load(&shim.page_ino)))
+	if (old &&
+	    (stat(path, &st) < 0 || st.st_ino == atomic_load(&shim.page_ino)))
 		goto out;
 	page = page_map(path, &ino);
 	if (!page)

@@ -72,8 +72,8 @@ static inline bool shim_virtual(const struct sockaddr *sa, socklen_t len)
 	if (!sa || (sa->sa_family != AF_INET && sa->sa_family != AF_INET6))
 		return false;
 	page = shim_page();
-	return page ? shim_page_virtual(page, sa, len) :
-		      shim_virtual_unmapped(sa, len);
+	return page ? shim_page_virtual(page, sa, len)
+		    : shim_virtual_unmapped(sa, len);
 }
 
 /** shim_wildcard() - 0.0.0.0, :: or ::ffff:0.0.0.0? *@port gets the port */

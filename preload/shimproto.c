@@ -163,7 +163,7 @@ static bool get_flag(struct get *g)
 
 int shim_request_put(const struct shim_request *req, uint8_t *buf)
 {
-	struct put p = { .at = buf, .end = buf + SHIM_MSG_MAX };
+	struct put p = {.at = buf, .end = buf + SHIM_MSG_MAX};
 
 	put_uint(&p, SHIM_VERSION, 1);
 	put_uint(&p, req->op, 1);
@@ -182,8 +182,8 @@ int shim_request_put(const struct shim_request *req, uint8_t *buf)
 
 int shim_request_get(const uint8_t *buf, size_t len, struct shim_request *out)
 {
-	struct get g = { .at = buf, .end = buf + len };
-	struct shim_request req = { 0 };
+	struct get g = {.at = buf, .end = buf + len};
+	struct shim_request req = {0};
 
 	if (len > SHIM_MSG_MAX || get_uint(&g, 1) != SHIM_VERSION)
 		return -EBADMSG;
@@ -206,7 +206,7 @@ int shim_request_get(const uint8_t *buf, size_t len, struct shim_request *out)
 
 int shim_answer_put(const struct shim_answer *ans, uint8_t *buf)
 {
-	struct put p = { .at = buf, .end = buf + SHIM_MSG_MAX };
+	struct put p = {.at = buf, .end = buf + SHIM_MSG_MAX};
 
 	put_uint(&p, SHIM_VERSION, 1);
 	put_uint(&p, ans->op, 1);
@@ -220,8 +220,8 @@ int shim_answer_put(const struct shim_answer *ans, uint8_t *buf)
 
 int shim_answer_get(const uint8_t *buf, size_t len, struct shim_answer *out)
 {
-	struct get g = { .at = buf, .end = buf + len };
-	struct shim_answer ans = { 0 };
+	struct get g = {.at = buf, .end = buf + len};
+	struct shim_answer ans = {0};
 
 	if (len > SHIM_MSG_MAX || get_uint(&g, 1) != SHIM_VERSION)
 		return -EBADMSG;
@@ -246,10 +246,9 @@ int shim_msg_send(int sock, const uint8_t *buf, size_t len, int fd)
 	union {
 		struct cmsghdr align;
 		char space[CMSG_SPACE(sizeof(int))];
-	} ctl = { 0 };
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf,
-			     .iov_len = len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	} ctl = {0};
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)buf, .iov_len = len};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	struct cmsghdr *c;
 	long n;
 
@@ -273,13 +272,13 @@ ssize_t shim_msg_recv(int sock, uint8_t *buf, size_t size, int *fd, int flags)
 	union {
 		struct cmsghdr align;
 		char space[CMSG_SPACE(sizeof(int))];
-	} ctl = { 0 };
-	struct iovec iov = { .iov_base = buf, .iov_len = size };
+	} ctl = {0};
+	struct iovec iov = {.iov_base = buf, .iov_len = size};
 	/* CMSG_LEN, not CMSG_SPACE: the padding would hold a second descriptor */
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = ctl.space,
-			      .msg_controllen = CMSG_LEN(sizeof(int)) };
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = ctl.space,
+			     .msg_controllen = CMSG_LEN(sizeof(int))};
 	struct cmsghdr *c;
 	long n;
 
@@ -302,7 +301,7 @@ ssize_t shim_msg_recv(int sock, uint8_t *buf, size_t size, int *fd, int flags)
 
 /* --- addresses ------------------------------------------------------------------- */
 
-static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 int shim_addr_from(const struct sockaddr *sa, socklen_t len,
 		   struct shim_addr *out)
@@ -393,12 +392,13 @@ bool shim_page_virtual(const struct shim_page *page, const struct sockaddr *sa,
 		return false;
 	family = sa->sa_family;
 	if (family == AF_INET) {
-		addr = (const uint8_t *)&((const struct sockaddr_in *)(const void *)sa)
+		addr = (const uint8_t *)&(
+			       (const struct sockaddr_in *)(const void *)sa)
 			       ->sin_addr;
 	} else if (family == AF_INET6 &&
 		   len >= offsetof(struct sockaddr_in6, sin6_scope_id)) {
-		addr = (const uint8_t *)&((const struct sockaddr_in6 *)(const void *)
-						  sa)
+		addr = (const uint8_t *)&(
+			       (const struct sockaddr_in6 *)(const void *)sa)
 			       ->sin6_addr;
 		if (!memcmp(addr, mapped, sizeof(mapped))) {
 			family = AF_INET;
@@ -477,7 +477,8 @@ bool shim_flow_find(const struct shim_page *page, const struct shim_addr *peer,
 		if (!flow_read(page, number, &f))
 			return false;
 		next = f.next;
-		if (!f.live || f.server != server || !addr_equal(&f.peer, peer) ||
+		if (!f.live || f.server != server ||
+		    !addr_equal(&f.peer, peer) ||
 		    !(v6only ? f.alias6_port : f.alias_port))
 			continue;
 		memset(alias, 0, sizeof(*alias));
@@ -498,7 +499,7 @@ bool shim_flow_find(const struct shim_page *page, const struct shim_addr *peer,
 
 static bool alias_number(const struct shim_addr *a, uint32_t *number)
 {
-	static const uint8_t one[16] = { [15] = 1 };
+	static const uint8_t one[16] = {[15] = 1};
 	const uint8_t *v4 = a->addr;
 	uint32_t ip;
 

@@ -24,9 +24,9 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#define SHIM_VERSION   1
-#define SHIM_MSG_MAX   512 /* bytes of any request or answer */
-#define SHIM_NAME_MAX  253
+#define SHIM_VERSION	   1
+#define SHIM_MSG_MAX	   512 /* bytes of any request or answer */
+#define SHIM_NAME_MAX	   253
 #define SHIM_KEEPER_SOCKET "keeper.sock"
 #define SHIM_BROKER_SOCKET "broker.sock"
 #define SHIM_PAGE_FILE	   "page"
@@ -107,19 +107,22 @@ ssize_t shim_msg_recv(int sock, uint8_t *buf, size_t size, int *fd, int flags);
 
 /* --- reserved loopback addresses ------------------------------------------------ */
 
-#define SHIM_DOORBELL_NET    0x7f4d0000u /* 127.77.0.0/16: TCP doorbells */
-#define SHIM_DOORBELL_MASK   0xffff0000u
-#define SHIM_DOORBELL6_PORT  61000 /* ::1 source ports from here: V6ONLY doorbells */
-#define SHIM_UDPALIAS_NET    0x7f500000u /* 127.80.0.0/12: UDP flows, + flow number */
-#define SHIM_UDPALIAS_MASK   0xfff00000u
-#define SHIM_UDPALIAS6_PORT  61000 /* ::1 source ports from here: V6ONLY UDP flows */
+#define SHIM_DOORBELL_NET  0x7f4d0000u /* 127.77.0.0/16: TCP doorbells */
+#define SHIM_DOORBELL_MASK 0xffff0000u
+#define SHIM_DOORBELL6_PORT                                                    \
+	61000 /* ::1 source ports from here: V6ONLY doorbells */
+#define SHIM_UDPALIAS_NET                                                      \
+	0x7f500000u /* 127.80.0.0/12: UDP flows, + flow number */
+#define SHIM_UDPALIAS_MASK 0xfff00000u
+#define SHIM_UDPALIAS6_PORT                                                    \
+	61000 /* ::1 source ports from here: V6ONLY UDP flows */
 
 /* --- the shared page --------------------------------------------------------------- */
 
-#define SHIM_PAGE_MAGIC	 0x4e544d50u /* "NTMP" */
+#define SHIM_PAGE_MAGIC	  0x4e544d50u /* "NTMP" */
 #define SHIM_PAGE_VERSION 1
-#define SHIM_RANGES_MAX	 16
-#define SHIM_FLOWS	 16384 /* power of two; flow number is the index */
+#define SHIM_RANGES_MAX	  16
+#define SHIM_FLOWS	  16384 /* power of two; flow number is the index */
 
 /** struct shim_range - one virtual prefix; @family 0 ends the list */
 struct shim_range {

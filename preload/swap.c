@@ -61,10 +61,10 @@ static bool swap_sensible(int fd, struct sock_kind *kind)
 
 static int swap_fetch(int fd, const struct sock_kind *kind)
 {
-	struct shim_request req = { .op = SHIM_SOCKET,
-				    .domain = (uint16_t)kind->domain,
-				    .type = (uint16_t)kind->type,
-				    .protocol = (uint16_t)kind->protocol };
+	struct shim_request req = {.op = SHIM_SOCKET,
+				   .domain = (uint16_t)kind->domain,
+				   .type = (uint16_t)kind->type,
+				   .protocol = (uint16_t)kind->protocol};
 	struct shim_answer ans;
 	struct sock_kind got;
 	int new = pool_take(kind);
@@ -88,8 +88,7 @@ static int swap_fetch(int fd, const struct sock_kind *kind)
 
 static int swap_bind(int new, const struct sock_kind *kind, uint16_t port)
 {
-	struct shim_addr any = { .family = (uint16_t)kind->domain,
-				 .port = port };
+	struct shim_addr any = {.family = (uint16_t)kind->domain, .port = port};
 	struct sockaddr_storage ss;
 	socklen_t len = shim_addr_to(&any, &ss);
 

@@ -54,8 +54,8 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 
 /* SYS(number, up to six arguments) */
 #define SYS(...) SYS_PAD(__VA_ARGS__, 0, 0, 0, 0, 0, 0)
-#define SYS_PAD(nr, a, b, c, d, e, f, ...)                                \
-	sys6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), \
+#define SYS_PAD(nr, a, b, c, d, e, f, ...)                                     \
+	sys6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e),        \
 	     (long)(f))
 
 static inline void sys_close(int fd)
@@ -73,7 +73,7 @@ static inline int sys_poll(struct pollfd *p, int64_t ns)
 {
 	struct {
 		int64_t sec, nsec;
-	} t = { ns / 1000000000, ns % 1000000000 };
+	} t = {ns / 1000000000, ns % 1000000000};
 
 	return (int)SYS(SYS_ppoll, p, 1, &t, 0, 8);
 }

@@ -30,7 +30,7 @@
 
 void udp_announce_bound(int fd)
 {
-	struct udp_sock s = { 0 };
+	struct udp_sock s = {0};
 	int saved = errno;
 
 	if (shim_int_option(fd, SOL_SOCKET, SO_TYPE, -1) == SOCK_DGRAM &&
@@ -56,7 +56,7 @@ static int passage_find(int fd, int flags, const struct sockaddr *sa,
 			socklen_t len, struct passage *p)
 {
 	int saved = errno, ret = 0;
-	struct udp_sock s = { 0 };
+	struct udp_sock s = {0};
 
 	p->len = 0;
 	p->moved.count = 0;
@@ -186,7 +186,7 @@ static int batches_send(int fd, const struct udp_sock *s, struct mmsghdr *vec,
 int hook_sendmmsg(int fd, struct mmsghdr *vec, unsigned int n, int flags)
 {
 	struct epoll_moved moved;
-	struct udp_sock s = { 0 };
+	struct udp_sock s = {0};
 	enum udp_route route;
 	unsigned int i;
 	int saved, ret;
@@ -329,9 +329,10 @@ int hook_recvmmsg(int fd, struct mmsghdr *vec, unsigned int n, int flags,
 		n = VLEN_MAX;
 	for (i = 0; i < n; i++) {
 		m = &vec[i].msg_hdr;
-		room[i] = !m->msg_name	       ? 0 :
-			  m->msg_namelen > 255 ? 255 :
-						 (unsigned char)m->msg_namelen;
+		room[i] = !m->msg_name ? 0
+			  : m->msg_namelen > 255
+				  ? 255
+				  : (unsigned char)m->msg_namelen;
 	}
 	ret = real.recvmmsg(fd, vec, n, flags, timeout);
 	for (i = 0; ret > 0 && i < (unsigned int)ret; i++) {

@@ -24,8 +24,8 @@ enum udp_route udp_sock_route(int fd, int flags, struct udp_sock *s)
 	if (type != SOCK_DGRAM)
 		return UDP_REAL;
 	wild = shim_wildcard((struct sockaddr *)&ss, len, &s->port);
-	if (!s->port || shim_int_option(fd, SOL_SOCKET, SO_PROTOCOL, 0) !=
-				IPPROTO_UDP)
+	if (!s->port ||
+	    shim_int_option(fd, SOL_SOCKET, SO_PROTOCOL, 0) != IPPROTO_UDP)
 		return UDP_SWAP;
 	s->domain = ss.ss_family;
 	len = sizeof(ss);
@@ -58,7 +58,7 @@ static int udp_request(int fd, const struct udp_sock *s,
 
 int udp_sock_announce(int fd, const struct udp_sock *s)
 {
-	struct shim_request req = { .op = SHIM_UDPBIND };
+	struct shim_request req = {.op = SHIM_UDPBIND};
 	struct shim_answer ans;
 	int ret = udp_request(fd, s, &req);
 
@@ -80,7 +80,7 @@ static bool port_announced(const struct shim_page *page,
 static int alias_ask(int fd, const struct udp_sock *s,
 		     const struct shim_addr *peer, struct shim_addr *alias)
 {
-	struct shim_request req = { .op = SHIM_UDPALIAS, .remote = *peer };
+	struct shim_request req = {.op = SHIM_UDPALIAS, .remote = *peer};
 	const struct shim_page *page = shim_page();
 	struct shim_answer ans;
 	int ret;
@@ -91,8 +91,8 @@ static int alias_ask(int fd, const struct udp_sock *s,
 	if (!ret)
 		ret = broker_ask(&req, &ans, NULL);
 	if (ret)
-		return ret == -EHOSTUNREACH || ret == -EBADMSG ? -EHOSTUNREACH :
-								 -ENOENT;
+		return ret == -EHOSTUNREACH || ret == -EBADMSG ? -EHOSTUNREACH
+							       : -ENOENT;
 	/* nothing but an alias may take the place of a virtual address */
 	if (ans.err || !shim_alias_range(&ans.addr) || !ans.addr.port ||
 	    ans.addr.family != (s->v6only ? AF_INET6 : AF_INET))

@@ -25,7 +25,7 @@
 
 struct place place(const char *text, uint16_t port)
 {
-	struct shim_addr a = { .family = AF_INET, .port = port };
+	struct shim_addr a = {.family = AF_INET, .port = port};
 	struct place p;
 
 	if (strchr(text, ':'))
@@ -128,7 +128,7 @@ int udp_bound(const char *text)
 
 void wait_readable(int fd)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pollfd p = {.fd = fd, .events = POLLIN};
 
 	assert_int_equal(poll(&p, 1, 5000), 1);
 }

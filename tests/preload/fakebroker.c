@@ -88,16 +88,16 @@ static void answer_name(const struct shim_request *req, struct shim_answer *ans)
 		const char *name, *canonical, *v4, *v6;
 		int err;
 	} names[] = {
-		{ "peer.me.test", "peer.me.test", NODE4, NODE6, 0 },
-		{ "peer.me.test.", "peer.me.test", NODE4, NODE6, 0 },
-		{ "alias.me.test", "peer.me.test", NODE4, NODE6, 0 },
-		{ "four.me.test", "four.me.test", NODE4, NULL, 0 },
-		{ "six.me.test", "six.me.test", NULL, NODE6, 0 },
-		{ "empty.me.test", "empty.me.test", NULL, NULL, 0 },
-		{ "none.me.test", "", NULL, NULL, NTM_ENONAME },
-		{ "off.me.test", "", NULL, NULL, NTM_EOFFLINE },
-		{ "policy.me.test", "", NULL, NULL, NTM_EPOLICY },
-		{ "pin.me.test", "", NULL, NULL, NTM_EPIN },
+		{"peer.me.test", "peer.me.test", NODE4, NODE6, 0},
+		{"peer.me.test.", "peer.me.test", NODE4, NODE6, 0},
+		{"alias.me.test", "peer.me.test", NODE4, NODE6, 0},
+		{"four.me.test", "four.me.test", NODE4, NULL, 0},
+		{"six.me.test", "six.me.test", NULL, NODE6, 0},
+		{"empty.me.test", "empty.me.test", NULL, NULL, 0},
+		{"none.me.test", "", NULL, NULL, NTM_ENONAME},
+		{"off.me.test", "", NULL, NULL, NTM_EOFFLINE},
+		{"policy.me.test", "", NULL, NULL, NTM_EPOLICY},
+		{"pin.me.test", "", NULL, NULL, NTM_EPIN},
 	};
 	size_t i;
 
@@ -208,7 +208,7 @@ static void conn_answer(struct item *it, const struct shim_request *req,
 static void conn_read(struct item *it)
 {
 	struct shim_request req;
-	struct shim_answer ans = { 0 };
+	struct shim_answer ans = {0};
 	uint8_t buf[SHIM_MSG_MAX];
 	int fd = -1, snd = 4096, unwanted;
 	ssize_t n;
@@ -240,7 +240,7 @@ static void conn_read(struct item *it)
 
 static void pool_fill(struct item *it)
 {
-	static const uint8_t msg[2] = { SHIM_VERSION, SHIM_POOL };
+	static const uint8_t msg[2] = {SHIM_VERSION, SHIM_POOL};
 	int fd = net_socket(&it->req);
 
 	if (fd >= 0 && shim_msg_send(it->fd, msg, sizeof(msg), fd) == 0)
@@ -287,8 +287,8 @@ static void loop_turn(void)
 		if (items[i].kind == ITEM_FREE)
 			continue;
 		p[n].fd = items[i].fd;
-		p[n].events = items[i].kind == ITEM_POOL ? POLLIN | POLLOUT :
-							   POLLIN;
+		p[n].events =
+			items[i].kind == ITEM_POOL ? POLLIN | POLLOUT : POLLIN;
 		at[n++] = &items[i];
 	}
 	/* the time-out only bounds how late the end of COMMAND is seen */
@@ -305,7 +305,7 @@ static void loop_turn(void)
 
 static void door_open(const char *name)
 {
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
 	if (rundir_file(name, un.sun_path, sizeof(un.sun_path)) < 0 ||
@@ -375,6 +375,5 @@ int main(int argc, char **argv)
 	snprintf(clean, sizeof(clean), "rm -rf %s", base);
 	if (system(clean) != 0)
 		return 99;
-	return WIFEXITED(status) ? WEXITSTATUS(status) :
-				   128 + WTERMSIG(status);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

@@ -31,7 +31,7 @@ static struct bell {
 static socklen_t addr_make(const char *text, uint16_t port,
 			   struct sockaddr_storage *ss)
 {
-	struct shim_addr a = { .family = AF_INET, .port = port };
+	struct shim_addr a = {.family = AF_INET, .port = port};
 
 	if (strchr(text, ':'))
 		a.family = AF_INET6;
@@ -43,7 +43,7 @@ static socklen_t addr_make(const char *text, uint16_t port,
 
 static int ns_address4(int fd, const char *label, const char *text)
 {
-	struct ifreq ifr = { 0 };
+	struct ifreq ifr = {0};
 	struct sockaddr_storage ss;
 
 	strncpy(ifr.ifr_name, label, IFNAMSIZ - 1);
@@ -54,7 +54,7 @@ static int ns_address4(int fd, const char *label, const char *text)
 
 static int ns_address6(const char *text)
 {
-	struct in6_ifreq ifr = { .ifr6_prefixlen = 128, .ifr6_ifindex = 1 };
+	struct in6_ifreq ifr = {.ifr6_prefixlen = 128, .ifr6_ifindex = 1};
 	int fd = socket(AF_INET6, SOCK_DGRAM, 0), ret;
 
 	inet_pton(AF_INET6, text, &ifr.ifr6_addr);
@@ -65,7 +65,7 @@ static int ns_address6(const char *text)
 
 static int ns_setup(void)
 {
-	struct ifreq ifr = { .ifr_name = "lo" };
+	struct ifreq ifr = {.ifr_name = "lo"};
 	int fd, ret;
 
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
@@ -130,7 +130,7 @@ void net_page(struct shim_page *p)
 
 int net_socket(const struct shim_request *req)
 {
-	int want[3] = { req->domain, req->type, req->protocol }, fd;
+	int want[3] = {req->domain, req->type, req->protocol}, fd;
 	uint8_t ok;
 
 	if (factory < 0 ||
@@ -266,7 +266,7 @@ static struct mapping *map_add(enum mapping_kind kind, int fd, uint16_t server,
 
 	if (map_count > MAPS)
 		abort();
-	*m = (struct mapping){ kind, fd, server, v6only, 0 };
+	*m = (struct mapping){kind, fd, server, v6only, 0};
 	return m;
 }
 
@@ -289,7 +289,7 @@ static struct mapping *map_find(enum mapping_kind kind, uint16_t server,
 
 static void udp_ns_bind(const struct shim_request *req, const char *text)
 {
-	struct shim_request want = { .type = SOCK_DGRAM };
+	struct shim_request want = {.type = SOCK_DGRAM};
 	struct sockaddr_storage ss;
 	int fd, on = 1;
 	socklen_t len = addr_make(text, req->local.port, &ss);
@@ -369,25 +369,25 @@ int net_udp_alias(const struct shim_request *req, struct shim_addr *alias)
 
 	if (!shim_flow_find(page, &req->remote, port, req->v6only, alias))
 		flow_add(&req->remote, port, req->v6only);
-	return shim_flow_find(page, &req->remote, port, req->v6only, alias) ?
-		       0 :
-		       NTM_ENOTFOUND;
+	return shim_flow_find(page, &req->remote, port, req->v6only, alias)
+		       ? 0
+		       : NTM_ENOTFOUND;
 }
 
 /* From a peer: to the program's socket, out of the peer's alias. */
 static void map_from_ns(struct mapping *m)
 {
-	struct shim_request req = { .v6only = m->v6only };
+	struct shim_request req = {.v6only = m->v6only};
 	union {
 		struct cmsghdr h;
 		char space[CMSG_SPACE(sizeof(struct in_pktinfo))];
-	} ctl = { 0 };
+	} ctl = {0};
 	struct sockaddr_storage ss, to;
-	struct in_pktinfo info = { 0 };
+	struct in_pktinfo info = {0};
 	struct shim_addr alias;
 	char buf[2048];
-	struct iovec iov = { buf, 0 };
-	struct msghdr msg = { .msg_name = &to, .msg_iov = &iov, .msg_iovlen = 1 };
+	struct iovec iov = {buf, 0};
+	struct msghdr msg = {.msg_name = &to, .msg_iov = &iov, .msg_iovlen = 1};
 	socklen_t len = sizeof(ss);
 	ssize_t n;
 	uint32_t i;
@@ -424,13 +424,13 @@ static void map_from_host(struct mapping *m)
 	union {
 		struct cmsghdr h;
 		char space[CMSG_SPACE(sizeof(struct in_pktinfo))];
-	} ctl = { 0 };
+	} ctl = {0};
 	char buf[2048];
-	struct iovec iov = { buf, sizeof(buf) };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = &ctl,
-			      .msg_controllen = sizeof(ctl.space) };
+	struct iovec iov = {buf, sizeof(buf)};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = &ctl,
+			     .msg_controllen = sizeof(ctl.space)};
 	uint32_t flow = m->flow, ip;
 	struct sockaddr_storage to;
 	struct in_pktinfo info;
@@ -458,7 +458,7 @@ int net_udp_poll(struct pollfd *p)
 	int i;
 
 	for (i = 0; i < map_count; i++)
-		p[i] = (struct pollfd){ .fd = maps[i].fd, .events = POLLIN };
+		p[i] = (struct pollfd){.fd = maps[i].fd, .events = POLLIN};
 	return map_count;
 }
 

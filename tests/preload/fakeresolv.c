@@ -38,7 +38,7 @@ int getaddrinfo(const char *node, const char *service,
 {
 	int (*real)(const char *, const char *, const struct addrinfo *,
 		    struct addrinfo **);
-	struct addrinfo none = { .ai_flags = 0 }, h = hints ? *hints : none;
+	struct addrinfo none = {.ai_flags = 0}, h = hints ? *hints : none;
 	void *sym = next("getaddrinfo");
 	struct addrinfo *evil = NULL, *good = NULL;
 	char *canonical;
@@ -80,7 +80,7 @@ int getaddrinfo(const char *node, const char *service,
 static struct hostent *ent_fake(const char *name)
 {
 	static char addr[2][4], *list[3], *aliases[1];
-	static struct hostent ent = { .h_addrtype = AF_INET, .h_length = 4 };
+	static struct hostent ent = {.h_addrtype = AF_INET, .h_length = 4};
 
 	calls++;
 	if (strcmp(name, "false.example.net") &&
@@ -88,8 +88,8 @@ static struct hostent *ent_fake(const char *name)
 		h_errno = HOST_NOT_FOUND;
 		return NULL;
 	}
-	ent.h_name = strcmp(name, "mixed.example.net") ? (char[]){ "f" } :
-							  (char[]){ "m" };
+	ent.h_name = strcmp(name, "mixed.example.net") ? (char[]){"f"}
+						       : (char[]){"m"};
 	inet_pton(AF_INET, FAKE_EVIL, addr[0]);
 	inet_pton(AF_INET, FAKE_REAL, addr[1]);
 	list[0] = addr[0];
@@ -124,10 +124,9 @@ int gethostbyname_r(const char *name, struct hostent *ent, char *buf,
 /* A message with one A record, for any name. */
 static int query_fake(const char *name, unsigned char *answer, int size)
 {
-	static const unsigned char head[] = { 0, 0, 0x81, 0x80, 0, 1, 0, 1,
-					      0, 0, 0,	  0,	1, 'x', 0, 0,
-					      1, 0, 1,	  0xc0, 12, 0, 1, 0,
-					      1, 0, 0,	  0,	10, 0, 4 };
+	static const unsigned char head[] = {
+		0, 0, 0x81, 0x80, 0,  1, 0, 1, 0, 0, 0, 0, 1,  'x', 0, 0,
+		1, 0, 1,    0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 10, 0,   4};
 
 	calls++;
 	if (size < (int)sizeof(head) + 4)

@@ -297,7 +297,7 @@ static void test_imitation(void **state)
 
 static void test_peer_gone(void **state)
 {
-	struct linger reset = { 1, 0 };
+	struct linger reset = {1, 0};
 	int l, c, s;
 	char b;
 
@@ -318,7 +318,7 @@ static void test_peer_gone(void **state)
 
 static void test_epoll_server(void **state)
 {
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET};
 	int ep = epoll_create1(0), l, c[8], s, i, got = 0;
 
 	(void)state;
@@ -327,8 +327,8 @@ static void test_epoll_server(void **state)
 	fcntl(l, F_SETFL, O_NONBLOCK);
 	epoll_ctl(ep, EPOLL_CTL_ADD, l, &ev);
 	for (i = 0; i < 8; i++)
-		c[i] = i % 2 ? client(PEER4, NODE4, local_port(l)) :
-			       host_client("127.0.0.1", local_port(l));
+		c[i] = i % 2 ? client(PEER4, NODE4, local_port(l))
+			     : host_client("127.0.0.1", local_port(l));
 	while (got < 8) {
 		assert_int_equal(epoll_wait(ep, &ev, 1, 5000), 1);
 		while ((s = accept(l, NULL, NULL)) >= 0) {

@@ -54,8 +54,9 @@ static const char *list_text(const struct addrinfo *ai)
 static void look_up(const char *name, const char *service, int family,
 		    int flags, const char *want)
 {
-	struct addrinfo h = { .ai_family = family, .ai_socktype = SOCK_STREAM,
-			      .ai_flags = flags };
+	struct addrinfo h = {.ai_family = family,
+			     .ai_socktype = SOCK_STREAM,
+			     .ai_flags = flags};
 	struct addrinfo *res = NULL;
 
 	assert_int_equal(getaddrinfo(name, service, &h, &res), 0);
@@ -67,7 +68,7 @@ static void look_up(const char *name, const char *service, int family,
 static int look_up_error(const char *name, const char *service, int family,
 			 int flags)
 {
-	struct addrinfo h = { .ai_family = family, .ai_flags = flags };
+	struct addrinfo h = {.ai_family = family, .ai_flags = flags};
 	struct addrinfo *res = NULL;
 	int ret = getaddrinfo(name, service, &h, &res);
 
@@ -118,7 +119,7 @@ static void test_flags(void **state)
 
 static void test_canonname(void **state)
 {
-	struct addrinfo h = { .ai_flags = AI_CANONNAME }, *res;
+	struct addrinfo h = {.ai_flags = AI_CANONNAME}, *res;
 
 	(void)state;
 	assert_int_equal(getaddrinfo("alias.me.test", NULL, &h, &res), 0);
@@ -158,9 +159,9 @@ static void test_errors(void **state)
 /* What cannot be a peer's name costs no request. */
 static void test_cheap(void **state)
 {
-	static const char *const names[] = { "127.0.0.1", "127.1", "0x7f.1",
-					     "::1",	  "localhost",
-					     "LOCALHOST." };
+	static const char *const names[] = {"127.0.0.1", "127.1",
+					    "0x7f.1",	 "::1",
+					    "localhost", "LOCALHOST."};
 	char long_name[SHIM_NAME_MAX + 10];
 	uint32_t asked = stats()->asked[SHIM_RESOLVE];
 	struct addrinfo *res;
@@ -189,8 +190,9 @@ static void test_cheap(void **state)
 
 static void test_real_and_false(void **state)
 {
-	struct addrinfo h = { .ai_flags = AI_CANONNAME, .ai_family = AF_INET,
-			      .ai_socktype = SOCK_STREAM };
+	struct addrinfo h = {.ai_flags = AI_CANONNAME,
+			     .ai_family = AF_INET,
+			     .ai_socktype = SOCK_STREAM};
 	struct addrinfo *res = NULL;
 
 	(void)state;
@@ -226,9 +228,9 @@ static void test_gethostbyname(void **state)
 	assert_int_equal(e->h_length, 16);
 	inet_ntop(AF_INET6, e->h_addr_list[0], text, sizeof(text));
 	assert_string_equal(text, NODE6);
-	assert_int_equal(gethostbyname_r(NAME, &ent, small, sizeof(small), &res,
-					 &herr),
-			 ERANGE);
+	assert_int_equal(
+		gethostbyname_r(NAME, &ent, small, sizeof(small), &res, &herr),
+		ERANGE);
 	assert_null(res);
 	/* not aligned either */
 	assert_int_equal(gethostbyname2_r(NAME, AF_INET6, &ent, buf + 1,
@@ -292,9 +294,8 @@ static void test_reverse(void **state)
 	assert_string_equal(host, NODE6);
 	assert_int_equal(getnameinfo(PLACE_ARGS(p), host, 5, NULL, 0, 0),
 			 EAI_OVERFLOW);
-	assert_int_equal(getnameinfo(PLACE_ARGS(v), host, sizeof(host), NULL, 0,
-				     0),
-			 0);
+	assert_int_equal(
+		getnameinfo(PLACE_ARGS(v), host, sizeof(host), NULL, 0, 0), 0);
 	assert_string_equal(host, VOID4);
 	assert_int_equal(getnameinfo(PLACE_ARGS(v), host, sizeof(host), NULL, 0,
 				     NI_NAMEREQD),
@@ -341,9 +342,9 @@ static void test_res_query(void **state)
 	assert_int_equal(ns_initparse(buf, 12 + 14 + 4, &msg), 0);
 	assert_int_equal(ns_msg_getflag(msg, ns_f_rcode), ns_r_noerror);
 	assert_int_equal(ns_msg_count(msg, ns_s_an), 0);
-	assert_int_equal(res_query("none.me.test", ns_c_in, ns_t_a, buf,
-				   sizeof(buf)),
-			 -1);
+	assert_int_equal(
+		res_query("none.me.test", ns_c_in, ns_t_a, buf, sizeof(buf)),
+		-1);
 	assert_int_equal(h_errno, HOST_NOT_FOUND);
 	/* a short buffer gets what fits, and the full length */
 	memset(buf, 0xee, sizeof(buf));

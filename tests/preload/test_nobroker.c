@@ -64,7 +64,7 @@ static void test_connect(void **state)
 {
 	struct place p = place(NODE4, 9);
 	int c = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), before, i;
-	struct epoll_event ev = { .events = EPOLLIN };
+	struct epoll_event ev = {.events = EPOLLIN};
 	int ep = epoll_create1(0);
 	ino_t was = inode(c);
 	double start;
@@ -127,9 +127,8 @@ static void test_datagrams(void **state)
 
 	(void)state;
 	assert_int_equal(sendto(c, "d", 1, 0, PLACE_ARGS(p)), 1);
-	assert_int_equal(recvfrom(s, &b, 1, 0, (struct sockaddr *)&p.ss,
-				  &p.len),
-			 1);
+	assert_int_equal(
+		recvfrom(s, &b, 1, 0, (struct sockaddr *)&p.ss, &p.len), 1);
 	assert_string_equal(text_of(&p.ss, p.len), "127.0.0.1");
 	/* the result is the host's; it must not hang or swap */
 	sendto(s, "v", 1, MSG_DONTWAIT, PLACE_ARGS(v));

@@ -50,9 +50,8 @@ static void test_syscall_errno(void **state)
 	errno = 0;
 	assert_int_equal(syscall(SYS_close, -1), -1);
 	assert_int_equal(errno, EBADF);
-	assert_int_equal(syscall(SYS_futex, &word, FUTEX_WAIT, 2, NULL, NULL,
-				 0),
-			 -1);
+	assert_int_equal(
+		syscall(SYS_futex, &word, FUTEX_WAIT, 2, NULL, NULL, 0), -1);
 	assert_int_equal(errno, EAGAIN);
 	assert_int_equal(syscall(SYS_getpid), getpid());
 	assert_int_equal(syscall(100000), -1);
@@ -78,7 +77,7 @@ static void test_errors(void **state)
 {
 	struct place p = place("127.0.0.1", 1), v = place(NODE4, 1),
 		     v6 = place(NODE6, 1);
-	struct sockaddr_un un = { .sun_family = AF_UNIX, .sun_path = "/none" };
+	struct sockaddr_un un = {.sun_family = AF_UNIX, .sun_path = "/none"};
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	struct mmsghdr none;
 
@@ -135,10 +134,13 @@ static void test_unix_datagram(void **state)
 {
 	struct sockaddr_un from;
 	char buf[8], ctl[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = { buf, sizeof(buf) };
-	struct msghdr m = { .msg_name = &from, .msg_namelen = sizeof(from),
-			    .msg_iov = &iov, .msg_iovlen = 1,
-			    .msg_control = ctl, .msg_controllen = sizeof(ctl) };
+	struct iovec iov = {buf, sizeof(buf)};
+	struct msghdr m = {.msg_name = &from,
+			   .msg_namelen = sizeof(from),
+			   .msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = ctl,
+			   .msg_controllen = sizeof(ctl)};
 	int pair[2];
 
 	(void)state;

@@ -85,7 +85,7 @@ static void test_connect_refused(void **state)
 
 static void test_connect_nonblocking(void **state)
 {
-	struct pollfd pfd = { .events = POLLOUT };
+	struct pollfd pfd = {.events = POLLOUT};
 	int l, c, s, err = -1;
 	socklen_t len = sizeof(err);
 	struct place p;
@@ -144,8 +144,8 @@ static int get_int(int fd, int level, int name)
 
 static void test_options_carried(void **state)
 {
-	struct linger linger = { 1, 7 };
-	struct timeval tv = { 3, 500000 };
+	struct linger linger = {1, 7};
+	struct timeval tv = {3, 500000};
 	socklen_t len;
 	struct place p = place(NODE6, 9);
 	int c = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), buf;
@@ -193,7 +193,7 @@ static void test_options_carried(void **state)
 static void test_flags_carried(void **state)
 {
 	struct place p = place(NODE4, 9);
-	struct f_owner_ex owner = { F_OWNER_PID, getpid() };
+	struct f_owner_ex owner = {F_OWNER_PID, getpid()};
 	int c = socket(AF_INET, SOCK_DGRAM, 0);
 
 	(void)state;
@@ -273,7 +273,7 @@ static int epoll_wait1(int ep, struct epoll_event *ev)
 
 static void epoll_case(uint32_t events, bool dup_epfd, bool scan)
 {
-	struct epoll_event ev = { .events = events, .data.u64 = 0x1234567890ab };
+	struct epoll_event ev = {.events = events, .data.u64 = 0x1234567890ab};
 	int ep = scan ? (int)syscall(SYS_epoll_create1, 0) : epoll_create1(0);
 	int l = tcp_listener(NODE4), c, s, ep2 = -1;
 	struct place p = place(NODE4, local_port(l));
@@ -352,7 +352,7 @@ static void test_epoll_stale_slot(void **state)
 
 static void test_epoll_many(void **state)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
+	struct epoll_event ev = {.events = EPOLLIN};
 	int ep = epoll_create1(0), fds[300], i, c, l, s;
 	struct place p;
 
@@ -516,7 +516,7 @@ static void test_fork(void **state)
 /* posix_spawn() is a vfork; the new program inherits the swapped socket. */
 static void test_exec(void **state)
 {
-	char *argv[] = { "sh", "-c", "echo hello", NULL };
+	char *argv[] = {"sh", "-c", "echo hello", NULL};
 	posix_spawn_file_actions_t actions;
 	int l, c, s, status = -1;
 	char buf[8] = "";
@@ -531,9 +531,9 @@ static void test_exec(void **state)
 	assert_int_equal(connect(c, PLACE_ARGS(p)), 0);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, c, 1);
-	assert_int_equal(posix_spawn(&child, "/bin/sh", &actions, NULL, argv,
-				     environ),
-			 0);
+	assert_int_equal(
+		posix_spawn(&child, "/bin/sh", &actions, NULL, argv, environ),
+		0);
 	posix_spawn_file_actions_destroy(&actions);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);

@@ -45,7 +45,7 @@ static void say(int fd, const char *what, struct place to)
 /* Receive @what at @fd; returns where it came from. */
 static struct place hear(int fd, const char *what)
 {
-	struct place from = { .len = sizeof(from.ss) };
+	struct place from = {.len = sizeof(from.ss)};
 	char buf[64] = "";
 
 	wait_readable(fd);
@@ -76,9 +76,9 @@ static void serve_case(int s, const char *at, const char *from,
 	say(c, "question", place(at, local_port(s)));
 	p = hear(s, "question");
 	assert_from(p, seen, local_port(c));
-	assert_int_equal(p.ss.ss_family, *seen == ':' || strchr(seen, ':') ?
-						 AF_INET6 :
-						 AF_INET);
+	assert_int_equal(p.ss.ss_family, *seen == ':' || strchr(seen, ':')
+						 ? AF_INET6
+						 : AF_INET);
 	say(s, "answer", p);
 	assert_from(hear(c, "answer"), at, local_port(s));
 	close(c);
@@ -191,8 +191,8 @@ static void test_msg(void **state)
 {
 	struct sockaddr_storage name;
 	char buf[16] = "", ctl[64];
-	struct iovec iov = { buf, sizeof(buf) - 1 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct iovec iov = {buf, sizeof(buf) - 1};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
 	struct place to;
 	int s, p;
 
@@ -228,9 +228,11 @@ static void test_truncation(void **state)
 {
 	unsigned char name[sizeof(struct sockaddr_in)];
 	char buf[16];
-	struct iovec iov = { buf, sizeof(buf) };
-	struct msghdr m = { .msg_name = name, .msg_namelen = 6, .msg_iov = &iov,
-			    .msg_iovlen = 1 };
+	struct iovec iov = {buf, sizeof(buf)};
+	struct msghdr m = {.msg_name = name,
+			   .msg_namelen = 6,
+			   .msg_iov = &iov,
+			   .msg_iovlen = 1};
 	socklen_t len = 8;
 	struct in_addr ip;
 	struct place from;
@@ -269,8 +271,8 @@ static void mmsg_case(bool raw)
 {
 	int s = server("0.0.0.0", 0, false), p = udp_bound(PEER4),
 	    h = udp_bound("127.0.0.1"), i, n;
-	struct place to[2] = { place(PEER4, local_port(p)),
-			       place("127.0.0.1", local_port(h)) };
+	struct place to[2] = {place(PEER4, local_port(p)),
+			      place("127.0.0.1", local_port(h))};
 	struct sockaddr_in names[MANY];
 	struct mmsghdr vec[MANY];
 	struct iovec iov[MANY];
@@ -279,18 +281,18 @@ static void mmsg_case(bool raw)
 	memset(vec, 0, sizeof(vec));
 	for (i = 0; i < MANY; i++) {
 		data[i][0] = (char)('a' + i);
-		iov[i] = (struct iovec){ data[i], 1 + (size_t)i % 3 };
+		iov[i] = (struct iovec){data[i], 1 + (size_t)i % 3};
 		vec[i].msg_hdr.msg_iov = &iov[i];
 		vec[i].msg_hdr.msg_iovlen = 1;
 		vec[i].msg_hdr.msg_name = &to[i % 2].ss;
 		vec[i].msg_hdr.msg_namelen = to[i % 2].len;
 	}
-	n = raw ? (int)syscall(SYS_sendmmsg, s, vec, MANY, 0) :
-		  sendmmsg(s, vec, MANY, 0);
+	n = raw ? (int)syscall(SYS_sendmmsg, s, vec, MANY, 0)
+		: sendmmsg(s, vec, MANY, 0);
 	assert_int_equal(n, MANY);
 	for (i = 0; i < MANY; i++) {
 		char buf[4];
-		struct place from = { .len = sizeof(from.ss) };
+		struct place from = {.len = sizeof(from.ss)};
 		int fd = i % 2 ? h : p;
 
 		assert_int_equal(vec[i].msg_len, 1 + i % 3);
@@ -310,13 +312,13 @@ static void mmsg_case(bool raw)
 		}
 		wait_readable(s);
 		i = raw ? (int)syscall(SYS_recvmmsg, s, vec, MANY, MSG_DONTWAIT,
-				       NULL) :
-			  recvmmsg(s, vec, MANY, MSG_DONTWAIT, NULL);
+				       NULL)
+			: recvmmsg(s, vec, MANY, MSG_DONTWAIT, NULL);
 		assert_true(i > 0);
 		for (int k = 0; k < i; k++)
-			assert_string_equal(
-				inet_ntoa(names[k].sin_addr),
-				(data[k][0] - 'a') % 2 ? "127.0.0.1" : PEER4);
+			assert_string_equal(inet_ntoa(names[k].sin_addr),
+					    (data[k][0] - 'a') % 2 ? "127.0.0.1"
+								   : PEER4);
 	}
 	close(s);
 	close(p);
@@ -339,8 +341,8 @@ static void test_mmsg_syscall(void **state)
 
 static void test_mmsg_unbound(void **state)
 {
-	struct mmsghdr vec = { 0 };
-	struct iovec iov = { (char[]){ 'u' }, 1 };
+	struct mmsghdr vec = {0};
+	struct iovec iov = {(char[]){'u'}, 1};
 	struct place to;
 	int c = socket(AF_INET, SOCK_DGRAM, 0), p;
 
@@ -348,10 +350,10 @@ static void test_mmsg_unbound(void **state)
 	need_ns();
 	p = udp_bound(PEER4);
 	to = place(PEER4, local_port(p));
-	vec.msg_hdr = (struct msghdr){ .msg_name = &to.ss,
-				       .msg_namelen = to.len,
-				       .msg_iov = &iov,
-				       .msg_iovlen = 1 };
+	vec.msg_hdr = (struct msghdr){.msg_name = &to.ss,
+				      .msg_namelen = to.len,
+				      .msg_iov = &iov,
+				      .msg_iovlen = 1};
 	assert_int_equal(sendmmsg(c, &vec, 1, 0), 1);
 	assert_true(swapped(c));
 	hear(p, "u");
@@ -364,7 +366,7 @@ static void test_mmsg_unbound(void **state)
 static void test_imitation(void **state)
 {
 	struct sockaddr_storage ss;
-	struct shim_addr a = { .family = AF_INET };
+	struct shim_addr a = {.family = AF_INET};
 	struct place from;
 	int s, p, fake, other;
 	uint32_t ip = htonl(SHIM_UDPALIAS_NET); /* flow 0 was made above */
