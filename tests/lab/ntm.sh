@@ -15,8 +15,10 @@
 
 NTM_DOMAIN=ntm.example		# of the last ntm_server
 NTM_PASSWORD='correct horse battery staple'
+NTM_UNDERLAY=46			# families of the networks that ntm_star makes
 declare -A NTM_JOIN=()		# domain -> join string
 declare -A NTM_NAME=()		# host -> FQDN
+declare -A NTM_VIP=()		# HOST.4, HOST.6 -> virtual address, by ntm_pair
 
 # ntm_installed: the programs are in the stage, or the test fails at once.
 ntm_installed()
@@ -31,21 +33,105 @@ ntm_installed()
 # ntm_star HOST...: one network a host, all joined by router `net`, 5 ms wires to
 # each: 20 ms between any two.  Host i is 10.i.0.2 and 2001:db8:i::2; a network
 # called other (10.200.0.0/24, 2001:db8:200::/64) is free for moves.
-# The host called `server` gets the domain of NTM_DOMAIN.
+# The host called `server` gets the domain of NTM_DOMAIN.  NTM_UNDERLAY=4 or =6
+# leaves the other family out.
 ntm_star()
 {
 	local host i=0
 	lab_router net
 	lab_net other
-	lab_link net other 10.200.0.1/24 2001:db8:200::1/64
+	ntm__link net other 10.200.0.1/24 2001:db8:200::1/64
 	for host; do
 		i=$((i + 1))
 		lab_net "n$i"
-		lab_link net "n$i" 10.$i.0.1/24 2001:db8:$i::1/64
+		ntm__link net "n$i" 10.$i.0.1/24 2001:db8:$i::1/64
 		lab_host "$host"
-		lab_link "$host" "n$i" 10.$i.0.2/24 2001:db8:$i::2/64 5
+		ntm__link "$host" "n$i" 10.$i.0.2/24 2001:db8:$i::2/64 5
 		[ "$host" != server ] || ntm_server server $NTM_DOMAIN
 	done
+}
+
+ntm__link()
+{
+	local host=$1 net=$2 a4=$3 a6=$4
+	shift 4
+	[[ $NTM_UNDERLAY == *4* ]] || a4=-
+	[[ $NTM_UNDERLAY == *6* ]] || a6=-
+	lab_link "$host" "$net" "$a4" "$a6" "$@"
+}
+
+# ntm_pair: hosts server, a and b; a and b are online as laptop.alice and
+# desk.alice.  Sets A and B (names) and NTM_VIP.
+ntm_pair()
+{
+	local host
+	ntm_installed
+	ntm_star server a b
+	ntm_account server alice
+	ntm_node a laptop.alice
+	ntm_node b desk.alice
+	A=${NTM_NAME[a]} B=${NTM_NAME[b]}
+	for host in a b; do
+		NTM_VIP[$host.4]=$(ntm_get $host vip4)
+		NTM_VIP[$host.6]=$(ntm_get $host vip6)
+		is_virtual "${NTM_VIP[$host.4]}" ||
+			not_ok "$host has the virtual IPv4 address \
+'${NTM_VIP[$host.4]}'"
+		is_virtual "${NTM_VIP[$host.6]}" ||
+			not_ok "$host has the virtual IPv6 address \
+'${NTM_VIP[$host.6]}'"
+	done
+}
+
+# ntm_listens HOST tcp|udp PORT: does a program listen there, on the host and, by
+# its broker, in the virtual network?
+ntm_listens()
+{
+	lab_listens "$1" "$2" "$3" &&
+		ntm_inside "$1" ss -Hln"${2:0:1}" sport = ":$3" | grep -q .
+}
+
+# lab_listens HOST tcp|udp PORT: on the host?
+lab_listens()
+{
+	lab_root "$1" ss -Hln"${2:0:1}" sport = ":$3" | grep -q .
+}
+
+# ntm_inside HOST COMMAND...: as the lab's root in the namespace of the host's
+# broker.
+ntm_inside()
+{
+	local keeper
+	keeper=$(ntm_keeper "$1")
+	[ -n "$keeper" ] || return 1
+	shift
+	nsenter --target "$keeper" --net "$@"
+}
+
+# ntm_web HOST PORT: Python's http.server over $LAB/www; its log is `web`.
+ntm_web()
+{
+	mkdir -p "$LAB/www"
+	ntm_start web "$1" /usr/bin/python3 -u -m http.server "$2" \
+		--bind :: --directory "$LAB/www"
+	wait_for 5 "ntm_listens $1 tcp $2"
+}
+
+# ntm_ask HOST tcp|udp 4|6 NAME PORT: whom the other host's peername.py sees,
+# without the mark of a v4-mapped address.
+ntm_ask()
+{
+	local host=$1
+	shift
+	ntm_run "$host" "$LAB_SRC/tests/lab/peername.py" ask "$@"
+}
+
+# lab_ask HOST ...: the same without NTMobile.
+lab_ask()
+{
+	local host=$1
+	shift
+	lab_as_user "$host" "$LAB_SRC/tests/lab/peername.py" ask "$@"
 }
 
 # ntm_server HOST DOMAIN: init and run a server with both roles and DNS, on the
@@ -165,17 +251,21 @@ for peer in json.loads(sys.stdin.read().strip().splitlines()[-1])["peers"]:
         print(peer[sys.argv[2]])' "$2" "$3"
 }
 
-# ntm_counted HOST COMMAND...: run the command, then prove that at least one more
-# packet went through the broker of HOST each way meanwhile.
-ntm_counted()
+# ntm_carried HOST OUT IN COMMAND...: run the command, its output going to
+# $LAB/out, and prove that meanwhile the broker of HOST carried at least OUT bytes
+# of inner packets out and IN bytes in.
+ntm_carried()
 {
-	local host=$1 tx rx
-	shift
-	tx=$(ntm_get "$host" totals.tx_packets)
-	rx=$(ntm_get "$host" totals.rx_packets)
-	"$@"
-	wait_for 3 "[ \$(ntm_get $host totals.tx_packets) -gt $tx ]"
-	wait_for 3 "[ \$(ntm_get $host totals.rx_packets) -gt $rx ]"
+	local host=$1 out=$2 in=$3 tx rx
+	shift 3
+	tx=$(ntm_get "$host" totals.tx_bytes)
+	rx=$(ntm_get "$host" totals.rx_bytes)
+	"$@" >"$LAB/out"
+	wait_for 3 "[ \$(ntm_get $host totals.tx_bytes) -ge $((tx + out)) ]" \
+		"lab_as_user $host ntm status --json"
+	wait_for 3 "[ \$(ntm_get $host totals.rx_bytes) -ge $((rx + in)) ]" \
+		"lab_as_user $host ntm status --json"
+	ok "the broker of $host carried at least $out bytes out, $in in"
 }
 
 # is_virtual ADDRESS: of the virtual ranges (IPv6 fd6e::/16, IPv4 198.18/15)?
@@ -212,4 +302,61 @@ ntm_worker()
 ntm_keeper()
 {
 	lab_pids "$1" ntm-broker | head -n 1
+}
+
+# ntm_web_seen NEEDLE: whom ntm_web's log names for that request
+ntm_web_seen()
+{
+	wait_for 2 "grep -qF -- '$1' '$(lab_log web)'"
+	grep -F -- "$1" "$(lab_log web)" | tail -n 1 |
+		sed 's/ .*//; s/^::ffff://'
+}
+
+# ntm_web_source NEEDLE HOST FAMILY: assert that it is that virtual address
+ntm_web_source()
+{
+	assert_eq "$(ntm_web_seen "$1")" "${NTM_VIP[$2.$3]}" \
+		"the server's log names the virtual IPv$3 address of $2"
+}
+
+# ntm_ssh HOST CLIENT PORT: the user's own sshd on HOST, log `sshd`, and on CLIENT
+# the key and the file ssh_config with which it gets in.
+ntm_ssh()
+{
+	local server=$1 client=$2 port=$3 home
+	home=$(lab_home "$server")
+	lab_as_user "$server" ssh-keygen -q -t ed25519 -N '' -f host_key
+	lab_as_user "$client" ssh-keygen -q -t ed25519 -N '' -f user_key
+	cat >"$home/sshd_config" <<-END
+	Port $port
+	HostKey $home/host_key
+	AuthorizedKeysFile $home/authorized_keys
+	StrictModes no
+	PidFile none
+	UsePAM no
+	PasswordAuthentication no
+	Subsystem sftp internal-sftp
+	END
+	cp "$(lab_home "$client")/user_key.pub" "$home/authorized_keys"
+	cat >"$(lab_home "$client")/ssh_config" <<-END
+	Port $port
+	User user
+	IdentityFile $(lab_home "$client")/user_key
+	UserKnownHostsFile $(lab_home "$client")/known_hosts
+	StrictHostKeyChecking yes
+	BatchMode yes
+	END
+	echo "[${NTM_NAME[$server]}]:$port $(cat "$home/host_key.pub")" \
+		>"$(lab_home "$client")/known_hosts"
+	lab_give "$home/sshd_config" "$home/authorized_keys" \
+		"$(lab_home "$client")"/{ssh_config,known_hosts}
+	ntm_start sshd "$server" /usr/sbin/sshd -D -e -f "$home/sshd_config"
+	wait_for 5 "ntm_listens $server tcp $port"
+}
+
+# ntm_ssh_source: where sshd's last login came from
+ntm_ssh_source()
+{
+	sed -n 's/^Accepted publickey for .* from \(.*\) port .*/\1/p' \
+		"$(lab_log sshd)" | tail -n 1
 }

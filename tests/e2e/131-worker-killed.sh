@@ -1,0 +1,43 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# 131-worker-killed - kill -9 of either side's worker under a TCP stream loses nothing
+. "$(dirname "$0")/../lab/lab.sh"
+. "$LAB_SRC/tests/lab/ntm.sh"
+
+ntm_pair
+ntm_web b 8000
+head -c 24000000 /dev/urandom >"$LAB/www/big"
+got=$(lab_home a)/got
+
+ntm_start get a curl -sS --limit-rate 8M -o got -w '%{num_connects}' \
+	"http://$B:8000/big"
+
+# killed HOST: its worker dies; another one comes; data flows
+killed()
+{
+	local host=$1 worker keeper size start
+	worker=$(ntm_worker "$host")
+	keeper=$(ntm_keeper "$host")
+	kill -KILL "$worker"
+	start=$(lab_now)
+	# What was on its way is no proof.
+	wait_for 5 "[ -n \"\$(ntm_worker $host)\" ] &&
+		[ \"\$(ntm_worker $host)\" != $worker ]"
+	size=$(stat -c %s "$got")
+	wait_for 10 "[ \$(stat -c %s '$got') -gt $((size + 2000000)) ]" \
+		"lab_as_user $host ntm peers"
+	echo "# $host's worker killed: 2 MB more $(lab_ms_since "$start") ms later"
+	assert_eq "$(ntm_keeper "$host")" "$keeper" "$host's keeper lives on"
+}
+
+wait_for 15 "[ \$(stat -c %s '$got') -gt 4000000 ]"
+killed a
+killed b
+kill -KILL "$(ntm_worker a)" "$(ntm_worker b)"
+lab_join get
+cmp "$got" "$LAB/www/big"
+ok "the download is whole, after both were killed at once as well"
+assert_eq "$(cat "$(lab_log get)")" 1 "on one connection"
+ntm_wait_online a
+ntm_wait_online b
+assert_eq "$(ntm_get a vip6)" "${NTM_VIP[a.6]}" "the address is what it was"
