@@ -469,7 +469,9 @@ int ntmc_noise_write(struct ntmc_noise *n, const void *payload, size_t len,
 	r = first ? write_msg1(n, &st, payload, len, out)
 		  : write_msg2(n, &st, payload, len, out);
 	noise_finish(n, &st, r);
-	if (!r)
+	if (r)
+		ntmc_wipe(out, len + overhead);
+	else
 		*out_len = len + overhead;
 	return r;
 }

@@ -127,7 +127,7 @@ NTM_MUST_CHECK int ntmc_aead_seal(struct ntmc_aead *a, uint64_t counter,
  * ntmc_aead_seal_iov() - the same, gathering plaintext from two places
  * @head, @body: plaintext, concatenated; @dst: @head_len + @body_len +
  *               NTMC_TAG_LEN bytes, may not overlap @head; may equal @body
- *               minus @head_len (in place)
+ *               minus @head_len (in place, the fast way: only @head is copied)
  *
  * For the data path: @head is the rewritten inner header of one segment,
  * @body its payload inside the super-packet.
@@ -147,8 +147,8 @@ NTM_MUST_CHECK int ntmc_aead_open(struct ntmc_aead *a, uint64_t counter,
 				  const void *ad, size_t ad_len, uint8_t *buf,
 				  size_t len);
 
-/** one-shot forms for servers that keep a million keys but no handles;
- *  the scratch handle lives in the calling thread */
+/** one-shot forms for servers that keep a million keys but no handles: the key
+ *  is expanded on the stack and wiped; nothing is allocated or kept */
 NTM_MUST_CHECK int ntmc_seal_once(enum ntmc_aead_alg alg,
 				  const struct ntmc_key *key, uint64_t counter,
 				  const void *ad, size_t ad_len, uint8_t *buf,
@@ -220,7 +220,9 @@ enum ntmc_noise_pattern { NTMC_NOISE_IKPSK2 = 1, NTMC_NOISE_X = 2 };
  * @prologue:       bound into the handshake hash; @prologue_len may be 0
  * @static_priv:    our X25519 key; copied
  * @peer_static:    initiator only: the responder's public key
- * @psk:            IKpsk2 only, 32 bytes; copied
+ * @psk:            IKpsk2 only, 32 bytes; copied; NULL when ntmc_noise_set_psk()
+ *                  will give it
+ * @env:            outlives the handshake; NULL: the system's
  */
 struct ntmc_noise_config {
 	enum ntmc_noise_pattern pattern;
@@ -243,16 +245,18 @@ void ntmc_noise_free(struct ntmc_noise *n);
  * ntmc_noise_write() - next message of ours
  * @out: @out_size bytes. IKpsk2 message 1 takes @len + 96, message 2 @len + 48;
  *       X takes @len + 96
- * Return: 0, -NTM_ESTATE when it is not our turn, -NTM_ETOOBIG, -NTM_EAUTH for
- *         a low-order peer key
+ * Return: 0; nothing changed: -NTM_ESTATE when it is not our turn (or message 2
+ *         has no psk yet), -NTM_ETOOBIG; the end of the handshake: -NTM_EAUTH
+ *         for a low-order peer key
  */
 NTM_MUST_CHECK int ntmc_noise_write(struct ntmc_noise *n, const void *payload,
 				    size_t len, uint8_t *out, size_t out_size,
 				    size_t *out_len);
 /**
- * ntmc_noise_read() - next message of the peer; any failure ends the handshake
- * @out: @out_size >= @len - 48 (or - 96) bytes
- * Return: 0, -NTM_EAUTH, -NTM_EDECODE, -NTM_ESTATE, -NTM_ETOOBIG
+ * ntmc_noise_read() - next message of the peer
+ * @out: @out_size >= @len - 48 (or - 96) bytes; wiped when the tag is wrong
+ * Return: 0; the end of the handshake: -NTM_EAUTH, -NTM_EDECODE (too short);
+ *         nothing changed: -NTM_ESTATE, -NTM_ETOOBIG
  */
 NTM_MUST_CHECK int ntmc_noise_read(struct ntmc_noise *n, const uint8_t *msg,
 				   size_t len, void *out, size_t out_size,
@@ -269,10 +273,11 @@ NTM_MUST_CHECK int ntmc_noise_set_psk(struct ntmc_noise *n,
 				      const struct ntmc_key *psk);
 /**
  * ntmc_noise_split() - the transport keys, once, after ntmc_noise_done()
- * @send, @recv: as seen by this side
+ * @send, @recv: as seen by this side; X has no key from responder to initiator:
+ *               there the initiator's @recv and the responder's @send are NULL
  * @resume:      secret for the next handshake's psk:
  *               ntmc_derive(chaining key, hash, "ntm resume v1"); may be NULL
- * Return: 0, -NTM_ESTATE
+ * Return: 0, -NTM_ESTATE, -NTM_EINVAL (a pointer missing, or one too many)
  */
 NTM_MUST_CHECK int ntmc_noise_split(struct ntmc_noise *n, struct ntmc_key *send,
 				    struct ntmc_key *recv,
@@ -294,13 +299,15 @@ struct ntmc_identity {
 
 void ntmc_identity_new(const struct ntmc_env *env, struct ntmc_identity *id);
 void ntmc_identity_clear(struct ntmc_identity *id);
-/** PEM-less key file: 0600, atomic (rename after fsync); both functions return
- *  0, -NTM_ESTORE, -NTM_ENOTFOUND, -NTM_EDECODE, -NTM_EPERM (readable by others) */
+/** key file of three lines of text (identity.c): 0600, atomic (rename after
+ *  fsync); both functions return 0, -NTM_ESTORE, -NTM_ENOTFOUND, -NTM_EDECODE,
+ *  -NTM_EPERM (no permission, or accessible to group or others) */
 NTM_MUST_CHECK int ntmc_identity_save(const struct ntmc_identity *id,
 				      const char *path);
 NTM_MUST_CHECK int ntmc_identity_load(const char *path,
 				      struct ntmc_identity *id);
-/** PKCS#8 PEM of the Ed25519 key for a TLS library; @out wiped by the caller */
+/** PKCS#8 PEM of the Ed25519 key for a TLS library, NUL-terminated; 128 bytes
+ *  suffice, else -NTM_EINVAL; @out wiped by the caller */
 NTM_MUST_CHECK int ntmc_identity_pem(const struct ntmc_identity *id, char *out,
 				     size_t out_size);
 
@@ -320,7 +327,8 @@ void ntmc_fingerprint_text(const uint8_t fp[static NTMC_FP_LEN],
 NTM_MUST_CHECK int ntmc_fingerprint_parse(const char *text,
 					  uint8_t fp[static NTMC_FP_LEN]);
 /** the code two people compare aloud: the same whichever side asks;
- *  30 digits of SHA-256("ntm verify v1" || lower fp || higher fp) */
+ *  30 digits of SHA-256("ntm verify v1" || lower fp || higher fp), each group
+ *  five bytes of it, big-endian, modulo 100000 */
 void ntmc_verify_code(const uint8_t fp_a[static NTMC_FP_LEN],
 		      const uint8_t fp_b[static NTMC_FP_LEN],
 		      char text[static NTMC_VERIFY_TEXT_LEN]);
@@ -329,10 +337,13 @@ enum ntmc_cert_kind { NTMC_CERT_NODE = 1, NTMC_CERT_SERVER = 2 };
 
 /**
  * struct ntmc_cert - what a certificate says (a node's or a server's)
+ * @kind:       a certificate with roles is a server's, any other a node's
  * @fqdn:       lower case, no final dot
- * @x_pub, @x_sig: X25519 key and the device's own signature of it (nodes)
- * @vip6, @vip4:   virtual addresses, network order; all zero where absent
- * @roles:      servers: bit per enum ntmc_server_role
+ * @x_pub, @x_sig: X25519 key and the device's own signature of it; a server's
+ *              may be absent, all zero
+ * @vip6, @vip4:   virtual addresses, network order; all zero where absent;
+ *              servers have none
+ * @roles:      servers: bit per enum ntmc_server_role, at least one
  */
 struct ntmc_cert {
 	enum ntmc_cert_kind kind;
@@ -369,7 +380,8 @@ struct ntmc_ca;
  * @prefix6:  written out: permitted virtual IPv6 /64 = fd6e + 48-bit hash of the
  *            CA's SPKI (16 bytes, host part zero)
  * @prefix4, @prefix4_len: permitted virtual IPv4 slice, e.g. 198.18.0.0/15
- * @days:     lifetime
+ *            /8 to /30, host bits zero; not 0/8, loopback, link-local, multicast
+ * @days:     lifetime, from now
  */
 NTM_MUST_CHECK int ntmc_ca_new(const struct ntmc_env *env, const char *domain,
 			       const uint8_t prefix4[static 4],
@@ -381,7 +393,7 @@ NTM_MUST_CHECK int ntmc_ca_save(const struct ntmc_ca *ca, const char *key_path,
 				const char *cert_path);
 NTM_MUST_CHECK int ntmc_ca_load(const char *key_path, const char *cert_path,
 				struct ntmc_ca **out);
-/** @der: NTMC_CERT_MAX bytes */
+/** the CA's certificate; @der, @len as in ntmc_ca_issue() */
 NTM_MUST_CHECK int ntmc_ca_der(const struct ntmc_ca *ca, uint8_t *der,
 			       size_t *len);
 /**
@@ -389,7 +401,8 @@ NTM_MUST_CHECK int ntmc_ca_der(const struct ntmc_ca *ca, uint8_t *der,
  * @cert: every field but not_* filled by the caller; x_sig is checked
  * @not_before, @not_after: seconds since 1970
  * @der, @len: in: size of @der (NTMC_CERT_MAX is enough), out: bytes used
- * Return: 0, -NTM_EINVAL (outside the CA's own constraints), -NTM_EAUTH (x_sig)
+ * Return: 0, -NTM_EINVAL (outside the CA's own constraints or lifetime, or not a
+ *         certificate's content at all), -NTM_EAUTH (x_sig), -NTM_ETOOBIG
  */
 NTM_MUST_CHECK int ntmc_ca_issue(const struct ntmc_env *env, struct ntmc_ca *ca,
 				 const struct ntmc_cert *cert,
@@ -413,18 +426,22 @@ void ntmc_trust_free(struct ntmc_trust *t);
  * ntmc_trust_add() - trust a CA
  * @fp: what a join string or the user named; NULL accepts any key
  * @out: what it is constrained to; may be NULL
+ * The same key again replaces what was known of it (a longer lifetime).
+ *
  * Return: 0, -NTM_EPIN (another key than @fp), -NTM_ECONSTRAINT (no or wrong
- *         constraints, prefix6 not the hash of its key, or the slice of a CA
- *         trusted already), -NTM_EDECODE
+ *         constraints, prefix6 not the hash of its key, or the /64 of a CA
+ *         trusted already, or a domain that is, contains or lies in one's),
+ *         -NTM_EDECODE, -NTM_ELIMIT (1024 domains)
  */
 NTM_MUST_CHECK int ntmc_trust_add(struct ntmc_trust *t, const uint8_t *der,
 				  size_t len, const uint8_t *fp,
 				  struct ntmc_trust_domain *out);
 /**
  * ntmc_trust_verify() - a certificate against the trusted CAs
- * @now: seconds since 1970
- * Return: 0, -NTM_ECERT, -NTM_EEXPIRED, -NTM_ECLOCK (not valid yet by more than
- *         five minutes), -NTM_ECONSTRAINT, -NTM_EDECODE
+ * @now: seconds since 1970; compared with the certificate's lifetime and the CA's
+ * Return: 0, -NTM_ECERT (no trusted CA signed it), -NTM_EEXPIRED, -NTM_ECLOCK
+ *         (not valid yet by more than five minutes), -NTM_ECONSTRAINT,
+ *         -NTM_EDECODE
  */
 NTM_MUST_CHECK int ntmc_trust_verify(const struct ntmc_trust *t,
 				     const uint8_t *der, size_t len,
@@ -436,7 +453,8 @@ NTM_MUST_CHECK int ntmc_trust_verify(const struct ntmc_trust *t,
 NTM_MUST_CHECK int ntmc_password_hash(const struct ntmc_env *env,
 				      const char *password,
 				      char out[static NTMC_PASSWORD_HASH_MAX]);
-/** Return: 0, -NTM_EPASSWORD; takes the same time for both */
+/** Return: 0, -NTM_EPASSWORD (also for what is no hash), -NTM_ENOMEM; takes the
+ *  same time for right and wrong, tens of ms, and 19 MiB */
 NTM_MUST_CHECK int ntmc_password_verify(const char *password,
 					const char *hash);
 

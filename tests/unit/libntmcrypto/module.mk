@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 CRYPTO_TESTS := aead ca cert curve identity kdf noise password replay \
 	secret trust
+CRYPTO_TEST_noise := tests/unit/libntmcrypto/noise_model.c \
+	tests/unit/libntmcrypto/noise_vectors.c
+CRYPTO_TEST_trust := tests/unit/libntmcrypto/forge.c
 $(foreach t,$(CRYPTO_TESTS),$(eval $(call unit-test,unit-crypto-$(t),\
-	tests/unit/libntmcrypto/test_$(t).c tests/unit/libntmcrypto/fixture.c,\
-	ntmcrypto,$(CRYPTO_PKGS))))
+	tests/unit/libntmcrypto/test_$(t).c tests/unit/libntmcrypto/fixture.c \
+	$(CRYPTO_TEST_$(t)),ntmcrypto,$(CRYPTO_PKGS))))

@@ -160,7 +160,7 @@ static void ed25519_vectors(void **state)
 		 "09351fc9ac90b3ecfdfbc7c66431e0303dca179c138ac17ad9bef1177331a"
 		 "704"},
 	};
-	uint8_t pub[32], msg[64], sig[64];
+	uint8_t pub[32], msg[64 + 1] = {0}, sig[64];
 	struct ntmc_key k;
 
 	(void)state;
