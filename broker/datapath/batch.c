@@ -134,11 +134,11 @@ void batch_commit(struct batch *b, struct dp_tunnel *t, const struct addr *to,
 	    len > r->seg || r->count == BATCH_SEGMENTS ||
 	    r->len + len > BATCH_RUN_BYTES || memcmp(&r->to, to, sizeof(*to))) {
 		r = &b->run[b->runs++];
-		*r = (struct run){ .t = t,
-				   .to = *to,
-				   .off = b->used,
-				   .seg = (uint16_t)len,
-				   .ecn = ecn };
+		*r = (struct run){.t = t,
+				  .to = *to,
+				  .off = b->used,
+				  .seg = (uint16_t)len,
+				  .ecn = ecn};
 	}
 	r->len += len;
 	r->count++;
@@ -171,13 +171,12 @@ static void prepare(struct batch *b, unsigned int i, uint32_t len)
 	bool ip4 = r->to.sa.sa_family == AF_INET;
 	int tos = r->ecn;
 
-	b->iov[i] = (struct iovec){ .iov_base = b->buf + r->off,
-				    .iov_len = len };
-	*mh = (struct msghdr){ .msg_name = &r->to,
-			       .msg_namelen = addr_len(&r->to),
-			       .msg_iov = &b->iov[i],
-			       .msg_iovlen = 1,
-			       .msg_control = b->control[i].bytes };
+	b->iov[i] = (struct iovec){.iov_base = b->buf + r->off, .iov_len = len};
+	*mh = (struct msghdr){.msg_name = &r->to,
+			      .msg_namelen = addr_len(&r->to),
+			      .msg_iov = &b->iov[i],
+			      .msg_iovlen = 1,
+			      .msg_control = b->control[i].bytes};
 	if (len > r->seg)
 		add_control(mh, SOL_UDP, UDP_SEGMENT, &r->seg, sizeof(r->seg));
 	if (tos)
@@ -189,11 +188,11 @@ static void prepare(struct batch *b, unsigned int i, uint32_t len)
 
 static void report(struct batch *b, const struct run *r, int err)
 {
-	struct batch_run shown = { .t = r->t,
-				   .data = b->buf + r->off,
-				   .len = r->len,
-				   .seg = r->seg,
-				   .ecn = r->ecn };
+	struct batch_run shown = {.t = r->t,
+				  .data = b->buf + r->off,
+				  .len = r->len,
+				  .seg = r->seg,
+				  .ecn = r->ecn};
 
 	b->ops->failed(b->arg, &shown, err);
 }
@@ -274,9 +273,9 @@ static int send_group(struct batch *b, unsigned int end)
 	do {
 		if (end == b->first + 1)
 			n = sendmsg(fd, &b->msg[b->first].msg_hdr,
-				    MSG_DONTWAIT) < 0 ?
-				    -1 :
-				    1;
+				    MSG_DONTWAIT) < 0
+				    ? -1
+				    : 1;
 		else
 			n = sendmmsg(fd, &b->msg[b->first], end - b->first,
 				     MSG_DONTWAIT);

@@ -81,7 +81,7 @@ void coalesce_set(struct coalesce *c, bool tcp, bool udp)
 
 static struct virtio_net_hdr header_single(const struct inner *in, bool nocsum)
 {
-	struct virtio_net_hdr vh = { 0 };
+	struct virtio_net_hdr vh = {0};
 
 	if (nocsum) {
 		vh.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
@@ -127,8 +127,7 @@ static void super_header(const struct run *r, uint8_t *head)
 	if (r->in.version == 4) {
 		put16(head + 2, r->header + r->payload);
 		memset(head + 10, 0, 2);
-		sum = (uint16_t)~checksum_fold(
-			checksum_add(0, head, r->in.l4));
+		sum = (uint16_t)~checksum_fold(checksum_add(0, head, r->in.l4));
 		memcpy(head + 10, &sum, 2);
 	} else {
 		put16(head + 4, r->header + r->payload - 40);
@@ -137,8 +136,8 @@ static void super_header(const struct run *r, uint8_t *head)
 		l4[TCP_FLAGS] |= r->last_flags;
 	else
 		put16(l4 + 4, l4_size);
-	sum = checksum_fold(checksum_pseudo(r->in.version, r->in.src,
-					    r->in.dst, r->in.proto) +
+	sum = checksum_fold(checksum_pseudo(r->in.version, r->in.src, r->in.dst,
+					    r->in.proto) +
 			    checksum_number(l4_size));
 	memcpy(head + r->in.csum, &sum, 2);
 }
@@ -161,8 +160,8 @@ static void run_write(struct coalesce *c, struct run *r)
 	if (r->in.proto == IPPROTO_UDP)
 		vh.gso_type = VIRTIO_NET_HDR_GSO_UDP_L4;
 	else
-		vh.gso_type = r->in.version == 4 ? VIRTIO_NET_HDR_GSO_TCPV4 :
-						   VIRTIO_NET_HDR_GSO_TCPV6;
+		vh.gso_type = r->in.version == 4 ? VIRTIO_NET_HDR_GSO_TCPV4
+						 : VIRTIO_NET_HDR_GSO_TCPV6;
 	c->iov[1].iov_base = head;
 	c->iov[1].iov_len = r->header;
 	for (unsigned int i = 0; i < r->count; i++) {

@@ -84,7 +84,8 @@ static void on_tun(void *arg, int fd, unsigned int events)
 
 	(void)fd;
 	(void)events;
-	for (unsigned int i = 0; i < DRAIN_TUN && bytes < DRAIN_TUN_BYTES; i++) {
+	for (unsigned int i = 0; i < DRAIN_TUN && bytes < DRAIN_TUN_BYTES;
+	     i++) {
 		if (batch_blocked(dp->batch))
 			break;
 		len = tun_read(&dp->tun, &vh, dp->packet);
@@ -151,8 +152,8 @@ static void on_udp(void *arg, int fd, unsigned int events)
 
 /* --- life -------------------------------------------------------------------------------- */
 
-static const struct batch_ops batch_handlers = { .blocked = on_blocked,
-						 .failed = output_failed };
+static const struct batch_ops batch_handlers = {.blocked = on_blocked,
+						.failed = output_failed};
 
 static int make_parts(struct datapath *dp)
 {

@@ -28,11 +28,11 @@
 struct datapath;
 struct dp_tunnel;
 
-#define DP_QUEUE_BYTES	  (512 * 1024) /* waiting per tunnel while HELD */
-#define DP_QUEUE_PACKETS  1024
-#define DP_INNER_MIN_MTU  1280 /* always passes, in two parts if need be */
-#define DP_REKEY_PACKETS  (1ull << 27)
-#define DP_STOP_PACKETS	  (1ull << 28)
+#define DP_QUEUE_BYTES	 (512 * 1024) /* waiting per tunnel while HELD */
+#define DP_QUEUE_PACKETS 1024
+#define DP_INNER_MIN_MTU 1280 /* always passes, in two parts if need be */
+#define DP_REKEY_PACKETS (1ull << 27)
+#define DP_STOP_PACKETS	 (1ull << 28)
 
 /**
  * enum dp_state - what happens to a packet for this tunnel
@@ -160,7 +160,8 @@ void dp_tunnel_counters(const struct dp_tunnel *t, struct dp_counters *out);
 /** of the whole: also datagrams of unknown Path IDs, malformed ones; GSO fallbacks */
 struct dp_totals {
 	struct dp_counters sum;
-	uint64_t malformed, unknown_path, unroutable, gso_fallbacks, gso_on, gro_on;
+	uint64_t malformed, unknown_path, unroutable, gso_fallbacks, gso_on,
+		gro_on;
 	uint64_t tun_failed;  /* packets the TUN refused */
 	uint64_t tun_refused; /* super-packets it took one by one */
 	uint32_t rcvbuf;      /* bytes granted to the lesser UDP socket */

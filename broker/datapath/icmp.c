@@ -78,15 +78,15 @@ static size_t make(const uint8_t *pkt, const struct inner *in,
 {
 	if (!inner_may_complain(pkt, in))
 		return 0;
-	return in->version == 4 ? make4(pkt, in, m4, out) :
-				  make6(pkt, in, m6, out);
+	return in->version == 4 ? make4(pkt, in, m4, out)
+				: make6(pkt, in, m6, out);
 }
 
 size_t icmp_unreachable(const uint8_t *pkt, const struct inner *in,
 			uint8_t out[static ICMP_ERROR_MAX])
 {
 	/* codes that connect() reports as EHOSTUNREACH at once */
-	static const struct message m4 = { 3, 1, 0 }, m6 = { 1, 3, 0 };
+	static const struct message m4 = {3, 1, 0}, m6 = {1, 3, 0};
 
 	return make(pkt, in, &m4, &m6, out);
 }
@@ -94,7 +94,7 @@ size_t icmp_unreachable(const uint8_t *pkt, const struct inner *in,
 size_t icmp_too_big(const uint8_t *pkt, const struct inner *in, uint32_t mtu,
 		    uint8_t out[static ICMP_ERROR_MAX])
 {
-	struct message m4 = { 3, 4, mtu & 0xffff }, m6 = { 2, 0, mtu };
+	struct message m4 = {3, 4, mtu & 0xffff}, m6 = {2, 0, mtu};
 
 	return make(pkt, in, &m4, &m6, out);
 }

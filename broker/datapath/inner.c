@@ -92,7 +92,7 @@ static int parse_ip6(const uint8_t *pkt, size_t len, struct inner *in)
 
 int inner_parse(const uint8_t *pkt, size_t len, struct inner *out)
 {
-	struct inner in = { 0 };
+	struct inner in = {0};
 	int ret = -NTM_EDECODE;
 
 	if (len && pkt[0] >> 4 == 4)
@@ -129,8 +129,8 @@ void inner_set_ecn(uint8_t *pkt, uint8_t ecn)
 bool inner_checksum_ok(const uint8_t *pkt, const struct inner *in)
 {
 	uint32_t len = in->len - in->l4;
-	uint64_t sum = checksum_pseudo(in->version, in->src, in->dst,
-				       in->proto);
+	uint64_t sum =
+		checksum_pseudo(in->version, in->src, in->dst, in->proto);
 
 	sum += checksum_number(len);
 	return checksum_fold(checksum_add(sum, pkt + in->l4, len)) == 0xffff;

@@ -26,8 +26,7 @@
 #include "broker/datapath/tunnel.h"
 
 #define UNKNOWN_PER_S 20
-#define FLAGS_KNOWN \
-	(PACKET_NOCSUM | PACKET_PART | PACKET_LAST | PACKET_CONTROL)
+#define FLAGS_KNOWN   (PACKET_NOCSUM | PACKET_PART | PACKET_LAST | PACKET_CONTROL)
 
 /* One datagram on its way through. */
 struct arrival {
@@ -67,14 +66,14 @@ static void deliver(struct dp_tunnel *t, uint8_t *pkt, size_t len,
 		dp->totals.malformed++;
 		return;
 	}
-	if (in.version == 4 ?
-		    !t->has_vip4 || memcmp(in.src, t->vip4, 4) != 0 :
-		    !t->has_vip6 || memcmp(in.src, t->vip6, 16) != 0) {
+	if (in.version == 4
+		    ? !t->has_vip4 || memcmp(in.src, t->vip4, 4) != 0
+		    : !t->has_vip6 || memcmp(in.src, t->vip6, 16) != 0) {
 		t->n.bad_source++;
 		return;
 	}
-	if (in.version == 4 ? memcmp(in.dst, dp->vip4, 4) :
-			      memcmp(in.dst, dp->vip6, 16)) {
+	if (in.version == 4 ? memcmp(in.dst, dp->vip4, 4)
+			    : memcmp(in.dst, dp->vip6, 16)) {
 		t->n.bad_lease++;
 		return;
 	}
@@ -187,7 +186,7 @@ static void input_data(struct datapath *dp, struct arrival *a)
 
 void input_read(struct datapath *dp, struct udp_read *r)
 {
-	struct arrival a = { .ecn = r->ecn, .from = &r->from };
+	struct arrival a = {.ecn = r->ecn, .from = &r->from};
 	uint32_t done, len;
 
 	for (done = 0; done < r->len; done += len) {

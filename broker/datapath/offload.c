@@ -114,7 +114,7 @@ static void plan_single(size_t max, struct offload *o)
 int offload_plan(const struct virtio_net_hdr *vh, const struct inner *in,
 		 uint8_t *pkt, size_t max, struct offload *out)
 {
-	struct offload o = { .pkt = pkt, .in = *in, .segments = 1 };
+	struct offload o = {.pkt = pkt, .in = *in, .segments = 1};
 	int ret;
 
 	if (in->transport) {
@@ -172,7 +172,7 @@ uint32_t offload_header(const struct offload *o, uint32_t i,
 		if (i > 0)
 			l4[TCP_FLAGS] &= (uint8_t)~TCP_CWR;
 		if (size < left)
-			l4[TCP_FLAGS] &= (uint8_t)~(TCP_FIN | TCP_PSH);
+			l4[TCP_FLAGS] &= (uint8_t) ~(TCP_FIN | TCP_PSH);
 	} else {
 		put16(l4 + 4, l4_size);
 	}

@@ -162,7 +162,8 @@ static void transmit(struct dp_tunnel *t, struct offload *o)
 
 static bool sendable(struct dp_tunnel *t)
 {
-	if (t->state != DP_OPEN || !seal_ready(t) || batch_blocked(t->dp->batch))
+	if (t->state != DP_OPEN || !seal_ready(t) ||
+	    batch_blocked(t->dp->batch))
 		return false;
 	if (t->stalled_until) {
 		if (loop_now(t->dp->loop) < t->stalled_until)
@@ -175,8 +176,8 @@ static bool sendable(struct dp_tunnel *t)
 /* Bytes that a planned packet costs outside, at most. */
 static uint64_t cost(const struct offload *o)
 {
-	return (uint64_t)o->in.len + (uint64_t)(o->segments + 1) *
-					     (PACKET_OVERHEAD + o->header_len);
+	return (uint64_t)o->in.len +
+	       (uint64_t)(o->segments + 1) * (PACKET_OVERHEAD + o->header_len);
 }
 
 static void join_backlog(struct dp_tunnel *t)
@@ -191,8 +192,8 @@ static void join_backlog(struct dp_tunnel *t)
 static void enqueue(struct dp_tunnel *t, const struct queue_record *rec,
 		    const void *bytes)
 {
-	t->n.queue_dropped += queue_push(t->dp->pool, &t->queue, rec, bytes,
-					 t->draining);
+	t->n.queue_dropped +=
+		queue_push(t->dp->pool, &t->queue, rec, bytes, t->draining);
 	if (batch_blocked(t->dp->batch))
 		join_backlog(t);
 }
@@ -301,10 +302,10 @@ void output_failed(void *arg, const struct batch_run *run, int err)
 {
 	struct datapath *dp = arg;
 	struct dp_tunnel *t = run->t;
-	struct queue_record rec = { .len = run->len,
-				    .seg = run->seg,
-				    .kind = QUEUE_SEALED,
-				    .ecn = run->ecn };
+	struct queue_record rec = {.len = run->len,
+				   .seg = run->seg,
+				   .kind = QUEUE_SEALED,
+				   .ecn = run->ecn};
 	uint64_t now = loop_now(dp->loop);
 
 	if (!t)
@@ -324,8 +325,8 @@ void output_failed(void *arg, const struct batch_run *run, int err)
 
 static bool from_lease(const struct datapath *dp, const struct inner *in)
 {
-	return in->version == 4 ? !memcmp(in->src, dp->vip4, 4) :
-				  !memcmp(in->src, dp->vip6, 16);
+	return in->version == 4 ? !memcmp(in->src, dp->vip4, 4)
+				: !memcmp(in->src, dp->vip6, 16);
 }
 
 /* A destination that can be a peer's. The kernel sends MLD and the like too. */
@@ -382,9 +383,8 @@ static struct dp_tunnel *ask_owner(struct datapath *dp, const struct inner *in)
 void output_packet(struct datapath *dp, const struct virtio_net_hdr *vh,
 		   size_t len)
 {
-	struct queue_record rec = { .len = (uint32_t)len,
-				    .kind = QUEUE_PACKET,
-				    .vh = *vh };
+	struct queue_record rec = {
+		.len = (uint32_t)len, .kind = QUEUE_PACKET, .vh = *vh};
 	struct dp_tunnel *t;
 	struct inner in;
 

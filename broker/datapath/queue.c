@@ -49,9 +49,9 @@ int queue_pool_new(struct queue_pool **out)
 		return -NTM_ENOMEM;
 	}
 	for (uint16_t i = 0; i < QUEUE_POOL_BLOCKS; i++)
-		pool->block[i].next = i + 1u < QUEUE_POOL_BLOCKS ?
-					      (uint16_t)(i + 1) :
-					      QUEUE_NONE;
+		pool->block[i].next = i + 1u < QUEUE_POOL_BLOCKS
+					      ? (uint16_t)(i + 1)
+					      : QUEUE_NONE;
 	*out = pool;
 	return 0;
 }
@@ -88,7 +88,7 @@ static bool block_take(struct queue_pool *pool, struct queue *q)
 	if (block == QUEUE_NONE)
 		return false;
 	pool->free = pool->block[block].next;
-	pool->block[block] = (struct block_state){ .next = QUEUE_NONE };
+	pool->block[block] = (struct block_state){.next = QUEUE_NONE};
 	if (q->last == QUEUE_NONE)
 		q->first = block;
 	else

@@ -112,9 +112,9 @@ int dp_tunnel_add_keys(struct dp_tunnel *t, uint8_t phase,
 		}
 	}
 	if (t->phase[DP_PHASES - 1])
-		phase_drop(t, t->phase[DP_PHASES - 1] == t->send ?
-				      DP_PHASES - 2 :
-				      DP_PHASES - 1);
+		phase_drop(t, t->phase[DP_PHASES - 1] == t->send
+				      ? DP_PHASES - 2
+				      : DP_PHASES - 1);
 	memmove(&t->phase[1], &t->phase[0],
 		(DP_PHASES - 1) * sizeof(t->phase[0]));
 	t->phase[0] = p;
@@ -152,7 +152,7 @@ uint32_t seal_datagram(struct dp_tunnel *t, uint8_t flags, const void *head,
 		       uint8_t *dst)
 {
 	struct dp_phase *p = t->send;
-	struct packet_header h = { .type = PACKET_DATA, .flags = flags };
+	struct packet_header h = {.type = PACKET_DATA, .flags = flags};
 
 	if (!seal_ready(t))
 		return 0;

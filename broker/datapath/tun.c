@@ -18,7 +18,7 @@ void tun_init(struct tun *tun, int fd)
 {
 	int size = 0;
 
-	*tun = (struct tun){ .fd = fd, .header = sizeof(struct virtio_net_hdr) };
+	*tun = (struct tun){.fd = fd, .header = sizeof(struct virtio_net_hdr)};
 	if (ioctl(fd, TUNGETVNETHDRSZ, &size) == 0 &&
 	    size == (int)sizeof(struct tun_header))
 		tun->header = sizeof(struct tun_header);
@@ -28,8 +28,8 @@ long tun_read(struct tun *tun, struct virtio_net_hdr *vh, uint8_t *buf)
 {
 	struct tun_header header;
 	struct iovec iov[2] = {
-		{ .iov_base = &header, .iov_len = tun->header },
-		{ .iov_base = buf, .iov_len = TUN_PACKET_MAX },
+		{.iov_base = &header, .iov_len = tun->header},
+		{.iov_base = buf, .iov_len = TUN_PACKET_MAX},
 	};
 	ssize_t len;
 
@@ -47,7 +47,7 @@ long tun_read(struct tun *tun, struct virtio_net_hdr *vh, uint8_t *buf)
 int tun_writev(struct tun *tun, const struct virtio_net_hdr *vh,
 	       struct iovec *iov, unsigned int n)
 {
-	struct tun_header header = { .vh = *vh };
+	struct tun_header header = {.vh = *vh};
 	ssize_t len;
 
 	iov[0].iov_base = &header;
@@ -61,8 +61,7 @@ int tun_writev(struct tun *tun, const struct virtio_net_hdr *vh,
 void tun_write(struct tun *tun, const struct virtio_net_hdr *vh,
 	       const uint8_t *pkt, size_t len)
 {
-	struct iovec iov[2] = { { 0 },
-				{ .iov_base = (void *)pkt, .iov_len = len } };
+	struct iovec iov[2] = {{0}, {.iov_base = (void *)pkt, .iov_len = len}};
 
 	if (tun_writev(tun, vh, iov, 2))
 		tun->failed++;

@@ -85,7 +85,8 @@ static void leave_lists(struct dp_tunnel *t)
 {
 	struct dp_tunnel **at;
 
-	for (at = &t->dp->backlog; t->backlog && *at; at = &(*at)->next_backlog) {
+	for (at = &t->dp->backlog; t->backlog && *at;
+	     at = &(*at)->next_backlog) {
 		if (*at == t) {
 			*at = t->next_backlog;
 			break;

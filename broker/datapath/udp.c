@@ -39,7 +39,7 @@ static int test_socket(bool receiver, struct sockaddr_in *at)
 
 	if (fd < 0 || !receiver)
 		return fd;
-	*at = (struct sockaddr_in){ .sin_family = AF_INET };
+	*at = (struct sockaddr_in){.sin_family = AF_INET};
 	at->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (bind(fd, (struct sockaddr *)at, sizeof(*at)) ||
 	    getsockname(fd, (struct sockaddr *)at, &len)) {
@@ -62,7 +62,7 @@ static bool test_send(int fd, const struct sockaddr_in *to, const uint8_t *data)
 /* Reads until all bytes are there; every read must hold whole datagrams. */
 static bool test_receive(int fd, const uint8_t *data, unsigned int *reads)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pollfd p = {.fd = fd, .events = POLLIN};
 	uint8_t got[TEST_SEG * TEST_COUNT + 1];
 	size_t done = 0;
 	ssize_t n;
@@ -72,7 +72,8 @@ static bool test_receive(int fd, const uint8_t *data, unsigned int *reads)
 		if (poll(&p, 1, TEST_WAIT_MS) != 1)
 			return false;
 		n = recv(fd, got, sizeof(got), MSG_DONTWAIT);
-		if (n <= 0 || n % TEST_SEG || done + n > TEST_SEG * TEST_COUNT ||
+		if (n <= 0 || n % TEST_SEG ||
+		    done + n > TEST_SEG * TEST_COUNT ||
 		    memcmp(got, data + done, (size_t)n))
 			return false;
 		done += (size_t)n;
@@ -211,14 +212,13 @@ bool udp_read(struct udp_buffer *b, int fd, struct udp_read *out)
 		struct cmsghdr align;
 		uint8_t bytes[128];
 	} control;
-	struct iovec iov = { .iov_base = b->mem + b->used,
-			     .iov_len = READ_MAX };
-	struct msghdr mh = { .msg_name = &from,
-			     .msg_namelen = sizeof(from),
-			     .msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = &control,
-			     .msg_controllen = sizeof(control) };
+	struct iovec iov = {.iov_base = b->mem + b->used, .iov_len = READ_MAX};
+	struct msghdr mh = {.msg_name = &from,
+			    .msg_namelen = sizeof(from),
+			    .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = &control,
+			    .msg_controllen = sizeof(control)};
 	ssize_t n;
 
 	do {

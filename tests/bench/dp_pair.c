@@ -125,7 +125,7 @@ static void shell(const char *command)
 
 static int tun_open(const struct pair *p)
 {
-	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
+	struct ifreq ifr = {.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR};
 	unsigned int flags = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 |
 			     TUN_F_TSO_ECN | 0x20 | 0x40; /* USO4, USO6 */
 	char command[256];
@@ -158,10 +158,10 @@ static int udp_open(const struct addr *local)
 
 static void pair_start(struct pair *p, const struct addr *remote)
 {
-	uint8_t vip6[2][16] = { { 0xfd, 0x6e, [15] = 0xa },
-				{ 0xfd, 0x6e, [15] = 0xb } };
-	uint8_t vip4[2][4] = { { 198, 18, 0, 1 }, { 198, 18, 0, 2 } };
-	struct ntmc_key key[2] = { { { 1 } }, { { 2 } } };
+	uint8_t vip6[2][16] = {{0xfd, 0x6e, [15] = 0xa},
+			       {0xfd, 0x6e, [15] = 0xb}};
+	uint8_t vip4[2][4] = {{198, 18, 0, 1}, {198, 18, 0, 2}};
+	struct ntmc_key key[2] = {{{1}}, {{2}}};
 	int us = p->is_b, peer = !p->is_b;
 
 	datapath_set_lease(p->dp, vip6[us], vip4[us]);
@@ -193,9 +193,9 @@ static void pair_option(struct pair *p, const char *word)
 
 int main(int argc, char **argv)
 {
-	struct pair p = { .offload = { true, true, true, true },
-			  .mtu = 1416,
-			  .payload = 1452 };
+	struct pair p = {.offload = {true, true, true, true},
+			 .mtu = 1416,
+			 .payload = 1452};
 	struct loop_signal *term;
 	struct addr local, remote;
 	int udp, tun;
@@ -213,8 +213,7 @@ int main(int argc, char **argv)
 		die("dp_pair: unshare");
 	tun = tun_open(&p);
 	if (loop_new(&p.loop) ||
-	    datapath_new(p.loop, tun,
-			 local.sa.sa_family == AF_INET ? udp : -1,
+	    datapath_new(p.loop, tun, local.sa.sa_family == AF_INET ? udp : -1,
 			 local.sa.sa_family == AF_INET6 ? udp : -1, &ops, &p,
 			 &p.dp) ||
 	    loop_signal_add(p.loop, SIGTERM, on_term, &p, &term))

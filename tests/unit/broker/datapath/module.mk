@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+DATAPATH_TESTS := stream tunnel keys queue parts icmp
+$(foreach t,$(DATAPATH_TESTS),$(eval $(call unit-test,unit-datapath-$(t),\
+	tests/unit/broker/datapath/test_$(t).c \
+	tests/unit/broker/datapath/fixture.c \
+	tests/unit/broker/datapath/packets.c,\
+	datapath ntmcrypto common,$(COMMON_PKGS) $(CRYPTO_PKGS))))
