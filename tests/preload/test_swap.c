@@ -450,10 +450,10 @@ static void test_pool(void **state)
 		connect_once(l);
 	assert_true(pool_fd() >= 500);
 	assert_true(fcntl(pool_fd(), F_GETFD) & FD_CLOEXEC);
-	while (stats()->pooled < 4)
-		usleep(1000);
 	asked = stats()->asked[SHIM_SOCKET];
+	wait_readable(pool_fd());
 	connect_once(l);
+	wait_readable(pool_fd());
 	connect_once(l);
 	assert_int_equal(stats()->asked[SHIM_SOCKET], asked);
 	/* the program closes what it does not know */
