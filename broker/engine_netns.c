@@ -159,14 +159,14 @@ static void inside_reap(struct engine *e)
 /* Forks a child for @plan and takes its report and descriptors. A child that does
  * not serve is gone at return. */
 static int inside_start(struct engine *e, const struct inside_plan *plan,
-			struct inside_report *report,
-			int fds[static FDMSG_MAX], size_t *n_fds)
+			struct inside_report *report, int fds[static FDMSG_MAX],
+			size_t *n_fds)
 {
 	int sv[2];
 	pid_t me = getpid();
 
 	*n_fds = 0;
-	*report = (struct inside_report){ INSIDE_NETLINK, EIO };
+	*report = (struct inside_report){INSIDE_NETLINK, EIO};
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
 		return -NTM_ENOENGINE;
 	e->inside = fork();
@@ -194,7 +194,7 @@ static int inside_start(struct engine *e, const struct inside_plan *plan,
 
 int engine_open(struct engine **out, char *why, size_t why_size)
 {
-	static const struct inside_plan plan = { -1, -1, true, true };
+	static const struct inside_plan plan = {-1, -1, true, true};
 	struct inside_report report;
 	struct engine *e = calloc(1, sizeof(*e));
 	int fds[FDMSG_MAX], err;
@@ -234,8 +234,7 @@ int engine_open(struct engine **out, char *why, size_t why_size)
 
 void engine_close(struct engine *e)
 {
-	const int fds[] = { e->tun, e->user_ns, e->net_ns, e->netlink,
-			    e->watch };
+	const int fds[] = {e->tun, e->user_ns, e->net_ns, e->netlink, e->watch};
 	size_t i;
 
 	inside_reap(e);
@@ -252,7 +251,7 @@ int engine_inside_fd(const struct engine *e)
 
 int engine_serve(struct engine *e, int listener)
 {
-	static const struct inside_request req = { .op = INSIDE_LISTENER };
+	static const struct inside_request req = {.op = INSIDE_LISTENER};
 
 	e->listener = listener;
 	return fdmsg_send(e->link, &req, sizeof(req), NULL, 0, &listener, 1);
@@ -260,7 +259,7 @@ int engine_serve(struct engine *e, int listener)
 
 int engine_revive(struct engine *e)
 {
-	const struct inside_plan plan = { e->user_ns, e->net_ns, false, true };
+	const struct inside_plan plan = {e->user_ns, e->net_ns, false, true};
 	struct inside_report report;
 	int fds[FDMSG_MAX], err;
 	size_t n_fds;
@@ -276,8 +275,8 @@ int engine_revive(struct engine *e)
 
 int engine_socket(struct engine *e, int domain, int type, int protocol, int *fd)
 {
-	const struct inside_request req = { INSIDE_SOCKET, domain, type,
-					    protocol };
+	const struct inside_request req = {INSIDE_SOCKET, domain, type,
+					   protocol};
 	int fds[FDMSG_MAX];
 	int32_t answer = 0;
 	size_t n_fds = 0;
@@ -331,9 +330,9 @@ int engine_configure(struct engine *e, const struct engine_config *conf)
 /* The interface was deleted: its TUN is dead for good, so another one. */
 static int tun_replace(struct engine *e)
 {
-	const struct inside_plan plan = { e->user_ns, e->net_ns, true, false };
+	const struct inside_plan plan = {e->user_ns, e->net_ns, true, false};
 	struct inside_report report;
-	struct engine helper = { .link = -1 };
+	struct engine helper = {.link = -1};
 	int fds[FDMSG_MAX], err;
 	size_t n_fds;
 
@@ -341,8 +340,10 @@ static int tun_replace(struct engine *e)
 	if (err || n_fds != 1) {
 		while (n_fds)
 			close(fds[--n_fds]);
-		log_err("engine", "the interface is gone and cannot be made "
-				  "again: %s", strerror(report.err));
+		log_err("engine",
+			"the interface is gone and cannot be made "
+			"again: %s",
+			strerror(report.err));
 		return -NTM_ENOENGINE;
 	}
 	close(e->tun);

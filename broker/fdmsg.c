@@ -31,11 +31,11 @@ int fdmsg_send(int sock, const void *head, size_t head_len, const void *body,
 	       size_t body_len, const int *fds, size_t n_fds)
 {
 	struct iovec iov[2] = {
-		{ .iov_base = (void *)head, .iov_len = head_len },
-		{ .iov_base = (void *)body, .iov_len = body_len },
+		{.iov_base = (void *)head, .iov_len = head_len},
+		{.iov_base = (void *)body, .iov_len = body_len},
 	};
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
-	union control control = { 0 };
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+	union control control = {0};
 	struct cmsghdr *cm;
 	ssize_t n;
 
@@ -62,8 +62,7 @@ static size_t take_fds(struct msghdr *msg, int fds[static FDMSG_MAX])
 	size_t n = 0, here;
 
 	for (cm = CMSG_FIRSTHDR(msg); cm; cm = CMSG_NXTHDR(msg, cm)) {
-		if (cm->cmsg_level != SOL_SOCKET ||
-		    cm->cmsg_type != SCM_RIGHTS)
+		if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
 			continue;
 		here = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		if (here > FDMSG_MAX - n)
@@ -77,12 +76,12 @@ static size_t take_fds(struct msghdr *msg, int fds[static FDMSG_MAX])
 ssize_t fdmsg_recv(int sock, void *buf, size_t size, int fds[static FDMSG_MAX],
 		   size_t *n_fds, int flags)
 {
-	struct iovec iov = { .iov_base = buf, .iov_len = size };
+	struct iovec iov = {.iov_base = buf, .iov_len = size};
 	union control control;
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = &control,
-			      .msg_controllen = sizeof(control) };
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = &control,
+			     .msg_controllen = sizeof(control)};
 	ssize_t n;
 
 	*n_fds = 0;
@@ -102,7 +101,7 @@ ssize_t fdmsg_recv(int sock, void *buf, size_t size, int fds[static FDMSG_MAX],
 
 int fdmsg_wait(int sock, int timeout_ms)
 {
-	struct pollfd p = { .fd = sock, .events = POLLIN };
+	struct pollfd p = {.fd = sock, .events = POLLIN};
 	int n;
 
 	do

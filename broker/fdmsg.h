@@ -21,8 +21,8 @@
  * Return: 0, -NTM_ECLOSED, -NTM_EAGAIN, -NTM_ESYSTEM
  */
 NTM_MUST_CHECK int fdmsg_send(int sock, const void *head, size_t head_len,
-			      const void *body, size_t body_len,
-			      const int *fds, size_t n_fds);
+			      const void *body, size_t body_len, const int *fds,
+			      size_t n_fds);
 /**
  * fdmsg_recv() - one message
  * @fds:   FDMSG_MAX places; close-on-exec; the caller's

@@ -74,8 +74,8 @@ static enum inside_stage namespaces_make(void)
 	    write_file("/proc/self/uid_map", map) < 0)
 		return INSIDE_MAP;
 	snprintf(map, sizeof(map), "0 %u 1", gid);
-	return write_file("/proc/self/gid_map", map) < 0 ? INSIDE_MAP :
-							    INSIDE_DONE;
+	return write_file("/proc/self/gid_map", map) < 0 ? INSIDE_MAP
+							 : INSIDE_DONE;
 }
 
 static enum inside_stage namespaces_enter(const struct inside_plan *plan)
@@ -104,7 +104,7 @@ static void tun_offload(int tun)
 
 static enum inside_stage tun_make(int *out)
 {
-	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
+	struct ifreq ifr = {.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR};
 	int tun = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	int err;
 
@@ -147,9 +147,9 @@ static int watch_open(void)
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
 			NETLINK_ROUTE);
 
-	return fd >= 0 && bind(fd, (struct sockaddr *)&nl, sizeof(nl)) == 0 ?
-		       fd :
-		       -1;
+	return fd >= 0 && bind(fd, (struct sockaddr *)&nl, sizeof(nl)) == 0
+		       ? fd
+		       : -1;
 }
 
 static enum inside_stage fresh_fds(int fds[static 4])
@@ -193,9 +193,8 @@ static enum inside_stage prepare(const struct inside_plan *plan,
 static bool caps_drop(void)
 {
 	struct __user_cap_header_struct head = {
-		.version = _LINUX_CAPABILITY_VERSION_3
-	};
-	struct __user_cap_data_struct none[2] = { 0 };
+		.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[2] = {0};
 	int cap;
 
 	for (cap = 0; cap <= 63; cap++)
@@ -207,7 +206,7 @@ static bool caps_drop(void)
 
 void inside_main(int link, const struct inside_plan *plan, pid_t parent)
 {
-	struct inside_report report = { 0 };
+	struct inside_report report = {0};
 	int fds[FDMSG_MAX];
 	size_t n = 0;
 	sigset_t none;
@@ -219,7 +218,7 @@ void inside_main(int link, const struct inside_plan *plan, pid_t parent)
 
 	/* after the last change of credentials, which would clear it */
 	if (report.stage == INSIDE_DONE && plan->serve && !caps_drop())
-		report = (struct inside_report){ INSIDE_UNSHARE, errno };
+		report = (struct inside_report){INSIDE_UNSHARE, errno};
 	prctl(PR_SET_NAME, "ntm-inside");
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		_exit(1);

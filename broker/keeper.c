@@ -159,9 +159,8 @@ static int outer_start(struct keeper *k, char *why, size_t why_size)
 		err = outer_open(k->opt->port, &k->outer);
 		if (err)
 			snprintf(why, why_size, "UDP port %u: %s", k->opt->port,
-				 err == -NTM_EEXISTS ?
-					 "another program has it" :
-					 err_text(err));
+				 err == -NTM_EEXISTS ? "another program has it"
+						     : err_text(err));
 		return err;
 	}
 	err = outer_open(last, &k->outer);
@@ -192,10 +191,10 @@ static int answer(struct keeper *k, const struct keeper_msg *msg,
 
 static int answer_err(struct keeper *k, uint32_t op, int err)
 {
-	const struct keeper_msg msg = { .version = KEEPER_PROTO_VERSION,
-					.op = op,
-					.err = err,
-					.last = 1 };
+	const struct keeper_msg msg = {.version = KEEPER_PROTO_VERSION,
+				       .op = op,
+				       .err = err,
+				       .last = 1};
 
 	return answer(k, &msg, NULL, 0, NULL, 0);
 }
@@ -204,10 +203,10 @@ static int answer_err(struct keeper *k, uint32_t op, int err)
 static int answer_outer(struct keeper *k, uint32_t op, int fds[static 3],
 			size_t n, const char *body)
 {
-	struct keeper_msg msg = { .version = KEEPER_PROTO_VERSION,
-				  .op = op,
-				  .a = k->worker.generation,
-				  .b = k->outer.port };
+	struct keeper_msg msg = {.version = KEEPER_PROTO_VERSION,
+				 .op = op,
+				 .a = k->worker.generation,
+				 .b = k->outer.port};
 
 	if (k->outer.udp4 >= 0) {
 		fds[n++] = k->outer.udp4;
@@ -222,7 +221,7 @@ static int answer_outer(struct keeper *k, uint32_t op, int fds[static 3],
 
 static int do_hello(struct keeper *k, struct request *req)
 {
-	int fds[3] = { engine_tun(k->engine) };
+	int fds[3] = {engine_tun(k->engine)};
 
 	return answer_outer(k, req->msg.op, fds, 1, k->opt->rundir);
 }
@@ -271,8 +270,8 @@ static int do_configure(struct keeper *k, struct request *req)
 
 static int do_socket(struct keeper *k, struct request *req)
 {
-	const struct keeper_msg ok = { .version = KEEPER_PROTO_VERSION,
-				       .op = req->msg.op };
+	const struct keeper_msg ok = {.version = KEEPER_PROTO_VERSION,
+				      .op = req->msg.op};
 	int fd = -1, err;
 
 	err = engine_socket(k->engine, (int)req->msg.a, (int)req->msg.b,
@@ -342,8 +341,8 @@ static int each_send(void *arg, const char *key, int fd, const void *data,
 		     size_t len)
 {
 	const struct each_arg *each = arg;
-	struct keeper_msg msg = { .version = KEEPER_PROTO_VERSION,
-				  .op = each->op };
+	struct keeper_msg msg = {.version = KEEPER_PROTO_VERSION,
+				 .op = each->op};
 
 	memcpy(msg.key, key, strlen(key) + 1);
 	return answer(each->k, &msg, data, len, &fd, fd >= 0);
@@ -351,9 +350,10 @@ static int each_send(void *arg, const char *key, int fd, const void *data,
 
 static int do_each(struct keeper *k, struct request *req)
 {
-	struct each_arg arg = { k, req->msg.op };
+	struct each_arg arg = {k, req->msg.op};
 	int err = keeper_store_each(k->store, (enum keeper_op)req->msg.op,
-				    k->worker.generation, each_send, &arg);
+				    req->msg.key, k->worker.generation,
+				    each_send, &arg);
 
 	return err ? err : answer_err(k, req->msg.op, 0);
 }
@@ -378,7 +378,7 @@ static int (*const handlers[KEEPER_NOPS])(struct keeper *, struct request *) = {
 static int request_read(struct keeper *k)
 {
 	uint8_t buf[sizeof(struct keeper_msg) + KEEPER_BLOB_MAX];
-	struct request req = { .fd = -1 };
+	struct request req = {.fd = -1};
 	int fds[FDMSG_MAX], err = -NTM_EDECODE;
 	size_t n_fds;
 	ssize_t n;
@@ -413,7 +413,7 @@ static void worker_exec(const struct keeper *k, int link, pid_t parent)
 {
 	char config[PATH_MAX + 16], state[PATH_MAX + 16], level[32];
 	char fd[16];
-	char *argv[] = { "ntm-worker", fd, config, state, level, NULL };
+	char *argv[] = {"ntm-worker", fd, config, state, level, NULL};
 	sigset_t none;
 
 	sigemptyset(&none);
@@ -426,8 +426,8 @@ static void worker_exec(const struct keeper *k, int link, pid_t parent)
 	snprintf(config, sizeof(config), "--config=%s", k->opt->config);
 	snprintf(state, sizeof(state), "--state=%s", k->opt->state);
 	snprintf(level, sizeof(level), "--log-level=%s", k->opt->log_level);
-	if (link == LINK_FD ? fcntl(link, F_SETFD, 0) < 0 :
-			      dup2(link, LINK_FD) < 0)
+	if (link == LINK_FD ? fcntl(link, F_SETFD, 0) < 0
+			    : dup2(link, LINK_FD) < 0)
 		_exit(1);
 	syscall(SYS_close_range, LINK_FD + 1, ~0u, 0);
 	execv(k->opt->worker, argv);
@@ -437,8 +437,7 @@ static void worker_exec(const struct keeper *k, int link, pid_t parent)
 static void worker_start(struct keeper *k)
 {
 	static const struct timeval timeout = {
-		.tv_usec = (SEND_TIMEOUT_MS - 1) * 1000
-	};
+		.tv_usec = (SEND_TIMEOUT_MS - 1) * 1000};
 	struct worker *w = &k->worker;
 	pid_t me = getpid();
 	int sv[2];
@@ -513,11 +512,15 @@ static void worker_died(struct keeper *k, int status)
 	if (!k->ready || w->quick < QUICK_FREE)
 		return;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-		snprintf(why, sizeof(why), "%s cannot be run; is the "
-			 "installation complete?", k->opt->worker);
+		snprintf(why, sizeof(why),
+			 "%s cannot be run; is the "
+			 "installation complete?",
+			 k->opt->worker);
 	else
-		snprintf(why, sizeof(why), "%s ends as soon as it is started "
-			 "(%s); see its log", k->opt->worker, how);
+		snprintf(why, sizeof(why),
+			 "%s ends as soon as it is started "
+			 "(%s); see its log",
+			 k->opt->worker, how);
 	report_ready(k, why);
 	end_begin(k, 1);
 }
@@ -609,14 +612,14 @@ enum { POLL_SIGNALS, POLL_WORKER, POLL_INSIDE, POLL_WATCH, POLL_N };
 static void turn(struct keeper *k)
 {
 	struct pollfd p[POLL_N] = {
-		[POLL_SIGNALS] = { k->signals, POLLIN, 0 },
-		[POLL_WORKER] = { k->worker.pid ? k->worker.link : -1, POLLIN,
-				  0 },
-		[POLL_INSIDE] = { engine_inside_fd(k->engine), POLLIN, 0 },
-		[POLL_WATCH] = { k->repair_at > now_ns() ?
-					 -1 :
-					 engine_watch(k->engine),
-				 POLLIN, 0 },
+		[POLL_SIGNALS] = {k->signals, POLLIN, 0},
+		[POLL_WORKER] = {k->worker.pid ? k->worker.link : -1, POLLIN,
+				 0},
+		[POLL_INSIDE] = {engine_inside_fd(k->engine), POLLIN, 0},
+		[POLL_WATCH] = {k->repair_at > now_ns()
+					? -1
+					: engine_watch(k->engine),
+				POLLIN, 0},
 	};
 
 	if (poll(p, POLL_N, timeout_ms(k)) < 0)

@@ -116,7 +116,7 @@ static int udp_take(struct keeper_link *k, struct answer *ans, size_t skip)
 int keeper_link_open(int fd, struct keeper_link **out)
 {
 	struct keeper_link *k = calloc(1, sizeof(*k));
-	struct keeper_msg msg = { .op = KEEPER_HELLO };
+	struct keeper_msg msg = {.op = KEEPER_HELLO};
 	struct answer ans;
 	int err;
 
@@ -125,8 +125,8 @@ int keeper_link_open(int fd, struct keeper_link **out)
 	k->fd = fd;
 	k->tun = k->udp4 = k->udp6 = -1;
 	err = ask(k, &msg, NULL, 0, -1, &ans);
-	if (!err && (ans.n_fds < 1 || ans.len == 0 ||
-		     ans.len >= sizeof(k->rundir))) {
+	if (!err &&
+	    (ans.n_fds < 1 || ans.len == 0 || ans.len >= sizeof(k->rundir))) {
 		while (ans.n_fds)
 			close(ans.fds[--ans.n_fds]);
 		err = -NTM_EDECODE;
@@ -159,21 +159,21 @@ int keeper_link_fd(const struct keeper_link *k)
 
 int keeper_ready(struct keeper_link *k)
 {
-	struct keeper_msg msg = { .op = KEEPER_READY };
+	struct keeper_msg msg = {.op = KEEPER_READY};
 
 	return tell(k, &msg, NULL, 0, -1);
 }
 
 int keeper_refuse(struct keeper_link *k, const char *why)
 {
-	struct keeper_msg msg = { .op = KEEPER_REFUSE };
+	struct keeper_msg msg = {.op = KEEPER_REFUSE};
 
 	return tell(k, &msg, why, strnlen(why, KEEPER_BLOB_MAX - 1), -1);
 }
 
 int keeper_quit(struct keeper_link *k)
 {
-	struct keeper_msg msg = { .op = KEEPER_QUIT };
+	struct keeper_msg msg = {.op = KEEPER_QUIT};
 
 	return tell(k, &msg, NULL, 0, -1);
 }
@@ -195,7 +195,7 @@ uint16_t keeper_udp_port(const struct keeper_link *k)
 
 int keeper_udp_rebind(struct keeper_link *k, uint16_t port)
 {
-	struct keeper_msg msg = { .op = KEEPER_UDP, .a = port };
+	struct keeper_msg msg = {.op = KEEPER_UDP, .a = port};
 	struct answer ans;
 	int err;
 
@@ -217,7 +217,7 @@ const char *keeper_rundir(const struct keeper_link *k)
 
 int keeper_configure(struct keeper_link *k, const struct engine_config *conf)
 {
-	struct keeper_msg msg = { .op = KEEPER_CONFIGURE };
+	struct keeper_msg msg = {.op = KEEPER_CONFIGURE};
 
 	return tell(k, &msg, conf, sizeof(*conf), -1);
 }
@@ -225,10 +225,10 @@ int keeper_configure(struct keeper_link *k, const struct engine_config *conf)
 int keeper_socket(struct keeper_link *k, int domain, int type, int protocol,
 		  int *fd)
 {
-	struct keeper_msg msg = { .op = KEEPER_SOCKET,
-				  .a = (uint32_t)domain,
-				  .b = (uint32_t)type,
-				  .c = (uint32_t)protocol };
+	struct keeper_msg msg = {.op = KEEPER_SOCKET,
+				 .a = (uint32_t)domain,
+				 .b = (uint32_t)type,
+				 .c = (uint32_t)protocol};
 	struct answer ans;
 	int err = ask(k, &msg, NULL, 0, -1, &ans);
 
@@ -243,7 +243,7 @@ int keeper_socket(struct keeper_link *k, int domain, int type, int protocol,
 
 int keeper_fd_put(struct keeper_link *k, const char *key, int fd)
 {
-	struct keeper_msg msg = { .op = KEEPER_FD_PUT };
+	struct keeper_msg msg = {.op = KEEPER_FD_PUT};
 	int err = key_set(&msg, key);
 
 	return err ? err : tell(k, &msg, NULL, 0, fd);
@@ -251,7 +251,7 @@ int keeper_fd_put(struct keeper_link *k, const char *key, int fd)
 
 int keeper_fd_del(struct keeper_link *k, const char *key)
 {
-	struct keeper_msg msg = { .op = KEEPER_FD_DEL };
+	struct keeper_msg msg = {.op = KEEPER_FD_DEL};
 	int err = key_set(&msg, key);
 
 	return err ? err : tell(k, &msg, NULL, 0, -1);
@@ -260,7 +260,7 @@ int keeper_fd_del(struct keeper_link *k, const char *key)
 int keeper_blob_put(struct keeper_link *k, const char *key, const void *data,
 		    size_t len)
 {
-	struct keeper_msg msg = { .op = KEEPER_BLOB_PUT };
+	struct keeper_msg msg = {.op = KEEPER_BLOB_PUT};
 	int err = len > KEEPER_BLOB_MAX ? -NTM_ETOOBIG : key_set(&msg, key);
 
 	return err ? err : tell(k, &msg, data, len, -1);
@@ -268,7 +268,7 @@ int keeper_blob_put(struct keeper_link *k, const char *key, const void *data,
 
 int keeper_blob_del(struct keeper_link *k, const char *key)
 {
-	struct keeper_msg msg = { .op = KEEPER_BLOB_DEL };
+	struct keeper_msg msg = {.op = KEEPER_BLOB_DEL};
 	int err = key_set(&msg, key);
 
 	return err ? err : tell(k, &msg, NULL, 0, -1);
@@ -297,13 +297,15 @@ static struct each *each_new(const struct answer *ans)
 	return e;
 }
 
-static struct each *each_read(struct keeper_link *k, enum keeper_op op)
+static struct each *each_read(struct keeper_link *k, enum keeper_op op,
+			      const char *prefix)
 {
-	struct keeper_msg msg = { .op = op, .version = KEEPER_PROTO_VERSION };
+	struct keeper_msg msg = {.op = op, .version = KEEPER_PROTO_VERSION};
 	struct each *head = NULL, **tail = &head;
 	struct answer ans;
 
-	if (fdmsg_send(k->fd, &msg, sizeof(msg), NULL, 0, NULL, 0))
+	if ((prefix && key_set(&msg, prefix)) ||
+	    fdmsg_send(k->fd, &msg, sizeof(msg), NULL, 0, NULL, 0))
 		return NULL;
 	while (answer_read(k, op, &ans) == 0 && !ans.msg.last) {
 		*tail = each_new(&ans);
@@ -323,10 +325,10 @@ static void each_free(struct each *e)
 	free(e);
 }
 
-void keeper_fd_each(struct keeper_link *k,
+void keeper_fd_each(struct keeper_link *k, const char *prefix,
 		    void (*fn)(void *arg, const char *key, int fd), void *arg)
 {
-	struct each *e = each_read(k, KEEPER_FD_EACH), *next;
+	struct each *e = each_read(k, KEEPER_FD_EACH, prefix), *next;
 
 	for (; e; e = next) {
 		next = e->next;
@@ -341,7 +343,7 @@ void keeper_blob_each(struct keeper_link *k,
 				 size_t len),
 		      void *arg)
 {
-	struct each *e = each_read(k, KEEPER_BLOB_EACH), *next;
+	struct each *e = each_read(k, KEEPER_BLOB_EACH, NULL), *next;
 
 	for (; e; e = next) {
 		next = e->next;

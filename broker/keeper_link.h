@@ -25,9 +25,9 @@
 #include "broker/engine.h"
 #include "common/err.h"
 
-#define KEEPER_KEY_MAX	64
-#define KEEPER_BLOB_MAX 4096
-#define KEEPER_FDS_MAX	4096
+#define KEEPER_KEY_MAX	 64
+#define KEEPER_BLOB_MAX	 4096
+#define KEEPER_FDS_MAX	 4096
 #define KEEPER_BLOBS_MAX 4096
 
 struct keeper_link;
@@ -73,16 +73,18 @@ NTM_MUST_CHECK int keeper_socket(struct keeper_link *k, int domain, int type,
 				 int protocol, int *fd);
 
 /** keep a duplicate of @fd for later workers; replaces */
-NTM_MUST_CHECK int keeper_fd_put(struct keeper_link *k, const char *key, int fd);
+NTM_MUST_CHECK int keeper_fd_put(struct keeper_link *k, const char *key,
+				 int fd);
 NTM_MUST_CHECK int keeper_fd_del(struct keeper_link *k, const char *key);
-/** those stored before this worker started, each handed out once and then owned by
- *  the callback */
-void keeper_fd_each(struct keeper_link *k,
+/** those stored before this worker started whose key begins with @prefix; each is
+ *  handed out once and then owned by the callback */
+void keeper_fd_each(struct keeper_link *k, const char *prefix,
 		    void (*fn)(void *arg, const char *key, int fd), void *arg);
 
 NTM_MUST_CHECK int keeper_blob_put(struct keeper_link *k, const char *key,
 				   const void *data, size_t len);
 NTM_MUST_CHECK int keeper_blob_del(struct keeper_link *k, const char *key);
+/** those stored before this worker started, all keys, at every call */
 void keeper_blob_each(struct keeper_link *k,
 		      void (*fn)(void *arg, const char *key, const void *data,
 				 size_t len),

@@ -21,15 +21,15 @@ enum keeper_op {
 	KEEPER_HELLO = 1, /* a: generation, b: UDP port, c: bit 0 udp4, 1 udp6;
 			   * body: runtime folder; descriptors: TUN, those */
 	KEEPER_READY,
-	KEEPER_REFUSE,	  /* body: why */
+	KEEPER_REFUSE, /* body: why */
 	KEEPER_QUIT,
 	KEEPER_CONFIGURE, /* body: struct engine_config */
 	KEEPER_SOCKET,	  /* a: domain, b: type, c: protocol */
 	KEEPER_UDP,	  /* a: port; answered as HELLO is, without TUN */
 	KEEPER_FD_PUT,	  /* key and a descriptor */
 	KEEPER_FD_DEL,
-	KEEPER_FD_EACH,
-	KEEPER_BLOB_PUT,  /* key; body: the blob */
+	KEEPER_FD_EACH,	 /* key: prefix */
+	KEEPER_BLOB_PUT, /* key; body: the blob */
 	KEEPER_BLOB_DEL,
 	KEEPER_BLOB_EACH,
 	KEEPER_NOPS

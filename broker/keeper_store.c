@@ -45,9 +45,9 @@ void keeper_store_free(struct keeper_store *s)
 {
 	struct entry *e, *next;
 
-	HASH_ITER(hh, s->fds, e, next)
+	HASH_ITER (hh, s->fds, e, next)
 		entry_free(&s->fds, e);
-	HASH_ITER(hh, s->blobs, e, next)
+	HASH_ITER (hh, s->blobs, e, next)
 		entry_free(&s->blobs, e);
 	free(s);
 }
@@ -81,7 +81,7 @@ static int put(struct entry **table, size_t max, const struct entry *head,
 int keeper_store_put_fd(struct keeper_store *s, const char *key, int fd,
 			uint32_t generation)
 {
-	struct entry head = { .fd = fd, .generation = generation };
+	struct entry head = {.fd = fd, .generation = generation};
 	int err;
 
 	strncpy(head.key, key, sizeof(head.key) - 1);
@@ -94,7 +94,7 @@ int keeper_store_put_fd(struct keeper_store *s, const char *key, int fd,
 int keeper_store_put_blob(struct keeper_store *s, const char *key,
 			  const void *data, size_t len, uint32_t generation)
 {
-	struct entry head = { .fd = -1, .generation = generation, .len = len };
+	struct entry head = {.fd = -1, .generation = generation, .len = len};
 
 	if (len > KEEPER_BLOB_MAX)
 		return -NTM_ETOOBIG;
@@ -124,22 +124,25 @@ int keeper_store_del_blob(struct keeper_store *s, const char *key)
 }
 
 int keeper_store_each(struct keeper_store *s, enum keeper_op op,
-		      uint32_t generation,
+		      const char *prefix, uint32_t generation,
 		      int (*fn)(void *arg, const char *key, int fd,
 				const void *data, size_t len),
 		      void *arg)
 {
 	struct entry *table = op == KEEPER_FD_EACH ? s->fds : s->blobs;
+	size_t prefix_len = strlen(prefix);
 	struct entry *e, *next;
 	int err;
 
-	HASH_ITER(hh, table, e, next) {
-		if (e->generation >= generation)
+	HASH_ITER (hh, table, e, next) {
+		if (e->generation >= generation ||
+		    strncmp(e->key, prefix, prefix_len))
 			continue;
 		err = fn(arg, e->key, e->fd, e->data, e->len);
 		if (err)
 			return err;
-		e->generation = generation;
+		if (op == KEEPER_FD_EACH)
+			e->generation = generation;
 	}
 	return 0;
 }

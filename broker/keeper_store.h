@@ -28,13 +28,14 @@ NTM_MUST_CHECK int keeper_store_del_fd(struct keeper_store *s, const char *key);
 NTM_MUST_CHECK int keeper_store_del_blob(struct keeper_store *s,
 					 const char *key);
 
-/** calls @fn for what older generations than @generation put, each once per
- *  generation; @fd stays the store's. Ends when @fn does not return 0.
- *  Return: what @fn returned last, or 0 */
-NTM_MUST_CHECK int keeper_store_each(
-	struct keeper_store *s, enum keeper_op op, uint32_t generation,
-	int (*fn)(void *arg, const char *key, int fd, const void *data,
-		  size_t len),
-	void *arg);
+/** calls @fn for what older generations than @generation put under keys that begin
+ *  with @prefix; descriptors only once per generation, and they stay the store's.
+ *  Ends when @fn does not return 0. Return: what @fn returned last, or 0 */
+NTM_MUST_CHECK int keeper_store_each(struct keeper_store *s, enum keeper_op op,
+				     const char *prefix, uint32_t generation,
+				     int (*fn)(void *arg, const char *key,
+					       int fd, const void *data,
+					       size_t len),
+				     void *arg);
 
 #endif

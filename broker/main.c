@@ -24,9 +24,9 @@
 #include "common/log.h"
 #include "common/rundir.h"
 
-#define WHY_MAX	    512
-#define LOG_ROTATE  (1024 * 1024) /* at start, an older log is set aside */
-#define LOCK_FILE   "lock"
+#define WHY_MAX	   512
+#define LOG_ROTATE (1024 * 1024) /* at start, an older log is set aside */
+#define LOCK_FILE  "lock"
 
 /* Exit statuses; ntm-run tells "already running" from a failure. */
 enum { EXIT_USAGE = 2, EXIT_RUNNING = 3 };
@@ -48,7 +48,8 @@ static const char usage[] =
 	"\n"
 	"  -b, --background      return when it serves (default)\n"
 	"  -f, --foreground      stay; log to standard error\n"
-	"  -p, --port=PORT       outer UDP port (default: that of the last run)\n"
+	"  -p, --port=PORT       outer UDP port (default: that of the last "
+	"run)\n"
 	"  -c, --config=DIR      configuration (default: ~/.config/ntm)\n"
 	"  -s, --state=DIR       keys and state (default: ~/.local/state/ntm)\n"
 	"  -l, --log-level=LEVEL err, warn, info or debug (default: info)\n"
@@ -59,16 +60,16 @@ static const char usage[] =
 	"3 a broker is already running.\n";
 
 static const struct option options[] = {
-	{ "background", no_argument, NULL, 'b' },
-	{ "foreground", no_argument, NULL, 'f' },
-	{ "port", required_argument, NULL, 'p' },
-	{ "config", required_argument, NULL, 'c' },
-	{ "state", required_argument, NULL, 's' },
-	{ "log-level", required_argument, NULL, 'l' },
-	{ "worker", required_argument, NULL, 'w' }, /* for the tests */
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },
-	{ NULL, 0, NULL, 0 },
+	{"background", no_argument, NULL, 'b'},
+	{"foreground", no_argument, NULL, 'f'},
+	{"port", required_argument, NULL, 'p'},
+	{"config", required_argument, NULL, 'c'},
+	{"state", required_argument, NULL, 's'},
+	{"log-level", required_argument, NULL, 'l'},
+	{"worker", required_argument, NULL, 'w'}, /* for the tests */
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
 };
 
 /* --- options ------------------------------------------------------------------------- */
@@ -181,8 +182,8 @@ static bool folder_default(char *dst, size_t size, const char *xdg,
 /* The worker beside us (build tree), else where `make install` puts it. */
 static bool worker_find(char *dst, size_t size)
 {
-	static const char *const places[] = { "ntm-worker",
-					      "../libexec/ntm/ntm-worker" };
+	static const char *const places[] = {"ntm-worker",
+					     "../libexec/ntm/ntm-worker"};
 	char exe[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 	size_t i;
@@ -210,7 +211,8 @@ static bool folders_prepare(struct broker *b, char *why)
 			    ".config") ||
 	    !folder_default(b->state, sizeof(b->state), "XDG_STATE_HOME",
 			    ".local/state")) {
-		snprintf(why, WHY_MAX, "no configuration or state folder; set "
+		snprintf(why, WHY_MAX,
+			 "no configuration or state folder; set "
 			 "HOME, or use --config and --state");
 		return false;
 	}
@@ -222,15 +224,16 @@ static bool folders_prepare(struct broker *b, char *why)
 	err = rundir_make(b->rundir, sizeof(b->rundir));
 	if (err) {
 		snprintf(why, WHY_MAX,
-			 err == -EPERM ?
-				 "the runtime folder is not yours alone; set "
-				 "XDG_RUNTIME_DIR to a folder of mode 0700" :
-				 "no runtime folder can be made; set "
-				 "XDG_RUNTIME_DIR");
+			 err == -EPERM
+				 ? "the runtime folder is not yours alone; set "
+				   "XDG_RUNTIME_DIR to a folder of mode 0700"
+				 : "no runtime folder can be made; set "
+				   "XDG_RUNTIME_DIR");
 		return false;
 	}
 	if (!worker_find(b->worker, sizeof(b->worker))) {
-		snprintf(why, WHY_MAX, "ntm-worker is not beside ntm-broker; "
+		snprintf(why, WHY_MAX,
+			 "ntm-worker is not beside ntm-broker; "
 			 "install it again");
 		return false;
 	}
@@ -410,10 +413,10 @@ static int serve(struct broker *b, char *why)
 
 int main(int argc, char **argv)
 {
-	static struct broker b = { .level = LOG_INFO,
-				   .level_text = "info",
-				   .lock = -1,
-				   .notify = -1 };
+	static struct broker b = {.level = LOG_INFO,
+				  .level_text = "info",
+				  .lock = -1,
+				  .notify = -1};
 	char why[WHY_MAX] = "";
 	int status;
 

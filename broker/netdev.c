@@ -47,7 +47,7 @@ struct route_state {
  * Return: 0 or -errno as the kernel says. */
 static int talk(struct netdev *nd, struct nlmsghdr *nlh, mnl_cb_t cb, void *arg)
 {
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
 	ssize_t n;
 	int ret;
 
@@ -83,7 +83,8 @@ static int link_cb(const struct nlmsghdr *nlh, void *arg)
 
 	st->ifindex = (uint32_t)ifi->ifi_index;
 	st->flags = ifi->ifi_flags;
-	mnl_attr_for_each(attr, nlh, sizeof(*ifi)) {
+	mnl_attr_for_each(attr, nlh, sizeof(*ifi))
+	{
 		if (mnl_attr_get_type(attr) == IFLA_MTU)
 			st->mtu = mnl_attr_get_u32(attr);
 		else if (mnl_attr_get_type(attr) == IFLA_TXQLEN)
@@ -137,8 +138,7 @@ static void link_no_autoconf(struct netdev *nd, uint32_t ifindex)
 	ifi->ifi_index = (int)ifindex;
 	spec = mnl_attr_nest_start(nlh, IFLA_AF_SPEC);
 	inet6 = mnl_attr_nest_start(nlh, AF_INET6);
-	mnl_attr_put_u8(nlh, IFLA_INET6_ADDR_GEN_MODE,
-			IN6_ADDR_GEN_MODE_NONE);
+	mnl_attr_put_u8(nlh, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
 	mnl_attr_nest_end(nlh, inet6);
 	mnl_attr_nest_end(nlh, spec);
 	(void)talk(nd, nlh, NULL, NULL); /* IPv6 may be off */
@@ -157,7 +157,8 @@ static int addr_cb(const struct nlmsghdr *nlh, void *arg)
 	if (ifa->ifa_index != st->ifindex || st->n == ADDRS_MAX)
 		return MNL_CB_OK;
 	memset(seen, 0, sizeof(*seen));
-	mnl_attr_for_each(attr, nlh, sizeof(*ifa)) {
+	mnl_attr_for_each(attr, nlh, sizeof(*ifa))
+	{
 		uint16_t type = mnl_attr_get_type(attr);
 
 		/* IPv4 has both; the local one counts */
@@ -204,11 +205,11 @@ static size_t addrs_wanted(const struct engine_config *conf,
 
 	memset(want, 0, 2 * sizeof(*want));
 	if (memcmp(conf->vip6, zero, 16)) {
-		want[n] = (struct addr_seen){ AF_INET6, 128, 16, { 0 } };
+		want[n] = (struct addr_seen){AF_INET6, 128, 16, {0}};
 		memcpy(want[n++].ip, conf->vip6, 16);
 	}
 	if (memcmp(conf->vip4, zero, 4)) {
-		want[n] = (struct addr_seen){ AF_INET, 32, 4, { 0 } };
+		want[n] = (struct addr_seen){AF_INET, 32, 4, {0}};
 		memcpy(want[n++].ip, conf->vip4, 4);
 	}
 	return n;
@@ -226,7 +227,7 @@ static bool addr_in(const struct addr_seen *a, const struct addr_seen *set,
 static int addrs_reconcile(struct netdev *nd, uint32_t ifindex,
 			   const struct addr_seen *want, size_t n_want)
 {
-	struct addrs_state st = { .ifindex = ifindex };
+	struct addrs_state st = {.ifindex = ifindex};
 	char space[256];
 	struct nlmsghdr *nlh;
 	struct ifaddrmsg *ifa;
@@ -261,16 +262,17 @@ static int route_cb(const struct nlmsghdr *nlh, void *arg)
 	if (rtm->rtm_dst_len || rtm->rtm_table != RT_TABLE_MAIN ||
 	    rtm->rtm_type != RTN_UNICAST)
 		return MNL_CB_OK;
-	mnl_attr_for_each(attr, nlh, sizeof(*rtm))
-		if (mnl_attr_get_type(attr) == RTA_OIF &&
-		    mnl_attr_get_u32(attr) == st->ifindex)
-			st->found = true;
+	mnl_attr_for_each(
+		attr, nlh,
+		sizeof(*rtm)) if (mnl_attr_get_type(attr) == RTA_OIF &&
+				  mnl_attr_get_u32(attr) == st->ifindex)
+		st->found = true;
 	return MNL_CB_OK;
 }
 
 static int route_reconcile(struct netdev *nd, uint32_t ifindex, uint8_t family)
 {
-	struct route_state st = { .ifindex = ifindex };
+	struct route_state st = {.ifindex = ifindex};
 	char space[256];
 	struct nlmsghdr *nlh;
 	struct rtmsg *rtm;

@@ -29,12 +29,12 @@ static int udp_make(int family)
 /* Return: 0 or errno. @port: in and out. No such family: success, @*fd -1. */
 static int udp_bind(int family, uint16_t *port, int *fd)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET,
-				  .sin_port = htons(*port) };
-	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6,
-				    .sin6_port = htons(*port) };
-	struct sockaddr *sa = family == AF_INET ? (struct sockaddr *)&in :
-						  (struct sockaddr *)&in6;
+	struct sockaddr_in in = {.sin_family = AF_INET,
+				 .sin_port = htons(*port)};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6,
+				   .sin6_port = htons(*port)};
+	struct sockaddr *sa = family == AF_INET ? (struct sockaddr *)&in
+						: (struct sockaddr *)&in6;
 	socklen_t len = family == AF_INET ? sizeof(in) : sizeof(in6);
 	int err;
 

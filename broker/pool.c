@@ -29,8 +29,8 @@
 #include "broker/inside.h"
 #include "preload/shimproto.h"
 
-#define EVENTS_MAX	64
-#define STARVED_TRY_MS	1000
+#define EVENTS_MAX     64
+#define STARVED_TRY_MS 1000
 
 /**
  * enum client_state - of one connection
@@ -61,7 +61,7 @@ struct pool {
 
 static int watch(struct pool *p, int op, int fd, uint32_t events, uint64_t tag)
 {
-	struct epoll_event ev = { .events = events, .data.u64 = tag };
+	struct epoll_event ev = {.events = events, .data.u64 = tag};
 
 	return epoll_ctl(p->epoll, op, fd, &ev);
 }
@@ -82,7 +82,7 @@ static void listener_pause(struct pool *p)
 static void client_end(struct pool *p, struct client *c)
 {
 	close(c->fd);
-	*c = (struct client){ .fd = -1 };
+	*c = (struct client){.fd = -1};
 	p->used--;
 	listener_resume(p);
 }
@@ -124,7 +124,7 @@ static void listener_ready(struct pool *p)
 		close(fd);
 		return;
 	}
-	p->client[slot] = (struct client){ .state = CLIENT_ASKS, .fd = fd };
+	p->client[slot] = (struct client){.state = CLIENT_ASKS, .fd = fd};
 	p->used++;
 }
 
@@ -142,7 +142,7 @@ static int socket_make(const struct client *c, int *fd)
 /* Fills until the buffer is full. false: the client is gone. */
 static bool pool_fill(struct pool *p, struct client *c)
 {
-	static const uint8_t msg[2] = { SHIM_VERSION, SHIM_POOL };
+	static const uint8_t msg[2] = {SHIM_VERSION, SHIM_POOL};
 	int fd, err;
 
 	for (;;) {
@@ -188,7 +188,7 @@ static enum ntm_err err_from(int sys)
 
 static bool answer(struct client *c, uint8_t op, enum ntm_err err, int fd)
 {
-	struct shim_answer ans = { .op = op, .err = err };
+	struct shim_answer ans = {.op = op, .err = err};
 	uint8_t buf[SHIM_MSG_MAX];
 	int n = shim_answer_put(&ans, buf);
 
@@ -198,10 +198,10 @@ static bool answer(struct client *c, uint8_t op, enum ntm_err err, int fd)
 static bool request(struct pool *p, struct client *c,
 		    const struct shim_request *req)
 {
-	struct client want = { .domain = req->domain,
-			       .type = req->type,
-			       .protocol = req->protocol,
-			       .v6only = req->v6only };
+	struct client want = {.domain = req->domain,
+			      .type = req->type,
+			      .protocol = req->protocol,
+			      .v6only = req->v6only};
 	int fd = -1, err;
 	bool ok;
 

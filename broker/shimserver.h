@@ -39,7 +39,8 @@ NTM_MUST_CHECK int shimserver_new(struct loop *l, struct keeper_link *k,
 				  struct shimserver **out);
 void shimserver_free(struct shimserver *s);
 /** our virtual addresses and the virtual ranges of all trusted domains, for the
- *  page; called at start and whenever they change */
+ *  page; called at start and whenever they change, after keeper_configure().
+ *  Return: 0, -NTM_ELIMIT (more than SHIM_RANGES_MAX ranges) */
 NTM_MUST_CHECK int shimserver_configure(struct shimserver *s,
 					const uint8_t vip6[static 16],
 					const uint8_t vip4[static 4],
