@@ -188,11 +188,18 @@ static const struct {
 };
 /* clang-format on */
 
+#define N_TABLES (sizeof(tables) / sizeof(tables[0]))
+
+const ProtobufCMessageDescriptor *limits_message(size_t i)
+{
+	return i < N_TABLES ? tables[i].descriptor : NULL;
+}
+
 const struct limit *limits_of(const ProtobufCMessageDescriptor *d, size_t *n)
 {
 	size_t i;
 
-	for (i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+	for (i = 0; i < N_TABLES; i++) {
 		if (tables[i].descriptor == d) {
 			*n = tables[i].n;
 			return tables[i].rows;

@@ -36,6 +36,9 @@ struct limit {
 	size_t count;
 };
 
+/** the messages known here, one by one; NULL behind the last */
+const ProtobufCMessageDescriptor *limits_message(size_t i);
+
 /**
  * limits_of() - the rows of a message, in the order of its descriptor's fields
  * @n: how many

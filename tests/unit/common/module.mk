@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-COMMON_TESTS := addr buffer conf file fqdn log loop packet store timerheap \
-	tls channel
-
+COMMON_TESTS := addr buffer conf datagram file fqdn log loop packet store \
+	timerheap tls channel vectors
 $(foreach t,$(COMMON_TESTS),$(eval $(call unit-test,unit-common-$(t),\
-	tests/unit/common/test_$(t).c tests/unit/common/pki.c,\
+	tests/unit/common/test_$(t).c tests/unit/common/pki.c \
+	tests/vectors/sample.c tests/vectors/vectors.c,\
 	common ntmcrypto,$(COMMON_PKGS) $(CRYPTO_PKGS))))

@@ -24,7 +24,7 @@ static void test_valid(void **state)
 		"1.2.3.4",
 		L63,
 		L63 "." L63 "." L63 ".hhhhhhhhhhiiiiiiiiiijjjjjjjjjjkkkkkkkkkkl"
-				    "lllllllllmmmmmmmmmmn",
+		    "lllllllllmmmmmmmmmmn",
 	};
 	static const char *const bad[] = {
 		"",
@@ -45,7 +45,7 @@ static void test_valid(void **state)
 		"a*",
 		"@a",
 		L63 "." L63 "." L63 ".hhhhhhhhhhiiiiiiiiiijjjjjjjjjjkkkkkkkkkkl"
-				    "lllllllllmmmmmmmmmmno",
+		    "lllllllllmmmmmmmmmmno",
 	};
 	size_t i;
 

@@ -48,8 +48,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	static const char *const ends[] = { "", "-wal", "-shm", ".copy",
-					    ".copy.part" };
+	static const char *const ends[] = {"", "-wal", "-shm", ".copy",
+					   ".copy.part"};
 	char name[120];
 	size_t i;
 
@@ -93,7 +93,7 @@ static int64_t count(struct store *s)
 static void test_rows(void **state)
 {
 	struct store *s = open_store();
-	uint8_t out[8] = { 0 };
+	uint8_t out[8] = {0};
 	struct stat st;
 
 	(void)state;
@@ -111,7 +111,7 @@ static void test_rows(void **state)
 	assert_int_equal(store_blob(s, GET, 2, out, sizeof(out)), 3);
 	assert_memory_equal(out, "\0\1\2\0", 4);
 	assert_int_equal(store_blob(s, GET, 2, out, 1), 3); /* cut, and says */
-	assert_string_equal(store_text(s, GET, 3), ""); /* NULL */
+	assert_string_equal(store_text(s, GET, 3), "");	    /* NULL */
 	assert_int_equal(store_step(s, GET), 0);
 	/* bindings went with the reset: NULL finds nothing */
 	assert_int_equal(store_step(s, GET), 0);
@@ -146,7 +146,7 @@ static void test_transactions(void **state)
 
 static void test_schema_grows(void **state)
 {
-	static const char *const old_statements[] = { "SELECT 1" };
+	static const char *const old_statements[] = {"SELECT 1"};
 	struct store *s;
 
 	(void)state;
@@ -174,8 +174,7 @@ static void test_schema_step_is_whole(void **state)
 	struct store *s;
 
 	(void)state;
-	assert_int_equal(store_open(path, broken, 2, NULL, 0, &s),
-			 -NTM_ESTORE);
+	assert_int_equal(store_open(path, broken, 2, NULL, 0, &s), -NTM_ESTORE);
 	s = open_store(); /* with the right second step */
 	assert_int_equal(add(s, 1, "a", "", 0), 0);
 	store_close(s);
@@ -183,16 +182,16 @@ static void test_schema_step_is_whole(void **state)
 
 static void test_bad(void **state)
 {
-	static const char *const wrong[] = { "SELECT nothing FROM nowhere" };
+	static const char *const wrong[] = {"SELECT nothing FROM nowhere"};
 	struct store *s;
 	int fd;
 
 	(void)state;
 	assert_int_equal(store_open(path, schema, N_SCHEMA, wrong, 1, &s),
 			 -NTM_ESTORE);
-	assert_int_equal(store_open("/nonexistent/db", schema, N_SCHEMA, wrong,
-				    1, &s),
-			 -NTM_ESTORE);
+	assert_int_equal(
+		store_open("/nonexistent/db", schema, N_SCHEMA, wrong, 1, &s),
+		-NTM_ESTORE);
 	assert_int_equal(store_open(folder, schema, N_SCHEMA, wrong, 1, &s),
 			 -NTM_ESTORE);
 	teardown(NULL);
@@ -337,9 +336,8 @@ static bool small_disk(void)
 static void grow_disk(void *arg)
 {
 	(void)arg;
-	assert_int_equal(mount("tmpfs", folder, "tmpfs", MS_REMOUNT,
-			       "size=16m"),
-			 0);
+	assert_int_equal(
+		mount("tmpfs", folder, "tmpfs", MS_REMOUNT, "size=16m"), 0);
 }
 
 static void test_full_disk(void **state)
@@ -391,14 +389,10 @@ static void test_backup(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(test_rows),
-		test(test_transactions),
-		test(test_schema_grows),
-		test(test_schema_step_is_whole),
-		test(test_bad),
-		test(test_kill),
-		test(test_file_limit),
-		test(test_full_disk),
+		test(test_rows),	 test(test_transactions),
+		test(test_schema_grows), test(test_schema_step_is_whole),
+		test(test_bad),		 test(test_kill),
+		test(test_file_limit),	 test(test_full_disk),
 		test(test_backup),
 	};
 
