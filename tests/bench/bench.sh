@@ -91,8 +91,7 @@ bench_ntm()
 # ntm_listens HOST tcp|udp PORT: inside the namespace of the broker there
 ntm_listens()
 {
-	nsenter --net="/proc/$(ntm_keeper "$1")/ns/net" \
-		ss -Hln "--$2" "sport = :$3" | grep -q .
+	ntm_inside "$1" ss -Hln "--$2" "sport = :$3" | grep -q .
 }
 
 # bench_wireguard: wireguard-go between a (10.77.0.1) and b (10.77.0.2).

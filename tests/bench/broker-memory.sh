@@ -6,10 +6,11 @@
 
 PEERS=${BENCH_PEERS:-200}
 
-# pss HOST: MiB of keeper and worker together
+# pss HOST: MiB of keeper, its process inside and worker together
 pss()
 {
 	cat "/proc/$(ntm_keeper "$1")/smaps_rollup" \
+		"/proc/$(lab_pids "$1" ntm-inside | head -n 1)/smaps_rollup" \
 		"/proc/$(ntm_worker "$1")/smaps_rollup" |
 		awk '/^Pss:/ { kb += $2 } END { printf "%.1f\n", kb / 1024 }'
 }
