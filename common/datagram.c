@@ -2,6 +2,7 @@
 /* datagram - sealed signalling datagrams: pack a protobuf message, seal, and back */
 #include "common/datagram.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/fqdn.h"
@@ -96,22 +97,6 @@ int datagram_open(const struct packet_header *h, enum ntmc_aead_alg aead,
 	return ret;
 }
 
-int datagram_unpack(const ProtobufCMessageDescriptor *desc, const void *data,
-		    size_t len, ProtobufCMessage **out)
-{
-	ProtobufCMessage *msg =
-		protobuf_c_message_unpack(desc, NULL, len, data);
-
-	if (!msg)
-		return -NTM_EDECODE;
-	if (datagram_check(msg)) {
-		datagram_free(msg);
-		return -NTM_EDECODE;
-	}
-	*out = msg;
-	return 0;
-}
-
 /* --- a walk over a message by its descriptor ------------------------------------ */
 
 /* Elements of field @f in @msg: where they lie, and how many. A field of a oneof
@@ -132,10 +117,28 @@ static const void *field_values(const ProtobufCMessage *msg,
 	return base + f->offset;
 }
 
-static void wipe_message(ProtobufCMessage *msg)
+/* @fn on every message of a tree, the leaves first. */
+static void for_each(ProtobufCMessage *msg, void (*fn)(ProtobufCMessage *))
 {
 	const ProtobufCMessageDescriptor *d = msg->descriptor;
 	ProtobufCMessage *const *sub;
+	unsigned int i;
+	size_t n, k;
+
+	for (i = 0; i < d->n_fields; i++) {
+		if (d->fields[i].type != PROTOBUF_C_TYPE_MESSAGE)
+			continue;
+		sub = field_values(msg, &d->fields[i], &n);
+		for (k = 0; k < n; k++)
+			if (sub[k])
+				for_each(sub[k], fn);
+	}
+	fn(msg);
+}
+
+static void wipe_fields(ProtobufCMessage *msg)
+{
+	const ProtobufCMessageDescriptor *d = msg->descriptor;
 	const ProtobufCBinaryData *bytes;
 	char *const *text;
 	const void *v;
@@ -144,32 +147,55 @@ static void wipe_message(ProtobufCMessage *msg)
 
 	for (i = 0; i < d->n_fields; i++) {
 		v = field_values(msg, &d->fields[i], &n);
+		bytes = v;
+		text = v;
 		for (k = 0; k < n; k++) {
-			if (d->fields[i].type == PROTOBUF_C_TYPE_MESSAGE) {
-				sub = (ProtobufCMessage *const *)v + k;
-				if (*sub)
-					wipe_message(*sub);
-			} else if (d->fields[i].type == PROTOBUF_C_TYPE_BYTES) {
-				bytes = (const ProtobufCBinaryData *)v + k;
-				if (bytes->len)
-					ntmc_wipe(bytes->data, bytes->len);
-			} else if (d->fields[i].type ==
-				   PROTOBUF_C_TYPE_STRING) {
-				text = (char *const *)v + k;
-				/* the empty default is shared and constant */
-				if (*text && (*text)[0])
-					ntmc_wipe(*text, strlen(*text));
-			}
+			if (d->fields[i].type == PROTOBUF_C_TYPE_BYTES &&
+			    bytes[k].len)
+				ntmc_wipe(bytes[k].data, bytes[k].len);
+			/* the empty default is shared and constant */
+			if (d->fields[i].type == PROTOBUF_C_TYPE_STRING &&
+			    text[k] && text[k][0])
+				ntmc_wipe(text[k], strlen(text[k]));
 		}
 	}
+}
+
+/* What a newer version may say is no business of ours, nor of our memory. */
+static void drop_unknown(ProtobufCMessage *msg)
+{
+	unsigned int i;
+
+	for (i = 0; i < msg->n_unknown_fields; i++)
+		free(msg->unknown_fields[i].data);
+	free(msg->unknown_fields);
+	msg->unknown_fields = NULL;
+	msg->n_unknown_fields = 0;
 }
 
 void datagram_free(ProtobufCMessage *msg)
 {
 	if (!msg)
 		return;
-	wipe_message(msg);
+	for_each(msg, wipe_fields);
 	protobuf_c_message_free_unpacked(msg, NULL);
+}
+
+int datagram_unpack(const ProtobufCMessageDescriptor *desc, const void *data,
+		    size_t len, ProtobufCMessage **out)
+{
+	ProtobufCMessage *msg =
+		protobuf_c_message_unpack(desc, NULL, len, data);
+
+	if (!msg)
+		return -NTM_EDECODE;
+	for_each(msg, drop_unknown);
+	if (datagram_check(msg)) {
+		datagram_free(msg);
+		return -NTM_EDECODE;
+	}
+	*out = msg;
+	return 0;
 }
 
 /* --- limits ---------------------------------------------------------------------- */

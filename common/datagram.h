@@ -68,7 +68,7 @@ datagram_open(const struct packet_header *h, enum ntmc_aead_alg aead,
 /**
  * datagram_unpack() - decode and check a message that came authenticated by other
  * means: a Noise payload, the body of a data packet, a frame
- * @out: freed by datagram_free()
+ * @out: freed by datagram_free(); fields that ntm.proto does not know are gone
  *
  * Return: 0, -NTM_EDECODE
  */

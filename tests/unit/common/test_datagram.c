@@ -273,6 +273,27 @@ static void test_absent(void **state)
 		unpack(&ntm__registration_response__descriptor, nothing, 0), 0);
 }
 
+/* A field of a newer version is no error, and is not kept. */
+static void test_unknown_field(void **state)
+{
+	static const uint8_t bytes[] = {0x0a, 4,    1, 2, 3,   4,  0x10,
+					80,   0xfa, 1, 2, 'h', 'i'};
+	ProtobufCMessage *msg;
+	size_t len;
+	uint8_t *buf;
+
+	(void)state;
+	assert_int_equal(datagram_unpack(&ntm__address__descriptor, bytes,
+					 sizeof(bytes), &msg),
+			 0);
+	assert_int_equal(msg->n_unknown_fields, 0);
+	buf = pack(msg, &len);
+	assert_int_equal(len, sizeof(bytes) - 5);
+	assert_memory_equal(buf, bytes, len);
+	free(buf);
+	datagram_free(msg);
+}
+
 /* --- datagrams ----------------------------------------------------------------------- */
 
 static void seal_and_open(const ProtobufCMessageDescriptor *d,
@@ -452,6 +473,7 @@ int main(void)
 		cmocka_unit_test(test_every_message),
 		cmocka_unit_test(test_over_every_limit),
 		cmocka_unit_test(test_absent),
+		cmocka_unit_test(test_unknown_field),
 		cmocka_unit_test(test_seal_and_open),
 		cmocka_unit_test(test_wrong_lengths),
 		cmocka_unit_test(test_largest),
