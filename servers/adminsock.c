@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/* adminsock - how commands speak with a running role: one JSON line each way */
+#include "servers/adminsock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "common/log.h"
+
+#define ANSWER_MAX (256u << 20) /* of a client: a million devices */
+
+struct client {
+	struct client *prev, *next;
+	struct adminsock *sock;
+	int fd;
+	struct loop_io *io;
+	struct loop_timer *timer;
+	struct loop_task end;
+	size_t in_len, out_len, out_done;
+	char in[ADMINSOCK_LINE_MAX];
+	char *out;
+};
+
+struct adminsock {
+	struct loop *loop;
+	int fd;
+	struct loop_io *io;
+	adminsock_fn *fn;
+	void *arg;
+	struct client *clients;
+	unsigned int n_clients;
+};
+
+static int socket_path(const char *dir, const char *role,
+		       struct sockaddr_un *out)
+{
+	int n;
+
+	memset(out, 0, sizeof(*out));
+	out->sun_family = AF_UNIX;
+	n = snprintf(out->sun_path, sizeof(out->sun_path), "%s/%s.sock", dir,
+		     role);
+	return n < 0 || (size_t)n >= sizeof(out->sun_path) ? -NTM_EINVAL : 0;
+}
+
+int adminsock_bind(const char *dir, const char *role, int *out)
+{
+	struct sockaddr_un un;
+	struct stat st;
+	int fd, r = socket_path(dir, role, &un);
+
+	if (r)
+		return r;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -NTM_ESYSTEM;
+	unlink(un.sun_path); /* left over: the supervisor's lock says so */
+	if (bind(fd, (struct sockaddr *)&un, sizeof(un)) ||
+	    chmod(un.sun_path, 0600) || listen(fd, ADMINSOCK_CLIENTS_MAX))
+		goto err;
+	/* root made it; the commands' user, who owns the folder, may use it */
+	if (geteuid() == 0 &&
+	    (stat(dir, &st) || chown(un.sun_path, st.st_uid, st.st_gid)))
+		goto err;
+	*out = fd;
+	return 0;
+err:
+	close(fd);
+	return -NTM_ESYSTEM;
+}
+
+/* --- server ------------------------------------------------------------------- */
+
+static void client_free(void *arg)
+{
+	struct client *c = arg;
+
+	loop_io_del(c->io);
+	loop_timer_free(c->timer);
+	close(c->fd);
+	explicit_bzero(c->in, sizeof(c->in));
+	free(c->out);
+	free(c);
+}
+
+static void client_end(struct client *c)
+{
+	if (c->end.queued)
+		return;
+	loop_io_set(c->io, 0);
+	DL_DELETE(c->sock->clients, c);
+	c->sock->n_clients--;
+	loop_defer_task(c->sock->loop, &c->end);
+}
+
+static void client_timeout(void *arg)
+{
+	client_end(arg);
+}
+
+static void client_write(struct client *c)
+{
+	while (c->out_done < c->out_len) {
+		ssize_t n = send(c->fd, c->out + c->out_done,
+				 c->out_len - c->out_done, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN) {
+			loop_io_set(c->io, LOOP_WRITE);
+			return;
+		}
+		if (n <= 0)
+			break;
+		c->out_done += (size_t)n;
+	}
+	client_end(c);
+}
+
+static void client_answer(struct client *c, size_t len)
+{
+	json_t *request = json_loadb(c->in, len, 0, NULL), *answer = NULL;
+	const char *command =
+		json_string_value(json_object_get(request, "command"));
+
+	if (command)
+		answer = c->sock->fn(c->sock->arg, command, request);
+	if (!answer)
+		answer = json_pack("{s:b, s:s, s:s}", "ok", 0, "error",
+				   err_name(NTM_EINVAL), "text",
+				   "no such command");
+	c->out = json_dumps(answer, JSON_COMPACT);
+	c->out_len = c->out ? strlen(c->out) : 0;
+	json_decref(answer);
+	json_decref(request);
+	client_write(c);
+}
+
+static void client_ready(void *arg, int fd, unsigned int events)
+{
+	struct client *c = arg;
+	char *end;
+	ssize_t n;
+
+	if (c->out) {
+		client_write(c);
+		return;
+	}
+	(void)events;
+	n = recv(fd, c->in + c->in_len, sizeof(c->in) - c->in_len, 0);
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n <= 0) {
+		client_end(c);
+		return;
+	}
+	c->in_len += (size_t)n;
+	end = memchr(c->in, '\n', c->in_len);
+	if (end)
+		client_answer(c, (size_t)(end - c->in));
+	else if (c->in_len == sizeof(c->in))
+		client_end(c);
+}
+
+static bool is_allowed(int fd)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) &&
+	       (cred.uid == 0 || cred.uid == geteuid());
+}
+
+static int client_new(struct adminsock *a, int fd)
+{
+	struct client *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return -NTM_ENOMEM;
+	c->sock = a;
+	c->fd = fd;
+	c->end = (struct loop_task){ .fn = client_free, .arg = c };
+	r = loop_timer_new(a->loop, client_timeout, c, &c->timer);
+	if (!r)
+		r = loop_io_add(a->loop, fd, LOOP_READ, false, client_ready, c,
+				&c->io);
+	if (r) {
+		loop_timer_free(c->timer);
+		free(c);
+		return r;
+	}
+	loop_timer_arm(c->timer, LOOP_S(ADMINSOCK_IDLE_S));
+	DL_APPEND(a->clients, c);
+	a->n_clients++;
+	return 0;
+}
+
+static void adminsock_ready(void *arg, int fd, unsigned int events)
+{
+	struct adminsock *a = arg;
+	int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	if (client < 0)
+		return;
+	if (a->n_clients == ADMINSOCK_CLIENTS_MAX || !is_allowed(client) ||
+	    client_new(a, client))
+		close(client);
+}
+
+int adminsock_new(struct loop *l, int fd, adminsock_fn *fn, void *arg,
+		  struct adminsock **out)
+{
+	struct adminsock *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (!a)
+		return -NTM_ENOMEM;
+	*a = (struct adminsock){ .loop = l, .fd = fd, .fn = fn, .arg = arg };
+	r = loop_io_add(l, fd, LOOP_READ, false, adminsock_ready, a, &a->io);
+	if (r) {
+		free(a);
+		return r;
+	}
+	*out = a;
+	return 0;
+}
+
+static void adminsock_destroy(void *arg)
+{
+	free(arg);
+}
+
+void adminsock_free(struct adminsock *a)
+{
+	if (!a)
+		return;
+	while (a->clients)
+		client_end(a->clients);
+	loop_io_del(a->io);
+	close(a->fd);
+	/* behind its clients, which look at it when they go */
+	if (loop_defer(a->loop, adminsock_destroy, a))
+		log_debug("admin", "out of memory at the end");
+}
+
+/* --- client -------------------------------------------------------------------- */
+
+static int ask_send(int fd, json_t *request)
+{
+	char *text = json_dumps(request, JSON_COMPACT);
+	size_t len = text ? strlen(text) : 0, done = 0;
+	int r = text ? 0 : -NTM_ENOMEM;
+
+	if (text)
+		text[len++] = '\n'; /* in place of the NUL */
+	while (!r && done < len) {
+		ssize_t n = send(fd, text + done, len - done, MSG_NOSIGNAL);
+
+		if (n <= 0)
+			r = -NTM_ECLOSED;
+		else
+			done += (size_t)n;
+	}
+	if (text)
+		explicit_bzero(text, len);
+	free(text);
+	return r;
+}
+
+static int ask_receive(int fd, json_t **out)
+{
+	size_t size = 65536, len = 0;
+	char *buf = malloc(size), *bigger;
+	ssize_t n = 0;
+	int r = 0;
+
+	while (buf && (n = recv(fd, buf + len, size - len, 0)) > 0) {
+		len += (size_t)n;
+		if (len < size)
+			continue;
+		bigger = size < ANSWER_MAX ? realloc(buf, size * 2) : NULL;
+		if (!bigger)
+			break;
+		buf = bigger;
+		size *= 2;
+	}
+	if (!buf || n > 0)
+		r = -NTM_ENOMEM;
+	else if (n < 0)
+		r = errno == EAGAIN ? -NTM_ETIMEOUT : -NTM_ECLOSED;
+	if (!r) {
+		*out = json_loadb(buf, len, 0, NULL);
+		r = *out ? 0 : len ? -NTM_EDECODE : -NTM_ECLOSED;
+	}
+	free(buf);
+	return r;
+}
+
+int adminsock_ask(const char *dir, const char *role, json_t *request,
+		  json_t **out)
+{
+	struct timeval limit = { .tv_sec = ADMINSOCK_IDLE_S };
+	struct sockaddr_un un;
+	int fd, r = socket_path(dir, role, &un);
+
+	if (r)
+		return -NTM_ENOTFOUND; /* no socket can be there */
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -NTM_ESYSTEM;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	if (connect(fd, (struct sockaddr *)&un, sizeof(un)))
+		r = errno == EACCES || errno == EPERM ? -NTM_EPERM :
+							-NTM_ENOTFOUND;
+	if (!r)
+		r = ask_send(fd, request);
+	if (!r)
+		r = ask_receive(fd, out);
+	close(fd);
+	return r;
+}

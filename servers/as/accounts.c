@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: MIT */
+/* accounts - the AS's durable state: accounts, their devices, withdrawals to send */
+#include "servers/as/accounts.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/store.h"
+
+static const char *const schema[] = {
+	"CREATE TABLE accounts (name TEXT PRIMARY KEY, hash TEXT NOT NULL,"
+	" enabled INTEGER NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE devices (fqdn TEXT PRIMARY KEY, account TEXT NOT NULL,"
+	" fp BLOB NOT NULL UNIQUE, revoked INTEGER NOT NULL,"
+	" last_login INTEGER NOT NULL, version TEXT NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX devices_account ON devices (account);"
+	/* identities that never come back, whatever becomes of their name */
+	"CREATE TABLE revoked (fp BLOB PRIMARY KEY, at INTEGER NOT NULL)"
+	" WITHOUT ROWID;"
+	"CREATE TABLE withdrawals (id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" fps BLOB NOT NULL, release INTEGER NOT NULL);",
+};
+
+enum statement {
+	ACCOUNT_ADD,
+	ACCOUNT_GET,
+	ACCOUNT_HASH,
+	ACCOUNT_ENABLE,
+	ACCOUNT_DELETE,
+	ACCOUNT_EACH,
+	DEVICE_GET,
+	DEVICE_ADD,
+	DEVICE_SEEN,
+	DEVICE_REVOKE,
+	DEVICE_DELETE,
+	DEVICES_DELETE,
+	DEVICES_COUNT,
+	DEVICES_OF,
+	DEVICES_ALL,
+	REVOKED_ADD,
+	REVOKED_GET,
+	WITHDRAWAL_ADD,
+	WITHDRAWAL_NEXT,
+	WITHDRAWAL_DONE,
+	N_STATEMENTS,
+};
+
+#define DEVICE_COLUMNS "fqdn, account, fp, revoked, last_login, version"
+#define LIVE_DEVICES                                                           \
+	"(SELECT count(*) FROM devices WHERE account = name AND NOT revoked)"
+static const char *const statements[] = {
+	[ACCOUNT_ADD] = "INSERT INTO accounts VALUES (?1, ?2, 1, ?3)",
+	[ACCOUNT_GET] = "SELECT name, hash, enabled, created, " LIVE_DEVICES
+			" FROM accounts WHERE name = ?1",
+	[ACCOUNT_HASH] = "UPDATE accounts SET hash = ?2 WHERE name = ?1",
+	[ACCOUNT_ENABLE] = "UPDATE accounts SET enabled = ?2 WHERE name = ?1",
+	[ACCOUNT_DELETE] = "DELETE FROM accounts WHERE name = ?1",
+	[ACCOUNT_EACH] = "SELECT name, '', enabled, created, " LIVE_DEVICES
+			 " FROM accounts ORDER BY name",
+	[DEVICE_GET] =
+		"SELECT " DEVICE_COLUMNS " FROM devices WHERE fqdn = ?1",
+	[DEVICE_ADD] = "INSERT INTO devices (" DEVICE_COLUMNS ")"
+		       " VALUES (?1, ?2, ?3, 0, ?4, ?5)",
+	[DEVICE_SEEN] = "UPDATE devices SET last_login = ?2, version = ?3"
+			" WHERE fqdn = ?1",
+	[DEVICE_REVOKE] = "UPDATE devices SET revoked = 1 WHERE fqdn = ?1",
+	[DEVICE_DELETE] = "DELETE FROM devices WHERE fqdn = ?1",
+	[DEVICES_DELETE] = "DELETE FROM devices WHERE account = ?1",
+	[DEVICES_COUNT] = "SELECT count(*) FROM devices"
+			  " WHERE account = ?1 AND NOT revoked",
+	[DEVICES_OF] = "SELECT " DEVICE_COLUMNS " FROM devices"
+		       " WHERE account = ?1 ORDER BY fqdn",
+	[DEVICES_ALL] = "SELECT " DEVICE_COLUMNS " FROM devices"
+			" ORDER BY account, fqdn",
+	[REVOKED_ADD] = "INSERT OR IGNORE INTO revoked VALUES (?1, ?2)",
+	[REVOKED_GET] = "SELECT 1 FROM revoked WHERE fp = ?1",
+	[WITHDRAWAL_ADD] =
+		"INSERT INTO withdrawals (fps, release) VALUES (?1, ?2)",
+	[WITHDRAWAL_NEXT] = "SELECT id, fps, release FROM withdrawals"
+			    " WHERE id > ?1 ORDER BY id LIMIT 1",
+	[WITHDRAWAL_DONE] = "DELETE FROM withdrawals WHERE id = ?1",
+};
+static_assert(sizeof(statements) / sizeof(statements[0]) == N_STATEMENTS,
+	      "statements");
+
+struct accounts {
+	struct store *store;
+};
+
+static const char *const reserved[] = { "ns", "dc", "as", "rs", "cs", "gms" };
+
+int accounts_open(const char *path, struct accounts **out)
+{
+	struct accounts *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (!a)
+		return -NTM_ENOMEM;
+	r = store_open(path, schema, sizeof(schema) / sizeof(schema[0]),
+		       statements, N_STATEMENTS, &a->store);
+	if (r) {
+		free(a);
+		return r;
+	}
+	*out = a;
+	return 0;
+}
+
+void accounts_close(struct accounts *a)
+{
+	if (!a)
+		return;
+	store_close(a->store);
+	free(a);
+}
+
+int accounts_backup(struct accounts *a, const char *path)
+{
+	return store_backup(a->store, path);
+}
+
+bool accounts_name_ok(const char *name)
+{
+	if (!fqdn_label_is_valid(name))
+		return false;
+	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
+		if (!strcmp(name, reserved[i]))
+			return false;
+	return true;
+}
+
+/* a number that @st selects for text @key; negative error */
+static int64_t select_number(struct accounts *a, enum statement st,
+			     const char *key)
+{
+	int64_t n;
+	int r;
+
+	store_bind_text(a->store, st, 1, key);
+	r = store_step(a->store, st);
+	if (r <= 0)
+		return r;
+	n = store_int(a->store, st, 0);
+	store_reset(a->store, st);
+	return n;
+}
+
+static void account_read(struct accounts *a, enum statement st,
+			 struct account *out)
+{
+	snprintf(out->name, sizeof(out->name), "%s",
+		 store_text(a->store, st, 0));
+	snprintf(out->hash, sizeof(out->hash), "%s",
+		 store_text(a->store, st, 1));
+	out->enabled = store_int(a->store, st, 2);
+	out->created = store_int(a->store, st, 3);
+	out->n_devices = (unsigned int)store_int(a->store, st, 4);
+}
+
+static void device_read(struct accounts *a, enum statement st,
+			struct device *out)
+{
+	memset(out, 0, sizeof(*out));
+	snprintf(out->fqdn, sizeof(out->fqdn), "%s",
+		 store_text(a->store, st, 0));
+	snprintf(out->account, sizeof(out->account), "%s",
+		 store_text(a->store, st, 1));
+	store_blob(a->store, st, 2, out->fp, sizeof(out->fp));
+	out->revoked = store_int(a->store, st, 3);
+	out->last_login = store_int(a->store, st, 4);
+	snprintf(out->version, sizeof(out->version), "%s",
+		 store_text(a->store, st, 5));
+}
+
+int accounts_add(struct accounts *a, const char *name, const char *hash,
+		 int64_t now)
+{
+	if (!accounts_name_ok(name))
+		return -NTM_EINVAL;
+	store_bind_text(a->store, ACCOUNT_ADD, 1, name);
+	store_bind_text(a->store, ACCOUNT_ADD, 2, hash);
+	store_bind_int(a->store, ACCOUNT_ADD, 3, now);
+	return store_run(a->store, ACCOUNT_ADD);
+}
+
+int accounts_get(struct accounts *a, const char *name, struct account *out)
+{
+	int r;
+
+	store_bind_text(a->store, ACCOUNT_GET, 1, name);
+	r = store_step(a->store, ACCOUNT_GET);
+	if (r <= 0)
+		return r ? r : -NTM_ENOTFOUND;
+	account_read(a, ACCOUNT_GET, out);
+	store_reset(a->store, ACCOUNT_GET);
+	return 0;
+}
+
+static int account_exists(struct accounts *a, const char *name)
+{
+	struct account found;
+	int r = accounts_get(a, name, &found);
+
+	ntmc_wipe(&found, sizeof(found));
+	return r;
+}
+
+int accounts_set_hash(struct accounts *a, const char *name, const char *hash)
+{
+	int r = account_exists(a, name);
+
+	if (r)
+		return r;
+	store_bind_text(a->store, ACCOUNT_HASH, 1, name);
+	store_bind_text(a->store, ACCOUNT_HASH, 2, hash);
+	return store_run(a->store, ACCOUNT_HASH);
+}
+
+static int queue_withdrawal(struct accounts *a, const void *fps, size_t n,
+			    bool release)
+{
+	store_bind_blob(a->store, WITHDRAWAL_ADD, 1, fps, n * NTMC_FP_LEN);
+	store_bind_int(a->store, WITHDRAWAL_ADD, 2, release);
+	return store_run(a->store, WITHDRAWAL_ADD);
+}
+
+/* inside a transaction: withdraw every device of an account */
+static int withdraw_devices(struct accounts *a, const char *name, bool release)
+{
+	uint8_t fps[ACCOUNTS_BATCH_MAX][NTMC_FP_LEN];
+	struct device d;
+	size_t n = 0;
+	int r;
+
+	store_bind_text(a->store, DEVICES_OF, 1, name);
+	while ((r = store_step(a->store, DEVICES_OF)) == 1) {
+		device_read(a, DEVICES_OF, &d);
+		if (d.revoked && !release)
+			continue;
+		memcpy(fps[n++], d.fp, NTMC_FP_LEN);
+		if (n < ACCOUNTS_BATCH_MAX)
+			continue;
+		r = queue_withdrawal(a, fps, n, release);
+		if (r) {
+			store_reset(a->store, DEVICES_OF);
+			return r;
+		}
+		n = 0;
+	}
+	if (!r && n)
+		r = queue_withdrawal(a, fps, n, release);
+	return r;
+}
+
+static int finish(struct accounts *a, int r)
+{
+	if (!r)
+		r = store_commit(a->store);
+	if (r)
+		store_rollback(a->store);
+	return r;
+}
+
+int accounts_set_enabled(struct accounts *a, const char *name, bool enabled)
+{
+	int r = account_exists(a, name);
+
+	if (!r)
+		r = store_begin(a->store);
+	if (r)
+		return r;
+	store_bind_text(a->store, ACCOUNT_ENABLE, 1, name);
+	store_bind_int(a->store, ACCOUNT_ENABLE, 2, enabled);
+	r = store_run(a->store, ACCOUNT_ENABLE);
+	if (!r && !enabled)
+		r = withdraw_devices(a, name, false);
+	return finish(a, r);
+}
+
+int accounts_delete(struct accounts *a, const char *name)
+{
+	int r = account_exists(a, name);
+
+	if (!r)
+		r = store_begin(a->store);
+	if (r)
+		return r;
+	r = withdraw_devices(a, name, true);
+	if (!r) {
+		store_bind_text(a->store, DEVICES_DELETE, 1, name);
+		r = store_run(a->store, DEVICES_DELETE);
+	}
+	if (!r) {
+		store_bind_text(a->store, ACCOUNT_DELETE, 1, name);
+		r = store_run(a->store, ACCOUNT_DELETE);
+	}
+	return finish(a, r);
+}
+
+int accounts_each(struct accounts *a, accounts_fn *fn, void *arg)
+{
+	struct account account;
+	int r;
+
+	while ((r = store_step(a->store, ACCOUNT_EACH)) == 1) {
+		account_read(a, ACCOUNT_EACH, &account);
+		fn(arg, &account);
+	}
+	return r;
+}
+
+int accounts_device(struct accounts *a, const char *fqdn, struct device *out)
+{
+	int r;
+
+	store_bind_text(a->store, DEVICE_GET, 1, fqdn);
+	r = store_step(a->store, DEVICE_GET);
+	if (r <= 0)
+		return r ? r : -NTM_ENOTFOUND;
+	device_read(a, DEVICE_GET, out);
+	store_reset(a->store, DEVICE_GET);
+	return 0;
+}
+
+/* 1 when @fp is revoked, 0 when not, or an error */
+static int is_revoked(struct accounts *a, const uint8_t *fp)
+{
+	int r;
+
+	store_bind_blob(a->store, REVOKED_GET, 1, fp, NTMC_FP_LEN);
+	r = store_step(a->store, REVOKED_GET);
+	if (r == 1)
+		store_reset(a->store, REVOKED_GET);
+	return r;
+}
+
+static int device_add(struct accounts *a, const struct device *d, bool replace,
+		      unsigned int limit)
+{
+	int64_t n = select_number(a, DEVICES_COUNT, d->account);
+	int r;
+
+	if (n < 0)
+		return (int)n;
+	if (n >= limit)
+		return -NTM_ELIMIT;
+	r = store_begin(a->store);
+	if (r)
+		return r;
+	if (replace) {
+		store_bind_text(a->store, DEVICE_DELETE, 1, d->fqdn);
+		r = store_run(a->store, DEVICE_DELETE);
+	}
+	if (!r) {
+		store_bind_text(a->store, DEVICE_ADD, 1, d->fqdn);
+		store_bind_text(a->store, DEVICE_ADD, 2, d->account);
+		store_bind_blob(a->store, DEVICE_ADD, 3, d->fp, NTMC_FP_LEN);
+		store_bind_int(a->store, DEVICE_ADD, 4, d->last_login);
+		store_bind_text(a->store, DEVICE_ADD, 5, d->version);
+		r = store_run(a->store, DEVICE_ADD);
+	}
+	return finish(a, r);
+}
+
+int accounts_device_login(struct accounts *a, const struct device *d,
+			  unsigned int limit)
+{
+	struct device known;
+	int r = is_revoked(a, d->fp);
+
+	if (r)
+		return r < 0 ? r : -NTM_EDISABLED;
+	r = accounts_device(a, d->fqdn, &known);
+	if (r && r != -NTM_ENOTFOUND)
+		return r;
+	if (r || known.revoked)
+		return device_add(a, d, !r, limit);
+	if (memcmp(known.fp, d->fp, NTMC_FP_LEN))
+		return -NTM_EEXISTS;
+	store_bind_text(a->store, DEVICE_SEEN, 1, d->fqdn);
+	store_bind_int(a->store, DEVICE_SEEN, 2, d->last_login);
+	store_bind_text(a->store, DEVICE_SEEN, 3, d->version);
+	return store_run(a->store, DEVICE_SEEN);
+}
+
+int accounts_device_live(struct accounts *a, const char *fqdn,
+			 const uint8_t fp[static NTMC_FP_LEN])
+{
+	struct account account;
+	struct device d;
+	int r = accounts_device(a, fqdn, &d);
+
+	if (r == -NTM_ENOTFOUND)
+		return -NTM_EDISABLED;
+	if (r)
+		return r;
+	if (d.revoked || memcmp(d.fp, fp, NTMC_FP_LEN))
+		return -NTM_EDISABLED;
+	r = accounts_get(a, d.account, &account);
+	ntmc_wipe(account.hash, sizeof(account.hash));
+	if (r)
+		return r == -NTM_ENOTFOUND ? -NTM_EDISABLED : r;
+	return account.enabled ? 0 : -NTM_EDISABLED;
+}
+
+int accounts_device_revoke(struct accounts *a, const char *fqdn, bool forget,
+			   int64_t now)
+{
+	enum statement st = forget ? DEVICE_DELETE : DEVICE_REVOKE;
+	struct device d;
+	int r = accounts_device(a, fqdn, &d);
+
+	if (!r)
+		r = store_begin(a->store);
+	if (r)
+		return r;
+	store_bind_text(a->store, st, 1, fqdn);
+	r = store_run(a->store, st);
+	if (!r) {
+		store_bind_blob(a->store, REVOKED_ADD, 1, d.fp, NTMC_FP_LEN);
+		store_bind_int(a->store, REVOKED_ADD, 2, now);
+		r = store_run(a->store, REVOKED_ADD);
+	}
+	if (!r)
+		r = queue_withdrawal(a, d.fp, 1, forget);
+	return finish(a, r);
+}
+
+int accounts_device_each(struct accounts *a, const char *account,
+			 accounts_device_fn *fn, void *arg)
+{
+	enum statement st = account ? DEVICES_OF : DEVICES_ALL;
+	struct device d;
+	int r;
+
+	if (account)
+		store_bind_text(a->store, st, 1, account);
+	while ((r = store_step(a->store, st)) == 1) {
+		device_read(a, st, &d);
+		fn(arg, &d);
+	}
+	return r;
+}
+
+int accounts_withdrawal_next(struct accounts *a, int64_t after,
+			     struct withdrawal *out)
+{
+	size_t len;
+	int r;
+
+	store_bind_int(a->store, WITHDRAWAL_NEXT, 1, after);
+	r = store_step(a->store, WITHDRAWAL_NEXT);
+	if (r <= 0)
+		return r ? r : -NTM_ENOTFOUND;
+	out->id = store_int(a->store, WITHDRAWAL_NEXT, 0);
+	len = store_blob(a->store, WITHDRAWAL_NEXT, 1, out->fps,
+			 sizeof(out->fps));
+	out->n = (len < sizeof(out->fps) ? len : sizeof(out->fps)) /
+		 NTMC_FP_LEN;
+	out->release = store_int(a->store, WITHDRAWAL_NEXT, 2);
+	store_reset(a->store, WITHDRAWAL_NEXT);
+	return 0;
+}
+
+int accounts_withdrawal_done(struct accounts *a, int64_t id)
+{
+	store_bind_int(a->store, WITHDRAWAL_DONE, 1, id);
+	return store_run(a->store, WITHDRAWAL_DONE);
+}

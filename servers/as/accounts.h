@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * accounts - the AS's durable state: accounts, their devices, withdrawals to send
+ *
+ * Owner:   the AS process, or a command while no AS runs. Context: loop thread.
+ * A change and the withdrawals that follow from it are one transaction, so that
+ * a disabled account is withdrawn even if the power fails in between.
+ * All functions return 0, -NTM_ESTORE or what stands beside them.
+ */
+#ifndef NTM_SERVERS_AS_ACCOUNTS_H
+#define NTM_SERVERS_AS_ACCOUNTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "common/fqdn.h"
+#include "libntmcrypto/ntmcrypto.h"
+
+#define ACCOUNTS_VERSION_MAX 63
+#define ACCOUNTS_BATCH_MAX   16 /* fingerprints in one withdrawal */
+
+struct accounts;
+
+struct account {
+	char name[FQDN_LABEL_MAX + 1];
+	char hash[NTMC_PASSWORD_HASH_MAX]; /* wiped by the caller */
+	bool enabled;
+	int64_t created;
+	unsigned int n_devices;
+};
+
+struct device {
+	char fqdn[FQDN_MAX + 1];
+	char account[FQDN_LABEL_MAX + 1];
+	uint8_t fp[NTMC_FP_LEN];
+	bool revoked;
+	int64_t last_login;
+	char version[ACCOUNTS_VERSION_MAX + 1];
+};
+
+/** struct withdrawal - what is still to be told to the DC */
+struct withdrawal {
+	int64_t id;
+	bool release;
+	size_t n;
+	uint8_t fps[ACCOUNTS_BATCH_MAX][NTMC_FP_LEN];
+};
+
+NTM_MUST_CHECK int accounts_open(const char *path, struct accounts **out);
+void accounts_close(struct accounts *a);
+/** a consistent copy while running */
+NTM_MUST_CHECK int accounts_backup(struct accounts *a, const char *path);
+
+/** a name that may be given to an account: one label, not reserved */
+bool accounts_name_ok(const char *name);
+/** -NTM_EEXISTS, -NTM_EINVAL */
+NTM_MUST_CHECK int accounts_add(struct accounts *a, const char *name,
+				const char *hash, int64_t now);
+/** -NTM_ENOTFOUND */
+NTM_MUST_CHECK int accounts_get(struct accounts *a, const char *name,
+				struct account *out);
+NTM_MUST_CHECK int accounts_set_hash(struct accounts *a, const char *name,
+				     const char *hash);
+/** disabling withdraws every device; enabling lets them log in again */
+NTM_MUST_CHECK int accounts_set_enabled(struct accounts *a, const char *name,
+					bool enabled);
+NTM_MUST_CHECK int accounts_delete(struct accounts *a, const char *name);
+typedef void accounts_fn(void *arg, const struct account *account);
+NTM_MUST_CHECK int accounts_each(struct accounts *a, accounts_fn *fn,
+				 void *arg);
+
+/** -NTM_ENOTFOUND */
+NTM_MUST_CHECK int accounts_device(struct accounts *a, const char *fqdn,
+				   struct device *out);
+/**
+ * accounts_device_login() - a device logs in: known, new, or refused
+ * @d: fqdn, account, fp, version, last_login
+ * @limit: devices of one account
+ *
+ * Return: -NTM_EDISABLED (identity revoked), -NTM_EEXISTS (name held by another
+ *         identity, or identity by another name), -NTM_ELIMIT
+ */
+NTM_MUST_CHECK int accounts_device_login(struct accounts *a,
+					 const struct device *d,
+					 unsigned int limit);
+/** may this identity log in by certificate? -NTM_EDISABLED */
+NTM_MUST_CHECK int accounts_device_live(struct accounts *a, const char *fqdn,
+					const uint8_t fp[static NTMC_FP_LEN]);
+/** the identity never comes back. @forget: the name and its lease are freed too.
+ *  -NTM_ENOTFOUND */
+NTM_MUST_CHECK int accounts_device_revoke(struct accounts *a, const char *fqdn,
+					  bool forget, int64_t now);
+typedef void accounts_device_fn(void *arg, const struct device *device);
+/** @account: NULL for all */
+NTM_MUST_CHECK int accounts_device_each(struct accounts *a, const char *account,
+					accounts_device_fn *fn, void *arg);
+
+/** the oldest withdrawal after @after; -NTM_ENOTFOUND when none */
+NTM_MUST_CHECK int accounts_withdrawal_next(struct accounts *a, int64_t after,
+					    struct withdrawal *out);
+NTM_MUST_CHECK int accounts_withdrawal_done(struct accounts *a, int64_t id);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* admin - what `ntm-server account` and `device` do, on the AS's store */
+#include "servers/as/admin.h"
+
+#include <string.h>
+
+json_t *admin_result(int err)
+{
+	if (!err)
+		return json_pack("{s:b}", "ok", 1);
+	return json_pack("{s:b, s:s, s:s}", "ok", 0, "error", err_name(err),
+			 "text", err_text(err));
+}
+
+struct call {
+	struct accounts *accounts;
+	const char *name, *hash;
+	int64_t now;
+	json_t *list;
+};
+
+static int account_add(struct call *c)
+{
+	return accounts_add(c->accounts, c->name, c->hash, c->now);
+}
+
+static int account_passwd(struct call *c)
+{
+	return accounts_set_hash(c->accounts, c->name, c->hash);
+}
+
+static int account_disable(struct call *c)
+{
+	return accounts_set_enabled(c->accounts, c->name, false);
+}
+
+static int account_enable(struct call *c)
+{
+	return accounts_set_enabled(c->accounts, c->name, true);
+}
+
+static int account_delete(struct call *c)
+{
+	return accounts_delete(c->accounts, c->name);
+}
+
+static void list_account(void *arg, const struct account *a)
+{
+	json_array_append_new(arg, json_pack("{s:s, s:b, s:I, s:i}", "name",
+					     a->name, "enabled", a->enabled,
+					     "created", (json_int_t)a->created,
+					     "devices", (int)a->n_devices));
+}
+
+static int account_list(struct call *c)
+{
+	return accounts_each(c->accounts, list_account, c->list);
+}
+
+static void list_device(void *arg, const struct device *d)
+{
+	char fp[NTMC_FP_TEXT_LEN];
+
+	ntmc_fingerprint_text(d->fp, fp);
+	json_array_append_new(
+		arg, json_pack("{s:s, s:s, s:s, s:b, s:I, s:s}", "fqdn",
+			       d->fqdn, "account", d->account, "fingerprint",
+			       fp, "revoked", d->revoked, "last_login",
+			       (json_int_t)d->last_login, "version",
+			       d->version));
+}
+
+static int device_list(struct call *c)
+{
+	return accounts_device_each(c->accounts, c->name, list_device, c->list);
+}
+
+static int device_revoke(struct call *c)
+{
+	return accounts_device_revoke(c->accounts, c->name, false, c->now);
+}
+
+static int device_delete(struct call *c)
+{
+	return accounts_device_revoke(c->accounts, c->name, true, c->now);
+}
+
+#define NEEDS_NAME 1u
+#define NEEDS_HASH 2u
+#define WITHDRAWS  4u
+#define LISTS	   8u
+
+static const struct command {
+	const char *name, *list;
+	unsigned int flags;
+	int (*run)(struct call *c);
+} commands[] = {
+	{ "account-add", NULL, NEEDS_NAME | NEEDS_HASH, account_add },
+	{ "account-passwd", NULL, NEEDS_NAME | NEEDS_HASH, account_passwd },
+	{ "account-disable", NULL, NEEDS_NAME | WITHDRAWS, account_disable },
+	{ "account-enable", NULL, NEEDS_NAME, account_enable },
+	{ "account-delete", NULL, NEEDS_NAME | WITHDRAWS, account_delete },
+	{ "account-list", "accounts", LISTS, account_list },
+	{ "device-list", "devices", LISTS, device_list },
+	{ "device-revoke", NULL, NEEDS_NAME | WITHDRAWS, device_revoke },
+	{ "device-delete", NULL, NEEDS_NAME | WITHDRAWS, device_delete },
+};
+
+json_t *admin_do(struct accounts *a, const char *command, json_t *request,
+		 int64_t now, bool *withdraw)
+{
+	const struct command *cmd = NULL;
+	struct call c = { .accounts = a, .now = now };
+	json_t *result;
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(commands[i].name, command))
+			cmd = &commands[i];
+	if (!cmd)
+		return NULL;
+	c.name = json_string_value(json_object_get(request, "name"));
+	c.hash = json_string_value(json_object_get(request, "hash"));
+	c.list = json_array();
+	if (((cmd->flags & NEEDS_NAME) && !c.name) ||
+	    ((cmd->flags & NEEDS_HASH) &&
+	     (!c.hash || strlen(c.hash) >= NTMC_PASSWORD_HASH_MAX)))
+		err = -NTM_EINVAL;
+	if (!err)
+		err = cmd->run(&c);
+	if (!err && (cmd->flags & WITHDRAWS))
+		*withdraw = true;
+	result = admin_result(err);
+	if (result && !err && (cmd->flags & LISTS))
+		json_object_set(result, cmd->list, c.list);
+	json_decref(c.list);
+	return result;
+}

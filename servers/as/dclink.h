@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dclink - the AS's lasting channel to its DC: keys out, leases back, withdrawals
+ *
+ * Owner:   the AS. Context: loop thread.
+ * States:  DOWN (waiting to try again), CONNECTING, UP; see dclink.c.
+ * Limits:  DCLINK_PENDING_MAX distributions at once; each is answered within
+ *          DCLINK_TIMEOUT_S, by the DC or by -NTM_EAGAIN.
+ */
+#ifndef NTM_SERVERS_AS_DCLINK_H
+#define NTM_SERVERS_AS_DCLINK_H
+
+#include <stdbool.h>
+
+#include "common/addr.h"
+#include "common/err.h"
+#include "common/loop.h"
+#include "common/ntm.pb-c.h"
+#include "common/tls.h"
+#include "servers/as/accounts.h"
+
+#define DCLINK_PENDING_MAX   256
+#define DCLINK_TIMEOUT_S     5
+#define DCLINK_RETRY_MIN_MS  100
+#define DCLINK_RETRY_MAX_MS  5000
+
+struct dclink;
+/** @err: 0, or why there is no lease (-NTM_EAGAIN: no answer; else the DC's code,
+ *  negative); @ack: borrowed, NULL unless @err is 0 */
+typedef void dclink_fn(void *arg, int err, const Ntm__KeyDistributionAck *ack);
+
+/** @tls, @accounts: outlive the link */
+NTM_MUST_CHECK int dclink_new(struct loop *l, const struct addr *dc,
+			      struct tls_context *tls, struct accounts *accounts,
+			      struct dclink **out);
+/** pending distributions are not answered */
+void dclink_free(struct dclink *d);
+/** Return: 0 (@fn will be called once), -NTM_EAGAIN (link down),
+ *  -NTM_ELIMIT */
+NTM_MUST_CHECK int dclink_distribute(struct dclink *d,
+				     const Ntm__KeyDistribution *kd,
+				     dclink_fn *fn, void *arg);
+/** new withdrawals stand in the store: send them now */
+void dclink_withdraw(struct dclink *d);
+bool dclink_is_up(const struct dclink *d);
+
+#endif

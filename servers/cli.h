@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cli - the commands of ntm-server: options, and one function a command
+ *
+ * Context: a command's own process; may block, prints to standard output, errors
+ *          to standard error. Return of a command: exit status 0, 1 (failed),
+ *          2 (usage).
+ */
+#ifndef NTM_SERVERS_CLI_H
+#define NTM_SERVERS_CLI_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/err.h"
+#include "servers/datadir.h"
+#include "servers/serverconf.h"
+
+#define CLI_FAILED 1
+#define CLI_USAGE  2
+
+enum cli_option {
+	CLI_DIR = 1 << 0,
+	CLI_JSON = 1 << 1,
+	CLI_DOMAIN = 1 << 2,
+	CLI_LISTEN = 1 << 3,
+	CLI_SLICE = 1 << 4,
+	CLI_USER = 1 << 5,
+	CLI_PASSWORD = 1 << 6, /* --password-file, --password-stdin */
+	CLI_FORCE = 1 << 7,
+	CLI_CHECK = 1 << 8, /* -n */
+	CLI_ACCOUNT = 1 << 9,
+};
+
+struct cli {
+	char dir[DATADIR_PATH_MAX];
+	const char *domain, *slice, *user, *password_file, *account;
+	const char *listen[SERVERCONF_ADDRESSES_MAX];
+	size_t n_listen;
+	bool json, force, check, password_stdin;
+	const char *args[4];
+	size_t n_args;
+};
+
+/**
+ * cli_parse() - options and arguments behind a command's name
+ * @allowed: enum cli_option bits; others are a usage error
+ * Return: 0, CLI_USAGE (said why)
+ */
+int cli_parse(int argc, char **argv, unsigned int allowed, struct cli *out);
+/** "ntm-server: ..." on standard error; Return: CLI_FAILED */
+int cli_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/** load the folder's configuration; Return: 0 or CLI_FAILED (said why) */
+int cli_conf(const struct cli *c, struct server_conf *out);
+
+int cli_init(struct cli *c);
+int cli_run(struct cli *c);
+int cli_join_string(struct cli *c);
+int cli_status(struct cli *c);
+int cli_backup(struct cli *c);
+int cli_restore(struct cli *c);
+/** @verb: "add", "list" ...; arguments in @c */
+int cli_account(struct cli *c, const char *verb);
+int cli_device(struct cli *c, const char *verb);
+
+#endif

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/* cli_account - `ntm-server account` and `ntm-server device` */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "libntmcrypto/ntmcrypto.h"
+#include "servers/adminsock.h"
+#include "servers/as/admin.h"
+#include "servers/cli.h"
+
+#define PASSWORD_MIN 8
+#define PASSWORD_MAX 1024
+
+/* --- passwords ----------------------------------------------------------------- */
+
+/* one line without its end; false at the end of file or when it is too long */
+static bool read_line(FILE *f, char *buf, size_t size)
+{
+	size_t len;
+
+	if (!fgets(buf, (int)size, f))
+		return false;
+	len = strlen(buf);
+	if (!len || buf[len - 1] != '\n')
+		return len + 1 < size; /* a file without a last newline */
+	buf[len - 1] = '\0';
+	return true;
+}
+
+static bool ask(FILE *tty, const char *prompt, char *buf, size_t size)
+{
+	struct termios old, quiet;
+	bool ok, is_tty = !tcgetattr(fileno(tty), &old);
+
+	fputs(prompt, tty);
+	fflush(tty);
+	if (is_tty) {
+		quiet = old;
+		quiet.c_lflag &= ~(tcflag_t)ECHO;
+		tcsetattr(fileno(tty), TCSAFLUSH, &quiet);
+	}
+	ok = read_line(tty, buf, size);
+	if (is_tty)
+		tcsetattr(fileno(tty), TCSAFLUSH, &old);
+	fputc('\n', tty);
+	return ok;
+}
+
+static int password_prompt(char *buf, size_t size)
+{
+	FILE *tty = fopen("/dev/tty", "r+e");
+	char again[PASSWORD_MAX + 2] = "";
+	bool ok;
+
+	if (!tty)
+		return cli_fail("no terminal to ask for the password; use "
+				"--password-file or --password-stdin");
+	setvbuf(tty, NULL, _IONBF, 0);
+	ok = ask(tty, "Password: ", buf, size) &&
+	     ask(tty, "Again: ", again, sizeof(again));
+	fclose(tty);
+	if (ok && strcmp(buf, again))
+		ok = false;
+	ntmc_wipe(again, sizeof(again));
+	return ok ? 0 : cli_fail("the two differ");
+}
+
+static int password_read(const struct cli *c, char *buf, size_t size)
+{
+	FILE *f;
+	bool ok;
+
+	if (c->password_stdin)
+		return read_line(stdin, buf, size) ?
+			       0 :
+			       cli_fail("no password on standard input");
+	if (!c->password_file)
+		return password_prompt(buf, size);
+	f = fopen(c->password_file, "re");
+	if (!f)
+		return cli_fail("%s: %s", c->password_file, strerror(errno));
+	ok = read_line(f, buf, size);
+	fclose(f);
+	return ok ? 0 : cli_fail("%s: no password in it", c->password_file);
+}
+
+static int password_hash(const struct cli *c,
+			 char hash[static NTMC_PASSWORD_HASH_MAX])
+{
+	char password[PASSWORD_MAX + 2] = "";
+	int r = password_read(c, password, sizeof(password));
+
+	if (!r && strlen(password) < PASSWORD_MIN)
+		r = cli_fail("a password has %d characters or more",
+			     PASSWORD_MIN);
+	if (!r && ntmc_password_hash(NULL, password, hash))
+		r = cli_fail("the password could not be hashed");
+	ntmc_wipe(password, sizeof(password));
+	return r;
+}
+
+/* --- asking the AS, or its store ----------------------------------------------- */
+
+/* while no AS runs; what is withdrawn here is told the DC when it runs again */
+static int do_offline(const struct cli *c, json_t *request, json_t **answer)
+{
+	const char *command =
+		json_string_value(json_object_get(request, "command"));
+	char path[DATADIR_PATH_MAX];
+	struct accounts *a;
+	bool withdraw;
+	int r = datadir_file(c->dir, DATADIR_AS_DB, path);
+
+	if (!r && access(path, F_OK))
+		r = -NTM_ENOTFOUND; /* store_open() would make one */
+	if (!r)
+		r = accounts_open(path, &a);
+	if (r)
+		return r;
+	*answer = admin_do(a, command, request, ntmc_now(NULL), &withdraw);
+	accounts_close(a);
+	return *answer ? 0 : -NTM_EINVAL;
+}
+
+/* takes @request; prints a refusal. Return: 0 with @answer, or CLI_FAILED */
+static int ask_as(const struct cli *c, json_t *request, json_t **answer)
+{
+	json_t *text;
+	int r = datadir_enter(c->dir);
+
+	*answer = NULL;
+	if (!r) {
+		r = adminsock_ask(c->dir, "as", request, answer);
+		if (r == -NTM_ENOTFOUND)
+			r = do_offline(c, request, answer);
+	}
+	json_decref(request);
+	if (r)
+		return cli_fail("%s: %s", c->dir, err_text(r));
+	if (json_is_true(json_object_get(*answer, "ok")))
+		return 0;
+	text = json_object_get(*answer, "text");
+	cli_fail("%s", json_is_string(text) ? json_string_value(text) :
+					      "refused");
+	json_decref(*answer);
+	return CLI_FAILED;
+}
+
+static int simple(const struct cli *c, const char *what, const char *verb,
+		  const char *name)
+{
+	char command[64];
+	json_t *answer;
+	int r;
+
+	snprintf(command, sizeof(command), "%s-%s", what, verb);
+	r = ask_as(c, json_pack("{s:s, s:s}", "command", command, "name", name),
+		   &answer);
+	if (r)
+		return r;
+	if (c->json)
+		printf("{\"ok\": true}\n");
+	json_decref(answer);
+	return 0;
+}
+
+static int with_password(const struct cli *c, const char *verb)
+{
+	char hash[NTMC_PASSWORD_HASH_MAX], command[64];
+	json_t *answer, *request;
+	int r = password_hash(c, hash);
+
+	if (r)
+		return r;
+	snprintf(command, sizeof(command), "account-%s", verb);
+	request = json_pack("{s:s, s:s, s:s}", "command", command, "name",
+			    c->args[1], "hash", hash);
+	ntmc_wipe(hash, sizeof(hash));
+	r = ask_as(c, request, &answer);
+	if (r)
+		return r;
+	if (c->json)
+		printf("{\"ok\": true}\n");
+	json_decref(answer);
+	return 0;
+}
+
+/* --- lists ---------------------------------------------------------------------- */
+
+static void print_time(json_int_t t)
+{
+	char text[32] = "never";
+	time_t when = (time_t)t;
+	struct tm tm;
+
+	if (t && localtime_r(&when, &tm))
+		strftime(text, sizeof(text), "%Y-%m-%d %H:%M", &tm);
+	printf("%-17s ", text);
+}
+
+static const char *text_of(json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+static void print_account(json_t *a)
+{
+	printf("%-24s %-8s %3lld devices  since ", text_of(a, "name"),
+	       json_is_true(json_object_get(a, "enabled")) ? "enabled" :
+							     "disabled",
+	       (long long)json_integer_value(json_object_get(a, "devices")));
+	print_time(json_integer_value(json_object_get(a, "created")));
+	printf("\n");
+}
+
+static void print_device(json_t *d)
+{
+	print_time(json_integer_value(json_object_get(d, "last_login")));
+	printf("%-8s %.16s %s %s\n",
+	       json_is_true(json_object_get(d, "revoked")) ? "revoked" : "live",
+	       text_of(d, "fingerprint"), text_of(d, "fqdn"),
+	       text_of(d, "version"));
+}
+
+static int list(const struct cli *c, json_t *request, const char *key,
+		void (*print)(json_t *))
+{
+	json_t *answer, *items, *item;
+	size_t i;
+	int r = ask_as(c, request, &answer);
+
+	if (r)
+		return r;
+	items = json_object_get(answer, key);
+	if (c->json) {
+		json_dumpf(items, stdout, JSON_INDENT(2));
+		printf("\n");
+	} else {
+		json_array_foreach(items, i, item)
+			print(item);
+	}
+	json_decref(answer);
+	return 0;
+}
+
+static int wrong_arguments(const char *what, const char *verb)
+{
+	cli_fail("%s %s: wrong arguments; see ntm-server --help", what, verb);
+	return CLI_USAGE;
+}
+
+static bool is_one_of(const char *verb, const char *const *verbs)
+{
+	for (; *verbs; verbs++)
+		if (!strcmp(verb, *verbs))
+			return true;
+	return false;
+}
+
+int cli_account(struct cli *c, const char *verb)
+{
+	static const char *const plain[] = { "disable", "enable", "delete",
+					     NULL };
+
+	if (!strcmp(verb, "list") && c->n_args == 1)
+		return list(c, json_pack("{s:s}", "command", "account-list"),
+			    "accounts", print_account);
+	if (c->n_args != 2)
+		return wrong_arguments("account", verb);
+	if (!strcmp(verb, "add") || !strcmp(verb, "passwd"))
+		return with_password(c, verb);
+	if (is_one_of(verb, plain))
+		return simple(c, "account", verb, c->args[1]);
+	return wrong_arguments("account", verb);
+}
+
+int cli_device(struct cli *c, const char *verb)
+{
+	static const char *const plain[] = { "revoke", "delete", NULL };
+	json_t *request;
+
+	if (!strcmp(verb, "list") && c->n_args == 1) {
+		request = json_pack("{s:s}", "command", "device-list");
+		if (c->account)
+			json_object_set_new(request, "name",
+					    json_string(c->account));
+		return list(c, request, "devices", print_device);
+	}
+	if (c->n_args == 2 && is_one_of(verb, plain))
+		return simple(c, "device", verb, c->args[1]);
+	return wrong_arguments("device", verb);
+}

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * aslink - what the AS says: new sessions and withdrawals
+ *
+ * Theory of operation
+ *
+ * Channels of servers, accepted only with a certificate of role AS. A Key
+ * Distribution makes the node and its lease in memory, then goes to the journal;
+ * only when it is durable does the session exist and the acknowledgement leave. A
+ * Revocation is written first, too, then carried out, then acknowledged. Jobs of
+ * the journal end in the order they were made, so what the AS sent first happens
+ * first. A job whose channel has gone meanwhile is carried out all the same.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "common/fqdn.h"
+#include "common/log.h"
+#include "servers/dc/state.h"
+
+#define EXPIRES_MAX_S (31 * 86400)
+
+struct aslink {
+	struct aslink *prev, *next;
+	struct channel *channel;
+	uint64_t id; /* jobs remember it: a pointer could be reused */
+};
+
+struct job {
+	struct dc *dc;
+	uint64_t link;
+	uint32_t txn;
+	/* Key Distribution */
+	struct journal_node node;
+	struct journal_session session;
+	/* Revocation */
+	bool release;
+	size_t n;
+	uint64_t last_serial;
+	uint8_t fps[][NTMC_FP_LEN];
+};
+
+static struct aslink *link_of(struct dc *dc, const struct channel *c)
+{
+	struct aslink *l;
+
+	DL_SEARCH_SCALAR(dc->links, l, channel, c);
+	return l;
+}
+
+static void link_send(struct dc *dc, uint64_t id, const Ntm__Envelope *msg)
+{
+	struct aslink *l;
+
+	DL_SEARCH_SCALAR(dc->links, l, id, id);
+	if (l && channel_send(l->channel, msg))
+		log_warn("aslink", "an acknowledgement was not sent");
+}
+
+static void job_free(struct job *job)
+{
+	ntmc_key_clear(&job->session.kntmdc);
+	free(job);
+}
+
+/* --- Key Distribution -------------------------------------------------------- */
+
+static void ack_session(struct dc *dc, uint64_t link, uint32_t txn, int err,
+			const struct node *n)
+{
+	Ntm__KeyDistributionAck body = NTM__KEY_DISTRIBUTION_ACK__INIT;
+	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
+	uint8_t vip6[16], vip4[4];
+
+	body.code = (uint32_t)-err;
+	if (n) {
+		nodes_vip6(&dc->nodes, n, vip6);
+		for (int i = 0; i < 4; i++)
+			vip4[i] = (uint8_t)(n->vip4 >> (24 - 8 * i));
+		body.vip6 = (ProtobufCBinaryData){ sizeof(vip6), vip6 };
+		if (n->vip4)
+			body.vip4 =
+				(ProtobufCBinaryData){ sizeof(vip4), vip4 };
+	}
+	msg.txn = txn;
+	msg.body_case = NTM__ENVELOPE__BODY_KEY_DISTRIBUTION_ACK;
+	msg.key_distribution_ack = &body;
+	link_send(dc, link, &msg);
+}
+
+static void session_durable(void *arg, int err)
+{
+	struct job *job = arg;
+	struct dc *dc = job->dc;
+	const struct journal_session *s = &job->session;
+	uint8_t fp[NTMC_FP_LEN];
+	struct node *n;
+	uint32_t h;
+
+	if (err == -NTM_ECLOSED) { /* the DC ends: nothing but memory is left */
+		job_free(job);
+		return;
+	}
+	h = nodes_find(&dc->nodes, job->node.fqdn);
+	n = h ? nodes_at(&dc->nodes, h) : NULL;
+	if (!err && (!n || memcmp(n->ed_pub, job->node.ed_pub, NTMC_KEY_LEN)))
+		err = -NTM_EAGAIN; /* released or taken over meanwhile */
+	if (!err && n->flags & NODE_REVOKED) {
+		if (n->next)
+			nodes_drop_session(&dc->nodes, n->next);
+		if (n->session)
+			nodes_drop_session(&dc->nodes, n->session);
+		n->flags &= (uint8_t)~(NODE_REVOKED | NODE_RELEASED);
+	}
+	if (!err)
+		err = nodes_add_session(&dc->nodes, h, s->node_id, &s->kntmdc,
+					s->aead, s->expires);
+	if (!err) {
+		ntmc_fingerprint(n->ed_pub, fp);
+		dc_remove_revocation(dc, fp);
+	} else {
+		log_warn("aslink", "session of %s: %s", job->node.fqdn,
+			 err_text(err));
+	}
+	ack_session(dc, job->link, job->txn, err, err ? NULL : n);
+	job_free(job);
+}
+
+static int check_distribution(struct dc *dc, const Ntm__KeyDistribution *kd)
+{
+	int64_t now = loop_wall(dc->loop);
+	struct fqdn_parts parts;
+
+	if (fqdn_split(kd->fqdn, dc->cert.domain.domain, &parts) ||
+	    !parts.device[0])
+		return -NTM_EINVAL;
+	if (kd->expires <= now || kd->expires > now + EXPIRES_MAX_S)
+		return -NTM_ECLOCK;
+	return 0;
+}
+
+static int node_for(struct dc *dc, const Ntm__KeyDistribution *kd,
+		    uint32_t *out, bool *replaced)
+{
+	struct node_keys k = { .fqdn = kd->fqdn,
+			       .ed_pub = kd->ed_pub.data,
+			       .x_pub = kd->x_pub.data,
+			       .x_sig = kd->x_sig.data };
+	uint32_t h = nodes_find(&dc->nodes, kd->fqdn);
+	struct node *n = h ? nodes_at(&dc->nodes, h) : NULL;
+
+	*replaced = n && memcmp(n->ed_pub, k.ed_pub, NTMC_KEY_LEN);
+	if (*replaced) { /* the name is another device's now */
+		if (n->next)
+			nodes_drop_session(&dc->nodes, n->next);
+		if (n->session)
+			nodes_drop_session(&dc->nodes, n->session);
+		n->flags = 0;
+		n->n_addrs = 0;
+	}
+	return nodes_put(&dc->nodes, &k, out);
+}
+
+static int key_distribution(struct dc *dc, struct aslink *l, uint32_t txn,
+			    const Ntm__KeyDistribution *kd)
+{
+	struct job *job;
+	struct node *n;
+	uint32_t h;
+	bool replaced;
+	int r = check_distribution(dc, kd);
+
+	if (!r)
+		r = node_for(dc, kd, &h, &replaced);
+	if (r)
+		return r;
+	job = calloc(1, sizeof(*job));
+	if (!job)
+		return -NTM_ENOMEM;
+	n = nodes_at(&dc->nodes, h);
+	job->dc = dc;
+	job->link = l->id;
+	job->txn = txn;
+	snprintf(job->node.fqdn, sizeof(job->node.fqdn), "%s", n->fqdn);
+	job->node.vip6_host = n->vip6_host;
+	job->node.vip4 = n->vip4;
+	memcpy(job->node.ed_pub, n->ed_pub, NTMC_KEY_LEN);
+	memcpy(job->node.x_pub, n->x_pub, NTMC_KEY_LEN);
+	memcpy(job->node.x_sig, n->x_sig, NTMC_SIG_LEN);
+	job->session.node_id = kd->node_id;
+	memcpy(job->session.kntmdc.b, kd->kntmdc.data, NTMC_KEY_LEN);
+	job->session.aead = kd->aead;
+	job->session.expires = (uint32_t)kd->expires;
+	r = journal_session(dc->journal, &job->node, &job->session, replaced,
+			    session_durable, job);
+	if (r)
+		job_free(job);
+	return r;
+}
+
+/* --- Revocation ----------------------------------------------------------------- */
+
+static void ack_revocation(struct dc *dc, uint64_t link, uint32_t txn, int err)
+{
+	Ntm__NtmAck body = NTM__NTM_ACK__INIT;
+	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
+
+	body.code = (uint32_t)-err;
+	msg.txn = txn;
+	msg.body_case = NTM__ENVELOPE__BODY_ACK;
+	msg.ack = &body;
+	link_send(dc, link, &msg);
+}
+
+static void revocation_durable(void *arg, int err)
+{
+	struct job *job = arg;
+	struct dc *dc = job->dc;
+
+	if (err == -NTM_ECLOSED) {
+		job_free(job);
+		return;
+	}
+	for (size_t i = 0; !err && i < job->n; i++) {
+		struct dc_revocation r = {
+			.serial = job->last_serial - job->n + 1 + i,
+			.at = loop_wall(dc->loop),
+		};
+
+		memcpy(r.fp, job->fps[i], NTMC_FP_LEN);
+		dc_remove_revocation(dc, r.fp);
+		err = dc_add_revocation(dc, &r);
+	}
+	if (!err) {
+		dc->serial = job->last_serial;
+		withdraw_start(dc, (const uint8_t(*)[NTMC_FP_LEN])job->fps,
+			       job->n, job->release);
+	}
+	ack_revocation(dc, job->link, job->txn, err);
+	job_free(job);
+}
+
+static int revocation(struct dc *dc, struct aslink *l, uint32_t txn,
+		      const Ntm__Revocation *q)
+{
+	size_t n = q->n_fingerprints;
+	struct journal_revocation *list;
+	struct job *job;
+	int r;
+
+	if (!n || n > JOURNAL_REVOKE_MAX)
+		return -NTM_EINVAL;
+	list = calloc(n, sizeof(*list));
+	job = calloc(1, sizeof(*job) + n * NTMC_FP_LEN);
+	if (!list || !job) {
+		free(list);
+		free(job);
+		return -NTM_ENOMEM;
+	}
+	for (size_t i = 0; i < n; i++) {
+		const uint8_t *fp = q->fingerprints[i].data;
+		uint32_t h = nodes_find_fp(&dc->nodes, fp);
+
+		memcpy(job->fps[i], fp, NTMC_FP_LEN);
+		memcpy(list[i].fp, fp, NTMC_FP_LEN);
+		list[i].serial = ++dc->serial_given;
+		list[i].at = loop_wall(dc->loop);
+		if (h)
+			snprintf(list[i].fqdn, sizeof(list[i].fqdn), "%s",
+				 nodes_at(&dc->nodes, h)->fqdn);
+	}
+	job->dc = dc;
+	job->link = l->id;
+	job->txn = txn;
+	job->n = n;
+	job->release = q->release;
+	job->last_serial = dc->serial_given;
+	r = journal_revoke(dc->journal, list, n, q->release,
+			   revocation_durable, job);
+	free(list);
+	if (r)
+		job_free(job);
+	return r;
+}
+
+/* --- channels ------------------------------------------------------------------------ */
+
+static void link_open(struct channel *c, void *arg)
+{
+	const struct ntmc_cert *peer = channel_peer(c);
+	struct dc *dc = arg;
+	struct aslink *l;
+	static const char what[] = "aslink";
+
+	if (!peer || peer->kind != NTMC_CERT_SERVER ||
+	    !(peer->roles & NTMC_ROLE_AS)) {
+		log_debug(what, "closed a channel that is no AS's");
+		channel_close(c);
+		return;
+	}
+	l = calloc(1, sizeof(*l));
+	if (!l) {
+		channel_close(c);
+		return;
+	}
+	l->channel = c;
+	ntmc_random(NULL, &l->id, sizeof(l->id));
+	channel_set_idle(c, 0);
+	DL_APPEND(dc->links, l);
+	log_info(what, "the AS is here");
+}
+
+static void link_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
+{
+	struct dc *dc = arg;
+	struct aslink *l = link_of(dc, c);
+	int r;
+
+	if (!l)
+		return;
+	switch (msg->body_case) {
+	case NTM__ENVELOPE__BODY_KEY_DISTRIBUTION:
+		r = key_distribution(dc, l, msg->txn, msg->key_distribution);
+		if (r)
+			ack_session(dc, l->id, msg->txn, r, NULL);
+		break;
+	case NTM__ENVELOPE__BODY_REVOCATION:
+		r = revocation(dc, l, msg->txn, msg->revocation);
+		if (r)
+			ack_revocation(dc, l->id, msg->txn, r);
+		break;
+	default:
+		log_warn("aslink", "the AS said what an AS does not say");
+		channel_close(c);
+		break;
+	}
+}
+
+static void link_closed(struct channel *c, int err, void *arg)
+{
+	struct dc *dc = arg;
+	struct aslink *l = link_of(dc, c);
+
+	if (!l)
+		return;
+	log_info("aslink", "the AS has gone: %s", err_text(err));
+	DL_DELETE(dc->links, l);
+	free(l);
+}
+
+const struct channel_ops aslink_ops = {
+	.open = link_open,
+	.message = link_message,
+	.closed = link_closed,
+};
+
+void aslinks_free(struct dc *dc)
+{
+	struct aslink *l, *tmp;
+
+	DL_FOREACH_SAFE(dc->links, l, tmp) {
+		DL_DELETE(dc->links, l);
+		free(l);
+	}
+}

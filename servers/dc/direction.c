@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * direction - Direction Requests until they are answered
+ *
+ * Theory of operation
+ *
+ * A request finds CN, draws Path ID, Ktun and Ktmp, and becomes a direction:
+ *
+ *   ASKED     Route Direction sent to CN, again every 250 ms, four times in all.
+ *             Leaves by CN's NTM ACK, or by the clock (OFFLINE).
+ *   ANSWERED  MN has its Route Direction or its NTM ACK. Kept for 2 s so that a
+ *             repeated request (same node, same txn) gets the same answer, with the
+ *             same keys; then the keys are wiped.
+ *
+ * All directions of a state wait equally long, so each state is a list in the
+ * order of deadlines and one timer serves both. The txn that CN echoes is
+ * handle | generation << 17: found without a search, and an old one is not
+ * mistaken for a new one. Nothing is allocated per direction once the table's
+ * chunks exist; when it is full (DIRECTIONS_MAX), requests get LIMIT.
+ *
+ * Rate: each node has a virtual clock (node.paid_us) that every direction pushes
+ * ahead by 1/rate; who is ahead by more than the burst waits.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/fqdn.h"
+#include "common/log.h"
+#include "servers/dc/state.h"
+
+#define HANDLE_BITS	 17
+#define DIRECTIONS_MAX	 ((1u << HANDLE_BITS) - 1)
+#define GENERATIONS	 (1u << (31 - HANDLE_BITS))
+#define ASK_EVERY_NS	 LOOP_MS(250)
+#define ASK_TIMES	 4
+#define KEEP_ANSWER_NS	 LOOP_S(2)
+#define LIFETIME_S	 60 /* of Ktun and Ktmp */
+#define RANDOM_BLOCK	 4096
+
+enum direction_state { DIRECTION_ASKED, DIRECTION_ANSWERED, DIRECTION_NSTATES };
+
+struct direction {
+	uint32_t slab_link;
+	uint32_t mn, cn, mn_txn, cn_txn;
+	uint32_t prev, next; /* in its state's list */
+	uint64_t mn_fp8, cn_fp8; /* the nodes these handles meant */
+	uint64_t path_id, deadline;
+	struct ntmc_key ktun, ktmp;
+	int err; /* ANSWERED: 0 or what MN was told */
+	uint8_t state, tries, aead, reason;
+};
+
+struct list {
+	uint32_t head, tail;
+};
+
+struct directions {
+	struct dc *dc;
+	struct slab slab;
+	struct index by_txn; /* MN and its txn */
+	struct list lists[DIRECTION_NSTATES];
+	struct loop_timer *timer;
+	uint32_t generation;
+	/* keys are drawn by the block: a system's generator is not free */
+	uint8_t random[RANDOM_BLOCK];
+	size_t random_left;
+};
+
+static struct direction *direction_at(const struct directions *d, uint32_t h)
+{
+	return slab_at(&d->slab, h);
+}
+
+static uint64_t txn_hash(uint32_t mn, uint32_t txn)
+{
+	uint64_t v = (uint64_t)mn << 32 | txn;
+
+	/* a node can only collide with itself: mixing is enough */
+	v ^= v >> 31;
+	v *= UINT64_C(0x9e3779b97f4a7c15);
+	return v ^ v >> 29;
+}
+
+static uint64_t direction_hash(const void *owner, uint32_t h)
+{
+	const struct direction *x = direction_at(owner, h);
+
+	return txn_hash(x->mn, x->mn_txn);
+}
+
+static void draw(struct directions *d, void *out, size_t len)
+{
+	if (d->random_left < len) {
+		ntmc_random(NULL, d->random, sizeof(d->random));
+		d->random_left = sizeof(d->random);
+	}
+	d->random_left -= len;
+	memcpy(out, d->random + d->random_left, len);
+	ntmc_wipe(d->random + d->random_left, len);
+}
+
+/* --- lists and timer ------------------------------------------------------------ */
+
+static void list_append(struct directions *d, uint32_t h)
+{
+	struct direction *x = direction_at(d, h);
+	struct list *l = &d->lists[x->state];
+
+	x->prev = l->tail;
+	x->next = 0;
+	if (l->tail)
+		direction_at(d, l->tail)->next = h;
+	else
+		l->head = h;
+	l->tail = h;
+}
+
+static void list_remove(struct directions *d, uint32_t h)
+{
+	struct direction *x = direction_at(d, h);
+	struct list *l = &d->lists[x->state];
+
+	if (x->prev)
+		direction_at(d, x->prev)->next = x->next;
+	else
+		l->head = x->next;
+	if (x->next)
+		direction_at(d, x->next)->prev = x->prev;
+	else
+		l->tail = x->prev;
+}
+
+static void arm(struct directions *d)
+{
+	uint64_t first = UINT64_MAX, now = loop_now(d->dc->loop);
+
+	for (int i = 0; i < DIRECTION_NSTATES; i++) {
+		uint32_t h = d->lists[i].head;
+
+		if (h && direction_at(d, h)->deadline < first)
+			first = direction_at(d, h)->deadline;
+	}
+	if (first != UINT64_MAX)
+		loop_timer_arm(d->timer, first > now ? first - now : 0);
+}
+
+static void direction_set_state(struct directions *d, uint32_t h,
+				enum direction_state s, uint64_t wait_ns)
+{
+	struct direction *x = direction_at(d, h);
+
+	list_remove(d, h);
+	x->state = (uint8_t)s;
+	x->deadline = loop_now(d->dc->loop) + wait_ns;
+	list_append(d, h);
+	if (!loop_timer_armed(d->timer))
+		arm(d);
+}
+
+static void direction_end(struct directions *d, uint32_t h)
+{
+	list_remove(d, h);
+	index_del(&d->by_txn, h);
+	slab_del(&d->slab, h); /* wipes the keys */
+}
+
+/* --- messages -------------------------------------------------------------------- */
+
+struct info {
+	Ntm__NodeInfo msg;
+	Ntm__Address address[DC_NODE_ADDRESSES], *list[DC_NODE_ADDRESSES];
+	struct addr addrs[DC_NODE_ADDRESSES];
+	uint8_t vip6[16], vip4[4];
+};
+
+static void info_add(struct dc *dc, struct info *i, const uint8_t ip[16],
+		     uint16_t port, Ntm__AddressKind kind)
+{
+	size_t n = i->msg.n_addresses;
+
+	if (n == DC_NODE_ADDRESSES ||
+	    addr_from_ip(ip, 16, port, &i->addrs[n]) ||
+	    (!dc->conf->dc_loopback && !addr_is_usable_remote(&i->addrs[n])))
+		return;
+	for (size_t k = 0; k < n; k++)
+		if (addr_equal(&i->addrs[k], &i->addrs[n]))
+			return;
+	ntm__address__init(&i->address[n]);
+	addr_to_message(&i->addrs[n], kind, &i->address[n]);
+	i->list[n] = &i->address[n];
+	i->msg.n_addresses++;
+}
+
+static void info_fill(struct dc *dc, const struct node *n, struct info *i)
+{
+	ntm__node_info__init(&i->msg);
+	nodes_vip6(&dc->nodes, n, i->vip6);
+	for (int k = 0; k < 4; k++)
+		i->vip4[k] = (uint8_t)(n->vip4 >> (24 - 8 * k));
+	i->msg.fqdn = n->fqdn;
+	i->msg.ed_pub = (ProtobufCBinaryData){ NTMC_KEY_LEN,
+					       (uint8_t *)n->ed_pub };
+	i->msg.x_pub =
+		(ProtobufCBinaryData){ NTMC_KEY_LEN, (uint8_t *)n->x_pub };
+	i->msg.x_sig =
+		(ProtobufCBinaryData){ NTMC_SIG_LEN, (uint8_t *)n->x_sig };
+	i->msg.vip6 = (ProtobufCBinaryData){ sizeof(i->vip6), i->vip6 };
+	if (n->vip4)
+		i->msg.vip4 =
+			(ProtobufCBinaryData){ sizeof(i->vip4), i->vip4 };
+	i->msg.addresses = i->list;
+	info_add(dc, i, n->at.ip, n->at.port,
+		 NTM__ADDRESS_KIND__ADDRESS_OBSERVED);
+	for (size_t k = 0; k < n->n_addrs; k++)
+		info_add(dc, i, n->addrs[k].ip, n->addrs[k].port,
+			 NTM__ADDRESS_KIND__ADDRESS_LOCAL);
+}
+
+/* tell @to about @peer */
+static void send_route(struct directions *d, struct direction *x,
+		       struct node *to, const struct node *peer, uint32_t txn,
+		       Ntm__TunnelRole role)
+{
+	Ntm__RouteDirection body = NTM__ROUTE_DIRECTION__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	struct info info;
+
+	if (!to->session)
+		return;
+	info_fill(d->dc, peer, &info);
+	body.path_id = x->path_id;
+	body.role = role;
+	body.peer = &info.msg;
+	body.ktun = (ProtobufCBinaryData){ NTMC_KEY_LEN, x->ktun.b };
+	body.ktmp = (ProtobufCBinaryData){ NTMC_KEY_LEN, x->ktmp.b };
+	body.aead = x->aead;
+	body.lifetime_s = LIFETIME_S;
+	body.reason = x->reason;
+	msg.txn = txn;
+	msg.body_case = NTM__SIGNAL__BODY_ROUTE_DIRECTION;
+	msg.route_direction = &body;
+	if (!signal_send(d->dc, to->session, &to->at, &msg))
+		log_debug("direction", "a Route Direction was not sent");
+}
+
+/* the node a direction means, unless it has gone */
+static struct node *direction_node(struct directions *d, uint32_t h,
+				   uint64_t fp8)
+{
+	struct node *n = nodes_at(&d->dc->nodes, h);
+
+	return n->fqdn && n->fp8 == fp8 && !(n->flags & NODE_REVOKED) ? n :
+									NULL;
+}
+
+static void send_answer(struct directions *d, struct direction *x)
+{
+	struct node *mn = direction_node(d, x->mn, x->mn_fp8);
+	struct node *cn = direction_node(d, x->cn, x->cn_fp8);
+
+	if (!mn || !mn->session)
+		return;
+	if (!x->err && cn)
+		send_route(d, x, mn, cn, x->mn_txn,
+			   NTM__TUNNEL_ROLE__ROLE_SEND);
+	else
+		signal_send_ack(d->dc, mn->session, &mn->at, x->mn_txn,
+				x->err ? x->err : -NTM_EOFFLINE, 0);
+}
+
+static void direction_answer(struct directions *d, uint32_t h, int err)
+{
+	struct direction *x = direction_at(d, h);
+
+	x->err = err;
+	if (err)
+		d->dc->stats.directions_refused++;
+	else
+		d->dc->stats.directions++;
+	send_answer(d, x);
+	direction_set_state(d, h, DIRECTION_ANSWERED, KEEP_ANSWER_NS);
+}
+
+static void direction_ask(struct directions *d, uint32_t h)
+{
+	struct direction *x = direction_at(d, h);
+	struct node *mn = direction_node(d, x->mn, x->mn_fp8);
+	struct node *cn = direction_node(d, x->cn, x->cn_fp8);
+
+	if (x->tries == ASK_TIMES || !mn || !cn || !dc_is_online(d->dc, cn)) {
+		direction_answer(d, h, -NTM_EOFFLINE);
+		return;
+	}
+	x->tries++;
+	send_route(d, x, cn, mn, x->cn_txn, NTM__TUNNEL_ROLE__ROLE_WAIT);
+	direction_set_state(d, h, DIRECTION_ASKED, ASK_EVERY_NS);
+}
+
+static void directions_tick(void *arg)
+{
+	struct directions *d = arg;
+	uint64_t now = loop_now(d->dc->loop);
+	uint32_t h;
+
+	while ((h = d->lists[DIRECTION_ASKED].head) &&
+	       direction_at(d, h)->deadline <= now)
+		direction_ask(d, h);
+	while ((h = d->lists[DIRECTION_ANSWERED].head) &&
+	       direction_at(d, h)->deadline <= now)
+		direction_end(d, h);
+	arm(d);
+}
+
+/* --- requests ------------------------------------------------------------------------ */
+
+/* ms to wait, 0: go on and the direction is paid */
+static uint64_t must_wait_ms(struct dc *dc, struct node *n)
+{
+	uint64_t now = loop_now(dc->loop) / 1000, step, ahead;
+
+	if (!dc->conf->dc_direction_rate)
+		return 0;
+	step = 1000000 / dc->conf->dc_direction_rate;
+	if (n->paid_us < now)
+		n->paid_us = now;
+	ahead = n->paid_us - now;
+	if (ahead > step * (dc->conf->dc_direction_burst - 1))
+		return (ahead - step * (dc->conf->dc_direction_burst - 1)) /
+			       1000 + 1;
+	n->paid_us += step;
+	return 0;
+}
+
+/* CN by its own name, or the account's device that registered last */
+static int find_cn(struct dc *dc, const char *fqdn, uint32_t *out)
+{
+	uint32_t h = nodes_find(&dc->nodes, fqdn), best = 0;
+
+	if (h) {
+		const struct node *n = nodes_at(&dc->nodes, h);
+
+		*out = h;
+		return dc_is_online(dc, n) ? 0 : -NTM_EOFFLINE;
+	}
+	h = nodes_find_account(&dc->nodes, fqdn);
+	if (!h)
+		return -NTM_ENONAME;
+	for (; h; h = nodes_at(&dc->nodes, h)->next_of_account) {
+		const struct node *n = nodes_at(&dc->nodes, h);
+
+		if (dc_is_online(dc, n) &&
+		    (!best ||
+		     n->registered_s >= nodes_at(&dc->nodes, best)->registered_s))
+			best = h;
+	}
+	*out = best;
+	return best ? 0 : -NTM_EOFFLINE;
+}
+
+/* when the table is full, the oldest answer makes room */
+static uint32_t direction_new(struct directions *d)
+{
+	uint32_t h = slab_add(&d->slab);
+
+	if (h || !d->lists[DIRECTION_ANSWERED].head)
+		return h;
+	direction_end(d, d->lists[DIRECTION_ANSWERED].head);
+	return slab_add(&d->slab);
+}
+
+static enum ntmc_aead_alg choose_aead(struct dc *dc, const struct node *mn,
+				      const struct node *cn, uint32_t wanted)
+{
+	const struct session *s = nodes_session(&dc->nodes, cn->session);
+
+	(void)mn;
+	return wanted == NTMC_AES_256_GCM && s->aead == NTMC_AES_256_GCM ?
+		       NTMC_AES_256_GCM :
+		       NTMC_CHACHA20_POLY1305;
+}
+
+static int direction_start(struct directions *d, uint32_t mnh, uint32_t cnh,
+			   uint32_t txn, const Ntm__DirectionRequest *q)
+{
+	struct dc *dc = d->dc;
+	struct node *mn = nodes_at(&dc->nodes, mnh);
+	struct node *cn = nodes_at(&dc->nodes, cnh);
+	uint32_t h = direction_new(d);
+	struct direction *x;
+
+	if (!h)
+		return -NTM_ELIMIT;
+	x = direction_at(d, h);
+	x->mn = mnh;
+	x->cn = cnh;
+	x->mn_txn = txn;
+	x->mn_fp8 = mn->fp8;
+	x->cn_fp8 = cn->fp8;
+	d->generation = (d->generation + 1) % GENERATIONS;
+	x->cn_txn = d->generation << HANDLE_BITS | h;
+	x->reason = (uint8_t)q->reason;
+	x->aead = (uint8_t)choose_aead(dc, mn, cn, q->aead);
+	draw(d, &x->path_id, sizeof(x->path_id));
+	if (q->reason == NTM__DIRECTION_REASON__DIRECTION_MOVE && q->path_id)
+		x->path_id = q->path_id;
+	x->path_id &= ~UINT64_C(1);
+	draw(d, &x->ktun, sizeof(x->ktun));
+	draw(d, &x->ktmp, sizeof(x->ktmp));
+	x->state = DIRECTION_ASKED;
+	x->deadline = UINT64_MAX;
+	if (index_add(&d->by_txn, h)) {
+		slab_del(&d->slab, h);
+		return -NTM_ELIMIT;
+	}
+	list_append(d, h);
+	pairs_add(&dc->pairs, &dc->nodes, mnh, cnh, dc_now_s(dc));
+	direction_ask(d, h);
+	return 0;
+}
+
+static uint32_t direction_find(const struct directions *d, uint32_t mn,
+			       uint32_t txn)
+{
+	uint32_t at, h;
+
+	for (h = index_first(&d->by_txn, txn_hash(mn, txn), &at); h;
+	     h = index_next(&d->by_txn, &at)) {
+		const struct direction *x = direction_at(d, h);
+
+		if (x->mn == mn && x->mn_txn == txn)
+			break;
+	}
+	return h;
+}
+
+void direction_request(struct dc *dc, uint32_t session,
+		       const struct endpoint *from, uint32_t txn,
+		       const Ntm__DirectionRequest *q)
+{
+	struct directions *d = dc->directions;
+	uint32_t mnh = nodes_session(&dc->nodes, session)->node, cnh = 0, h;
+	uint64_t wait_ms = 0;
+	int err;
+
+	h = direction_find(d, mnh, txn);
+	if (h) { /* repeated: the answer, if there is one yet */
+		if (direction_at(d, h)->state == DIRECTION_ANSWERED)
+			send_answer(d, direction_at(d, h));
+		return;
+	}
+	wait_ms = must_wait_ms(dc, nodes_at(&dc->nodes, mnh));
+	err = wait_ms ? -NTM_ELIMIT : find_cn(dc, q->fqdn, &cnh);
+	if (!err && cnh == mnh)
+		err = -NTM_EINVAL;
+	if (!err)
+		err = direction_start(d, mnh, cnh, txn, q);
+	if (err) {
+		dc->stats.directions_refused++;
+		signal_send_ack(dc, session, from, txn, err, wait_ms);
+	}
+}
+
+void direction_ack(struct dc *dc, uint32_t session, uint32_t txn,
+		   const Ntm__NtmAck *ack)
+{
+	struct directions *d = dc->directions;
+	uint32_t h = txn & DIRECTIONS_MAX;
+	struct direction *x;
+
+	if (!h || h > d->slab.top)
+		return;
+	x = direction_at(d, h);
+	if (x->cn_txn != txn || x->state != DIRECTION_ASKED ||
+	    x->cn != nodes_session(&dc->nodes, session)->node)
+		return;
+	direction_answer(d, h, -(int)ack->code);
+}
+
+int directions_new(struct dc *dc, struct directions **out)
+{
+	struct directions *d = calloc(1, sizeof(*d));
+	int r;
+
+	if (!d)
+		return -NTM_ENOMEM;
+	d->dc = dc;
+	slab_init(&d->slab, sizeof(struct direction), DIRECTIONS_MAX);
+	index_init(&d->by_txn, direction_hash, d);
+	r = loop_timer_new(dc->loop, directions_tick, d, &d->timer);
+	if (r) {
+		free(d);
+		return r;
+	}
+	*out = d;
+	return 0;
+}
+
+void directions_free(struct directions *d)
+{
+	if (!d)
+		return;
+	loop_timer_free(d->timer);
+	for (uint32_t h = 1; h <= d->slab.top; h++)
+		ntmc_wipe(direction_at(d, h), sizeof(struct direction));
+	slab_clear(&d->slab);
+	index_clear(&d->by_txn);
+	ntmc_wipe(d->random, sizeof(d->random));
+	free(d);
+}

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * signal - datagrams of nodes: open, registration, keep-alive; and sending
+ *
+ * Theory of operation
+ *
+ * Every datagram: header, session by Node ID, replay window, one AEAD check; only
+ * then is anything else looked at. Whoever has no session costs a look-up.
+ *
+ * A node is *proven* at an address once it has echoed a challenge there, in this
+ * boot: a MAC of address, Node ID and time under a key of the process, so that
+ * nothing is kept for addresses that never answer. Only at its proven address is a
+ * node directed to and does it get more than a challenge. That also settles what a
+ * restart forgets: replay windows are empty then, but a replayed datagram cannot
+ * echo a new challenge, so it achieves an answer to its source and nothing else.
+ *
+ * The Keep Alive, all of a busy DC's traffic, is recognised and answered by its
+ * bytes, without protobuf-c; everything else is unpacked into an arena. Nothing is
+ * allocated here.
+ */
+#include <string.h>
+
+#include "servers/dc/state.h"
+
+#define TAG_TXN	       0x08 /* Signal.txn, varint */
+#define TAG_KEEP_ALIVE 0x62 /* Signal.keep_alive, length-delimited */
+#define TAG_ACK	       0x6a /* Signal.keep_alive_ack */
+#define TAG_BOOT       0x08
+#define TAG_SERIAL     0x10
+
+/* --- arena ------------------------------------------------------------------ */
+
+static void *arena_alloc(void *arg, size_t size)
+{
+	struct dc *dc = arg;
+	void *p = dc->arena + dc->arena_used;
+
+	size = (size + 15) & ~(size_t)15;
+	if (size > DC_ARENA_SIZE - dc->arena_used)
+		return NULL; /* unpacking fails: not a message of ours */
+	dc->arena_used += size;
+	return p;
+}
+
+static void arena_free(void *arg, void *p)
+{
+	(void)arg;
+	(void)p; /* all at once, before the next datagram */
+}
+
+/* --- sending ------------------------------------------------------------------ */
+
+/* header of the next datagram to this session; no counter is used twice */
+static bool next_header(struct dc *dc, struct session *s,
+			struct packet_header *h)
+{
+	if (s->seq == UINT32_MAX)
+		return false; /* a session lives a day: never seen */
+	*h = (struct packet_header){
+		.type = PACKET_SIGNAL,
+		.id = s->node_id,
+		.counter = dc->boot << PACKET_BOOT_SHIFT | s->seq++,
+	};
+	return true;
+}
+
+bool signal_send(struct dc *dc, uint32_t session, const struct endpoint *to,
+		 const Ntm__Signal *msg)
+{
+	struct session *s = nodes_session(&dc->nodes, session);
+	uint8_t *buf = udp_slot(dc->udp, to);
+	struct packet_header h;
+	int len;
+
+	if (!buf || !next_header(dc, s, &h))
+		return false;
+	len = datagram_seal(&h, s->aead, &s->down, &msg->base, buf);
+	if (len < 0)
+		return false;
+	udp_commit(dc->udp, to, (size_t)len);
+	return true;
+}
+
+bool signal_send_ack(struct dc *dc, uint32_t session, const struct endpoint *to,
+		     uint32_t txn, int err, uint64_t retry_after_ms)
+{
+	Ntm__NtmAck body = NTM__NTM_ACK__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+
+	body.code = (uint32_t)-err;
+	body.retry_after_ms = retry_after_ms;
+	msg.txn = txn;
+	msg.body_case = NTM__SIGNAL__BODY_ACK;
+	msg.ack = &body;
+	return signal_send(dc, session, to, &msg);
+}
+
+static size_t put_varint(uint8_t *p, uint64_t v)
+{
+	size_t n = 0;
+
+	for (; v >= 0x80; v >>= 7)
+		p[n++] = (uint8_t)(v | 0x80);
+	p[n++] = (uint8_t)v;
+	return n;
+}
+
+/* KeepAliveAck by its bytes; test_dc compares with what protobuf-c packs */
+static size_t put_keep_alive_ack(uint8_t *p, uint32_t txn, uint64_t boot,
+				 uint64_t serial)
+{
+	size_t n = 0, len_at;
+
+	if (txn) {
+		p[n++] = TAG_TXN;
+		n += put_varint(p + n, txn);
+	}
+	p[n++] = TAG_ACK;
+	len_at = n++;
+	if (boot) {
+		p[n++] = TAG_BOOT;
+		n += put_varint(p + n, boot);
+	}
+	if (serial) {
+		p[n++] = TAG_SERIAL;
+		n += put_varint(p + n, serial);
+	}
+	p[len_at] = (uint8_t)(n - len_at - 1);
+	return n;
+}
+
+static void send_keep_alive_ack(struct dc *dc, struct session *s,
+				const struct endpoint *to, uint32_t txn)
+{
+	uint8_t *buf = udp_slot(dc->udp, to);
+	struct packet_header h;
+	size_t len;
+
+	if (!buf || !next_header(dc, s, &h))
+		return;
+	packet_header_put(&h, buf);
+	len = put_keep_alive_ack(buf + PACKET_HEADER_LEN, txn, dc->boot,
+				 dc->serial);
+	if (!ntmc_seal_once(s->aead, &s->down, h.counter, buf,
+			    PACKET_HEADER_LEN, buf + PACKET_HEADER_LEN, len))
+		udp_commit(dc->udp, to, PACKET_OVERHEAD + len);
+}
+
+/* --- challenge ------------------------------------------------------------------ */
+
+static void challenge_mac(struct dc *dc, const struct endpoint *at,
+			  uint64_t node_id, uint32_t time_s,
+			  uint8_t out[static DC_CHALLENGE_LEN])
+{
+	struct {
+		uint8_t ip[16];
+		uint64_t node_id;
+		uint32_t time_s;
+		uint32_t port;
+	} in = { .node_id = node_id, .time_s = time_s, .port = at->port };
+	uint8_t mac[NTMC_HASH_LEN];
+
+	memcpy(in.ip, at->ip, sizeof(in.ip));
+	ntmc_hmac(dc->challenge_key.b, NTMC_KEY_LEN, &in, sizeof(in), mac);
+	memcpy(out, &time_s, 4);
+	memcpy(out + 4, mac, DC_CHALLENGE_LEN - 4);
+}
+
+static bool challenge_ok(struct dc *dc, const struct endpoint *at,
+			 uint64_t node_id, const ProtobufCBinaryData *echo)
+{
+	uint8_t want[DC_CHALLENGE_LEN];
+	uint32_t time_s;
+
+	if (echo->len != DC_CHALLENGE_LEN)
+		return false;
+	memcpy(&time_s, echo->data, 4);
+	if (dc_now_s(dc) - time_s > DC_CHALLENGE_S)
+		return false;
+	challenge_mac(dc, at, node_id, time_s, want);
+	return ntmc_equal(want, echo->data, DC_CHALLENGE_LEN);
+}
+
+/* --- registration ----------------------------------------------------------------- */
+
+static bool is_proven(const struct node *n, const struct endpoint *from)
+{
+	return (n->flags & NODE_PROVEN) && endpoint_same_address(&n->at, from);
+}
+
+static void answer_registration(struct dc *dc, uint32_t sh,
+				const struct endpoint *from, uint32_t txn,
+				int err)
+{
+	Ntm__RegistrationResponse body = NTM__REGISTRATION_RESPONSE__INIT;
+	Ntm__Address observed = NTM__ADDRESS__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	struct session *s = nodes_session(&dc->nodes, sh);
+	struct node *n = nodes_at(&dc->nodes, s->node);
+	uint8_t vip6[16], vip4[4], challenge[DC_CHALLENGE_LEN];
+	struct addr at;
+
+	nodes_vip6(&dc->nodes, n, vip6);
+	for (int i = 0; i < 4; i++)
+		vip4[i] = (uint8_t)(n->vip4 >> (24 - 8 * i));
+	endpoint_to_addr(from, &at);
+	addr_to_message(&at, NTM__ADDRESS_KIND__ADDRESS_OBSERVED, &observed);
+	body.code = (uint32_t)-err;
+	body.vip6 = (ProtobufCBinaryData){ sizeof(vip6), vip6 };
+	if (n->vip4)
+		body.vip4 = (ProtobufCBinaryData){ sizeof(vip4), vip4 };
+	body.observed = &observed;
+	if (!err && !is_proven(n, from)) {
+		challenge_mac(dc, from, s->node_id, dc_now_s(dc), challenge);
+		body.challenge = (ProtobufCBinaryData){ sizeof(challenge),
+							challenge };
+	}
+	body.keepalive_s = dc->conf->dc_keepalive;
+	body.boot = dc->boot;
+	body.revocation_serial = dc->serial;
+	body.now = loop_wall(dc->loop);
+	msg.txn = txn;
+	msg.body_case = NTM__SIGNAL__BODY_REGISTRATION_RESPONSE;
+	msg.registration_response = &body;
+	signal_send(dc, sh, from, &msg);
+}
+
+/* what a node says it has, without what nobody should be directed to */
+static void keep_addresses(struct dc *dc, struct node *n,
+			   const Ntm__RegistrationRequest *q)
+{
+	const struct server_slice *slice = &dc->nodes.slice;
+	uint32_t mask = ~(0xffffffffu >> slice->len);
+
+	n->n_addrs = 0;
+	for (size_t i = 0; i < q->n_addresses; i++) {
+		struct node_address *a = &n->addrs[n->n_addrs];
+		struct addr addr;
+		const uint8_t *ip;
+		size_t len;
+
+		if (n->n_addrs == NODES_ADDRESSES_MAX ||
+		    addr_from_message(q->addresses[i], &addr) ||
+		    (!dc->conf->dc_loopback && !addr_is_usable_remote(&addr)))
+			continue;
+		ip = addr_ip(&addr, &len);
+		memset(a, 0, sizeof(*a));
+		if (len == 4) {
+			uint32_t v, p;
+
+			memcpy(&v, ip, 4);
+			memcpy(&p, slice->prefix, 4);
+			if (((ntohl(v) ^ ntohl(p)) & mask) == 0)
+				continue; /* a tunnel inside a tunnel */
+			a->ip[10] = a->ip[11] = 0xff;
+			memcpy(a->ip + 12, ip, 4);
+		} else {
+			if (!memcmp(ip, dc->nodes.prefix6, 2))
+				continue;
+			memcpy(a->ip, ip, 16);
+		}
+		a->port = addr_port(&addr);
+		n->n_addrs++;
+	}
+}
+
+static void registration(struct dc *dc, uint32_t sh,
+			 const struct endpoint *from, uint32_t txn,
+			 const Ntm__RegistrationRequest *q)
+{
+	struct session *s = nodes_session(&dc->nodes, sh);
+	struct node *n = nodes_at(&dc->nodes, s->node);
+
+	dc->stats.registrations++;
+	if (is_proven(n, from) || challenge_ok(dc, from, s->node_id,
+					       &q->challenge)) {
+		if (sh == n->next) { /* a renewal arrives: the old one is over */
+			struct session *old =
+				nodes_session(&dc->nodes, n->session);
+
+			journal_drop(dc->journal, old->node_id);
+			nodes_drop_session(&dc->nodes, n->session);
+		}
+		n->at = *from;
+		n->flags |= NODE_PROVEN;
+		n->heard_s = n->registered_s = dc_now_s(dc);
+		keep_addresses(dc, n, q);
+	}
+	answer_registration(dc, sh, from, txn, 0);
+}
+
+static void revocation_list(struct dc *dc, uint32_t sh,
+			    const struct endpoint *from, uint32_t txn,
+			    uint64_t since)
+{
+	Ntm__RevocationList body = NTM__REVOCATION_LIST__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	ProtobufCBinaryData fps[30];
+	size_t i = 0;
+
+	while (i < dc->n_revocations && dc->revocations[i].serial <= since)
+		i++;
+	for (; i < dc->n_revocations && body.n_fingerprints < 30; i++) {
+		fps[body.n_fingerprints++] = (ProtobufCBinaryData){
+			NTMC_FP_LEN, dc->revocations[i].fp
+		};
+		body.serial = dc->revocations[i].serial;
+	}
+	body.more = i < dc->n_revocations;
+	if (!body.more)
+		body.serial = dc->serial; /* also what was taken off the list */
+	body.fingerprints = fps;
+	msg.txn = txn;
+	msg.body_case = NTM__SIGNAL__BODY_REVOCATION_LIST;
+	msg.revocation_list = &body;
+	signal_send(dc, sh, from, &msg);
+}
+
+/* --- receiving -------------------------------------------------------------------- */
+
+/* Signal{ txn, keep_alive{} } as everybody packs it */
+static bool is_keep_alive(const uint8_t *p, size_t len, uint32_t *txn)
+{
+	uint64_t v = 0;
+	size_t i = 0;
+
+	if (len && p[0] == TAG_TXN) {
+		unsigned int shift = 0;
+
+		for (i = 1; i < len && i <= 5; i++, shift += 7) {
+			v |= (uint64_t)(p[i] & 0x7f) << shift;
+			if (!(p[i] & 0x80))
+				break;
+		}
+		i++;
+		if (v > UINT32_MAX)
+			return false;
+	}
+	*txn = (uint32_t)v;
+	return len == i + 2 && p[i] == TAG_KEEP_ALIVE && p[i + 1] == 0;
+}
+
+static void dispatch(struct dc *dc, uint32_t sh, const struct endpoint *from,
+		     const Ntm__Signal *msg)
+{
+	struct session *s = nodes_session(&dc->nodes, sh);
+	struct node *n = nodes_at(&dc->nodes, s->node);
+	bool proven = is_proven(n, from) && sh == n->session;
+
+	if (msg->body_case == NTM__SIGNAL__BODY_ACK) {
+		if (msg->txn & WITHDRAW_TXN)
+			withdraw_ack(dc, sh, msg->txn);
+		else if (proven && !(n->flags & NODE_REVOKED))
+			direction_ack(dc, sh, msg->txn, msg->ack);
+		return;
+	}
+	if (n->flags & NODE_REVOKED || s->expires <= loop_wall(dc->loop)) {
+		answer_registration(dc, sh, from, msg->txn,
+				    n->flags & NODE_REVOKED ? -NTM_EDISABLED :
+							      -NTM_EEXPIRED);
+		return;
+	}
+	if (msg->body_case == NTM__SIGNAL__BODY_REGISTRATION_REQUEST) {
+		registration(dc, sh, from, msg->txn, msg->registration_request);
+		return;
+	}
+	if (!proven) { /* moved, or we were restarted: prove it first */
+		answer_registration(dc, sh, from, msg->txn, 0);
+		return;
+	}
+	n->heard_s = dc_now_s(dc);
+	switch (msg->body_case) {
+	case NTM__SIGNAL__BODY_KEEP_ALIVE:
+		dc->stats.keepalives++;
+		send_keep_alive_ack(dc, s, from, msg->txn);
+		break;
+	case NTM__SIGNAL__BODY_DIRECTION_REQUEST:
+		direction_request(dc, sh, from, msg->txn,
+				  msg->direction_request);
+		break;
+	case NTM__SIGNAL__BODY_REVOCATION_REQUEST:
+		revocation_list(dc, sh, from, msg->txn,
+				msg->revocation_request->since);
+		break;
+	default: /* nothing that a node sends to a DC */
+		dc->stats.bad_datagrams++;
+		break;
+	}
+}
+
+static void unpack(struct dc *dc, uint32_t sh, const struct endpoint *from,
+		   const uint8_t *p, size_t len)
+{
+	ProtobufCAllocator arena = { arena_alloc, arena_free, dc };
+	Ntm__Signal *msg;
+
+	dc->arena_used = 0;
+	msg = ntm__signal__unpack(&arena, len, p);
+	if (!msg || datagram_check(&msg->base))
+		dc->stats.bad_datagrams++;
+	else
+		dispatch(dc, sh, from, msg);
+}
+
+void signal_receive(void *arg, const struct endpoint *from, uint8_t *buf,
+		    size_t len)
+{
+	struct dc *dc = arg;
+	struct packet_header h;
+	struct session *s;
+	struct node *n;
+	uint32_t sh, txn;
+
+	if (packet_header_get(buf, len, &h) || h.type != PACKET_SIGNAL ||
+	    len > PACKET_SIGNAL_MAX) {
+		dc->stats.bad_datagrams++;
+		return;
+	}
+	sh = nodes_find_session(&dc->nodes, h.id);
+	if (!sh) {
+		dc->stats.unknown_sessions++;
+		return;
+	}
+	s = nodes_session(&dc->nodes, sh);
+	if (!ntmc_replay64_check(&s->replay, h.counter)) {
+		dc->stats.replays++;
+		return;
+	}
+	if (ntmc_open_once(s->aead, &s->up, h.counter, buf, PACKET_HEADER_LEN,
+			   buf + PACKET_HEADER_LEN, len - PACKET_HEADER_LEN)) {
+		dc->stats.bad_datagrams++;
+		return;
+	}
+	if (!ntmc_replay64_mark(&s->replay, h.counter))
+		return;
+	len -= PACKET_OVERHEAD;
+	n = nodes_at(&dc->nodes, s->node);
+	if (is_keep_alive(buf + PACKET_HEADER_LEN, len, &txn) &&
+	    is_proven(n, from) && sh == n->session &&
+	    !(n->flags & NODE_REVOKED) && s->expires > loop_wall(dc->loop)) {
+		n->heard_s = dc_now_s(dc);
+		dc->stats.keepalives++;
+		send_keep_alive_ack(dc, s, from, txn);
+		return;
+	}
+	unpack(dc, sh, from, buf + PACKET_HEADER_LEN, len);
+}

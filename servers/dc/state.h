@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * state - the DC's own data, shared by the files of this folder
+ *
+ * Owner: dc.c makes and frees it. Context: loop thread.
+ *
+ *   dc.c         start, stop, sweep of what expired
+ *   signal.c     datagrams of nodes: open, registration, keep-alive; and sending
+ *   direction.c  Direction Requests until they are answered
+ *   withdraw.c   withdrawals until they are acknowledged
+ *   aslink.c     what the AS says
+ */
+#ifndef NTM_SERVERS_DC_STATE_H
+#define NTM_SERVERS_DC_STATE_H
+
+#include "common/channel.h"
+#include "common/datagram.h"
+#include "servers/dc/dc.h"
+#include "servers/dc/journal.h"
+#include "servers/dc/nodes.h"
+#include "servers/dc/pairs.h"
+#include "servers/dc/udp.h"
+#include "servers/servercert.h"
+
+#define DC_ARENA_SIZE	  16384
+#define DC_OFFLINE_AFTER  3 /* keep-alive intervals */
+#define DC_CHALLENGE_LEN  16
+#define DC_CHALLENGE_S	  30
+#define DC_NODE_ADDRESSES 8
+
+struct directions;
+struct withdrawals;
+struct aslink;
+
+struct dc_revocation {
+	uint64_t serial;
+	int64_t at;
+	uint8_t fp[NTMC_FP_LEN];
+};
+
+struct dc_stats {
+	uint64_t keepalives, registrations, directions, directions_refused;
+	uint64_t withdrawals, bad_datagrams, replays, unknown_sessions;
+};
+
+struct dc {
+	const struct role_env *env;
+	struct loop *loop;
+	const struct server_conf *conf;
+	struct servercert cert;
+	bool restart;
+	struct journal *journal;
+	struct nodes nodes;
+	struct pairs pairs;
+	struct udp *udp;
+	struct directions *directions;
+	struct withdrawals *withdrawals;
+	struct channel_listener *listeners[ROLE_SOCKETS_MAX];
+	struct aslink *links; /* utlist */
+	uint64_t boot;
+	uint32_t start_s;
+	bool forgot_pairs; /* there were sessions before this boot */
+	struct ntmc_key challenge_key;
+	/* withdrawn identities by serial; @serial: of the last durable one,
+	 * @serial_given: of the last one handed to the journal */
+	struct dc_revocation *revocations;
+	size_t n_revocations, room_revocations;
+	uint64_t serial, serial_given;
+	struct loop_timer *sweep;
+	uint32_t sweep_at; /* next session to look at */
+	uint32_t prune_s;  /* when the store is pruned next */
+	struct loop_task destroy;
+	struct dc_stats stats;
+	/* protobuf-c's memory while one datagram is looked at */
+	size_t arena_used;
+	uint8_t arena[DC_ARENA_SIZE] __attribute__((aligned(16)));
+};
+
+/** monotonic seconds since an hour before the process began: never 0 */
+static inline uint32_t dc_now_s(struct dc *dc)
+{
+	return (uint32_t)(loop_now(dc->loop) / 1000000000u) - dc->start_s + 3600;
+}
+bool dc_is_online(struct dc *dc, const struct node *n);
+NTM_MUST_CHECK int dc_add_revocation(struct dc *dc,
+				     const struct dc_revocation *r);
+void dc_remove_revocation(struct dc *dc, const uint8_t fp[static NTMC_FP_LEN]);
+
+/* signal.c */
+void signal_receive(void *arg, const struct endpoint *from, uint8_t *buf,
+		    size_t len);
+/** seal under @session and queue; false when it cannot be sent at all */
+bool signal_send(struct dc *dc, uint32_t session, const struct endpoint *to,
+		 const Ntm__Signal *msg);
+bool signal_send_ack(struct dc *dc, uint32_t session, const struct endpoint *to,
+		     uint32_t txn, int err, uint64_t retry_after_ms);
+
+/* direction.c */
+NTM_MUST_CHECK int directions_new(struct dc *dc, struct directions **out);
+void directions_free(struct directions *d);
+/** @session: a proven node's, from its proven address */
+void direction_request(struct dc *dc, uint32_t session,
+		       const struct endpoint *from, uint32_t txn,
+		       const Ntm__DirectionRequest *q);
+/** a CN's answer to a Route Direction; unknown ones are ignored */
+void direction_ack(struct dc *dc, uint32_t session, uint32_t txn,
+		   const Ntm__NtmAck *ack);
+
+/* withdraw.c */
+#define WITHDRAW_TXN 0x80000000u /* txns of withdrawals; the others: directions */
+NTM_MUST_CHECK int withdrawals_new(struct dc *dc, struct withdrawals **out);
+void withdrawals_free(struct withdrawals *w);
+/** durable already: end the sessions, tell the nodes */
+void withdraw_start(struct dc *dc, const uint8_t (*fps)[NTMC_FP_LEN], size_t n,
+		    bool release);
+void withdraw_ack(struct dc *dc, uint32_t session, uint32_t txn);
+
+/* aslink.c */
+extern const struct channel_ops aslink_ops; /* @arg: struct dc */
+void aslinks_free(struct dc *dc);
+
+#endif

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+/* dns - the domain's name server: UDP and TCP around zone.c */
+#include "servers/dns/dns.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "common/file.h"
+#include "common/log.h"
+#include "servers/datadir.h"
+#include "servers/dns/zone.h"
+
+#define QUERY_MAX	 4096
+#define PER_TURN	 64
+#define CONTROL_MAX	 256
+#define TCP_HEAD	 2
+
+struct conn {
+	struct conn *prev, *next;
+	struct dns *dns;
+	int fd;
+	struct loop_io *io;
+	struct loop_timer *timer;
+	struct loop_task end;
+	size_t in_len, out_len, out_done;
+	uint8_t in[TCP_HEAD + QUERY_MAX];
+	uint8_t out[TCP_HEAD + ZONE_TCP_MAX];
+};
+
+struct socket {
+	struct dns *dns;
+	int fd;
+	struct loop_io *io;
+};
+
+struct dns {
+	struct loop *loop;
+	struct zone *zone;
+	struct socket udp[ROLE_SOCKETS_MAX], tcp[ROLE_SOCKETS_MAX];
+	size_t n_udp, n_tcp;
+	struct conn *conns;
+	unsigned int n_conns;
+	uint64_t queries, refused_conns;
+	struct loop_task destroy;
+};
+
+/* --- UDP ---------------------------------------------------------------------- */
+
+/* the address a query came to becomes the one its answer comes from */
+static void turn_control(struct msghdr *m)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(m);
+
+	if (!c)
+		return;
+	if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+		struct in_pktinfo info;
+
+		memcpy(&info, CMSG_DATA(c), sizeof(info));
+		info.ipi_ifindex = 0;
+		info.ipi_spec_dst = info.ipi_addr;
+		memcpy(CMSG_DATA(c), &info, sizeof(info));
+		m->msg_controllen = CMSG_SPACE(sizeof(info));
+	} else if (c->cmsg_level == IPPROTO_IPV6 &&
+		   c->cmsg_type == IPV6_PKTINFO) {
+		m->msg_controllen = CMSG_SPACE(sizeof(struct in6_pktinfo));
+	} else {
+		m->msg_control = NULL;
+		m->msg_controllen = 0;
+	}
+}
+
+static bool answer_one(struct dns *d, int fd)
+{
+	uint8_t query[QUERY_MAX], answer[ZONE_UDP_MAX], control[CONTROL_MAX];
+	struct sockaddr_storage from;
+	struct iovec iov = { query, sizeof(query) };
+	struct msghdr m = { .msg_name = &from,
+			    .msg_namelen = sizeof(from),
+			    .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = control,
+			    .msg_controllen = sizeof(control) };
+	ssize_t len = recvmsg(fd, &m, 0);
+	size_t n;
+
+	if (len < 0)
+		return errno == EINTR;
+	d->queries++;
+	if (m.msg_flags & MSG_TRUNC)
+		return true;
+	n = zone_answer(d->zone, query, (size_t)len, false, answer,
+			sizeof(answer));
+	if (!n)
+		return true;
+	iov = (struct iovec){ answer, n };
+	turn_control(&m);
+	m.msg_flags = 0;
+	if (sendmsg(fd, &m, 0) < 0)
+		log_debug("dns", "an answer was not sent");
+	return true;
+}
+
+static void udp_readable(void *arg, int fd, unsigned int events)
+{
+	struct socket *s = arg;
+
+	(void)events;
+	for (int i = 0; i < PER_TURN && answer_one(s->dns, fd); i++)
+		;
+}
+
+/* --- TCP ---------------------------------------------------------------------- */
+
+static void conn_free(void *arg)
+{
+	struct conn *c = arg;
+
+	loop_io_del(c->io);
+	loop_timer_free(c->timer);
+	close(c->fd);
+	free(c);
+}
+
+static void conn_end(struct conn *c)
+{
+	if (c->end.queued)
+		return;
+	loop_io_set(c->io, 0);
+	DL_DELETE(c->dns->conns, c);
+	c->dns->n_conns--;
+	loop_defer_task(c->dns->loop, &c->end);
+}
+
+static void conn_timeout(void *arg)
+{
+	conn_end(arg);
+}
+
+/* send what stands in @out; false when the connection ended */
+static bool conn_write(struct conn *c)
+{
+	while (c->out_done < c->out_len) {
+		ssize_t n = send(c->fd, c->out + c->out_done,
+				 c->out_len - c->out_done, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN) {
+			loop_io_set(c->io, LOOP_WRITE);
+			return true;
+		}
+		if (n <= 0) {
+			conn_end(c);
+			return false;
+		}
+		c->out_done += (size_t)n;
+	}
+	c->out_len = c->out_done = 0;
+	loop_io_set(c->io, LOOP_READ);
+	return true;
+}
+
+/* answer the queries that are complete, one at a time */
+static bool conn_answer(struct conn *c)
+{
+	while (!c->out_len && c->in_len >= TCP_HEAD) {
+		size_t len = (size_t)c->in[0] << 8 | c->in[1], n;
+
+		if (len > QUERY_MAX) {
+			conn_end(c);
+			return false;
+		}
+		if (c->in_len < TCP_HEAD + len)
+			break;
+		c->dns->queries++;
+		n = zone_answer(c->dns->zone, c->in + TCP_HEAD, len, true,
+				c->out + TCP_HEAD, ZONE_TCP_MAX);
+		c->in_len -= TCP_HEAD + len;
+		memmove(c->in, c->in + TCP_HEAD + len, c->in_len);
+		if (!n) {
+			conn_end(c);
+			return false;
+		}
+		c->out[0] = (uint8_t)(n >> 8);
+		c->out[1] = (uint8_t)n;
+		c->out_len = TCP_HEAD + n;
+		loop_timer_arm(c->timer, LOOP_S(DNS_TCP_IDLE_S));
+		if (!conn_write(c))
+			return false;
+	}
+	return true;
+}
+
+static void conn_ready(void *arg, int fd, unsigned int events)
+{
+	struct conn *c = arg;
+	ssize_t n;
+
+	if (events & LOOP_WRITE && (!conn_write(c) || !conn_answer(c)))
+		return;
+	if (!(events & LOOP_READ) || c->out_len)
+		return;
+	n = recv(fd, c->in + c->in_len, sizeof(c->in) - c->in_len, 0);
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n <= 0) {
+		conn_end(c);
+		return;
+	}
+	c->in_len += (size_t)n;
+	conn_answer(c);
+}
+
+static int conn_new(struct dns *d, int fd)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return -NTM_ENOMEM;
+	c->dns = d;
+	c->fd = fd;
+	c->end = (struct loop_task){ .fn = conn_free, .arg = c };
+	r = loop_timer_new(d->loop, conn_timeout, c, &c->timer);
+	if (!r)
+		r = loop_io_add(d->loop, fd, LOOP_READ, false, conn_ready, c,
+				&c->io);
+	if (r) {
+		loop_timer_free(c->timer);
+		free(c);
+		return r;
+	}
+	loop_timer_arm(c->timer, LOOP_S(DNS_TCP_IDLE_S));
+	DL_APPEND(d->conns, c);
+	d->n_conns++;
+	return 0;
+}
+
+static void tcp_readable(void *arg, int fd, unsigned int events)
+{
+	struct socket *s = arg;
+	struct dns *d = s->dns;
+
+	(void)events;
+	for (int i = 0; i < PER_TURN; i++) {
+		int client = accept4(fd, NULL, NULL,
+				     SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (client < 0)
+			return;
+		if (d->n_conns == DNS_TCP_MAX) {
+			/* the longest silent one makes room for who asks */
+			d->refused_conns++;
+			conn_end(d->conns);
+		}
+		if (conn_new(d, client))
+			close(client);
+	}
+}
+
+/* --- start and stop ------------------------------------------------------------------ */
+
+static int dns_zone(struct dns *d, const struct role_env *env)
+{
+	const struct server_conf *c = env->conf;
+	struct addr dc[SERVERCONF_ADDRESSES_MAX], as[SERVERCONF_ADDRESSES_MAX];
+	int n_dc = serverconf_announced(c->dc_address, c->dc_listen,
+					(uint16_t)c->dc_port, dc);
+	int n_as = serverconf_announced(c->as_address, c->as_listen,
+					(uint16_t)c->as_port, as);
+	struct zone_config z = { .domain = c->domain,
+				 .ttl = c->dns_ttl,
+				 .serial = (uint32_t)loop_wall(env->loop),
+				 .dc = dc,
+				 .as = as,
+				 .as_port = (uint16_t)c->as_port };
+	struct ntmc_trust_domain domain;
+	struct ntmc_trust *trust = NULL;
+	char path[DATADIR_PATH_MAX];
+	uint8_t *der;
+	size_t len;
+	int r = n_dc < 0 || n_as < 0 ? -NTM_ECONF : 0;
+
+	if (!r)
+		r = datadir_file(env->dir, DATADIR_DC_CA, path);
+	if (!r)
+		r = file_read(path, NTMC_CERT_MAX, &der, &len);
+	if (r)
+		return r;
+	r = ntmc_trust_new(&trust);
+	if (!r)
+		r = ntmc_trust_add(trust, der, len, NULL, &domain);
+	ntmc_trust_free(trust);
+	file_free(der, len);
+	if (r)
+		return r;
+	z.n_dc = (size_t)n_dc;
+	z.n_as = (size_t)n_as;
+	z.ca_fp = domain.fp;
+	return zone_new(&z, &d->zone);
+}
+
+static int add(struct dns *d, struct socket *s, size_t *n, int fd,
+	       loop_io_fn *fn)
+{
+	int r;
+
+	s += *n;
+	s->dns = d;
+	s->fd = fd;
+	r = loop_io_add(d->loop, fd, LOOP_READ, false, fn, s, &s->io);
+	if (!r)
+		++*n;
+	return r;
+}
+
+int dns_new(const struct role_env *env, struct dns **out)
+{
+	const struct role_sockets *s = &env->sockets;
+	struct dns *d = calloc(1, sizeof(*d));
+	int r;
+
+	if (!d)
+		return -NTM_ENOMEM;
+	d->loop = env->loop;
+	r = dns_zone(d, env);
+	for (size_t i = 0; !r && i < s->n_udp; i++)
+		r = add(d, d->udp, &d->n_udp, s->udp[i], udp_readable);
+	for (size_t i = 0; !r && i < s->n_tcp; i++)
+		r = add(d, d->tcp, &d->n_tcp, s->tcp[i], tcp_readable);
+	if (r) {
+		log_err("dns", "cannot start: %s", err_text(r));
+		dns_free(d);
+		return r;
+	}
+	*out = d;
+	return 0;
+}
+
+static void dns_destroy(void *arg)
+{
+	struct dns *d = arg;
+
+	zone_free(d->zone);
+	free(d);
+}
+
+void dns_free(struct dns *d)
+{
+	if (!d)
+		return;
+	while (d->conns)
+		conn_end(d->conns);
+	for (size_t i = 0; i < d->n_udp; i++) {
+		loop_io_del(d->udp[i].io);
+		close(d->udp[i].fd);
+	}
+	for (size_t i = 0; i < d->n_tcp; i++) {
+		loop_io_del(d->tcp[i].io);
+		close(d->tcp[i].fd);
+	}
+	d->destroy = (struct loop_task){ .fn = dns_destroy, .arg = d };
+	loop_defer_task(d->loop, &d->destroy);
+}
+
+json_t *dns_admin(struct dns *d, const char *command, json_t *request)
+{
+	(void)request;
+	if (strcmp(command, "status"))
+		return NULL;
+	return json_pack("{s:b, s:I, s:i, s:I}", "ok", 1, "queries",
+			 (json_int_t)d->queries, "connections",
+			 (int)d->n_conns, "connections_refused",
+			 (json_int_t)d->refused_conns);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* main - ntm-server: the table of commands */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "servers/cli.h"
+
+struct command {
+	const char *name, *args, *help;
+	unsigned int options;
+	size_t min_args, max_args;
+	int (*run)(struct cli *c);
+};
+
+static int account(struct cli *c)
+{
+	return cli_account(c, c->args[0]);
+}
+
+static int device(struct cli *c)
+{
+	return cli_device(c, c->args[0]);
+}
+
+/* clang-format off */
+static const struct command commands[] = {
+	{ "init", "--domain DOMAIN [--listen ADDRESS]... [--slice PREFIX] [--user USER]",
+	  "make a domain: CA, keys, configuration, stores",
+	  CLI_DIR | CLI_DOMAIN | CLI_LISTEN | CLI_SLICE | CLI_USER, 0, 0, cli_init },
+	{ "run", "[-n]", "run the configured roles; -n: check the configuration only",
+	  CLI_DIR | CLI_CHECK, 0, 0, cli_run },
+	{ "account", "add|passwd NAME [--password-file FILE | --password-stdin]",
+	  "make an account, or give it another password",
+	  CLI_DIR | CLI_JSON | CLI_PASSWORD, 1, 2, account },
+	{ NULL, "account list", "list them", 0, 0, 0, NULL },
+	{ NULL, "account disable|enable|delete NAME",
+	  "withdraw all its devices; let them in again; forget it", 0, 0, 0, NULL },
+	{ "device", "list [--account NAME]", "list devices",
+	  CLI_DIR | CLI_JSON | CLI_ACCOUNT, 1, 2, device },
+	{ NULL, "device revoke|delete FQDN",
+	  "a device never comes back; delete: its name and addresses are free again",
+	  0, 0, 0, NULL },
+	{ "join-string", "", "what a person gives to `ntm login`",
+	  CLI_DIR | CLI_JSON, 0, 0, cli_join_string },
+	{ "status", "", "what the running roles do", CLI_DIR | CLI_JSON, 0, 0, cli_status },
+	{ "backup", "FILE", "CA, keys, configuration and stores in one file",
+	  CLI_DIR, 1, 1, cli_backup },
+	{ "restore", "FILE [--force] [--user USER]", "the reverse, into an empty folder",
+	  CLI_DIR | CLI_FORCE | CLI_USER, 1, 1, cli_restore },
+};
+/* clang-format on */
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void help(void)
+{
+	printf("usage: ntm-server COMMAND [OPTION]...\n\n");
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		printf("  %s%s%s\n      %s\n",
+		       commands[i].name ? commands[i].name : "",
+		       commands[i].name ? " " : "", commands[i].args,
+		       commands[i].help);
+	printf("\nEvery command takes --dir DIR (default /var/lib/ntm for root, "
+	       "else\n~/.local/share/ntm-server); account, device, join-string "
+	       "and status take --json.\nSee ntm-server(8).\n");
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *cmd = NULL;
+	struct cli c;
+	int r;
+
+	if (argc < 2) {
+		help();
+		return CLI_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
+		help();
+		return 0;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		printf("ntm-server %s\n", NTM_VERSION);
+		return 0;
+	}
+	if (!strcmp(argv[1], "--mdoc")) { /* for make and the manual's test */
+		serverconf_print_mdoc();
+		return 0;
+	}
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (commands[i].name && !strcmp(argv[1], commands[i].name))
+			cmd = &commands[i];
+	if (!cmd) {
+		cli_fail("no command %s; see ntm-server --help", argv[1]);
+		return CLI_USAGE;
+	}
+	if (argc > 2 && !strcmp(argv[2], "--help")) {
+		help();
+		return 0;
+	}
+	if (log_open("ntm-server", LOG_WARN, NULL))
+		return CLI_FAILED;
+	r = cli_parse(argc - 1, argv + 1, cmd->options, &c);
+	if (!r && (c.n_args < cmd->min_args || c.n_args > cmd->max_args)) {
+		cli_fail("%s: wrong arguments; see ntm-server --help",
+			 cmd->name);
+		r = CLI_USAGE;
+	}
+	return r ? r : cmd->run(&c);
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/* role - what the supervisor knows about each role, and a role's own process */
+#include "servers/role.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "servers/adminsock.h"
+#include "servers/as/as.h"
+#include "servers/dc/dc.h"
+#include "servers/dns/dns.h"
+#include "servers/isolate.h"
+
+/* --- the roles there are --------------------------------------------------------- */
+
+static const char *as_listens(const struct server_conf *c, uint16_t *port)
+{
+	*port = (uint16_t)c->as_port;
+	return c->as_listen;
+}
+
+static int as_start(const struct role_env *env, void **state)
+{
+	return as_new(env, (struct as **)state);
+}
+
+static void as_stop(void *state)
+{
+	as_free(state);
+}
+
+static void as_reread(void *state, const struct server_conf *c)
+{
+	as_reload(state, c);
+}
+
+static bool as_restarts(const void *state)
+{
+	return as_wants_restart(state);
+}
+
+static json_t *as_asked(void *state, const char *command, json_t *request)
+{
+	return as_admin(state, command, request);
+}
+
+static const char *dc_listens(const struct server_conf *c, uint16_t *port)
+{
+	*port = (uint16_t)c->dc_port;
+	return c->dc_listen;
+}
+
+static int dc_start(const struct role_env *env, void **state)
+{
+	return dc_new(env, (struct dc **)state);
+}
+
+static void dc_stop(void *state)
+{
+	dc_free(state);
+}
+
+static void dc_reread(void *state, const struct server_conf *c)
+{
+	dc_reload(state, c);
+}
+
+static bool dc_restarts(const void *state)
+{
+	return dc_wants_restart(state);
+}
+
+static json_t *dc_asked(void *state, const char *command, json_t *request)
+{
+	return dc_admin(state, command, request);
+}
+
+static const char *dns_listens(const struct server_conf *c, uint16_t *port)
+{
+	*port = (uint16_t)c->dns_port;
+	return c->dns_listen;
+}
+
+static int dns_start(const struct role_env *env, void **state)
+{
+	return dns_new(env, (struct dns **)state);
+}
+
+static void dns_stop(void *state)
+{
+	dns_free(state);
+}
+
+static json_t *dns_asked(void *state, const char *command, json_t *request)
+{
+	return dns_admin(state, command, request);
+}
+
+/* A role that is built gets its row here; rs, ns, cs and gms are still to come.
+ * The DC starts before the AS, which looks for it. */
+const struct role role_table[] = {
+	{ .name = "dc",
+	  .configured = true,
+	  .flags = ROLE_TCP | ROLE_UDP,
+	  .listens = dc_listens,
+	  .start = dc_start,
+	  .stop = dc_stop,
+	  .reload = dc_reread,
+	  .restarts = dc_restarts,
+	  .admin = dc_asked },
+	{ .name = "as",
+	  .configured = true,
+	  .flags = ROLE_TCP,
+	  .listens = as_listens,
+	  .start = as_start,
+	  .stop = as_stop,
+	  .reload = as_reread,
+	  .restarts = as_restarts,
+	  .admin = as_asked },
+	{ .name = "dns",
+	  .parent = "dc",
+	  .flags = ROLE_TCP | ROLE_UDP,
+	  .listens = dns_listens,
+	  .start = dns_start,
+	  .stop = dns_stop,
+	  .admin = dns_asked },
+	{ .name = NULL },
+};
+
+const struct role *role_find(const char *name)
+{
+	for (const struct role *r = role_table; r->name; r++)
+		if (!strcmp(r->name, name))
+			return r;
+	return NULL;
+}
+
+bool role_is_wanted(const struct role *r, const struct server_conf *c)
+{
+	if (!r->parent)
+		return serverconf_has_role(c->roles, r->name);
+	return c->dns_enable && serverconf_has_role(c->roles, r->parent);
+}
+
+/* --- a role's process -------------------------------------------------------------- */
+
+struct process {
+	const struct role *role;
+	struct role_env env;
+	const char *conf_path;
+	struct server_conf *conf, *old_conf;
+	void *state;
+	struct loop_signal *term, *interrupt, *hangup;
+	struct adminsock *admin;
+};
+
+static void process_stop(void *arg)
+{
+	struct process *p = arg;
+
+	loop_stop(p->env.loop);
+}
+
+/* sockets and folder stay as they are until the next start; the rest is read */
+static void process_reload(void *arg)
+{
+	struct process *p = arg;
+	char error[SERVERCONF_ERROR_LEN];
+	struct server_conf *c = calloc(1, sizeof(*c));
+	enum log_level level;
+
+	if (!c || serverconf_load(p->conf_path, c, error)) {
+		log_err(p->role->name, "configuration not reloaded: %s",
+			c ? error : "out of memory");
+		free(c);
+		return;
+	}
+	if (log_level_parse(c->log_level, &level))
+		log_set_level(level);
+	if (p->role->reload)
+		p->role->reload(p->state, c);
+	if (p->old_conf) {
+		serverconf_clear(p->old_conf);
+		free(p->old_conf);
+	}
+	p->old_conf = c;
+	log_info(p->role->name, "configuration reloaded");
+}
+
+static json_t *process_asked(void *arg, const char *command, json_t *request)
+{
+	struct process *p = arg;
+
+	return p->role->admin(p->state, command, request);
+}
+
+static int process_open(struct process *p)
+{
+	struct loop *l = p->env.loop;
+	int r = p->role->start(&p->env, &p->state);
+
+	if (!r)
+		r = loop_signal_add(l, SIGTERM, process_stop, p, &p->term);
+	if (!r)
+		r = loop_signal_add(l, SIGINT, process_stop, p, &p->interrupt);
+	if (!r)
+		r = loop_signal_add(l, SIGHUP, process_reload, p, &p->hangup);
+	if (!r)
+		r = adminsock_new(l, p->env.sockets.admin, process_asked, p,
+				  &p->admin);
+	return r;
+}
+
+static void process_close(struct process *p)
+{
+	adminsock_free(p->admin);
+	loop_signal_del(p->hangup);
+	loop_signal_del(p->interrupt);
+	loop_signal_del(p->term);
+	if (p->state)
+		p->role->stop(p->state);
+	loop_free(p->env.loop);
+	if (p->old_conf)
+		serverconf_clear(p->old_conf);
+	free(p->old_conf);
+}
+
+int role_main(const struct role *r, const char *dir, const char *conf_path,
+	      struct server_conf *conf, const struct role_sockets *sockets)
+{
+	struct process p = { .role = r, .conf_path = conf_path, .conf = conf };
+	bool restart = false;
+	int err;
+
+	prctl(PR_SET_NAME, r->name);
+	err = isolate_user(dir);
+	if (!err)
+		err = isolate_syscalls(r->name);
+	if (err) {
+		log_err(r->name, "cannot be isolated: %s", err_text(err));
+		return EXIT_FAILURE;
+	}
+	p.env.dir = dir;
+	p.env.conf = conf;
+	p.env.sockets = *sockets;
+	err = loop_new(&p.env.loop);
+	if (err)
+		return EXIT_FAILURE;
+	err = process_open(&p);
+	if (!err) {
+		log_info(r->name, "running");
+		err = loop_run(p.env.loop);
+	}
+	if (!err && r->restarts)
+		restart = r->restarts(p.state);
+	process_close(&p);
+	if (restart)
+		return ROLE_EXIT_RESTART;
+	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * role - what the supervisor knows about each role, and a role's own process
+ *
+ * Owner:   the table is static; a role's state belongs to its process.
+ * Context: roles run one per process, one loop each. The unit tests run several
+ *          in one process: nothing here is global.
+ */
+#ifndef NTM_SERVERS_ROLE_H
+#define NTM_SERVERS_ROLE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/err.h"
+#include "common/loop.h"
+#include "servers/serverconf.h"
+
+#define ROLE_SOCKETS_MAX SERVERCONF_ADDRESSES_MAX
+
+/** bound by the supervisor before it drops privileges, handed down by fork() */
+struct role_sockets {
+	int tcp[ROLE_SOCKETS_MAX], udp[ROLE_SOCKETS_MAX];
+	size_t n_tcp, n_udp;
+	int admin; /* Unix, listening; -1 in tests */
+};
+
+/** struct role_env - all a role gets; outlives it */
+struct role_env {
+	struct loop *loop;
+	const char *dir;
+	const struct server_conf *conf;
+	struct role_sockets sockets;
+};
+
+/**
+ * struct role - one row of the table
+ * @name:       as in server.roles
+ * @parent:     started with this role instead of by server.roles; or NULL
+ * @configured: may stand in server.roles
+ * @listens:    addresses and port of @c
+ * @flags:      ROLE_TCP, ROLE_UDP: which sockets it needs
+ * @start:      takes over the sockets of @env on success
+ * @stop:       orderly; frees @state
+ * @reload:     run-time values of @c, which lives on; may be NULL
+ * @restarts:   after the loop: start me again at once? may be NULL
+ * @admin:      answers one request; new reference, or NULL: no such command
+ */
+struct role {
+	const char *name, *parent;
+	bool configured;
+	unsigned int flags; /* ROLE_TCP, ROLE_UDP */
+	const char *(*listens)(const struct server_conf *c, uint16_t *port);
+	int (*start)(const struct role_env *env, void **state);
+	void (*stop)(void *state);
+	void (*reload)(void *state, const struct server_conf *c);
+	bool (*restarts)(const void *state);
+	json_t *(*admin)(void *state, const char *command, json_t *request);
+};
+#define ROLE_TCP 1u
+#define ROLE_UDP 2u
+
+#define ROLE_EXIT_RESTART 75 /* exit status: start me again at once */
+
+/** the table; ends with a row without name */
+extern const struct role role_table[];
+const struct role *role_find(const char *name);
+/** does @c start @r on this machine? */
+bool role_is_wanted(const struct role *r, const struct server_conf *c);
+
+/**
+ * role_main() - a role's process after fork(): isolate, loop, stop
+ * @conf_path: read again at SIGHUP
+ *
+ * Return: exit status
+ */
+int role_main(const struct role *r, const char *dir, const char *conf_path,
+	      struct server_conf *conf, const struct role_sockets *sockets);
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* servercert - the keys and certificates by which a domain's servers know each other */
+#include "servers/servercert.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/file.h"
+#include "servers/datadir.h"
+
+#define DAY_S 86400
+
+static const struct {
+	const char *role;
+	enum datadir_file key, cert;
+	uint32_t bit;
+} servers[] = {
+	{ "as", DATADIR_AS_KEY, DATADIR_AS_CERT, NTMC_ROLE_AS },
+	{ "dc", DATADIR_DC_KEY, DATADIR_DC_CERT, NTMC_ROLE_DC },
+};
+#define N_SERVERS (sizeof(servers) / sizeof(servers[0]))
+
+static int cert_on_disk(const char *dir, enum datadir_file f, uint8_t *der,
+			size_t *len, struct ntmc_cert *out)
+{
+	char path[DATADIR_PATH_MAX];
+	uint8_t *data;
+	size_t n;
+	int r = datadir_file(dir, f, path);
+
+	if (!r)
+		r = file_read(path, NTMC_CERT_MAX, &data, &n);
+	if (r)
+		return r;
+	r = ntmc_cert_parse(data, n, out);
+	if (!r && der) {
+		memcpy(der, data, n);
+		*len = n;
+	}
+	file_free(data, n);
+	return r;
+}
+
+static int identity(const char *dir, enum datadir_file f,
+		    struct ntmc_identity *id)
+{
+	char path[DATADIR_PATH_MAX];
+	int r = datadir_file(dir, f, path);
+
+	if (!r)
+		r = ntmc_identity_load(path, id);
+	if (r != -NTM_ENOTFOUND)
+		return r;
+	ntmc_identity_new(NULL, id);
+	return ntmc_identity_save(id, path);
+}
+
+static int renew_one(const char *dir, struct ntmc_ca *ca, const char *domain,
+		     int64_t now, size_t i)
+{
+	struct ntmc_cert cert = { .kind = NTMC_CERT_SERVER };
+	struct ntmc_identity id;
+	char path[DATADIR_PATH_MAX];
+	uint8_t der[NTMC_CERT_MAX];
+	size_t len = sizeof(der);
+	int r = identity(dir, servers[i].key, &id);
+
+	if (r)
+		return r;
+	snprintf(cert.fqdn, sizeof(cert.fqdn), "%s", domain);
+	memcpy(cert.ed_pub, id.ed_pub, NTMC_KEY_LEN);
+	memcpy(cert.x_pub, id.x_pub, NTMC_KEY_LEN);
+	ntmc_static_sign(&id, cert.x_sig);
+	ntmc_identity_clear(&id);
+	cert.roles = servers[i].bit;
+	r = ntmc_ca_issue(NULL, ca, &cert, now,
+			  now + (int64_t)SERVERCERT_DAYS * DAY_S, der, &len);
+	if (!r)
+		r = datadir_file(dir, servers[i].cert, path);
+	return r ? r : file_write(path, der, len, 0600);
+}
+
+int servercert_renew(const char *dir, struct ntmc_ca *ca, const char *domain,
+		     int64_t now, bool force, bool *renewed)
+{
+	for (size_t i = 0; i < N_SERVERS; i++) {
+		struct ntmc_cert old;
+		int r = cert_on_disk(dir, servers[i].cert, NULL, NULL, &old);
+
+		if (!r && !force &&
+		    old.not_after - now > (int64_t)SERVERCERT_DAYS * DAY_S / 2)
+			continue;
+		if (r && r != -NTM_ENOTFOUND)
+			return r;
+		r = renew_one(dir, ca, domain, now, i);
+		if (r)
+			return r;
+		if (renewed)
+			*renewed = true;
+	}
+	return 0;
+}
+
+static int load_ca(const char *dir, uint8_t *der, size_t *len)
+{
+	char path[DATADIR_PATH_MAX];
+	uint8_t *data;
+	size_t n;
+	int r = datadir_file(dir, DATADIR_DC_CA, path);
+
+	if (!r)
+		r = file_read(path, NTMC_CERT_MAX, &data, &n);
+	if (r)
+		return r;
+	memcpy(der, data, n);
+	*len = n;
+	file_free(data, n);
+	return 0;
+}
+
+int servercert_load(const char *dir, const char *role, struct servercert *out)
+{
+	uint8_t der[NTMC_CERT_MAX], ca[NTMC_CERT_MAX];
+	struct servercert c = { .trust = NULL };
+	struct ntmc_identity id;
+	struct ntmc_cert cert;
+	char path[DATADIR_PATH_MAX];
+	size_t len = 0, ca_len = 0, i = strcmp(role, "as") ? 1 : 0;
+	int r = cert_on_disk(dir, servers[i].cert, der, &len, &cert);
+
+	if (!r)
+		r = load_ca(dir, ca, &ca_len);
+	if (!r)
+		r = datadir_file(dir, servers[i].key, path);
+	if (!r)
+		r = ntmc_identity_load(path, &id);
+	if (r)
+		return r;
+	r = ntmc_trust_new(&c.trust);
+	if (!r)
+		r = ntmc_trust_add(c.trust, ca, ca_len, NULL, &c.domain);
+	if (!r)
+		r = tls_context_new(&id, der, len, ca, ca_len, c.trust, NULL,
+				    &c.tls);
+	ntmc_identity_clear(&id);
+	if (r) {
+		servercert_clear(&c);
+		return r;
+	}
+	c.not_after = cert.not_after;
+	*out = c;
+	return 0;
+}
+
+void servercert_clear(struct servercert *c)
+{
+	tls_context_free(c->tls);
+	ntmc_trust_free(c->trust);
+	c->tls = NULL;
+	c->trust = NULL;
+}
+
+bool servercert_is_stale(const char *dir, const char *role,
+			 const struct servercert *c)
+{
+	struct ntmc_cert now;
+	size_t i = strcmp(role, "as") ? 1 : 0;
+
+	return !cert_on_disk(dir, servers[i].cert, NULL, NULL, &now) &&
+	       now.not_after != c->not_after;
+}

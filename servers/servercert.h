@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * servercert - the keys and certificates by which a domain's servers know each other
+ *
+ * Owner:   files of the data folder. Made by init; renewed by the AS, which holds
+ *          the CA, at half of SERVERCERT_DAYS. A role whose certificate on disk is
+ *          newer than the one it uses asks the supervisor to start it again.
+ * Context: init; the AS at start and daily; every TLS role at start.
+ */
+#ifndef NTM_SERVERS_SERVERCERT_H
+#define NTM_SERVERS_SERVERCERT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "common/tls.h"
+#include "libntmcrypto/ntmcrypto.h"
+
+#define SERVERCERT_DAYS	   365
+#define SERVERCERT_CA_DAYS 7300
+
+/**
+ * servercert_renew() - keys (if there are none) and certificates of as and dc
+ * @force: also when more than half of the life is left
+ * @renewed: set when a file changed; may be NULL
+ *
+ * Return: 0, -NTM_ESTORE, -NTM_EINVAL (outside the CA's constraints)
+ */
+NTM_MUST_CHECK int servercert_renew(const char *dir, struct ntmc_ca *ca,
+				    const char *domain, int64_t now, bool force,
+				    bool *renewed);
+
+/** struct servercert - what a role loaded */
+struct servercert {
+	struct ntmc_trust *trust;
+	struct tls_context *tls;
+	struct ntmc_trust_domain domain; /* what the CA is constrained to */
+	int64_t not_after;
+};
+/** @role: "as" or "dc". Return: 0, -NTM_ENOTFOUND, -NTM_ECERT, -NTM_EDECODE ... */
+NTM_MUST_CHECK int servercert_load(const char *dir, const char *role,
+				   struct servercert *out);
+void servercert_clear(struct servercert *c);
+/** is there a newer certificate on disk than the one loaded? */
+bool servercert_is_stale(const char *dir, const char *role,
+			 const struct servercert *c);
+
+#endif
