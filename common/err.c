@@ -8,7 +8,7 @@ static const struct {
 	const char *name;
 	const char *text;
 } errs[] = {
-#define ERR(name, number, text) [number] = { #name, text },
+#define ERR(name, number, text) [number] = {#name, text},
 #include "common/err.def"
 #undef ERR
 };
@@ -17,9 +17,8 @@ static size_t err_index(int err)
 {
 	size_t i = err < 0 ? (size_t)(-(long)err) : (size_t)err;
 
-	return i < sizeof(errs) / sizeof(errs[0]) && errs[i].name ?
-		       i :
-		       NTM_ESYSTEM;
+	return i < sizeof(errs) / sizeof(errs[0]) && errs[i].name ? i
+								  : NTM_ESYSTEM;
 }
 
 const char *err_text(int err)
