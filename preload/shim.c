@@ -122,6 +122,43 @@ out:
 	return old;
 }
 
+/* Set the bits of all first bytes that @r covers. */
+static void filter_add(const struct shim_range *r)
+{
+	const unsigned int six = r->family == AF_INET6,
+			   free_bits =
+				   r->prefix_len < 8 ? 8 - r->prefix_len : 0;
+	unsigned int b = r->addr[0] & 0xffu << free_bits, i;
+
+	for (i = 0; i < 1u << free_bits; i++, b++)
+		atomic_fetch_or(&shim.filter.first[six][b / 32],
+				UINT32_C(1) << b % 32);
+}
+
+/* If the page changes meanwhile, the key tells that the bits are old. */
+static void filter_renew(const struct shim_page *page)
+{
+	uint64_t key = shim_filter_key(page);
+	int i;
+
+	if (atomic_load(&shim.filter.key) == key || (key & 1))
+		return;
+	/* v4-mapped addresses begin with 0 */
+	atomic_fetch_or(&shim.filter.first[1][0], 1);
+	for (i = 0; i < SHIM_RANGES_MAX && page->ranges[i].family; i++)
+		filter_add(&page->ranges[i]);
+	atomic_thread_fence(memory_order_acquire);
+	if (shim_filter_key(page) == key)
+		atomic_store(&shim.filter.key, key);
+}
+
+bool shim_virtual_mapped(const struct shim_page *page,
+			 const struct sockaddr *sa, socklen_t len)
+{
+	filter_renew(page);
+	return shim_page_virtual(page, sa, len);
+}
+
 bool shim_virtual_unmapped(const struct sockaddr *sa, socklen_t len)
 {
 	const struct shim_page *page;

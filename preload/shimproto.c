@@ -3,6 +3,7 @@
 #include "preload/shimproto.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -356,66 +357,118 @@ void shim_addr_unmap(struct shim_addr *a)
 
 /* --- the shared page --------------------------------------------------------------- */
 
-static bool range_holds(const struct shim_range *r, int family,
-			const uint8_t *addr)
+/* What follows is what every connect() and send of every program pays: scalars
+ * only, for an array would have the compiler guard the frame. */
+static uint64_t load64(const void *at)
 {
-	unsigned int bits = r->prefix_len, i;
+	uint64_t v;
 
-	if (r->family != family || bits > (family == AF_INET ? 32u : 128u))
-		return false;
-	for (i = 0; i < bits / 8; i++)
-		if (r->addr[i] != addr[i])
-			return false;
-	return !(bits % 8) || !((r->addr[i] ^ addr[i]) >> (8 - bits % 8));
+	memcpy(&v, at, sizeof(v));
+	return be64toh(v);
 }
 
-static bool ranges_hold(const struct shim_page *page, int family,
-			const uint8_t *addr)
+static inline bool ranges_hold4(const struct shim_page *page, uint32_t addr)
 {
-	int i;
+	const struct shim_range *r = page->ranges;
+	uint32_t net;
 
-	for (i = 0; i < SHIM_RANGES_MAX && page->ranges[i].family; i++)
-		if (range_holds(&page->ranges[i], family, addr))
+	for (; r < page->ranges + SHIM_RANGES_MAX && r->family; r++) {
+		memcpy(&net, r->addr, sizeof(net));
+		if (r->family == AF_INET && r->prefix_len <= 32 &&
+		    !((uint64_t)(ntohl(net) ^ addr) >> (32 - r->prefix_len)))
 			return true;
+	}
 	return false;
+}
+
+static inline bool ranges_hold6(const struct shim_page *page, uint64_t high,
+				uint64_t low)
+{
+	const struct shim_range *r = page->ranges;
+	unsigned int len;
+
+	for (; r < page->ranges + SHIM_RANGES_MAX && r->family; r++) {
+		len = r->prefix_len;
+		if (r->family != AF_INET6 || len > 128)
+			continue;
+		if (len > 64 && load64(r->addr) == high &&
+		    !((load64(r->addr + 8) ^ low) >> (128 - len)))
+			return true;
+		if (!len ||
+		    (len <= 64 && !((load64(r->addr) ^ high) >> (64 - len))))
+			return true;
+	}
+	return false;
+}
+
+/* Has the page stayed the same since @seq was read? */
+static inline bool page_same(const struct shim_page *page, uint32_t seq)
+{
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return !(seq & 1) &&
+	       __atomic_load_n(&page->seq, __ATOMIC_RELAXED) == seq;
+}
+
+static inline uint32_t page_seq(const struct shim_page *page)
+{
+	return __atomic_load_n(&page->seq, __ATOMIC_ACQUIRE);
+}
+
+/* The writer is at work, or dead: try some times, then take what is there. */
+__attribute__((noinline, cold)) static bool
+virtual_again(const struct shim_page *page, bool four, uint64_t high,
+	      uint64_t low)
+{
+	bool yes = false, same = false;
+	uint32_t seq;
+	int tries;
+
+	for (tries = 0; !same && tries < SEQ_TRIES; tries++) {
+		seq = page_seq(page);
+		yes = four ? ranges_hold4(page, (uint32_t)low)
+			   : ranges_hold6(page, high, low);
+		same = page_same(page, seq);
+	}
+	return yes;
+}
+
+__attribute__((noinline)) static bool virtual4(const struct shim_page *page,
+					       uint32_t addr)
+{
+	uint32_t seq = page_seq(page);
+	bool yes = ranges_hold4(page, addr);
+
+	return page_same(page, seq) ? yes : virtual_again(page, true, 0, addr);
+}
+
+__attribute__((noinline)) static bool virtual6(const struct shim_page *page,
+					       uint64_t high, uint64_t low)
+{
+	uint32_t seq = page_seq(page);
+	bool yes;
+
+	if (!high && low >> 32 == 0xffff)
+		return virtual4(page, (uint32_t)low);
+	yes = ranges_hold6(page, high, low);
+	return page_same(page, seq) ? yes
+				    : virtual_again(page, false, high, low);
 }
 
 bool shim_page_virtual(const struct shim_page *page, const struct sockaddr *sa,
 		       socklen_t len)
 {
-	const uint8_t *addr;
-	int family, tries;
-	uint32_t seq;
-	bool yes = false;
+	const struct sockaddr_in6 *in6 = (const void *)sa;
+	const struct sockaddr_in *in = (const void *)sa;
 
 	if (!sa || len < sizeof(struct sockaddr_in))
 		return false;
-	family = sa->sa_family;
-	if (family == AF_INET) {
-		addr = (const uint8_t *)&(
-			       (const struct sockaddr_in *)(const void *)sa)
-			       ->sin_addr;
-	} else if (family == AF_INET6 &&
-		   len >= offsetof(struct sockaddr_in6, sin6_scope_id)) {
-		addr = (const uint8_t *)&(
-			       (const struct sockaddr_in6 *)(const void *)sa)
-			       ->sin6_addr;
-		if (!memcmp(addr, mapped, sizeof(mapped))) {
-			family = AF_INET;
-			addr += sizeof(mapped);
-		}
-	} else {
+	if (sa->sa_family == AF_INET)
+		return virtual4(page, ntohl(in->sin_addr.s_addr));
+	if (sa->sa_family != AF_INET6 ||
+	    len < offsetof(struct sockaddr_in6, sin6_scope_id))
 		return false;
-	}
-	for (tries = 0; tries < SEQ_TRIES; tries++) {
-		seq = __atomic_load_n(&page->seq, __ATOMIC_ACQUIRE);
-		yes = ranges_hold(page, family, addr);
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		if (!(seq & 1) &&
-		    __atomic_load_n(&page->seq, __ATOMIC_RELAXED) == seq)
-			break;
-	}
-	return yes;
+	return virtual6(page, load64(&in6->sin6_addr.s6_addr[0]),
+			load64(&in6->sin6_addr.s6_addr[8]));
 }
 
 uint32_t shim_flow_hash(const struct shim_addr *peer, uint16_t server)

@@ -9,7 +9,8 @@
  * folder (common/rundir.h). Both sides check SO_PEERCRED. A connection serves any
  * number of requests, but the shim opens a fresh one each time (but the pool).
  * Layout: big-endian, explicit get/put in shimproto.c; version first; trailing
- * bytes are refused. A descriptor travels as SCM_RIGHTS on the answer.
+ * bytes are refused. A descriptor travels as SCM_RIGHTS on the answer. After the
+ * answer to CLAIM the broker hangs up.
  *
  * The shared page: the worker writes, every shim maps it read-only, so that the
  * test "is this address virtual?" and the translation of a UDP source cost no

@@ -76,15 +76,14 @@ static int passage_find(int fd, int flags, const struct sockaddr *sa,
 	return ret;
 }
 
-ssize_t hook_sendto(int fd, const void *buf, size_t n, int flags,
-		    const struct sockaddr *sa, socklen_t len)
+SHIM_SLOW static ssize_t sendto_virtual(int fd, const void *buf, size_t n,
+					int flags, const struct sockaddr *sa,
+					socklen_t len)
 {
 	struct passage p;
 	ssize_t ret;
 	int err;
 
-	if (!shim_virtual(sa, len))
-		return real.sendto(fd, buf, n, flags, sa, len);
 	err = passage_find(fd, flags, sa, len, &p);
 	if (err) {
 		errno = -err;
@@ -99,15 +98,22 @@ ssize_t hook_sendto(int fd, const void *buf, size_t n, int flags,
 	return ret;
 }
 
-ssize_t hook_sendmsg(int fd, const struct msghdr *msg, int flags)
+ssize_t hook_sendto(int fd, const void *buf, size_t n, int flags,
+		    const struct sockaddr *sa, socklen_t len)
+{
+	if (shim_virtual(sa, len))
+		return sendto_virtual(fd, buf, n, flags, sa, len);
+	return real.sendto(fd, buf, n, flags, sa, len);
+}
+
+SHIM_SLOW static ssize_t sendmsg_virtual(int fd, const struct msghdr *msg,
+					 int flags)
 {
 	struct passage p;
 	struct msghdr m;
 	ssize_t ret;
 	int err;
 
-	if (!msg || !shim_virtual(msg->msg_name, msg->msg_namelen))
-		return real.sendmsg(fd, msg, flags);
 	err = passage_find(fd, flags, msg->msg_name, msg->msg_namelen, &p);
 	if (err) {
 		errno = -err;
@@ -121,6 +127,13 @@ ssize_t hook_sendmsg(int fd, const struct msghdr *msg, int flags)
 	ret = real.sendmsg(fd, &m, flags);
 	epoll_attach(fd, &p.moved);
 	return ret;
+}
+
+ssize_t hook_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	if (msg && shim_virtual(msg->msg_name, msg->msg_namelen))
+		return sendmsg_virtual(fd, msg, flags);
+	return real.sendmsg(fd, msg, flags);
 }
 
 /* Copies of up to BATCH messages with aliases for virtual names. Returns how
@@ -183,21 +196,14 @@ static int batches_send(int fd, const struct udp_sock *s, struct mmsghdr *vec,
 	return (int)done;
 }
 
-int hook_sendmmsg(int fd, struct mmsghdr *vec, unsigned int n, int flags)
+SHIM_SLOW static int sendmmsg_virtual(int fd, struct mmsghdr *vec,
+				      unsigned int n, int flags)
 {
-	struct epoll_moved moved;
 	struct udp_sock s = {0};
+	struct epoll_moved moved;
+	int saved = errno, ret;
 	enum udp_route route;
-	unsigned int i;
-	int saved, ret;
 
-	for (i = 0; vec && i < n && i < VLEN_MAX; i++)
-		if (shim_virtual(vec[i].msg_hdr.msg_name,
-				 vec[i].msg_hdr.msg_namelen))
-			break;
-	if (!vec || i == n || i == VLEN_MAX)
-		return real.sendmmsg(fd, vec, n, flags);
-	saved = errno;
 	route = udp_sock_route(fd, flags, &s);
 	errno = saved;
 	if (route == UDP_MAP)
@@ -208,6 +214,19 @@ int hook_sendmmsg(int fd, struct mmsghdr *vec, unsigned int n, int flags)
 	ret = real.sendmmsg(fd, vec, n, flags);
 	epoll_attach(fd, &moved);
 	return ret;
+}
+
+int hook_sendmmsg(int fd, struct mmsghdr *vec, unsigned int n, int flags)
+{
+	unsigned int i;
+
+	if (!vec)
+		return real.sendmmsg(fd, vec, n, flags);
+	for (i = 0; i < n && i < VLEN_MAX; i++)
+		if (shim_virtual(vec[i].msg_hdr.msg_name,
+				 vec[i].msg_hdr.msg_namelen))
+			return sendmmsg_virtual(fd, vec, n, flags);
+	return real.sendmmsg(fd, vec, n, flags);
 }
 
 /* --- receiving ------------------------------------------------------------------------ */

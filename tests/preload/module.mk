@@ -46,3 +46,10 @@ $(eval $(call preload-test,python,good,/usr/bin/python3 tests/preload/smoke.py,\
 $(eval $(call preload-test,node,good,node tests/preload/smoke.js,\
 	ASAN_OPTIONS=detect_leaks=0))
 PRELOAD_TESTS += tests/preload/manual.sh
+
+# tests/bench/passthrough.sh measures the shim with the same fake broker
+$(O)/tests/bench/passthrough: $(O)/obj/tests/bench/passthrough.o
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^
+bench-build: $(O)/tests/bench/passthrough $(PRELOAD_DIR)/fakebroker

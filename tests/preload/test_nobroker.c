@@ -88,6 +88,9 @@ static void test_connect(void **state)
 		close(c);
 	}
 	assert_int_equal(open_count(), before - 1);
+	/* it was asked, wherever there was somebody to ask */
+	if (!mode_is("none") && !mode_is("dead"))
+		assert_true(stats()->asked[SHIM_SOCKET] > 0);
 	close(ep);
 }
 
