@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+# The node's control plane: everything of the worker but data path and shim server.
+$(O)/gen/broker/%.pb-c.c $(O)/gen/broker/%.pb-c.h: broker/%.proto
+	@mkdir -p $(O)/gen
+	@echo "  PROTO   $<"
+	@protoc-c --c_out=$(O)/gen $<
+GENERATED += $(O)/gen/broker/state.pb-c.h
+CONTROL_SRC := $(addprefix broker/,account.c statefile.c login.c as_link.c \
+	session.c pins.c policy.c handshake.c direction.c peer.c peers.c \
+	shake.c path.c pmtu.c resolve.c worker.c) \
+	$(O)/gen/broker/state.pb-c.c
+WORKER_SRC := $(addprefix broker/,worker_main.c handover.c control.c \
+	control_account.c control_peer.c control_status.c isolate.c)
+CONTROL_PKGS := gnutls nettle hogweed libargon2 libevent libprotobuf-c sqlite3 \
+	inih jansson libmnl libseccomp
+$(eval $(call static-library,nodecontrol,$(CONTROL_SRC)))
+$(eval $(call program,ntm-worker,$(WORKER_SRC),nodecontrol datapath brokerengine \
+	ntmcrypto common,$(CONTROL_PKGS)))

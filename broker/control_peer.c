@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: MIT */
+/* control_peer - commands about peers: ping, verify, allow, forget */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/account.h"
+#include "broker/control.h"
+#include "broker/peer.h"
+#include "broker/pins.h"
+#include "broker/policy.h"
+#include "broker/resolve.h"
+
+/* --- ping ----------------------------------------------------------------------------- */
+
+#define PING_COUNT	 4
+#define PING_INTERVAL_MS 1000
+#define PING_INTERVAL_MIN_MS 5
+#define PING_LIMIT_MS	 2000 /* the last echo is waited for that long */
+#define PING_SIZE_MAX	 1024 /* bytes of padding */
+
+/* struct ping - one command; an echo's cookie is @cookie + its sequence number */
+struct ping {
+	struct control_call *call;
+	struct worker *w;
+	struct resolve_wait *wait;
+	char fqdn[FQDN_MAX + 1];
+	struct loop_timer *timer;
+	unsigned int count, interval_ms, size, sent, received;
+	uint64_t cookie, sent_ns[16];
+	uint64_t min_ns, max_ns, sum_ns;
+	bool answered, started;
+	struct ping *next;
+};
+
+static void ping_free(struct ping *g)
+{
+	struct ping **at = &g->w->pings;
+
+	while (*at && *at != g)
+		at = &(*at)->next;
+	if (*at)
+		*at = g->next;
+	if (!g->w->pings)
+		g->w->echo_fn = NULL;
+	loop_timer_free(g->timer);
+	free(g);
+}
+
+static void ping_gone(void *arg)
+{
+	struct ping *g = arg;
+
+	if (g->wait)
+		resolve_cancel(g->wait);
+	control_answer(g->call, NULL);
+	ping_free(g);
+}
+
+static double ms(uint64_t ns)
+{
+	return (double)ns / 1e6;
+}
+
+static void ping_end(struct ping *g)
+{
+	struct control_call *call = g->call;
+	const struct peer *p = peers_find(g->w->peers, g->fqdn);
+	const struct candidate *c = p ? path_current(p) : NULL;
+	char path[ADDR_TEXT_LEN] = "";
+	json_t *answer;
+
+	if (c)
+		addr_format(&c->addr, path);
+	answer = json_pack("{s:i, s:i, s:f, s:f, s:f, s:s}", "sent",
+			   (int)g->sent, "received", (int)g->received,
+			   "min_ms", ms(g->min_ns), "avg_ms",
+			   g->received ? ms(g->sum_ns / g->received) : 0.0,
+			   "max_ms", ms(g->max_ns), "path", path);
+	control_on_gone(call, NULL, NULL);
+	ping_free(g);
+	control_answer(call, answer);
+}
+
+static void ping_send(struct ping *g)
+{
+	static uint8_t zeros[PING_SIZE_MAX];
+	Ntm__TunnelControl msg = NTM__TUNNEL_CONTROL__INIT;
+	Ntm__Echo e = NTM__ECHO__INIT;
+	struct peer *p = peers_find(g->w->peers, g->fqdn);
+
+	e.cookie = g->cookie + g->sent;
+	e.padding.data = zeros;
+	e.padding.len = g->size;
+	msg.body_case = NTM__TUNNEL_CONTROL__BODY_ECHO;
+	msg.echo = &e;
+	g->sent_ns[g->sent % 16] = loop_now_exact(g->w->loop);
+	g->sent++;
+	if (p && peer_control_send(p, &msg, NULL))
+		return; /* counted as lost */
+}
+
+static void ping_due(void *arg)
+{
+	struct ping *g = arg;
+
+	if (g->sent == g->count) {
+		ping_end(g);
+		return;
+	}
+	ping_send(g);
+	loop_timer_arm(g->timer, LOOP_MS(g->sent == g->count ?
+						 PING_LIMIT_MS :
+						 g->interval_ms));
+}
+
+static void ping_echo(struct worker *w, uint64_t cookie)
+{
+	uint64_t now = loop_now_exact(w->loop), rtt;
+	struct ping *g = w->pings;
+	char text[64];
+
+	while (g && cookie - g->cookie >= g->sent)
+		g = g->next;
+	if (!g || g->sent - (cookie - g->cookie) > 16)
+		return;
+	rtt = now - g->sent_ns[(cookie - g->cookie) % 16];
+	g->received++;
+	g->sum_ns += rtt;
+	if (!g->min_ns || rtt < g->min_ns)
+		g->min_ns = rtt;
+	if (rtt > g->max_ns)
+		g->max_ns = rtt;
+	snprintf(text, sizeof(text), "echo %u from the peer: %.2f ms",
+		 (unsigned int)(cookie - g->cookie) + 1, ms(rtt));
+	control_progress(g->call,
+			 json_pack("{s:s, s:i, s:f}", "progress", text, "seq",
+				   (int)(cookie - g->cookie) + 1, "rtt_ms",
+				   ms(rtt)));
+	if (g->received == g->count)
+		loop_timer_arm(g->timer, 0);
+}
+
+static void ping_resolved(void *arg, int err, struct peer *p)
+{
+	struct ping *g = arg;
+	struct control_call *call = g->call;
+
+	g->wait = NULL;
+	if (err) {
+		control_on_gone(call, NULL, NULL);
+		ping_free(g);
+		control_fail(call, err, NULL);
+		return;
+	}
+	snprintf(g->fqdn, sizeof(g->fqdn), "%s", p->fqdn);
+	g->started = true;
+	loop_timer_arm(g->timer, 0);
+}
+
+static unsigned int number(struct control_call *call, const char *key,
+			   unsigned int dflt, unsigned int min,
+			   unsigned int max)
+{
+	json_int_t n = json_integer_value(
+		json_object_get(control_request(call), key));
+
+	if (n <= 0)
+		return dflt;
+	if (n < min)
+		return min;
+	return n > max ? max : (unsigned int)n;
+}
+
+void control_ping(struct control_call *call)
+{
+	struct worker *w = control_worker(call);
+	struct resolve_wait *wait;
+	struct ping *g = calloc(1, sizeof(*g));
+
+	if (!g || loop_timer_new(w->loop, ping_due, g, &g->timer)) {
+		free(g);
+		control_fail(call, NTM_ENOMEM, NULL);
+		return;
+	}
+	g->call = call;
+	g->w = w;
+	g->count = number(call, "count", PING_COUNT, 1, UINT32_MAX);
+	g->interval_ms = number(call, "interval_ms", PING_INTERVAL_MS,
+				PING_INTERVAL_MIN_MS, 3600000);
+	g->size = number(call, "size", 0, 0, PING_SIZE_MAX);
+	ntmc_random(&w->env->crypto, &g->cookie, sizeof(g->cookie));
+	g->next = w->pings;
+	w->pings = g;
+	w->echo_fn = ping_echo;
+	control_on_gone(call, ping_gone, g);
+	resolve_name(w->resolve, control_text(call, "name"), ping_resolved, g,
+		     &wait);
+	if (wait)
+		g->wait = wait;
+}
+
+/* --- verify ------------------------------------------------------------------------------ */
+
+/* struct verify - a command that may first have to ask the DC for the name's key */
+struct verify {
+	struct control_call *call;
+	struct worker *w;
+	uint32_t direction;
+};
+
+static void verify_show(struct control_call *call, const char *fqdn,
+			const uint8_t *fp, bool verified, bool changed)
+{
+	const struct account *a = control_worker(call)->account;
+	char text[NTMC_FP_TEXT_LEN], code[NTMC_VERIFY_TEXT_LEN];
+
+	ntmc_fingerprint_text(fp, text);
+	ntmc_verify_code(a->fp, fp, code);
+	control_answer(call, json_pack("{s:s, s:s, s:s, s:b, s:b}", "fqdn",
+				       fqdn, "fingerprint", text, "code", code,
+				       "verified", verified, "changed",
+				       changed));
+}
+
+/* @fp: the key that the name shows now. A verified pin is not replaced unasked. */
+static void verify_with(struct control_call *call, const char *fqdn,
+			const uint8_t *fp)
+{
+	struct worker *w = control_worker(call);
+	const struct pin *pin = pins_find(w->pins, fqdn);
+	bool same = pin && pin->pinned && !memcmp(pin->fp, fp, NTMC_FP_LEN);
+	bool changed = pin && pin->pinned && !same;
+	bool confirm = json_is_true(
+		json_object_get(control_request(call), "confirm"));
+	int err;
+
+	if (!confirm) {
+		verify_show(call, fqdn, fp, same && pin->verified, changed);
+		return;
+	}
+	err = pins_verify(w->pins, fqdn, fp);
+	if (err)
+		control_fail(call, err, NULL);
+	else
+		verify_show(call, fqdn, fp, true, false);
+}
+
+static void verify_gone(void *arg)
+{
+	struct verify *v = arg;
+
+	direction_cancel(v->w, v->direction);
+	control_answer(v->call, NULL);
+	free(v);
+}
+
+static void verify_directed(void *arg, int err, const struct route *r)
+{
+	struct verify *v = arg;
+	struct control_call *call = v->call;
+
+	control_on_gone(call, NULL, NULL);
+	free(v);
+	if (err)
+		control_fail(call, err, NULL);
+	else
+		verify_with(call, r->peer.fqdn, r->peer.fp);
+}
+
+static void verify_ask(struct control_call *call, const char *name)
+{
+	struct verify *v = calloc(1, sizeof(*v));
+	int err = -NTM_ENOMEM;
+
+	if (v) {
+		v->call = call;
+		v->w = control_worker(call);
+		err = direction_request(v->w, name, false, 0, verify_directed,
+					v, &v->direction);
+	}
+	if (err) {
+		free(v);
+		control_fail(call, err, NULL);
+		return;
+	}
+	control_on_gone(call, verify_gone, v);
+}
+
+/* The key in question: a refused one first, then the pinned one. */
+static const uint8_t *verify_key(const struct pin *pin)
+{
+	static const uint8_t none[NTMC_FP_LEN];
+
+	if (memcmp(pin->offered, none, NTMC_FP_LEN))
+		return pin->offered;
+	return pin->pinned ? pin->fp : NULL;
+}
+
+void control_verify(struct control_call *call)
+{
+	struct worker *w = control_worker(call);
+	char name[FQDN_MAX + 1];
+	const struct pin *pin;
+	uint8_t fp[NTMC_FP_LEN];
+
+	if (!w->account->logged_in) {
+		control_fail(call, NTM_ENOLOGIN, NULL);
+		return;
+	}
+	if (!resolve_is_ours(w, control_text(call, "name"), name)) {
+		control_fail(call, NTM_ENONAME, NULL);
+		return;
+	}
+	if (json_is_true(json_object_get(control_request(call), "forget"))) {
+		control_forget(call);
+		return;
+	}
+	pin = pins_find(w->pins, name);
+	if (pin && verify_key(pin)) {
+		memcpy(fp, verify_key(pin), sizeof(fp));
+		verify_with(call, name, fp);
+	} else {
+		verify_ask(call, name);
+	}
+}
+
+void control_forget(struct control_call *call)
+{
+	struct worker *w = control_worker(call);
+	char name[FQDN_MAX + 1];
+	struct peer *p;
+	int err;
+
+	if (fqdn_normalize(control_text(call, "name"), name)) {
+		control_fail(call, NTM_EINVAL, "that is not a name");
+		return;
+	}
+	err = pins_forget(w->pins, name);
+	p = peers_find(w->peers, name);
+	if (p) {
+		peer_close(p, 0, true);
+		peer_free(p);
+		err = err == -NTM_ENOTFOUND ? 0 : err;
+	}
+	if (err)
+		control_fail(call, err, NULL);
+	else
+		control_answer(call, NULL);
+}
+
+/* --- allow ----------------------------------------------------------------------------------- */
+
+static void allow_list(struct control_call *call)
+{
+	const struct policy *pol = control_worker(call)->policy;
+	json_t *list = json_array(), *ports;
+
+	for (size_t i = 0; i < policy_count(pol); i++) {
+		const struct policy_rule *r = policy_rule(pol, i);
+
+		ports = json_array();
+		for (size_t j = 0; j < r->n_ports; j++)
+			json_array_append_new(ports, json_integer(r->ports[j]));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:o}", "subject",
+						r->subject, "ports", ports));
+	}
+	control_answer(call, json_pack("{s:o}", "allowed", list));
+}
+
+static int allow_ports(struct control_call *call, struct policy_rule *r)
+{
+	const json_t *ports = json_object_get(control_request(call), "ports");
+
+	if (json_array_size(ports) > POLICY_PORTS_MAX)
+		return -NTM_ELIMIT;
+	for (size_t i = 0; i < json_array_size(ports); i++) {
+		json_int_t n = json_integer_value(json_array_get(ports, i));
+
+		if (n < 1 || n > 65535)
+			return -NTM_EINVAL;
+		r->ports[r->n_ports++] = (uint16_t)n;
+	}
+	return 0;
+}
+
+static void apply(void *arg, struct peer *p)
+{
+	(void)arg;
+	peer_apply_policy(p);
+}
+
+void control_allow(struct control_call *call)
+{
+	struct worker *w = control_worker(call);
+	struct policy_rule r = { .n_ports = 0 };
+	int err;
+
+	if (!*control_text(call, "subject")) {
+		allow_list(call);
+		return;
+	}
+	if (fqdn_normalize(control_text(call, "subject"), r.subject)) {
+		control_fail(call, NTM_EINVAL,
+			     "a subject is a device's name, account.domain or a domain");
+		return;
+	}
+	if (json_is_true(json_object_get(control_request(call), "remove"))) {
+		err = policy_remove(w->policy, r.subject);
+	} else {
+		err = allow_ports(call, &r);
+		if (!err)
+			err = policy_allow(w->policy, &r);
+	}
+	if (err) {
+		control_fail(call, err, NULL);
+		return;
+	}
+	if (w->account->logged_in)
+		peers_each(w->peers, apply, NULL);
+	allow_list(call);
+}

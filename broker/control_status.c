@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: MIT */
+/* control_status - commands that look: status, peers, netcheck; and down */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/account.h"
+#include "broker/control.h"
+#include "broker/login.h"
+#include "broker/peer.h"
+#include "broker/pins.h"
+#include "broker/session.h"
+#include "broker/timers.h"
+
+static json_t *addr_json(const struct addr *a)
+{
+	char text[ADDR_TEXT_LEN];
+
+	return json_string(addr_is_set(a) ? addr_format(a, text) : "");
+}
+
+static json_t *ip_json(const uint8_t *ip, size_t len)
+{
+	static const uint8_t none[16];
+	char text[ADDR_TEXT_LEN];
+	struct addr a;
+
+	if (!memcmp(ip, none, len) || addr_from_ip(ip, len, 0, &a))
+		return json_string("");
+	return json_string(addr_format_ip(&a, text));
+}
+
+static void set_count(json_t *o, const char *key, uint64_t n)
+{
+	json_object_set_new(o, key, json_integer((json_int_t)n));
+}
+
+/* --- status ----------------------------------------------------------------------------- */
+
+static json_t *totals_json(const struct worker *w)
+{
+	struct dp_totals t;
+	json_t *o = json_object();
+
+	datapath_totals(w->dp, &t);
+	set_count(o, "tx_packets", t.sum.tx_packets);
+	set_count(o, "rx_packets", t.sum.rx_packets);
+	set_count(o, "tx_bytes", t.sum.tx_bytes);
+	set_count(o, "rx_bytes", t.sum.rx_bytes);
+	set_count(o, "tx_datagrams", t.sum.tx_datagrams);
+	set_count(o, "rx_datagrams", t.sum.rx_datagrams);
+	set_count(o, "bad_auth", t.sum.bad_auth);
+	set_count(o, "replayed", t.sum.replayed);
+	set_count(o, "bad_source", t.sum.bad_source);
+	set_count(o, "bad_lease", t.sum.bad_lease);
+	set_count(o, "bad_port", t.sum.bad_port);
+	set_count(o, "no_keys", t.sum.no_keys);
+	set_count(o, "dropped", t.sum.queue_dropped);
+	set_count(o, "too_big", t.sum.too_big);
+	set_count(o, "parts", t.sum.parts);
+	set_count(o, "malformed", t.malformed);
+	set_count(o, "unknown_path", t.unknown_path);
+	set_count(o, "unroutable", t.unroutable);
+	set_count(o, "gso_fallbacks", t.gso_fallbacks);
+	set_count(o, "gso", t.gso_on);
+	set_count(o, "gro", t.gro_on);
+	return o;
+}
+
+static json_t *shim_json(const struct worker *w)
+{
+	struct shim_stats s = { 0 };
+	json_t *o = json_object();
+
+	if (w->shim)
+		shimserver_stats(w->shim, &s);
+	set_count(o, "requests", s.requests);
+	set_count(o, "refused", s.refused);
+	set_count(o, "doorbells", s.doorbells);
+	set_count(o, "claimed", s.claimed);
+	set_count(o, "unclaimed", s.unclaimed);
+	set_count(o, "udp_flows", s.udp_flows);
+	set_count(o, "listeners", s.listeners);
+	set_count(o, "udp_servers", s.udp_servers);
+	return o;
+}
+
+static const char *state_text(const struct worker *w)
+{
+	if (!w->account->logged_in)
+		return "logged-out";
+	switch (session_state(w->session)) {
+	case SESSION_ONLINE:
+		return "online";
+	case SESSION_REGISTERING:
+		return session_tries(w->session) > 3 ? "offline" :
+						       "registering";
+	case SESSION_OFF:
+		break;
+	}
+	return "offline";
+}
+
+static void warn(json_t *list, const char *text)
+{
+	json_array_append_new(list, json_string(text));
+}
+
+static json_t *warnings_json(const struct worker *w)
+{
+	int64_t skew = session_clock_skew(w->session);
+	json_t *list = json_array();
+	const struct account *a = w->account;
+	char text[160];
+
+	if (!a->logged_in && a->ended)
+		warn(list, err_text(a->ended));
+	if (login_trouble(w->login))
+		warn(list, login_trouble(w->login));
+	if (skew > CLOCK_SKEW_S || skew < -CLOCK_SKEW_S) {
+		snprintf(text, sizeof(text),
+			 "this machine's clock is %lld s %s the server's; set it",
+			 (long long)(skew < 0 ? -skew : skew),
+			 skew < 0 ? "ahead of" : "behind");
+		warn(list, text);
+	}
+	if (a->logged_in && a->cert.not_after < worker_wall(w))
+		warn(list, "the certificate has expired; peers refuse it until it is renewed");
+	return list;
+}
+
+static void live(void *arg, struct peer *p)
+{
+	size_t *n = arg;
+
+	*n += p->state == PEER_UP || p->state == PEER_MOVING;
+}
+
+static void status_account(const struct worker *w, json_t *o)
+{
+	const struct account *a = w->account;
+	struct addr dc, observed;
+
+	if (!a->logged_in)
+		return;
+	json_object_set_new(o, "fqdn", json_string(a->fqdn));
+	json_object_set_new(o, "domain", json_string(a->domain));
+	json_object_set_new(o, "vip6", ip_json(a->cert.vip6, 16));
+	json_object_set_new(o, "vip4", ip_json(a->cert.vip4, 4));
+	set_count(o, "certificate_expires", (uint64_t)a->cert.not_after);
+	if (session_dc(w->session, &dc))
+		json_object_set_new(o, "dc", addr_json(&dc));
+	if (session_rtt_us(w->session))
+		json_object_set_new(
+			o, "dc_rtt_ms",
+			json_real(session_rtt_us(w->session) / 1000.0));
+	if (session_observed(w->session, &observed))
+		json_object_set_new(o, "observed", addr_json(&observed));
+}
+
+void control_status(struct control_call *call)
+{
+	struct worker *w = control_worker(call);
+	size_t n = 0;
+	json_t *o = json_pack("{s:s, s:s}", "state", state_text(w), "engine",
+			      "netns");
+
+	peers_each(w->peers, live, &n);
+	status_account(w, o);
+	set_count(o, "generation", keeper_generation(w->keeper));
+	set_count(o, "uptime_s",
+		  (loop_now(w->loop) - w->started_ns) / 1000000000);
+	set_count(o, "udp_port", w->udp_port);
+	json_object_set_new(o, "totals", totals_json(w));
+	json_object_set_new(o, "shim", shim_json(w));
+	set_count(o, "peers", n);
+	json_object_set_new(o, "warnings", warnings_json(w));
+	control_answer(call, o);
+}
+
+/* --- peers --------------------------------------------------------------------------------- */
+
+static void peer_counters(const struct peer *p, json_t *o)
+{
+	struct dp_counters n;
+	uint64_t now = peer_now(p);
+
+	if (!p->tunnel)
+		return;
+	dp_tunnel_counters(p->tunnel, &n);
+	set_count(o, "tx_bytes", n.tx_bytes);
+	set_count(o, "rx_bytes", n.rx_bytes);
+	set_count(o, "tx_packets", n.tx_packets);
+	set_count(o, "rx_packets", n.rx_packets);
+	set_count(o, "dropped", n.queue_dropped);
+	if (n.last_rx_ns)
+		json_object_set_new(o, "last_rx_s",
+				    json_real((now - n.last_rx_ns) / 1e9));
+	if (p->keyed_ns)
+		json_object_set_new(o, "rekeyed_s",
+				    json_real((now - p->keyed_ns) / 1e9));
+}
+
+static void peer_path(const struct peer *p, json_t *o)
+{
+	const struct candidate *c = path_current(p);
+	unsigned int sent = p->paths.sent, got = p->paths.answered;
+
+	if (!p->tunnel || !c)
+		return;
+	json_object_set_new(o, "remote", addr_json(&c->addr));
+	if (c->rtt_ns)
+		json_object_set_new(o, "rtt_ms", json_real(c->rtt_ns / 1e6));
+	/* the latest may be under way still */
+	json_object_set_new(o, "loss_percent",
+			    json_real(sent > got + 1 ?
+					      100.0 * (sent - got) / sent :
+					      0.0));
+	set_count(o, "mtu", p->pmtu.size);
+}
+
+static void peer_json(void *arg, struct peer *p)
+{
+	json_t *list = arg;
+	const struct pin *pin = pins_find(p->w->pins, p->fqdn);
+	char fp[NTMC_FP_TEXT_LEN] = "";
+	json_t *o;
+
+	if (p->known)
+		ntmc_fingerprint_text(p->fp, fp);
+	o = json_pack("{s:s, s:s, s:o, s:o, s:b, s:s}", "fqdn", p->fqdn,
+		      "state", peer_shown(p), "vip6", ip_json(p->vip6, 16),
+		      "vip4", ip_json(p->vip4, 4), "verified",
+		      pin && pin->verified, "fingerprint", fp);
+	peer_path(p, o);
+	peer_counters(p, o);
+	if (p->state != PEER_UP)
+		json_object_set_new(
+			o, "why",
+			json_string(p->state == PEER_DOWN ? err_text(p->why) :
+				    p->state == PEER_MOVING ?
+							    "no path answers" :
+							    ""));
+	json_array_append_new(list, o);
+}
+
+void control_peers(struct control_call *call)
+{
+	json_t *list = json_array();
+
+	peers_each(control_worker(call)->peers, peer_json, list);
+	control_answer(call, json_pack("{s:o}", "peers", list));
+}
+
+/* --- netcheck ---------------------------------------------------------------------------------- */
+
+#define PROBE_LIMIT_MS 2500
+
+/* struct netcheck - both families are asked at once */
+struct netcheck {
+	struct control_call *call;
+	struct worker *w;
+	unsigned int open;
+	struct probe {
+		struct netcheck *n;
+		int family;
+		bool tried, works;
+		uint32_t id;
+		uint64_t sent_ns, rtt_ns;
+		struct addr observed;
+	} probes[2];
+};
+
+static bool is_local(const struct netcheck *n, const struct addr *a)
+{
+	struct addr list[HANDOVER_ADDRS_MAX];
+	const struct worker_env *env = n->w->env;
+	size_t count = env->locals(env->ctx, list, HANDOVER_ADDRS_MAX);
+
+	for (size_t i = 0; i < count; i++)
+		if (addr_equal_ip(&list[i], a))
+			return true;
+	return false;
+}
+
+static json_t *probe_json(const struct netcheck *n, const struct probe *p)
+{
+	bool nat = p->works && (!is_local(n, &p->observed) ||
+				addr_port(&p->observed) != n->w->udp_port);
+
+	return json_pack("{s:b, s:o, s:b}", "works", p->works, "observed",
+			 p->works ? addr_json(&p->observed) : json_string(""),
+			 "nat", nat);
+}
+
+static json_t *interfaces_json(const struct handover *h)
+{
+	struct handover_addr list[HANDOVER_ADDRS_MAX];
+	size_t n = handover_list(h, list, HANDOVER_ADDRS_MAX);
+	json_t *out = json_array(), *o = NULL;
+	char text[ADDR_TEXT_LEN];
+
+	for (size_t i = 0; i < n; i++) {
+		size_t j;
+
+		json_array_foreach(out, j, o)
+			if (!strcmp(list[i].interface,
+				    json_string_value(
+					    json_object_get(o, "name"))))
+				break;
+		if (j == json_array_size(out)) {
+			o = json_pack("{s:s, s:[]}", "name", list[i].interface,
+				      "addresses");
+			json_array_append_new(out, o);
+		}
+		json_array_append_new(
+			json_object_get(o, "addresses"),
+			json_string(addr_format_ip(&list[i].addr, text)));
+	}
+	return out;
+}
+
+static json_t *sentences(const struct netcheck *n)
+{
+	static const char *const names[2] = { "IPv4", "IPv6" };
+	json_t *list = json_array();
+	char text[160];
+
+	for (size_t i = 0; i < 2; i++) {
+		const struct probe *p = &n->probes[i];
+
+		if (!p->tried)
+			snprintf(text, sizeof(text),
+				 "The DC has no %s address to try.", names[i]);
+		else if (p->works)
+			snprintf(text, sizeof(text),
+				 "UDP over %s reaches the DC in %.1f ms.",
+				 names[i], (double)p->rtt_ns / 1e6);
+		else
+			snprintf(text, sizeof(text),
+				 "UDP over %s does not reach the DC: no route, or a firewall.",
+				 names[i]);
+		warn(list, text);
+	}
+	return list;
+}
+
+static void netcheck_end(struct netcheck *n)
+{
+	const struct probe *p = n->probes[0].works ? &n->probes[0] :
+						     &n->probes[1];
+	json_t *o = json_pack("{s:o, s:o, s:o, s:o}", "interfaces",
+			      interfaces_json(control_handover(n->call)),
+			      "udp4", probe_json(n, &n->probes[0]), "udp6",
+			      probe_json(n, &n->probes[1]), "text",
+			      sentences(n));
+	struct control_call *call = n->call;
+
+	if (p->works)
+		json_object_set_new(o, "dc_rtt_ms", json_real(p->rtt_ns / 1e6));
+	free(n);
+	control_on_gone(call, NULL, NULL);
+	control_answer(call, o);
+}
+
+static void probed(void *arg, int err, const Ntm__Signal *msg)
+{
+	struct probe *p = arg;
+	struct netcheck *n = p->n;
+
+	if (!err &&
+	    msg->body_case == NTM__SIGNAL__BODY_REGISTRATION_RESPONSE &&
+	    msg->registration_response->observed &&
+	    !addr_from_message(msg->registration_response->observed,
+			       &p->observed)) {
+		p->works = true;
+		p->rtt_ns = loop_now_exact(n->w->loop) - p->sent_ns;
+	}
+	if (!--n->open)
+		netcheck_end(n);
+}
+
+static void netcheck_gone(void *arg)
+{
+	struct netcheck *n = arg;
+
+	for (size_t i = 0; i < 2; i++)
+		session_cancel(n->w->session, n->probes[i].id);
+	control_answer(n->call, NULL);
+	free(n);
+}
+
+void control_netcheck(struct control_call *call)
+{
+	struct worker *w = control_worker(call);
+	const struct account *a = w->account;
+	struct netcheck *n = calloc(1, sizeof(*n));
+
+	if (!n || !a->logged_in) {
+		free(n);
+		control_fail(call, a->logged_in ? NTM_ENOMEM : NTM_ENOLOGIN,
+			     NULL);
+		return;
+	}
+	n->call = call;
+	n->w = w;
+	for (size_t i = 0; i < a->n_dc; i++) {
+		bool six = a->dc[i].sa.sa_family == AF_INET6;
+		struct probe *p = &n->probes[six];
+
+		if (p->tried)
+			continue;
+		p->n = n;
+		p->tried = true;
+		p->sent_ns = loop_now_exact(w->loop);
+		if (!session_probe(w->session, &a->dc[i], PROBE_LIMIT_MS,
+				   probed, p, &p->id))
+			n->open++;
+	}
+	if (n->open)
+		control_on_gone(call, netcheck_gone, n);
+	else
+		netcheck_end(n);
+}
+
+/* --- down -------------------------------------------------------------------------------------- */
+
+void control_down(struct control_call *call)
+{
+	struct worker *w = control_worker(call);
+	int err = keeper_quit(w->keeper);
+
+	if (err)
+		control_fail(call, err, NULL);
+	else
+		control_answer(call, NULL);
+}

@@ -1,0 +1,646 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * path - the addresses where a peer may be, which of them answer, which one is used
+ *
+ * Theory of operation
+ *
+ * Candidates come from directions, from the peer's own Peer Addresses and from where
+ * its packets arrive. A Path Challenge with a cookie nobody else knows proves one;
+ * cookies name candidate round and try, so each answer is a round trip measured.
+ *
+ * One candidate is current. It is left only for one that answered: at the end of
+ * silence, at a move, or because the peer speaks from elsewhere. Challenges are
+ * probes and move nothing; data and Peer Addresses do. An address to which the
+ * peer's packets led us, but which has not answered, gets three times the bytes that
+ * came from it; the rest waits (dp_tunnel_set_budget()).
+ *
+ * Silence. While we send inner packets and hear nothing for PATH_SILENCE_MS the
+ * current path is SUSPECT: it is challenged, with a packet as large as the data's
+ * too (pmtu_check()), and so are all others. PATH_SUSPECT_TRIES unanswered: DEAD;
+ * whoever answered takes over, else the peer is MOVING.
+ *
+ * Our own move. If the kernel would send to the current remote from another address
+ * now, we go on sending at once, challenge it and say where we are; the others are
+ * challenged beside it. No route at all: packets wait until there is one.
+ */
+#include "broker/path.h"
+
+#include <string.h>
+
+#include "broker/peer.h"
+#include "broker/timers.h"
+#include "common/log.h"
+
+#define PROVEN_FOR_S 60 /* an answer that recent proves an address still */
+#define CHALLENGE_MOVE PMTU_BASE /* padded: allows the peer three times that */
+
+static const char *const state_names[] = {
+	[PATH_NEW] = "NEW",	    [PATH_PROBING] = "PROBING",
+	[PATH_PROVEN] = "PROVEN",   [PATH_SUSPECT] = "SUSPECT",
+	[PATH_DEAD] = "DEAD",
+};
+_Static_assert(sizeof(state_names) / sizeof(state_names[0]) == PATH_NSTATES,
+	       "a name for each state");
+
+static void path_set_state(struct peer *p, struct candidate *c,
+			   enum path_state state)
+{
+	char text[ADDR_TEXT_LEN];
+
+	if (c->state == state)
+		return;
+	log_debug(p->fqdn, "path %s: %s -> %s", addr_format(&c->addr, text),
+		  state_names[c->state], state_names[state]);
+	c->state = state;
+}
+
+static struct candidate *current(struct peer *p)
+{
+	return p->paths.current < 0 ? NULL :
+				      &p->paths.list[p->paths.current];
+}
+
+const struct candidate *path_current(const struct peer *p)
+{
+	return p->paths.current < 0 ? NULL :
+				      &p->paths.list[p->paths.current];
+}
+
+static struct candidate *find(struct peer *p, const struct addr *a)
+{
+	for (size_t i = 0; i < p->paths.n; i++)
+		if (addr_equal(&p->paths.list[i].addr, a))
+			return &p->paths.list[i];
+	return NULL;
+}
+
+/* Which one gives way: dead before new before proven, oldest answer first. */
+static struct candidate *worst(struct peer *p)
+{
+	struct candidate *w = NULL;
+
+	for (size_t i = 0; i < p->paths.n; i++) {
+		struct candidate *c = &p->paths.list[i];
+
+		if (c == current(p))
+			continue;
+		if (!w || (c->state == PATH_DEAD && w->state != PATH_DEAD) ||
+		    ((c->state == PATH_DEAD) == (w->state == PATH_DEAD) &&
+		     c->answered_ns < w->answered_ns))
+			w = c;
+	}
+	return w;
+}
+
+struct candidate *path_add(struct peer *p, const struct addr *a)
+{
+	struct candidate *c = find(p, a);
+
+	if (c)
+		return c;
+	c = p->paths.n < PATHS_MAX ? &p->paths.list[p->paths.n++] : worst(p);
+	memset(c, 0, sizeof(*c));
+	c->addr = *a;
+	return c;
+}
+
+size_t path_remotes(const struct peer *p, struct addr *out, size_t max)
+{
+	const struct candidate *cur = path_current(p);
+	size_t n = 0;
+
+	if (cur && n < max)
+		out[n++] = cur->addr;
+	for (size_t i = 0; i < p->paths.n && n < max; i++)
+		if (&p->paths.list[i] != cur)
+			out[n++] = p->paths.list[i].addr;
+	return n;
+}
+
+static uint64_t rtt_of(const struct candidate *c)
+{
+	return c->rtt_ns ? c->rtt_ns : LOOP_MS(PATH_RTT_GUESS_MS);
+}
+
+/* --- challenges ------------------------------------------------------------------------- */
+
+size_t path_challenge_pack(uint64_t cookie, size_t wire_len, uint8_t *buf,
+			   size_t size)
+{
+	static uint8_t zeros[PACKET_DATA_MAX];
+	Ntm__TunnelControl msg = NTM__TUNNEL_CONTROL__INIT;
+	Ntm__PathChallenge c = NTM__PATH_CHALLENGE__INIT;
+	size_t want, len;
+
+	c.cookie = cookie;
+	msg.body_case = NTM__TUNNEL_CONTROL__BODY_CHALLENGE;
+	msg.challenge = &c;
+	len = ntm__tunnel_control__get_packed_size(&msg);
+	want = wire_len > PACKET_OVERHEAD ? wire_len - PACKET_OVERHEAD : 0;
+	if (want > len + 6) {
+		/* the padding's own header and longer lengths: at most 6 bytes */
+		c.padding.data = zeros;
+		c.padding.len = want - len - 6;
+		len = ntm__tunnel_control__get_packed_size(&msg);
+		c.padding.len += want - len;
+		while ((len = ntm__tunnel_control__get_packed_size(&msg)) > want)
+			c.padding.len--;
+	}
+	if (len > size)
+		return 0;
+	return ntm__tunnel_control__pack(&msg, buf);
+}
+
+static void challenge_send(struct peer *p, struct candidate *c, size_t wire_len)
+{
+	uint8_t buf[PACKET_SIGNAL_MAX];
+	uint64_t pause = rtt_of(c) * 2;
+	size_t len;
+
+	len = path_challenge_pack(c->cookie | (c->tries & PATH_COOKIE_TRY),
+				  wire_len, buf, sizeof(buf));
+	c->sent_ns[c->tries % PATH_SENDS] = loop_now_exact(p->w->loop);
+	if (p->tunnel && len &&
+	    dp_tunnel_send_control(p->tunnel, buf, len, &c->addr))
+		log_debug(p->fqdn, "a challenge could not be sent");
+	p->paths.sent++;
+	if (c->state == PATH_SUSPECT) {
+		pause = pause > LOOP_MS(PATH_SUSPECT_MS) ?
+				pause :
+				LOOP_MS(PATH_SUSPECT_MS);
+	} else {
+		if (pause < LOOP_MS(PATH_RETRY_MIN_MS))
+			pause = LOOP_MS(PATH_RETRY_MIN_MS);
+		pause <<= c->tries < 6 ? c->tries : 6;
+		if (pause > LOOP_MS(PATH_RETRY_MAX_MS))
+			pause = LOOP_MS(PATH_RETRY_MAX_MS);
+	}
+	c->tries++;
+	c->due_ns = peer_now(p) + pause;
+}
+
+static void timer_arm(struct peer *p)
+{
+	uint64_t now = peer_now(p), due = 0;
+
+	for (size_t i = 0; i < p->paths.n; i++) {
+		uint64_t d = p->paths.list[i].due_ns;
+
+		if (d && (!due || d < due))
+			due = d;
+	}
+	if (due)
+		loop_timer_arm(p->paths.timer, due > now ? due - now : 0);
+	else
+		loop_timer_disarm(p->paths.timer);
+}
+
+static void challenge_start(struct peer *p, struct candidate *c,
+			    size_t wire_len)
+{
+	uint64_t cookie;
+
+	ntmc_random(&p->w->env->crypto, &cookie, sizeof(cookie));
+	c->cookie = cookie & ~PATH_COOKIE_TRY;
+	c->tries = 0;
+	if (c->state == PATH_NEW || c->state == PATH_DEAD)
+		path_set_state(p, c, PATH_PROBING);
+	challenge_send(p, c, wire_len);
+}
+
+static bool routed(struct peer *p, const struct addr *remote)
+{
+	const struct worker_env *env = p->w->env;
+	struct addr source;
+	unsigned int mtu;
+
+	return !env->route(env->ctx, remote, &source, &mtu);
+}
+
+void path_probe(struct peer *p, bool all)
+{
+	struct candidate *cur = current(p);
+
+	if (!p->tunnel)
+		return;
+	if (cur)
+		challenge_start(p, cur, 0);
+	for (size_t i = 0; all && i < p->paths.n; i++) {
+		struct candidate *c = &p->paths.list[i];
+
+		if (c != cur && routed(p, &c->addr))
+			challenge_start(p, c, 0);
+	}
+	timer_arm(p);
+}
+
+/* --- choosing ----------------------------------------------------------------------------- */
+
+static void source_note(struct peer *p, const struct addr *remote)
+{
+	const struct worker_env *env = p->w->env;
+	unsigned int mtu;
+
+	if (env->route(env->ctx, remote, &p->paths.source, &mtu))
+		addr_clear(&p->paths.source);
+}
+
+/* data goes there from now on */
+static void choose(struct peer *p, struct candidate *c)
+{
+	char text[ADDR_TEXT_LEN];
+	bool other = current(p) != c;
+
+	if (other)
+		log_info(p->fqdn, "path %s", addr_format(&c->addr, text));
+	p->paths.current = (int)(c - p->paths.list);
+	p->paths.silent_ns = 0;
+	source_note(p, &c->addr);
+	if (c->state == PATH_PROVEN)
+		dp_tunnel_set_budget(p->tunnel, UINT64_MAX);
+	if (other || dp_tunnel_state(p->tunnel) != DP_OPEN)
+		dp_tunnel_open(p->tunnel, &c->addr);
+	if (c->state == PATH_PROVEN)
+		pmtu_start(p);
+}
+
+void path_use(struct peer *p, const struct addr *a)
+{
+	struct candidate *c = path_add(p, a);
+
+	path_set_state(p, c, PATH_PROVEN);
+	c->answered_ns = peer_now(p);
+	choose(p, c);
+}
+
+static bool proven_lately(const struct peer *p, const struct candidate *c)
+{
+	return c->answered_ns &&
+	       peer_now(p) - c->answered_ns < LOOP_S(PROVEN_FOR_S) &&
+	       c->state != PATH_DEAD;
+}
+
+/* one that answered since @since_ns, nearest first */
+static struct candidate *answering(struct peer *p, uint64_t since_ns)
+{
+	struct candidate *best = NULL;
+
+	for (size_t i = 0; i < p->paths.n; i++) {
+		struct candidate *c = &p->paths.list[i];
+
+		if (c == current(p) || c->state != PATH_PROVEN ||
+		    c->answered_ns < since_ns)
+			continue;
+		if (!best || c->rtt_ns < best->rtt_ns)
+			best = c;
+	}
+	return best;
+}
+
+static void current_dead(struct peer *p)
+{
+	uint64_t since = p->paths.silent_ns ? p->paths.silent_ns : 1;
+	struct candidate *c = answering(p, since);
+
+	path_set_state(p, current(p), PATH_DEAD);
+	if (c) {
+		choose(p, c);
+		path_tell(p);
+		if (p->state == PEER_MOVING)
+			peer_path_up(p);
+	} else if (p->state == PEER_UP) {
+		peer_path_lost(p);
+	} else if (p->tunnel) {
+		dp_tunnel_hold(p->tunnel);
+	}
+}
+
+static void candidate_due(struct peer *p, struct candidate *c)
+{
+	bool is_current = c == current(p);
+	unsigned int max = c->state == PATH_SUSPECT ? PATH_SUSPECT_TRIES :
+						      PATH_TRIES;
+
+	if (c->tries < max) {
+		if (c->state == PATH_SUSPECT && c->tries + 1 < max)
+			pmtu_check(p);
+		challenge_send(p, c, 0);
+		return;
+	}
+	c->due_ns = 0;
+	if (is_current)
+		current_dead(p);
+	else
+		path_set_state(p, c, PATH_DEAD);
+}
+
+static void timer_due(void *arg)
+{
+	struct peer *p = arg;
+	uint64_t now = peer_now(p);
+
+	for (size_t i = 0; i < p->paths.n; i++) {
+		struct candidate *c = &p->paths.list[i];
+
+		if (c->due_ns && c->due_ns <= now)
+			candidate_due(p, c);
+	}
+	timer_arm(p);
+}
+
+/* --- what the peer sends -------------------------------------------------------------------- */
+
+void path_challenged(struct peer *p, const Ntm__PathChallenge *ch,
+		     const struct addr *from, size_t wire_len)
+{
+	Ntm__TunnelControl msg = NTM__TUNNEL_CONTROL__INIT;
+	Ntm__PathResponse r = NTM__PATH_RESPONSE__INIT;
+	Ntm__Address where;
+	struct candidate *c = path_add(p, from);
+
+	addr_to_message(from, NTM__ADDRESS_KIND__ADDRESS_OBSERVED, &where);
+	r.cookie = ch->cookie;
+	r.observed = &where;
+	r.size = (uint32_t)wire_len;
+	msg.body_case = NTM__TUNNEL_CONTROL__BODY_RESPONSE;
+	msg.response = &r;
+	if (peer_control_send(p, &msg, from))
+		log_debug(p->fqdn, "a path response could not be sent");
+	/* We look for it, and it has found us. */
+	if (p->state == PEER_MOVING && !c->due_ns) {
+		challenge_start(p, c, 0);
+		timer_arm(p);
+	}
+}
+
+static struct candidate *by_cookie(struct peer *p, uint64_t cookie)
+{
+	for (size_t i = 0; i < p->paths.n; i++) {
+		struct candidate *c = &p->paths.list[i];
+
+		if (c->cookie && c->cookie == (cookie & ~PATH_COOKIE_TRY) &&
+		    (cookie & PATH_COOKIE_TRY) < c->tries)
+			return c;
+	}
+	return NULL;
+}
+
+static void measure(struct peer *p, struct candidate *c, uint64_t cookie)
+{
+	uint64_t sent = c->sent_ns[(cookie & PATH_COOKIE_TRY) % PATH_SENDS];
+	uint64_t rtt = loop_now_exact(p->w->loop) - sent;
+
+	c->rtt_ns = c->rtt_ns ? (7 * c->rtt_ns + rtt) / 8 : rtt;
+	if (!c->rtt_ns)
+		c->rtt_ns = 1;
+}
+
+void path_answered(struct peer *p, const Ntm__PathResponse *r,
+		   const struct addr *from)
+{
+	struct candidate *c = by_cookie(p, r->cookie), *cur = current(p);
+	bool first;
+
+	(void)from; /* the cookie says which address heard us */
+	if (!c || !p->tunnel)
+		return;
+	first = c->due_ns != 0;
+	measure(p, c, r->cookie);
+	p->paths.answered += first;
+	c->due_ns = 0;
+	c->answered_ns = peer_now(p);
+	path_set_state(p, c, PATH_PROVEN);
+	if (c == cur) {
+		p->paths.silent_ns = 0;
+		dp_tunnel_set_budget(p->tunnel, UINT64_MAX);
+		if (dp_tunnel_state(p->tunnel) == DP_HELD ||
+		    p->state == PEER_MOVING)
+			choose(p, c);
+		else if (!p->pmtu.raised_ns)
+			pmtu_start(p);
+		peer_path_up(p);
+	} else if (p->state == PEER_MOVING &&
+		   (!cur || cur->state != PATH_PROVEN)) {
+		choose(p, c);
+		peer_path_up(p);
+		path_tell(p);
+	} else if (cur && cur->state == PATH_SUSPECT && cur->tries >= 2) {
+		path_set_state(p, cur, PATH_DEAD);
+		cur->due_ns = 0;
+		choose(p, c);
+		path_tell(p);
+	}
+	timer_arm(p);
+}
+
+void path_peer_moved(struct peer *p, const struct addr *from, size_t wire_len)
+{
+	struct candidate *c, *was = current(p);
+
+	if (!p->tunnel || (p->state != PEER_UP && p->state != PEER_MOVING))
+		return;
+	c = path_add(p, from);
+	if (c == was && dp_tunnel_state(p->tunnel) == DP_OPEN)
+		return;
+	if (proven_lately(p, c)) {
+		path_set_state(p, c, PATH_PROVEN);
+		choose(p, c);
+	} else {
+		path_set_state(p, c, PATH_PROBING);
+		dp_tunnel_set_budget(p->tunnel, 3 * wire_len);
+		choose(p, c);
+		challenge_start(p, c, 0);
+		/* the old one, in case this is a forgery or a stray */
+		if (was && was != c && was->state == PATH_PROVEN)
+			challenge_start(p, was, 0);
+		timer_arm(p);
+	}
+	p->pmtu.raised_ns = 0;
+	peer_path_up(p);
+}
+
+void path_addresses(struct peer *p, const Ntm__PeerAddresses *a,
+		    const struct addr *from, size_t wire_len)
+{
+	struct addr list[ADDR_REMOTES_MAX];
+	const struct candidate *cur = current(p);
+	size_t n;
+
+	if (a->serial <= p->paths.heard)
+		return;
+	p->paths.heard = a->serial;
+	n = addr_list_from_messages(a->addresses, a->n_addresses, list,
+				    ADDR_REMOTES_MAX);
+	for (size_t i = 0; i < n; i++)
+		path_add(p, &list[i]);
+	if (!cur || !addr_equal(&cur->addr, from))
+		path_peer_moved(p, from, wire_len);
+}
+
+/* --- our own side ------------------------------------------------------------------------------ */
+
+void path_tell(struct peer *p)
+{
+	Ntm__TunnelControl msg = NTM__TUNNEL_CONTROL__INIT;
+	Ntm__PeerAddresses pa = NTM__PEER_ADDRESSES__INIT;
+	Ntm__Address m[ADDR_REMOTES_MAX], *list[ADDR_REMOTES_MAX];
+	const struct worker_env *env = p->w->env;
+	struct addr addrs[ADDR_REMOTES_MAX];
+	uint64_t now = worker_wall_ms(p->w);
+
+	/* later than any told before, by an earlier worker too */
+	p->paths.told = now > p->paths.told ? now : p->paths.told + 1;
+	pa.serial = p->paths.told;
+	pa.n_addresses = env->locals(env->ctx, addrs, ADDR_REMOTES_MAX);
+	pa.addresses = list;
+	for (size_t i = 0; i < pa.n_addresses; i++) {
+		addr_set_port(&addrs[i], p->w->udp_port);
+		addr_to_message(&addrs[i], NTM__ADDRESS_KIND__ADDRESS_LOCAL,
+				&m[i]);
+		list[i] = &m[i];
+	}
+	msg.body_case = NTM__TUNNEL_CONTROL__BODY_ADDRESSES;
+	msg.addresses = &pa;
+	if (peer_control_send(p, &msg, NULL))
+		log_debug(p->fqdn, "our addresses could not be told");
+}
+
+static void probe_others(struct peer *p)
+{
+	for (size_t i = 0; i < p->paths.n; i++) {
+		struct candidate *c = &p->paths.list[i];
+
+		if (c != current(p) && routed(p, &c->addr))
+			challenge_start(p, c, 0);
+	}
+	timer_arm(p);
+}
+
+void path_we_moved(struct peer *p)
+{
+	const struct worker_env *env = p->w->env;
+	struct candidate *cur = current(p);
+	struct addr source;
+	unsigned int mtu;
+
+	if (!p->tunnel || !cur ||
+	    (p->state != PEER_UP && p->state != PEER_MOVING))
+		return;
+	if (env->route(env->ctx, &cur->addr, &source, &mtu)) {
+		addr_clear(&p->paths.source);
+		cur->due_ns = 0;
+		dp_tunnel_hold(p->tunnel);
+		peer_path_unsure(p);
+		probe_others(p);
+		return;
+	}
+	if (addr_equal_ip(&source, &p->paths.source)) {
+		if (p->state == PEER_UP)
+			path_tell(p); /* where else we may be reached */
+		return;
+	}
+	p->paths.source = source;
+	if (dp_tunnel_state(p->tunnel) == DP_HELD)
+		dp_tunnel_open(p->tunnel, &cur->addr);
+	challenge_start(p, cur, CHALLENGE_MOVE);
+	path_tell(p);
+	p->pmtu.raised_ns = 0;
+	peer_path_unsure(p);
+	probe_others(p);
+}
+
+/* --- health --------------------------------------------------------------------------------------- */
+
+static void suspect(struct peer *p, struct candidate *cur)
+{
+	if (cur->state == PATH_SUSPECT || cur->due_ns)
+		return;
+	path_set_state(p, cur, PATH_SUSPECT);
+	challenge_start(p, cur, 0);
+	pmtu_check(p);
+	for (size_t i = 0; i < p->paths.n; i++) {
+		struct candidate *c = &p->paths.list[i];
+
+		if (c != cur && !c->due_ns && routed(p, &c->addr))
+			challenge_start(p, c, 0);
+	}
+	timer_arm(p);
+}
+
+/* since when have we sent and heard nothing; 0: all is well */
+static uint64_t silence(struct peer *p, const struct dp_counters *n)
+{
+	if (n->last_tx_ns <= n->last_rx_ns ||
+	    n->last_rx_ns != p->paths.last_rx_ns) {
+		p->paths.last_rx_ns = n->last_rx_ns;
+		p->paths.silent_ns = 0;
+	}
+	if (n->last_tx_ns > n->last_rx_ns && !p->paths.silent_ns)
+		p->paths.silent_ns = n->last_tx_ns;
+	return p->paths.silent_ns;
+}
+
+static void keep(struct peer *p, const struct candidate *cur, uint64_t now)
+{
+	if (now - p->paths.kept_ns <= LOOP_S(PATH_KEEPALIVE_S))
+		return;
+	p->paths.kept_ns = now;
+	if (!cur->due_ns)
+		path_probe(p, false);
+	if (p->pmtu.raised_ns &&
+	    now - p->pmtu.raised_ns > LOOP_S(PMTU_RAISE_S))
+		pmtu_start(p);
+}
+
+void path_tick(struct peer *p)
+{
+	struct candidate *cur = current(p);
+	struct dp_counters n;
+	uint64_t now = peer_now(p), limit, since;
+
+	if (!p->tunnel)
+		return;
+	dp_tunnel_counters(p->tunnel, &n);
+	if (n.tx_packets + n.rx_packets != p->inner_packets) {
+		p->inner_packets = n.tx_packets + n.rx_packets;
+		p->inner_ns = now;
+	}
+	if (p->state != PEER_UP || !cur)
+		return;
+	since = silence(p, &n);
+	limit = rtt_of(cur) * 3;
+	if (limit < LOOP_MS(PATH_SILENCE_MS))
+		limit = LOOP_MS(PATH_SILENCE_MS);
+	if (since && now - since > limit)
+		suspect(p, cur);
+	keep(p, cur, now);
+}
+
+/* --- life -------------------------------------------------------------------------------------------- */
+
+int path_init(struct peer *p)
+{
+	p->paths.current = -1;
+	return loop_timer_new(p->w->loop, timer_due, p, &p->paths.timer);
+}
+
+void path_stop(struct peer *p)
+{
+	loop_timer_disarm(p->paths.timer);
+	for (size_t i = 0; i < p->paths.n; i++)
+		p->paths.list[i].due_ns = 0;
+	p->paths.silent_ns = 0;
+}
+
+void path_reset(struct peer *p)
+{
+	path_stop(p);
+	p->paths.n = 0;
+	p->paths.current = -1;
+}
+
+void path_clear(struct peer *p)
+{
+	loop_timer_free(p->paths.timer);
+	p->paths.timer = NULL;
+}

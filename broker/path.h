@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * path - the addresses where a peer may be, which of them answer, which one is used
+ *
+ * Owner:    the peer, by value. Context: loop thread.
+ * States:   of a candidate, see enum path_state; path_set_state() alone writes it.
+ */
+#ifndef NTM_BROKER_PATH_H
+#define NTM_BROKER_PATH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/addr.h"
+#include "common/loop.h"
+#include "common/ntm.pb-c.h"
+
+#define PATHS_MAX	10
+#define PATH_COOKIE_TRY 0xffull /* low bits of a cookie: number of the try */
+#define PATH_SENDS	8 /* tries whose time is remembered */
+
+struct peer;
+
+/**
+ * enum path_state - life of one remote address
+ * @PATH_NEW:     named by somebody, nothing sent.       Leaves by: a challenge
+ * @PATH_PROBING: challenged; not for data without limit. Leaves by: answer, tries
+ * @PATH_PROVEN:  answered; carries data.                Leaves by: silence
+ * @PATH_SUSPECT: was proven; silent under traffic.      Leaves by: answer, tries
+ * @PATH_DEAD:    did not answer; tried again at moves.  Leaves by: a challenge
+ */
+enum path_state {
+	PATH_NEW,
+	PATH_PROBING,
+	PATH_PROVEN,
+	PATH_SUSPECT,
+	PATH_DEAD,
+	PATH_NSTATES
+};
+
+/** struct candidate - @cookie: of this round, low byte clear; @sent_ns by try */
+struct candidate {
+	struct addr addr;
+	enum path_state state;
+	uint64_t cookie;
+	uint64_t sent_ns[PATH_SENDS], due_ns;
+	unsigned int tries, answered_tries;
+	uint64_t rtt_ns, answered_ns;
+};
+
+/**
+ * struct paths - @current: index, -1 none; @source: ours towards it
+ * @silent_ns: since when we send and hear nothing; 0: all is well
+ * @told:      serial of our PeerAddresses; @heard: latest of the peer's
+ * @sent, @lost: challenges, for the loss shown
+ */
+struct paths {
+	struct candidate list[PATHS_MAX];
+	size_t n;
+	int current;
+	struct addr source;
+	uint64_t silent_ns, last_rx_ns, proven_ns, kept_ns;
+	uint64_t told, heard;
+	unsigned int sent, answered;
+	struct loop_timer *timer;
+};
+
+int path_init(struct peer *p);
+void path_clear(struct peer *p);
+/** keep no address */
+void path_reset(struct peer *p);
+/** an address somebody named; the unproven give way */
+struct candidate *path_add(struct peer *p, const struct addr *a);
+/** our own remotes for a Tunnel Request, current first. Return: how many */
+size_t path_remotes(const struct peer *p, struct addr *out, size_t max);
+const struct candidate *path_current(const struct peer *p);
+/** a handshake proved @a: use it */
+void path_use(struct peer *p, const struct addr *a);
+/** challenge the current one (@all: every one) now */
+void path_probe(struct peer *p, bool all);
+/** TunnelControl of the peer */
+void path_challenged(struct peer *p, const Ntm__PathChallenge *c,
+		     const struct addr *from, size_t wire_len);
+void path_answered(struct peer *p, const Ntm__PathResponse *r,
+		   const struct addr *from);
+void path_addresses(struct peer *p, const Ntm__PeerAddresses *a,
+		    const struct addr *from, size_t wire_len);
+/** the peer sends data from another address */
+void path_peer_moved(struct peer *p, const struct addr *from, size_t wire_len);
+/** our own addresses changed */
+void path_we_moved(struct peer *p);
+/** health, every tick, while UP or MOVING */
+void path_tick(struct peer *p);
+/** our addresses, to the peer on the current path: it sends there from now on */
+void path_tell(struct peer *p);
+/** stop probing */
+void path_stop(struct peer *p);
+/** packed challenge of @wire_len bytes on the wire. Return: bytes, 0: no room */
+size_t path_challenge_pack(uint64_t cookie, size_t wire_len, uint8_t *buf,
+			   size_t size);
+
+#endif

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * peer - one node we speak with: its identity, tunnel, keys and paths
+ *
+ * Owner:    peers.c (the table). Context: loop thread.
+ * Files:    peer.c decides (states), peers.c finds, restores and saves, shake.c
+ *           drives handshakes, path.c addresses, pmtu.c sizes.
+ * States:   see enum peer_state; only peer_set_state() writes it.
+ */
+#ifndef NTM_BROKER_PEER_H
+#define NTM_BROKER_PEER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uthash.h>
+
+#include "broker/direction.h"
+#include "broker/handshake.h"
+#include "broker/path.h"
+#include "broker/pmtu.h"
+#include "broker/worker.h"
+
+#define PEERS_MAX	1024
+#define PEER_EXPECT_MAX 2 /* Route Directions waited for at one time */
+#define PEER_PATHS_MAX	(2 + PEER_EXPECT_MAX) /* in use, asked for, expected */
+
+/**
+ * enum peer_state - what we have with it
+ * @PEER_IDLE:    no tunnel wanted; a resumption secret may be kept
+ * @PEER_ASKING:  tunnel wanted: the DC was asked, or a resumption is under way
+ * @PEER_SHAKING: Tunnel Request sent under a direction's keys
+ * @PEER_UP:      keys, and a path that answers
+ * @PEER_MOVING:  keys, and no path that answers; packets wait
+ * @PEER_DOWN:    it failed, for @why; packets get ICMP unreachable
+ */
+enum peer_state {
+	PEER_IDLE,
+	PEER_ASKING,
+	PEER_SHAKING,
+	PEER_UP,
+	PEER_MOVING,
+	PEER_DOWN,
+	PEER_NSTATES
+};
+
+struct shake;
+struct answered;
+
+/** struct path_ref - one Path ID (bit 0 clear) under which the peer is found */
+struct path_ref {
+	uint64_t id;
+	struct peer *peer;
+	bool used;
+	UT_hash_handle hh;
+};
+
+/**
+ * struct peer - fields are read by the files named above
+ * @known:    ed_pub, x_pub, fp are set (from a direction, a pin or a blob)
+ * @outward:  we asked for the tunnel
+ * @path_id:  as we receive, bit included; 0 none
+ * @secret:   resumption secret; @pending: of an answered, unconfirmed handshake
+ * @keyed_ns: when the keys in use were made; 0 none
+ * @seen_ms:  latest sent_ms of this identity
+ * @moves:    Direction Requests sent since the path was lost
+ */
+struct peer {
+	struct worker *w;
+	char fqdn[FQDN_MAX + 1];
+	bool known, outward;
+	uint8_t ed_pub[NTMC_KEY_LEN], x_pub[NTMC_KEY_LEN], fp[NTMC_FP_LEN];
+	uint8_t vip6[16], vip4[4];
+
+	enum peer_state state;
+	int why;
+	uint64_t state_ns;
+
+	struct dp_tunnel *tunnel;
+	uint64_t path_id;
+	enum ntmc_aead_alg aead, pending_aead;
+	struct ntmc_key secret, pending;
+	bool has_secret, has_pending;
+	uint8_t pending_phase;
+	struct addr pending_from;
+	uint64_t keyed_ns, seen_ms, unknown_ns;
+	int64_t cert_expires;
+
+	struct route expect[PEER_EXPECT_MAX];
+	struct path_ref refs[PEER_PATHS_MAX];
+	struct shake *shake;
+	struct answered *answered;
+	uint64_t rate_ns;
+	unsigned int rate_used;
+
+	uint32_t direction; /* request in flight; 0 none */
+	unsigned int moves;
+	struct paths paths;
+	struct pmtu pmtu;
+	uint64_t inner_packets, inner_ns; /* traffic seen at @inner_ns */
+	struct loop_timer *rekey, *connect, *move, *old_keys;
+	UT_hash_handle hh;
+};
+
+/* --- peers.c ------------------------------------------------------------------- */
+
+struct peers;
+NTM_MUST_CHECK int peers_new(struct worker *w, struct peers **out);
+void peers_free(struct peers *ps);
+struct peer *peers_find(const struct peers *ps, const char *fqdn);
+struct peer *peers_find_path(const struct peers *ps, uint64_t path_id);
+/** find or make. NULL: too many, or no memory */
+struct peer *peers_get(struct peers *ps, const char *fqdn);
+void peers_each(struct peers *ps, void (*fn)(void *arg, struct peer *p),
+		void *arg);
+size_t peers_count(const struct peers *ps);
+/** make tunnels of the keeper's blobs and resume them all */
+void peers_restore(struct peers *ps);
+/** end every tunnel, forget every secret: another account */
+void peers_drop_all(struct peers *ps);
+/** look after paths: armed by whoever makes a peer UP */
+void peers_tick_arm(struct peers *ps);
+/** one more handshake may be answered now, of all peers */
+bool peers_rate(struct peers *ps);
+/** register the peer's Path IDs anew. Return: 0, -NTM_EEXISTS (another's) */
+NTM_MUST_CHECK int peer_index(struct peer *p);
+/** what a new worker needs, into the keeper; removes it where nothing is kept */
+void peer_save(struct peer *p);
+void peer_free(struct peer *p);
+
+/* --- peer.c -------------------------------------------------------------------- */
+
+const char *peer_state_name(enum peer_state s);
+NTM_MUST_CHECK int peer_init(struct peer *p, struct worker *w, const char *fqdn);
+void peer_clear(struct peer *p);
+/** identity and addresses from @info; -NTM_EPIN, -NTM_EUNVERIFIED */
+NTM_MUST_CHECK int peer_identify(struct peer *p, const struct node_info *info);
+/** a tunnel object of the data path with the peer's virtual addresses, HELD */
+NTM_MUST_CHECK int peer_tunnel(struct peer *p);
+/** somebody wants the tunnel: resume or ask the DC. Nothing when it is under way */
+void peer_connect(struct peer *p);
+/** after a start of the worker: a tunnel again, under the kept secret */
+void peer_resume(struct peer *p);
+/** the DC's answer to a request for this peer */
+void peer_route(struct peer *p, const struct route *r);
+/** the DC told us that the peer will come. Return: code for the DC */
+int peer_expect(struct peer *p, const struct route *r);
+/** keys of our request: the tunnel works */
+void peer_keyed(struct peer *p, struct handshake_keys *k,
+		const struct ntmc_cert *cert, const struct addr *from,
+		uint64_t path_id);
+/** keys of an answered request; the tunnel works when the peer uses them */
+NTM_MUST_CHECK int peer_answered(struct peer *p, struct handshake_keys *k,
+				 const struct handshake_request *rq,
+				 const struct addr *from, uint64_t path_id);
+void peer_confirmed(struct peer *p, uint8_t phase);
+/** the way to it failed; @err negative or positive */
+void peer_fail(struct peer *p, int err);
+/** end the tunnel; @code told to the peer when @tell */
+void peer_close(struct peer *p, int code, bool tell);
+/** the identity is withdrawn: end, forget the secret */
+void peer_withdraw(struct peer *p);
+/** path.c: an answer came while MOVING / nothing answers any more */
+void peer_path_up(struct peer *p);
+void peer_path_lost(struct peer *p);
+/** path.c: we send from another address now; nobody has answered there yet */
+void peer_path_unsure(struct peer *p);
+/** one packed TunnelControl to @to (NULL: current) */
+int peer_control_send(struct peer *p, const Ntm__TunnelControl *msg,
+		      const struct addr *to);
+/** one TunnelControl of the peer */
+void peer_control(struct peer *p, const uint8_t *msg, size_t len,
+		  const struct addr *from, size_t wire_len);
+/** DATA came that we have no keys for */
+void peer_unknown(struct peer *p, const struct addr *from);
+/** policy changed: close what is not allowed any more, set ports */
+void peer_apply_policy(struct peer *p);
+/** "connecting", "direct", "moving", "offline", "refused", "idle" */
+const char *peer_shown(const struct peer *p);
+uint64_t peer_now(const struct peer *p);
+/** the send counter asks for new keys */
+void peer_rekey(struct peer *p);
+
+/* --- shake.c ------------------------------------------------------------------- */
+
+/** struct shake_keys - which secret a request goes under */
+enum shake_kind { SHAKE_DIRECT, SHAKE_RESUME };
+NTM_MUST_CHECK int shake_start(struct peer *p, enum shake_kind kind,
+			       const struct route *r);
+/** Path ID of our request under way, bit 0 clear; 0 none */
+uint64_t shake_path(const struct peer *p);
+bool shake_running(const struct peer *p, enum shake_kind kind);
+/** shake.c: our request was not answered */
+void peer_shake_over(struct peer *p, enum shake_kind kind);
+void shake_stop(struct peer *p);
+void shake_forget(struct peer *p); /* the stored answer */
+/** Tunnel Request, Tunnel Response of anybody; destroyed */
+void shake_datagram(struct worker *w, const struct packet_header *h,
+		    uint8_t *buf, size_t len, const struct addr *from);
+
+#endif

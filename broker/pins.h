@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pins - which key belongs to which name: peers' identities, servers' CAs
+ *
+ * Owner:    the worker. Context: loop thread. File: known, in the state folder;
+ * written when a pin, a flag or an address changes, before it is relied on.
+ * A peer is pinned at its first handshake; `ntm verify` makes the pin verified,
+ * `ntm forget` removes it. Names are canonical (device.account.domain).
+ */
+#ifndef NTM_BROKER_PINS_H
+#define NTM_BROKER_PINS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/addr.h"
+#include "common/err.h"
+#include "common/fqdn.h"
+#include "libntmcrypto/ntmcrypto.h"
+
+#define PINS_MAX 16384 /* peers remembered; the longest unseen goes first */
+
+struct pins;
+
+/**
+ * struct pin - one peer met
+ * @pinned:   @fp is what a handshake must show; false: only @offered is known
+ * @offered:  another key seen since (all zero: none): refused until forgotten or
+ *            verified
+ * @vip6, @vip4: its virtual addresses, all zero where unknown
+ */
+struct pin {
+	char fqdn[FQDN_MAX + 1];
+	bool pinned, verified;
+	uint8_t fp[NTMC_FP_LEN], offered[NTMC_FP_LEN];
+	uint8_t vip6[16], vip4[4];
+	int64_t first_seen, last_seen;
+};
+
+/** Return: 0, or the error of the file; @now_fn's clock stamps entries */
+NTM_MUST_CHECK int pins_open(const char *state_dir, const struct ntmc_env *env,
+			     struct pins **out);
+void pins_free(struct pins *p);
+
+/** borrowed until the next change; NULL: unknown */
+const struct pin *pins_find(const struct pins *p, const char *fqdn);
+const struct pin *pins_find_vip(const struct pins *p, const struct addr *vip);
+void pins_each(const struct pins *p,
+	       void (*fn)(void *arg, const struct pin *pin), void *arg);
+
+/**
+ * pins_check() - may this key speak for this name?
+ * A refused key is remembered as offered, for `ntm verify`.
+ * Return: 0; -NTM_EPIN (pinned to another); -NTM_EUNVERIFIED (new, and its account
+ *         has a verified device)
+ */
+NTM_MUST_CHECK int pins_check(struct pins *p, const char *fqdn,
+			      const uint8_t fp[static NTMC_FP_LEN]);
+/** after a handshake: pin if new, remember the addresses. Return: 0, -NTM_ESTORE
+ *  (it holds in memory), -NTM_EPIN */
+NTM_MUST_CHECK int pins_learn(struct pins *p, const char *fqdn,
+			      const uint8_t fp[static NTMC_FP_LEN],
+			      const uint8_t vip6[static 16],
+			      const uint8_t vip4[static 4]);
+/** a key the DC named, for a name not pinned yet; kept as offered */
+void pins_offer(struct pins *p, const char *fqdn,
+		const uint8_t fp[static NTMC_FP_LEN]);
+/** the person compared the code: @fp is right for @fqdn from now on */
+NTM_MUST_CHECK int pins_verify(struct pins *p, const char *fqdn,
+			       const uint8_t fp[static NTMC_FP_LEN]);
+/** Return: 0, -NTM_ENOTFOUND, -NTM_ESTORE */
+NTM_MUST_CHECK int pins_forget(struct pins *p, const char *fqdn);
+
+/** Return: 0 (the same, or unknown), -NTM_EPIN */
+NTM_MUST_CHECK int pins_server_check(const struct pins *p, const char *domain,
+				     const uint8_t fp[static NTMC_FP_LEN]);
+NTM_MUST_CHECK int pins_server_learn(struct pins *p, const char *domain,
+				     const uint8_t fp[static NTMC_FP_LEN]);
+
+/** newest withdrawal acted upon */
+uint64_t pins_serial(const struct pins *p);
+NTM_MUST_CHECK int pins_set_serial(struct pins *p, uint64_t serial);
+
+#endif

@@ -1,0 +1,783 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session - the node's session with its DC: sealed datagrams, answers, presence
+ *
+ * Theory of operation
+ *
+ * Every datagram is sealed under keys of Kntmdc; the counter is our boot number and
+ * a sequence, so nothing repeats over restarts. What the DC sends passes a replay
+ * window. The window is empty after a start, so until the first answer that fits a
+ * transaction number of ours (drawn at random) nothing unasked is believed, and
+ * that answer sets the window: older datagrams of the DC are dead.
+ *
+ * Registration. A Registration Request goes to the address of the DC that worked
+ * last; from the first repetition on to all of them, and the one that answers
+ * stays. A challenge is echoed at once; the answer without one makes us ONLINE. The
+ * DC may answer any request with a challenge (a NAT moved, it restarted): then we
+ * register with it, and what waited is sent again.
+ *
+ * Requests. Each has a transaction number, a time limit and doubling repetitions.
+ * They leave only while ONLINE; becoming ONLINE sends all that wait. Bounded by
+ * SESSION_REQUESTS_MAX.
+ *
+ * Presence. A Keep Alive every keepalive_s; two repetitions; then registration. A
+ * new `boot` in any answer: the DC restarted, register. Never gives up.
+ */
+#include "broker/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+
+#include "broker/account.h"
+#include "broker/direction.h"
+#include "broker/login.h"
+#include "broker/peer.h"
+#include "broker/pins.h"
+#include "broker/timers.h"
+#include "common/datagram.h"
+#include "common/log.h"
+
+/* struct request - one transaction; @packed: the Signal as it is sent */
+struct request {
+	struct session *s;
+	uint32_t txn;
+	bool probe;
+	struct addr to; /* probes only */
+	session_answer_fn *fn;
+	void *arg;
+	uint64_t deadline_ns, sent_ns;
+	unsigned int repeat_ms;
+	struct loop_timer *timer;
+	size_t len;
+	uint8_t *packed;
+	UT_hash_handle hh;
+};
+
+struct session {
+	struct worker *w;
+	enum session_state state;
+	struct datagram_keys keys;
+	bool keyed, synced;
+	uint64_t node_id, sequence;
+	struct ntmc_replay64 replay;
+
+	size_t dc; /* index in account->dc */
+	bool dc_works;
+	struct addr observed;
+	uint64_t boot, rtt_us;
+	int64_t skew;
+	bool skew_said;
+
+	uint32_t next_txn;
+	uint32_t register_txn, keepalive_txn;
+	uint64_t asked_ns;
+	unsigned int register_tries, keepalive_tries, keepalive_s;
+	uint8_t challenge[16];
+	size_t challenge_len;
+	bool revocation_asked;
+	struct loop_timer *register_timer, *keepalive_timer;
+	struct request *requests;
+};
+
+static const char *const state_names[] = {
+	[SESSION_OFF] = "OFF",
+	[SESSION_REGISTERING] = "REGISTERING",
+	[SESSION_ONLINE] = "ONLINE",
+};
+
+static void session_set_state(struct session *s, enum session_state state)
+{
+	if (s->state == state)
+		return;
+	log_info("session", "%s -> %s", state_names[s->state],
+		 state_names[state]);
+	s->state = state;
+	if (state != SESSION_ONLINE)
+		loop_timer_disarm(s->keepalive_timer);
+	if (state != SESSION_REGISTERING)
+		loop_timer_disarm(s->register_timer);
+}
+
+/* --- sending ---------------------------------------------------------------------- */
+
+static int send_to(struct session *s, const ProtobufCMessage *msg,
+		   const struct addr *to)
+{
+	const struct account *a = s->w->account;
+	struct packet_header h = {
+		.type = PACKET_SIGNAL,
+		.id = s->node_id,
+		.counter = (uint64_t)a->boot << PACKET_BOOT_SHIFT |
+			   s->sequence++,
+	};
+	uint8_t buf[PACKET_SIGNAL_MAX];
+	int n = datagram_seal(&h, s->keys.aead, &s->keys.up, msg, buf);
+
+	if (n < 0)
+		return n;
+	return datapath_send(s->w->dp, buf, (size_t)n, to);
+}
+
+static int send_signal(struct session *s, const Ntm__Signal *msg)
+{
+	return send_to(s, &msg->base, &s->w->account->dc[s->dc]);
+}
+
+static uint32_t new_txn(struct session *s)
+{
+	if (!++s->next_txn)
+		++s->next_txn;
+	return s->next_txn;
+}
+
+static void send_ack(struct session *s, uint32_t txn, int code)
+{
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	Ntm__NtmAck ack = NTM__NTM_ACK__INIT;
+
+	ack.code = (uint32_t)code;
+	msg.txn = txn;
+	msg.body_case = NTM__SIGNAL__BODY_ACK;
+	msg.ack = &ack;
+	if (send_signal(s, &msg))
+		log_debug("session", "an acknowledgement could not be sent");
+}
+
+/* --- registration ------------------------------------------------------------------ */
+
+static size_t local_messages(struct session *s, struct addr *addrs,
+			     Ntm__Address *m, Ntm__Address **list)
+{
+	const struct worker_env *env = s->w->env;
+	size_t n = env->locals(env->ctx, addrs, ADDR_REMOTES_MAX);
+
+	for (size_t i = 0; i < n; i++) {
+		addr_set_port(&addrs[i], s->w->udp_port);
+		addr_to_message(&addrs[i], NTM__ADDRESS_KIND__ADDRESS_LOCAL,
+				&m[i]);
+		list[i] = &m[i];
+	}
+	return n;
+}
+
+static int register_send_to(struct session *s, uint32_t txn,
+			    const struct addr *to, bool challenge)
+{
+	Ntm__RegistrationRequest r = NTM__REGISTRATION_REQUEST__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	struct addr addrs[ADDR_REMOTES_MAX];
+	Ntm__Address m[ADDR_REMOTES_MAX], *list[ADDR_REMOTES_MAX];
+
+	r.n_addresses = local_messages(s, addrs, m, list);
+	r.addresses = list;
+	r.revocation_serial = pins_serial(s->w->pins);
+	if (challenge) {
+		r.challenge.data = s->challenge;
+		r.challenge.len = s->challenge_len;
+	}
+	msg.txn = txn;
+	msg.body_case = NTM__SIGNAL__BODY_REGISTRATION_REQUEST;
+	msg.registration_request = &r;
+	return send_to(s, &msg.base, to);
+}
+
+/* The first attempt asks the DC that worked; later ones, or one that could not
+ * leave, ask all: IPv6 may work where IPv4 does not. */
+static void register_send(struct session *s)
+{
+	const struct account *a = s->w->account;
+	bool all = s->register_tries > 0 || !s->dc_works;
+	uint64_t pause;
+
+	s->asked_ns = loop_now_exact(s->w->loop);
+	if (register_send_to(s, s->register_txn, &a->dc[s->dc], true))
+		all = true;
+	for (size_t i = 0; all && i < a->n_dc; i++)
+		if (i != s->dc && register_send_to(s, s->register_txn,
+						   &a->dc[i], false))
+			continue;
+	pause = LOOP_MS((uint64_t)REQUEST_FIRST_MS
+			<< (s->register_tries < 7 ? s->register_tries : 7));
+	if (pause > LOOP_S(REGISTER_RESTART_S))
+		pause = LOOP_S(REGISTER_RESTART_S);
+	s->register_tries++;
+	loop_timer_arm(s->register_timer, pause);
+}
+
+static void register_again(void *arg)
+{
+	struct session *s = arg;
+
+	if (s->register_tries == 3)
+		log_warn("session", "the DC does not answer; still trying");
+	s->challenge_len = s->register_tries > 2 ? 0 : s->challenge_len;
+	register_send(s);
+}
+
+static void register_start(struct session *s)
+{
+	s->register_tries = 0;
+	s->register_txn = new_txn(s);
+	session_set_state(s, SESSION_REGISTERING);
+	register_send(s);
+}
+
+static void register_challenged(struct session *s,
+				const Ntm__RegistrationResponse *r)
+{
+	if (r->challenge.len > sizeof(s->challenge))
+		return;
+	memcpy(s->challenge, r->challenge.data, r->challenge.len);
+	s->challenge_len = r->challenge.len;
+	register_start(s);
+}
+
+/* --- requests ------------------------------------------------------------------------ */
+
+static void request_free(struct request *rq)
+{
+	HASH_DEL(rq->s->requests, rq);
+	loop_timer_free(rq->timer);
+	free(rq->packed);
+	free(rq);
+}
+
+static void request_end(struct request *rq, int err, const Ntm__Signal *msg)
+{
+	session_answer_fn *fn = rq->fn;
+	void *arg = rq->arg;
+
+	request_free(rq);
+	fn(arg, err, msg);
+}
+
+static void request_send(struct request *rq)
+{
+	struct session *s = rq->s;
+	Ntm__Signal *msg;
+
+	if (rq->probe) {
+		if (register_send_to(s, rq->txn, &rq->to, false))
+			log_debug("session", "a probe could not be sent");
+		return;
+	}
+	msg = ntm__signal__unpack(NULL, rq->len, rq->packed);
+	if (!msg)
+		return;
+	if (send_signal(s, msg))
+		log_debug("session", "a request could not be sent");
+	ntm__signal__free_unpacked(msg, NULL);
+}
+
+static void request_arm(struct request *rq)
+{
+	uint64_t now = loop_now(rq->s->w->loop);
+	uint64_t pause = LOOP_MS(rq->repeat_ms);
+
+	if (rq->deadline_ns <= now)
+		pause = 0;
+	else if (rq->deadline_ns - now < pause)
+		pause = rq->deadline_ns - now;
+	loop_timer_arm(rq->timer, pause);
+}
+
+static void request_due(void *arg)
+{
+	struct request *rq = arg;
+
+	if (loop_now(rq->s->w->loop) >= rq->deadline_ns) {
+		request_end(rq, -NTM_ETIMEOUT, NULL);
+		return;
+	}
+	if (rq->repeat_ms < REQUEST_REPEAT_MAX_MS)
+		rq->repeat_ms *= 2;
+	if (rq->probe || rq->s->state == SESSION_ONLINE)
+		request_send(rq);
+	request_arm(rq);
+}
+
+static int request_new(struct session *s, unsigned int limit_ms,
+		       session_answer_fn *fn, void *arg, struct request **out)
+{
+	struct request *rq;
+
+	if (!s->keyed)
+		return -NTM_ENOLOGIN;
+	if (HASH_COUNT(s->requests) >= SESSION_REQUESTS_MAX)
+		return -NTM_ELIMIT;
+	rq = calloc(1, sizeof(*rq));
+	if (!rq)
+		return -NTM_ENOMEM;
+	if (loop_timer_new(s->w->loop, request_due, rq, &rq->timer)) {
+		free(rq);
+		return -NTM_ENOMEM;
+	}
+	rq->s = s;
+	rq->txn = new_txn(s);
+	rq->fn = fn;
+	rq->arg = arg;
+	rq->sent_ns = loop_now_exact(s->w->loop);
+	rq->deadline_ns = loop_now(s->w->loop) + LOOP_MS(limit_ms);
+	rq->repeat_ms = REQUEST_FIRST_MS;
+	HASH_ADD_INT(s->requests, txn, rq);
+	*out = rq;
+	return 0;
+}
+
+int session_request(struct session *s, Ntm__Signal *msg, unsigned int limit_ms,
+		    session_answer_fn *fn, void *arg, uint32_t *id)
+{
+	struct request *rq;
+	int err = request_new(s, limit_ms, fn, arg, &rq);
+
+	if (err)
+		return err;
+	msg->txn = rq->txn;
+	rq->len = ntm__signal__get_packed_size(msg);
+	rq->packed = malloc(rq->len);
+	if (!rq->packed || rq->len > PACKET_SIGNAL_MAX - PACKET_OVERHEAD) {
+		err = rq->packed ? -NTM_ETOOBIG : -NTM_ENOMEM;
+		request_free(rq);
+		return err;
+	}
+	ntm__signal__pack(msg, rq->packed);
+	if (s->state == SESSION_ONLINE)
+		request_send(rq);
+	request_arm(rq);
+	*id = rq->txn;
+	return 0;
+}
+
+int session_probe(struct session *s, const struct addr *dc,
+		  unsigned int limit_ms, session_answer_fn *fn, void *arg,
+		  uint32_t *id)
+{
+	struct request *rq;
+	int err = request_new(s, limit_ms, fn, arg, &rq);
+
+	if (err)
+		return err;
+	rq->probe = true;
+	rq->to = *dc;
+	request_send(rq);
+	request_arm(rq);
+	*id = rq->txn;
+	return 0;
+}
+
+static struct request *request_find(const struct session *s, uint32_t txn)
+{
+	struct request *rq;
+
+	HASH_FIND_INT(s->requests, &txn, rq);
+	return rq;
+}
+
+void *session_cancel(struct session *s, uint32_t id)
+{
+	struct request *rq = id ? request_find(s, id) : NULL;
+	void *arg;
+
+	if (!rq)
+		return NULL;
+	arg = rq->arg;
+	request_free(rq);
+	return arg;
+}
+
+static void requests_fail(struct session *s, int err)
+{
+	struct request *rq, *tmp;
+
+	HASH_ITER(hh, s->requests, rq, tmp)
+		request_end(rq, err, NULL);
+}
+
+/* --- presence -------------------------------------------------------------------------- */
+
+static void keepalive_send(struct session *s)
+{
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	Ntm__KeepAlive k = NTM__KEEP_ALIVE__INIT;
+
+	msg.txn = s->keepalive_txn;
+	msg.body_case = NTM__SIGNAL__BODY_KEEP_ALIVE;
+	msg.keep_alive = &k;
+	s->asked_ns = loop_now_exact(s->w->loop);
+	if (send_signal(s, &msg))
+		log_debug("session", "a keep-alive could not be sent");
+}
+
+static void keepalive_due(void *arg)
+{
+	struct session *s = arg;
+
+	switch (s->keepalive_tries++) {
+	case 0:
+		s->keepalive_txn = new_txn(s);
+		loop_timer_arm(s->keepalive_timer, LOOP_MS(KEEPALIVE_FIRST_MS));
+		break;
+	case 1:
+		loop_timer_arm(s->keepalive_timer,
+			       LOOP_MS(KEEPALIVE_SECOND_MS));
+		break;
+	default:
+		log_info("session", "the DC is silent; registering anew");
+		s->dc_works = false;
+		register_start(s);
+		return;
+	}
+	keepalive_send(s);
+}
+
+static void keepalive_arm(struct session *s)
+{
+	s->keepalive_tries = 0;
+	s->keepalive_txn = 0;
+	loop_timer_arm(s->keepalive_timer, LOOP_S(s->keepalive_s));
+}
+
+/* --- withdrawals ------------------------------------------------------------------------ */
+
+static void withdraw(struct session *s, ProtobufCBinaryData *fps, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (fps[i].len == NTMC_FP_LEN)
+			worker_withdraw(s->w, fps[i].data);
+}
+
+static void revocations_ask(struct session *s, uint64_t serial);
+
+static void revocations_got(void *arg, int err, const Ntm__Signal *msg)
+{
+	struct session *s = arg;
+	const Ntm__RevocationList *l;
+
+	s->revocation_asked = false;
+	if (err || msg->body_case != NTM__SIGNAL__BODY_REVOCATION_LIST)
+		return;
+	l = msg->revocation_list;
+	if (l->serial <= pins_serial(s->w->pins))
+		return;
+	withdraw(s, l->fingerprints, l->n_fingerprints);
+	if (pins_set_serial(s->w->pins, l->serial))
+		return; /* said; asked again at the next start */
+	if (l->more)
+		revocations_ask(s, l->serial + 1);
+}
+
+static void revocations_ask(struct session *s, uint64_t serial)
+{
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	Ntm__RevocationRequest r = NTM__REVOCATION_REQUEST__INIT;
+	uint64_t known = pins_serial(s->w->pins);
+	uint32_t id;
+
+	if (serial <= known || s->revocation_asked)
+		return;
+	if (!known) { /* a new node: nothing it knows was withdrawn before */
+		if (pins_set_serial(s->w->pins, serial))
+			log_debug("session", "serial not kept");
+		return;
+	}
+	r.since = known;
+	msg.body_case = NTM__SIGNAL__BODY_REVOCATION_REQUEST;
+	msg.revocation_request = &r;
+	s->revocation_asked = !session_request(s, &msg, DIRECTION_LIMIT_MS,
+					       revocations_got, s, &id);
+}
+
+/* --- receiving -------------------------------------------------------------------------- */
+
+static void clock_compare(struct session *s, int64_t dc_now)
+{
+	if (!dc_now)
+		return;
+	s->skew = dc_now - worker_wall(s->w);
+	if (s->skew < CLOCK_SKEW_S && s->skew > -CLOCK_SKEW_S) {
+		s->skew_said = false;
+		return;
+	}
+	if (!s->skew_said)
+		log_warn("session",
+			 "this machine's clock is %lld s %s the DC's; set it",
+			 (long long)(s->skew < 0 ? -s->skew : s->skew),
+			 s->skew < 0 ? "ahead of" : "behind");
+	s->skew_said = true;
+}
+
+static void dc_answered(struct session *s, const struct addr *from)
+{
+	const struct account *a = s->w->account;
+
+	for (size_t i = 0; i < a->n_dc; i++)
+		if (addr_equal(&a->dc[i], from)) {
+			s->dc = i;
+			s->dc_works = true;
+		}
+}
+
+static void online(struct session *s, const Ntm__RegistrationResponse *r)
+{
+	bool was = s->state == SESSION_ONLINE;
+	struct request *rq, *tmp;
+
+	s->boot = r->boot;
+	s->keepalive_s = r->keepalive_s ? r->keepalive_s : KEEPALIVE_DEFAULT_S;
+	if (s->keepalive_s < KEEPALIVE_MIN_S)
+		s->keepalive_s = KEEPALIVE_MIN_S;
+	if (s->keepalive_s > KEEPALIVE_MAX_S)
+		s->keepalive_s = KEEPALIVE_MAX_S;
+	s->challenge_len = 0;
+	s->register_txn = 0;
+	s->rtt_us = (loop_now_exact(s->w->loop) - s->asked_ns) / 1000;
+	session_set_state(s, SESSION_ONLINE);
+	keepalive_arm(s);
+	HASH_ITER(hh, s->requests, rq, tmp)
+		if (!rq->probe)
+			request_send(rq);
+	revocations_ask(s, r->revocation_serial);
+	if (!was)
+		worker_online(s->w);
+}
+
+static void refused(struct session *s, int code)
+{
+	log_warn("session", "the DC refuses our registration: %s",
+		 err_text(code));
+	if (code == NTM_EEXPIRED || code == NTM_EAUTH) {
+		session_stop(s);
+		login_renew_now(s->w->login);
+		return;
+	}
+	worker_logged_out(s->w, code);
+}
+
+static void registration_response(struct session *s, uint32_t txn,
+				  const Ntm__RegistrationResponse *r,
+				  const struct addr *from)
+{
+	clock_compare(s, r->now);
+	if (txn == s->register_txn || !r->code)
+		dc_answered(s, from);
+	if (r->observed && addr_from_message(r->observed, &s->observed))
+		addr_clear(&s->observed);
+	if (r->challenge.len && !r->code)
+		register_challenged(s, r);
+	else if (txn != s->register_txn || s->state != SESSION_REGISTERING)
+		return;
+	else if (r->code && r->code != NTM_EAGAIN && r->code != NTM_ELIMIT)
+		refused(s, (int)r->code);
+	else if (!r->code)
+		online(s, r);
+}
+
+static void keepalive_ack(struct session *s, const Ntm__KeepAliveAck *k)
+{
+	s->rtt_us = (loop_now_exact(s->w->loop) - s->asked_ns) / 1000;
+	if (k->boot != s->boot) {
+		log_info("session", "the DC has restarted; registering anew");
+		register_start(s);
+		return;
+	}
+	keepalive_arm(s);
+	revocations_ask(s, k->revocation_serial);
+}
+
+/* what the DC sends unasked, with a transaction number of its own */
+static void told(struct session *s, const Ntm__Signal *msg)
+{
+	const Ntm__Withdraw *wd;
+
+	if (msg->body_case == NTM__SIGNAL__BODY_ROUTE_DIRECTION) {
+		send_ack(s, msg->txn,
+			 direction_told(s->w, msg->route_direction));
+	} else if (msg->body_case == NTM__SIGNAL__BODY_WITHDRAW) {
+		wd = msg->withdraw;
+		send_ack(s, msg->txn, 0);
+		if (wd->revocation_serial == pins_serial(s->w->pins) + 1 &&
+		    pins_set_serial(s->w->pins, wd->revocation_serial))
+			log_debug("session", "serial not kept");
+		withdraw(s, wd->fingerprints, wd->n_fingerprints);
+	}
+}
+
+static bool is_told(const Ntm__Signal *msg)
+{
+	return msg->body_case == NTM__SIGNAL__BODY_WITHDRAW ||
+	       (msg->body_case == NTM__SIGNAL__BODY_ROUTE_DIRECTION &&
+		msg->route_direction->role != NTM__TUNNEL_ROLE__ROLE_SEND);
+}
+
+/* Is it an answer to something we asked? */
+static bool is_ours(const struct session *s, uint32_t txn)
+{
+	return txn && (txn == s->register_txn || txn == s->keepalive_txn ||
+		       request_find(s, txn));
+}
+
+static void dispatch(struct session *s, const Ntm__Signal *msg,
+		     const struct addr *from)
+{
+	struct request *rq;
+
+	if (is_told(msg)) {
+		told(s, msg);
+		return;
+	}
+	if (!is_ours(s, msg->txn))
+		return;
+	rq = request_find(s, msg->txn);
+	if (rq && rq->probe) {
+		request_end(rq, 0, msg);
+	} else if (msg->body_case == NTM__SIGNAL__BODY_REGISTRATION_RESPONSE) {
+		registration_response(s, msg->txn, msg->registration_response,
+				      from);
+	} else if (msg->body_case == NTM__SIGNAL__BODY_KEEP_ALIVE_ACK) {
+		if (msg->txn == s->keepalive_txn)
+			keepalive_ack(s, msg->keep_alive_ack);
+	} else if (rq) {
+		request_end(rq, 0, msg);
+	}
+}
+
+/* The first answer that fits sets the window; see Theory. */
+static bool replay_accept(struct session *s, const Ntm__Signal *msg,
+			  uint64_t counter)
+{
+	if (s->synced)
+		return ntmc_replay64_mark(&s->replay, counter);
+	if (is_told(msg) || !is_ours(s, msg->txn))
+		return false;
+	memset(&s->replay, 0, sizeof(s->replay));
+	s->synced = ntmc_replay64_mark(&s->replay, counter);
+	s->replay.bits = UINT64_MAX;
+	return s->synced;
+}
+
+void session_datagram(struct session *s, const struct packet_header *h,
+		      uint8_t *buf, size_t len, const struct addr *from)
+{
+	ProtobufCMessage *msg;
+
+	if (!s->keyed || h->id != s->node_id)
+		return;
+	if (s->synced && !ntmc_replay64_check(&s->replay, h->counter))
+		return;
+	if (datagram_open(h, s->keys.aead, &s->keys.down, buf, len,
+			  &ntm__signal__descriptor, &msg))
+		return;
+	if (replay_accept(s, (Ntm__Signal *)msg, h->counter))
+		dispatch(s, (Ntm__Signal *)msg, from);
+	datagram_free(msg);
+}
+
+/* --- life ---------------------------------------------------------------------------------- */
+
+int session_new(struct worker *w, struct session **out)
+{
+	struct session *s = calloc(1, sizeof(*s));
+	int err = -NTM_ENOMEM;
+
+	if (!s)
+		return err;
+	s->w = w;
+	ntmc_random(&w->env->crypto, &s->next_txn, sizeof(s->next_txn));
+	err = loop_timer_new(w->loop, register_again, s, &s->register_timer);
+	if (!err)
+		err = loop_timer_new(w->loop, keepalive_due, s,
+				     &s->keepalive_timer);
+	if (err) {
+		session_free(s);
+		return err;
+	}
+	*out = s;
+	return 0;
+}
+
+void session_free(struct session *s)
+{
+	struct request *rq, *tmp;
+
+	if (!s)
+		return;
+	HASH_ITER(hh, s->requests, rq, tmp)
+		request_free(rq);
+	loop_timer_free(s->register_timer);
+	loop_timer_free(s->keepalive_timer);
+	datagram_keys_clear(&s->keys);
+	free(s);
+}
+
+int session_start(struct session *s)
+{
+	const struct account *a = s->w->account;
+	int err = datagram_keys_derive(&a->secrets->kntmdc, a->node_id,
+				       ntmc_aead_preferred(), &s->keys);
+
+	if (err)
+		return err;
+	if (s->node_id != a->node_id)
+		s->synced = false;
+	s->node_id = a->node_id;
+	s->keyed = true;
+	if (s->dc >= a->n_dc) {
+		s->dc = 0;
+		s->dc_works = false;
+	}
+	register_start(s);
+	return 0;
+}
+
+void session_stop(struct session *s)
+{
+	session_set_state(s, SESSION_OFF);
+	requests_fail(s, -NTM_ENOLOGIN);
+	datagram_keys_clear(&s->keys);
+	s->keyed = s->synced = false;
+	s->node_id = 0;
+}
+
+void session_moved(struct session *s)
+{
+	if (s->keyed)
+		register_start(s);
+}
+
+/* --- questions ------------------------------------------------------------------------------- */
+
+enum session_state session_state(const struct session *s)
+{
+	return s->state;
+}
+
+bool session_dc(const struct session *s, struct addr *dc)
+{
+	if (!s->keyed || !s->dc_works)
+		return false;
+	*dc = s->w->account->dc[s->dc];
+	return true;
+}
+
+bool session_observed(const struct session *s, struct addr *observed)
+{
+	*observed = s->observed;
+	return addr_is_set(observed);
+}
+
+unsigned int session_rtt_us(const struct session *s)
+{
+	return (unsigned int)s->rtt_us;
+}
+
+int64_t session_clock_skew(const struct session *s)
+{
+	return s->skew;
+}
+
+unsigned int session_tries(const struct session *s)
+{
+	return s->register_tries;
+}

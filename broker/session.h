@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session - the node's session with its DC: sealed datagrams, answers, presence
+ *
+ * Owner:    the worker. Context: loop thread.
+ * States:   see enum session_state; only session_set_state() writes it.
+ */
+#ifndef NTM_BROKER_SESSION_H
+#define NTM_BROKER_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker/worker.h"
+#include "common/ntm.pb-c.h"
+#include "common/packet.h"
+
+#define SESSION_REQUESTS_MAX 512 /* waiting for the DC at one time */
+
+struct session;
+
+/**
+ * enum session_state - what the DC knows of us
+ * @SESSION_OFF:         logged out.                   Leaves by: session_start()
+ * @SESSION_REGISTERING: asked; repeated for ever.     Leaves by: an answer
+ * @SESSION_ONLINE:      our address is proven.        Leaves by: silence, a move,
+ *                       a restart of the DC (all to REGISTERING), refusal (OFF)
+ */
+enum session_state { SESSION_OFF, SESSION_REGISTERING, SESSION_ONLINE };
+
+/** the DC's answer; @err: 0, or negative enum ntm_err (TIMEOUT ...) and @msg NULL.
+ *  @msg is borrowed for the call */
+typedef void session_answer_fn(void *arg, int err, const Ntm__Signal *msg);
+
+NTM_MUST_CHECK int session_new(struct worker *w, struct session **out);
+void session_free(struct session *s);
+/** keys from the account; registers. Again after a renewal. */
+NTM_MUST_CHECK int session_start(struct session *s);
+void session_stop(struct session *s);
+/** our addresses changed: register now */
+void session_moved(struct session *s);
+/** a datagram of type SIGNAL; destroyed */
+void session_datagram(struct session *s, const struct packet_header *h,
+		      uint8_t *buf, size_t len, const struct addr *from);
+
+/**
+ * session_request() - send, repeat, call back
+ * @msg: txn is set here; packed at once. It leaves when we are online.
+ * @id:  for session_cancel()
+ * Return: 0: @fn is called once, not inside this call; -NTM_ELIMIT,
+ *         -NTM_ENOLOGIN, -NTM_ETOOBIG, -NTM_ENOMEM
+ */
+NTM_MUST_CHECK int session_request(struct session *s, Ntm__Signal *msg,
+				   unsigned int limit_ms, session_answer_fn *fn,
+				   void *arg, uint32_t *id);
+/** Return: the request's arg; NULL: it is over already */
+void *session_cancel(struct session *s, uint32_t id);
+/** what DC @index of the account's list sees of us; changes nothing there */
+NTM_MUST_CHECK int session_probe(struct session *s, const struct addr *dc,
+				 unsigned int limit_ms, session_answer_fn *fn,
+				 void *arg, uint32_t *id);
+
+enum session_state session_state(const struct session *s);
+/** false: not known yet */
+bool session_dc(const struct session *s, struct addr *dc);
+bool session_observed(const struct session *s, struct addr *observed);
+unsigned int session_rtt_us(const struct session *s); /* 0: unknown */
+/** registration attempts without answer */
+unsigned int session_tries(const struct session *s);
+/** DC's clock minus ours, s; 0 while unknown */
+int64_t session_clock_skew(const struct session *s);
+
+#endif

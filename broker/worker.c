@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+/* worker - the node's control plane, put together; events between its parts */
+#include "broker/worker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/account.h"
+#include "broker/login.h"
+#include "broker/peer.h"
+#include "broker/pins.h"
+#include "broker/policy.h"
+#include "broker/resolve.h"
+#include "broker/session.h"
+#include "common/log.h"
+
+uint64_t worker_now_ms(const struct worker *w)
+{
+	return loop_now(w->loop) / 1000000;
+}
+
+int64_t worker_wall(const struct worker *w)
+{
+	return ntmc_now(&w->env->crypto);
+}
+
+uint64_t worker_wall_ms(const struct worker *w)
+{
+	return (uint64_t)worker_wall(w) * 1000;
+}
+
+/* --- the data path's reports ------------------------------------------------------------ */
+
+static void on_signal(void *arg, uint8_t *buf, size_t len,
+		      const struct addr *from)
+{
+	struct worker *w = arg;
+	struct packet_header h;
+
+	if (packet_header_get(buf, len, &h))
+		return;
+	if (h.type == PACKET_SIGNAL)
+		session_datagram(w->session, &h, buf, len, from);
+	else
+		shake_datagram(w, &h, buf, len, from);
+}
+
+static bool on_no_tunnel(void *arg, const struct addr *dst)
+{
+	struct worker *w = arg;
+
+	return resolve_packet(w->resolve, dst);
+}
+
+static void on_control(void *arg, struct dp_tunnel *t, const uint8_t *msg,
+		       size_t len, const struct addr *from, size_t wire_len)
+{
+	(void)arg;
+	peer_control(dp_tunnel_arg(t), msg, len, from, wire_len);
+}
+
+static void on_unknown(void *arg, uint64_t path_id, const struct addr *from)
+{
+	struct worker *w = arg;
+	struct peer *p = peers_find_path(w->peers, path_id);
+
+	if (p)
+		peer_unknown(p, from);
+}
+
+static void on_confirmed(void *arg, struct dp_tunnel *t, uint8_t phase)
+{
+	(void)arg;
+	peer_confirmed(dp_tunnel_arg(t), phase);
+}
+
+static void on_moved(void *arg, struct dp_tunnel *t, const struct addr *from,
+		     size_t wire_len)
+{
+	(void)arg;
+	path_peer_moved(dp_tunnel_arg(t), from, wire_len);
+}
+
+static void on_rekey_due(void *arg, struct dp_tunnel *t)
+{
+	(void)arg;
+	peer_rekey(dp_tunnel_arg(t));
+}
+
+static void on_send_error(void *arg, struct dp_tunnel *t, int err)
+{
+	struct peer *p = dp_tunnel_arg(t);
+
+	(void)arg;
+	if (err == EMSGSIZE)
+		pmtu_too_big(p);
+	else if (p->state == PEER_UP)
+		path_we_moved(p); /* is there a route still? */
+}
+
+const struct dp_ops worker_dp_ops = {
+	.signal = on_signal,
+	.no_tunnel = on_no_tunnel,
+	.control = on_control,
+	.unknown_path = on_unknown,
+	.confirmed = on_confirmed,
+	.moved = on_moved,
+	.rekey_due = on_rekey_due,
+	.send_error = on_send_error,
+};
+
+/* --- the shims' names ---------------------------------------------------------------------- */
+
+/* struct held - one shim's question; freed by its answer */
+struct held {
+	struct worker *w;
+	struct shim_ticket *ticket;
+	struct resolve_wait *wait;
+	struct held *next;
+	bool done;
+};
+
+static void held_unlink(struct held *h)
+{
+	struct held **at = &h->w->held;
+
+	while (*at && *at != h)
+		at = &(*at)->next;
+	if (*at)
+		*at = h->next;
+}
+
+static void shim_answer(struct worker *w, struct shim_ticket *t, int err,
+			const char *name, const uint8_t *vip6,
+			const uint8_t *vip4)
+{
+	static const uint8_t none[16];
+
+	shimserver_resolved(w->shim, t, err, name, vip6 ? vip6 : none,
+			    vip4 ? vip4 : none);
+}
+
+static void held_answer(void *arg, int err, struct peer *p)
+{
+	struct held *h = arg;
+
+	h->done = true;
+	shim_answer(h->w, h->ticket, err, p ? p->fqdn : "", p ? p->vip6 : NULL,
+		    p ? p->vip4 : NULL);
+	if (!h->wait)
+		return; /* inside resolve_name(): its caller frees */
+	held_unlink(h);
+	free(h);
+}
+
+static void names_resolve(void *arg, const char *name, struct shim_ticket *t)
+{
+	struct worker *w = arg;
+	const struct account *a = w->account;
+	char norm[FQDN_MAX + 1];
+	struct held *h;
+
+	if (!resolve_is_ours(w, name, norm)) {
+		shim_answer(w, t, NTM_ENOTOURS, "", NULL, NULL);
+		return;
+	}
+	if (!strcmp(norm, a->fqdn)) {
+		shim_answer(w, t, 0, a->fqdn, a->cert.vip6, a->cert.vip4);
+		return;
+	}
+	h = calloc(1, sizeof(*h));
+	if (!h) {
+		shim_answer(w, t, NTM_ENOMEM, "", NULL, NULL);
+		return;
+	}
+	h->w = w;
+	h->ticket = t;
+	h->next = w->held;
+	w->held = h;
+	resolve_name(w->resolve, norm, held_answer, h, &h->wait);
+	if (h->done) {
+		held_unlink(h);
+		free(h);
+	}
+}
+
+static void names_cancel(void *arg, struct shim_ticket *t)
+{
+	struct worker *w = arg;
+	struct held *h = w->held;
+
+	while (h && h->ticket != t)
+		h = h->next;
+	if (!h)
+		return;
+	resolve_cancel(h->wait);
+	held_unlink(h);
+	free(h);
+}
+
+static const char *names_reverse(void *arg, const struct addr *vip)
+{
+	struct worker *w = arg;
+
+	return resolve_reverse(w->resolve, vip);
+}
+
+void worker_shim_names(struct worker *w, struct shim_names *out)
+{
+	out->resolve = names_resolve;
+	out->cancel = names_cancel;
+	out->reverse = names_reverse;
+	out->arg = w;
+}
+
+/* --- events ------------------------------------------------------------------------------------ */
+
+static void ranges_fill(const struct account *a, struct engine_config *c)
+{
+	memset(c, 0, sizeof(*c));
+	memcpy(c->vip6, a->cert.vip6, 16);
+	memcpy(c->vip4, a->cert.vip4, 4);
+	memcpy(c->prefix6, a->constraint.prefix6, 16);
+	c->prefix6_len = 64;
+	memcpy(c->prefix4, a->constraint.prefix4, 4);
+	c->prefix4_len = (uint8_t)a->constraint.prefix4_len;
+	c->mtu = WORKER_MTU;
+}
+
+static int lease_use(struct worker *w)
+{
+	const struct account *a = w->account;
+	struct engine_config c;
+	int err;
+
+	ranges_fill(a, &c);
+	err = keeper_configure(w->keeper, &c);
+	if (err)
+		return err;
+	datapath_set_lease(w->dp, a->cert.vip6, a->cert.vip4);
+	if (w->shim)
+		err = shimserver_configure(w->shim, a->cert.vip6, a->cert.vip4,
+					   &c, 1);
+	return err;
+}
+
+int worker_logged_in(struct worker *w)
+{
+	int err = lease_use(w);
+
+	if (!err)
+		err = session_start(w->session);
+	login_renew_arm(w->login);
+	return err;
+}
+
+void worker_logged_out(struct worker *w, int code)
+{
+	static const uint8_t none[16];
+
+	if (code)
+		log_warn("account", "the session ended: %s", err_text(code));
+	peers_drop_all(w->peers);
+	session_stop(w->session);
+	account_forget(w->account, code);
+	login_renew_arm(w->login);
+	datapath_set_lease(w->dp, none, none);
+	if (w->shim && shimserver_configure(w->shim, none, none, NULL, 0))
+		log_warn("worker", "the page could not be changed");
+}
+
+void worker_online(struct worker *w)
+{
+	struct addr dc;
+	char text[ADDR_TEXT_LEN];
+
+	if (session_dc(w->session, &dc))
+		log_info("session", "registered with %s",
+			 addr_format(&dc, text));
+}
+
+static void withdraw_one(void *arg, struct peer *p)
+{
+	const uint8_t *fp = arg;
+
+	if (p->known && !memcmp(p->fp, fp, NTMC_FP_LEN))
+		peer_withdraw(p);
+}
+
+void worker_withdraw(struct worker *w, const uint8_t *fp)
+{
+	if (!memcmp(w->account->fp, fp, NTMC_FP_LEN))
+		worker_logged_out(w, NTM_EDISABLED);
+	else
+		peers_each(w->peers, withdraw_one, (void *)fp);
+}
+
+static void move_one(void *arg, struct peer *p)
+{
+	(void)arg;
+	path_we_moved(p);
+}
+
+void worker_moved(struct worker *w)
+{
+	if (!w->account->logged_in)
+		return;
+	peers_each(w->peers, move_one, NULL);
+	session_moved(w->session);
+}
+
+/* --- life ---------------------------------------------------------------------------------------- */
+
+int worker_init(struct worker *w, const char *config, const char *state,
+		char *why, size_t why_size)
+{
+	int err;
+
+	w->started_ns = loop_now(w->loop);
+	err = account_open(w->env, state, &w->account, why, why_size);
+	if (!err)
+		err = policy_open(config, &w->policy, why, why_size);
+	if (err)
+		return err;
+	err = pins_open(state, &w->env->crypto, &w->pins);
+	if (err) {
+		snprintf(why, why_size, "%s/known cannot be used: %s", state,
+			 err_text(err));
+		return err;
+	}
+	err = session_new(w, &w->session);
+	if (!err)
+		err = peers_new(w, &w->peers);
+	if (!err)
+		err = resolve_new(w, &w->resolve);
+	if (!err)
+		err = login_new(w, &w->login);
+	if (err)
+		snprintf(why, why_size, "%s", err_text(err));
+	return err;
+}
+
+int worker_start(struct worker *w)
+{
+	int err;
+
+	if (!w->account->logged_in)
+		return 0;
+	err = lease_use(w);
+	if (err)
+		return err;
+	peers_restore(w->peers);
+	err = session_start(w->session);
+	login_renew_arm(w->login);
+	return err;
+}
+
+static void goodbye_one(void *arg, struct peer *p)
+{
+	(void)arg;
+	if (p->state == PEER_UP || p->state == PEER_MOVING)
+		peer_close(p, NTM_EOFFLINE, true);
+}
+
+void worker_say_goodbye(struct worker *w)
+{
+	peers_each(w->peers, goodbye_one, NULL);
+}
+
+void worker_clear(struct worker *w)
+{
+	resolve_free(w->resolve);
+	w->resolve = NULL;
+	login_free(w->login);
+	peers_free(w->peers);
+	session_free(w->session);
+	pins_free(w->pins);
+	policy_free(w->policy);
+	account_free(w->account);
+}

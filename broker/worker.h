@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker - the node's control plane, put together
+ *
+ * Owner:    worker_main.c (the program ntm-worker), or a test with its own clock,
+ *           network and datapath.
+ * Context:  loop thread only. The parts below know each other through this struct;
+ *           each is made and freed here, in order.
+ */
+#ifndef NTM_BROKER_WORKER_H
+#define NTM_BROKER_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/datapath/datapath.h"
+#include "broker/keeper_link.h"
+#include "broker/shimserver.h"
+#include "common/addr.h"
+#include "common/err.h"
+#include "common/loop.h"
+#include "libntmcrypto/ntmcrypto.h"
+
+/**
+ * struct worker_env - what the control plane asks of its machine
+ * @crypto: randomness and wall clock
+ * @route:  source address and MTU (IP) with which the kernel would send to
+ *          @remote now; -NTM_EUNREACHABLE when it would not
+ * @locals: usable addresses of the interfaces (no loopback, no link-local, none
+ *          tentative), port 0; returns how many
+ */
+struct worker_env {
+	struct ntmc_env crypto;
+	int (*route)(void *ctx, const struct addr *remote, struct addr *source,
+		     unsigned int *mtu);
+	size_t (*locals)(void *ctx, struct addr *out, size_t max);
+	void *ctx;
+};
+
+struct account;
+struct as_link;
+struct control;
+struct handover;
+struct held;
+struct login;
+struct peer;
+struct peers;
+struct ping;
+struct pins;
+struct policy;
+struct resolve;
+struct session;
+
+/* inner MTU of the virtual interface: a sealed packet fills a UDP payload of an
+ * Ethernet frame over IPv6 */
+#define WORKER_MTU 1416
+
+struct worker {
+	struct loop *loop;
+	struct keeper_link *keeper;
+	struct datapath *dp;
+	struct shimserver *shim; /* NULL while logged out and in tests */
+	const struct worker_env *env;
+	uint16_t udp_port; /* of our outer sockets */
+	uint64_t started_ns;
+
+	struct account *account;
+	struct pins *pins;
+	struct policy *policy;
+	struct session *session;
+	struct peers *peers;
+	struct resolve *resolve;
+	struct login *login;
+
+	struct held *held; /* questions of shims, worker.c's */
+
+	struct ping *pings; /* under way, control_peer.c's */
+	void (*echo_fn)(struct worker *w, uint64_t cookie); /* NULL: nobody asks */
+};
+
+/**
+ * worker_init() - make the parts
+ * @w:   loop, keeper, env, udp_port set by the caller; dp set before
+ *       worker_start()
+ * @config, @state: folders; made when missing
+ * @why: @why_size bytes: one sentence when it fails
+ * Return: 0 or an error; then worker_clear() is still right
+ */
+NTM_MUST_CHECK int worker_init(struct worker *w, const char *config,
+			       const char *state, char *why, size_t why_size);
+void worker_clear(struct worker *w);
+/** the datapath's reports, for datapath_new(..., w) */
+extern const struct dp_ops worker_dp_ops;
+/** names, for shimserver_new(); @arg is the worker */
+void worker_shim_names(struct worker *w, struct shim_names *out);
+
+/** logged in already: lease, page, resumption of peers, registration. Nothing
+ *  when logged out. Return: 0, -NTM_ENOENGINE, -NTM_ESYSTEM */
+NTM_MUST_CHECK int worker_start(struct worker *w);
+/** tell the peers that we end (an orderly end) */
+void worker_say_goodbye(struct worker *w);
+
+/* --- events between the parts ------------------------------------------------- */
+
+/** account.c: there is a (new) session: configure engine, data path, page */
+NTM_MUST_CHECK int worker_logged_in(struct worker *w);
+/** account.c: it ended; @code: why (0: the person wanted it) */
+void worker_logged_out(struct worker *w, int code);
+/** session.c: proven with the DC */
+void worker_online(struct worker *w);
+/** an identity was withdrawn: ours, or a peer's */
+void worker_withdraw(struct worker *w, const uint8_t *fp);
+/** handover.c: addresses or routes changed */
+void worker_moved(struct worker *w);
+
+/** loop time in ms, wall time in s and ms (env's) */
+uint64_t worker_now_ms(const struct worker *w);
+int64_t worker_wall(const struct worker *w);
+uint64_t worker_wall_ms(const struct worker *w);
+
+#endif
