@@ -61,8 +61,10 @@ struct dp_ops {
 	/** first valid packet under @phase: the peer has the keys */
 	void (*confirmed)(void *arg, struct dp_tunnel *t, uint8_t phase);
 	/** an authenticated packet, newest so far, from an address that is not the
-	 *  current remote; at most once a turn */
-	void (*moved)(void *arg, struct dp_tunnel *t, const struct addr *from);
+	 *  current remote; at most once a turn. @wire_len: of the datagram. Not for
+	 *  control messages: those are probes, and their receiver knows @from */
+	void (*moved)(void *arg, struct dp_tunnel *t, const struct addr *from,
+		      size_t wire_len);
 	/** the send counter passed DP_REKEY_PACKETS; once per phase */
 	void (*rekey_due)(void *arg, struct dp_tunnel *t);
 	/** the kernel refused a send: EMSGSIZE, ENETUNREACH, ... ; rate-limited */
@@ -136,6 +138,14 @@ unsigned int dp_tunnel_phases(const struct dp_tunnel *t, uint8_t out[static 3]);
 void dp_tunnel_open(struct dp_tunnel *t, const struct addr *remote);
 void dp_tunnel_hold(struct dp_tunnel *t);
 enum dp_state dp_tunnel_state(const struct dp_tunnel *t);
+/**
+ * dp_tunnel_set_ports() - what the peer may open here
+ * @all:  everything (so after dp_tunnel_new()); else the TCP and UDP ports of @list,
+ *        and answers to what was sent to it
+ * Out of memory nothing at all comes in.
+ */
+void dp_tunnel_set_ports(struct dp_tunnel *t, bool all, const uint16_t *list,
+			 size_t n);
 /** largest outer UDP payload that passes to the current remote (default 1200).
  *  Inner packets above what fits get Packet Too Big, up to 1280 two parts. */
 void dp_tunnel_set_mtu(struct dp_tunnel *t, unsigned int udp_payload);
@@ -153,7 +163,7 @@ struct dp_counters {
 	uint64_t tx_packets, tx_bytes, rx_packets, rx_bytes; /* inner */
 	uint64_t tx_datagrams, rx_datagrams;		     /* outer */
 	uint64_t last_rx_ns, last_tx_ns; /* loop clock; 0 never */
-	uint64_t bad_auth, replayed, bad_source, bad_lease, no_keys;
+	uint64_t bad_auth, replayed, bad_source, bad_lease, bad_port, no_keys;
 	uint64_t queue_dropped, too_big, parts;
 };
 void dp_tunnel_counters(const struct dp_tunnel *t, struct dp_counters *out);

@@ -9,7 +9,8 @@
  * mark. Until then nothing is believed; strangers cost one AEAD at most. Behind
  * it: the first packet under a phase confirms it; the newest packet from another
  * address is reported; then the content, a control message, half a packet or a
- * packet. A packet must come from the tunnel's addresses and go to ours; its
+ * packet. A packet must come from the tunnel's addresses, go to ours, and be for a
+ * port that this peer may reach (ports.h); its
  * length is what its IP header says (what follows is padding).
  *
  * The owner may close the tunnel in any call; its state says so afterwards.
@@ -77,6 +78,10 @@ static void deliver(struct dp_tunnel *t, uint8_t *pkt, size_t len,
 		t->n.bad_lease++;
 		return;
 	}
+	if (t->closed || (t->ports && !ports_pass(t->ports, pkt, &in))) {
+		t->n.bad_port++;
+		return;
+	}
 	if (ecn && !apply_ecn(pkt, ecn))
 		return;
 	t->n.rx_packets++;
@@ -137,12 +142,13 @@ static void learn(struct dp_tunnel *t, struct dp_phase *p,
 			return;
 		output_resume(t);
 	}
-	if (!newest || t->moved_turn == dp->turn ||
+	if (!newest || a->h.flags & PACKET_CONTROL ||
+	    t->moved_turn == dp->turn ||
 	    !memcmp(a->from, &t->remote, sizeof(t->remote)) ||
 	    (t->send && p != t->send && p->order < t->send->order))
 		return;
 	t->moved_turn = dp->turn;
-	dp->ops->moved(dp->arg, t, a->from);
+	dp->ops->moved(dp->arg, t, a->from, a->wire_len);
 }
 
 static void input_data(struct datapath *dp, struct arrival *a)

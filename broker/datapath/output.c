@@ -411,6 +411,8 @@ void output_packet(struct datapath *dp, const struct virtio_net_hdr *vh,
 		reject(dp, dp->packet, &in);
 		return;
 	}
+	if (t->ports)
+		ports_sent(t->ports, dp->packet, &in);
 	if (!queue_empty(&t->queue))
 		output_resume(t);
 	if (!queue_empty(&t->queue) || !sendable(t) ||

@@ -18,6 +18,7 @@
 #include "broker/datapath/datapath.h"
 #include "broker/datapath/udp.h"
 #include "broker/datapath/parts.h"
+#include "broker/datapath/ports.h"
 #include "broker/datapath/queue.h"
 #include "broker/datapath/tun.h"
 
@@ -70,6 +71,8 @@ struct dp_tunnel {
 	uint64_t moved_turn;
 	uint16_t part_ident;
 	struct parts_index parts;
+	bool closed; /* nothing may come in: no memory for @ports */
+	struct ports *ports; /* NULL: everything may */
 	struct dp_counters n;
 	struct dp_tunnel *next_dead;
 	UT_hash_handle hh_path, hh_vip6, hh_vip4;

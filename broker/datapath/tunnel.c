@@ -142,6 +142,7 @@ void tunnel_add_counters(struct dp_counters *sum, const struct dp_counters *n)
 	sum->replayed += n->replayed;
 	sum->bad_source += n->bad_source;
 	sum->bad_lease += n->bad_lease;
+	sum->bad_port += n->bad_port;
 	sum->no_keys += n->no_keys;
 	sum->queue_dropped += n->queue_dropped;
 	sum->too_big += n->too_big;
@@ -156,6 +157,7 @@ void tunnel_free_dead(struct datapath *dp)
 		t = dp->dead;
 		dp->dead = t->next_dead;
 		tunnel_add_counters(&dp->totals.sum, &t->n);
+		ports_free(t->ports);
 		free(t);
 	}
 }
@@ -224,6 +226,21 @@ void dp_tunnel_hold(struct dp_tunnel *t)
 enum dp_state dp_tunnel_state(const struct dp_tunnel *t)
 {
 	return t->state;
+}
+
+void dp_tunnel_set_ports(struct dp_tunnel *t, bool all, const uint16_t *list,
+			 size_t n)
+{
+	t->closed = false;
+	if (all) {
+		ports_free(t->ports);
+		t->ports = NULL;
+	} else if (t->ports) {
+		ports_set(t->ports, list, n);
+	} else if (ports_new(list, n, &t->ports)) {
+		t->ports = NULL;
+		t->closed = true;
+	}
 }
 
 void dp_tunnel_set_mtu(struct dp_tunnel *t, unsigned int udp_payload)

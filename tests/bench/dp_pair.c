@@ -71,7 +71,8 @@ static void on_confirmed(void *arg, struct dp_tunnel *t, uint8_t phase)
 	(void)arg, (void)t, (void)phase;
 }
 
-static void on_moved(void *arg, struct dp_tunnel *t, const struct addr *from)
+static void on_moved(void *arg, struct dp_tunnel *t, const struct addr *from,
+		     size_t wire_len)
 {
 	(void)arg, (void)t, (void)from;
 }

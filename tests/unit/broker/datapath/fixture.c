@@ -75,11 +75,12 @@ static void on_confirmed(void *arg, struct dp_tunnel *t, uint8_t phase)
 	n->confirmed_phase = phase;
 }
 
-static void on_moved(void *arg, struct dp_tunnel *t, const struct addr *from)
+static void on_moved(void *arg, struct dp_tunnel *t, const struct addr *from,
+		     size_t wire_len)
 {
 	struct node *n = arg;
 
-	(void)t;
+	(void)t, (void)wire_len;
 	n->moves++;
 	n->moved_to = *from;
 }

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* ports - what a peer that may not reach everything may open here */
+#include "broker/datapath/ports.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TCP_FLAGS 13 /* offset in the TCP header */
+#define TCP_SYN	  0x02
+#define TCP_ACK	  0x10
+
+/* one bit a port */
+struct ports {
+	uint8_t open[65536 / 8], sent[65536 / 8];
+};
+
+static bool test(const uint8_t *map, uint16_t port)
+{
+	return map[port / 8] >> (port % 8) & 1;
+}
+
+static void set(uint8_t *map, uint16_t port)
+{
+	map[port / 8] |= (uint8_t)(1 << (port % 8));
+}
+
+int ports_new(const uint16_t *list, size_t n, struct ports **out)
+{
+	struct ports *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -NTM_ENOMEM;
+	ports_set(p, list, n);
+	*out = p;
+	return 0;
+}
+
+void ports_free(struct ports *p)
+{
+	free(p);
+}
+
+void ports_set(struct ports *p, const uint16_t *list, size_t n)
+{
+	memset(p->open, 0, sizeof(p->open));
+	for (size_t i = 0; i < n; i++)
+		set(p->open, list[i]);
+}
+
+void ports_sent(struct ports *p, const uint8_t *pkt, const struct inner *in)
+{
+	if (in->transport && in->proto == IPPROTO_UDP)
+		set(p->sent, get16(pkt + in->l4));
+}
+
+bool ports_pass(const struct ports *p, const uint8_t *pkt,
+		const struct inner *in)
+{
+	uint16_t port;
+
+	if (in->fragment)
+		return false;
+	if (in->proto == IPPROTO_ICMP || in->proto == IPPROTO_ICMPV6)
+		return true;
+	if (!in->transport)
+		return false;
+	port = get16(pkt + in->l4 + 2);
+	if (test(p->open, port))
+		return true;
+	if (in->proto == IPPROTO_UDP)
+		return test(p->sent, port);
+	return (pkt[in->l4 + TCP_FLAGS] & (TCP_SYN | TCP_ACK)) != TCP_SYN;
+}
