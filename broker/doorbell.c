@@ -8,9 +8,9 @@
  * never spliced: a program without shim would take strangers for localhost. It is
  * known by its four addresses: another user can take one of them, not all.
  *
- * Before a listener is rung the kernel is asked who would answer: it must be one of
- * the announced sockets, of our uid. The answer holds for CHECK_NS; a wrong guess in
- * that time rings somebody who cannot claim.
+ * Before each ring the kernel is asked who would answer (2 us): it must be one of the
+ * announced sockets, of our uid. Should that change in between, somebody is rung who
+ * cannot claim.
  *
  * A doorbell ends when it is claimed; when the program closed it; CLAIM_NS after a
  * program accepted it without claiming; or after WAIT_NS in the program's queue. All
@@ -31,7 +31,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define CHECK_NS    LOOP_MS(10) /* "who would answer" stays true for */
 #define SWEEP_NS    LOOP_MS(100)
 #define CLAIM_NS    LOOP_S(1)  /* from accept() to CLAIM */
 #define WAIT_NS	    LOOP_S(60) /* in the program's accept queue */
@@ -111,7 +110,7 @@ static void pause_update_all(struct listeners *ls)
 
 /* --- doorbells ------------------------------------------------------------------------------ */
 
-static void close_reset(int fd)
+void doorbell_reset(int fd)
 {
 	static const struct linger reset = {.l_onoff = 1};
 
@@ -119,8 +118,8 @@ static void close_reset(int fd)
 	close(fd);
 }
 
-/* Gives the slot back; the connection is the caller's. */
-static int bell_take(struct listeners *ls, struct doorbell *b)
+/* Gives the slot back; doorbell and connection are the caller's. */
+static int bell_take(struct listeners *ls, struct doorbell *b, int *bell)
 {
 	struct listener *l = b->listener;
 	bool full = ls->n_ringing >= ls->max_ringing;
@@ -128,7 +127,7 @@ static int bell_take(struct listeners *ls, struct doorbell *b)
 
 	HASH_DEL(ls->bells, b);
 	TAILQ_REMOVE(&ls->ringing, b, link);
-	close_reset(b->bell);
+	*bell = b->bell;
 	b->bell = b->conn = -1;
 	TAILQ_INSERT_HEAD(&ls->free, b, link);
 	ls->n_ringing--;
@@ -142,8 +141,11 @@ static int bell_take(struct listeners *ls, struct doorbell *b)
 
 void doorbell_drop(struct listeners *ls, struct doorbell *b)
 {
+	int bell;
+
 	ls->stats->unclaimed++;
-	close_reset(bell_take(ls, b));
+	doorbell_reset(bell_take(ls, b, &bell));
+	doorbell_reset(bell);
 }
 
 static unsigned int bells_of(const struct listeners *ls,
@@ -158,29 +160,25 @@ static unsigned int bells_of(const struct listeners *ls,
 	return n;
 }
 
-/* Would a doorbell be answered by the program that announced it? */
-static bool owner_check(struct listeners *ls, struct listener *l)
+/* Would a doorbell be answered by the program that announced it? Asked for a source
+ * port that no doorbell has. */
+static bool owner_check(struct listeners *ls, const struct listener *l)
 {
-	uint64_t now = loop_now(ls->loop);
 	struct sockdiag_info info;
 	union listener_endpoint server, bell;
 	size_t i;
 
-	if (l->checked && now - l->checked < CHECK_NS)
-		return true;
 	server_endpoint(l, &server);
 	if (l->v6only)
-		endpoint6(&bell, SHIM_DOORBELL6_PORT);
+		endpoint6(&bell, 1);
 	else
 		endpoint4(&bell, htonl(SHIM_DOORBELL_NET + 1), 1);
 	if (sockdiag_tcp(ls->diag, &server.sa, &bell.sa, &info) ||
 	    info.state != TCP_LISTEN || info.uid != getuid())
 		return false;
 	for (i = 0; i < l->n_inodes; i++)
-		if (l->inodes[i] == info.inode) {
-			l->checked = now;
+		if (l->inodes[i] == info.inode)
 			return true;
-		}
 	return false;
 }
 
@@ -254,15 +252,18 @@ static bool bell_new(struct listeners *ls, struct listener *l, int conn,
 {
 	struct doorbell *b = TAILQ_FIRST(&ls->free);
 
-	if (!owner_check(ls, l))
+	if (!owner_check(ls, l)) {
+		/* another has the port now, or nobody: see whether it ended */
+		loop_timer_arm(ls->alive, 0);
 		return false;
+	}
 	b->bell = bell_ring(ls, l, &b->key);
 	if (b->bell < 0)
 		return false;
 	b->lost = false;
 	HASH_ADD(hh, ls->bells, key, sizeof(b->key), b);
 	if (b->lost) {
-		close_reset(b->bell);
+		doorbell_reset(b->bell);
 		return false;
 	}
 	b->conn = conn;
@@ -307,10 +308,7 @@ static bool accept_one(struct listeners *ls, struct listener *l)
 	    bells_of(ls, &peer) >= DOORBELLS_PER_SOURCE ||
 	    !bell_new(ls, l, conn, &peer)) {
 		ls->stats->unclaimed++;
-		close_reset(conn);
-		/* somebody else's port now, or nobody's: see whose */
-		if (!l->checked || loop_now(ls->loop) - l->checked >= CHECK_NS)
-			loop_timer_arm(ls->alive, 0);
+		doorbell_reset(conn);
 	}
 	return true;
 }
@@ -329,7 +327,7 @@ void doorbells_ready(void *arg, int fd, unsigned int events)
 }
 
 int listeners_claim(struct listeners *ls, const struct shim_request *req,
-		    int *fd, struct shim_addr *peer)
+		    int *fd, int *bell, struct shim_addr *peer)
 {
 	static const uint8_t loop4[4] = {127, 0, 0, 1};
 	static const uint8_t loop6[16] = {[15] = 1};
@@ -353,7 +351,7 @@ int listeners_claim(struct listeners *ls, const struct shim_request *req,
 	if (!b)
 		return -NTM_ENOTFOUND;
 	*peer = b->peer;
-	*fd = bell_take(ls, b);
+	*fd = bell_take(ls, b, bell);
 	ls->stats->claimed++;
 	return 0;
 }

@@ -7,5 +7,6 @@ $(eval $(call program,ntm-broker,$(KEEPER_SRC) preload/shimproto.c \
 	common/log.c common/err.c common/rundir.c common/file.c,,libmnl))
 
 BROKERENGINE_SRC := $(addprefix broker/,keeper_link.c fdmsg.c shimserver.c \
-	listener.c doorbell.c udpmap.c udpflow.c udpmove.c page.c sockdiag.c) preload/shimproto.c
+	listener.c doorbell.c udpmap.c udpflow.c udpmove.c page.c sockdiag.c) \
+	preload/shimproto.c preload/shimpage.c
 $(eval $(call static-library,brokerengine,$(BROKERENGINE_SRC)))

@@ -44,11 +44,14 @@ NTM_MUST_CHECK int listeners_announce(struct listeners *ls,
 /**
  * listeners_claim() - CLAIM: exchange a doorbell for its connection
  * @fd:   the caller's; close it after it was sent
+ * @bell: likewise, by doorbell_reset(): the program copies options from its end first
  * @peer: who connected
  * Return: 0, -NTM_ENOTFOUND: no doorbell of ours
  */
 NTM_MUST_CHECK int listeners_claim(struct listeners *ls,
 				   const struct shim_request *req, int *fd,
-				   struct shim_addr *peer);
+				   int *bell, struct shim_addr *peer);
+/** closes without TIME_WAIT */
+void doorbell_reset(int bell);
 
 #endif

@@ -30,7 +30,6 @@ struct listener {
 	uint64_t inodes[LISTENER_INODES_MAX];
 	bool seen[LISTENER_INODES_MAX];
 	size_t n_inodes;
-	uint64_t checked; /* loop time of the last good answer */
 	unsigned int ringing;
 	bool paused;
 };

@@ -107,7 +107,8 @@ void shimserver_resolved(struct shimserver *s, struct shim_ticket *ticket,
 
 struct reply {
 	struct shim_answer ans;
-	int fd; /* sent along and closed */
+	int fd;	  /* sent along and closed */
+	int bell; /* CLAIM: the doorbell, reset once the answer is on its way */
 };
 
 static int do_resolve(struct shimserver *s, struct shim_ticket *c,
@@ -151,7 +152,8 @@ static int do_claim(struct shimserver *s, struct shim_ticket *c,
 		    const struct shim_request *req, struct reply *r)
 {
 	(void)c;
-	return listeners_claim(s->listeners, req, &r->fd, &r->ans.addr);
+	return listeners_claim(s->listeners, req, &r->fd, &r->bell,
+			       &r->ans.addr);
 }
 
 static int do_udpbind(struct shimserver *s, struct shim_ticket *c,
@@ -185,7 +187,7 @@ static int (*const handlers[])(struct shimserver *, struct shim_ticket *,
 static void dispatch(struct shim_ticket *c, const struct shim_request *req)
 {
 	struct shimserver *s = c->server;
-	struct reply r = {.ans = {.op = req->op}, .fd = -1};
+	struct reply r = {.ans = {.op = req->op}, .fd = -1, .bell = -1};
 	int err = -NTM_EPERM; /* SOCKET and POOL are the keeper's */
 
 	s->stats.requests++;
@@ -198,6 +200,8 @@ static void dispatch(struct shim_ticket *c, const struct shim_request *req)
 	}
 	if (r.fd >= 0)
 		close(r.fd);
+	if (r.bell >= 0)
+		doorbell_reset(r.bell);
 }
 
 /* --- clients --------------------------------------------------------------------------------- */
@@ -230,7 +234,8 @@ static bool client_read(struct shim_ticket *c)
 	if (n <= 0 || c->held || shim_request_get(buf, (size_t)n, &req))
 		return false;
 	dispatch(c, &req);
-	return true;
+	/* they are many, and each comes on a connection of its own */
+	return req.op != SHIM_CLAIM;
 }
 
 static void client_ready(void *arg, int fd, unsigned int events)
@@ -265,9 +270,7 @@ static void client_new(struct shimserver *s, int fd)
 	struct shim_ticket *c = LIST_FIRST(&s->free);
 	pid_t pid;
 
-	if (!client_welcome(s, fd, &pid) ||
-	    loop_io_add(s->loop, fd, LOOP_READ, false, client_ready, c,
-			&c->io)) {
+	if (!client_welcome(s, fd, &pid)) {
 		s->stats.refused++;
 		close(fd);
 		return;
@@ -278,7 +281,9 @@ static void client_new(struct shimserver *s, int fd)
 	c->pid = pid;
 	LIST_INSERT_HEAD(&s->clients, c, link);
 	/* most have asked by now: one turn of the loop saved */
-	client_ready(c, fd, LOOP_READ);
+	if (!client_read(c) ||
+	    loop_io_add(s->loop, fd, LOOP_READ, false, client_ready, c, &c->io))
+		client_end(c);
 }
 
 static void listener_ready(void *arg, int fd, unsigned int events)

@@ -10,7 +10,7 @@
  * program sees. udpflow.c keeps them, udpmove.c carries the datagrams.
  *
  * Whoever holds the port on the host may change (a program that set SO_REUSEADDR can
- * be robbed of 127.0.0.1:port by another user): every OWNED_NS the kernel is asked
+ * be robbed of 127.0.0.1:port by another user): at each batch the kernel is asked
  * who would receive, and nothing passes unless it is an announced socket of our uid.
  *
  * A next worker takes over: sockets lie in the keeper's fd store, flows in the page.
@@ -28,7 +28,6 @@
 #include "broker/udpmap_impl.h"
 #include "common/log.h"
 
-#define OWNED_NS LOOP_MS(100)
 #define ALIVE_NS LOOP_S(2)
 #define BUFFER	 (2 * 1024 * 1024) /* as far as the limits allow */
 #define HOST_KEY "shim/u/host"
@@ -207,7 +206,7 @@ bool udp_server_owned(struct udp_server *s)
 	struct sockdiag_info info;
 	bool was = s->owned;
 
-	if (s->checked && now - s->checked < OWNED_NS)
+	if (s->checked == now)
 		return s->owned;
 	if (s->v6only) {
 		local.in6.sin6_family = remote.in6.sin6_family = AF_INET6;

@@ -43,7 +43,7 @@ struct udp_server {
 	uint64_t inodes[UDP_INODES_MAX];
 	bool seen[UDP_INODES_MAX];
 	size_t n_inodes;
-	uint64_t checked; /* loop time of the last owner check */
+	uint64_t checked; /* loop turn of the last owner check */
 	bool owned;	  /* its result */
 };
 

@@ -16,3 +16,4 @@ bench:
 	@O=$(O) tests/bench/run $(B)
 bench-build: all stage $(LAB_TOOLS) $(BENCH_TOOLS)
 .PHONY: bench-build
+include tests/bench/shim.mk
