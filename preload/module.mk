@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # libntm.so, and the static library shimproto that the broker links too.
-SHIMPROTO_SRC := preload/shimproto.c common/rundir.c
+SHIMPROTO_SRC := preload/shimproto.c preload/shimpage.c common/rundir.c
 $(eval $(call static-library,shimproto,$(SHIMPROTO_SRC)))
 
 LIBNTM_SRC := $(wildcard preload/*.c) common/rundir.c

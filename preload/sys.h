@@ -49,6 +49,7 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 	return x0;
 }
 #else
+/* cppcheck-suppress preprocessorErrorDirective */
 #error "preload/sys.h: add this processor's system call"
 #endif
 
