@@ -116,7 +116,8 @@ bool accept_doorbell(const struct sockaddr *sa, socklen_t len)
 	struct shim_addr a;
 	uint32_t ip;
 
-	if ((sa->sa_family != AF_INET && sa->sa_family != AF_INET6) ||
+	if (len < sizeof(struct sockaddr_in) ||
+	    (sa->sa_family != AF_INET && sa->sa_family != AF_INET6) ||
 	    shim_addr_from(sa, len, &a) < 0)
 		return false;
 	if (a.family == AF_INET6 && !memcmp(a.addr, one, sizeof(one)))

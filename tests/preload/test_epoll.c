@@ -130,6 +130,41 @@ static void test_epoll_many(void **state)
 	close(ep);
 }
 
+/* A duplicate keeps the old file alive: a registration left on it could never be
+ * removed again, and would tell of a socket that nobody uses. */
+static void test_epoll_dup(void **state)
+{
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLHUP};
+	int ep = epoll_create1(0), l, c, d, s;
+	struct place p;
+
+	(void)state;
+	need_ns();
+	l = tcp_listener(NODE4);
+	p = place(NODE4, local_port(l));
+	c = socket(AF_INET, SOCK_STREAM, 0);
+	d = dup(c);
+	ev.data.fd = c;
+	assert_int_equal(epoll_ctl(ep, EPOLL_CTL_ADD, c, &ev), 0);
+	/* unconnected: level-triggered hang-up */
+	assert_int_equal(epoll_wait(ep, &ev, 1, 0), 1);
+	assert_int_equal(connect(c, PLACE_ARGS(p)), 0);
+	assert_true(swapped(c));
+	assert_false(swapped(d));
+	assert_int_equal(epoll_wait(ep, &ev, 1, 0), 0);
+	s = accept(l, NULL, NULL);
+	assert_int_equal(write(s, "e", 1), 1);
+	assert_int_equal(epoll_wait1(ep, &ev), 1);
+	assert_int_equal(ev.data.fd, c);
+	assert_int_equal(epoll_ctl(ep, EPOLL_CTL_DEL, c, &ev), 0);
+	assert_int_equal(epoll_wait(ep, &ev, 1, 0), 0);
+	close(c);
+	close(d);
+	close(s);
+	close(l);
+	close(ep);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +174,7 @@ int main(void)
 		cmocka_unit_test(test_epoll_two_sets),
 		cmocka_unit_test(test_epoll_stale_slot),
 		cmocka_unit_test(test_epoll_many),
+		cmocka_unit_test(test_epoll_dup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
