@@ -213,9 +213,8 @@ static int tunnel_for(struct peer *p, const struct ntmc_cert *cert,
 		memcpy(p->vip4, cert->vip4, 4);
 	}
 	err = pins_learn(p->w->pins, p->fqdn, p->fp, p->vip6, p->vip4);
-	if (err && err != -NTM_ESTORE)
-		return err;
-	err = peer_tunnel(p);
+	if (!err)
+		err = peer_tunnel(p);
 	if (!err && p->path_id != path_id)
 		err = dp_tunnel_set_path_id(p->tunnel, path_id);
 	if (err)

@@ -11,6 +11,7 @@
 #include "broker/account.h"
 #include "broker/state.pb-c.h"
 #include "broker/statefile.h"
+#include "broker/timers.h"
 #include "common/log.h"
 
 static const uint8_t zero[NTMC_FP_LEN];
@@ -34,6 +35,7 @@ struct pins {
 	struct entry *by_name, *by_vip6, *by_vip4;
 	struct server *servers;
 	uint64_t serial;
+	struct loop_timer *flush; /* armed: memory is ahead of the file */
 };
 
 static struct entry *find(const struct pins *p, const char *fqdn)
@@ -193,6 +195,20 @@ out:
 	return err;
 }
 
+static void flush(void *arg)
+{
+	struct pins *p = arg;
+
+	if (save(p)) /* said in the log; memory holds it */
+		loop_timer_arm(p->flush, LOOP_S(PINS_RETRY_S));
+}
+
+static void save_later(struct pins *p)
+{
+	if (!loop_timer_armed(p->flush))
+		loop_timer_arm(p->flush, LOOP_MS(PINS_FLUSH_MS));
+}
+
 static bool take(const ProtobufCBinaryData *b, uint8_t *out, size_t len)
 {
 	if (b->len != len)
@@ -259,8 +275,8 @@ static int known_load(struct pins *p, const Ntm__State__Known *k)
 	return 0;
 }
 
-int pins_open(const char *state_dir, const struct ntmc_env *env,
-	      struct pins **out)
+int pins_open(struct loop *l, const char *state_dir,
+	      const struct ntmc_env *env, struct pins **out)
 {
 	struct pins *p = calloc(1, sizeof(*p));
 	ProtobufCMessage *msg = NULL;
@@ -270,7 +286,7 @@ int pins_open(const char *state_dir, const struct ntmc_env *env,
 		return err;
 	p->env = env;
 	p->dir = strdup(state_dir);
-	if (!p->dir)
+	if (!p->dir || loop_timer_new(l, flush, p, &p->flush))
 		goto err_free;
 	err = statefile_load(state_dir, "known", &ntm__state__known__descriptor,
 			     &msg);
@@ -296,6 +312,9 @@ void pins_free(struct pins *p)
 
 	if (!p)
 		return;
+	if (p->flush && loop_timer_armed(p->flush))
+		flush(p);
+	loop_timer_free(p->flush);
 	HASH_ITER(hh, p->by_name, e, tmp)
 		drop(p, e);
 	while ((s = p->servers)) {
@@ -356,8 +375,7 @@ void pins_offer(struct pins *p, const char *fqdn,
 	    (e->pin.pinned && !memcmp(e->pin.fp, fp, NTMC_FP_LEN)))
 		return;
 	memcpy(e->pin.offered, fp, NTMC_FP_LEN);
-	if (save(p)) /* said in the log; memory holds it */
-		return;
+	save_later(p);
 }
 
 int pins_check(struct pins *p, const char *fqdn,
@@ -396,7 +414,8 @@ int pins_learn(struct pins *p, const char *fqdn,
 	memcpy(e->pin.vip6, vip6, 16);
 	memcpy(e->pin.vip4, vip4, 4);
 	index_vips(p, e);
-	return save(p);
+	save_later(p);
+	return 0;
 }
 
 int pins_verify(struct pins *p, const char *fqdn,

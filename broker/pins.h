@@ -3,7 +3,8 @@
  * pins - which key belongs to which name: peers' identities, servers' CAs
  *
  * Owner:    the worker. Context: loop thread. File: known, in the state folder;
- * written when a pin, a flag or an address changes, before it is relied on.
+ * written before an answer when a person changes it, within PINS_FLUSH_MS when a
+ * handshake does: the disk must not delay a first contact.
  * A peer is pinned at its first handshake; `ntm verify` makes the pin verified,
  * `ntm forget` removes it. Names are canonical (device.account.domain).
  */
@@ -16,6 +17,7 @@
 #include "common/addr.h"
 #include "common/err.h"
 #include "common/fqdn.h"
+#include "common/loop.h"
 #include "libntmcrypto/ntmcrypto.h"
 
 #define PINS_MAX 16384 /* peers remembered; the longest unseen goes first */
@@ -37,9 +39,9 @@ struct pin {
 	int64_t first_seen, last_seen;
 };
 
-/** Return: 0, or the error of the file; @now_fn's clock stamps entries */
-NTM_MUST_CHECK int pins_open(const char *state_dir, const struct ntmc_env *env,
-			     struct pins **out);
+/** Return: 0, or the error of the file; @env's clock stamps entries */
+NTM_MUST_CHECK int pins_open(struct loop *l, const char *state_dir,
+			     const struct ntmc_env *env, struct pins **out);
 void pins_free(struct pins *p);
 
 /** borrowed until the next change; NULL: unknown */
@@ -56,8 +58,8 @@ void pins_each(const struct pins *p,
  */
 NTM_MUST_CHECK int pins_check(struct pins *p, const char *fqdn,
 			      const uint8_t fp[static NTMC_FP_LEN]);
-/** after a handshake: pin if new, remember the addresses. Return: 0, -NTM_ESTORE
- *  (it holds in memory), -NTM_EPIN */
+/** after a handshake: pin if new, remember the addresses. Return: 0, -NTM_ENOMEM,
+ *  -NTM_EPIN */
 NTM_MUST_CHECK int pins_learn(struct pins *p, const char *fqdn,
 			      const uint8_t fp[static NTMC_FP_LEN],
 			      const uint8_t vip6[static 16],

@@ -40,6 +40,10 @@
 #define DOWN_KEEP_S	    300 /* a failed peer is shown that long */
 #define DOWN_RETRY_MS	    1000 /* a packet to a failed peer tries again after */
 
+/* --- pins (pins.c) --- */
+#define PINS_FLUSH_MS	    200 /* what handshakes taught, to the disk */
+#define PINS_RETRY_S	    60 /* the disk was full */
+
 /* --- paths (path.c) --- */
 #define PATH_RTT_GUESS_MS   100 /* before the first measurement */
 #define PATH_RETRY_MIN_MS   50 /* challenge repetition: 2 rtt, at least this */

@@ -324,7 +324,7 @@ int worker_init(struct worker *w, const char *config, const char *state,
 		err = policy_open(config, &w->policy, why, why_size);
 	if (err)
 		return err;
-	err = pins_open(state, &w->env->crypto, &w->pins);
+	err = pins_open(w->loop, state, &w->env->crypto, &w->pins);
 	if (err) {
 		snprintf(why, why_size, "%s/known cannot be used: %s", state,
 			 err_text(err));

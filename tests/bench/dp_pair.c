@@ -74,7 +74,7 @@ static void on_confirmed(void *arg, struct dp_tunnel *t, uint8_t phase)
 static void on_moved(void *arg, struct dp_tunnel *t, const struct addr *from,
 		     size_t wire_len)
 {
-	(void)arg, (void)t, (void)from;
+	(void)arg, (void)t, (void)from, (void)wire_len;
 }
 
 static void on_rekey(void *arg, struct dp_tunnel *t)
