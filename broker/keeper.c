@@ -11,8 +11,9 @@
  * sockets' buffers. It waits for four things only: signals, the worker's requests,
  * the death of the inside process, changes of the interface.
  *
- * A worker that was killed is followed at once. One that dies within QUICK_NS of its
- * start (three times in a row) is followed more and more slowly, up to BACKOFF_MAX_NS.
+ * A worker that was killed is followed at once. When they die within QUICK_NS of their
+ * start again and again, QUICK_FREE deaths that served or a third of the others, the
+ * next come more and more slowly, up to BACKOFF_MAX_NS.
  */
 #include "broker/keeper.h"
 
@@ -46,7 +47,8 @@
 
 #define MS_NS		1000000ull
 #define QUICK_NS	(200 * MS_NS)
-#define QUICK_FREE	3 /* quick deaths without a pause */
+#define QUICK_UNREADY	10  /* what such a death counts before it served, */
+#define QUICK_FREE	30  /* 1 afterwards; without a pause up to here */
 #define BACKOFF_MIN_NS	(50 * MS_NS)
 #define BACKOFF_MAX_NS	(5000 * MS_NS)
 #define END_NS		(3000 * MS_NS) /* for the worker to say good-bye */
@@ -471,6 +473,7 @@ static void worker_start(struct keeper *k)
 /* When the next one starts, after what is now known of this one. */
 static uint64_t worker_delay(struct worker *w, uint64_t now)
 {
+	unsigned int over;
 	uint64_t delay;
 
 	if (w->refused)
@@ -478,11 +481,11 @@ static uint64_t worker_delay(struct worker *w, uint64_t now)
 	if (now - w->started >= QUICK_NS)
 		w->quick = 0;
 	else
-		w->quick++;
+		w->quick += w->state == WORKER_READY ? 1 : QUICK_UNREADY;
 	if (w->quick < QUICK_FREE)
 		return 0;
-	delay = BACKOFF_MIN_NS
-		<< (w->quick - QUICK_FREE > 10 ? 10 : w->quick - QUICK_FREE);
+	over = (w->quick - QUICK_FREE) / QUICK_UNREADY;
+	delay = BACKOFF_MIN_NS << (over > 10 ? 10 : over);
 	return delay > BACKOFF_MAX_NS ? BACKOFF_MAX_NS : delay;
 }
 
@@ -498,14 +501,15 @@ static void worker_died(struct keeper *k, int status)
 		close(w->link);
 	w->link = -1;
 	w->pid = 0;
-	w->state = WORKER_NONE;
 	if (WIFSIGNALED(status))
 		snprintf(how, sizeof(how), "signal %d", WTERMSIG(status));
 	else
 		snprintf(how, sizeof(how), "status %d", WEXITSTATUS(status));
+	if (!k->ending)
+		w->start_at = now + worker_delay(w, now);
+	w->state = WORKER_NONE;
 	if (k->ending)
 		return;
-	w->start_at = now + worker_delay(w, now);
 	log_warn("keeper", "worker %u ended (%s); the next in %llu ms",
 		 w->generation, how,
 		 (unsigned long long)((w->start_at - now) / MS_NS));

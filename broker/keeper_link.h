@@ -14,7 +14,7 @@
  * with standard error where log lines go, SIGTERM to end in order (tell the peers,
  * then exit 0; killed after 3 s), SIGHUP to read the configuration again. It gets
  * SIGTERM too when the keeper dies. A death without SIGTERM is followed by the next
- * worker at once; one that died three times within 200 ms waits a little.
+ * worker at once, unless several in a row died within 200 ms of their start.
  */
 #ifndef NTM_BROKER_KEEPER_LINK_H
 #define NTM_BROKER_KEEPER_LINK_H

@@ -356,20 +356,21 @@ static void say(struct broker *b, const char *text)
 	}
 	if (write(b->notify, text, strlen(text)) < 0)
 		log_warn("broker", "nobody waits to hear: %s", text);
-	close(b->notify);
-	b->notify = -1;
 }
 
 static void ready(void *arg, const char *why)
 {
 	struct broker *b = arg;
 
-	if (why)
+	if (why) { /* heard when we are gone, so that the next can start */
 		say(b, why);
-	else if (b->notify >= 0)
+	} else if (b->notify >= 0) {
 		say(b, "+");
-	else
+		close(b->notify);
+		b->notify = -1;
+	} else {
 		log_info("broker", "serving in %s", b->rundir);
+	}
 }
 
 /* --- all ------------------------------------------------------------------------------------ */

@@ -66,9 +66,9 @@ static const char *reverse(void *arg, const struct addr *vip)
 	size_t len;
 	const uint8_t *ip = addr_ip(vip, &len);
 
-	return !memcmp(ip, len == 4 ? s->conf.vip4 : s->conf.vip6, len) ?
-		       "self.test" :
-		       NULL;
+	return !memcmp(ip, len == 4 ? s->conf.vip4 : s->conf.vip6, len)
+		       ? "self.test"
+		       : NULL;
 }
 
 static void stats_write(void *arg)
@@ -123,7 +123,7 @@ static void keeper_gone(void *arg, int fd, unsigned int events)
 
 static int start(struct standin *s, int link)
 {
-	struct shim_names names = { resolve, cancel, reverse, s };
+	struct shim_names names = {resolve, cancel, reverse, s};
 	struct loop_signal *sig;
 	struct loop_io *io;
 	int err;
