@@ -42,6 +42,7 @@ clone()
 	rm -r "$(lab_home a)/clone-$1"
 }
 
+ntm_look_up a "$B"
 for family in 4 6; do
 	address=${NTM_VIP[b.$family]}
 	[ $family = 4 ] || address="[$address]"

@@ -9,10 +9,12 @@ ntm_start redis b redis-server --port 6379 --bind 0.0.0.0 :: --save '' \
 	--protected-mode no --loglevel verbose --dir "$(lab_home b)"
 wait_for 5 'ntm_listens b tcp 6379'
 
+ntm_look_up a "$B"
 for family in 4 6; do
 	to=${NTM_VIP[b.$family]}
 	: >"$(lab_log redis)"
-	ntm_carried a 100000 100000 ntm_run a redis-benchmark -h "$to" \
+	ntm_carried a 100000 100000 ntm_run a \
+		timeout 20 redis-benchmark -h "$to" \
 		-n 2000 -c 20 -P 10 -t set,get --csv
 	assert_eq "$(grep -c '^"[SG]ET",' "$LAB/out")" 2 \
 		"redis-benchmark ended, IPv$family"

@@ -6,14 +6,14 @@
 
 ntm_pair
 
-# measure FAMILY OPTION...
+# measure FAMILY OUT IN OPTION...
 measure()
 {
-	local family=$1
-	shift
+	local family=$1 out=$2 in=$3
+	shift 3
 	ntm_start iperf3 b iperf3 -s -1 -J -p 5201
 	wait_for 5 'ntm_listens b tcp 5201'
-	ntm_carried a 1000000 1000 ntm_run a timeout 15 iperf3 -J -c "$B" \
+	ntm_carried a "$out" "$in" ntm_run a timeout 15 iperf3 -J -c "$B" \
 		-p 5201 -$family -t 1 "$@"
 	lab_join iperf3
 	assert_eq "$(json_file "$(lab_log iperf3)" \
@@ -31,13 +31,13 @@ json_file()
 }
 
 for family in 4 6; do
-	measure $family
+	measure $family 1000000 1000
 	assert_between "$(json_file "$LAB/out" end.sum_received.bytes)" \
 		1000000 1e12 "TCP: bytes received"
-	measure $family -R -P 2
+	measure $family 1000 1000000 -R -P 2
 	assert_between "$(json_file "$LAB/out" end.sum_received.bytes)" \
 		1000000 1e12 "TCP back, two streams: bytes received"
-	measure $family -u -b 20M -l 1200
+	measure $family 1000000 1000 -u -b 20M -l 1200
 	assert_between "$(json_file "$LAB/out" end.sum.packets)" 1000 3000 \
 		"UDP: datagrams sent"
 	assert_between "$(json_file "$LAB/out" end.sum.lost_percent)" 0 1 \

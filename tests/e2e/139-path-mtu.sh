@@ -66,7 +66,8 @@ for family in 4 6; do
 done
 
 # The path narrows while a transfer runs.
-ntm_start get a curl -sS --limit-rate 4M -o got "http://$B:8000/big"
+ntm_slow_web b 8002 4m
+ntm_start get a curl -sS -o got "http://$B:8002/big"
 wait_for 5 "[ \$(stat -c %s '$(lab_home a)/got') -gt 1500000 ]"
 lab_wire a drop-above 1300
 start=$(lab_now)

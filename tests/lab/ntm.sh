@@ -101,11 +101,11 @@ lab_listens()
 # broker.
 ntm_inside()
 {
-	local keeper
-	keeper=$(ntm_keeper "$1")
-	[ -n "$keeper" ] || return 1
+	local inside
+	inside=$(lab_pids "$1" ntm-inside | head -n 1)
+	[ -n "$inside" ] || return 1
 	shift
-	nsenter --target "$keeper" --net "$@"
+	nsenter --target "$inside" --net "$@"
 }
 
 # ntm_web HOST PORT: Python's http.server over $LAB/www; its log is `web`.
@@ -115,6 +115,48 @@ ntm_web()
 	ntm_start web "$1" /usr/bin/python3 -u -m http.server "$2" \
 		--bind :: --directory "$LAB/www"
 	wait_for 5 "ntm_listens $1 tcp $2"
+}
+
+# ntm_slow_web HOST PORT RATE: nginx over $LAB/www that sends RATE bytes a second
+# (5m) on a connection, so that nothing waits at the receiver; log `web`.
+ntm_slow_web()
+{
+	local home
+	home=$(lab_home "$1")
+	mkdir -p "$LAB/www"
+	cat >"$home/slow.conf" <<-END
+	daemon off;
+	worker_processes 1;
+	pid $home/nginx.pid;
+	error_log stderr;
+	events { }
+	http {
+		log_format from '\$remote_addr \$request';
+		access_log $(lab_log web) from;
+		client_body_temp_path $home/tmp;
+		proxy_temp_path $home/tmp;
+		fastcgi_temp_path $home/tmp;
+		uwsgi_temp_path $home/tmp;
+		scgi_temp_path $home/tmp;
+		sendfile on;
+		limit_rate $3;
+		server {
+			listen $2;
+			listen [::]:$2;
+			root $LAB/www;
+		}
+	}
+	END
+	: >"$(lab_log web)"
+	lab_give "$home/slow.conf" "$(lab_log web)"
+	ntm_start nginx "$1" nginx -e stderr -c "$home/slow.conf"
+	wait_for 5 "ntm_listens $1 tcp $2"
+}
+
+# ntm_look_up HOST NAME: from then on the peer's literal addresses work, too.
+ntm_look_up()
+{
+	ntm_run "$1" getent ahosts "$2" >"$LAB/log/look-up-$1"
 }
 
 # ntm_ask HOST tcp|udp 4|6 NAME PORT: whom the other host's peername.py sees,
