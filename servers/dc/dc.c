@@ -180,7 +180,6 @@ static int open_nodes(struct dc *dc)
 
 static void close_nodes(struct dc *dc)
 {
-	journal_close(dc->journal);
 	pairs_clear(&dc->pairs);
 	nodes_clear(&dc->nodes);
 	free(dc->revocations);
@@ -251,6 +250,8 @@ void dc_free(struct dc *dc)
 	for (size_t i = 0; i < ROLE_SOCKETS_MAX; i++)
 		if (dc->listeners[i])
 			channel_listener_close(dc->listeners[i]);
+	/* now, not at the end of the turn: its callbacks use what goes next */
+	journal_close(dc->journal);
 	loop_timer_free(dc->sweep);
 	directions_free(dc->directions);
 	withdrawals_free(dc->withdrawals);

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MIT */
+/* test_login - logging in: passwords, certificates, limits, refusals */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "site.h"
+
+static struct site site;
+
+static int setup(void **state)
+{
+	(void)state;
+	site_new(&site);
+	site_add_account(&site, "alice");
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	site_free(&site);
+	return 0;
+}
+
+static void login_good(void **state)
+{
+	struct ntmc_trust *t;
+	struct ntmc_cert cert;
+	struct peer p;
+
+	(void)state;
+	peer_new(&p, &site, "laptop");
+	assert_int_equal(peer_login(&p, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(p.code, 0);
+	assert_string_equal(p.fqdn, "laptop.alice." SITE_DOMAIN);
+	assert_int_equal(p.n_dc, 1);
+	assert_int_equal(ntmc_trust_new(&t), 0);
+	assert_int_equal(ntmc_trust_add(t, p.ca, p.ca_len, site.ca_fp, NULL),
+			 0);
+	assert_int_equal(ntmc_trust_verify(t, p.cert, p.cert_len,
+					   ntmc_now(NULL), &cert),
+			 0);
+	assert_string_equal(cert.fqdn, p.fqdn);
+	assert_memory_equal(cert.ed_pub, p.id.ed_pub, NTMC_KEY_LEN);
+	assert_int_equal(cert.not_after - cert.not_before, 86400);
+	assert_int_equal(cert.vip6[0], 0xfd);
+	assert_int_equal(cert.vip6[1], 0x6e);
+	assert_int_equal(cert.vip4[0], 198);
+	assert_int_equal(cert.vip4[1] & 0xfe, 18);
+	ntmc_trust_free(t);
+	peer_free(&p);
+}
+
+static void login_wrong_password(void **state)
+{
+	struct peer p;
+
+	(void)state;
+	peer_new(&p, &site, "laptop");
+	assert_int_equal(peer_login(&p, "alice", "wrong one"), 0);
+	assert_int_equal(p.code, NTM_EPASSWORD);
+	/* an unknown account says the same */
+	assert_int_equal(peer_login(&p, "nobody", "wrong one"), 0);
+	assert_int_equal(p.code, NTM_EPASSWORD);
+	peer_free(&p);
+}
+
+static void login_rate_limited(void **state)
+{
+	struct peer p;
+
+	(void)state;
+	peer_new(&p, &site, "laptop");
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(peer_login(&p, "alice", "wrong one"), 0);
+		assert_int_equal(p.code, NTM_EPASSWORD);
+	}
+	/* the right password does not help now, and the time is said */
+	assert_int_equal(peer_login(&p, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(p.code, NTM_ERATE);
+	assert_in_range(p.retry_after_s, 1, 60);
+	/* the source is limited for other accounts, too */
+	assert_int_equal(peer_login(&p, "bob", "x"), 0);
+	assert_int_equal(p.code, NTM_ERATE);
+	peer_free(&p);
+}
+
+static void login_disabled(void **state)
+{
+	struct peer p;
+
+	(void)state;
+	peer_new(&p, &site, "laptop");
+	site_admin(&site, "account-disable", "alice");
+	assert_int_equal(peer_login(&p, "alice", "wrong one"), 0);
+	assert_int_equal(p.code, NTM_EPASSWORD); /* not for strangers to know */
+	assert_int_equal(peer_login(&p, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(p.code, NTM_EDISABLED);
+	site_admin(&site, "account-enable", "alice");
+	assert_int_equal(peer_login(&p, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(p.code, 0);
+	peer_free(&p);
+}
+
+static int login_at(struct peer *p, int64_t off)
+{
+	Ntm__Envelope msg = NTM__ENVELOPE__INIT, *answer;
+	uint8_t sig[NTMC_SIG_LEN];
+	Ntm__LoginRequest q;
+	int code;
+
+	peer_login_request(p, &q, sig);
+	q.account = (char *)"alice";
+	q.password = (char *)SITE_PASSWORD;
+	q.now += off;
+	msg.txn = 9;
+	msg.body_case = NTM__ENVELOPE__BODY_LOGIN_REQUEST;
+	msg.login_request = &q;
+	assert_int_equal(peer_ask(p, false, &msg, &answer), 0);
+	code = (int)answer->login_response->code;
+	assert_in_range(answer->login_response->now, ntmc_now(NULL) - 5,
+			ntmc_now(NULL));
+	ntm__envelope__free_unpacked(answer, NULL);
+	return code;
+}
+
+static void login_clock(void **state)
+{
+	struct peer p;
+
+	(void)state;
+	peer_new(&p, &site, "laptop");
+	assert_int_equal(login_at(&p, 600), NTM_ECLOCK);
+	assert_int_equal(login_at(&p, -600), NTM_ECLOCK);
+	assert_int_equal(login_at(&p, 290), 0);
+	assert_int_equal(login_at(&p, -290), 0);
+	peer_free(&p);
+}
+
+static void login_device_names(void **state)
+{
+	struct peer a, b;
+
+	(void)state;
+	peer_new(&a, &site, "laptop");
+	peer_new(&b, &site, "laptop");
+	assert_int_equal(peer_login(&a, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(a.code, 0);
+	/* the name is another identity's */
+	assert_int_equal(peer_login(&b, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(b.code, NTM_EEXISTS);
+	/* the identity has another name */
+	strcpy(a.device, "phone");
+	assert_int_equal(peer_login(&a, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(a.code, NTM_EEXISTS);
+	/* revoked: the name is free, the identity is out for good */
+	site_admin(&site, "device-revoke", "laptop.alice." SITE_DOMAIN);
+	strcpy(a.device, "laptop");
+	assert_int_equal(peer_login(&a, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(a.code, NTM_EDISABLED);
+	assert_int_equal(peer_login(&b, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(b.code, 0);
+	assert_int_equal(peer_login(&a, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(a.code, NTM_EDISABLED);
+	peer_free(&a);
+	peer_free(&b);
+}
+
+static void login_device_limit(void **state)
+{
+	struct peer p;
+	char name[16];
+
+	(void)state;
+	site.conf.as_device_limit = 2;
+	for (int i = 0; i < 3; i++) {
+		snprintf(name, sizeof(name), "d%d", i);
+		peer_new(&p, &site, name);
+		assert_int_equal(peer_login(&p, "alice", SITE_PASSWORD), 0);
+		assert_int_equal(p.code, i < 2 ? 0 : NTM_ELIMIT);
+		peer_free(&p);
+	}
+	/* a revoked one makes room */
+	site_admin(&site, "device-revoke", "d0.alice." SITE_DOMAIN);
+	peer_new(&p, &site, "d9");
+	assert_int_equal(peer_login(&p, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(p.code, 0);
+	peer_free(&p);
+}
+
+static void login_by_certificate(void **state)
+{
+	uint64_t first;
+	struct peer p, other;
+
+	(void)state;
+	peer_new(&p, &site, "laptop");
+	peer_new(&other, &site, "phone");
+	assert_int_equal(peer_login(&p, "alice", SITE_PASSWORD), 0);
+	first = p.node_id;
+	assert_int_equal(peer_login_cert(&p), 0);
+	assert_int_equal(p.code, 0);
+	assert_true(p.node_id != first);
+	assert_string_equal(p.fqdn, "laptop.alice." SITE_DOMAIN);
+	/* no certificate, no account */
+	assert_int_equal(peer_login(&other, "", ""), 0);
+	assert_int_equal(other.code, NTM_EAUTH);
+	/* it speaks for its own device only */
+	strcpy(p.device, "phone");
+	assert_int_equal(peer_login_cert(&p), 0);
+	assert_int_equal(p.code, NTM_EEXISTS);
+	strcpy(p.device, "laptop");
+	/* revoked */
+	site_admin(&site, "device-revoke", p.fqdn);
+	assert_int_equal(peer_login_cert(&p), 0);
+	assert_int_equal(p.code, NTM_EDISABLED);
+	peer_free(&p);
+	peer_free(&other);
+}
+
+/* a certificate as the AS would have given, but for its time */
+static void issue(struct peer *p, int64_t from, int64_t to)
+{
+	char key[128], cert_path[128];
+	struct ntmc_cert cert;
+	struct ntmc_ca *ca;
+
+	snprintf(key, sizeof(key), "%s/as/ca.key", site.dir);
+	snprintf(cert_path, sizeof(cert_path), "%s/as/ca.pem", site.dir);
+	assert_int_equal(ntmc_ca_load(key, cert_path, &ca), 0);
+	assert_int_equal(ntmc_cert_parse(p->cert, p->cert_len, &cert), 0);
+	p->cert_len = sizeof(p->cert);
+	assert_int_equal(ntmc_ca_issue(NULL, ca, &cert, from, to, p->cert,
+				       &p->cert_len),
+			 0);
+	ntmc_ca_free(ca);
+}
+
+static void login_expired_certificate(void **state)
+{
+	int64_t now = ntmc_now(NULL);
+	struct peer p;
+
+	(void)state;
+	peer_new(&p, &site, "laptop");
+	assert_int_equal(peer_login(&p, "alice", SITE_PASSWORD), 0);
+	issue(&p, now - 100, now + 100); /* what issue() makes is good */
+	assert_int_equal(peer_login_cert(&p), 0);
+	assert_int_equal(p.code, 0);
+	issue(&p, now - 7200, now - 3600);
+	assert_int_not_equal(peer_login_cert(&p), 0);
+	/* the password still works */
+	assert_int_equal(peer_login(&p, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(p.code, 0);
+	peer_free(&p);
+}
+
+static uint32_t ask_ack(struct peer *p, bool cert, Ntm__Envelope *msg)
+{
+	Ntm__Envelope *answer;
+	uint32_t code;
+
+	msg->txn = 11;
+	assert_int_equal(peer_ask(p, cert, msg, &answer), 0);
+	assert_int_equal(answer->body_case, NTM__ENVELOPE__BODY_ACK);
+	code = answer->ack->code;
+	ntm__envelope__free_unpacked(answer, NULL);
+	return code;
+}
+
+static uint32_t change_password(struct peer *p, const char *old,
+				const char *new)
+{
+	Ntm__PasswordRequest q = NTM__PASSWORD_REQUEST__INIT;
+	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
+
+	q.account = (char *)"alice";
+	q.old_password = (char *)old;
+	q.new_password = (char *)new;
+	msg.body_case = NTM__ENVELOPE__BODY_PASSWORD_REQUEST;
+	msg.password_request = &q;
+	return ask_ack(p, false, &msg);
+}
+
+static void password_change(void **state)
+{
+	struct peer p;
+
+	(void)state;
+	peer_new(&p, &site, "laptop");
+	assert_int_equal(change_password(&p, "wrong one", "a new password"),
+			 NTM_EPASSWORD);
+	assert_int_equal(change_password(&p, SITE_PASSWORD, "short"),
+			 NTM_EINVAL);
+	assert_int_equal(change_password(&p, SITE_PASSWORD, "a new password"),
+			 0);
+	assert_int_equal(peer_login(&p, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(p.code, NTM_EPASSWORD);
+	assert_int_equal(peer_login(&p, "alice", "a new password"), 0);
+	assert_int_equal(p.code, 0);
+	peer_free(&p);
+}
+
+static uint32_t revoke(struct peer *p, const char *fqdn)
+{
+	Ntm__RevokeRequest q = NTM__REVOKE_REQUEST__INIT;
+	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
+
+	q.fqdn = (char *)fqdn;
+	msg.body_case = NTM__ENVELOPE__BODY_REVOKE_REQUEST;
+	msg.revoke_request = &q;
+	return ask_ack(p, true, &msg);
+}
+
+static void own_devices(void **state)
+{
+	Ntm__DevicesRequest q = NTM__DEVICES_REQUEST__INIT;
+	Ntm__Envelope msg = NTM__ENVELOPE__INIT, *answer;
+	struct peer a, b, c;
+
+	(void)state;
+	site_add_account(&site, "carol");
+	peer_new(&a, &site, "laptop");
+	peer_new(&b, &site, "phone");
+	peer_new(&c, &site, "desk");
+	assert_int_equal(peer_login(&a, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(peer_login(&b, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(peer_login(&c, "carol", SITE_PASSWORD), 0);
+	assert_int_equal(c.code, 0);
+	/* another account's device is not there */
+	assert_int_equal(revoke(&a, c.fqdn), NTM_ENOTFOUND);
+	assert_int_equal(revoke(&a, b.fqdn), 0);
+	msg.body_case = NTM__ENVELOPE__BODY_DEVICES_REQUEST;
+	msg.devices_request = &q;
+	assert_int_equal(peer_ask(&a, true, &msg, &answer), 0);
+	assert_int_equal(answer->devices_response->code, 0);
+	assert_int_equal(answer->devices_response->n_devices, 2);
+	assert_string_equal(answer->devices_response->devices[0]->fqdn,
+			    a.fqdn);
+	assert_false(answer->devices_response->devices[0]->revoked);
+	assert_true(answer->devices_response->devices[1]->revoked);
+	ntm__envelope__free_unpacked(answer, NULL);
+	assert_int_equal(peer_login_cert(&b), 0);
+	assert_int_equal(b.code, NTM_EDISABLED);
+	peer_free(&a);
+	peer_free(&b);
+	peer_free(&c);
+}
+
+static void login_without_dc(void **state)
+{
+	struct peer p;
+
+	(void)state;
+	peer_new(&p, &site, "laptop");
+	site_stop_dc(&site);
+	assert_int_equal(peer_login(&p, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(p.code, NTM_EAGAIN);
+	site_start_dc(&site);
+	site_wait_link(&site);
+	assert_int_equal(peer_login(&p, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(p.code, 0);
+	peer_free(&p);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(login_good),
+		T(login_wrong_password),
+		T(login_rate_limited),
+		T(login_disabled),
+		T(login_clock),
+		T(login_device_names),
+		T(login_device_limit),
+		T(login_by_certificate),
+		T(login_expired_certificate),
+		T(password_change),
+		T(own_devices),
+		T(login_without_dc),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
