@@ -366,6 +366,11 @@ void path_challenged(struct peer *p, const Ntm__PathChallenge *ch,
 	msg.response = &r;
 	if (peer_control_send(p, &msg, from))
 		log_debug(p->fqdn, "a path response could not be sent");
+	if (c->state != PATH_PROVEN) {
+		c->credit += wire_len;
+		if (c == current(p) && p->tunnel)
+			dp_tunnel_set_budget(p->tunnel, 3 * c->credit);
+	}
 	/* We look for it, and it has found us. */
 	if (p->state == PEER_MOVING && !c->due_ns) {
 		challenge_start(p, c, 0);
@@ -408,6 +413,7 @@ void path_answered(struct peer *p, const Ntm__PathResponse *r,
 	measure(p, c, r->cookie);
 	p->paths.answered += first;
 	c->due_ns = 0;
+	c->credit = 0;
 	c->answered_ns = peer_now(p);
 	path_set_state(p, c, PATH_PROVEN);
 	if (c == cur) {
@@ -447,7 +453,7 @@ void path_peer_moved(struct peer *p, const struct addr *from, size_t wire_len)
 		choose(p, c);
 	} else {
 		path_set_state(p, c, PATH_PROBING);
-		dp_tunnel_set_budget(p->tunnel, 3 * wire_len);
+		dp_tunnel_set_budget(p->tunnel, 3 * (c->credit + wire_len));
 		choose(p, c);
 		challenge_start(p, c, 0);
 		/* the old one, in case this is a forgery or a stray */
@@ -540,10 +546,11 @@ void path_we_moved(struct peer *p)
 		return;
 	}
 	p->paths.source = source;
-	if (dp_tunnel_state(p->tunnel) == DP_HELD)
-		dp_tunnel_open(p->tunnel, &cur->addr);
+	/* These first: their size is what the peer may answer with. */
 	challenge_start(p, cur, CHALLENGE_MOVE);
 	path_tell(p);
+	if (dp_tunnel_state(p->tunnel) == DP_HELD)
+		dp_tunnel_open(p->tunnel, &cur->addr);
 	p->pmtu.raised_ns = 0;
 	peer_path_unsure(p);
 	probe_others(p);

@@ -39,14 +39,15 @@ enum path_state {
 	PATH_NSTATES
 };
 
-/** struct candidate - @cookie: of this round, low byte clear; @sent_ns by try */
+/** struct candidate - @cookie: of this round, low byte clear; @sent_ns by try;
+ *  @credit: bytes of challenges from there since it was proven last */
 struct candidate {
 	struct addr addr;
 	enum path_state state;
 	uint64_t cookie;
 	uint64_t sent_ns[PATH_SENDS], due_ns;
 	unsigned int tries, answered_tries;
-	uint64_t rtt_ns, answered_ns;
+	uint64_t rtt_ns, answered_ns, credit;
 };
 
 /**
