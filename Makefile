@@ -36,6 +36,8 @@ CPPFLAGS += -D_GNU_SOURCE -I. -I$(O)/gen -DNTM_VERSION='"$(VERSION)"' \
 CFLAGS   ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 $(CFLAGS) -fPIC $(WARN) $(HARDEN) $(SANFLAGS) \
              $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+# AES-GCM by VAES (libntmcrypto/vaes.c); Debian has it on amd64 only.
+LIBS := $(if $(wildcard /usr/include/intel-ipsec-mb.h),-lIPSec_MB) -ldl -lpthread
 LDFLAGS  += -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS)
 
 .DELETE_ON_ERROR:
@@ -63,7 +65,7 @@ $(O)/bin/$(1): $$(call objs,$(2)) $$(call lib,$(3))
 	@mkdir -p $$(@D)
 	@echo "  LD      $$@"
 	@$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS) -o $$@ $$^ \
-		$$(if $(4),$$(shell pkg-config --libs $(4))) -ldl -lpthread
+		$$(if $(4),$$(shell pkg-config --libs $(4))) $$(LIBS)
 all: $(O)/bin/$(1)
 endef
 
@@ -73,7 +75,7 @@ $(O)/tests/$(1): $$(call objs,$(2)) $$(call lib,$(3))
 	@mkdir -p $$(@D)
 	@echo "  LD      $$@"
 	@$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS) -o $$@ $$^ \
-		$$(if $(4),$$(shell pkg-config --libs $(4))) -lcmocka -ldl -lpthread
+		$$(if $(4),$$(shell pkg-config --libs $(4))) -lcmocka $$(LIBS)
 UNIT_TESTS += $(O)/tests/$(1)
 endef
 
@@ -84,7 +86,7 @@ $(O)/fuzz/$(1): $$(patsubst %.c,$(O)/fuzz-obj/%.o,$$(patsubst $(O)/gen/%,gen/%,$
 	@mkdir -p $$(@D)
 	@echo "  FUZZLD  $$@"
 	@$$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $$@ $$^ \
-		$$(if $(3),$$(shell pkg-config --libs $(3))) -ldl -lpthread
+		$$(if $(3),$$(shell pkg-config --libs $(3))) $$(LIBS)
 FUZZ_TARGETS += $(1)
 endef
 

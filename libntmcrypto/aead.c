@@ -6,15 +6,16 @@
  *
  * Two libraries serve two needs. A tunnel seals hundreds of thousands of
  * packets a second under one key: struct ntmc_aead is a GnuTLS handle, whose
- * GCM interleaves AES and GHASH and is twice as fast as Nettle's. A server
+ * GCM interleaves AES and GHASH and is twice as fast as Nettle's; on CPUs with
+ * VAES it is a key of vaes.c instead, more than twice as fast again. A server
  * seals one datagram under each of a million keys: ntmc_seal_once() expands
  * the key into a Nettle context on the stack and wipes it, so no handle and no
  * key outlives the call and no call allocates.
  *
  * The contiguous calls gnutls_aead_cipher_encrypt() and _decrypt() take the
  * same buffer for both sides; they are some 10 % faster than the scattered
- * encryptv2() and decryptv2(), so ntmc_aead_seal_iov() gathers first (a copy
- * of the header; the payload is normally in place).
+ * encryptv2() and decryptv2(), so ntmc_aead_seal_iov() gathers first, unless
+ * head and body lie one after the other already.
  *
  * GnuTLS leaves unverified plaintext in the buffer when the tag is wrong;
  * every open here wipes it.
@@ -32,9 +33,12 @@
 #include <sys/auxv.h>
 #endif
 
+#include "libntmcrypto/vaes.h"
+
 #define AD_MAX (1u << 16)
 
 struct ntmc_aead {
+	struct vaes_key *vaes; /* or else: */
 	gnutls_aead_cipher_hd_t hd;
 };
 
@@ -60,7 +64,7 @@ static void nonce_put(uint8_t nonce[static AEAD_NONCE_LEN], uint64_t counter)
 		nonce[4 + i] = (uint8_t)(counter >> (56 - 8 * i));
 }
 
-/* --- handles: GnuTLS -------------------------------------------------------
+/* --- handles: vaes.c or GnuTLS -------------------------------------------------------
  */
 
 int ntmc_aead_new(enum ntmc_aead_alg alg, const struct ntmc_key *key,
@@ -79,7 +83,9 @@ int ntmc_aead_new(enum ntmc_aead_alg alg, const struct ntmc_key *key,
 	a = calloc(1, sizeof(*a));
 	if (!a)
 		return -NTM_ENOMEM;
-	if (gnutls_aead_cipher_init(&a->hd, cipher, &k) < 0) {
+	if (alg == NTMC_AES_256_GCM)
+		a->vaes = vaes_key_new(key);
+	if (!a->vaes && gnutls_aead_cipher_init(&a->hd, cipher, &k) < 0) {
 		free(a);
 		return -NTM_ENOMEM;
 	}
@@ -91,12 +97,16 @@ void ntmc_aead_free(struct ntmc_aead *a)
 {
 	if (!a)
 		return;
-	gnutls_aead_cipher_deinit(a->hd); /* wipes its key schedule */
+	if (a->vaes)
+		vaes_key_free(a->vaes);
+	else
+		gnutls_aead_cipher_deinit(a->hd); /* wipes its key schedule */
 	free(a);
 }
 
-int ntmc_aead_seal(struct ntmc_aead *a, uint64_t counter, const void *ad,
-		   size_t ad_len, uint8_t *buf, size_t len)
+/* @out may equal @in */
+static int seal_to(struct ntmc_aead *a, uint64_t counter, const void *ad,
+		   size_t ad_len, const uint8_t *in, size_t len, uint8_t *out)
 {
 	uint8_t nonce[AEAD_NONCE_LEN];
 	size_t sealed = len + NTMC_TAG_LEN;
@@ -104,24 +114,44 @@ int ntmc_aead_seal(struct ntmc_aead *a, uint64_t counter, const void *ad,
 	if (ad_len > AD_MAX || sealed < len)
 		return -NTM_EINVAL;
 	nonce_put(nonce, counter);
-	if (gnutls_aead_cipher_encrypt(a->hd, nonce, sizeof(nonce), ad, ad_len,
-				       NTMC_TAG_LEN, buf, len, buf,
-				       &sealed) < 0)
+	if (a->vaes)
+		vaes_seal(a->vaes, nonce, ad, ad_len, in, len, out);
+	else if (gnutls_aead_cipher_encrypt(a->hd, nonce, sizeof(nonce), ad,
+					    ad_len, NTMC_TAG_LEN, in, len, out,
+					    &sealed) < 0)
 		return -NTM_EINVAL;
 	return 0;
+}
+
+int ntmc_aead_seal(struct ntmc_aead *a, uint64_t counter, const void *ad,
+		   size_t ad_len, uint8_t *buf, size_t len)
+{
+	return seal_to(a, counter, ad, ad_len, buf, len, buf);
+}
+
+/* Can @len bytes be read at @in while they are written, tag and all, at @out? */
+static bool apart(const uint8_t *in, const uint8_t *out, size_t len)
+{
+	return in == out || in + len <= out || out + len + NTMC_TAG_LEN <= in;
 }
 
 int ntmc_aead_seal_iov(struct ntmc_aead *a, uint64_t counter, const void *ad,
 		       size_t ad_len, const void *head, size_t head_len,
 		       const void *body, size_t body_len, uint8_t *dst)
 {
+	size_t len = head_len + body_len;
+	const uint8_t *in = head_len ? head : body;
+
 	if (head_len > SIZE_MAX - NTMC_TAG_LEN - body_len)
 		return -NTM_EINVAL;
+	if (len && (!head_len || !body_len || in + head_len == body) &&
+	    apart(in, dst, len))
+		return seal_to(a, counter, ad, ad_len, in, len, dst);
 	if (body_len)
 		memmove(dst + head_len, body, body_len);
 	if (head_len)
 		memcpy(dst, head, head_len);
-	return ntmc_aead_seal(a, counter, ad, ad_len, dst, head_len + body_len);
+	return ntmc_aead_seal(a, counter, ad, ad_len, dst, len);
 }
 
 int ntmc_aead_open(struct ntmc_aead *a, uint64_t counter, const void *ad,
@@ -134,6 +164,12 @@ int ntmc_aead_open(struct ntmc_aead *a, uint64_t counter, const void *ad,
 		return -NTM_EINVAL;
 	plain = len - NTMC_TAG_LEN;
 	nonce_put(nonce, counter);
+	if (a->vaes && !vaes_open(a->vaes, nonce, ad, ad_len, buf, plain)) {
+		ntmc_wipe(buf, len);
+		return -NTM_EAUTH;
+	}
+	if (a->vaes)
+		return 0;
 	if (gnutls_aead_cipher_decrypt(a->hd, nonce, sizeof(nonce), ad, ad_len,
 				       NTMC_TAG_LEN, buf, len, buf,
 				       &plain) < 0) {

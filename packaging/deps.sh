@@ -14,6 +14,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 list=$here/debian-packages
 policy=/usr/sbin/policy-rc.d
+arch=$(dpkg --print-architecture)
 dry=
 [ "${1-}" = -n ] && { dry=1; shift; }
 [ $# -gt 0 ] || { sed -n '5,7s/^# //p' "$0" >&2; exit 2; }
@@ -30,7 +31,7 @@ wanted()
 	local group
 	for group; do
 		grep -q "^$group " "$list" || fail "no group '$group' in $list"
-		sed -n "s/^$group  *//p" "$list"
+		sed -n "s/^$group\\(-$arch\\)\\{0,1\\}  *//p" "$list"
 	done | sort -u
 }
 

@@ -10,5 +10,5 @@ $(DP_PAIR): $(call objs,tests/bench/dp_pair.c) \
 	@echo "  LD      $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
 		$(shell pkg-config --libs gnutls nettle hogweed libargon2 \
-			libevent libprotobuf-c sqlite3 inih jansson)
+			libevent libprotobuf-c sqlite3 inih jansson) $(LIBS)
 bench-build: $(DP_PAIR)

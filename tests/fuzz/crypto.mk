@@ -7,5 +7,5 @@ $(eval $(call fuzz-target,noise,tests/fuzz/fuzz_noise.c $(CRYPTO_SRC),$(CRYPTO_P
 crypto-seeds: $(O)/obj/tests/fuzz/crypto_seeds.o $(call lib,ntmcrypto)
 	@mkdir -p $(O)/tests tests/fuzz/corpus/cert tests/fuzz/corpus/noise
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $(O)/tests/crypto-seeds $^ \
-		$(shell pkg-config --libs $(CRYPTO_PKGS))
+		$(shell pkg-config --libs $(CRYPTO_PKGS)) $(LIBS)
 	@$(O)/tests/crypto-seeds

@@ -5,7 +5,7 @@ $(O)/tests/vectors/vectors: $(call objs,$(VECTOR_SRC) tests/vectors/main.c) \
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
-		$(shell pkg-config --libs $(COMMON_PKGS) $(CRYPTO_PKGS))
+		$(shell pkg-config --libs $(COMMON_PKGS) $(CRYPTO_PKGS)) $(LIBS)
 
 .PHONY: vectors
 vectors: $(O)/tests/vectors/vectors
