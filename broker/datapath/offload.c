@@ -156,8 +156,7 @@ static void header_ip(const struct offload *o, uint32_t i, uint32_t len,
 	memcpy(head + 10, &sum, 2);
 }
 
-uint32_t offload_header(const struct offload *o, uint32_t i,
-			uint8_t head[static INNER_HEADER_MAX])
+uint32_t offload_header(const struct offload *o, uint32_t i, uint8_t *head)
 {
 	uint32_t done = i * o->mss, left = o->payload - done;
 	uint32_t size = left < o->mss ? left : o->mss;

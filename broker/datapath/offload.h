@@ -73,8 +73,7 @@ NTM_MUST_CHECK int offload_plan(const struct virtio_net_hdr *vh,
  * Return: payload bytes of this segment; they are at
  *         pkt + header_len + i * mss
  */
-uint32_t offload_header(const struct offload *o, uint32_t i,
-			uint8_t head[static INNER_HEADER_MAX]);
+uint32_t offload_header(const struct offload *o, uint32_t i, uint8_t *head);
 
 /** complete the checksum in the packet, once */
 void offload_finish(struct offload *o);

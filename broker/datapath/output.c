@@ -95,15 +95,29 @@ static bool emit(struct dp_tunnel *t, uint8_t flags, uint8_t ecn,
 	return true;
 }
 
+/* The headers of segment @i, where possible right before its payload, over
+ * that of the segment before, which is sealed by now: then nothing need be moved
+ * to seal. */
+static uint8_t *place_header(const struct offload *o, uint32_t i,
+			     uint8_t *spare, uint32_t *size)
+{
+	uint8_t *head = spare;
+
+	if (i > 0 && o->mss >= o->header_len)
+		head = o->pkt + (size_t)i * o->mss;
+	*size = offload_header(o, i, head);
+	return head;
+}
+
 static bool emit_segments(struct dp_tunnel *t, const struct offload *o,
 			  uint8_t ecn)
 {
-	uint8_t head[INNER_HEADER_MAX];
+	uint8_t spare[INNER_HEADER_MAX], *head;
 	const uint8_t *body = o->pkt + o->header_len;
 	uint32_t size;
 
 	for (uint32_t i = 0; i < o->segments; i++) {
-		size = offload_header(o, i, head);
+		head = place_header(o, i, spare, &size);
 		if (!emit(t, PACKET_NOCSUM, ecn, head, o->header_len, body,
 			  size))
 			return false;

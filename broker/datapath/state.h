@@ -71,7 +71,7 @@ struct dp_tunnel {
 	uint64_t moved_turn;
 	uint16_t part_ident;
 	struct parts_index parts;
-	bool closed; /* nothing may come in: no memory for @ports */
+	bool closed;	     /* nothing may come in: no memory for @ports */
 	struct ports *ports; /* NULL: everything may */
 	struct dp_counters n;
 	struct dp_tunnel *next_dead;

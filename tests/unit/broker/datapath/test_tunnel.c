@@ -399,17 +399,57 @@ static void test_closed_inside_a_report(void **state)
 static void test_moved(void **state)
 {
 	struct net *net = *state;
+	struct spec s = net_spec(0, 4, 17, 100);
 	struct addr elsewhere;
 
 	assert_int_equal(addr_parse("127.0.0.1:9", 0, &elsewhere), 0);
 	dp_tunnel_open(net->n[1].t, &elsewhere);
-	for (int i = 0; i < 3; i++)
-		assert_int_equal(
-			dp_tunnel_send_control(net->n[0].t, NULL, 0, NULL), 0);
+	/* a control message is a probe: it moves nobody */
+	assert_int_equal(dp_tunnel_send_control(net->n[0].t, NULL, 0, NULL), 0);
 	net_settle(net);
-	assert_int_equal(net->n[1].controls, 3);
+	assert_int_equal(net->n[1].controls, 1);
+	assert_int_equal(net->n[1].moves, 0);
+	for (int i = 0; i < 3; i++)
+		net_send(net, 0, &s);
+	assert_int_equal(collect(net, 1), 3);
 	assert_int_equal(net->n[1].moves, 1); /* once a turn */
 	assert_true(addr_equal(&net->n[1].moved_to, &net->n[0].at));
+}
+
+static void test_ports(void **state)
+{
+	static const uint16_t open[] = {80};
+	struct net *net = *state;
+	struct spec s = net_spec(0, 6, 6, 0);
+
+	dp_tunnel_set_ports(net->n[1].t, false, open, 1);
+	s.flags = 2;
+	s.dport = 80;
+	net_send(net, 0, &s);
+	assert_int_equal(collect(net, 1), 1);
+	s.dport = 81;
+	net_send(net, 0, &s);
+	assert_int_equal(collect(net, 1), 0);
+	s.flags = 0x12; /* the answer to a connection of ours */
+	net_send(net, 0, &s);
+	assert_int_equal(collect(net, 1), 1);
+	s = net_spec(0, 4, 17, 10);
+	s.dport = 5000;
+	net_send(net, 0, &s);
+	assert_int_equal(collect(net, 1), 0);
+	s = net_spec(1, 4, 17, 10);
+	s.sport = 5000; /* we asked from there */
+	net_send(net, 1, &s);
+	assert_int_equal(collect(net, 0), 1);
+	s = net_spec(0, 4, 17, 10);
+	s.dport = 5000;
+	net_send(net, 0, &s);
+	assert_int_equal(collect(net, 1), 1);
+	assert_int_equal(net_counters(net, 1).bad_port, 2);
+	dp_tunnel_set_ports(net->n[1].t, true, NULL, 0);
+	s.dport = 5001;
+	net_send(net, 0, &s);
+	assert_int_equal(collect(net, 1), 1);
 }
 
 static void test_signals_and_strangers(void **state)
@@ -464,6 +504,7 @@ int main(void)
 		T(test_control),
 		T(test_closed_inside_a_report),
 		T(test_moved),
+		T(test_ports),
 		T(test_signals_and_strangers),
 	};
 
