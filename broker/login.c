@@ -59,12 +59,23 @@ static void why_clock(struct login *l, const Ntm__LoginResponse *r, char *why)
 		snprintf(why, LOGIN_WHY_MAX, "%s", err_text(NTM_ECLOCK));
 }
 
+/* Is there a CA known for the domain? No CA has the fingerprint of zeros. */
+static bool server_is_known(const struct login *l, const char *domain)
+{
+	static const uint8_t none[NTMC_FP_LEN];
+
+	return pins_server_check(l->w->pins, domain, none) != 0;
+}
+
 static void why_text(struct login *l, const struct join *j, int err,
 		     const Ntm__LoginResponse *r, char *why)
 {
 	char addr[ADDR_TEXT_LEN];
 
-	switch (err < 0 ? -err : err) {
+	err = err < 0 ? -err : err;
+	if (err == NTM_EPIN && !server_is_known(l, j->domain))
+		err = NTM_ECERT;
+	switch (err) {
 	case NTM_ECLOCK:
 		why_clock(l, r, why);
 		break;

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# faults.sh - how things fail: attempts and their sentences, clocks, memory
+#
+# After lab.sh and ntm.sh.
+
+FAKETIME_LIB=/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketime.so.1
+
+# refused TEXT SENTENCE COMMAND...: it must fail and say that.
+refused()
+{
+	local text=$1 sentence=$2 out
+	shift 2
+	if out=$("$@" 2>&1); then
+		not_ok "$text: '$*' succeeded: '${out:0:500}'"
+	fi
+	assert_contains "$out" "$sentence" "$text: ${out##*$'\n'}"
+}
+
+# within SECONDS TEXT COMMAND...: it succeeds, and in time
+within()
+{
+	local most=$1 text=$2 start
+	shift 2
+	start=$(lab_now)
+	"$@"
+	assert_between "$(lab_ms_since "$start")" 0 $((most * 1000 * LAB_SLOW)) \
+		"$text: ms"
+}
+
+# try_login HOST PASSWORD ACCOUNT DEVICE [OPTION...]: with the last join string
+try_login()
+{
+	local host=$1 password=$2 account=$3 device=$4
+	shift 4
+	printf '%s\n' "$password" | lab_as_user "$host" ntm login \
+		--password-stdin -y --device="$device" "$@" \
+		"${NTM_JOIN[$NTM_DOMAIN]}" "$account"
+}
+
+# ask_error TEXT WANTED MAX_MS HOST KIND FAMILY NAME PORT: how a program's attempt
+# (peername.py ask) fails, and how soon
+ask_error()
+{
+	local text=$1 wanted=$2 most=$3 start got
+	shift 3
+	start=$(lab_now)
+	if got=$(ntm_ask "$@" 2>&1); then
+		not_ok "$text: answered '$got'"
+	fi
+	assert_between "$(lab_ms_since "$start")" 0 $((most * LAB_SLOW)) \
+		"$text: ms"
+	assert_contains "$got" "$wanted" "$text: $got"
+}
+
+# server_set HOST KEY=VALUE...: in the server's configuration; it starts anew
+server_set()
+{
+	local host=$1 pair
+	shift
+	lab_stop "server-$host"
+	for pair; do
+		sed -i "s|^#\\?${pair%%=*} = .*|${pair%%=*} = ${pair#*=}|" \
+			"$(server_dir "$host")/ntm-server.conf"
+		grep -qxF "${pair%%=*} = ${pair#*=}" \
+			"$(server_dir "$host")/ntm-server.conf"
+	done
+	ntm_server_start "$host"
+}
+
+server_dir()
+{
+	echo "$(lab_home "$1")/.local/share/ntm-server"
+}
+
+state_dir()
+{
+	echo "$(lab_home "$1")/.local/state/ntm"
+}
+
+# server_role HOST ROLE: pid of that role's process
+server_role()
+{
+	sed -n "s/.*\\<$2: started, process \\([0-9]*\\).*/\\1/p" \
+		"$(lab_log "server-$1")" | tail -n 1
+}
+
+# with_clock SECONDS COMMAND...: words that run it under a wrong wall clock; the
+# clock that measures intervals stays as it is
+with_clock()
+{
+	CLOCK=(env LD_PRELOAD="$FAKETIME_LIB" FAKETIME="$1"
+		FAKETIME_DONT_FAKE_MONOTONIC=1 DONT_FAKE_MONOTONIC=1)
+}
+
+# pss PID...: their memory in KiB, what is shared divided by who shares it
+pss()
+{
+	local pid sum=0
+	for pid; do
+		sum=$((sum + $(sed -n 's/^Pss: *\([0-9]*\) kB/\1/p' \
+			"/proc/$pid/smaps_rollup")))
+	done
+	echo $sum
+}
+
+# server_status HOST PATH: a value of `ntm-server status --json`
+server_status()
+{
+	lab_as_user "$1" ntm-server status --json | tr -d '\n' | json "$2"
+}
