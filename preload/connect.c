@@ -8,9 +8,13 @@
 SHIM_SLOW static int connect_virtual(int fd, const struct sockaddr *sa,
 				     socklen_t len)
 {
+	struct sockaddr_storage alias;
 	struct epoll_moved moved;
+	socklen_t alias_len;
 	int ret;
 
+	if (udp_connect_alias(fd, sa, len, &alias, &alias_len))
+		return real.connect(fd, (struct sockaddr *)&alias, alias_len);
 	swap_socket(fd, &moved);
 	ret = real.connect(fd, sa, len);
 	epoll_attach(fd, &moved);

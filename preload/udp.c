@@ -39,6 +39,28 @@ void udp_announce_bound(int fd)
 	errno = saved;
 }
 
+/*
+ * A server may look at a peer's first datagram (MSG_PEEK), then connect to where it
+ * came from. What waits in its socket would be lost with a swap, so it is connected
+ * to the alias instead; only getpeername() tells the difference.
+ */
+bool udp_connect_alias(int fd, const struct sockaddr *sa, socklen_t len,
+		       struct sockaddr_storage *to, socklen_t *to_len)
+{
+	struct udp_sock s = {0};
+	int saved = errno;
+	bool use;
+	char c;
+
+	use = shim_int_option(fd, SOL_SOCKET, SO_TYPE, -1) == SOCK_DGRAM &&
+	      udp_sock_route(fd, 0, &s) == UDP_MAP &&
+	      real.recvfrom(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) >=
+		      0 &&
+	      udp_sock_alias(fd, &s, sa, len, to, to_len) == 0;
+	errno = saved;
+	return use;
+}
+
 /* --- sending ------------------------------------------------------------------------ */
 
 /**
