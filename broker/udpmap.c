@@ -199,37 +199,39 @@ static bool inode_known(const struct udp_server *s, uint64_t inode)
 	return false;
 }
 
-bool udp_server_owned(struct udp_server *s)
+bool udp_flow_owned(struct udpmap *u, uint32_t number)
 {
-	uint64_t now = loop_now(s->map->loop);
+	struct udp_flow *f = &u->flow[number];
+	struct udp_server *s = f->server;
+	uint64_t now = loop_now(u->loop);
 	union udp_endpoint local = {0}, remote = {0};
 	struct sockdiag_info info;
-	bool was = s->owned;
+	bool was = f->owned;
 
-	if (s->checked == now)
-		return s->owned;
+	if (f->checked == now)
+		return f->owned;
 	if (s->v6only) {
 		local.in6.sin6_family = remote.in6.sin6_family = AF_INET6;
 		local.in6.sin6_addr = remote.in6.sin6_addr = in6addr_loopback;
 		local.in6.sin6_port = htons(s->port);
-		remote.in6.sin6_port = htons(SHIM_UDPALIAS6_PORT);
+		remote.in6.sin6_port =
+			htons((uint16_t)(SHIM_UDPALIAS6_PORT + number));
 	} else {
 		local.in4.sin_family = remote.in4.sin_family = AF_INET;
 		local.in4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 		local.in4.sin_port = htons(s->port);
-		remote.in4.sin_addr.s_addr = htonl(SHIM_UDPALIAS_NET);
-		remote.in4.sin_port = htons(s->map->host_port);
+		remote.in4.sin_addr.s_addr = htonl(SHIM_UDPALIAS_NET + number);
+		remote.in4.sin_port = htons(u->host_port);
 	}
-	s->checked = now;
-	s->owned =
-		sockdiag_udp(s->map->diag, &local.sa, &remote.sa, &info) == 0 &&
-		info.uid == getuid() && inode_known(s, info.inode);
-	if (was && !s->owned)
+	f->checked = now;
+	f->owned = sockdiag_udp(u->diag, &local.sa, &remote.sa, &info) == 0 &&
+		   info.uid == getuid() && inode_known(s, info.inode);
+	if (was && !f->owned)
 		log_warn("udp",
 			 "port %u: its datagrams would reach another socket "
 			 "than the one announced; held back",
 			 s->port);
-	return s->owned;
+	return f->owned;
 }
 
 static struct udp_server *server_new(struct udpmap *u, uint16_t domain,
@@ -330,7 +332,6 @@ int udpmap_announce(struct udpmap *u, const struct shim_request *req)
 		return -NTM_ELIMIT;
 	if (!inode_known(s, req->inode))
 		s->inodes[s->n_inodes++] = req->inode;
-	s->checked = 0;
 	err = sides_open(s);
 	if (err) {
 		server_end(u, s);

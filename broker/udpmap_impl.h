@@ -43,8 +43,6 @@ struct udp_server {
 	uint64_t inodes[UDP_INODES_MAX];
 	bool seen[UDP_INODES_MAX];
 	size_t n_inodes;
-	uint64_t checked; /* loop turn of the last owner check */
-	bool owned;	  /* its result */
 };
 
 /**
@@ -59,6 +57,8 @@ struct udp_flow {
 	uint32_t used;
 	int fd;
 	struct loop_io *io;
+	uint64_t checked; /* loop turn of the last owner check */
+	bool owned;	  /* its result */
 };
 STAILQ_HEAD(udp_flow_list, udp_flow);
 
@@ -92,8 +92,9 @@ struct udpmap {
 
 /* udpmap.c */
 
-/** would the program that announced @s receive what we send? */
-bool udp_server_owned(struct udp_server *s);
+/** would the program that announced the flow's server receive what we send from
+ *  its alias? Another user's socket may be connected to that alias alone. */
+bool udp_flow_owned(struct udpmap *u, uint32_t number);
 struct udp_server *udp_server_find(struct udpmap *u, bool v6only,
 				   uint16_t port);
 void udp_buffers_set(int fd);

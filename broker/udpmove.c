@@ -161,7 +161,8 @@ void udp_inside_ready(void *arg, int fd, unsigned int events)
 	for (i = 0; i < got; i++) {
 		if (shim_addr_from(&b->from[i].sa, b->in[i].msg_hdr.msg_namelen,
 				   &peer) ||
-		    !udp_server_owned(s) || !udp_flow_get(s, &peer, &number))
+		    !udp_flow_get(s, &peer, &number) ||
+		    !udp_flow_owned(u, number))
 			continue;
 		u->flow[number].used = udp_now_s(u);
 		host_endpoint(s, &b->to[n]);
@@ -208,7 +209,7 @@ static bool flow_allows(struct udpmap *u, uint32_t number,
 						    : from->in6.sin6_port);
 
 	return f->server && f->server->port == port &&
-	       udp_server_owned(f->server);
+	       udp_flow_owned(u, number);
 }
 
 static const struct udp_side *flow_side(struct udpmap *u, uint32_t number)
