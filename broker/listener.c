@@ -208,6 +208,21 @@ static bool inode_add(struct listener *l, uint64_t inode)
 	return true;
 }
 
+static void alive_check(void *arg);
+
+/* The port may be held for a listener of another kind that has just ended. */
+static int listener_make_again(struct listeners *ls,
+			       const struct shim_request *req,
+			       struct listener **out)
+{
+	int err = listener_make(ls, req, out);
+
+	if (err != -NTM_EEXISTS)
+		return err;
+	alive_check(ls);
+	return listener_make(ls, req, out);
+}
+
 int listeners_announce(struct listeners *ls, const struct shim_request *req)
 {
 	struct announced a = {.req = req};
@@ -223,7 +238,7 @@ int listeners_announce(struct listeners *ls, const struct shim_request *req)
 	if (err || !a.found)
 		return err ? err : -NTM_EPERM;
 	l = listener_find(ls, req->domain, req->v6only, req->local.port);
-	err = l ? 0 : listener_make(ls, req, &l);
+	err = l ? 0 : listener_make_again(ls, req, &l);
 	if (err)
 		return err;
 	/* announced again: by another of a group, or with other options */
