@@ -13,7 +13,7 @@ ntm_look_up a "$B"
 for family in 4 6; do
 	to=${NTM_VIP[b.$family]}
 	: >"$(lab_log redis)"
-	ntm_carried a 100000 100000 ntm_run a \
+	ntm_carried a 100000 20000 ntm_run a \
 		timeout 20 redis-benchmark -h "$to" \
 		-n 2000 -c 20 -P 10 -t set,get --csv
 	assert_eq "$(grep -c '^"[SG]ET",' "$LAB/out")" 2 \

@@ -8,6 +8,8 @@ ntm_pair
 ntm_slow_web b 8000 8m
 head -c 24000000 /dev/urandom >"$LAB/www/big"
 got=$(lab_home a)/got
+ntm_start udp b "$LAB_SRC/tests/lab/peername.py" udp :: 7000
+wait_for 5 'ntm_listens b udp 7000'
 
 ntm_start get a curl -sS -o got -w '%{num_connects}' \
 	"http://$B:8000/big"
@@ -40,4 +42,13 @@ ok "the download is whole, after both were killed at once as well"
 assert_eq "$(cat "$(lab_log get)")" 1 "on one connection"
 ntm_wait_online a
 ntm_wait_online b
+
+# The servers of b were there before; new clients come.
+echo "after all" >"$LAB/www/small"
+for family in 4 6; do
+	assert_eq "$(ntm_run a curl -sS -$family "http://$B:8000/small")" \
+		"after all" "a listener outlives the worker, IPv$family"
+	assert_eq "$(ntm_ask a udp $family "$B" 7000 | sed -n '1s/ .*//p')" \
+		"${NTM_VIP[a.$family]}" "so does a UDP server"
+done
 assert_eq "$(ntm_get a vip6)" "${NTM_VIP[a.6]}" "the address is what it was"

@@ -7,7 +7,7 @@
 ntm_pair
 ntm_web b 8000
 echo "from the peer" >"$LAB/www/page"
-cat >"$LAB/script" <<END
+cat >"$LAB/by-name" <<END
 #!/bin/sh
 LD_PRELOAD=libntm.so curl -sS http://$B:8000/page?bare
 export LD_PRELOAD=libntm.so
@@ -18,8 +18,8 @@ curl -sS http://$B:8000/page?env
 unset LD_PRELOAD
 curl -sS --max-time 5 http://$B:8000/page?without || echo "status \$?"
 END
-chmod 755 "$LAB/script"
-out=$(lab_as_user a "$LAB/script" 2>/dev/null)
+chmod 755 "$LAB/by-name"
+out=$(lab_as_user a "$LAB/by-name" 2>/dev/null)
 assert_eq "$(head -n 3 <<<"$out" | sort -u)" "from the peer" \
 	"by bare name, exported, and by ntm env"
 assert_eq "$(tail -n 1 <<<"$out")" "status 6" "without it the name is unknown"

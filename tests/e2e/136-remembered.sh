@@ -25,7 +25,6 @@ error()
 # Nobody has been looked up yet.
 error "an address nobody told us" EHOSTUNREACH 5500 tcp 6 "${NTM_VIP[b.6]}" 7000
 error "an address of nobody" EHOSTUNREACH 5500 tcp 4 198.19.77.77 7000
-error "UDP to an address of nobody" EHOSTUNREACH 5500 udp 4 198.19.77.77 7000
 error "a name of nobody" "gai -2" 1000 tcp 6 "nobody.alice.$NTM_DOMAIN" 7000
 error "a port of nobody" ECONNREFUSED 1000 tcp 6 "$B" 7009
 
