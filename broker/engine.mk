@@ -3,10 +3,10 @@
 # of engine and shims.
 KEEPER_SRC := $(addprefix broker/,main.c keeper.c keeper_store.c outer.c \
 	engine_netns.c inside.c pool.c netdev.c fdmsg.c)
-$(eval $(call program,ntm-broker,$(KEEPER_SRC) preload/shimproto.c \
-	common/log.c common/err.c common/rundir.c common/file.c,,libmnl))
+$(eval $(call program,ntm-broker,$(KEEPER_SRC) $(SHIMPROTO_SRC) \
+	common/log.c common/err.c common/file.c,,libmnl))
 
 BROKERENGINE_SRC := $(addprefix broker/,keeper_link.c fdmsg.c shimserver.c \
 	listener.c doorbell.c udpmap.c udpflow.c udpmove.c page.c sockdiag.c) \
-	preload/shimproto.c preload/shimpage.c
+	$(filter preload/%,$(SHIMPROTO_SRC))
 $(eval $(call static-library,brokerengine,$(BROKERENGINE_SRC)))
