@@ -37,6 +37,7 @@
 
 #define INSIDE_TIMEOUT_MS  5000 /* making namespaces can be slow under load */
 #define REQUEST_TIMEOUT_MS 1000
+#define APPARMOR_PROFILE   NTM_PREFIX "/share/doc/ntmobile/apparmor/ntm-broker"
 
 struct engine {
 	int tun, user_ns, net_ns, netlink, watch;
@@ -64,12 +65,14 @@ static long sysctl_read(const char *path)
 
 static void why_namespace(const struct inside_report *r, char *why, size_t size)
 {
-	if (sysctl_read("/proc/sys/kernel/"
-			"apparmor_restrict_unprivileged_userns") > 0)
+	bool denied = r->err == EPERM || r->err == EACCES;
+
+	if (denied && sysctl_read("/proc/sys/kernel/"
+				  "apparmor_restrict_unprivileged_userns") > 0)
 		snprintf(why, size,
-			 "AppArmor denies user namespaces to this program; "
-			 "install the profile packaging/apparmor/ntm-broker "
-			 "into /etc/apparmor.d and reload AppArmor");
+			 "AppArmor denies user namespaces to this program; as "
+			 "root copy " APPARMOR_PROFILE " into "
+			 "/etc/apparmor.d and reload AppArmor");
 	else if (sysctl_read("/proc/sys/kernel/unprivileged_userns_clone") == 0)
 		snprintf(why, size,
 			 "this machine denies user namespaces to ordinary "
@@ -96,8 +99,9 @@ static void why_tun(const struct inside_report *r, char *why, size_t size)
 	if (r->stage == INSIDE_TUN_MAKE)
 		snprintf(why, size,
 			 "the kernel denies a TUN interface in a user "
-			 "namespace (%s); if AppArmor runs here, install the "
-			 "profile packaging/apparmor/ntm-broker",
+			 "namespace (%s); if AppArmor runs here, as root "
+			 "copy " APPARMOR_PROFILE
+			 " into /etc/apparmor.d and reload it",
 			 strerror(r->err));
 	else if (stat("/dev/net/tun", &st) < 0)
 		snprintf(why, size,
