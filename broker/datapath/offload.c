@@ -68,10 +68,10 @@ static void prepare(struct offload *o)
 /* May we cut this TCP packet where the sender did not ask for it? */
 static bool tcp_divisible(const struct offload *o)
 {
-	uint8_t flags = o->pkt[o->in.l4 + TCP_FLAGS];
+	uint8_t whole = TCP_SYN | TCP_RST | TCP_URG;
 
-	return o->in.proto == IPPROTO_TCP && o->in.transport &&
-	       !(flags & (TCP_SYN | TCP_RST | TCP_URG));
+	return o->in.transport && o->in.proto == IPPROTO_TCP &&
+	       !(o->pkt[o->in.l4 + TCP_FLAGS] & whole);
 }
 
 static int plan_super(const struct virtio_net_hdr *vh, size_t max,
