@@ -20,9 +20,9 @@ install: all
 	install -m 755 $(addprefix $(O)/bin/,$(INSTALL_LIBEXEC)) \
 		$(DESTDIR)$(PREFIX)/libexec/ntm/
 	install -m 644 $(O)/lib/libntm.so $(DESTDIR)$(PREFIX)/lib/
-	install -m 644 $(wildcard $(MAN1)) $(DESTDIR)$(MANDIR)/man1/
-	install -m 644 $(wildcard $(MAN5)) $(DESTDIR)$(MANDIR)/man5/
-	install -m 644 $(wildcard $(MAN8)) $(DESTDIR)$(MANDIR)/man8/
+	for m in $(wildcard $(MAN1)); do install -m 644 $$m $(DESTDIR)$(MANDIR)/man1/; done
+	for m in $(wildcard $(MAN5)); do install -m 644 $$m $(DESTDIR)$(MANDIR)/man5/; done
+	for m in $(wildcard $(MAN8)); do install -m 644 $$m $(DESTDIR)$(MANDIR)/man8/; done
 	install -m 644 $(wildcard $(DOCS)) $(DESTDIR)$(DOCDIR)/
 	sed 's|@PREFIX@|$(PREFIX)|g' packaging/ntm-server.service \
 		> $(DESTDIR)$(UNITDIR)/ntm-server.service

@@ -60,7 +60,7 @@ build_domain()
 	ntm_account server bob
 	ntm_node a laptop.alice
 	ntm_node b desk.bob
-	lab_as_user b ntm allow alice."$NTM_DOMAIN" 80 >/dev/null
+	lab_as_user b ntm allow alice."$NTM_DOMAIN" 8080 >/dev/null
 }
 
 build_site()
@@ -99,8 +99,9 @@ follow()
 	while :; do
 		now=$(lab_as_user a ntm peers --json 2>/dev/null | python3 -c '
 import json, sys
-for p in json.loads(sys.stdin.read() or "{\"peers\": []}").get("peers", []):
-    print(p["state"], "to", p["remote"])' || true)
+text = sys.stdin.read()
+for p in json.loads(text).get("peers", []) if text else []:
+    print(p["state"], "to", p["remote"])' 2>/dev/null || true)
 		if [ -n "$now" ] && [ "$now" != "$last" ]; then
 			printf '%s    + %4d ms  tunnel %s%s\n' "$dim" \
 				"$(lab_ms_since "$t0")" "$now" "$plain" >&2
@@ -125,14 +126,19 @@ download()
 	rm -f "$out"
 }
 
+# report NAME [MOVED]: the longest silence; MOVED: when the new address was usable
 report()
 {
-	python3 - "$LAB/$1.json" <<-'PY' >&2
+	python3 - "$LAB/$1.json" "${2-}" <<-'PY' >&2
 		import json, sys
 		r = json.load(open(sys.argv[1]))
-		print("          the event came %.1f s into the download; the longest silence after it was"
-		      " %.0f ms\n          (before it, in calm: %.0f ms; round trip 20 ms)"
-		      % (r["event_s"], r["gap_ms"], r["calm_gap_ms"]))
+		print("          the event came %.1f s into the download; the longest silence"
+		      " after it was %.0f ms" % (r["event_s"], r["gap_ms"]))
+		if sys.argv[2]:
+		    print("          of which %.0f ms with the new address usable" %
+		          max(0, (r["gap_ended_us"] - max(int(sys.argv[2]), r["gap_began_us"])) / 1e3))
+		print("          (in calm before it: %.0f ms; a round trip takes 20 ms)"
+		      % r["calm_gap_ms"])
 	PY
 }
 
@@ -148,6 +154,7 @@ act_move()
 		wait_for 60 '[ -s "$LAB/half" ]'
 		say "half has come: A loses its address, and gets one in the cafe"
 		lab_move a cafe 10.2.0.77/24 2001:db8:2::77/64
+		echo "$LAB_MOVED" >"$LAB/moved"
 		say "A is at $(lab_addresses a | tr '\n' ' ')"
 		follow
 	) &
@@ -155,7 +162,7 @@ act_move()
 	download move true
 	kill "$follower" 2>/dev/null || true
 	wait "$follower" 2>/dev/null || true
-	report move
+	report move "$(cat "$LAB/moved")"
 }
 
 act_kill()
@@ -189,6 +196,7 @@ act_firefox()
 	cp "$(lab_home a)/firefox.png" "$png"
 	assert_contains "$(tail -n 3 "$WEB/tmp/access")" "GET / " "B served its page"
 	lab_keep "$png"
+	say "the picture is $LAB_HOST_O/log/${LAB_TEST:-lab}.firefox.png"
 	say "B saw the visitor as $(awk '/GET \/ / { print $1 }' "$WEB/tmp/access" | tail -1): a virtual address"
 }
 

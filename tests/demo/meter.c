@@ -6,7 +6,8 @@
  *
  * When FRACTION of the bytes has come, COMMAND is started once (sh -c), beside the
  * copying. The report is JSON: bytes, seconds, when the command started, the longest
- * time without a byte before it (the calm gap) and after it (the gap).
+ * time without a byte before it (the calm gap) and after it (the gap, with its ends
+ * in microseconds since 1970).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +32,8 @@ struct meter {
 	int fd;
 	bool terminal, started;
 	double t0, t_event, t_last, t_drawn;
-	double gap_before, gap_after, gap_at;
+	double gap_before, gap_after;
+	long long gap_ended_us;
 	int drawn_tenth;
 	pid_t child;
 };
@@ -42,6 +44,14 @@ static double now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static long long wall_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (long long)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
 static void bar_draw(struct meter *m, bool last)
@@ -87,7 +97,7 @@ static void bytes_count(struct meter *m, size_t n)
 	if (m->got && gap > *worst) {
 		*worst = gap;
 		if (m->started)
-			m->gap_at = m->t_last - m->t_event;
+			m->gap_ended_us = wall_us();
 	}
 	m->t_last = t;
 	m->got += n;
@@ -128,10 +138,13 @@ static int report_write(const struct meter *m)
 		return -1;
 	fprintf(f,
 		"{\"bytes\": %llu, \"seconds\": %.3f, \"event_s\": %.3f, "
-		"\"calm_gap_ms\": %.1f, \"gap_ms\": %.1f, \"gap_begins_ms\": %.1f}\n",
+		"\"calm_gap_ms\": %.1f, \"gap_ms\": %.1f, "
+		"\"gap_began_us\": %lld, \"gap_ended_us\": %lld}\n",
 		(unsigned long long)m->got, m->t_last - m->t0,
 		m->started ? m->t_event - m->t0 : -1.0, m->gap_before * 1e3,
-		m->gap_after * 1e3, m->gap_at * 1e3);
+		m->gap_after * 1e3,
+		m->gap_ended_us - (long long)(m->gap_after * 1e6),
+		m->gap_ended_us);
 	return fclose(f);
 }
 
@@ -177,7 +190,8 @@ int main(int argc, char **argv)
 	m.terminal = isatty(STDERR_FILENO);
 	m.t0 = m.t_last = now();
 	err = copy(&m);
-	bar_draw(&m, true);
+	if (m.terminal || m.got < m.total)
+		bar_draw(&m, true);
 	if (m.started)
 		waitpid(m.child, &status, 0);
 	if (err || close(m.fd) || report_write(&m)) {

@@ -9,6 +9,6 @@ $(O)/tests/demo/meter: $(O)/obj/tests/demo/meter.o
 demo:
 	@packaging/deps.sh build test demo
 	@$(MAKE) --no-print-directory demo-build
-	@O=$(O) LAB_TIMEOUT=600 tests/demo/demo.sh
+	@O=$(O) LAB_TEST=demo LAB_TIMEOUT=600 tests/demo/demo.sh
 demo-build: all stage $(LAB_TOOLS) $(O)/tests/demo/meter
 .PHONY: demo-build
