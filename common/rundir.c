@@ -15,16 +15,14 @@ static int dir_check(const char *path)
 
 	if (lstat(path, &st) < 0)
 		return -errno;
-	if (!S_ISDIR(st.st_mode) || st.st_uid != getuid() ||
-	    (st.st_mode & 077))
+	if (!S_ISDIR(st.st_mode) || st.st_uid != getuid() || (st.st_mode & 077))
 		return -EPERM;
 	return 0;
 }
 
 /* The n-th candidate; false where there is none. */
-static bool dir_candidate(int n, char *buf, size_t size)
+static bool dir_candidate(int n, const char *xdg, char *buf, size_t size)
 {
-	const char *xdg = secure_getenv("XDG_RUNTIME_DIR");
 	struct stat st;
 	char user[40];
 	int len;
@@ -49,12 +47,12 @@ static bool dir_candidate(int n, char *buf, size_t size)
 	return len > 0 && (size_t)len < size && len < RUNDIR_MAX;
 }
 
-static int rundir_find(char *buf, size_t size, bool make)
+static int rundir_find(const char *xdg, char *buf, size_t size, bool make)
 {
 	int n;
 
 	for (n = 0; n < 3; n++) {
-		if (!dir_candidate(n, buf, size))
+		if (!dir_candidate(n, xdg, buf, size))
 			continue;
 		if (make && mkdir(buf, 0700) < 0 && errno != EEXIST)
 			return -errno;
@@ -63,20 +61,30 @@ static int rundir_find(char *buf, size_t size, bool make)
 	return -ENOENT;
 }
 
+const char *rundir_xdg(void)
+{
+	return secure_getenv("XDG_RUNTIME_DIR");
+}
+
 int rundir_path(char *buf, size_t size)
 {
-	return rundir_find(buf, size, false);
+	return rundir_find(rundir_xdg(), buf, size, false);
 }
 
 int rundir_make(char *buf, size_t size)
 {
-	return rundir_find(buf, size, true);
+	return rundir_find(rundir_xdg(), buf, size, true);
 }
 
 int rundir_file(const char *name, char *buf, size_t size)
 {
+	return rundir_file_in(rundir_xdg(), name, buf, size);
+}
+
+int rundir_file_in(const char *xdg, const char *name, char *buf, size_t size)
+{
 	char dir[RUNDIR_MAX];
-	int err = rundir_find(dir, sizeof(dir), false);
+	int err = rundir_find(xdg, dir, sizeof(dir), false);
 	int len;
 
 	if (err)

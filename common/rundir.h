@@ -28,4 +28,11 @@ int rundir_make(char *buf, size_t size);
 /** rundir_file() - RUNDIR/name into @buf (@size bytes); 0 or negative errno */
 int rundir_file(const char *name, char *buf, size_t size);
 
+/** rundir_xdg() - $XDG_RUNTIME_DIR, borrowed from the environment; NULL: unset */
+const char *rundir_xdg(void);
+
+/** rundir_file_in() - rundir_file() with @xdg as $XDG_RUNTIME_DIR: for the shim, whose
+ *  program may have emptied its environment since it started */
+int rundir_file_in(const char *xdg, const char *name, char *buf, size_t size);
+
 #endif

@@ -51,10 +51,13 @@ struct shim shim;
 
 __attribute__((constructor)) static void shim_start(void)
 {
-	const char *mode;
+	const char *mode, *xdg;
 	int saved = errno;
 
 	real_resolve();
+	xdg = rundir_xdg();
+	if (xdg && strlen(xdg) < sizeof(shim.xdg)) /* longer is unusable anyway */
+		strcpy(shim.xdg, xdg);
 	mode = getenv("NTM_LISTEN");
 	if (mode && !strcmp(mode, "virtual"))
 		shim.listen = SHIM_LISTEN_VIRTUAL;
@@ -103,7 +106,7 @@ const struct shim_page *shim_page_refresh(void)
 	struct stat st;
 	ino_t ino = 0;
 
-	if (rundir_file(SHIM_PAGE_FILE, path, sizeof(path)) < 0)
+	if (rundir_file_in(shim.xdg, SHIM_PAGE_FILE, path, sizeof(path)) < 0)
 		goto out;
 	if (old &&
 	    (stat(path, &st) < 0 || st.st_ino == atomic_load(&shim.page_ino)))

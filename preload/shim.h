@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+#include "common/rundir.h"
 #include "preload/real.h"
 #include "preload/shimproto.h"
 
@@ -42,6 +43,8 @@ struct shim_filter {
 
 struct shim {
 	_Atomic(const struct shim_page *) page;
+	/* $XDG_RUNTIME_DIR at start, "" when unset: nginx empties its environment */
+	char xdg[RUNDIR_MAX];
 	struct shim_filter filter;
 	_Atomic(ino_t) page_ino;
 	enum shim_listen listen;
