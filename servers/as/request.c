@@ -29,6 +29,7 @@
 #include "servers/as/state.h"
 
 #define CLOCK_TOLERANCE_S 300
+#define BACKDATE_S	  3600 /* a certificate is good where the clock is behind */
 #define PASSWORD_MIN	  8
 #define PASSWORD_MAX	  1024
 #define DEVICES_MAX	  256 /* in one answer */
@@ -211,7 +212,7 @@ static void issue(void *arg, int err, const Ntm__KeyDistributionAck *ack)
 	memcpy(cert.vip6, ack->vip6.data, sizeof(cert.vip6));
 	if (ack->vip4.len)
 		memcpy(cert.vip4, ack->vip4.data, sizeof(cert.vip4));
-	err = ntmc_ca_issue(NULL, as->ca, &cert, now,
+	err = ntmc_ca_issue(NULL, as->ca, &cert, now - BACKDATE_S,
 			    now + as->conf->as_lifetime, der, &len);
 	if (err) {
 		log_err("as", "certificate for %s: %s", cert.fqdn,

@@ -17,3 +17,4 @@ bench:
 bench-build: all stage $(LAB_TOOLS) $(BENCH_TOOLS)
 .PHONY: bench-build
 include tests/bench/shim.mk
+include tests/bench/servers.mk

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: MIT
+# Figures of the DC; tests/bench/dc-*.sh run them.
+$(O)/tests/bench/dc_load: $(O)/obj/tests/bench/dc_load.o \
+		$(call lib,servers common ntmcrypto)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
+		$(shell pkg-config --libs $(SERVERS_PKGS)) $(LIBS)
+bench-build: $(O)/tests/bench/dc_load
