@@ -16,7 +16,7 @@ $(ENGINE_TESTS): $(O)/tests/%: $(O)/obj/tests/unit/broker/engine/%.o \
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka
-PRELOAD_TESTS += $(ENGINE_TESTS)
+PRELOAD_TESTS += $(ENGINE_TESTS) tests/unit/broker/engine/test_programs.sh
 
 $(eval $(call unit-test,unit-broker-page,tests/unit/broker/engine/test_page.c,brokerengine shimproto))
 $(eval $(call unit-test,unit-broker-keeper-store,tests/unit/broker/engine/test_keeper_store.c broker/keeper_store.c))

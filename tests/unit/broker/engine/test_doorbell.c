@@ -358,6 +358,33 @@ static void test_flood(void **state)
 	close(well.fd);
 }
 
+/* A worker without descriptors waits; when it has some, it goes on. */
+static void test_no_descriptors(void **state)
+{
+	enum { PEERS = 40 };
+	struct rlimit old, low;
+	int peers[PEERS], i;
+	pid_t worker = (pid_t)standin("pid");
+	struct program p;
+
+	(void)state;
+	program_start(&p, V4, false);
+	assert_int_equal(prlimit(worker, RLIMIT_NOFILE, NULL, &old), 0);
+	low = old;
+	low.rlim_cur = (rlim_t)worker_fds() + 8;
+	assert_int_equal(prlimit(worker, RLIMIT_NOFILE, &low, NULL), 0);
+	for (i = 0; i < PEERS; i++)
+		peers[i] = peer_connect(VIP4, p.port);
+	for (i = 0; i < PEERS; i++)
+		close(peers[i]);
+	assert_int_equal(prlimit(worker, RLIMIT_NOFILE, &old, NULL), 0);
+	close(p.fd);
+	program_start(&p, V4, false);
+	exchange(&p, VIP4);
+	assert_int_equal(standin("pid"), worker);
+	close(p.fd);
+}
+
 static void test_worker_killed(void **state)
 {
 	struct program p, deferring;
@@ -426,6 +453,7 @@ int main(void)
 		cmocka_unit_test(test_imitations),
 		cmocka_unit_test(test_unclaimed),
 		cmocka_unit_test(test_flood),
+		cmocka_unit_test(test_no_descriptors),
 		cmocka_unit_test(test_worker_killed),
 		cmocka_unit_test(test_names),
 	};
