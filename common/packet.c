@@ -2,22 +2,21 @@
 /* packet - the 20-byte header of every UDP datagram, and its numbers */
 #include "common/packet.h"
 
+#include <endian.h>
+#include <string.h>
+
 static void put_u64(uint8_t *p, uint64_t v)
 {
-	int i;
-
-	for (i = 7; i >= 0; i--, v >>= 8)
-		p[i] = (uint8_t)v;
+	v = htobe64(v);
+	memcpy(p, &v, sizeof(v));
 }
 
 static uint64_t get_u64(const uint8_t *p)
 {
-	uint64_t v = 0;
-	int i;
+	uint64_t v;
 
-	for (i = 0; i < 8; i++)
-		v = v << 8 | p[i];
-	return v;
+	memcpy(&v, p, sizeof(v));
+	return be64toh(v);
 }
 
 void packet_header_put(const struct packet_header *h,

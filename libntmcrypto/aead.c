@@ -22,6 +22,7 @@
  */
 #include "libntmcrypto/aead.h"
 
+#include <endian.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <nettle/chacha-poly1305.h>
@@ -59,9 +60,10 @@ enum ntmc_aead_alg ntmc_aead_preferred(void)
 /* 4 zero bytes and the counter, big-endian */
 static void nonce_put(uint8_t nonce[static AEAD_NONCE_LEN], uint64_t counter)
 {
+	uint64_t be = htobe64(counter);
+
 	memset(nonce, 0, 4);
-	for (int i = 0; i < 8; i++)
-		nonce[4 + i] = (uint8_t)(counter >> (56 - 8 * i));
+	memcpy(nonce + 4, &be, sizeof(be));
 }
 
 /* --- handles: vaes.c or GnuTLS -------------------------------------------------------
