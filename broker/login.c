@@ -382,8 +382,12 @@ static void renewed(void *arg, int err, const char *why,
 		l->trouble[0] = 0;
 		return; /* worker_logged_in() armed the next one */
 	}
-	snprintf(l->trouble, sizeof(l->trouble),
-		 "the certificate could not be renewed: %s", why);
+	if (err == NTM_EEXPIRED) /* the AS takes a password only, by now */
+		snprintf(l->trouble, sizeof(l->trouble),
+			 "this device's login has expired; run `ntm login` again");
+	else
+		snprintf(l->trouble, sizeof(l->trouble),
+			 "the certificate could not be renewed: %s", why);
 	log_warn("account", "%s", l->trouble);
 	if (err == NTM_EDISABLED)
 		worker_logged_out(l->w, err);

@@ -5,7 +5,7 @@
 #
 # After lab.sh and ntm.sh.
 
-FAKETIME_LIB=/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketime.so.1
+DAY_S=86400
 
 # refused TEXT SENTENCE COMMAND...: it must fail and say that.
 refused()
@@ -86,12 +86,12 @@ server_role()
 		"$(lab_log "server-$1")" | tail -n 1
 }
 
-# with_clock SECONDS COMMAND...: words that run it under a wrong wall clock; the
-# clock that measures intervals stays as it is
+# with_clock SECONDS: sets CLOCK to the words that run a command with a wall clock
+# that is wrong by so much; the clock that measures intervals stays as it is
 with_clock()
 {
-	CLOCK=(env LD_PRELOAD="$FAKETIME_LIB" FAKETIME="$1"
-		FAKETIME_DONT_FAKE_MONOTONIC=1 DONT_FAKE_MONOTONIC=1)
+	CLOCK=(env LD_PRELOAD="$LAB_O/tests/e2e/wrongclock.so"
+		NTM_WRONG_CLOCK="$1")
 }
 
 # pss PID...: their memory in KiB, what is shared divided by who shares it

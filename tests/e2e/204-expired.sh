@@ -1,0 +1,59 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# 204-expired - two days later: a login that has run out says so and what to do, peers
+# refuse the certificate, and logging in again repairs it
+. "$(dirname "$0")/../lab/lab.sh"
+. "$LAB_SRC/tests/lab/ntm.sh"
+. "$LAB_SRC/tests/lab/faults.sh"
+
+ntm_pair
+lab_as_user a ntm ping -c 1 "$B" >"$LAB/out"
+ok "the certificates are good"
+
+# down HOST, up HOST: under another clock
+down()
+{
+	lab_as_user "$1" ntm down
+	wait_for 5 "[ -z \"\$(ntm_keeper $1)\" ]"
+}
+up()
+{
+	lab_as_user "$1" "${CLOCK[@]}" ntm up >"$(lab_log "up-$1")" 2>&1
+}
+
+# b is two days ahead; the server is not, so b's session stays good for the DC.
+with_clock $((2 * DAY_S))
+down b
+up b
+ntm_wait_online b
+warnings=$(ntm_get b warnings)
+assert_contains "$warnings" "the certificate has expired; peers refuse it" \
+	"ntm status says it"
+refused "b sees that a's certificate has run out" \
+	"a certificate or key has expired" lab_as_user b ntm ping "$A"
+ask_error "to a program" "gai -4" 5000 b tcp 6 "$A" 7000
+
+# Two days later for everybody.
+down a
+down b
+lab_stop server-server
+lab_start server-server user server "${CLOCK[@]}" ntm-server run
+wait_for 10 "ntm__server_listens server"
+for host in a b; do
+	up $host
+	wait_for 10 "[[ \$(ntm_get $host warnings) == *'run \`ntm login\`'* ]]" \
+		"lab_as_user $host ntm status --json"
+	ok "$host: $(ntm_get $host warnings)"
+	assert_ne "$(ntm_get $host state)" online "$host is not online"
+done
+within 6 "ntm ping" refused "ends" "no answer in time" lab_as_user a ntm ping "$B"
+try_login a "$NTM_PASSWORD" alice laptop >"$(lab_log login-a)"
+try_login b "$NTM_PASSWORD" alice desk >"$(lab_log login-b)"
+for host in a b; do
+	ntm_wait_online $host
+	assert_eq "$(ntm_get $host vip6)" "${NTM_VIP[$host.6]}" \
+		"logged in again $host has its address again"
+	assert_eq "$(ntm_get $host warnings)" "[]" "and nothing to warn of"
+done
+lab_as_user a ntm ping -c 1 "$B" >"$LAB/out"
+ok "they meet again"
