@@ -27,13 +27,13 @@ rtt()
 
 for round in $(seq "$BENCH_ROUNDS"); do
 	for kind in veth wg ovpn ntm; do
-		rtt $kind >>"$LAB/$kind"
+		rtt $kind >>"$LAB/value.$kind"
 	done
 done
-veth=$(median "$LAB/veth")
+veth=$(median "$LAB/value.veth")
 added()
 {
-	awk -v a="$(median "$LAB/$1")" -v b="$veth" 'BEGIN { print a - b }'
+	awk -v a="$(median "$LAB/value.$1")" -v b="$veth" 'BEGIN { print a - b }'
 }
 note "microseconds: veth $veth, wireguard-go +$(added wg)," \
 	"openvpn +$(added ovpn), ntm +$(added ntm)"

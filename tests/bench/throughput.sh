@@ -28,13 +28,13 @@ print(json.load(sys.stdin)["end"]["sum_received"]["bits_per_second"] / 1e9)'
 
 for round in $(seq "$BENCH_ROUNDS"); do
 	for kind in veth wg ovpn ntm; do
-		gbit $kind >>"$LAB/$kind"
+		gbit $kind >>"$LAB/value.$kind"
 	done
 done
-ntm=$(median "$LAB/ntm")
-note "Gbit/s: veth $(median "$LAB/veth"), wireguard-go $(median "$LAB/wg")," \
-	"openvpn $(median "$LAB/ovpn"), ntm $ntm"
-figure throughput.of-veth "$(ratio "$ntm" "$(median "$LAB/veth")")" x ">=" 0.33
-figure throughput.of-wireguard-go "$(ratio "$ntm" "$(median "$LAB/wg")")" x ">=" 10
-figure throughput.of-openvpn "$(ratio "$ntm" "$(median "$LAB/ovpn")")" x ">=" 8
+ntm=$(median "$LAB/value.ntm")
+note "Gbit/s: veth $(median "$LAB/value.veth"), wireguard-go $(median "$LAB/value.wg")," \
+	"openvpn $(median "$LAB/value.ovpn"), ntm $ntm"
+figure throughput.of-veth "$(ratio "$ntm" "$(median "$LAB/value.veth")")" x ">=" 0.33
+figure throughput.of-wireguard-go "$(ratio "$ntm" "$(median "$LAB/value.wg")")" x ">=" 10
+figure throughput.of-openvpn "$(ratio "$ntm" "$(median "$LAB/value.ovpn")")" x ">=" 8
 ok "throughput measured"
