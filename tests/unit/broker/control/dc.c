@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: MIT */
+/* dc - a DC for the nodes of the world: what docs/protocol.md says of it, no more */
+#include "world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define DC4 "192.0.2.1:4502"
+#define DC6 "[2001:db8::1]:4502"
+#define DIRECTIONS 64
+#define CHALLENGE_LEN 16
+
+/* struct member - one session; the proven address is where it is sent to */
+struct member {
+	struct node *node;
+	char fqdn[FQDN_MAX + 1];
+	uint64_t node_id, sequence;
+	struct datagram_keys keys;
+	struct ntmc_replay64 replay;
+	uint8_t ed_pub[32], x_pub[32], x_sig[64], vip6[16], vip4[4];
+	struct addr proven, locals[ADDR_REMOTES_MAX];
+	size_t n_locals;
+	uint8_t challenge[CHALLENGE_LEN];
+	struct addr challenged;
+	uint64_t seen_ns;
+};
+
+/* struct directed - one direction on its way to CN */
+struct directed {
+	struct dc *dc;
+	bool used, answered;
+	struct member *mn, *cn;
+	uint32_t mn_txn, cn_txn;
+	uint64_t path_id;
+	bool move;
+	struct ntmc_key ktun, ktmp;
+	unsigned int tries;
+	struct loop_timer *timer;
+};
+
+struct dc {
+	struct world *wd;
+	bool down;
+	uint64_t boot;
+	uint32_t txn;
+	size_t n;
+	struct member members[16];
+	struct directed directions[DIRECTIONS];
+	unsigned int next;
+};
+
+bool dc_owns(const struct addr *a)
+{
+	struct addr own;
+
+	return (!addr_parse(DC4, 0, &own) && addr_equal(&own, a)) ||
+	       (!addr_parse(DC6, 0, &own) && addr_equal(&own, a));
+}
+
+static void signal_send(struct dc *dc, struct member *m, const Ntm__Signal *msg,
+		 const struct addr *to)
+{
+	struct packet_header h = { .type = PACKET_SIGNAL,
+				   .id = m->node_id,
+				   .counter = dc->boot << PACKET_BOOT_SHIFT |
+					      m->sequence++ };
+	uint8_t buf[PACKET_SIGNAL_MAX];
+	struct addr from;
+	int n = datagram_seal(&h, m->keys.aead, &m->keys.down, &msg->base, buf);
+
+	assert_true(n > 0);
+	assert_int_equal(addr_parse(to->sa.sa_family == AF_INET6 ? DC6 : DC4, 0,
+				    &from),
+			 0);
+	if (!dc->down)
+		world_send(dc->wd, buf, (size_t)n, &from, to);
+}
+
+static void send_code(struct dc *dc, struct member *m, uint32_t txn, int code)
+{
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	Ntm__NtmAck ack = NTM__NTM_ACK__INIT;
+
+	ack.code = (uint32_t)code;
+	msg.txn = txn;
+	msg.body_case = NTM__SIGNAL__BODY_ACK;
+	msg.ack = &ack;
+	signal_send(dc, m, &msg, &m->proven);
+}
+
+/* --- registration -------------------------------------------------------------------------- */
+
+static void registered(struct dc *dc, struct member *m, uint32_t txn,
+		       const struct addr *from, bool challenge)
+{
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	Ntm__RegistrationResponse r = NTM__REGISTRATION_RESPONSE__INIT;
+	Ntm__Address where;
+
+	addr_to_message(from, NTM__ADDRESS_KIND__ADDRESS_OBSERVED, &where);
+	r.observed = &where;
+	r.vip6 = (ProtobufCBinaryData){ 16, m->vip6 };
+	r.vip4 = (ProtobufCBinaryData){ 4, m->vip4 };
+	r.keepalive_s = 20;
+	r.boot = dc->boot;
+	r.now = ntmc_now(&dc->wd->crypto);
+	if (challenge) {
+		ntmc_random(&dc->wd->crypto, m->challenge, CHALLENGE_LEN);
+		m->challenged = *from;
+		r.challenge = (ProtobufCBinaryData){ CHALLENGE_LEN,
+						     m->challenge };
+	}
+	msg.txn = txn;
+	msg.body_case = NTM__SIGNAL__BODY_REGISTRATION_RESPONSE;
+	msg.registration_response = &r;
+	signal_send(dc, m, &msg, from);
+}
+
+static void on_register(struct dc *dc, struct member *m, const Ntm__Signal *s,
+			const struct addr *from)
+{
+	const Ntm__RegistrationRequest *r = s->registration_request;
+	bool proven = addr_equal(&m->proven, from);
+
+	if (r->challenge.len == CHALLENGE_LEN &&
+	    addr_equal(&m->challenged, from) &&
+	    !memcmp(r->challenge.data, m->challenge, CHALLENGE_LEN))
+		proven = true;
+	if (proven) {
+		m->proven = *from;
+		m->n_locals = addr_list_from_messages(
+			r->addresses, r->n_addresses, m->locals,
+			ADDR_REMOTES_MAX - 1);
+	}
+	registered(dc, m, s->txn, from, !proven);
+}
+
+/* --- direction ------------------------------------------------------------------------------ */
+
+static void route_send(struct directed *d, struct member *to,
+		       const struct member *about, bool sender, uint32_t txn)
+{
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	Ntm__RouteDirection r = NTM__ROUTE_DIRECTION__INIT;
+	Ntm__NodeInfo info = NTM__NODE_INFO__INIT;
+	Ntm__Address a[ADDR_REMOTES_MAX], *list[ADDR_REMOTES_MAX];
+
+	info.fqdn = (char *)about->fqdn;
+	info.ed_pub = (ProtobufCBinaryData){ 32, (uint8_t *)about->ed_pub };
+	info.x_pub = (ProtobufCBinaryData){ 32, (uint8_t *)about->x_pub };
+	info.x_sig = (ProtobufCBinaryData){ 64, (uint8_t *)about->x_sig };
+	info.vip6 = (ProtobufCBinaryData){ 16, (uint8_t *)about->vip6 };
+	info.vip4 = (ProtobufCBinaryData){ 4, (uint8_t *)about->vip4 };
+	addr_to_message(&about->proven, NTM__ADDRESS_KIND__ADDRESS_OBSERVED,
+			&a[0]);
+	for (size_t i = 0; i < about->n_locals; i++)
+		addr_to_message(&about->locals[i],
+				NTM__ADDRESS_KIND__ADDRESS_LOCAL, &a[i + 1]);
+	info.n_addresses = about->n_locals + 1;
+	for (size_t i = 0; i < info.n_addresses; i++)
+		list[i] = &a[i];
+	info.addresses = list;
+	r.path_id = d->path_id;
+	r.role = sender ? NTM__TUNNEL_ROLE__ROLE_SEND :
+			  NTM__TUNNEL_ROLE__ROLE_WAIT;
+	r.peer = &info;
+	r.ktun = (ProtobufCBinaryData){ 32, d->ktun.b };
+	r.ktmp = (ProtobufCBinaryData){ 32, d->ktmp.b };
+	r.aead = NTMC_AES_256_GCM;
+	r.lifetime_s = 60;
+	r.reason = d->move ? NTM__DIRECTION_REASON__DIRECTION_MOVE :
+			     NTM__DIRECTION_REASON__DIRECTION_NEW;
+	msg.txn = txn;
+	msg.body_case = NTM__SIGNAL__BODY_ROUTE_DIRECTION;
+	msg.route_direction = &r;
+	signal_send(d->dc, to, &msg, &to->proven);
+}
+
+static void route_due(void *arg)
+{
+	struct directed *d = arg;
+
+	if (d->answered)
+		return;
+	if (d->tries++ < 4) {
+		route_send(d, d->cn, d->mn, false, d->cn_txn);
+		loop_timer_arm(d->timer, LOOP_MS(250));
+		return;
+	}
+	d->answered = true;
+	d->used = false;
+	send_code(d->dc, d->mn, d->mn_txn, NTM_EOFFLINE);
+}
+
+static struct member *by_name(struct dc *dc, const char *fqdn)
+{
+	struct member *found = NULL;
+
+	for (size_t i = 0; i < dc->n; i++) {
+		struct member *m = &dc->members[i];
+
+		if (!strcmp(m->fqdn, fqdn))
+			return m;
+		if (!strcmp(account_of(m->fqdn), fqdn) &&
+		    addr_is_set(&m->proven))
+			found = m;
+	}
+	return found;
+}
+
+static struct directed *repeated(struct dc *dc, struct member *mn, uint32_t txn)
+{
+	for (size_t i = 0; i < DIRECTIONS; i++)
+		if (dc->directions[i].used && dc->directions[i].mn == mn &&
+		    dc->directions[i].mn_txn == txn)
+			return &dc->directions[i];
+	return NULL;
+}
+
+static void on_direction(struct dc *dc, struct member *mn, const Ntm__Signal *s)
+{
+	const Ntm__DirectionRequest *r = s->direction_request;
+	struct member *cn = by_name(dc, r->fqdn);
+	struct directed *d = repeated(dc, mn, s->txn);
+
+	if (d) {
+		if (d->answered)
+			route_send(d, d->mn, d->cn, true, d->mn_txn);
+		return;
+	}
+	if (!cn || cn == mn) {
+		send_code(dc, mn, s->txn, cn ? NTM_EINVAL : NTM_ENONAME);
+		return;
+	}
+	if (!addr_is_set(&cn->proven)) {
+		send_code(dc, mn, s->txn, NTM_EOFFLINE);
+		return;
+	}
+	d = &dc->directions[dc->next++ % DIRECTIONS];
+	if (!d->timer)
+		assert_int_equal(loop_timer_new(dc->wd->loop, route_due, d,
+						&d->timer),
+				 0);
+	d->dc = dc;
+	d->used = true;
+	d->answered = false;
+	d->tries = 0;
+	d->mn = mn;
+	d->cn = cn;
+	d->mn_txn = s->txn;
+	d->cn_txn = ++dc->txn;
+	d->move = r->reason == NTM__DIRECTION_REASON__DIRECTION_MOVE;
+	ntmc_random(&dc->wd->crypto, &d->path_id, sizeof(d->path_id));
+	d->path_id &= ~1ull;
+	if (d->move && r->path_id)
+		d->path_id = r->path_id;
+	ntmc_key_random(&dc->wd->crypto, &d->ktun);
+	ntmc_key_random(&dc->wd->crypto, &d->ktmp);
+	route_due(d);
+}
+
+static void on_ack(struct dc *dc, const struct member *cn, const Ntm__Signal *s)
+{
+	for (size_t i = 0; i < DIRECTIONS; i++) {
+		struct directed *d = &dc->directions[i];
+
+		if (!d->used || d->answered || d->cn != cn ||
+		    d->cn_txn != s->txn)
+			continue;
+		d->answered = true;
+		if (s->ack->code)
+			send_code(dc, d->mn, d->mn_txn, (int)s->ack->code);
+		else
+			route_send(d, d->mn, d->cn, true, d->mn_txn);
+		d->used = !s->ack->code;
+	}
+}
+
+/* --- datagrams -------------------------------------------------------------------------------- */
+
+static void dispatch(struct dc *dc, struct member *m, const Ntm__Signal *s,
+		     const struct addr *from)
+{
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	Ntm__KeepAliveAck ka = NTM__KEEP_ALIVE_ACK__INIT;
+
+	if (s->body_case == NTM__SIGNAL__BODY_REGISTRATION_REQUEST) {
+		on_register(dc, m, s, from);
+		return;
+	}
+	if (s->body_case == NTM__SIGNAL__BODY_ACK) {
+		on_ack(dc, m, s);
+		return;
+	}
+	if (!addr_equal(&m->proven, from)) {
+		registered(dc, m, s->txn, from, true);
+		return;
+	}
+	if (s->body_case == NTM__SIGNAL__BODY_DIRECTION_REQUEST) {
+		on_direction(dc, m, s);
+	} else if (s->body_case == NTM__SIGNAL__BODY_KEEP_ALIVE) {
+		ka.boot = dc->boot;
+		msg.txn = s->txn;
+		msg.body_case = NTM__SIGNAL__BODY_KEEP_ALIVE_ACK;
+		msg.keep_alive_ack = &ka;
+		signal_send(dc, m, &msg, from);
+	}
+}
+
+void dc_datagram(struct dc *dc, uint8_t *buf, size_t len,
+		 const struct addr *from)
+{
+	struct packet_header h;
+	ProtobufCMessage *msg;
+
+	if (dc->down || packet_header_get(buf, len, &h) ||
+	    h.type != PACKET_SIGNAL)
+		return;
+	for (size_t i = 0; i < dc->n; i++) {
+		struct member *m = &dc->members[i];
+
+		if (m->node_id != h.id)
+			continue;
+		if (!ntmc_replay64_check(&m->replay, h.counter) ||
+		    datagram_open(&h, m->keys.aead, &m->keys.up, buf, len,
+				  &ntm__signal__descriptor, &msg))
+			return;
+		assert_true(ntmc_replay64_mark(&m->replay, h.counter));
+		dispatch(dc, m, (Ntm__Signal *)msg, from);
+		datagram_free(msg);
+		return;
+	}
+}
+
+/* --- logins -------------------------------------------------------------------------------------- */
+
+static Ntm__LoginResponse *answer(struct dc *dc, struct member *m,
+				  const struct ntmc_key *kntmdc,
+				  const uint8_t *cert, size_t cert_len)
+{
+	Ntm__LoginResponse r = NTM__LOGIN_RESPONSE__INIT, *copy;
+	Ntm__Address a[2], *list[2] = { &a[0], &a[1] };
+	struct addr dc4, dc6;
+	uint8_t buf[4096];
+	size_t len;
+
+	assert_int_equal(addr_parse(DC4, 0, &dc4), 0);
+	assert_int_equal(addr_parse(DC6, 0, &dc6), 0);
+	addr_to_message(&dc4, NTM__ADDRESS_KIND__ADDRESS_LOCAL, &a[0]);
+	addr_to_message(&dc6, NTM__ADDRESS_KIND__ADDRESS_LOCAL, &a[1]);
+	r.fqdn = m->fqdn;
+	r.node_id = m->node_id;
+	r.kntmdc = (ProtobufCBinaryData){ 32, (uint8_t *)kntmdc->b };
+	r.certificate = (ProtobufCBinaryData){ cert_len, (uint8_t *)cert };
+	r.ca = (ProtobufCBinaryData){ dc->wd->ca_len, dc->wd->ca_der };
+	r.n_dc = 2;
+	r.dc = list;
+	r.lifetime_s = 86400;
+	r.now = ntmc_now(&dc->wd->crypto);
+	len = ntm__login_response__pack(&r, buf);
+	copy = ntm__login_response__unpack(NULL, len, buf);
+	assert_non_null(copy);
+	return copy;
+}
+
+Ntm__LoginResponse *dc_login(struct dc *dc, struct node *n, const char *fqdn)
+{
+	const struct ntmc_identity *id = &n->w.account->secrets->id;
+	struct member *m = &dc->members[dc->n++];
+	struct ntmc_cert cert = { .kind = NTMC_CERT_NODE };
+	struct ntmc_key kntmdc;
+	uint8_t der[NTMC_CERT_MAX];
+	size_t len = sizeof(der);
+	int64_t now = ntmc_now(&dc->wd->crypto);
+
+	assert_true(dc->n <= 16);
+	m->node = n;
+	strcpy(m->fqdn, fqdn);
+	ntmc_random(&dc->wd->crypto, &m->node_id, sizeof(m->node_id));
+	ntmc_key_random(&dc->wd->crypto, &kntmdc);
+	assert_int_equal(datagram_keys_derive(&kntmdc, m->node_id,
+					      ntmc_aead_preferred(), &m->keys),
+			 0);
+	memcpy(m->ed_pub, id->ed_pub, 32);
+	memcpy(m->x_pub, id->x_pub, 32);
+	ntmc_static_sign(id, m->x_sig);
+	memcpy(m->vip6, dc->wd->prefix6, 16);
+	m->vip6[15] = (uint8_t)(n->index + 1);
+	memcpy(m->vip4, (uint8_t[]){ 198, 18, 0, (uint8_t)(n->index + 1) }, 4);
+	strcpy(cert.fqdn, fqdn);
+	memcpy(cert.ed_pub, m->ed_pub, 32);
+	memcpy(cert.x_pub, m->x_pub, 32);
+	memcpy(cert.x_sig, m->x_sig, 64);
+	memcpy(cert.vip6, m->vip6, 16);
+	memcpy(cert.vip4, m->vip4, 4);
+	assert_int_equal(ntmc_ca_issue(&dc->wd->crypto, dc->wd->ca, &cert,
+				       now - 60, now + 86400, der, &len),
+			 0);
+	return answer(dc, m, &kntmdc, der, len);
+}
+
+void dc_set_down(struct dc *dc, bool down)
+{
+	dc->down = down;
+}
+
+void dc_restart(struct dc *dc)
+{
+	dc->boot++;
+	for (size_t i = 0; i < dc->n; i++) {
+		addr_clear(&dc->members[i].proven);
+		dc->members[i].sequence = 0;
+	}
+	for (size_t i = 0; i < DIRECTIONS; i++) {
+		dc->directions[i].used = false;
+		dc->directions[i].answered = true;
+	}
+}
+
+void dc_withdraw(struct dc *dc, const uint8_t *fp, struct node *to)
+{
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	Ntm__Withdraw w = NTM__WITHDRAW__INIT;
+	ProtobufCBinaryData list = { NTMC_FP_LEN, (uint8_t *)fp };
+
+	w.n_fingerprints = 1;
+	w.fingerprints = &list;
+	w.revocation_serial = 1;
+	msg.txn = ++dc->txn;
+	msg.body_case = NTM__SIGNAL__BODY_WITHDRAW;
+	msg.withdraw = &w;
+	for (size_t i = 0; i < dc->n; i++)
+		if (dc->members[i].node == to)
+			signal_send(dc, &dc->members[i], &msg, &dc->members[i].proven);
+}
+
+struct dc *dc_new(struct world *wd)
+{
+	struct dc *dc = calloc(1, sizeof(*dc));
+
+	assert_non_null(dc);
+	dc->wd = wd;
+	dc->boot = 1;
+	return dc;
+}
+
+void dc_free(struct dc *dc)
+{
+	for (size_t i = 0; i < DIRECTIONS; i++)
+		loop_timer_free(dc->directions[i].timer);
+	free(dc);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fake_datapath - broker/datapath/datapath.h, keeper and shims for the world
+ *
+ * A packet "sealed" under a key carries the key's first 16 bytes; opening compares
+ * them. So both sides must hold the same keys under the same phase and Path ID for
+ * anything to pass, and no cipher is computed. Order of the reports is the real one.
+ */
+#ifndef NTM_TESTS_CONTROL_FAKE_DATAPATH_H
+#define NTM_TESTS_CONTROL_FAKE_DATAPATH_H
+
+#include "world.h"
+
+struct datapath *fake_datapath_new(struct node *n);
+void fake_datapath_free(struct datapath *dp);
+void fake_input(struct datapath *dp, uint8_t *buf, size_t len,
+		const struct addr *from);
+void fake_output(struct datapath *dp, const uint8_t vip6[static 16]);
+
+#endif

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+CONTROL_WORLD := $(addprefix tests/unit/broker/control/,world.c \
+	fake_datapath.c dc.c)
+CONTROL_TEST_PKGS := $(COMMON_PKGS) $(CRYPTO_PKGS)
+$(foreach t,world,$(eval $(call unit-test,unit-control-$(t),\
+	tests/unit/broker/control/test_$(t).c $(CONTROL_WORLD),\
+	nodecontrol ntmcrypto common,$(CONTROL_TEST_PKGS))))

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * world - nodes with real control planes over a network made of nothing
+ *
+ * Owner:    the test. Context: one thread, one loop, the test's clock; a seed decides
+ * every random number, so a failing seed fails again. Real: session, direction,
+ * handshakes, peers, paths, cryptography, files. Made up: the data path (what is
+ * sealed carries its key's first bytes instead), the keeper's stores, the shims, the
+ * DC (dc.c) and the network: delay, jitter, loss, duplicates, addresses that come and
+ * go.
+ */
+#ifndef NTM_TESTS_CONTROL_WORLD_H
+#define NTM_TESTS_CONTROL_WORLD_H
+
+#include "broker/account.h"
+#include "broker/login.h"
+#include "broker/peer.h"
+#include "broker/pins.h"
+#include "broker/policy.h"
+#include "broker/resolve.h"
+#include "broker/session.h"
+#include "broker/worker.h"
+#include "common/datagram.h"
+
+#define WORLD_NODES  4
+#define WORLD_ADDRS  4
+#define WORLD_DOMAIN "ntm.test"
+#define WORLD_START  1800000000 /* seconds since 1970 */
+#define WORLD_PORT   7000
+
+struct world;
+
+/** struct blob - one of the fake keeper's; a new worker sees those of before */
+struct blob {
+	char key[KEEPER_KEY_MAX];
+	uint8_t data[KEEPER_BLOB_MAX];
+	size_t len;
+	struct blob *next;
+};
+
+struct keeper_link {
+	struct blob *blobs;
+	struct engine_config configured;
+};
+
+/**
+ * struct node - one device
+ * @addrs:   outer addresses it has now
+ * @path_mtu: outer IP packets above are lost on its link, silently
+ * @got:     inner packets received, by sender's index; @bad: wrongly sealed ones
+ *           accepted (must stay 0)
+ */
+struct node {
+	struct world *world;
+	unsigned int index;
+	char fqdn[FQDN_MAX + 1], state[64], config[64];
+	bool running;
+	struct worker w;
+	struct worker_env env;
+	struct keeper_link keeper;
+	struct addr addrs[WORLD_ADDRS];
+	size_t n_addrs;
+	unsigned int mtu, path_mtu;
+	uint8_t vip6[16], vip4[4];
+	uint64_t sent, got[WORLD_NODES], rejected;
+	uint64_t signals, datagrams;
+};
+
+/** struct wire - what the network does to a datagram */
+struct wire {
+	unsigned int delay_ms, jitter_ms, loss_percent, dup_percent;
+};
+
+struct packet {
+	uint64_t due_ns;
+	struct addr from, to;
+	size_t len;
+	struct packet *next;
+	uint8_t buf[];
+};
+
+struct dc;
+
+struct world {
+	uint64_t seed, now_ns;
+	int64_t skew_s; /* of every wall clock */
+	struct loop *loop;
+	struct ntmc_env crypto;
+	struct ntmc_ca *ca;
+	uint8_t ca_der[NTMC_CERT_MAX], ca_fp[NTMC_FP_LEN], prefix6[16];
+	size_t ca_len;
+	struct node nodes[WORLD_NODES];
+	size_t n_nodes;
+	struct wire wire;
+	struct packet *packets;
+	struct dc *dc;
+	uint64_t delivered;
+};
+
+/** nodes are devN.alice.DOMAIN, not yet running */
+void world_up(struct world *wd, uint64_t seed, size_t n_nodes);
+void world_down(struct world *wd);
+uint32_t world_random(struct world *wd, uint32_t below);
+/** let @ms pass */
+void world_run(struct world *wd, unsigned int ms);
+/** until @done, or @ms are over. Return: it came true */
+bool world_until(struct world *wd, unsigned int ms,
+		 bool (*done)(void *arg), void *arg);
+
+/** node: login (once) and start a worker */
+void node_login(struct node *n, const char *fqdn);
+void node_start(struct node *n);
+/** as kill -9: no farewell, the keeper's stores stay */
+void node_kill(struct node *n);
+/** replace its addresses: text, or NULL for none of that family */
+void node_move(struct node *n, const char *v4, const char *v6);
+/** one inner packet towards the other's virtual IPv6 address */
+void node_send(struct node *n, const struct node *to);
+struct peer *node_peer(struct node *n, const struct node *other);
+
+/* --- dc.c: a DC for the nodes of the world --- */
+struct dc *dc_new(struct world *wd);
+void dc_free(struct dc *dc);
+void dc_datagram(struct dc *dc, uint8_t *buf, size_t len,
+		 const struct addr *from);
+/** a login: a session for the node. Return: the answer, freed by the caller */
+Ntm__LoginResponse *dc_login(struct dc *dc, struct node *n, const char *fqdn);
+void dc_set_down(struct dc *dc, bool down);
+/** forget addresses, raise boot */
+void dc_restart(struct dc *dc);
+void dc_withdraw(struct dc *dc, const uint8_t *fp, struct node *to);
+bool dc_owns(const struct addr *a);
+/* network, for dc.c */
+void world_send(struct world *wd, const uint8_t *buf, size_t len,
+		const struct addr *from, const struct addr *to);
+
+#endif
