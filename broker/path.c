@@ -10,7 +10,7 @@
  *
  * One candidate is current. It is left only for one that answered: at the end of
  * silence, at a move, or because the peer speaks from elsewhere. Challenges are
- * probes and move nothing; data and Peer Addresses do. An address to which the
+ * probes and move nothing; Peer Addresses do, and data does (see contested()). An address to which the
  * peer's packets led us, but which has not answered, gets three times the bytes that
  * came from it; the rest waits (dp_tunnel_set_budget()).
  *
@@ -21,7 +21,7 @@
  *
  * Our own move. If the kernel would send to the current remote from another address
  * now, we go on sending at once, challenge it and say where we are; the others are
- * challenged beside it. No route at all: packets wait until there is one.
+ * challenged beside it, and the first that answers is used. No route at all: packets wait until there is one.
  */
 #include "broker/path.h"
 
@@ -299,8 +299,7 @@ static struct candidate *answering(struct peer *p, uint64_t since_ns)
 
 static void current_dead(struct peer *p)
 {
-	uint64_t since = p->paths.silent_ns ? p->paths.silent_ns : 1;
-	struct candidate *c = answering(p, since);
+	struct candidate *c = answering(p, current(p)->sent_ns[0]);
 
 	path_set_state(p, current(p), PATH_DEAD);
 	if (c) {
@@ -439,7 +438,43 @@ void path_answered(struct peer *p, const Ntm__PathResponse *r,
 	timer_arm(p);
 }
 
-void path_peer_moved(struct peer *p, const struct addr *from, size_t wire_len)
+/* Does the path in use still work? All others are asked beside it. */
+static void suspect(struct peer *p, struct candidate *cur)
+{
+	if (cur->state == PATH_SUSPECT || cur->due_ns)
+		return;
+	path_set_state(p, cur, PATH_SUSPECT);
+	challenge_start(p, cur, 0);
+	pmtu_check(p);
+	for (size_t i = 0; i < p->paths.n; i++) {
+		struct candidate *c = &p->paths.list[i];
+
+		if (c != cur && !c->due_ns && routed(p, &c->addr))
+			challenge_start(p, c, 0);
+	}
+	timer_arm(p);
+}
+
+/* Both sides may find different paths good. If each followed the other's data they
+ * would change places for ever, so the lower one leads: it goes where data comes
+ * from only after its own path has failed to answer. */
+static bool contested(struct peer *p, struct candidate *c)
+{
+	struct candidate *cur = current(p);
+
+	if (!peer_we_are_lower(p) || !cur || cur == c ||
+	    p->state != PEER_UP ||
+	    (cur->state != PATH_PROVEN && cur->state != PATH_SUSPECT))
+		return false;
+	if (!c->due_ns && !proven_lately(p, c))
+		challenge_start(p, c, 0);
+	suspect(p, cur);
+	timer_arm(p);
+	return true;
+}
+
+void path_peer_moved(struct peer *p, const struct addr *from, size_t wire_len,
+		     bool told)
 {
 	struct candidate *c, *was = current(p);
 
@@ -447,6 +482,8 @@ void path_peer_moved(struct peer *p, const struct addr *from, size_t wire_len)
 		return;
 	c = path_add(p, from);
 	if (c == was && dp_tunnel_state(p->tunnel) == DP_OPEN)
+		return;
+	if (!told && contested(p, c))
 		return;
 	if (proven_lately(p, c)) {
 		path_set_state(p, c, PATH_PROVEN);
@@ -480,7 +517,7 @@ void path_addresses(struct peer *p, const Ntm__PeerAddresses *a,
 	for (size_t i = 0; i < n; i++)
 		path_add(p, &list[i]);
 	if (!cur || !addr_equal(&cur->addr, from))
-		path_peer_moved(p, from, wire_len);
+		path_peer_moved(p, from, wire_len, true);
 }
 
 /* --- our own side ------------------------------------------------------------------------------ */
@@ -534,6 +571,7 @@ void path_we_moved(struct peer *p)
 		return;
 	if (env->route(env->ctx, &cur->addr, &source, &mtu)) {
 		addr_clear(&p->paths.source);
+		path_set_state(p, cur, PATH_DEAD);
 		cur->due_ns = 0;
 		dp_tunnel_hold(p->tunnel);
 		peer_path_unsure(p);
@@ -546,6 +584,7 @@ void path_we_moved(struct peer *p)
 		return;
 	}
 	p->paths.source = source;
+	path_set_state(p, cur, PATH_PROBING);
 	/* These first: their size is what the peer may answer with. */
 	challenge_start(p, cur, CHALLENGE_MOVE);
 	path_tell(p);
@@ -557,22 +596,6 @@ void path_we_moved(struct peer *p)
 }
 
 /* --- health --------------------------------------------------------------------------------------- */
-
-static void suspect(struct peer *p, struct candidate *cur)
-{
-	if (cur->state == PATH_SUSPECT || cur->due_ns)
-		return;
-	path_set_state(p, cur, PATH_SUSPECT);
-	challenge_start(p, cur, 0);
-	pmtu_check(p);
-	for (size_t i = 0; i < p->paths.n; i++) {
-		struct candidate *c = &p->paths.list[i];
-
-		if (c != cur && !c->due_ns && routed(p, &c->addr))
-			challenge_start(p, c, 0);
-	}
-	timer_arm(p);
-}
 
 /* since when have we sent and heard nothing; 0: all is well */
 static uint64_t silence(struct peer *p, const struct dp_counters *n)

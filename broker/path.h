@@ -87,8 +87,9 @@ void path_answered(struct peer *p, const Ntm__PathResponse *r,
 		   const struct addr *from);
 void path_addresses(struct peer *p, const Ntm__PeerAddresses *a,
 		    const struct addr *from, size_t wire_len);
-/** the peer sends data from another address */
-void path_peer_moved(struct peer *p, const struct addr *from, size_t wire_len);
+/** the peer sends from another address; @told: it says itself that it moved */
+void path_peer_moved(struct peer *p, const struct addr *from, size_t wire_len,
+		     bool told);
 /** our own addresses changed */
 void path_we_moved(struct peer *p);
 /** health, every tick, while UP or MOVING */

@@ -61,6 +61,11 @@ uint64_t peer_now(const struct peer *p)
 	return loop_now(p->w->loop);
 }
 
+bool peer_we_are_lower(const struct peer *p)
+{
+	return memcmp(p->w->account->fp, p->fp, NTMC_FP_LEN) < 0;
+}
+
 static void peer_set_state(struct peer *p, enum peer_state state)
 {
 	if (p->state == state && state != PEER_DOWN)
@@ -376,9 +381,8 @@ int peer_expect(struct peer *p, const struct route *r)
 
 static void rekey_arm(struct peer *p)
 {
-	bool low = memcmp(p->w->account->fp, p->fp, NTMC_FP_LEN) < 0;
-
-	loop_timer_arm(p->rekey, LOOP_S(low ? REKEY_LOW_S : REKEY_HIGH_S));
+	loop_timer_arm(p->rekey, LOOP_S(peer_we_are_lower(p) ? REKEY_LOW_S :
+							       REKEY_HIGH_S));
 }
 
 /* New keys carry the traffic from now on. */
@@ -437,12 +441,18 @@ int peer_answered(struct peer *p, struct handshake_keys *k,
 	p->pending = k->resume;
 	p->has_pending = true;
 	p->pending_phase = k->phase;
-	p->pending_from = *from;
 	path_add(p, from);
+	/* It has no keys at all: it was restarted. What we seal under the old
+	 * ones is lost, so it waits for the new. */
+	if (!rq->n_phases && p->state == PEER_UP) {
+		peer_set_state(p, PEER_MOVING);
+		dp_tunnel_hold(p->tunnel);
+		loop_timer_arm(p->move, LOOP_MS(PATH_MOVE_DIRECT_MS));
+	}
 	return 0;
 }
 
-void peer_confirmed(struct peer *p, uint8_t phase)
+void peer_confirmed(struct peer *p, uint8_t phase, const struct addr *from)
 {
 	struct ntmc_key secret = p->pending;
 
@@ -452,10 +462,9 @@ void peer_confirmed(struct peer *p, uint8_t phase)
 	keys_work(p, &secret);
 	ntmc_key_clear(&secret);
 	if (p->state != PEER_UP) {
-		path_use(p, &p->pending_from);
+		path_use(p, from);
 		peer_set_state(p, PEER_UP);
 		path_probe(p, false);
-		path_tell(p);
 	}
 	peer_save(p);
 }
@@ -469,6 +478,19 @@ static void old_keys_due(void *arg)
 	shake_forget(p);
 }
 
+static void close_tell(struct peer *p, int code)
+{
+	Ntm__TunnelControl msg = NTM__TUNNEL_CONTROL__INIT;
+	Ntm__TunnelClose c = NTM__TUNNEL_CLOSE__INIT;
+
+	c.code = (uint32_t)code;
+	msg.body_case = NTM__TUNNEL_CONTROL__BODY_CLOSE;
+	msg.close = &c;
+	if (p->tunnel && peer_control_send(p, &msg, NULL))
+		log_debug(p->fqdn, "no farewell");
+}
+
+/* Nobody needs the tunnel; the next packet of either side resumes it. */
 static void sleep_now(struct peer *p)
 {
 	tunnel_drop(p, false);
@@ -489,6 +511,7 @@ static void rekey_due(void *arg)
 	if (p->state != PEER_UP && p->state != PEER_MOVING)
 		return;
 	if (peer_now(p) - p->inner_ns > LOOP_S(IDLE_CLOSE_S)) {
+		close_tell(p, 0);
 		sleep_now(p);
 		return;
 	}
@@ -551,16 +574,8 @@ static void secret_forget(struct peer *p)
 
 void peer_close(struct peer *p, int code, bool tell)
 {
-	Ntm__TunnelControl msg = NTM__TUNNEL_CONTROL__INIT;
-	Ntm__TunnelClose c = NTM__TUNNEL_CLOSE__INIT;
-
-	if (tell && p->tunnel) {
-		c.code = (uint32_t)code;
-		msg.body_case = NTM__TUNNEL_CONTROL__BODY_CLOSE;
-		msg.close = &c;
-		if (peer_control_send(p, &msg, NULL))
-			log_debug(p->fqdn, "no farewell");
-	}
+	if (tell)
+		close_tell(p, code ? code : NTM_EOFFLINE);
 	shake_stop(p);
 	direction_cancel(p->w, p->direction);
 	p->direction = 0;
@@ -650,6 +665,17 @@ static void echo(struct peer *p, const Ntm__Echo *e, const struct addr *from,
 		log_debug(p->fqdn, "an echo could not be sent");
 }
 
+static void closed_by_peer(struct peer *p, int code)
+{
+	if (!code) {
+		if (p->state == PEER_UP)
+			sleep_now(p);
+		return;
+	}
+	log_info(p->fqdn, "it closed the tunnel: %s", err_text(code));
+	peer_close(p, code, false);
+}
+
 void peer_control(struct peer *p, const uint8_t *buf, size_t len,
 		  const struct addr *from, size_t wire_len)
 {
@@ -668,10 +694,7 @@ void peer_control(struct peer *p, const uint8_t *buf, size_t len,
 			path_answered(p, msg->response, from);
 		break;
 	case NTM__TUNNEL_CONTROL__BODY_CLOSE:
-		log_info(p->fqdn, "it closed the tunnel: %s",
-			 err_text((int)msg->close->code));
-		peer_close(p, msg->close->code ? (int)msg->close->code :
-						 NTM_EOFFLINE, false);
+		closed_by_peer(p, (int)msg->close->code);
 		break;
 	case NTM__TUNNEL_CONTROL__BODY_ADDRESSES:
 		path_addresses(p, msg->addresses, from, wire_len);

@@ -82,7 +82,6 @@ struct peer {
 	struct ntmc_key secret, pending;
 	bool has_secret, has_pending;
 	uint8_t pending_phase;
-	struct addr pending_from;
 	uint64_t keyed_ns, seen_ms, unknown_ns;
 	int64_t cert_expires;
 
@@ -153,7 +152,7 @@ void peer_keyed(struct peer *p, struct handshake_keys *k,
 NTM_MUST_CHECK int peer_answered(struct peer *p, struct handshake_keys *k,
 				 const struct handshake_request *rq,
 				 const struct addr *from, uint64_t path_id);
-void peer_confirmed(struct peer *p, uint8_t phase);
+void peer_confirmed(struct peer *p, uint8_t phase, const struct addr *from);
 /** the way to it failed; @err negative or positive */
 void peer_fail(struct peer *p, int err);
 /** end the tunnel; @code told to the peer when @tell */
@@ -178,6 +177,8 @@ void peer_apply_policy(struct peer *p);
 /** "connecting", "direct", "moving", "offline", "refused", "idle" */
 const char *peer_shown(const struct peer *p);
 uint64_t peer_now(const struct peer *p);
+/** the one with the lower fingerprint: breaks ties */
+bool peer_we_are_lower(const struct peer *p);
 /** the send counter asks for new keys */
 void peer_rekey(struct peer *p);
 

@@ -65,11 +65,6 @@ static void self_fill(const struct worker *w, struct handshake_self *self)
 	self->trust = a->trust;
 }
 
-static bool we_are_lower(const struct peer *p)
-{
-	return memcmp(p->w->account->fp, p->fp, NTMC_FP_LEN) < 0;
-}
-
 /* --- as initiator -------------------------------------------------------------------- */
 
 static void shake_free(struct shake *s)
@@ -346,7 +341,7 @@ static bool ours_stands(const struct peer *p, const struct packet_header *h)
 		if ((s->path_id ^ h->id) & ~1ull)
 			return true;
 	}
-	return we_are_lower(p);
+	return peer_we_are_lower(p);
 }
 
 static int admit(struct peer *p, const struct handshake_request *rq)

@@ -70,17 +70,18 @@ static void on_unknown(void *arg, uint64_t path_id, const struct addr *from)
 		peer_unknown(p, from);
 }
 
-static void on_confirmed(void *arg, struct dp_tunnel *t, uint8_t phase)
+static void on_confirmed(void *arg, struct dp_tunnel *t, uint8_t phase,
+			 const struct addr *from)
 {
 	(void)arg;
-	peer_confirmed(dp_tunnel_arg(t), phase);
+	peer_confirmed(dp_tunnel_arg(t), phase, from);
 }
 
 static void on_moved(void *arg, struct dp_tunnel *t, const struct addr *from,
 		     size_t wire_len)
 {
 	(void)arg;
-	path_peer_moved(dp_tunnel_arg(t), from, wire_len);
+	path_peer_moved(dp_tunnel_arg(t), from, wire_len, false);
 }
 
 static void on_rekey_due(void *arg, struct dp_tunnel *t)

@@ -66,9 +66,10 @@ static void on_unknown(void *arg, uint64_t path_id, const struct addr *from)
 	(void)arg, (void)path_id, (void)from;
 }
 
-static void on_confirmed(void *arg, struct dp_tunnel *t, uint8_t phase)
+static void on_confirmed(void *arg, struct dp_tunnel *t, uint8_t phase,
+			 const struct addr *from)
 {
-	(void)arg, (void)t, (void)phase;
+	(void)arg, (void)t, (void)phase, (void)from;
 }
 
 static void on_moved(void *arg, struct dp_tunnel *t, const struct addr *from,

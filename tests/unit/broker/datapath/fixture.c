@@ -66,11 +66,12 @@ static void on_unknown(void *arg, uint64_t path_id, const struct addr *from)
 	((struct node *)arg)->unknowns++;
 }
 
-static void on_confirmed(void *arg, struct dp_tunnel *t, uint8_t phase)
+static void on_confirmed(void *arg, struct dp_tunnel *t, uint8_t phase,
+			 const struct addr *from)
 {
 	struct node *n = arg;
 
-	(void)t;
+	(void)t, (void)from;
 	n->confirms++;
 	n->confirmed_phase = phase;
 }
