@@ -37,9 +37,9 @@ for family in 4 6; do
 	measure $family 1000 1000000 -R -P 2
 	assert_between "$(json_file "$LAB/out" end.sum_received.bytes)" \
 		1000000 1e12 "TCP back, two streams: bytes received"
-	measure $family 1000000 1000 -u -b 20M -l 1200
-	assert_between "$(json_file "$LAB/out" end.sum.packets)" 1000 3000 \
+	measure $family 500000 1000 -u -b 5M -l 1200
+	assert_between "$(json_file "$LAB/out" end.sum.packets)" 400 700 \
 		"UDP: datagrams sent"
-	assert_between "$(json_file "$LAB/out" end.sum.lost_percent)" 0 1 \
+	assert_between "$(json_file "$LAB/out" end.sum.lost_percent)" 0 5 \
 		"UDP: percent lost"
 done

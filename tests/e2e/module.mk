@@ -6,3 +6,10 @@ $(O)/tests/e2e/wrongclock.so: $(O)/obj/tests/e2e/wrongclock.o
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -o $@ $^
+
+E2E_TOOLS += $(O)/tests/e2e/denied
+$(O)/tests/e2e/denied: $(O)/obj/tests/e2e/denied.o
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
+		$(shell pkg-config --libs libseccomp)
