@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PREFIX	"ntm1:"
+#define PREFIX "ntm1:"
 
 static bool looks_newer(const char *text)
 {
@@ -38,7 +38,7 @@ static int join_parse_addrs(char *list, struct join *j)
 int join_parse(const char *text, struct join *out)
 {
 	char copy[JOIN_TEXT_MAX], *at, *hash;
-	struct join j = { .n_addrs = 0 };
+	struct join j = {.n_addrs = 0};
 	size_t len;
 
 	while (isspace((unsigned char)*text))

@@ -188,7 +188,7 @@ static int client_new(struct adminsock *a, int fd)
 		return -NTM_ENOMEM;
 	c->sock = a;
 	c->fd = fd;
-	c->end = (struct loop_task){ .fn = client_free, .arg = c };
+	c->end = (struct loop_task){.fn = client_free, .arg = c};
 	r = loop_timer_new(a->loop, client_timeout, c, &c->timer);
 	if (!r)
 		r = loop_io_add(a->loop, fd, LOOP_READ, false, client_ready, c,
@@ -225,7 +225,7 @@ int adminsock_new(struct loop *l, int fd, adminsock_fn *fn, void *arg,
 
 	if (!a)
 		return -NTM_ENOMEM;
-	*a = (struct adminsock){ .loop = l, .fd = fd, .fn = fn, .arg = arg };
+	*a = (struct adminsock){.loop = l, .fd = fd, .fn = fn, .arg = arg};
 	r = loop_io_add(l, fd, LOOP_READ, false, adminsock_ready, a, &a->io);
 	if (r) {
 		free(a);
@@ -309,7 +309,7 @@ static int ask_receive(int fd, json_t **out)
 int adminsock_ask(const char *dir, const char *role, json_t *request,
 		  json_t **out)
 {
-	struct timeval limit = { .tv_sec = ADMINSOCK_IDLE_S };
+	struct timeval limit = {.tv_sec = ADMINSOCK_IDLE_S};
 	struct sockaddr_un un;
 	int fd, r = socket_path(dir, role, &un);
 
@@ -321,8 +321,8 @@ int adminsock_ask(const char *dir, const char *role, json_t *request,
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	if (connect(fd, (struct sockaddr *)&un, sizeof(un)))
-		r = errno == EACCES || errno == EPERM ? -NTM_EPERM :
-							-NTM_ENOTFOUND;
+		r = errno == EACCES || errno == EPERM ? -NTM_EPERM
+						      : -NTM_ENOTFOUND;
 	if (!r)
 		r = ask_send(fd, request);
 	if (!r)

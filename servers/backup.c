@@ -260,8 +260,8 @@ static int unpack_all(struct stream *s, const char *dir)
 			len = len << 8 | head[1 + i];
 		if (len > LENGTH_MAX)
 			return -NTM_EDECODE;
-		r = dir ? unpack_to(s, len, dir, (enum datadir_file)head[0]) :
-			  unpack_file(s, len, NULL);
+		r = dir ? unpack_to(s, len, dir, (enum datadir_file)head[0])
+			: unpack_file(s, len, NULL);
 		if (r)
 			return r;
 	}

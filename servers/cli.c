@@ -31,18 +31,18 @@ static const struct {
 	struct option option;
 	unsigned int bit;
 } options[] = {
-	{ { "dir", required_argument, NULL, OPT_DIR }, CLI_DIR },
-	{ { "json", no_argument, NULL, OPT_JSON }, CLI_JSON },
-	{ { "domain", required_argument, NULL, OPT_DOMAIN }, CLI_DOMAIN },
-	{ { "listen", required_argument, NULL, OPT_LISTEN }, CLI_LISTEN },
-	{ { "slice", required_argument, NULL, OPT_SLICE }, CLI_SLICE },
-	{ { "user", required_argument, NULL, OPT_USER }, CLI_USER },
-	{ { "password-file", required_argument, NULL, OPT_PASSWORD_FILE },
-	  CLI_PASSWORD },
-	{ { "password-stdin", no_argument, NULL, OPT_PASSWORD_STDIN },
-	  CLI_PASSWORD },
-	{ { "force", no_argument, NULL, OPT_FORCE }, CLI_FORCE },
-	{ { "account", required_argument, NULL, OPT_ACCOUNT }, CLI_ACCOUNT },
+	{{"dir", required_argument, NULL, OPT_DIR}, CLI_DIR},
+	{{"json", no_argument, NULL, OPT_JSON}, CLI_JSON},
+	{{"domain", required_argument, NULL, OPT_DOMAIN}, CLI_DOMAIN},
+	{{"listen", required_argument, NULL, OPT_LISTEN}, CLI_LISTEN},
+	{{"slice", required_argument, NULL, OPT_SLICE}, CLI_SLICE},
+	{{"user", required_argument, NULL, OPT_USER}, CLI_USER},
+	{{"password-file", required_argument, NULL, OPT_PASSWORD_FILE},
+	 CLI_PASSWORD},
+	{{"password-stdin", no_argument, NULL, OPT_PASSWORD_STDIN},
+	 CLI_PASSWORD},
+	{{"force", no_argument, NULL, OPT_FORCE}, CLI_FORCE},
+	{{"account", required_argument, NULL, OPT_ACCOUNT}, CLI_ACCOUNT},
 };
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
 
@@ -252,7 +252,8 @@ static void print_role(const char *name, json_t *status)
 		printf(" not running\n");
 		return;
 	}
-	json_object_foreach(status, key, value) {
+	json_object_foreach(status, key, value)
+	{
 		if (!strcmp(key, "ok"))
 			continue;
 		if (json_is_integer(value))

@@ -77,9 +77,9 @@ static int password_read(const struct cli *c, char *buf, size_t size)
 	bool ok;
 
 	if (c->password_stdin)
-		return read_line(stdin, buf, size) ?
-			       0 :
-			       cli_fail("no password on standard input");
+		return read_line(stdin, buf, size)
+			       ? 0
+			       : cli_fail("no password on standard input");
 	if (!c->password_file)
 		return password_prompt(buf, size);
 	f = fopen(c->password_file, "re");
@@ -146,8 +146,8 @@ static int ask_as(const struct cli *c, json_t *request, json_t **answer)
 	if (json_is_true(json_object_get(*answer, "ok")))
 		return 0;
 	text = json_object_get(*answer, "text");
-	cli_fail("%s", json_is_string(text) ? json_string_value(text) :
-					      "refused");
+	cli_fail("%s",
+		 json_is_string(text) ? json_string_value(text) : "refused");
 	json_decref(*answer);
 	return CLI_FAILED;
 }
@@ -214,8 +214,8 @@ static const char *text_of(json_t *o, const char *key)
 static void print_account(json_t *a)
 {
 	printf("%-24s %-8s %3lld devices  since ", text_of(a, "name"),
-	       json_is_true(json_object_get(a, "enabled")) ? "enabled" :
-							     "disabled",
+	       json_is_true(json_object_get(a, "enabled")) ? "enabled"
+							   : "disabled",
 	       (long long)json_integer_value(json_object_get(a, "devices")));
 	print_time(json_integer_value(json_object_get(a, "created")));
 	printf("\n");
@@ -244,8 +244,7 @@ static int list(const struct cli *c, json_t *request, const char *key,
 		json_dumpf(items, stdout, JSON_INDENT(2));
 		printf("\n");
 	} else {
-		json_array_foreach(items, i, item)
-			print(item);
+		json_array_foreach(items, i, item) print(item);
 	}
 	json_decref(answer);
 	return 0;
@@ -267,8 +266,8 @@ static bool is_one_of(const char *verb, const char *const *verbs)
 
 int cli_account(struct cli *c, const char *verb)
 {
-	static const char *const plain[] = { "disable", "enable", "delete",
-					     NULL };
+	static const char *const plain[] = {"disable", "enable", "delete",
+					    NULL};
 
 	if (!strcmp(verb, "list") && c->n_args == 1)
 		return list(c, json_pack("{s:s}", "command", "account-list"),
@@ -284,7 +283,7 @@ int cli_account(struct cli *c, const char *verb)
 
 int cli_device(struct cli *c, const char *verb)
 {
-	static const char *const plain[] = { "revoke", "delete", NULL };
+	static const char *const plain[] = {"revoke", "delete", NULL};
 	json_t *request;
 
 	if (!strcmp(verb, "list") && c->n_args == 1) {

@@ -77,7 +77,7 @@ static bool may_bind_dns(void)
 
 static int make_conf(const struct cli *c, const char *domain, bool dns53)
 {
-	struct server_conf_value v[8] = { { "server", "domain", domain } };
+	struct server_conf_value v[8] = {{"server", "domain", domain}};
 	char path[DATADIR_PATH_MAX], list[LIST_MAX] = "";
 	size_t n = 1, used = 0;
 	int r = datadir_file(c->dir, DATADIR_CONF, path);
@@ -88,15 +88,15 @@ static int make_conf(const struct cli *c, const char *domain, bool dns53)
 	if (used >= sizeof(list))
 		return -NTM_EINVAL;
 	if (used) {
-		v[n++] = (struct server_conf_value){ "as", "listen", list };
-		v[n++] = (struct server_conf_value){ "dc", "listen", list };
-		v[n++] = (struct server_conf_value){ "dns", "listen", list };
+		v[n++] = (struct server_conf_value){"as", "listen", list};
+		v[n++] = (struct server_conf_value){"dc", "listen", list};
+		v[n++] = (struct server_conf_value){"dns", "listen", list};
 	}
 	if (c->slice)
-		v[n++] = (struct server_conf_value){ "dc", "slice", c->slice };
+		v[n++] = (struct server_conf_value){"dc", "slice", c->slice};
 	if (!dns53)
-		v[n++] = (struct server_conf_value){ "dns", "port",
-						     DNS_PORT_UNPRIVILEGED };
+		v[n++] = (struct server_conf_value){"dns", "port",
+						    DNS_PORT_UNPRIVILEGED};
 	return r ? r : serverconf_write(path, v, n);
 }
 

@@ -157,16 +157,24 @@ static const struct {
 /* clang-format on */
 
 static const char *const deadly[] = {
-	"execve",	 "execveat",	 "ptrace", "process_vm_readv",
-	"process_vm_writev", "init_module", "bpf",    "mount",
-	"unshare",	 "setns",	 "keyctl", "perf_event_open",
+	"execve",
+	"execveat",
+	"ptrace",
+	"process_vm_readv",
+	"process_vm_writev",
+	"init_module",
+	"bpf",
+	"mount",
+	"unshare",
+	"setns",
+	"keyctl",
+	"perf_event_open",
 };
 
 static int drop_capabilities(void)
 {
 	struct __user_cap_header_struct head = {
-		.version = _LINUX_CAPABILITY_VERSION_3
-	};
+		.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct none[2];
 
 	memset(none, 0, sizeof(none));
@@ -218,9 +226,9 @@ static int add_rules(scmp_filter_ctx ctx, unsigned int role)
 
 int isolate_syscalls(const char *role)
 {
-	unsigned int bit = !strcmp(role, "as") ? AS :
-			   !strcmp(role, "dc") ? DC :
-						 DNS;
+	unsigned int bit = !strcmp(role, "as")	 ? AS
+			   : !strcmp(role, "dc") ? DC
+						 : DNS;
 	scmp_filter_ctx ctx;
 	int r;
 

@@ -33,10 +33,9 @@ void keyhash_init(struct keyhash *k)
 
 uint64_t keyhash(const struct keyhash *k, const void *data, size_t len)
 {
-	uint64_t v[4] = { k->k0 ^ 0x736f6d6570736575u,
-			  k->k1 ^ 0x646f72616e646f6du,
-			  k->k0 ^ 0x6c7967656e657261u,
-			  k->k1 ^ 0x7465646279746573u };
+	uint64_t v[4] = {
+		k->k0 ^ 0x736f6d6570736575u, k->k1 ^ 0x646f72616e646f6du,
+		k->k0 ^ 0x6c7967656e657261u, k->k1 ^ 0x7465646279746573u};
 	const uint8_t *p = data;
 	uint64_t m = 0;
 	size_t left = len;

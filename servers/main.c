@@ -60,7 +60,8 @@ static void help(void)
 		       commands[i].name ? commands[i].name : "",
 		       commands[i].name ? " " : "", commands[i].args,
 		       commands[i].help);
-	printf("\nEvery command takes --dir DIR (default /var/lib/ntm for root, "
+	printf("\nEvery command takes --dir DIR (default /var/lib/ntm for "
+	       "root, "
 	       "else\n~/.local/share/ntm-server); account, device, join-string "
 	       "and status take --json.\nSee ntm-server(8).\n");
 }

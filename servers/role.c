@@ -103,32 +103,32 @@ static json_t *dns_asked(void *state, const char *command, json_t *request)
 /* A role that is built gets its row here; rs, ns, cs and gms are still to come.
  * The DC starts before the AS, which looks for it. */
 const struct role role_table[] = {
-	{ .name = "dc",
-	  .configured = true,
-	  .flags = ROLE_TCP | ROLE_UDP,
-	  .listens = dc_listens,
-	  .start = dc_start,
-	  .stop = dc_stop,
-	  .reload = dc_reread,
-	  .restarts = dc_restarts,
-	  .admin = dc_asked },
-	{ .name = "as",
-	  .configured = true,
-	  .flags = ROLE_TCP,
-	  .listens = as_listens,
-	  .start = as_start,
-	  .stop = as_stop,
-	  .reload = as_reread,
-	  .restarts = as_restarts,
-	  .admin = as_asked },
-	{ .name = "dns",
-	  .parent = "dc",
-	  .flags = ROLE_TCP | ROLE_UDP,
-	  .listens = dns_listens,
-	  .start = dns_start,
-	  .stop = dns_stop,
-	  .admin = dns_asked },
-	{ .name = NULL },
+	{.name = "dc",
+	 .configured = true,
+	 .flags = ROLE_TCP | ROLE_UDP,
+	 .listens = dc_listens,
+	 .start = dc_start,
+	 .stop = dc_stop,
+	 .reload = dc_reread,
+	 .restarts = dc_restarts,
+	 .admin = dc_asked},
+	{.name = "as",
+	 .configured = true,
+	 .flags = ROLE_TCP,
+	 .listens = as_listens,
+	 .start = as_start,
+	 .stop = as_stop,
+	 .reload = as_reread,
+	 .restarts = as_restarts,
+	 .admin = as_asked},
+	{.name = "dns",
+	 .parent = "dc",
+	 .flags = ROLE_TCP | ROLE_UDP,
+	 .listens = dns_listens,
+	 .start = dns_start,
+	 .stop = dns_stop,
+	 .admin = dns_asked},
+	{.name = NULL},
 };
 
 const struct role *role_find(const char *name)
@@ -232,7 +232,7 @@ static void process_close(struct process *p)
 int role_main(const struct role *r, const char *dir, const char *conf_path,
 	      struct server_conf *conf, const struct role_sockets *sockets)
 {
-	struct process p = { .role = r, .conf_path = conf_path, .conf = conf };
+	struct process p = {.role = r, .conf_path = conf_path, .conf = conf};
 	bool restart = false;
 	int err;
 

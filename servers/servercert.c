@@ -15,8 +15,8 @@ static const struct {
 	enum datadir_file key, cert;
 	uint32_t bit;
 } servers[] = {
-	{ "as", DATADIR_AS_KEY, DATADIR_AS_CERT, NTMC_ROLE_AS },
-	{ "dc", DATADIR_DC_KEY, DATADIR_DC_CERT, NTMC_ROLE_DC },
+	{"as", DATADIR_AS_KEY, DATADIR_AS_CERT, NTMC_ROLE_AS},
+	{"dc", DATADIR_DC_KEY, DATADIR_DC_CERT, NTMC_ROLE_DC},
 };
 #define N_SERVERS (sizeof(servers) / sizeof(servers[0]))
 
@@ -58,7 +58,7 @@ static int identity(const char *dir, enum datadir_file f,
 static int renew_one(const char *dir, struct ntmc_ca *ca, const char *domain,
 		     int64_t now, size_t i)
 {
-	struct ntmc_cert cert = { .kind = NTMC_CERT_SERVER };
+	struct ntmc_cert cert = {.kind = NTMC_CERT_SERVER};
 	struct ntmc_identity id;
 	char path[DATADIR_PATH_MAX];
 	uint8_t der[NTMC_CERT_MAX];
@@ -121,7 +121,7 @@ static int load_ca(const char *dir, uint8_t *der, size_t *len)
 int servercert_load(const char *dir, const char *role, struct servercert *out)
 {
 	uint8_t der[NTMC_CERT_MAX], ca[NTMC_CERT_MAX];
-	struct servercert c = { .trust = NULL };
+	struct servercert c = {.trust = NULL};
 	struct ntmc_identity id;
 	struct ntmc_cert cert;
 	char path[DATADIR_PATH_MAX];

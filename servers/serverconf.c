@@ -19,12 +19,12 @@
 
 static const struct conf_key keys[] = {
 #define CONF(section_, key_, type_, field_, dflt_, help_)                      \
-	{ .section = section_,                                                 \
-	  .key = key_,                                                         \
-	  .type = CONF_##type_,                                                \
-	  .offset = offsetof(struct server_conf, field_),                      \
-	  .dflt = dflt_,                                                       \
-	  .help = help_ },
+	{.section = section_,                                                  \
+	 .key = key_,                                                          \
+	 .type = CONF_##type_,                                                 \
+	 .offset = offsetof(struct server_conf, field_),                       \
+	 .dflt = dflt_,                                                        \
+	 .help = help_},
 #include "servers/server.def"
 #undef CONF
 };
@@ -140,7 +140,8 @@ int serverconf_slice(const char *text, struct server_slice *out)
 	if (!slash)
 		return -NTM_EINVAL;
 	*slash++ = '\0';
-	if (!isdigit((unsigned char)*slash) || inet_pton(AF_INET, copy, &in) != 1)
+	if (!isdigit((unsigned char)*slash) ||
+	    inet_pton(AF_INET, copy, &in) != 1)
 		return -NTM_EINVAL;
 	len = strtoul(slash, &end, 10);
 	if (*end || len < 8 || len > 24)
@@ -220,7 +221,7 @@ static const char *check(struct server_conf *c)
 int serverconf_load(const char *path, struct server_conf *out,
 		    char error[static SERVERCONF_ERROR_LEN])
 {
-	struct server_conf c = { .domain = NULL };
+	struct server_conf c = {.domain = NULL};
 	const char *wrong;
 	int r;
 
@@ -303,9 +304,9 @@ int serverconf_write(const char *path, const struct server_conf_value *values,
 		section = k->section;
 		write_comment(f, k->help);
 		fprintf(f, "%s%s = %s\n", value ? "" : "#", k->key,
-			value	  ? value :
-			k->dflt ? k->dflt :
-				  "");
+			value	  ? value
+			: k->dflt ? k->dflt
+				  : "");
 	}
 	bad = ferror(f) || fflush(f) || fsync(fd);
 	return (fclose(f) || bad) ? -NTM_ESTORE : 0;

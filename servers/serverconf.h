@@ -21,11 +21,11 @@
 #define SERVERCONF_ADDRESSES_MAX 8 /* in one list */
 
 struct server_conf {
-#define SERVERCONF_STRING   char *
-#define SERVERCONF_LIST	    char *
-#define SERVERCONF_UINT	    unsigned int
-#define SERVERCONF_DURATION unsigned int
-#define SERVERCONF_BOOL	    bool
+#define SERVERCONF_STRING			    char *
+#define SERVERCONF_LIST				    char *
+#define SERVERCONF_UINT				    unsigned int
+#define SERVERCONF_DURATION			    unsigned int
+#define SERVERCONF_BOOL				    bool
 #define CONF(section, key, type, field, dflt, help) SERVERCONF_##type field;
 #include "servers/server.def"
 #undef CONF
@@ -82,8 +82,7 @@ serverconf_announced(const char *address, const char *listen, uint16_t port,
 		     struct addr out[static SERVERCONF_ADDRESSES_MAX]);
 
 /** "198.18.0.0/15"; /8 to /24, host bits zero. Return: 0, -NTM_EINVAL */
-NTM_MUST_CHECK int serverconf_slice(const char *text,
-				    struct server_slice *out);
+NTM_MUST_CHECK int serverconf_slice(const char *text, struct server_slice *out);
 /** is @role named in the comma separated @list? */
 bool serverconf_has_role(const char *list, const char *role);
 

@@ -43,8 +43,8 @@ static void set_options(int fd, int family, int type)
 
 static int bind_one(const struct addr *a, int type, int *out)
 {
-	int fd = socket(a->sa.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			0);
+	int fd =
+		socket(a->sa.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int e;
 
 	if (fd < 0)
@@ -84,9 +84,9 @@ static int bind_list(const struct addr *list, int n, int type, int *fds,
 		snprintf(error, SOCKETS_ERROR_LEN, "cannot listen on %s %s: %s",
 			 type == SOCK_STREAM ? "TCP" : "UDP",
 			 addr_format(&list[i], text), strerror(-r));
-		return r == -EACCES || r == -EPERM ? -NTM_EPERM :
-		       r == -EADDRINUSE		   ? -NTM_EEXISTS :
-						     -NTM_ESYSTEM;
+		return r == -EACCES || r == -EPERM ? -NTM_EPERM
+		       : r == -EADDRINUSE	   ? -NTM_EEXISTS
+						   : -NTM_ESYSTEM;
 	}
 	return *n_fds ? 0 : -NTM_ESYSTEM;
 }
@@ -95,7 +95,7 @@ int sockets_bind(const struct role *r, const struct server_conf *c,
 		 const char *dir, struct role_sockets *out,
 		 char error[static SOCKETS_ERROR_LEN])
 {
-	struct role_sockets s = { .admin = -1 };
+	struct role_sockets s = {.admin = -1};
 	struct addr list[SERVERCONF_ADDRESSES_MAX];
 	uint16_t port = 0;
 	const char *text = r->listens(c, &port);

@@ -119,8 +119,7 @@ static void child_ended(struct supervisor *sv, struct child *c, int status)
 {
 	c->pid = 0;
 	if (WIFSIGNALED(status))
-		log_err(c->role->name, "ended by signal %d",
-			WTERMSIG(status));
+		log_err(c->role->name, "ended by signal %d", WTERMSIG(status));
 	else
 		log_info(c->role->name, "ended with status %d",
 			 WEXITSTATUS(status));
@@ -209,8 +208,8 @@ static int take_lock(struct supervisor *sv)
 	if (sv->lock < 0)
 		return errno == EACCES ? -NTM_EPERM : -NTM_ESTORE;
 	/* root made it; the folder's owner may need it later */
-	if (geteuid() == 0 && (datadir_owner(sv->dir, &uid, &gid) ||
-			       fchown(sv->lock, uid, gid)))
+	if (geteuid() == 0 &&
+	    (datadir_owner(sv->dir, &uid, &gid) || fchown(sv->lock, uid, gid)))
 		return -NTM_EPERM;
 	if (flock(sv->lock, LOCK_EX | LOCK_NB)) {
 		log_err("server", "another ntm-server runs in %s", sv->dir);
@@ -275,11 +274,10 @@ static void watch(struct supervisor *sv, const sigset_t *set)
 {
 	for (;;) {
 		uint64_t ms = children_start(sv);
-		struct timespec limit = { .tv_sec = (time_t)(ms / 1000),
-					  .tv_nsec =
-						  (long)(ms % 1000 * MS_NS) };
-		int signo = ms == NEVER ? sigwaitinfo(set, NULL) :
-					  sigtimedwait(set, NULL, &limit);
+		struct timespec limit = {.tv_sec = (time_t)(ms / 1000),
+					 .tv_nsec = (long)(ms % 1000 * MS_NS)};
+		int signo = ms == NEVER ? sigwaitinfo(set, NULL)
+					: sigtimedwait(set, NULL, &limit);
 
 		if (sv->kill_at_ms <= now_ms())
 			kill_all(sv);
@@ -303,8 +301,7 @@ static void watch(struct supervisor *sv, const sigset_t *set)
 int supervisor_run(const char *dir, struct server_conf *conf)
 {
 	struct supervisor sv = {
-		.dir = dir, .conf = conf, .lock = -1, .kill_at_ms = NEVER
-	};
+		.dir = dir, .conf = conf, .lock = -1, .kill_at_ms = NEVER};
 	sigset_t set;
 	int r = datadir_file(dir, DATADIR_CONF, sv.conf_path);
 

@@ -59,8 +59,7 @@ static const char *const statements[] = {
 	[ACCOUNT_DELETE] = "DELETE FROM accounts WHERE name = ?1",
 	[ACCOUNT_EACH] = "SELECT name, '', enabled, created, " LIVE_DEVICES
 			 " FROM accounts ORDER BY name",
-	[DEVICE_GET] =
-		"SELECT " DEVICE_COLUMNS " FROM devices WHERE fqdn = ?1",
+	[DEVICE_GET] = "SELECT " DEVICE_COLUMNS " FROM devices WHERE fqdn = ?1",
 	[DEVICE_ADD] = "INSERT INTO devices (" DEVICE_COLUMNS ")"
 		       " VALUES (?1, ?2, ?3, 0, ?4, ?5)",
 	[DEVICE_SEEN] = "UPDATE devices SET last_login = ?2, version = ?3"
@@ -89,7 +88,7 @@ struct accounts {
 	struct store *store;
 };
 
-static const char *const reserved[] = { "ns", "dc", "as", "rs", "cs", "gms" };
+static const char *const reserved[] = {"ns", "dc", "as", "rs", "cs", "gms"};
 
 int accounts_open(const char *path, struct accounts **out)
 {
@@ -457,8 +456,8 @@ int accounts_withdrawal_next(struct accounts *a, int64_t after,
 	out->id = store_int(a->store, WITHDRAWAL_NEXT, 0);
 	len = store_blob(a->store, WITHDRAWAL_NEXT, 1, out->fps,
 			 sizeof(out->fps));
-	out->n = (len < sizeof(out->fps) ? len : sizeof(out->fps)) /
-		 NTMC_FP_LEN;
+	out->n =
+		(len < sizeof(out->fps) ? len : sizeof(out->fps)) / NTMC_FP_LEN;
 	out->release = store_int(a->store, WITHDRAWAL_NEXT, 2);
 	store_reset(a->store, WITHDRAWAL_NEXT);
 	return 0;

@@ -63,11 +63,11 @@ static void list_device(void *arg, const struct device *d)
 
 	ntmc_fingerprint_text(d->fp, fp);
 	json_array_append_new(
-		arg, json_pack("{s:s, s:s, s:s, s:b, s:I, s:s}", "fqdn",
-			       d->fqdn, "account", d->account, "fingerprint",
-			       fp, "revoked", d->revoked, "last_login",
-			       (json_int_t)d->last_login, "version",
-			       d->version));
+		arg,
+		json_pack("{s:s, s:s, s:s, s:b, s:I, s:s}", "fqdn", d->fqdn,
+			  "account", d->account, "fingerprint", fp, "revoked",
+			  d->revoked, "last_login", (json_int_t)d->last_login,
+			  "version", d->version));
 }
 
 static int device_list(struct call *c)
@@ -95,22 +95,22 @@ static const struct command {
 	unsigned int flags;
 	int (*run)(struct call *c);
 } commands[] = {
-	{ "account-add", NULL, NEEDS_NAME | NEEDS_HASH, account_add },
-	{ "account-passwd", NULL, NEEDS_NAME | NEEDS_HASH, account_passwd },
-	{ "account-disable", NULL, NEEDS_NAME | WITHDRAWS, account_disable },
-	{ "account-enable", NULL, NEEDS_NAME, account_enable },
-	{ "account-delete", NULL, NEEDS_NAME | WITHDRAWS, account_delete },
-	{ "account-list", "accounts", LISTS, account_list },
-	{ "device-list", "devices", LISTS, device_list },
-	{ "device-revoke", NULL, NEEDS_NAME | WITHDRAWS, device_revoke },
-	{ "device-delete", NULL, NEEDS_NAME | WITHDRAWS, device_delete },
+	{"account-add", NULL, NEEDS_NAME | NEEDS_HASH, account_add},
+	{"account-passwd", NULL, NEEDS_NAME | NEEDS_HASH, account_passwd},
+	{"account-disable", NULL, NEEDS_NAME | WITHDRAWS, account_disable},
+	{"account-enable", NULL, NEEDS_NAME, account_enable},
+	{"account-delete", NULL, NEEDS_NAME | WITHDRAWS, account_delete},
+	{"account-list", "accounts", LISTS, account_list},
+	{"device-list", "devices", LISTS, device_list},
+	{"device-revoke", NULL, NEEDS_NAME | WITHDRAWS, device_revoke},
+	{"device-delete", NULL, NEEDS_NAME | WITHDRAWS, device_delete},
 };
 
 json_t *admin_do(struct accounts *a, const char *command, json_t *request,
 		 int64_t now, bool *withdraw)
 {
 	const struct command *cmd = NULL;
-	struct call c = { .accounts = a, .now = now };
+	struct call c = {.accounts = a, .now = now};
 	json_t *result;
 	int err = 0;
 

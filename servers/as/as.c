@@ -11,7 +11,7 @@
 #include "servers/datadir.h"
 #include "servers/servercert.h"
 
-#define ACCOUNT_WAIT_MAX_S 60  /* short: a stranger can cause it */
+#define ACCOUNT_WAIT_MAX_S 60 /* short: a stranger can cause it */
 #define SOURCE_WAIT_MAX_S  600
 #define DAILY_S		   86400
 
@@ -221,7 +221,7 @@ void as_free(struct as *as)
 	dclink_free(as->dclink);
 	requests_free(as);
 	loop_timer_free(as->daily);
-	as->destroy = (struct loop_task){ .fn = as_destroy, .arg = as };
+	as->destroy = (struct loop_task){.fn = as_destroy, .arg = as};
 	loop_defer_task(as->loop, &as->destroy);
 }
 
@@ -260,10 +260,10 @@ json_t *as_admin(struct as *as, const char *command, json_t *request)
 	    strcmp(command, "device-list"))
 		log_info("admin", "%s %s: %s", command,
 			 json_string_value(json_object_get(request, "name")),
-			 json_is_true(json_object_get(answer, "ok")) ?
-				 "done" :
-				 json_string_value(
-					 json_object_get(answer, "error")));
+			 json_is_true(json_object_get(answer, "ok"))
+				 ? "done"
+				 : json_string_value(
+					   json_object_get(answer, "error")));
 	if (withdraw)
 		dclink_withdraw(as->dclink);
 	return answer;

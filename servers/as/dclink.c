@@ -103,7 +103,7 @@ static void dclink_send_withdrawal(struct dclink *d)
 		return;
 	}
 	for (size_t i = 0; i < w.n; i++)
-		fps[i] = (ProtobufCBinaryData){ NTMC_FP_LEN, w.fps[i] };
+		fps[i] = (ProtobufCBinaryData){NTMC_FP_LEN, w.fps[i]};
 	body.n_fingerprints = w.n;
 	body.fingerprints = fps;
 	body.release = w.release;
@@ -112,8 +112,8 @@ static void dclink_send_withdrawal(struct dclink *d)
 	msg.revocation = &body;
 	r = channel_send(d->channel, &msg);
 	if (r)
-		log_warn("dclink", "withdrawal %lld waits: %s",
-			 (long long)w.id, err_text(r));
+		log_warn("dclink", "withdrawal %lld waits: %s", (long long)w.id,
+			 err_text(r));
 	else
 		d->sent = w.id;
 }
@@ -290,11 +290,11 @@ int dclink_distribute(struct dclink *d, const Ntm__KeyDistribution *kd,
 	r = channel_send(d->channel, &msg);
 	if (r)
 		return r;
-	*p = (struct pending){ .fn = fn,
-			       .arg = arg,
-			       .txn = msg.txn,
-			       .deadline = loop_now_exact(d->loop) +
-					   LOOP_S(DCLINK_TIMEOUT_S) };
+	*p = (struct pending){.fn = fn,
+			      .arg = arg,
+			      .txn = msg.txn,
+			      .deadline = loop_now_exact(d->loop) +
+					  LOOP_S(DCLINK_TIMEOUT_S)};
 	if (!loop_timer_armed(d->expiry))
 		loop_timer_arm(d->expiry, LOOP_MS(250));
 	return 0;

@@ -19,10 +19,10 @@
 #include "common/tls.h"
 #include "servers/as/accounts.h"
 
-#define DCLINK_PENDING_MAX   256
-#define DCLINK_TIMEOUT_S     5
-#define DCLINK_RETRY_MIN_MS  100
-#define DCLINK_RETRY_MAX_MS  5000
+#define DCLINK_PENDING_MAX  256
+#define DCLINK_TIMEOUT_S    5
+#define DCLINK_RETRY_MIN_MS 100
+#define DCLINK_RETRY_MAX_MS 5000
 
 struct dclink;
 /** @err: 0, or why there is no lease (-NTM_EAGAIN: no answer; else the DC's code,
@@ -31,8 +31,8 @@ typedef void dclink_fn(void *arg, int err, const Ntm__KeyDistributionAck *ack);
 
 /** @tls, @accounts: outlive the link */
 NTM_MUST_CHECK int dclink_new(struct loop *l, const struct addr *dc,
-			      struct tls_context *tls, struct accounts *accounts,
-			      struct dclink **out);
+			      struct tls_context *tls,
+			      struct accounts *accounts, struct dclink **out);
 /** pending distributions are not answered */
 void dclink_free(struct dclink *d);
 /** Return: 0 (@fn will be called once), -NTM_EAGAIN (link down),

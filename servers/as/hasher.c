@@ -199,9 +199,7 @@ static int hasher_add(struct hasher *h, const struct job *what,
 int hasher_verify(struct hasher *h, const char *password, const char *hash,
 		  hasher_fn *fn, void *arg)
 {
-	struct job j = {
-		.fn = fn, .arg = arg, .verify = true, .unknown = !hash
-	};
+	struct job j = {.fn = fn, .arg = arg, .verify = true, .unknown = !hash};
 
 	if (!hash)
 		hash = h->decoy;
@@ -214,7 +212,7 @@ int hasher_verify(struct hasher *h, const char *password, const char *hash,
 int hasher_hash(struct hasher *h, const char *password, hasher_fn *fn,
 		void *arg)
 {
-	struct job j = { .fn = fn, .arg = arg };
+	struct job j = {.fn = fn, .arg = arg};
 
 	return hasher_add(h, &j, password);
 }

@@ -62,9 +62,9 @@ void limiter_failure(struct limiter *l, const void *key, size_t len,
 	b->last = now;
 	if (++b->failures < LIMITER_FREE)
 		return;
-	wait = b->failures - LIMITER_FREE < 16 ?
-		       1u << (b->failures - LIMITER_FREE) :
-		       l->max_wait_s;
+	wait = b->failures - LIMITER_FREE < 16
+		       ? 1u << (b->failures - LIMITER_FREE)
+		       : l->max_wait_s;
 	if (wait > l->max_wait_s)
 		wait = l->max_wait_s;
 	b->until = now + wait * NS;

@@ -86,7 +86,7 @@ void requests_free(struct as *as)
 {
 	struct request *r, *tmp;
 
-	DL_FOREACH_SAFE(as->requests, r, tmp)
+	DL_FOREACH_SAFE (as->requests, r, tmp)
 		request_free(r);
 }
 
@@ -161,7 +161,8 @@ static void send_login(struct request *r, const uint8_t *der, size_t len)
 	Ntm__LoginResponse body = NTM__LOGIN_RESPONSE__INIT;
 	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
 	struct addr dc[SERVERCONF_ADDRESSES_MAX];
-	Ntm__Address at[SERVERCONF_ADDRESSES_MAX], *list[SERVERCONF_ADDRESSES_MAX];
+	Ntm__Address at[SERVERCONF_ADDRESSES_MAX],
+		*list[SERVERCONF_ADDRESSES_MAX];
 	int n = serverconf_announced(as->conf->dc_address, as->conf->dc_listen,
 				     (uint16_t)as->conf->dc_port, dc);
 
@@ -173,9 +174,9 @@ static void send_login(struct request *r, const uint8_t *der, size_t len)
 	}
 	body.fqdn = r->device.fqdn;
 	body.node_id = r->node_id;
-	body.kntmdc = (ProtobufCBinaryData){ NTMC_KEY_LEN, r->kntmdc.b };
-	body.certificate = (ProtobufCBinaryData){ len, (uint8_t *)der };
-	body.ca = (ProtobufCBinaryData){ as->ca_len, as->ca_der };
+	body.kntmdc = (ProtobufCBinaryData){NTMC_KEY_LEN, r->kntmdc.b};
+	body.certificate = (ProtobufCBinaryData){len, (uint8_t *)der};
+	body.ca = (ProtobufCBinaryData){as->ca_len, as->ca_der};
 	body.n_dc = n > 0 ? (size_t)n : 0;
 	body.dc = list;
 	body.lifetime_s = as->conf->as_lifetime;
@@ -190,7 +191,7 @@ static void issue(void *arg, int err, const Ntm__KeyDistributionAck *ack)
 {
 	struct request *r = arg;
 	struct as *as = r->as;
-	struct ntmc_cert cert = { .kind = NTMC_CERT_NODE };
+	struct ntmc_cert cert = {.kind = NTMC_CERT_NODE};
 	uint8_t der[NTMC_CERT_MAX];
 	size_t len = sizeof(der);
 	int64_t now = loop_wall(as->loop);
@@ -240,12 +241,12 @@ static void distribute(struct request *r)
 	ntmc_key_random(NULL, &r->kntmdc);
 	kd.node_id = r->node_id;
 	kd.fqdn = r->device.fqdn;
-	kd.kntmdc = (ProtobufCBinaryData){ NTMC_KEY_LEN, r->kntmdc.b };
+	kd.kntmdc = (ProtobufCBinaryData){NTMC_KEY_LEN, r->kntmdc.b};
 	kd.aead = r->aead;
 	kd.expires = loop_wall(as->loop) + as->conf->as_lifetime;
-	kd.ed_pub = (ProtobufCBinaryData){ NTMC_KEY_LEN, r->ed_pub };
-	kd.x_pub = (ProtobufCBinaryData){ NTMC_KEY_LEN, r->x_pub };
-	kd.x_sig = (ProtobufCBinaryData){ NTMC_SIG_LEN, r->x_sig };
+	kd.ed_pub = (ProtobufCBinaryData){NTMC_KEY_LEN, r->ed_pub};
+	kd.x_pub = (ProtobufCBinaryData){NTMC_KEY_LEN, r->x_pub};
+	kd.x_sig = (ProtobufCBinaryData){NTMC_SIG_LEN, r->x_sig};
 	err = dclink_distribute(as->dclink, &kd, issue, r);
 	if (err)
 		refuse(r, public_error(err), 1);
@@ -270,8 +271,8 @@ static unsigned int must_wait(struct request *r)
 	uint64_t now = loop_now(r->as->loop);
 	unsigned int a = limiter_wait_s(r->as->by_account, r->account,
 					strlen(r->account), now);
-	unsigned int s = limiter_wait_s(r->as->by_source, r->source,
-					AS_SOURCE_LEN, now);
+	unsigned int s =
+		limiter_wait_s(r->as->by_source, r->source, AS_SOURCE_LEN, now);
 
 	return a > s ? a : s;
 }
@@ -281,7 +282,7 @@ static int attempt(struct request *r, const char *password, hasher_fn *fn,
 		   unsigned int *wait)
 {
 	struct as *as = r->as;
-	struct account account = { .enabled = false };
+	struct account account = {.enabled = false};
 	uint64_t now = loop_now(as->loop);
 	int err;
 
@@ -293,8 +294,8 @@ static int attempt(struct request *r, const char *password, hasher_fn *fn,
 	err = accounts_get(as->accounts, r->account, &account);
 	if (err && err != -NTM_ENOTFOUND)
 		return err;
-	err = hasher_verify(as->hasher, password, err ? NULL : account.hash,
-			    fn, r);
+	err = hasher_verify(as->hasher, password, err ? NULL : account.hash, fn,
+			    r);
 	ntmc_wipe(account.hash, sizeof(account.hash));
 	if (err) {
 		*wait = 1;
@@ -412,7 +413,8 @@ static int login_check(struct request *r, const Ntm__LoginRequest *q)
 {
 	int64_t now = loop_wall(r->as->loop);
 
-	if (q->now < now - CLOCK_TOLERANCE_S || q->now > now + CLOCK_TOLERANCE_S)
+	if (q->now < now - CLOCK_TOLERANCE_S ||
+	    q->now > now + CLOCK_TOLERANCE_S)
 		return -NTM_ECLOCK;
 	if (q->ed_pub.len != NTMC_KEY_LEN || q->x_pub.len != NTMC_KEY_LEN ||
 	    q->x_sig.len != NTMC_SIG_LEN)
@@ -423,8 +425,7 @@ static int login_check(struct request *r, const Ntm__LoginRequest *q)
 		return -NTM_EINVAL;
 	if (!ntmc_ed25519_public_ok(q->ed_pub.data))
 		return -NTM_EAUTH;
-	return ntmc_static_verify(q->ed_pub.data, q->x_pub.data,
-				  q->x_sig.data);
+	return ntmc_static_verify(q->ed_pub.data, q->x_pub.data, q->x_sig.data);
 }
 
 static void login_start(struct request *r, const Ntm__LoginRequest *q)
@@ -530,8 +531,7 @@ static void devices_add(void *arg, const struct device *d)
 	m = &all->msgs[all->n];
 	ntm__device__init(m);
 	m->fqdn = (char *)d->fqdn;
-	m->fingerprint =
-		(ProtobufCBinaryData){ NTMC_FP_LEN, (uint8_t *)d->fp };
+	m->fingerprint = (ProtobufCBinaryData){NTMC_FP_LEN, (uint8_t *)d->fp};
 	m->last_login = d->last_login;
 	m->revoked = d->revoked;
 	m->version = (char *)d->version;

@@ -79,10 +79,9 @@ static void ack_session(struct dc *dc, uint64_t link, uint32_t txn, int err,
 		nodes_vip6(&dc->nodes, n, vip6);
 		for (int i = 0; i < 4; i++)
 			vip4[i] = (uint8_t)(n->vip4 >> (24 - 8 * i));
-		body.vip6 = (ProtobufCBinaryData){ sizeof(vip6), vip6 };
+		body.vip6 = (ProtobufCBinaryData){sizeof(vip6), vip6};
 		if (n->vip4)
-			body.vip4 =
-				(ProtobufCBinaryData){ sizeof(vip4), vip4 };
+			body.vip4 = (ProtobufCBinaryData){sizeof(vip4), vip4};
 	}
 	msg.txn = txn;
 	msg.body_case = NTM__ENVELOPE__BODY_KEY_DISTRIBUTION_ACK;
@@ -112,7 +111,7 @@ static void session_durable(void *arg, int err)
 			nodes_drop_session(&dc->nodes, n->next);
 		if (n->session)
 			nodes_drop_session(&dc->nodes, n->session);
-		n->flags &= (uint8_t)~(NODE_REVOKED | NODE_RELEASED);
+		n->flags &= (uint8_t) ~(NODE_REVOKED | NODE_RELEASED);
 	}
 	if (!err)
 		err = nodes_add_session(&dc->nodes, h, s->node_id, &s->kntmdc,
@@ -144,10 +143,10 @@ static int check_distribution(struct dc *dc, const Ntm__KeyDistribution *kd)
 static int node_for(struct dc *dc, const Ntm__KeyDistribution *kd,
 		    uint32_t *out, bool *replaced)
 {
-	struct node_keys k = { .fqdn = kd->fqdn,
-			       .ed_pub = kd->ed_pub.data,
-			       .x_pub = kd->x_pub.data,
-			       .x_sig = kd->x_sig.data };
+	struct node_keys k = {.fqdn = kd->fqdn,
+			      .ed_pub = kd->ed_pub.data,
+			      .x_pub = kd->x_pub.data,
+			      .x_sig = kd->x_sig.data};
 	uint32_t h = nodes_find(&dc->nodes, kd->fqdn);
 	struct node *n = h ? nodes_at(&dc->nodes, h) : NULL;
 
@@ -277,8 +276,8 @@ static int revocation(struct dc *dc, struct aslink *l, uint32_t txn,
 	job->n = n;
 	job->release = q->release;
 	job->last_serial = dc->serial_given;
-	r = journal_revoke(dc->journal, list, n, q->release,
-			   revocation_durable, job);
+	r = journal_revoke(dc->journal, list, n, q->release, revocation_durable,
+			   job);
 	free(list);
 	if (r)
 		job_free(job);
@@ -360,7 +359,7 @@ void aslinks_free(struct dc *dc)
 {
 	struct aslink *l, *tmp;
 
-	DL_FOREACH_SAFE(dc->links, l, tmp) {
+	DL_FOREACH_SAFE (dc->links, l, tmp) {
 		DL_DELETE(dc->links, l);
 		free(l);
 	}

@@ -9,11 +9,12 @@
 #include "servers/datadir.h"
 #include "servers/dc/state.h"
 
-#define BOOT_MAX	  ((UINT64_C(1) << 24) - 1)
-#define SWEEP_EVERY_S	  1
-#define SWEEP_ROUND_S	  600 /* every session is looked at this often */
-#define PRUNE_EVERY_S	  3600
-#define REVOCATION_KEEP_S (7 * 86400) /* certificates live 30 days at most,
+#define BOOT_MAX      ((UINT64_C(1) << 24) - 1)
+#define SWEEP_EVERY_S 1
+#define SWEEP_ROUND_S 600 /* every session is looked at this often */
+#define PRUNE_EVERY_S 3600
+#define REVOCATION_KEEP_S                                                      \
+	(7 * 86400) /* certificates live 30 days at most,
 				       * sessions less: who was away longer logs
 				       * in anew and has no tunnel left */
 
@@ -24,15 +25,14 @@ bool dc_is_online(struct dc *dc, const struct node *n)
 	uint32_t limit = DC_OFFLINE_AFTER * dc->conf->dc_keepalive;
 
 	return n->session && n->flags & NODE_PROVEN &&
-	       !(n->flags & NODE_REVOKED) &&
-	       dc_now_s(dc) - n->heard_s <= limit;
+	       !(n->flags & NODE_REVOKED) && dc_now_s(dc) - n->heard_s <= limit;
 }
 
 int dc_add_revocation(struct dc *dc, const struct dc_revocation *r)
 {
 	if (dc->n_revocations == dc->room_revocations) {
-		size_t room = dc->room_revocations ? dc->room_revocations * 2 :
-						     64;
+		size_t room =
+			dc->room_revocations ? dc->room_revocations * 2 : 64;
 		struct dc_revocation *list =
 			realloc(dc->revocations, room * sizeof(*list));
 
@@ -61,12 +61,12 @@ void dc_remove_revocation(struct dc *dc, const uint8_t fp[static NTMC_FP_LEN])
 static int load_node(void *arg, const struct journal_node *n)
 {
 	struct dc *dc = arg;
-	struct node_keys k = { .fqdn = n->fqdn,
-			       .ed_pub = n->ed_pub,
-			       .x_pub = n->x_pub,
-			       .x_sig = n->x_sig,
-			       .vip6_host = n->vip6_host,
-			       .vip4 = n->vip4 };
+	struct node_keys k = {.fqdn = n->fqdn,
+			      .ed_pub = n->ed_pub,
+			      .x_pub = n->x_pub,
+			      .x_sig = n->x_sig,
+			      .vip6_host = n->vip6_host,
+			      .vip4 = n->vip4};
 	uint32_t h;
 
 	return nodes_put(&dc->nodes, &k, &h);
@@ -78,16 +78,16 @@ static int load_session(void *arg, const char *fqdn,
 	struct dc *dc = arg;
 	uint32_t h = nodes_find(&dc->nodes, fqdn);
 
-	if (!h || (s->aead != NTMC_AES_256_GCM &&
-		   s->aead != NTMC_CHACHA20_POLY1305))
+	if (!h ||
+	    (s->aead != NTMC_AES_256_GCM && s->aead != NTMC_CHACHA20_POLY1305))
 		return 0;
-	return nodes_add_session(&dc->nodes, h, s->node_id, &s->kntmdc,
-				 s->aead, s->expires);
+	return nodes_add_session(&dc->nodes, h, s->node_id, &s->kntmdc, s->aead,
+				 s->expires);
 }
 
 static int load_revocation(void *arg, const struct journal_revocation *r)
 {
-	struct dc_revocation v = { .serial = r->serial, .at = r->at };
+	struct dc_revocation v = {.serial = r->serial, .at = r->at};
 
 	memcpy(v.fp, r->fp, NTMC_FP_LEN);
 	return dc_add_revocation(arg, &v);
@@ -256,7 +256,7 @@ void dc_free(struct dc *dc)
 	directions_free(dc->directions);
 	withdrawals_free(dc->withdrawals);
 	udp_free(dc->udp);
-	dc->destroy = (struct loop_task){ .fn = dc_destroy, .arg = dc };
+	dc->destroy = (struct loop_task){.fn = dc_destroy, .arg = dc};
 	loop_defer_task(dc->loop, &dc->destroy);
 }
 

@@ -28,21 +28,21 @@
 #include "common/log.h"
 #include "servers/dc/state.h"
 
-#define HANDLE_BITS	 17
-#define DIRECTIONS_MAX	 ((1u << HANDLE_BITS) - 1)
-#define GENERATIONS	 (1u << (31 - HANDLE_BITS))
-#define ASK_EVERY_NS	 LOOP_MS(250)
-#define ASK_TIMES	 4
-#define KEEP_ANSWER_NS	 LOOP_S(2)
-#define LIFETIME_S	 60 /* of Ktun and Ktmp */
-#define RANDOM_BLOCK	 4096
+#define HANDLE_BITS    17
+#define DIRECTIONS_MAX ((1u << HANDLE_BITS) - 1)
+#define GENERATIONS    (1u << (31 - HANDLE_BITS))
+#define ASK_EVERY_NS   LOOP_MS(250)
+#define ASK_TIMES      4
+#define KEEP_ANSWER_NS LOOP_S(2)
+#define LIFETIME_S     60 /* of Ktun and Ktmp */
+#define RANDOM_BLOCK   4096
 
 enum direction_state { DIRECTION_ASKED, DIRECTION_ANSWERED, DIRECTION_NSTATES };
 
 struct direction {
 	uint32_t slab_link;
 	uint32_t mn, cn, mn_txn, cn_txn;
-	uint32_t prev, next; /* in its state's list */
+	uint32_t prev, next;	 /* in its state's list */
 	uint64_t mn_fp8, cn_fp8; /* the nodes these handles meant */
 	uint64_t path_id, deadline;
 	struct ntmc_key ktun, ktmp;
@@ -198,16 +198,13 @@ static void info_fill(struct dc *dc, const struct node *n, struct info *i)
 	for (int k = 0; k < 4; k++)
 		i->vip4[k] = (uint8_t)(n->vip4 >> (24 - 8 * k));
 	i->msg.fqdn = n->fqdn;
-	i->msg.ed_pub = (ProtobufCBinaryData){ NTMC_KEY_LEN,
-					       (uint8_t *)n->ed_pub };
-	i->msg.x_pub =
-		(ProtobufCBinaryData){ NTMC_KEY_LEN, (uint8_t *)n->x_pub };
-	i->msg.x_sig =
-		(ProtobufCBinaryData){ NTMC_SIG_LEN, (uint8_t *)n->x_sig };
-	i->msg.vip6 = (ProtobufCBinaryData){ sizeof(i->vip6), i->vip6 };
+	i->msg.ed_pub =
+		(ProtobufCBinaryData){NTMC_KEY_LEN, (uint8_t *)n->ed_pub};
+	i->msg.x_pub = (ProtobufCBinaryData){NTMC_KEY_LEN, (uint8_t *)n->x_pub};
+	i->msg.x_sig = (ProtobufCBinaryData){NTMC_SIG_LEN, (uint8_t *)n->x_sig};
+	i->msg.vip6 = (ProtobufCBinaryData){sizeof(i->vip6), i->vip6};
 	if (n->vip4)
-		i->msg.vip4 =
-			(ProtobufCBinaryData){ sizeof(i->vip4), i->vip4 };
+		i->msg.vip4 = (ProtobufCBinaryData){sizeof(i->vip4), i->vip4};
 	i->msg.addresses = i->list;
 	info_add(dc, i, n->at.ip, n->at.port,
 		 NTM__ADDRESS_KIND__ADDRESS_OBSERVED);
@@ -231,8 +228,8 @@ static void send_route(struct directions *d, struct direction *x,
 	body.path_id = x->path_id;
 	body.role = role;
 	body.peer = &info.msg;
-	body.ktun = (ProtobufCBinaryData){ NTMC_KEY_LEN, x->ktun.b };
-	body.ktmp = (ProtobufCBinaryData){ NTMC_KEY_LEN, x->ktmp.b };
+	body.ktun = (ProtobufCBinaryData){NTMC_KEY_LEN, x->ktun.b};
+	body.ktmp = (ProtobufCBinaryData){NTMC_KEY_LEN, x->ktmp.b};
 	body.aead = x->aead;
 	body.lifetime_s = LIFETIME_S;
 	body.reason = x->reason;
@@ -249,8 +246,8 @@ static struct node *direction_node(struct directions *d, uint32_t h,
 {
 	struct node *n = nodes_at(&d->dc->nodes, h);
 
-	return n->fqdn && n->fp8 == fp8 && !(n->flags & NODE_REVOKED) ? n :
-									NULL;
+	return n->fqdn && n->fp8 == fp8 && !(n->flags & NODE_REVOKED) ? n
+								      : NULL;
 }
 
 static void send_answer(struct directions *d, struct direction *x)
@@ -326,7 +323,8 @@ static uint64_t must_wait_ms(struct dc *dc, struct node *n)
 	ahead = n->paid_us - now;
 	if (ahead > step * (dc->conf->dc_direction_burst - 1))
 		return (ahead - step * (dc->conf->dc_direction_burst - 1)) /
-			       1000 + 1;
+			       1000 +
+		       1;
 	n->paid_us += step;
 	return 0;
 }
@@ -349,8 +347,8 @@ static int find_cn(struct dc *dc, const char *fqdn, uint32_t *out)
 		const struct node *n = nodes_at(&dc->nodes, h);
 
 		if (dc_is_online(dc, n) &&
-		    (!best ||
-		     n->registered_s >= nodes_at(&dc->nodes, best)->registered_s))
+		    (!best || n->registered_s >=
+				      nodes_at(&dc->nodes, best)->registered_s))
 			best = h;
 	}
 	*out = best;
@@ -374,9 +372,9 @@ static enum ntmc_aead_alg choose_aead(struct dc *dc, const struct node *mn,
 	const struct session *s = nodes_session(&dc->nodes, cn->session);
 
 	(void)mn;
-	return wanted == NTMC_AES_256_GCM && s->aead == NTMC_AES_256_GCM ?
-		       NTMC_AES_256_GCM :
-		       NTMC_CHACHA20_POLY1305;
+	return wanted == NTMC_AES_256_GCM && s->aead == NTMC_AES_256_GCM
+		       ? NTMC_AES_256_GCM
+		       : NTMC_CHACHA20_POLY1305;
 }
 
 static int direction_start(struct directions *d, uint32_t mnh, uint32_t cnh,

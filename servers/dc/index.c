@@ -8,7 +8,7 @@
 
 void index_init(struct index *ix, index_hash_fn *hash, const void *owner)
 {
-	*ix = (struct index){ .hash = hash, .owner = owner };
+	*ix = (struct index){.hash = hash, .owner = owner};
 }
 
 void index_clear(struct index *ix)
@@ -51,7 +51,8 @@ static int grow(struct index *ix)
 
 int index_add(struct index *ix, uint32_t handle)
 {
-	if (!ix->slots || (uint64_t)(ix->used + 1) * 4 > (ix->mask + 1) * 3ull) {
+	if (!ix->slots ||
+	    (uint64_t)(ix->used + 1) * 4 > (ix->mask + 1) * 3ull) {
 		int r = grow(ix);
 
 		if (r)

@@ -242,7 +242,7 @@ static int load_sessions(struct store *s, const struct journal_load_ops *ops,
 int journal_load(struct journal *j, const struct journal_load_ops *ops,
 		 void *arg, int64_t now)
 {
-	struct journal_revocation rev = { .serial = 0 };
+	struct journal_revocation rev = {.serial = 0};
 	struct store *s = j->store;
 	int r = load_nodes(s, ops, arg);
 
@@ -494,8 +494,8 @@ void journal_close(struct journal *j)
 
 static struct job *job_new(enum job_kind kind, size_t n)
 {
-	struct job *job = calloc(1, sizeof(*job) +
-					    n * sizeof(job->revocations[0]));
+	struct job *job =
+		calloc(1, sizeof(*job) + n * sizeof(job->revocations[0]));
 
 	if (job) {
 		job->kind = kind;

@@ -82,8 +82,8 @@ void journal_close(struct journal *j);
  */
 NTM_MUST_CHECK int journal_session(struct journal *j,
 				   const struct journal_node *n,
-				   const struct journal_session *s, bool replace,
-				   journal_fn *fn, void *arg);
+				   const struct journal_session *s,
+				   bool replace, journal_fn *fn, void *arg);
 /** a session is over; if it cannot be queued it goes when it expires */
 void journal_drop(struct journal *j, uint64_t node_id);
 /** @release: the leases too */

@@ -215,7 +215,8 @@ static bool vip6_taken(const struct nodes *n, uint64_t host)
 
 /* --- nodes ------------------------------------------------------------------- */
 
-static void node_set_keys(struct nodes *n, uint32_t h, const struct node_keys *k)
+static void node_set_keys(struct nodes *n, uint32_t h,
+			  const struct node_keys *k)
 {
 	struct node *node = nodes_at(n, h);
 	uint8_t fp[NTMC_FP_LEN];
@@ -233,8 +234,8 @@ static void node_draw_lease(struct nodes *n, struct node *node,
 	uint32_t i = k->vip4 - slice_base(n);
 
 	node->vip6_host = k->vip6_host;
-	while (!node->vip6_host || (!k->vip6_host &&
-				    vip6_taken(n, node->vip6_host)))
+	while (!node->vip6_host ||
+	       (!k->vip6_host && vip6_taken(n, node->vip6_host)))
 		ntmc_random(NULL, &node->vip6_host, sizeof(node->vip6_host));
 	if (!k->vip6_host)
 		node->vip4 = vip4_draw(n);

@@ -61,7 +61,7 @@ enum node_flags {
 struct node {
 	uint32_t slab_link;
 	uint32_t vip4; /* host order; 0: none left when it was leased */
-	char *fqdn; /* NULL: place not in use */
+	char *fqdn;    /* NULL: place not in use */
 	uint8_t ed_pub[NTMC_KEY_LEN], x_pub[NTMC_KEY_LEN];
 	uint8_t x_sig[NTMC_SIG_LEN];
 	uint64_t fp8;	    /* first 8 bytes of the fingerprint */

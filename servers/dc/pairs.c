@@ -14,7 +14,7 @@ struct pair {
 
 int pairs_init(struct pairs *p)
 {
-	*p = (struct pairs){ .next = 1 };
+	*p = (struct pairs){.next = 1};
 	/* pages are taken by the kernel as the ring fills */
 	p->ring = calloc(PAIRS_MAX, sizeof(*p->ring));
 	return p->ring ? 0 : -NTM_ENOMEM;
@@ -43,7 +43,8 @@ static bool known(const struct pairs *p, uint64_t seq, uint32_t a, uint32_t b,
 
 		if (e->node[me] != a)
 			return false; /* the handle was another node's */
-		if (e->node[1 - me] == b && now_s - e->at_s < PAIRS_DAY_S / 24) {
+		if (e->node[1 - me] == b &&
+		    now_s - e->at_s < PAIRS_DAY_S / 24) {
 			e->at_s = now_s;
 			return true;
 		}

@@ -21,7 +21,7 @@
 
 struct pairs {
 	struct pair *ring;
-	uint64_t next; /* sequence number of the next entry; first is 1 */
+	uint64_t next;	 /* sequence number of the next entry; first is 1 */
 	uint32_t lost_s; /* when an entry of the last day was overwritten + 1 */
 };
 

@@ -157,7 +157,7 @@ static void challenge_mac(struct dc *dc, const struct endpoint *at,
 		uint64_t node_id;
 		uint32_t time_s;
 		uint32_t port;
-	} in = { .node_id = node_id, .time_s = time_s, .port = at->port };
+	} in = {.node_id = node_id, .time_s = time_s, .port = at->port};
 	uint8_t mac[NTMC_HASH_LEN];
 
 	memcpy(in.ip, at->ip, sizeof(in.ip));
@@ -206,14 +206,14 @@ static void answer_registration(struct dc *dc, uint32_t sh,
 	endpoint_to_addr(from, &at);
 	addr_to_message(&at, NTM__ADDRESS_KIND__ADDRESS_OBSERVED, &observed);
 	body.code = (uint32_t)-err;
-	body.vip6 = (ProtobufCBinaryData){ sizeof(vip6), vip6 };
+	body.vip6 = (ProtobufCBinaryData){sizeof(vip6), vip6};
 	if (n->vip4)
-		body.vip4 = (ProtobufCBinaryData){ sizeof(vip4), vip4 };
+		body.vip4 = (ProtobufCBinaryData){sizeof(vip4), vip4};
 	body.observed = &observed;
 	if (!err && !is_proven(n, from)) {
 		challenge_mac(dc, from, s->node_id, dc_now_s(dc), challenge);
-		body.challenge = (ProtobufCBinaryData){ sizeof(challenge),
-							challenge };
+		body.challenge =
+			(ProtobufCBinaryData){sizeof(challenge), challenge};
 	}
 	body.keepalive_s = dc->conf->dc_keepalive;
 	body.boot = dc->boot;
@@ -272,9 +272,10 @@ static void registration(struct dc *dc, uint32_t sh,
 	struct node *n = nodes_at(&dc->nodes, s->node);
 
 	dc->stats.registrations++;
-	if (is_proven(n, from) || challenge_ok(dc, from, s->node_id,
-					       &q->challenge)) {
-		if (sh == n->next) { /* a renewal arrives: the old one is over */
+	if (is_proven(n, from) ||
+	    challenge_ok(dc, from, s->node_id, &q->challenge)) {
+		if (sh ==
+		    n->next) { /* a renewal arrives: the old one is over */
 			struct session *old =
 				nodes_session(&dc->nodes, n->session);
 
@@ -302,8 +303,7 @@ static void revocation_list(struct dc *dc, uint32_t sh,
 		i++;
 	for (; i < dc->n_revocations && body.n_fingerprints < 30; i++) {
 		fps[body.n_fingerprints++] = (ProtobufCBinaryData){
-			NTMC_FP_LEN, dc->revocations[i].fp
-		};
+			NTMC_FP_LEN, dc->revocations[i].fp};
 		body.serial = dc->revocations[i].serial;
 	}
 	body.more = i < dc->n_revocations;
@@ -356,8 +356,8 @@ static void dispatch(struct dc *dc, uint32_t sh, const struct endpoint *from,
 	}
 	if (n->flags & NODE_REVOKED || s->expires <= loop_wall(dc->loop)) {
 		answer_registration(dc, sh, from, msg->txn,
-				    n->flags & NODE_REVOKED ? -NTM_EDISABLED :
-							      -NTM_EEXPIRED);
+				    n->flags & NODE_REVOKED ? -NTM_EDISABLED
+							    : -NTM_EEXPIRED);
 		return;
 	}
 	if (msg->body_case == NTM__SIGNAL__BODY_REGISTRATION_REQUEST) {
@@ -391,7 +391,7 @@ static void dispatch(struct dc *dc, uint32_t sh, const struct endpoint *from,
 static void unpack(struct dc *dc, uint32_t sh, const struct endpoint *from,
 		   const uint8_t *p, size_t len)
 {
-	ProtobufCAllocator arena = { arena_alloc, arena_free, dc };
+	ProtobufCAllocator arena = {arena_alloc, arena_free, dc};
 	Ntm__Signal *msg;
 
 	dc->arena_used = 0;

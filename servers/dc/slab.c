@@ -7,7 +7,7 @@
 
 void slab_init(struct slab *s, size_t item_size, uint32_t max)
 {
-	*s = (struct slab){ .item_size = item_size, .max = max };
+	*s = (struct slab){.item_size = item_size, .max = max};
 }
 
 void slab_clear(struct slab *s)

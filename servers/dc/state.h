@@ -79,7 +79,8 @@ struct dc {
 /** monotonic seconds since an hour before the process began: never 0 */
 static inline uint32_t dc_now_s(struct dc *dc)
 {
-	return (uint32_t)(loop_now(dc->loop) / 1000000000u) - dc->start_s + 3600;
+	return (uint32_t)(loop_now(dc->loop) / 1000000000u) - dc->start_s +
+	       3600;
 }
 bool dc_is_online(struct dc *dc, const struct node *n);
 NTM_MUST_CHECK int dc_add_revocation(struct dc *dc,
@@ -107,7 +108,8 @@ void direction_ack(struct dc *dc, uint32_t session, uint32_t txn,
 		   const Ntm__NtmAck *ack);
 
 /* withdraw.c */
-#define WITHDRAW_TXN 0x80000000u /* txns of withdrawals; the others: directions */
+#define WITHDRAW_TXN                                                           \
+	0x80000000u /* txns of withdrawals; the others: directions */
 NTM_MUST_CHECK int withdrawals_new(struct dc *dc, struct withdrawals **out);
 void withdrawals_free(struct withdrawals *w);
 /** durable already: end the sessions, tell the nodes */

@@ -157,7 +157,7 @@ static void in_init(struct udp *u)
 	for (unsigned int i = 0; i < UDP_BATCH; i++) {
 		struct msghdr *m = &u->in[i].msg_hdr;
 
-		u->in_iov[i] = (struct iovec){ u->in_buf[i], READ_MAX };
+		u->in_iov[i] = (struct iovec){u->in_buf[i], READ_MAX};
 		m->msg_iov = &u->in_iov[i];
 		m->msg_iovlen = 1;
 		m->msg_name = &u->in_from[i];
@@ -210,13 +210,14 @@ int udp_new(struct loop *l, const int *fds, size_t n, udp_fn *fn, void *arg,
 	u->loop = l;
 	u->fn = fn;
 	u->arg = arg;
-	u->flush = (struct loop_task){ .fn = udp_deferred, .arg = u };
+	u->flush = (struct loop_task){.fn = udp_deferred, .arg = u};
 	in_init(u);
 	for (size_t i = 0; !r && i < n; i++)
 		r = socket_add(u, fds[i]);
 	if (r) {
 		for (size_t i = 0; i < u->n_sockets; i++) {
-			loop_io_del(u->sockets[i]->io); /* fds stay the caller's */
+			loop_io_del(
+				u->sockets[i]->io); /* fds stay the caller's */
 			free(u->sockets[i]);
 		}
 		free(u);
@@ -298,7 +299,7 @@ static void put_local(struct udp_socket *s, struct msghdr *m, uint8_t *control,
 	m->msg_controllen = CONTROL_MAX;
 	c = CMSG_FIRSTHDR(m);
 	if (s->family == AF_INET) {
-		struct in_pktinfo info = { .ipi_ifindex = 0 };
+		struct in_pktinfo info = {.ipi_ifindex = 0};
 
 		memcpy(&info.ipi_spec_dst, local + 12, 4);
 		c->cmsg_level = IPPROTO_IP;
@@ -307,7 +308,7 @@ static void put_local(struct udp_socket *s, struct msghdr *m, uint8_t *control,
 		memcpy(CMSG_DATA(c), &info, sizeof(info));
 		m->msg_controllen = CMSG_SPACE(sizeof(info));
 	} else {
-		struct in6_pktinfo info = { .ipi6_ifindex = 0 };
+		struct in6_pktinfo info = {.ipi6_ifindex = 0};
 
 		memcpy(&info.ipi6_addr, local, 16);
 		c->cmsg_level = IPPROTO_IPV6;
@@ -327,8 +328,8 @@ void udp_commit(struct udp *u, const struct endpoint *to, size_t len)
 	s->out_iov[i].iov_len = len;
 	memset(&s->out_to[i], 0, sizeof(s->out_to[i]));
 	if (s->family == AF_INET) {
-		struct sockaddr_in in4 = { .sin_family = AF_INET,
-					   .sin_port = htons(to->port) };
+		struct sockaddr_in in4 = {.sin_family = AF_INET,
+					  .sin_port = htons(to->port)};
 
 		memcpy(&in4.sin_addr, to->ip + 12, 4);
 		memcpy(&s->out_to[i], &in4, sizeof(in4));

@@ -128,7 +128,7 @@ static void send_set(struct dc *dc, const struct node *n, struct set *set,
 	ProtobufCBinaryData fps[SET_MAX];
 
 	for (size_t i = 0; i < set->n; i++)
-		fps[i] = (ProtobufCBinaryData){ NTMC_FP_LEN, set->fps[i] };
+		fps[i] = (ProtobufCBinaryData){NTMC_FP_LEN, set->fps[i]};
 	body.n_fingerprints = set->n;
 	body.fingerprints = fps;
 	body.revocation_serial = set->serial;
@@ -267,7 +267,7 @@ static void sweep_start(struct withdrawals *w, struct set *set)
 		return;
 	}
 	set->refs++;
-	w->sweeps[w->n_sweeps++] = (struct sweep){ set, 1 };
+	w->sweeps[w->n_sweeps++] = (struct sweep){set, 1};
 	if (w->n_sweeps == 1)
 		loop_timer_arm(w->sweep_timer, 0);
 }
@@ -292,7 +292,7 @@ static void withdraw_set(struct dc *dc, const uint8_t (*fps)[NTMC_FP_LEN],
 {
 	struct withdrawals *w = dc->withdrawals;
 	struct set *set = calloc(1, sizeof(*set));
-	struct telling t = { w, set };
+	struct telling t = {w, set};
 
 	if (!set) {
 		log_err("withdraw", "out of memory; nodes will ask");

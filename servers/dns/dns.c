@@ -15,10 +15,10 @@
 #include "servers/datadir.h"
 #include "servers/dns/zone.h"
 
-#define QUERY_MAX	 4096
-#define PER_TURN	 64
-#define CONTROL_MAX	 256
-#define TCP_HEAD	 2
+#define QUERY_MAX   4096
+#define PER_TURN    64
+#define CONTROL_MAX 256
+#define TCP_HEAD    2
 
 struct conn {
 	struct conn *prev, *next;
@@ -79,13 +79,13 @@ static bool answer_one(struct dns *d, int fd)
 {
 	uint8_t query[QUERY_MAX], answer[ZONE_UDP_MAX], control[CONTROL_MAX];
 	struct sockaddr_storage from;
-	struct iovec iov = { query, sizeof(query) };
-	struct msghdr m = { .msg_name = &from,
-			    .msg_namelen = sizeof(from),
-			    .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = control,
-			    .msg_controllen = sizeof(control) };
+	struct iovec iov = {query, sizeof(query)};
+	struct msghdr m = {.msg_name = &from,
+			   .msg_namelen = sizeof(from),
+			   .msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = control,
+			   .msg_controllen = sizeof(control)};
 	ssize_t len = recvmsg(fd, &m, 0);
 	size_t n;
 
@@ -98,7 +98,7 @@ static bool answer_one(struct dns *d, int fd)
 			sizeof(answer));
 	if (!n)
 		return true;
-	iov = (struct iovec){ answer, n };
+	iov = (struct iovec){answer, n};
 	turn_control(&m);
 	m.msg_flags = 0;
 	if (sendmsg(fd, &m, 0) < 0)
@@ -226,7 +226,7 @@ static int conn_new(struct dns *d, int fd)
 		return -NTM_ENOMEM;
 	c->dns = d;
 	c->fd = fd;
-	c->end = (struct loop_task){ .fn = conn_free, .arg = c };
+	c->end = (struct loop_task){.fn = conn_free, .arg = c};
 	r = loop_timer_new(d->loop, conn_timeout, c, &c->timer);
 	if (!r)
 		r = loop_io_add(d->loop, fd, LOOP_READ, false, conn_ready, c,
@@ -249,8 +249,8 @@ static void tcp_readable(void *arg, int fd, unsigned int events)
 
 	(void)events;
 	for (int i = 0; i < PER_TURN; i++) {
-		int client = accept4(fd, NULL, NULL,
-				     SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int client =
+			accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (client < 0)
 			return;
@@ -274,12 +274,12 @@ static int dns_zone(struct dns *d, const struct role_env *env)
 					(uint16_t)c->dc_port, dc);
 	int n_as = serverconf_announced(c->as_address, c->as_listen,
 					(uint16_t)c->as_port, as);
-	struct zone_config z = { .domain = c->domain,
-				 .ttl = c->dns_ttl,
-				 .serial = (uint32_t)loop_wall(env->loop),
-				 .dc = dc,
-				 .as = as,
-				 .as_port = (uint16_t)c->as_port };
+	struct zone_config z = {.domain = c->domain,
+				.ttl = c->dns_ttl,
+				.serial = (uint32_t)loop_wall(env->loop),
+				.dc = dc,
+				.as = as,
+				.as_port = (uint16_t)c->as_port};
 	struct ntmc_trust_domain domain;
 	struct ntmc_trust *trust = NULL;
 	char path[DATADIR_PATH_MAX];
@@ -365,7 +365,7 @@ void dns_free(struct dns *d)
 		loop_io_del(d->tcp[i].io);
 		close(d->tcp[i].fd);
 	}
-	d->destroy = (struct loop_task){ .fn = dns_destroy, .arg = d };
+	d->destroy = (struct loop_task){.fn = dns_destroy, .arg = d};
 	loop_defer_task(d->loop, &d->destroy);
 }
 
@@ -375,7 +375,6 @@ json_t *dns_admin(struct dns *d, const char *command, json_t *request)
 	if (strcmp(command, "status"))
 		return NULL;
 	return json_pack("{s:b, s:I, s:i, s:I}", "ok", 1, "queries",
-			 (json_int_t)d->queries, "connections",
-			 (int)d->n_conns, "connections_refused",
-			 (json_int_t)d->refused_conns);
+			 (json_int_t)d->queries, "connections", (int)d->n_conns,
+			 "connections_refused", (json_int_t)d->refused_conns);
 }

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEADER_LEN 12
-#define QR	   0x80
+#define HEADER_LEN   12
+#define QR	     0x80
 #define EDNS_BADVERS 1 /* upper bits of RCODE 16 */
 
 struct zone {
@@ -115,7 +115,8 @@ void zone_free(struct zone *z)
 
 /* --- an answer ---------------------------------------------------------------- */
 
-static bool push_copy(ldns_pkt *pkt, ldns_pkt_section section, const ldns_rr *rr)
+static bool push_copy(ldns_pkt *pkt, ldns_pkt_section section,
+		      const ldns_rr *rr)
 {
 	ldns_rr *copy = ldns_rr_clone(rr);
 
@@ -256,8 +257,8 @@ size_t zone_answer(const struct zone *z, const uint8_t *query, size_t len,
 	if (limit > out_size)
 		limit = out_size;
 	pkt = answer_new(z, q, ldns_rr_list_rr(ldns_pkt_question(q), 0));
-	n = pkt ? answer_put(pkt, query, limit, out) :
-		  answer_bare(query, LDNS_RCODE_SERVFAIL, out);
+	n = pkt ? answer_put(pkt, query, limit, out)
+		: answer_bare(query, LDNS_RCODE_SERVFAIL, out);
 	ldns_pkt_free(pkt);
 	ldns_pkt_free(q);
 	return n;

@@ -83,7 +83,7 @@ static void fqdn_of(uint32_t i, char *out, size_t size)
 static void add_node(struct dc *dc, uint32_t i, const struct endpoint *at)
 {
 	uint8_t ed[32], x[32], sig[64];
-	struct node_keys k = { .ed_pub = ed, .x_pub = x, .x_sig = sig };
+	struct node_keys k = {.ed_pub = ed, .x_pub = x, .x_sig = sig};
 	struct ntmc_key kntmdc;
 	char fqdn[128];
 	struct node *n;
@@ -98,8 +98,7 @@ static void add_node(struct dc *dc, uint32_t i, const struct endpoint *at)
 	kntmdc_of(i, &kntmdc);
 	if (nodes_put(&dc->nodes, &k, &h) ||
 	    nodes_add_session(&dc->nodes, h, id_of(i), &kntmdc,
-			      NTMC_AES_256_GCM,
-			      (uint32_t)(time(NULL) + 86400)))
+			      NTMC_AES_256_GCM, (uint32_t)(time(NULL) + 86400)))
 		die("a node");
 	n = nodes_at(&dc->nodes, h);
 	n->at = *at;
@@ -139,7 +138,7 @@ static struct dc *start_dc(struct role_env *env, struct server_conf *conf)
 
 static void run_dc(uint32_t nodes, uint16_t load_port, int ready)
 {
-	struct endpoint at = { .port = load_port };
+	struct endpoint at = {.port = load_port};
 	static struct server_conf conf;
 	static struct role_env env;
 	struct dc *dc;
@@ -167,19 +166,20 @@ static double cpu_seconds(pid_t pid)
 	f = fopen(path, "re");
 	if (!f)
 		die(path);
-	n = fscanf(f, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u "
-		      "%lu %lu", &user, &sys);
+	n = fscanf(f,
+		   "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u "
+		   "%lu %lu",
+		   &user, &sys);
 	fclose(f);
-	return n == 2 ? (double)(user + sys) / (double)sysconf(_SC_CLK_TCK) :
-			0;
+	return n == 2 ? (double)(user + sys) / (double)sysconf(_SC_CLK_TCK) : 0;
 }
 
 static void init_folder(void)
 {
-	struct cli c = { .domain = "example.org",
-			 .user = "root",
-			 .listen = { "127.0.0.1" },
-			 .n_listen = 1 };
+	struct cli c = {.domain = "example.org",
+			.user = "root",
+			.listen = {"127.0.0.1"},
+			.n_listen = 1};
 	FILE *quiet;
 
 	if (!mkdtemp(dir))
@@ -229,9 +229,9 @@ static void flush(struct load *l)
 static size_t seal(struct load *l, uint32_t i, const uint8_t *p, size_t len,
 		   uint8_t *buf)
 {
-	struct packet_header h = { .type = PACKET_SIGNAL,
-				   .id = id_of(i),
-				   .counter = l->counters[i]++ };
+	struct packet_header h = {.type = PACKET_SIGNAL,
+				  .id = id_of(i),
+				  .counter = l->counters[i]++};
 
 	packet_header_put(&h, buf);
 	memcpy(buf + PACKET_HEADER_LEN, p, len);
@@ -279,7 +279,7 @@ static uint32_t node_of(const struct load *l, uint64_t id)
 
 static size_t keepalive_make(struct load *l, uint8_t *buf)
 {
-	static const uint8_t msg[] = { 0x08, 0x07, 0x62, 0x00 };
+	static const uint8_t msg[] = {0x08, 0x07, 0x62, 0x00};
 	uint32_t i = l->next;
 
 	l->next = (i + 1) % l->nodes;
@@ -338,8 +338,8 @@ static void confirm(struct load *l, uint32_t cn, const struct packet_header *h,
 	const uint8_t *p = buf + PACKET_HEADER_LEN + 1;
 	uint8_t out[64];
 
-	if (ntmc_open_once(NTMC_AES_256_GCM, &l->keys[cn].down, h->counter,
-			   buf, PACKET_HEADER_LEN, buf + PACKET_HEADER_LEN,
+	if (ntmc_open_once(NTMC_AES_256_GCM, &l->keys[cn].down, h->counter, buf,
+			   PACKET_HEADER_LEN, buf + PACKET_HEADER_LEN,
 			   len - PACKET_HEADER_LEN) ||
 	    p[-1] != 0x08) {
 		l->wrong++;
@@ -398,10 +398,10 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
-	{ "keepalive", "1/s", 100000, 200000, 2048, 2000000, keepalive_make,
-	  keepalive_got },
-	{ "directions", "1/s", 30000, 100000, 512, 500000, direction_make,
-	  direction_got },
+	{"keepalive", "1/s", 100000, 200000, 2048, 2000000, keepalive_make,
+	 keepalive_got},
+	{"directions", "1/s", 30000, 100000, 512, 500000, direction_make,
+	 direction_got},
 };
 
 static void receive(struct load *l, const struct kind *k)
@@ -444,7 +444,7 @@ static int compare(const void *a, const void *b)
 
 static void load_init(struct load *l, const struct kind *k)
 {
-	struct timeval limit = { .tv_usec = 100000 };
+	struct timeval limit = {.tv_usec = 100000};
 	struct addr dc, me;
 	int size = 8 << 20;
 
@@ -464,7 +464,7 @@ static void load_init(struct load *l, const struct kind *k)
 	}
 	for (unsigned int i = 0; i < BATCH; i++) {
 		l->out_iov[i].iov_base = l->out_buf[i];
-		l->in_iov[i] = (struct iovec){ l->in_buf[i], SLOT };
+		l->in_iov[i] = (struct iovec){l->in_buf[i], SLOT};
 		l->out[i].msg_hdr.msg_iov = &l->out_iov[i];
 		l->out[i].msg_hdr.msg_iovlen = 1;
 		l->in[i].msg_hdr.msg_iov = &l->in_iov[i];
@@ -476,8 +476,8 @@ static void load_init(struct load *l, const struct kind *k)
 	if (!l->sealed || !l->sealed_len)
 		die("memory");
 	for (size_t i = 0; i < k->sealed; i++)
-		l->sealed_len[i] = (uint8_t)k->make(
-			l, l->sealed + i * SEALED_MAX);
+		l->sealed_len[i] =
+			(uint8_t)k->make(l, l->sealed + i * SEALED_MAX);
 	l->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (l->fd < 0 || addr_parse("127.0.0.1", 0, &me) ||
 	    addr_parse("127.0.0.1:14502", 0, &dc) ||
@@ -539,8 +539,8 @@ static void print_figure(FILE *out, const char *name, double value,
 {
 	fprintf(out, "%-34s %12.0f %-8s %s%-10.0f %s\n", name, value, unit,
 		at_least ? ">=" : "<=", target,
-		(at_least ? value >= target : value <= target) ? "ok" :
-								 "short");
+		(at_least ? value >= target : value <= target) ? "ok"
+							       : "short");
 }
 
 static int measure_rate(const struct kind *k, FILE *out)
@@ -571,8 +571,9 @@ static int measure_rate(const struct kind *k, FILE *out)
 	qsort(rounds + 1, ROUNDS - 1, sizeof(rounds[0]), compare);
 	for (int i = 1; i < ROUNDS; i++)
 		sum += rounds[i];
-	fprintf(out, "# dc-%s: %u nodes; the DC's core was busy %.0f %%: "
-		     "%.0f in a busy second\n",
+	fprintf(out,
+		"# dc-%s: %u nodes; the DC's core was busy %.0f %%: "
+		"%.0f in a busy second\n",
 		k->name, k->nodes, cpu * 100 / (ROUNDS - 1),
 		cpu > 0 ? sum / cpu : 0);
 	snprintf(name, sizeof(name), "dc-%s", k->name);

@@ -9,17 +9,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct zone *make_zone(void)
 {
-	static const uint8_t fp[NTMC_FP_LEN] = { 1, 2, 3 };
+	static const uint8_t fp[NTMC_FP_LEN] = {1, 2, 3};
 	struct addr at[2];
-	struct zone_config c = { .domain = "example.org",
-				 .ttl = 3600,
-				 .serial = 1,
-				 .dc = at,
-				 .as = at,
-				 .n_dc = 2,
-				 .n_as = 2,
-				 .as_port = 4501,
-				 .ca_fp = fp };
+	struct zone_config c = {.domain = "example.org",
+				.ttl = 3600,
+				.serial = 1,
+				.dc = at,
+				.as = at,
+				.n_dc = 2,
+				.n_as = 2,
+				.as_port = 4501,
+				.ca_fp = fp};
 	struct zone *z;
 
 	if (addr_parse("192.0.2.1", 4501, &at[0]) ||

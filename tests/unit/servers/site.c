@@ -44,7 +44,7 @@ bool site_wait(struct site *s, bool (*cond)(void *), void *arg)
 
 static unsigned int free_port(void)
 {
-	struct sockaddr_in in4 = { .sin_family = AF_INET };
+	struct sockaddr_in in4 = {.sin_family = AF_INET};
 	socklen_t len = sizeof(in4);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
@@ -138,10 +138,10 @@ void site_new_loop(struct site *s)
 void site_new(struct site *s)
 {
 	char path[128], error[SERVERCONF_ERROR_LEN];
-	struct cli c = { .domain = SITE_DOMAIN,
-			 .user = "root",
-			 .listen = { "127.0.0.1" },
-			 .n_listen = 1 };
+	struct cli c = {.domain = SITE_DOMAIN,
+			.user = "root",
+			.listen = {"127.0.0.1"},
+			.n_listen = 1};
 	int saved;
 
 	log_set_level(getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR);
@@ -158,12 +158,12 @@ void site_new(struct site *s)
 	s->conf.dc_port = free_port();
 	s->conf.dc_loopback = true;
 	s->conf.dc_keepalive = 1;
-	assert_int_equal(addr_parse("127.0.0.1", (uint16_t)s->conf.as_port,
-				    &s->as_addr),
-			 0);
-	assert_int_equal(addr_parse("127.0.0.1", (uint16_t)s->conf.dc_port,
-				    &s->dc_addr),
-			 0);
+	assert_int_equal(
+		addr_parse("127.0.0.1", (uint16_t)s->conf.as_port, &s->as_addr),
+		0);
+	assert_int_equal(
+		addr_parse("127.0.0.1", (uint16_t)s->conf.dc_port, &s->dc_addr),
+		0);
 	read_ca(s);
 	site_new_loop(s);
 	site_start_dc(s);
@@ -289,22 +289,21 @@ static bool call_done(void *arg)
 int peer_ask(struct peer *p, bool with_cert, const Ntm__Envelope *request,
 	     Ntm__Envelope **answer)
 {
-	static const struct channel_ops ops = { .open = call_open,
-						.message = call_message,
-						.closed = call_closed };
+	static const struct channel_ops ops = {.open = call_open,
+					       .message = call_message,
+					       .closed = call_closed};
 	struct site *s = p->site;
-	struct call call = { .request = request, .peer = p };
+	struct call call = {.request = request, .peer = p};
 	struct tls_context *tls;
 	struct channel *c;
 
 	*answer = NULL;
-	assert_int_equal(tls_context_new(with_cert ? &p->id : NULL,
-					 with_cert ? p->cert : NULL,
-					 with_cert ? p->cert_len : 0,
-					 with_cert ? p->ca : NULL,
-					 with_cert ? p->ca_len : 0, NULL,
-					 s->ca_fp, &tls),
-			 0);
+	assert_int_equal(
+		tls_context_new(
+			with_cert ? &p->id : NULL, with_cert ? p->cert : NULL,
+			with_cert ? p->cert_len : 0, with_cert ? p->ca : NULL,
+			with_cert ? p->ca_len : 0, NULL, s->ca_fp, &tls),
+		0);
 	assert_int_equal(channel_connect(s->loop, tls, &s->as_addr.sa,
 					 addr_len(&s->as_addr), &ops, &call,
 					 &c),
@@ -326,9 +325,9 @@ void peer_login_request(struct peer *p, Ntm__LoginRequest *q,
 	ntm__login_request__init(q);
 	ntmc_static_sign(&p->id, sig);
 	q->device = p->device;
-	q->ed_pub = (ProtobufCBinaryData){ NTMC_KEY_LEN, p->id.ed_pub };
-	q->x_pub = (ProtobufCBinaryData){ NTMC_KEY_LEN, p->id.x_pub };
-	q->x_sig = (ProtobufCBinaryData){ NTMC_SIG_LEN, sig };
+	q->ed_pub = (ProtobufCBinaryData){NTMC_KEY_LEN, p->id.ed_pub};
+	q->x_pub = (ProtobufCBinaryData){NTMC_KEY_LEN, p->id.x_pub};
+	q->x_sig = (ProtobufCBinaryData){NTMC_SIG_LEN, sig};
 	q->aead = NTMC_AES_256_GCM;
 	q->version = (char *)"test";
 	q->now = loop_wall(p->site->loop);
@@ -440,8 +439,8 @@ static void on_datagram(void *arg, int fd, unsigned int events)
 	if (len < 0 || packet_header_get(buf, (size_t)len, &h))
 		return;
 	if (h.id != p->node_id ||
-	    datagram_open(&h, NTMC_AES_256_GCM, &p->keys.down, buf,
-			  (size_t)len, &ntm__signal__descriptor, &msg))
+	    datagram_open(&h, NTMC_AES_256_GCM, &p->keys.down, buf, (size_t)len,
+			  &ntm__signal__descriptor, &msg))
 		return;
 	s = (Ntm__Signal *)msg;
 	p->n_got++;
@@ -502,9 +501,9 @@ void peer_move(struct peer *p)
 
 void peer_send(struct peer *p, Ntm__Signal *msg)
 {
-	struct packet_header h = { .type = PACKET_SIGNAL,
-				   .id = p->node_id,
-				   .counter = p->counter++ };
+	struct packet_header h = {.type = PACKET_SIGNAL,
+				  .id = p->node_id,
+				  .counter = p->counter++};
 	uint8_t buf[PACKET_SIGNAL_MAX];
 	int len = datagram_seal(&h, NTMC_AES_256_GCM, &p->keys.up, &msg->base,
 				buf);
@@ -530,7 +529,7 @@ static bool has_answer(void *arg)
 
 const Ntm__Signal *peer_call(struct peer *p, Ntm__Signal *msg)
 {
-	struct waiting w = { p, 0, 0 };
+	struct waiting w = {p, 0, 0};
 
 	if (!msg->txn)
 		msg->txn = ++p->txn;
@@ -555,14 +554,13 @@ void peer_register(struct peer *p)
 	msg.registration_request = &q;
 	r = peer_call(p, &msg);
 	assert_non_null(r);
-	assert_int_equal(r->body_case,
-			 NTM__SIGNAL__BODY_REGISTRATION_RESPONSE);
+	assert_int_equal(r->body_case, NTM__SIGNAL__BODY_REGISTRATION_RESPONSE);
 	assert_int_equal(r->registration_response->code, 0);
 	if (r->registration_response->challenge.len) {
 		memcpy(challenge, r->registration_response->challenge.data,
 		       sizeof(challenge));
-		q.challenge = (ProtobufCBinaryData){ sizeof(challenge),
-						     challenge };
+		q.challenge =
+			(ProtobufCBinaryData){sizeof(challenge), challenge};
 		msg.txn = 0;
 		r = peer_call(p, &msg);
 		assert_non_null(r);

@@ -74,9 +74,9 @@ struct peer {
 	unsigned int n_got;
 	bool ack_withdraw; /* answer Withdraw as a broker does */
 	unsigned int n_withdraw;
-	uint32_t cn_code;	/* answer to Route Direction, role WAIT */
+	uint32_t cn_code;	 /* answer to Route Direction, role WAIT */
 	Ntm__Signal *route_wait; /* last Route Direction as CN */
-	bool silent;		/* as CN: do not answer */
+	bool silent;		 /* as CN: do not answer */
 };
 
 void peer_new(struct peer *p, struct site *s, const char *device);

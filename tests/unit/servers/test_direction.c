@@ -49,22 +49,20 @@ static uint32_t ack_code(const Ntm__Signal *s)
 	return s->ack->code;
 }
 
-static const Ntm__RegistrationResponse *
-registration(struct peer *p, const uint8_t *challenge)
+static const Ntm__RegistrationResponse *registration(struct peer *p,
+						     const uint8_t *challenge)
 {
 	Ntm__RegistrationRequest q = NTM__REGISTRATION_REQUEST__INIT;
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
 	const Ntm__Signal *r;
 
 	if (challenge)
-		q.challenge =
-			(ProtobufCBinaryData){ 16, (uint8_t *)challenge };
+		q.challenge = (ProtobufCBinaryData){16, (uint8_t *)challenge};
 	msg.body_case = NTM__SIGNAL__BODY_REGISTRATION_REQUEST;
 	msg.registration_request = &q;
 	r = peer_call(p, &msg);
 	assert_non_null(r);
-	assert_int_equal(r->body_case,
-			 NTM__SIGNAL__BODY_REGISTRATION_RESPONSE);
+	assert_int_equal(r->body_case, NTM__SIGNAL__BODY_REGISTRATION_RESPONSE);
 	return r->registration_response;
 }
 
@@ -112,8 +110,7 @@ static void keep_alive(void **state)
 	/* before registration: prove the address first */
 	s = peer_keep_alive(&mn);
 	assert_non_null(s);
-	assert_int_equal(s->body_case,
-			 NTM__SIGNAL__BODY_REGISTRATION_RESPONSE);
+	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_REGISTRATION_RESPONSE);
 	peer_register(&mn);
 	for (uint32_t txn = 1; txn && txn < 0x80000000u; txn = txn * 2 + 1) {
 		mn.txn = txn - 1;
@@ -136,8 +133,7 @@ static void keep_alive(void **state)
 	peer_move(&mn);
 	s = peer_keep_alive(&mn);
 	assert_non_null(s);
-	assert_int_equal(s->body_case,
-			 NTM__SIGNAL__BODY_REGISTRATION_RESPONSE);
+	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_REGISTRATION_RESPONSE);
 	assert_int_equal(s->registration_response->challenge.len, 16);
 	peer_register(&mn);
 	s = peer_keep_alive(&mn);
@@ -247,8 +243,7 @@ static void direction_repeated_to_cn(void **state)
 	assert_true(site_wait(&site, cn_asked, NULL));
 	cn.silent = false;
 	assert_non_null(peer_call(&mn, &msg)); /* and the request itself */
-	assert_int_equal(mn.got->body_case,
-			 NTM__SIGNAL__BODY_ROUTE_DIRECTION);
+	assert_int_equal(mn.got->body_case, NTM__SIGNAL__BODY_ROUTE_DIRECTION);
 	assert_int_equal(site_dc_number(&site, "directions"), 1);
 }
 
@@ -443,8 +438,7 @@ static void restarted_dc(void **state)
 	/* the session lives on; the address must be proven again */
 	s = peer_keep_alive(&cn);
 	assert_non_null(s);
-	assert_int_equal(s->body_case,
-			 NTM__SIGNAL__BODY_REGISTRATION_RESPONSE);
+	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_REGISTRATION_RESPONSE);
 	assert_int_equal(s->registration_response->boot, boot + 1);
 	assert_memory_equal(s->registration_response->vip6.data, vip6, 16);
 	assert_memory_equal(s->registration_response->vip4.data, vip4, 4);
@@ -542,9 +536,9 @@ static void garbage(void **state)
 		for (size_t k = 0; k < len; k++)
 			buf[k] = (uint8_t)rand_r(&seed);
 		if (i % 2 && len >= PACKET_HEADER_LEN) {
-			struct packet_header h = { .type = PACKET_SIGNAL,
-						   .id = mn.node_id,
-						   .counter = mn.counter + 1 };
+			struct packet_header h = {.type = PACKET_SIGNAL,
+						  .id = mn.node_id,
+						  .counter = mn.counter + 1};
 
 			packet_header_put(&h, buf); /* a node's own forged */
 		}

@@ -42,9 +42,9 @@ static void login_good(void **state)
 	assert_int_equal(ntmc_trust_new(&t), 0);
 	assert_int_equal(ntmc_trust_add(t, p.ca, p.ca_len, site.ca_fp, NULL),
 			 0);
-	assert_int_equal(ntmc_trust_verify(t, p.cert, p.cert_len,
-					   ntmc_now(NULL), &cert),
-			 0);
+	assert_int_equal(
+		ntmc_trust_verify(t, p.cert, p.cert_len, ntmc_now(NULL), &cert),
+		0);
 	assert_string_equal(cert.fqdn, p.fqdn);
 	assert_memory_equal(cert.ed_pub, p.id.ed_pub, NTMC_KEY_LEN);
 	assert_int_equal(cert.not_after - cert.not_before, 86400);
@@ -235,9 +235,9 @@ static void issue(struct peer *p, int64_t from, int64_t to)
 	assert_int_equal(ntmc_ca_load(key, cert_path, &ca), 0);
 	assert_int_equal(ntmc_cert_parse(p->cert, p->cert_len, &cert), 0);
 	p->cert_len = sizeof(p->cert);
-	assert_int_equal(ntmc_ca_issue(NULL, ca, &cert, from, to, p->cert,
-				       &p->cert_len),
-			 0);
+	assert_int_equal(
+		ntmc_ca_issue(NULL, ca, &cert, from, to, p->cert, &p->cert_len),
+		0);
 	ntmc_ca_free(ca);
 }
 
@@ -340,8 +340,7 @@ static void own_devices(void **state)
 	assert_int_equal(peer_ask(&a, true, &msg, &answer), 0);
 	assert_int_equal(answer->devices_response->code, 0);
 	assert_int_equal(answer->devices_response->n_devices, 2);
-	assert_string_equal(answer->devices_response->devices[0]->fqdn,
-			    a.fqdn);
+	assert_string_equal(answer->devices_response->devices[0]->fqdn, a.fqdn);
 	assert_false(answer->devices_response->devices[0]->revoked);
 	assert_true(answer->devices_response->devices[1]->revoked);
 	ntm__envelope__free_unpacked(answer, NULL);

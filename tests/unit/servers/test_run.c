@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/* test_run - the supervisor with real role processes: isolated, killed, stopped */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "servers/adminsock.h"
+#include "servers/datadir.h"
+#include "servers/supervisor.h"
+#include "site.h"
+
+static struct site site;
+static pid_t supervisor;
+
+/* one role's status over its admin socket; NULL while it does not answer */
+static json_t *status(const char *role)
+{
+	json_t *request = json_pack("{s:s}", "command", "status"), *answer;
+	int r = adminsock_ask(site.dir, role, request, &answer);
+
+	json_decref(request);
+	return r ? NULL : answer;
+}
+
+static long long number(const char *role, const char *key)
+{
+	json_t *st = status(role);
+	long long n = st ? json_integer_value(json_object_get(st, key)) : -1;
+
+	json_decref(st);
+	return n;
+}
+
+static bool is_up(void *arg)
+{
+	json_t *st = status("as");
+	bool up = st && json_is_true(json_object_get(st, "dc_link"));
+
+	(void)arg;
+	json_decref(st);
+	return up;
+}
+
+static bool is_second_boot(void *arg)
+{
+	(void)arg;
+	return number("dc", "boot") == 2;
+}
+
+static bool answers_dns(void *arg)
+{
+	(void)arg;
+	return number("dns", "queries") >= 0;
+}
+
+static pid_t start(void)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		if (!getenv("NTM_TEST_LOG") &&
+		    !freopen("/dev/null", "w", stderr))
+			_exit(1);
+		_exit(supervisor_run(site.dir, &site.conf));
+	}
+	return pid;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	site_new(&site);
+	site_add_account(&site, "alice");
+	site_stop_as(&site);
+	site_stop_dc(&site);
+	/* the next boot is the first one that counts here */
+	site.conf.dns_port = site.conf.dc_port == 65535 ? site.conf.dc_port - 1
+							: site.conf.dc_port + 1;
+	supervisor = start();
+	assert_true(site_wait(&site, is_up, NULL));
+	assert_true(site_wait(&site, answers_dns, NULL));
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	int code;
+
+	(void)state;
+	if (supervisor) {
+		kill(supervisor, SIGTERM);
+		assert_int_equal(waitpid(supervisor, &code, 0), supervisor);
+	}
+	site_free(&site);
+	return 0;
+}
+
+/* everything a role does must be in its list of system calls */
+static void isolated_login(void **state)
+{
+	const Ntm__Signal *s;
+	struct peer a, b;
+
+	(void)state;
+	peer_new(&a, &site, "laptop");
+	peer_new(&b, &site, "phone");
+	assert_int_equal(peer_login(&a, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(a.code, 0);
+	assert_int_equal(peer_login(&b, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(b.code, 0);
+	assert_int_equal(peer_login_cert(&b), 0);
+	assert_int_equal(b.code, 0);
+	peer_register(&a);
+	peer_register(&b);
+	s = peer_direction(&a, b.fqdn);
+	assert_non_null(s);
+	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_ROUTE_DIRECTION);
+	peer_free(&a);
+	peer_free(&b);
+}
+
+static pid_t child_named(const char *name)
+{
+	char path[64], comm[32];
+	int pid, parent;
+	FILE *f, *list;
+
+	list = popen("ls /proc | grep '^[0-9]*$'", "r");
+	assert_non_null(list);
+	while (fscanf(list, "%d", &pid) == 1) {
+		snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+		f = fopen(path, "r");
+		if (!f)
+			continue;
+		if (fscanf(f, "%*d (%31[^)]) %*c %d", comm, &parent) == 2 &&
+		    parent == supervisor && !strcmp(comm, name)) {
+			fclose(f);
+			pclose(list);
+			return pid;
+		}
+		fclose(f);
+	}
+	pclose(list);
+	return 0;
+}
+
+static void killed_role_returns(void **state)
+{
+	const Ntm__Signal *s;
+	struct peer p;
+	long long boot;
+	pid_t dc;
+
+	(void)state;
+	boot = number("dc", "boot");
+	assert_int_equal(boot, 2); /* 1 was setup's own */
+	peer_new(&p, &site, "laptop");
+	assert_int_equal(peer_login(&p, "alice", SITE_PASSWORD), 0);
+	peer_register(&p);
+	dc = child_named("dc");
+	assert_true(dc > 1);
+	assert_int_equal(kill(dc, SIGKILL), 0);
+	/* asked on the same socket, by a session that lives on */
+	do {
+		s = peer_keep_alive(&p);
+	} while (!s);
+	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_REGISTRATION_RESPONSE);
+	assert_int_equal(s->registration_response->boot, boot + 1);
+	peer_register(&p);
+	assert_true(site_wait(&site, is_up, NULL));
+	peer_free(&p);
+}
+
+static void one_at_a_time(void **state)
+{
+	pid_t second = start();
+	int code;
+
+	(void)state;
+	assert_true(datadir_is_running(site.dir));
+	assert_int_equal(waitpid(second, &code, 0), second);
+	assert_true(WIFEXITED(code) && WEXITSTATUS(code) == EXIT_FAILURE);
+	assert_true(is_up(NULL));
+}
+
+static void bad_reload_changes_nothing(void **state)
+{
+	char path[DATADIR_PATH_MAX];
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(datadir_file(site.dir, DATADIR_CONF, path), 0);
+	f = fopen(path, "a");
+	assert_non_null(f);
+	fputs("\n[as]\nno_such_key = 1\n", f);
+	fclose(f);
+	assert_int_equal(kill(supervisor, SIGHUP), 0);
+	assert_true(site_wait(&site, is_up, NULL));
+	assert_true(is_second_boot(NULL));
+}
+
+static void ends_in_order(void **state)
+{
+	int code;
+
+	(void)state;
+	assert_int_equal(kill(supervisor, SIGTERM), 0);
+	assert_int_equal(waitpid(supervisor, &code, 0), supervisor);
+	supervisor = 0;
+	assert_true(WIFEXITED(code) && WEXITSTATUS(code) == 0);
+	assert_false(datadir_is_running(site.dir));
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(isolated_login), T(killed_role_returns),
+		T(one_at_a_time),  T(bad_reload_changes_nothing),
+		T(ends_in_order),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
