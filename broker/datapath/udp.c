@@ -21,6 +21,8 @@
 #define READ_MAX     65536u
 #define BUFFER_BYTES (3 * READ_MAX)
 
+#define PENDING_ERRORS 16
+
 #define TEST_SEG     100
 #define TEST_COUNT   5
 #define TEST_WAIT_MS 200
@@ -49,18 +51,18 @@ static int test_socket(bool receiver, struct sockaddr_in *at)
 	return fd;
 }
 
-static bool test_send(int fd, const struct sockaddr_in *to, const uint8_t *data)
+/* One send of datagrams of @seg bytes. */
+static bool test_send(int fd, const struct sockaddr_in *to, const uint8_t *data,
+		      size_t len, int seg)
 {
-	int seg = TEST_SEG;
-
 	return setsockopt(fd, SOL_UDP, UDP_SEGMENT, &seg, sizeof(seg)) == 0 &&
-	       sendto(fd, data, TEST_SEG * TEST_COUNT, 0,
-		      (const struct sockaddr *)to,
-		      sizeof(*to)) == TEST_SEG * TEST_COUNT;
+	       sendto(fd, data, len, 0, (const struct sockaddr *)to,
+		      sizeof(*to)) == (ssize_t)len;
 }
 
 /* Reads until all bytes are there; every read must hold whole datagrams. */
-static bool test_receive(int fd, const uint8_t *data, unsigned int *reads)
+static bool test_receive(int fd, const uint8_t *data, size_t len,
+			 unsigned int *reads)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	uint8_t got[TEST_SEG * TEST_COUNT + 1];
@@ -68,13 +70,12 @@ static bool test_receive(int fd, const uint8_t *data, unsigned int *reads)
 	ssize_t n;
 
 	*reads = 0;
-	while (done < TEST_SEG * TEST_COUNT) {
+	while (done < len) {
 		if (poll(&p, 1, TEST_WAIT_MS) != 1)
 			return false;
 		n = recv(fd, got, sizeof(got), MSG_DONTWAIT);
-		if (n <= 0 || n % TEST_SEG ||
-		    done + n > TEST_SEG * TEST_COUNT ||
-		    memcmp(got, data + done, (size_t)n))
+		if (n <= 0 || n % TEST_SEG || done + (size_t)n > len ||
+		    memcmp(got, data + done, (size_t)n) != 0)
 			return false;
 		done += (size_t)n;
 		(*reads)++;
@@ -82,28 +83,42 @@ static bool test_receive(int fd, const uint8_t *data, unsigned int *reads)
 	return true;
 }
 
-static bool test_run(bool join)
+/* Where not even a plain datagram passes (loopback is down, or filtered) nothing is
+ * learned: then the answer is yes, and a send that fails tells later. */
+static bool test_pair(int in, int out, const struct sockaddr_in *at, bool join)
 {
 	uint8_t data[TEST_SEG * TEST_COUNT];
-	int on = 1, in, out = -1;
-	struct sockaddr_in at;
-	unsigned int reads = 0;
-	bool ok = false;
+	unsigned int reads;
 
 	for (size_t i = 0; i < sizeof(data); i++)
 		data[i] = (uint8_t)(i * 7 + i / TEST_SEG);
+	if (sendto(out, data, TEST_SEG, 0, (const struct sockaddr *)at,
+		   sizeof(*at)) < 0 ||
+	    !test_receive(in, data, TEST_SEG, &reads))
+		return true;
+	if (!test_send(out, at, data, sizeof(data), TEST_SEG))
+		return false;
+	return test_receive(in, data, sizeof(data), &reads) &&
+	       (join || reads == TEST_COUNT);
+}
+
+static bool test_run(bool join)
+{
+	struct sockaddr_in at;
+	int on = 1, in, out;
+	bool ok = true;
+
 	in = test_socket(true, &at);
-	if (in >= 0)
-		out = test_socket(false, NULL);
-	if (out >= 0 &&
-	    (!join || !setsockopt(in, SOL_UDP, UDP_GRO, &on, sizeof(on))) &&
-	    test_send(out, &at, data))
-		ok = test_receive(in, data, &reads) &&
-		     (join || reads == TEST_COUNT);
-	if (in >= 0)
-		close(in);
+	if (in < 0)
+		return true;
+	out = test_socket(false, NULL);
+	if (join && setsockopt(in, SOL_UDP, UDP_GRO, &on, sizeof(on)))
+		ok = false;
+	else if (out >= 0)
+		ok = test_pair(in, out, &at, join);
 	if (out >= 0)
 		close(out);
+	close(in);
 	return ok;
 }
 
@@ -219,12 +234,14 @@ bool udp_read(struct udp_buffer *b, int fd, struct udp_read *out)
 			    .msg_iovlen = 1,
 			    .msg_control = &control,
 			    .msg_controllen = sizeof(control)};
-	ssize_t n;
+	ssize_t n = -1;
 
-	do {
+	/* an error that waited on the socket is told once and then gone */
+	for (int i = 0; i < PENDING_ERRORS; i++) {
 		n = recvmsg(fd, &mh, MSG_DONTWAIT);
-	} while (n < 0 && errno != EAGAIN && errno != EBADF &&
-		 errno != ENOTSOCK);
+		if (n >= 0 || errno == EAGAIN)
+			break;
+	}
 	if (n < 0)
 		return false;
 	out->data = iov.iov_base;

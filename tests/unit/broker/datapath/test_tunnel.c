@@ -167,6 +167,29 @@ static void test_back_pressure(void **state)
 	assert_int_equal(net_counters(net, 0).queue_dropped, 0);
 }
 
+/* A kernel that passed the test and refuses UDP_SEGMENT all the same. */
+static void test_gso_refused(void **state)
+{
+	struct net *net = *state;
+	struct spec s = net_spec(0, 6, 6, 60000);
+	struct dp_totals n;
+	int on = 1;
+
+	/* without checksums Linux does not cut: EINVAL */
+	assert_int_equal(setsockopt(net->n[0].udp, SOL_SOCKET, SO_NO_CHECK, &on,
+				    sizeof(on)),
+			 0);
+	s.gso = 1300;
+	net_send(net, 0, &s);
+	net_send(net, 0, &s);
+	assert_int_equal(collect(net, 1), 2 * 47);
+	datapath_totals(net->n[0].dp, &n);
+	/* 45 segments fill a send: two runs of the first super-packet */
+	assert_in_range(n.gso_fallbacks, 1, 2);
+	assert_int_equal(n.gso_on, 0);
+	assert_int_equal(net->n[0].errors, 0);
+}
+
 /* --- rejecting ------------------------------------------------------------------------- */
 
 static void assert_unreachable(const struct packet *p, unsigned int version)
@@ -493,6 +516,7 @@ int main(void)
 		T(test_budget),
 		T(test_dead_route),
 		T(test_back_pressure),
+		T(test_gso_refused),
 		BARE(test_no_tunnel_rejected),
 		BARE(test_no_tunnel_accepted),
 		BARE(test_kernel_chatter_is_no_contact),
