@@ -250,10 +250,19 @@ struct peer *node_peer(struct node *n, const struct node *other)
 	return peers_find(n->w.peers, other->fqdn);
 }
 
+/* In memory where there is such a folder: workers wait for their disk. */
+static void scratch(char dir[40])
+{
+	snprintf(dir, 40, "%s/ntm-world-%d",
+		 access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm", (int)getpid());
+}
+
 static void node_init(struct world *wd, unsigned int i)
 {
 	struct node *n = &wd->nodes[i];
+	char dir[40];
 
+	scratch(dir);
 	n->world = wd;
 	n->index = i;
 	n->mtu = 1500;
@@ -261,10 +270,8 @@ static void node_init(struct world *wd, unsigned int i)
 	n->env.route = env_route;
 	n->env.locals = env_locals;
 	n->env.ctx = n;
-	snprintf(n->state, sizeof(n->state), "/tmp/ntm-world-%d/%u",
-		 (int)getpid(), i);
-	snprintf(n->config, sizeof(n->config), "/tmp/ntm-world-%d/c%u",
-		 (int)getpid(), i);
+	snprintf(n->state, sizeof(n->state), "%s/%u", dir, i);
+	snprintf(n->config, sizeof(n->config), "%s/c%u", dir, i);
 }
 
 /* --- all ------------------------------------------------------------------------------------ */
@@ -274,7 +281,7 @@ void world_up(struct world *wd, uint64_t seed, size_t n_nodes)
 	static const uint8_t prefix4[4] = { 198, 18, 0, 0 };
 	struct ntmc_trust_domain d;
 	struct ntmc_trust *trust;
-	char dir[64];
+	char dir[40];
 
 	memset(wd, 0, sizeof(*wd));
 	wd->seed = seed;
@@ -282,7 +289,7 @@ void world_up(struct world *wd, uint64_t seed, size_t n_nodes)
 	wd->wire.delay_ms = 10;
 	wd->crypto = (struct ntmc_env){ fill_random, wall, wd };
 	wd->n_nodes = n_nodes;
-	snprintf(dir, sizeof(dir), "/tmp/ntm-world-%d", (int)getpid());
+	scratch(dir);
 	mkdir(dir, 0700);
 	assert_int_equal(loop_new(&wd->loop), 0);
 	loop_set_clock(wd->loop, mono, wall, wd);
@@ -319,7 +326,7 @@ void world_down(struct world *wd)
 {
 	struct packet *p;
 	struct blob *b;
-	char dir[64];
+	char dir[40];
 
 	for (size_t i = 0; i < wd->n_nodes; i++) {
 		if (wd->nodes[i].running)
@@ -338,6 +345,6 @@ void world_down(struct world *wd)
 	dc_free(wd->dc);
 	ntmc_ca_free(wd->ca);
 	loop_free(wd->loop);
-	snprintf(dir, sizeof(dir), "/tmp/ntm-world-%d", (int)getpid());
+	scratch(dir);
 	rmdir(dir);
 }
