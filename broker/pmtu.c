@@ -61,7 +61,9 @@ static void probe_done(struct peer *p)
 {
 	p->pmtu.probe = 0;
 	p->pmtu.cookie = 0;
-	p->pmtu.raised_ns = peer_now(p);
+	if (!p->pmtu.checking)
+		p->pmtu.raised_ns = peer_now(p);
+	p->pmtu.checking = false;
 	loop_timer_disarm(p->pmtu.timer);
 }
 
@@ -95,6 +97,7 @@ static void probe_failed(struct peer *p)
 {
 	struct pmtu *m = &p->pmtu;
 
+	m->checking = false;
 	if (!m->bad || m->probe < m->bad)
 		m->bad = m->probe;
 	if (m->size >= m->bad) /* it was in use: a black hole */
@@ -175,6 +178,7 @@ void pmtu_start(struct peer *p)
 	m->good = 0;
 	m->bad = 0;
 	m->tries = 0;
+	m->checking = false;
 	m->probe = most;
 	if (p->tunnel)
 		probe_send(p);
@@ -189,6 +193,7 @@ void pmtu_check(struct peer *p)
 	m->good = 0;
 	m->bad = 0;
 	m->tries = 0;
+	m->checking = true;
 	m->probe = m->size;
 	probe_send(p);
 }

@@ -21,11 +21,13 @@ struct peer;
 
 /**
  * struct pmtu - @size: in use; @probe: being tried, 0 none; @good, @bad: bounds of
- * the search (bad: smallest known not to pass, 0 none)
+ * the search (bad: smallest known not to pass, 0 none); @checking: only whether
+ * the size in use passes; @raised_ns: end of the last search
  */
 struct pmtu {
 	unsigned int size, probe, good, bad;
 	unsigned int tries;
+	bool checking;
 	uint64_t cookie, sent_ns, raised_ns;
 	struct loop_timer *timer;
 };

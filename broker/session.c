@@ -190,6 +190,7 @@ static void register_send(struct session *s)
 	const struct account *a = s->w->account;
 	bool all = s->register_tries > 0 || !s->dc_works;
 	uint64_t pause;
+	uint8_t jitter;
 
 	s->asked_ns = loop_now_exact(s->w->loop);
 	if (register_send_to(s, s->register_txn, &a->dc[s->dc], true))
@@ -202,6 +203,9 @@ static void register_send(struct session *s)
 			<< (s->register_tries < 7 ? s->register_tries : 7));
 	if (pause > LOOP_S(REGISTER_RESTART_S))
 		pause = LOOP_S(REGISTER_RESTART_S);
+	/* all nodes of a DC that was away must not come at one time */
+	ntmc_random(&s->w->env->crypto, &jitter, sizeof(jitter));
+	pause -= pause / 4 * jitter / UINT8_MAX;
 	s->register_tries++;
 	loop_timer_arm(s->register_timer, pause);
 }
@@ -345,6 +349,8 @@ int session_request(struct session *s, Ntm__Signal *msg, unsigned int limit_ms,
 	ntm__signal__pack(msg, rq->packed);
 	if (s->state == SESSION_ONLINE)
 		request_send(rq);
+	else if (loop_now(s->w->loop) - s->asked_ns > LOOP_S(1))
+		register_send(s); /* somebody waits: no long pause now */
 	request_arm(rq);
 	*id = rq->txn;
 	return 0;
