@@ -199,7 +199,7 @@ int accounts_get(struct accounts *a, const char *name, struct account *out)
 
 static int account_exists(struct accounts *a, const char *name)
 {
-	struct account found;
+	struct account found = {.enabled = false};
 	int r = accounts_get(a, name, &found);
 
 	ntmc_wipe(&found, sizeof(found));

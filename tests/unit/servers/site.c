@@ -137,10 +137,15 @@ void site_new_loop(struct site *s)
 
 void site_new(struct site *s)
 {
+	site_new_on(s, "127.0.0.1", "127.0.0.1");
+}
+
+void site_new_on(struct site *s, const char *listen, const char *server_ip)
+{
 	char path[128], error[SERVERCONF_ERROR_LEN];
 	struct cli c = {.domain = SITE_DOMAIN,
 			.user = "root",
-			.listen = {"127.0.0.1"},
+			.listen = {listen},
 			.n_listen = 1};
 	int saved;
 
@@ -159,10 +164,10 @@ void site_new(struct site *s)
 	s->conf.dc_loopback = true;
 	s->conf.dc_keepalive = 1;
 	assert_int_equal(
-		addr_parse("127.0.0.1", (uint16_t)s->conf.as_port, &s->as_addr),
+		addr_parse(server_ip, (uint16_t)s->conf.as_port, &s->as_addr),
 		0);
 	assert_int_equal(
-		addr_parse("127.0.0.1", (uint16_t)s->conf.dc_port, &s->dc_addr),
+		addr_parse(server_ip, (uint16_t)s->conf.dc_port, &s->dc_addr),
 		0);
 	read_ca(s);
 	site_new_loop(s);
@@ -458,15 +463,19 @@ static void on_datagram(void *arg, int fd, unsigned int events)
 
 static void open_udp(struct peer *p)
 {
+	const struct addr *dc = &p->site->dc_addr;
 	struct addr any;
 
-	assert_int_equal(addr_parse("127.0.0.1", 0, &any), 0);
-	p->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	assert_int_equal(
+		addr_parse(dc->sa.sa_family == AF_INET ? "127.0.0.1" : "::1", 0,
+			   &any),
+		0);
+	p->fd = socket(dc->sa.sa_family,
+		       SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	assert_true(p->fd >= 0);
 	assert_int_equal(bind(p->fd, &any.sa, addr_len(&any)), 0);
-	assert_int_equal(connect(p->fd, &p->site->dc_addr.sa,
-				 addr_len(&p->site->dc_addr)),
-			 0);
+	/* connected: an answer from another address does not arrive */
+	assert_int_equal(connect(p->fd, &dc->sa, addr_len(dc)), 0);
 	assert_int_equal(loop_io_add(p->site->loop, p->fd, LOOP_READ, false,
 				     on_datagram, p, &p->io),
 			 0);

@@ -33,6 +33,8 @@ struct site {
 
 /** init in a fresh folder, then both roles; asserts */
 void site_new(struct site *s);
+/** listening on @listen, reached by nodes at @server_ip */
+void site_new_on(struct site *s, const char *listen, const char *server_ip);
 void site_free(struct site *s);
 /** a loop of its own, for a forked child */
 void site_new_loop(struct site *s);

@@ -18,10 +18,9 @@
 static struct site site;
 static struct peer mn, cn;
 
-static int setup(void **state)
+static int setup_on(const char *listen, const char *server_ip)
 {
-	(void)state;
-	site_new(&site);
+	site_new_on(&site, listen, server_ip);
 	site_add_account(&site, "alice");
 	site_add_account(&site, "bob");
 	peer_new(&mn, &site, "laptop");
@@ -31,6 +30,25 @@ static int setup(void **state)
 	assert_int_equal(peer_login(&cn, "bob", SITE_PASSWORD), 0);
 	assert_int_equal(cn.code, 0);
 	return 0;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return setup_on("127.0.0.1", "127.0.0.1");
+}
+
+static int setup_ipv6(void **state)
+{
+	(void)state;
+	return setup_on("::1", "::1");
+}
+
+/* one of many addresses: answers must come from it */
+static int setup_wildcard(void **state)
+{
+	(void)state;
+	return setup_on("0.0.0.0", "127.0.0.2");
 }
 
 static int teardown(void **state)
@@ -189,6 +207,23 @@ static void direction_good(void **state)
 	s = peer_direction(&cn, mn.fqdn);
 	assert_non_null(s);
 	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_ROUTE_DIRECTION);
+}
+
+static void both_ways(void **state)
+{
+	const Ntm__Signal *s;
+
+	(void)state;
+	peer_register(&mn);
+	peer_register(&cn);
+	s = peer_keep_alive(&mn);
+	assert_non_null(s);
+	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_KEEP_ALIVE_ACK);
+	s = peer_direction(&mn, cn.fqdn);
+	assert_non_null(s);
+	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_ROUTE_DIRECTION);
+	assert_int_equal(s->route_direction->peer->addresses[0]->ip.len,
+			 site.dc_addr.sa.sa_family == AF_INET ? 4 : 16);
 }
 
 static void direction_refused(void **state)
@@ -629,6 +664,10 @@ int main(void)
 		T(replay),
 		T(full_disk),
 		T(released),
+		cmocka_unit_test_setup_teardown(both_ways, setup_ipv6,
+						teardown),
+		cmocka_unit_test_setup_teardown(both_ways, setup_wildcard,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

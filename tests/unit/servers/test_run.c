@@ -179,6 +179,41 @@ static void killed_role_returns(void **state)
 	peer_free(&p);
 }
 
+/* bytes of a seeded generator at every TCP port and the DNS port */
+static void garbage_everywhere(void **state)
+{
+	unsigned int ports[] = {site.conf.as_port, site.conf.dc_port,
+				site.conf.dns_port};
+	pid_t dc = child_named("dc"), as = child_named("as"),
+	      dns = child_named("dns");
+	unsigned int seed = 99;
+	uint8_t buf[2000];
+
+	(void)state;
+	for (int i = 0; i < 300; i++) {
+		int type = i % 2 ? SOCK_STREAM : SOCK_DGRAM;
+		struct addr to;
+		int fd = socket(AF_INET, type, 0);
+
+		assert_int_equal(
+			addr_parse("127.0.0.1", (uint16_t)ports[i % 3], &to),
+			0);
+		for (size_t k = 0; k < sizeof(buf); k++)
+			buf[k] = (uint8_t)rand_r(&seed);
+		if (i % 5 == 0)
+			memset(buf, 0, 3); /* a length a reader may believe */
+		if (!connect(fd, &to.sa, addr_len(&to)))
+			(void)!send(fd, buf, (size_t)rand_r(&seed) % 2000,
+				    MSG_NOSIGNAL);
+		close(fd);
+	}
+	assert_true(site_wait(&site, is_up, NULL));
+	assert_true(number("dns", "queries") > 0);
+	assert_int_equal(child_named("dc"), dc);
+	assert_int_equal(child_named("as"), as);
+	assert_int_equal(child_named("dns"), dns);
+}
+
 static void one_at_a_time(void **state)
 {
 	pid_t second = start();
@@ -223,8 +258,11 @@ static void ends_in_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(isolated_login), T(killed_role_returns),
-		T(one_at_a_time),  T(bad_reload_changes_nothing),
+		T(isolated_login),
+		T(killed_role_returns),
+		T(garbage_everywhere),
+		T(one_at_a_time),
+		T(bad_reload_changes_nothing),
 		T(ends_in_order),
 	};
 
