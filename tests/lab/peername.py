@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """peername.py - a server that answers with the source it sees, and who asks it
 
-Usage: peername.py tcp|udp ADDRESS PORT [v6only]
+Usage: peername.py tcp|udp ADDRESS PORT [v6only] [reuse]
            serve on that address until killed; a UDP server has one socket
        peername.py ask tcp|udp 4|6 NAME PORT
            print the answer "ADDRESS PORT", and as a second line our own address
@@ -18,11 +18,11 @@ def source(addr):
     return "%s %d" % (addr[0].replace("::ffff:", ""), addr[1])
 
 
-def serve(kind, address, port, v6only):
+def serve(kind, address, port, v6only, reuse):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     s = socket.socket(family, socket.SOCK_STREAM if kind == "tcp" else
                       socket.SOCK_DGRAM)
-    if kind == "tcp":
+    if kind == "tcp" or reuse:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
         s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6only)
@@ -56,7 +56,8 @@ def ask(kind, family, name, port):
 
 
 if sys.argv[1] != "ask":
-    serve(sys.argv[1], sys.argv[2], int(sys.argv[3]), "v6only" in sys.argv[4:])
+    serve(sys.argv[1], sys.argv[2], int(sys.argv[3]), "v6only" in sys.argv[4:],
+          "reuse" in sys.argv[4:])
 try:
     ask(*sys.argv[2:])
 except socket.gaierror as e:
