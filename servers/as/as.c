@@ -183,6 +183,7 @@ int as_new(const struct role_env *env, struct as **out)
 	as->env = env;
 	as->loop = env->loop;
 	as->conf = env->conf;
+	as->refused_log = (struct log_limit){.burst = 30, .per_s = 60};
 	r = as_open(as);
 	for (size_t i = 0; !r && i < s->n_tcp; i++)
 		r = channel_listen_take(as->loop, as->cert.tls, s->tcp[i],

@@ -132,9 +132,11 @@ static void send_refusal(struct as_conn *conn, uint32_t txn, int err,
 static void refuse(struct request *r, int err, unsigned int retry_s)
 {
 	r->as->stats.refused++;
-	log_info("as", "login %s%s refused: %s",
-		 r->device.fqdn[0] ? r->device.fqdn : r->account,
-		 r->by_cert ? " (certificate)" : "", err_text(err));
+	if (log_allowed(
+		    &r->as->refused_log)) /* strangers cannot fill the log */
+		log_info("as", "login %s%s refused: %s",
+			 r->device.fqdn[0] ? r->device.fqdn : r->account,
+			 r->by_cert ? " (certificate)" : "", err_text(err));
 	send_refusal(r->conn, r->txn, err, retry_s);
 	request_free(r);
 }

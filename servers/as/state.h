@@ -13,6 +13,7 @@
 
 #include "common/addr.h"
 #include "common/channel.h"
+#include "common/log.h"
 #include "servers/as/accounts.h"
 #include "servers/as/as.h"
 #include "servers/as/dclink.h"
@@ -55,6 +56,7 @@ struct as {
 	struct as_conn *conns;
 	struct request *requests; /* all, for as_free() */
 	struct as_stats stats;
+	struct log_limit refused_log;
 };
 
 /** answer @msg of @conn, now or later */
