@@ -13,3 +13,9 @@ $(O)/tests/e2e/denied: $(O)/obj/tests/e2e/denied.o
 	@echo "  LD      $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
 		$(shell pkg-config --libs libseccomp)
+
+E2E_TOOLS += $(O)/tests/e2e/flood
+$(O)/tests/e2e/flood: $(O)/obj/tests/e2e/flood.o
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^

@@ -94,15 +94,35 @@ with_clock()
 		NTM_WRONG_CLOCK="$1")
 }
 
-# pss PID...: their memory in KiB, what is shared divided by who shares it
-pss()
+# anon PID...: the memory of each that is its own, in KiB, one a line
+anon()
 {
-	local pid sum=0
+	local pid
 	for pid; do
-		sum=$((sum + $(sed -n 's/^Pss: *\([0-9]*\) kB/\1/p' \
-			"/proc/$pid/smaps_rollup")))
+		sed -n 's/^RssAnon:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$pid/status"
 	done
-	echo $sum
+}
+
+# descriptors PID: how many it has open
+descriptors()
+{
+	ls "/proc/$1/fd" | wc -l
+}
+
+# cpu_ms PID: processor time it has used, and idle PID...: none spins
+cpu_ms()
+{
+	awk '{ print ($14 + $15) * 10 }' "/proc/$1/stat"
+}
+idle()
+{
+	local pid was
+	for pid; do
+		was=$(cpu_ms "$pid")
+		read -r -t 1 -u "$LAB_NEVER" || :
+		assert_between $(($(cpu_ms "$pid") - was)) 0 300 \
+			"ms of processor time in a second, process $pid"
+	done
 }
 
 # server_status HOST PATH: a value of `ntm-server status --json`
