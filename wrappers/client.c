@@ -18,7 +18,7 @@
 
 static int control_connect(void)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 	int fd, err;
@@ -74,7 +74,7 @@ static int err_by_name(const char *name)
 		const char *name;
 		int number;
 	} errs[] = {
-#define ERR(n, number, text) { #n, number },
+#define ERR(n, number, text) {#n, number},
 #include "common/err.def"
 #undef ERR
 	};
@@ -87,8 +87,8 @@ static int err_by_name(const char *name)
 }
 
 /* 1: a progress line; else the final result. */
-static int line_handle(const char *line, client_progress_fn *fn, const void *arg,
-		       json_t **answer)
+static int line_handle(const char *line, client_progress_fn *fn,
+		       const void *arg, json_t **answer)
 {
 	json_t *j = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
 	json_t *ok = json_object_get(j, "ok");
@@ -131,9 +131,9 @@ int client_call(const json_t *request, client_progress_fn *fn, const void *arg,
 		return err ? err : -NTM_ENOMEM;
 	}
 	do {
-		err = getline(&line, &size, in) > 0 ?
-			      line_handle(line, fn, arg, answer) :
-			      -NTM_ECLOSED;
+		err = getline(&line, &size, in) > 0
+			      ? line_handle(line, fn, arg, answer)
+			      : -NTM_ECLOSED;
 	} while (err == 1);
 	free(line);
 	fclose(in);
@@ -190,6 +190,6 @@ int client_broker_start(void)
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -NTM_ESYSTEM;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 :
-							       -NTM_ENOBROKER;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0
+							     : -NTM_ENOBROKER;
 }

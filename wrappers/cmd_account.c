@@ -17,9 +17,9 @@ static int password_ask(const struct command_args *a, const char *prompt,
 {
 	if (!secret_input(prompt, a->password_stdin, buf))
 		return 0;
-	fputs(a->password_stdin ?
-		      "ntm: no password on standard input\n" :
-		      "ntm: no password given (without a terminal use --password-stdin)\n",
+	fputs(a->password_stdin ? "ntm: no password on standard input\n"
+				: "ntm: no password given (without a terminal "
+				  "use --password-stdin)\n",
 	      stderr);
 	return 1;
 }
@@ -48,17 +48,17 @@ static void recommendations_offer(const struct command_args *a,
 	json_array_foreach(list, i, r)
 	{
 		snprintf(text, sizeof(text),
-			 "The administrator recommends to let %s connect in. Allow it?",
+			 "The administrator recommends to let %s connect in. "
+			 "Allow it?",
 			 out_text(r, "subject", "?"));
 		if (!a->yes && !question(text))
 			continue;
-		if (!command_call(a,
-				  json_pack("{s:s, s:O, s:O*}", "cmd", "allow",
-					    "subject",
-					    json_object_get(r, "subject"),
-					    "ports",
-					    json_object_get(r, "ports")),
-				  &reply))
+		if (!command_call(
+			    a,
+			    json_pack("{s:s, s:O, s:O*}", "cmd", "allow",
+				      "subject", json_object_get(r, "subject"),
+				      "ports", json_object_get(r, "ports")),
+			    &reply))
 			json_decref(reply);
 	}
 }
@@ -78,7 +78,8 @@ int cmd_login(const struct command_args *a)
 			    password, "trust_changed", a->trust_changed);
 	ntmc_wipe(password, sizeof(password));
 	if (!request) {
-		fputs("ntm: the join string, account or password is not UTF-8 text\n",
+		fputs("ntm: the join string, account or password is not UTF-8 "
+		      "text\n",
 		      stderr);
 		return 1;
 	}
@@ -131,7 +132,8 @@ int cmd_passwd(const struct command_args *a)
 		if (password_ask(a, "New password again: ", again))
 			goto wipe_new;
 		if (strcmp(new, again)) {
-			fputs("ntm: the two new passwords differ; nothing was changed\n",
+			fputs("ntm: the two new passwords differ; nothing was "
+			      "changed\n",
 			      stderr);
 			goto wipe_again;
 		}
@@ -152,8 +154,8 @@ wipe_old:
 
 static void devices_print(const json_t *list)
 {
-	static const char *const headings[] = { "DEVICE", "LAST LOGIN", "STATE",
-						"VERSION", "FINGERPRINT" };
+	static const char *const headings[] = {"DEVICE", "LAST LOGIN", "STATE",
+					       "VERSION", "FINGERPRINT"};
 	size_t n = json_array_size(list), i;
 	const char **cells = calloc(n * 5 + 1, sizeof(*cells));
 	const json_t *d;
@@ -166,11 +168,10 @@ static void devices_print(const json_t *list)
 
 		row[0] = out_text(d, "fqdn", "?");
 		row[1] = strdup(out_date(out_int(d, "last_login")));
-		row[2] = json_is_true(json_object_get(d, "revoked")) ?
-				 "revoked" :
-			 json_is_true(json_object_get(d, "this")) ?
-				 "this device" :
-				 "active";
+		row[2] = json_is_true(json_object_get(d, "revoked")) ? "revoked"
+			 : json_is_true(json_object_get(d, "this"))
+				 ? "this device"
+				 : "active";
 		row[3] = out_text(d, "version", "");
 		row[4] = out_text(d, "fingerprint", "");
 	}

@@ -47,7 +47,8 @@ int cmd_down(const struct command_args *a)
 	if (command_call(a, json_pack("{s:s}", "cmd", "down"), &answer))
 		return 1;
 	json_decref(answer);
-	say(a, "the broker has ended; programs go on without their virtual connections");
+	say(a, "the broker has ended; programs go on without their virtual "
+	       "connections");
 	return 0;
 }
 
@@ -78,7 +79,8 @@ int cmd_env(const struct command_args *a)
 	json_t *j;
 
 	if (client_sibling("../lib/libntm.so", lib, sizeof(lib))) {
-		fputs("ntm: libntm.so is not installed beside this program; install again\n",
+		fputs("ntm: libntm.so is not installed beside this program; "
+		      "install again\n",
 		      stderr);
 		return 1;
 	}

@@ -30,11 +30,11 @@ int cmd_ping(const struct command_args *a)
 	json_t *request, *answer = NULL;
 	int err, status = 1;
 
-	request = json_pack("{s:s, s:s, s:i, s:i, s:i}", "cmd", "ping", "name",
-			    a->words[0], "count", a->count ? a->count : 4,
-			    "interval_ms",
-			    a->interval_ms ? a->interval_ms : 1000, "size",
-			    a->size ? a->size : 64);
+	request =
+		json_pack("{s:s, s:s, s:i, s:i, s:i}", "cmd", "ping", "name",
+			  a->words[0], "count", a->count ? a->count : 4,
+			  "interval_ms", a->interval_ms ? a->interval_ms : 1000,
+			  "size", a->size ? a->size : 64);
 	err = client_call(request, ping_line, a, &answer);
 	json_decref(request);
 	if (err) {
@@ -42,7 +42,8 @@ int cmd_ping(const struct command_args *a)
 			out_text(answer, "text", err_text(err)));
 	} else {
 		if (!command_json(a, answer))
-			printf("%lld sent, %lld received, %.3f/%.3f/%.3f ms (min/avg/max), by %s\n",
+			printf("%lld sent, %lld received, %.3f/%.3f/%.3f ms "
+			       "(min/avg/max), by %s\n",
 			       (long long)out_int(answer, "sent"),
 			       (long long)out_int(answer, "received"),
 			       json_number_value(
@@ -81,7 +82,8 @@ int cmd_verify(const struct command_args *a)
 	}
 	printf("%s\n\n    %s\n\n", out_text(answer, "fqdn", a->words[0]),
 	       out_colour(OUT_BOLD, out_text(answer, "code", "?")));
-	puts("Compare these digits with what the other person sees for you, aloud or side by side.");
+	puts("Compare these digits with what the other person sees for you, "
+	     "aloud or side by side.");
 	if (!yes && isatty(STDIN_FILENO)) {
 		fputs("Are they the same? [y/N] ", stdout);
 		fflush(stdout);
@@ -170,7 +172,8 @@ int cmd_forget(const struct command_args *a)
 			 &answer))
 		return 1;
 	if (!command_json(a, answer))
-		printf("%s is forgotten; its key is learned anew at the next contact\n",
+		printf("%s is forgotten; its key is learned anew at the next "
+		       "contact\n",
 		       a->words[0]);
 	json_decref(answer);
 	return 0;

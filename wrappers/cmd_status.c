@@ -40,8 +40,7 @@ static int status_draw(const struct command_args *a)
 	line("name", out_colour(OUT_BOLD, out_text(answer, "fqdn", "-")));
 	line("IPv6", out_text(answer, "vip6", ""));
 	line("IPv4", out_text(answer, "vip4", ""));
-	snprintf(text, sizeof(text), "%s, %.1f ms",
-		 out_text(answer, "dc", ""),
+	snprintf(text, sizeof(text), "%s, %.1f ms", out_text(answer, "dc", ""),
 		 json_number_value(json_object_get(answer, "dc_rtt_ms")));
 	line("coordinator", *out_text(answer, "dc", "") ? text : "");
 	line("seen as", out_text(answer, "observed", ""));
@@ -76,9 +75,8 @@ static void peer_row(const json_t *p, char text[PEER_COLS][320],
 		     const char **row)
 {
 	const char *state = out_text(p, "state", "?");
-	json_int_t last = json_object_get(p, "last_rx_s") ?
-				  out_int(p, "last_rx_s") :
-				  -1;
+	json_int_t last =
+		json_object_get(p, "last_rx_s") ? out_int(p, "last_rx_s") : -1;
 	int c;
 
 	snprintf(text[0], 320, "%s", out_text(p, "fqdn", "?"));
@@ -91,9 +89,9 @@ static void peer_row(const json_t *p, char text[PEER_COLS][320],
 		 out_bytes(out_int(p, "rx_bytes")));
 	snprintf(text[5], 320, "%s", out_ago(last));
 	snprintf(text[6], 320, "%s",
-		 json_is_true(json_object_get(p, "verified")) ?
-			 out_colour(OUT_GOOD, "verified") :
-			 out_colour(OUT_DIM, "unverified"));
+		 json_is_true(json_object_get(p, "verified"))
+			 ? out_colour(OUT_GOOD, "verified")
+			 : out_colour(OUT_DIM, "unverified"));
 	for (c = 0; c < PEER_COLS; c++)
 		row[c] = text[c];
 }
@@ -101,8 +99,8 @@ static void peer_row(const json_t *p, char text[PEER_COLS][320],
 static int peers_draw(const struct command_args *a)
 {
 	static const char *const headings[PEER_COLS] = {
-		"PEER", "STATE", "PATH", "RTT", "SENT / RECEIVED", "LAST", "KEY"
-	};
+		"PEER", "STATE", "PATH", "RTT", "SENT / RECEIVED",
+		"LAST", "KEY"};
 	char(*text)[PEER_COLS][320];
 	const char **cells;
 	const json_t *list, *p;
@@ -153,9 +151,9 @@ int cmd_netcheck(const struct command_args *a)
 		printf("%-12s", out_text(item, "name", "?"));
 		addresses = json_object_get(item, "addresses");
 		json_array_foreach(addresses, k, address)
-			printf(" %s", json_string_value(address) ?
-					      json_string_value(address) :
-					      "?");
+			printf(" %s", json_string_value(address)
+					      ? json_string_value(address)
+					      : "?");
 		putchar('\n');
 	}
 	list = json_object_get(answer, "text");

@@ -14,9 +14,9 @@
 struct command_args {
 	bool json;
 	bool watch;
-	unsigned int count;	   /* ping -c; 0: not given */
-	unsigned int interval_ms;  /* ping -i, --watch=SECONDS */
-	unsigned int size;	   /* ping -s */
+	unsigned int count;	  /* ping -c; 0: not given */
+	unsigned int interval_ms; /* ping -i, --watch=SECONDS */
+	unsigned int size;	  /* ping -s */
 	bool yes, remove, password_stdin, trust_changed;
 	const char *device, *revoke;
 	char **words; /* what is not an option */
@@ -26,14 +26,14 @@ struct command_args {
 typedef int command_fn(const struct command_args *a);
 
 /* Options a command takes, as bits; others are refused by name. */
-#define OPT_WATCH     (1u << 0)
-#define OPT_COUNT     (1u << 1)
-#define OPT_YES	      (1u << 2)
-#define OPT_REMOVE    (1u << 3)
-#define OPT_PASSWORD  (1u << 4)
-#define OPT_DEVICE    (1u << 5)
-#define OPT_REVOKE    (1u << 6)
-#define OPT_CHANGED   (1u << 7)
+#define OPT_WATCH    (1u << 0)
+#define OPT_COUNT    (1u << 1)
+#define OPT_YES	     (1u << 2)
+#define OPT_REMOVE   (1u << 3)
+#define OPT_PASSWORD (1u << 4)
+#define OPT_DEVICE   (1u << 5)
+#define OPT_REVOKE   (1u << 6)
+#define OPT_CHANGED  (1u << 7)
 
 /** struct command - @name WORDS: @min..@max words */
 struct command {

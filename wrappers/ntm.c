@@ -18,32 +18,32 @@
 #define EXIT_USAGE 2
 
 static const struct command commands[] = {
-	{ "up", "", "start the broker", 0, 0, 0, cmd_up },
-	{ "down", "", "end the broker and its tunnels", 0, 0, 0, cmd_down },
-	{ "login", "JOIN-STRING ACCOUNT", "make this device a node of a domain",
-	  OPT_PASSWORD | OPT_DEVICE | OPT_CHANGED | OPT_YES, 2, 2, cmd_login },
-	{ "logout", "", "forget the session (keys and pins stay)", 0, 0, 0,
-	  cmd_logout },
-	{ "passwd", "", "change the account's password", OPT_PASSWORD, 0, 0,
-	  cmd_passwd },
-	{ "devices", "", "list the account's devices, or --revoke one",
-	  OPT_REVOKE, 0, 0, cmd_devices },
-	{ "status", "", "this node: name, addresses, connection", OPT_WATCH, 0,
-	  0, cmd_status },
-	{ "peers", "", "tunnels: path, round trip, traffic", OPT_WATCH, 0, 0,
-	  cmd_peers },
-	{ "ping", "NAME", "round trip through the tunnel", OPT_COUNT, 1, 1,
-	  cmd_ping },
-	{ "verify", "NAME", "show the code to compare with the peer's person",
-	  OPT_YES, 1, 1, cmd_verify },
-	{ "allow", "[NAME|DOMAIN [PORT ...]]",
-	  "let others connect in; without words, list", OPT_REMOVE, 0, 64,
-	  cmd_allow },
-	{ "forget", "NAME", "drop a peer's pinned key and remembered address", 0,
-	  1, 1, cmd_forget },
-	{ "netcheck", "", "what network this machine is in", 0, 0, 0,
-	  cmd_netcheck },
-	{ "env", "", "print the LD_PRELOAD line for scripts", 0, 0, 0, cmd_env },
+	{"up", "", "start the broker", 0, 0, 0, cmd_up},
+	{"down", "", "end the broker and its tunnels", 0, 0, 0, cmd_down},
+	{"login", "JOIN-STRING ACCOUNT", "make this device a node of a domain",
+	 OPT_PASSWORD | OPT_DEVICE | OPT_CHANGED | OPT_YES, 2, 2, cmd_login},
+	{"logout", "", "forget the session (keys and pins stay)", 0, 0, 0,
+	 cmd_logout},
+	{"passwd", "", "change the account's password", OPT_PASSWORD, 0, 0,
+	 cmd_passwd},
+	{"devices", "", "list the account's devices, or --revoke one",
+	 OPT_REVOKE, 0, 0, cmd_devices},
+	{"status", "", "this node: name, addresses, connection", OPT_WATCH, 0,
+	 0, cmd_status},
+	{"peers", "", "tunnels: path, round trip, traffic", OPT_WATCH, 0, 0,
+	 cmd_peers},
+	{"ping", "NAME", "round trip through the tunnel", OPT_COUNT, 1, 1,
+	 cmd_ping},
+	{"verify", "NAME", "show the code to compare with the peer's person",
+	 OPT_YES, 1, 1, cmd_verify},
+	{"allow", "[NAME|DOMAIN [PORT ...]]",
+	 "let others connect in; without words, list", OPT_REMOVE, 0, 64,
+	 cmd_allow},
+	{"forget", "NAME", "drop a peer's pinned key and remembered address", 0,
+	 1, 1, cmd_forget},
+	{"netcheck", "", "what network this machine is in", 0, 0, 0,
+	 cmd_netcheck},
+	{"env", "", "print the LD_PRELOAD line for scripts", 0, 0, 0, cmd_env},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -51,18 +51,21 @@ static const struct {
 	unsigned int bit;
 	const char *text;
 } option_help[] = {
-	{ OPT_WATCH, "  --watch[=SECONDS]  refresh until interrupted\n" },
-	{ OPT_COUNT, "  -c, --count=N      echoes to send (default 4)\n"
-		     "  -i, --interval=MS  milliseconds between them (default 1000)\n"
-		     "  -s, --size=BYTES   of each echo (default 64)\n" },
-	{ OPT_YES, "  -y, --yes          answer the question with yes\n" },
-	{ OPT_REMOVE, "  -r, --remove       take the permission back\n" },
-	{ OPT_PASSWORD,
-	  "  --password-stdin   read passwords from standard input, one a line\n" },
-	{ OPT_DEVICE, "  --device=NAME      name of this device (default: host name)\n" },
-	{ OPT_REVOKE, "  --revoke=FQDN      end that device's access for good\n" },
-	{ OPT_CHANGED,
-	  "  --trust-changed    accept that the domain's CA has changed\n" },
+	{OPT_WATCH, "  --watch[=SECONDS]  refresh until interrupted\n"},
+	{OPT_COUNT,
+	 "  -c, --count=N      echoes to send (default 4)\n"
+	 "  -i, --interval=MS  milliseconds between them (default 1000)\n"
+	 "  -s, --size=BYTES   of each echo (default 64)\n"},
+	{OPT_YES, "  -y, --yes          answer the question with yes\n"},
+	{OPT_REMOVE, "  -r, --remove       take the permission back\n"},
+	{OPT_PASSWORD, "  --password-stdin   read passwords from standard "
+		       "input, one a line\n"},
+	{OPT_DEVICE,
+	 "  --device=NAME      name of this device (default: host name)\n"},
+	{OPT_REVOKE,
+	 "  --revoke=FQDN      end that device's access for good\n"},
+	{OPT_CHANGED,
+	 "  --trust-changed    accept that the domain's CA has changed\n"},
 };
 
 static void help_all(FILE *f)
@@ -109,8 +112,7 @@ bool command_json(const struct command_args *a, const json_t *answer)
 	return true;
 }
 
-int command_call(const struct command_args *a, json_t *request,
-		 json_t **answer)
+int command_call(const struct command_args *a, json_t *request, json_t **answer)
 {
 	int err = client_call(request, NULL, NULL, answer);
 	json_t *j;
@@ -175,8 +177,8 @@ static void option_take(int c, const char *arg, struct command_args *a)
 		break;
 	case 'w':
 		a->watch = true;
-		a->interval_ms = arg ? number("--watch", arg, 1000, 3600000) :
-				       1000;
+		a->interval_ms =
+			arg ? number("--watch", arg, 1000, 3600000) : 1000;
 		break;
 	case 'c':
 		a->count = number("--count", arg, 1, 1000000);
@@ -209,36 +211,45 @@ static void option_take(int c, const char *arg, struct command_args *a)
 }
 
 static const struct option longs[] = {
-	{ "json", no_argument, NULL, 'j' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "watch", optional_argument, NULL, 'w' },
-	{ "count", required_argument, NULL, 'c' },
-	{ "interval", required_argument, NULL, 'i' },
-	{ "size", required_argument, NULL, 's' },
-	{ "yes", no_argument, NULL, 'y' },
-	{ "remove", no_argument, NULL, 'r' },
-	{ "password-stdin", no_argument, NULL, 'P' },
-	{ "device", required_argument, NULL, 'd' },
-	{ "revoke", required_argument, NULL, 'R' },
-	{ "trust-changed", no_argument, NULL, 'T' },
-	{ NULL, 0, NULL, 0 },
+	{"json", no_argument, NULL, 'j'},
+	{"help", no_argument, NULL, 'h'},
+	{"watch", optional_argument, NULL, 'w'},
+	{"count", required_argument, NULL, 'c'},
+	{"interval", required_argument, NULL, 'i'},
+	{"size", required_argument, NULL, 's'},
+	{"yes", no_argument, NULL, 'y'},
+	{"remove", no_argument, NULL, 'r'},
+	{"password-stdin", no_argument, NULL, 'P'},
+	{"device", required_argument, NULL, 'd'},
+	{"revoke", required_argument, NULL, 'R'},
+	{"trust-changed", no_argument, NULL, 'T'},
+	{NULL, 0, NULL, 0},
 };
 
 /* The OPT_ bit that an option letter needs; 0: every command takes it. */
 static unsigned int option_bit(int c)
 {
 	switch (c) {
-	case 'w': return OPT_WATCH;
+	case 'w':
+		return OPT_WATCH;
 	case 'c':
 	case 'i':
-	case 's': return OPT_COUNT;
-	case 'y': return OPT_YES;
-	case 'r': return OPT_REMOVE;
-	case 'P': return OPT_PASSWORD;
-	case 'd': return OPT_DEVICE;
-	case 'R': return OPT_REVOKE;
-	case 'T': return OPT_CHANGED;
-	default: return 0;
+	case 's':
+		return OPT_COUNT;
+	case 'y':
+		return OPT_YES;
+	case 'r':
+		return OPT_REMOVE;
+	case 'P':
+		return OPT_PASSWORD;
+	case 'd':
+		return OPT_DEVICE;
+	case 'R':
+		return OPT_REVOKE;
+	case 'T':
+		return OPT_CHANGED;
+	default:
+		return 0;
 	}
 }
 
@@ -279,7 +290,7 @@ static void free_wiped(void *p)
 
 int main(int argc, char **argv)
 {
-	struct command_args a = { 0 };
+	struct command_args a = {0};
 	const struct command *cmd;
 
 	json_set_alloc_funcs(malloc, free_wiped);

@@ -26,9 +26,11 @@
 
 static const char usage[] =
 	"usage: ntm-run [options] PROGRAM [ARGUMENT ...]\n"
-	"Run PROGRAM so that it reaches peers by name and keeps its connections.\n"
+	"Run PROGRAM so that it reaches peers by name and keeps its "
+	"connections.\n"
 	"\n"
-	"  --listen=both      listeners on the wildcard answer on the virtual address\n"
+	"  --listen=both      listeners on the wildcard answer on the virtual "
+	"address\n"
 	"                     and where they were (the default)\n"
 	"  --listen=virtual   on the virtual address only\n"
 	"  --listen=real      where they were only\n"
@@ -55,11 +57,11 @@ static bool listen_valid(const char *text)
 static int options_parse(int argc, char **argv, struct run_options *o)
 {
 	static const struct option longs[] = {
-		{ "listen", required_argument, NULL, 'l' },
-		{ "quiet", no_argument, NULL, 'q' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },
-		{ NULL, 0, NULL, 0 },
+		{"listen", required_argument, NULL, 'l'},
+		{"quiet", no_argument, NULL, 'q'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{NULL, 0, NULL, 0},
 	};
 	int c;
 
@@ -68,7 +70,8 @@ static int options_parse(int argc, char **argv, struct run_options *o)
 		case 'l':
 			if (!listen_valid(optarg)) {
 				fprintf(stderr,
-					"ntm-run: --listen takes both, virtual or real, not \"%s\"\n",
+					"ntm-run: --listen takes both, virtual "
+					"or real, not \"%s\"\n",
 					optarg);
 				exit(EXIT_USAGE);
 			}
@@ -110,14 +113,17 @@ static void warn_kind(const char *path)
 		why = "is statically linked, so no library can be preloaded";
 		break;
 	case PROGRAM_SETUID:
-		why = "is set-user-ID or set-group-ID, so the loader ignores preloaded libraries";
+		why = "is set-user-ID or set-group-ID, so the loader ignores "
+		      "preloaded libraries";
 		break;
 	case PROGRAM_CAPS:
-		why = "has file capabilities, so the loader ignores preloaded libraries";
+		why = "has file capabilities, so the loader ignores preloaded "
+		      "libraries";
 		break;
 	}
 	fprintf(stderr,
-		"ntm-run: %s %s; it runs as on the host, without virtual addresses%s\n",
+		"ntm-run: %s %s; it runs as on the host, without virtual "
+		"addresses%s\n",
 		real, why,
 		!strcmp(base, "ping") ? " (use `ntm ping NAME`)" : "");
 }
@@ -130,7 +136,8 @@ static int preload_append(void)
 	int err;
 
 	if (client_sibling("../lib/libntm.so", lib, sizeof(lib))) {
-		fputs("ntm-run: libntm.so is not beside this program; install again\n",
+		fputs("ntm-run: libntm.so is not beside this program; install "
+		      "again\n",
 		      stderr);
 		return -1;
 	}
@@ -153,7 +160,9 @@ static void warn_state(void)
 	if (request && client_call(request, NULL, NULL, &answer) == 0) {
 		state = json_string_value(json_object_get(answer, "state"));
 		if (state && !strcmp(state, "logged-out"))
-			fputs("ntm-run: not logged in; run `ntm login JOIN-STRING ACCOUNT` first, the program runs as on the host\n",
+			fputs("ntm-run: not logged in; run `ntm login "
+			      "JOIN-STRING ACCOUNT` first, the program runs as "
+			      "on the host\n",
 			      stderr);
 	}
 	json_decref(answer);
@@ -162,15 +171,15 @@ static void warn_state(void)
 
 int main(int argc, char **argv)
 {
-	struct run_options o = { 0 };
+	struct run_options o = {0};
 	int first = options_parse(argc, argv, &o);
 	char path[PATH_MAX];
 	int err = program_find(argv[first], path, sizeof(path));
 
 	if (err) {
 		fprintf(stderr, "ntm-run: %s: %s\n", argv[first],
-			err == -NTM_EPERM ? "not executable" :
-					    "no such program");
+			err == -NTM_EPERM ? "not executable"
+					  : "no such program");
 		return err == -NTM_EPERM ? EXIT_NOT_RUN : EXIT_NOT_FOUND;
 	}
 	if (!o.quiet)

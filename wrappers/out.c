@@ -37,8 +37,8 @@ static bool colour_wanted(void)
 const char *out_colour(enum out_colour c, const char *text)
 {
 	static const char *const codes[] = {
-		[OUT_PLAIN] = "", [OUT_GOOD] = "32", [OUT_BAD] = "31",
-		[OUT_WARN] = "33", [OUT_DIM] = "2",  [OUT_BOLD] = "1",
+		[OUT_PLAIN] = "",  [OUT_GOOD] = "32", [OUT_BAD] = "31",
+		[OUT_WARN] = "33", [OUT_DIM] = "2",   [OUT_BOLD] = "1",
 	};
 	char *s;
 
@@ -51,7 +51,7 @@ const char *out_colour(enum out_colour c, const char *text)
 
 const char *out_bytes(json_int_t bytes)
 {
-	static const char *const units[] = { "B", "kB", "MB", "GB", "TB" };
+	static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
 	double v = (double)bytes;
 	unsigned int u = 0;
 	char *s = slot();
@@ -102,8 +102,8 @@ json_int_t out_int(const json_t *j, const char *key)
 {
 	const json_t *v = json_object_get(j, key);
 
-	return json_is_real(v) ? (json_int_t)json_real_value(v) :
-				 json_integer_value(v);
+	return json_is_real(v) ? (json_int_t)json_real_value(v)
+			       : json_integer_value(v);
 }
 
 /* Columns that @text takes: no escape sequences, one per UTF-8 character. */

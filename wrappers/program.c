@@ -42,9 +42,9 @@ int program_find(const char *name, char *path, size_t size)
 	for (dirs = dirs ? dirs : "/usr/local/bin:/usr/bin:/bin"; dirs;
 	     dirs = *end ? end + 1 : NULL) {
 		end = strchrnul(dirs, ':');
-		if ((size_t)snprintf(path, size, "%.*s%s%s",
-				     (int)(end - dirs), dirs,
-				     end == dirs ? "./" : "/", name) >= size)
+		if ((size_t)snprintf(path, size, "%.*s%s%s", (int)(end - dirs),
+				     dirs, end == dirs ? "./" : "/",
+				     name) >= size)
 			continue;
 		if (is_executable(path))
 			return 0;

@@ -43,8 +43,8 @@ static uint64_t now_us(void)
 
 static int serve_socket(const char *port)
 {
-	struct sockaddr_in6 sa = { .sin6_family = AF_INET6,
-				   .sin6_port = htons((uint16_t)atoi(port)) };
+	struct sockaddr_in6 sa = {.sin6_family = AF_INET6,
+				  .sin6_port = htons((uint16_t)atoi(port))};
 	int fd = socket(AF_INET6, SOCK_DGRAM, 0), off = 0;
 
 	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
@@ -57,7 +57,7 @@ static int serve_socket(const char *port)
 
 static int send_socket(const char *name, const char *port)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_DGRAM }, *ai;
+	struct addrinfo hints = {.ai_socktype = SOCK_DGRAM}, *ai;
 	int err = getaddrinfo(name, port, &hints, &ai), fd;
 
 	if (err) {
@@ -75,12 +75,12 @@ static int send_socket(const char *name, const char *port)
 
 static void run(int fd, bool connected, FILE *log, long ms)
 {
-	struct itimerspec every = { .it_interval = { 0, ms * 1000000 },
-				    .it_value = { 0, ms * 1000000 } };
+	struct itimerspec every = {.it_interval = {0, ms * 1000000},
+				   .it_value = {0, ms * 1000000}};
 	struct sockaddr_storage peer;
 	socklen_t peer_len = 0, len;
 	int timer = timerfd_create(CLOCK_MONOTONIC, 0);
-	struct pollfd p[2] = { { fd, POLLIN, 0 }, { timer, POLLIN, 0 } };
+	struct pollfd p[2] = {{fd, POLLIN, 0}, {timer, POLLIN, 0}};
 	uint64_t seq = 0, got, ticks;
 
 	timerfd_settime(timer, 0, &every, NULL);
@@ -116,13 +116,14 @@ static void run(int fd, bool connected, FILE *log, long ms)
 
 int main(int argc, char **argv)
 {
-	struct sigaction sa = { .sa_handler = on_term };
+	struct sigaction sa = {.sa_handler = on_term};
 	bool serve = argc == 4 && !strcmp(argv[1], "serve");
 	FILE *log;
 	int fd;
 
 	if (!serve && !(argc >= 5 && !strcmp(argv[1], "send"))) {
-		fputs("usage: beacon serve PORT LOG | send NAME PORT LOG [MS]\n",
+		fputs("usage: beacon serve PORT LOG | send NAME PORT LOG "
+		      "[MS]\n",
 		      stderr);
 		return 2;
 	}

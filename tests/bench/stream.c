@@ -45,8 +45,8 @@ static uint8_t pattern(uint64_t offset)
 
 static int sink(const char *port, const char *log_path)
 {
-	struct sockaddr_in6 sa = { .sin6_family = AF_INET6,
-				   .sin6_port = htons((uint16_t)atoi(port)) };
+	struct sockaddr_in6 sa = {.sin6_family = AF_INET6,
+				  .sin6_port = htons((uint16_t)atoi(port))};
 	int one = 1, off = 0, lfd = socket(AF_INET6, SOCK_STREAM, 0), fd;
 	static uint8_t buf[65536];
 	FILE *log = fopen(log_path, "w");
@@ -81,7 +81,7 @@ static int sink(const char *port, const char *log_path)
 
 static int source_connect(const char *name, const char *port)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *ai;
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *ai;
 	int err = getaddrinfo(name, port, &hints, &ai), fd;
 
 	if (err) {
@@ -133,7 +133,7 @@ static int source(const char *name, const char *port)
 
 int main(int argc, char **argv)
 {
-	struct sigaction sa = { .sa_handler = on_term };
+	struct sigaction sa = {.sa_handler = on_term};
 
 	sigaction(SIGTERM, &sa, NULL);
 	if (argc == 4 && !strcmp(argv[1], "sink"))

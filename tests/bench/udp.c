@@ -43,8 +43,8 @@ static uint64_t now_ns(void)
 
 static int bound(const char *port)
 {
-	struct sockaddr_in6 sa = { .sin6_family = AF_INET6,
-				   .sin6_port = htons((uint16_t)atoi(port)) };
+	struct sockaddr_in6 sa = {.sin6_family = AF_INET6,
+				  .sin6_port = htons((uint16_t)atoi(port))};
 	int fd = socket(AF_INET6, SOCK_DGRAM, 0), off = 0, big = 8 << 20;
 
 	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
@@ -58,7 +58,7 @@ static int bound(const char *port)
 
 static int connected(const char *name, const char *port)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_DGRAM }, *ai;
+	struct addrinfo hints = {.ai_socktype = SOCK_DGRAM}, *ai;
 	int err = getaddrinfo(name, port, &hints, &ai), fd;
 
 	if (err) {
@@ -84,7 +84,7 @@ static int cmd_sink(char **argv)
 
 	memset(msgs, 0, sizeof(msgs));
 	for (i = 0; i < BATCH; i++) {
-		iov[i] = (struct iovec){ buf[i], PACKET };
+		iov[i] = (struct iovec){buf[i], PACKET};
 		msgs[i].msg_hdr.msg_iov = &iov[i];
 		msgs[i].msg_hdr.msg_iovlen = 1;
 	}
@@ -137,7 +137,7 @@ static int cmd_flood(char **argv)
 		int n;
 
 		for (i = 0; i < BATCH; i++) {
-			iov[i] = (struct iovec){ buf, sizes[turn++ % n_sizes] };
+			iov[i] = (struct iovec){buf, sizes[turn++ % n_sizes]};
 			msgs[i].msg_hdr.msg_iov = &iov[i];
 			msgs[i].msg_hdr.msg_iovlen = 1;
 		}
@@ -178,7 +178,7 @@ static int cmd_rtt(char **argv)
 {
 	int count = atoi(argv[4]), fd = connected(argv[2], argv[3]), i, n = 0;
 	uint64_t *rtt = calloc((size_t)count + 1, sizeof(*rtt));
-	struct pollfd p = { fd, POLLIN, 0 };
+	struct pollfd p = {fd, POLLIN, 0};
 	uint64_t got, due = now_ns();
 
 	for (i = 0; rtt && i < count && !ended; i++) {
@@ -211,7 +211,7 @@ static int cmd_rtt(char **argv)
 
 int main(int argc, char **argv)
 {
-	struct sigaction sa = { .sa_handler = on_term };
+	struct sigaction sa = {.sa_handler = on_term};
 
 	sigaction(SIGTERM, &sa, NULL);
 	if (argc == 3 && !strcmp(argv[1], "sink"))
@@ -222,7 +222,8 @@ int main(int argc, char **argv)
 		return cmd_echo(argv);
 	if (argc == 6 && !strcmp(argv[1], "rtt"))
 		return cmd_rtt(argv);
-	fputs("usage: udp sink PORT | flood NAME PORT SECONDS SIZES | echo PORT | rtt NAME PORT COUNT US\n",
+	fputs("usage: udp sink PORT | flood NAME PORT SECONDS SIZES | echo "
+	      "PORT | rtt NAME PORT COUNT US\n",
 	      stderr);
 	return 2;
 }

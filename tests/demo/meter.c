@@ -61,8 +61,8 @@ static void bar_draw(struct meter *m, bool last)
 	int full = (int)(part * BAR_COLUMNS), i;
 
 	/* On a terminal ten times a second, in a log at every tenth. */
-	if (m->terminal ? !last && t - m->t_drawn < 0.1 :
-			  !last && (int)(part * 10) == m->drawn_tenth)
+	if (m->terminal ? !last && t - m->t_drawn < 0.1
+			: !last && (int)(part * 10) == m->drawn_tenth)
 		return;
 	m->t_drawn = t;
 	m->drawn_tenth = (int)(part * 10);
@@ -101,8 +101,7 @@ static void bytes_count(struct meter *m, size_t n)
 	}
 	m->t_last = t;
 	m->got += n;
-	if (!m->started && m->run &&
-	    (double)m->got >= m->at * (double)m->total)
+	if (!m->started && m->run && (double)m->got >= m->at * (double)m->total)
 		command_start(m);
 	bar_draw(m, false);
 }
@@ -151,34 +150,46 @@ static int report_write(const struct meter *m)
 static void options_parse(struct meter *m, int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "total", required_argument, NULL, 't' },
-		{ "out", required_argument, NULL, 'o' },
-		{ "at", required_argument, NULL, 'a' },
-		{ "run", required_argument, NULL, 'r' },
-		{ "report", required_argument, NULL, 'R' },
-		{ NULL, 0, NULL, 0 },
+		{"total", required_argument, NULL, 't'},
+		{"out", required_argument, NULL, 'o'},
+		{"at", required_argument, NULL, 'a'},
+		{"run", required_argument, NULL, 'r'},
+		{"report", required_argument, NULL, 'R'},
+		{NULL, 0, NULL, 0},
 	};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (c) {
-		case 't': m->total = strtoull(optarg, NULL, 10); break;
-		case 'o': m->out = optarg; break;
-		case 'a': m->at = strtod(optarg, NULL); break;
-		case 'r': m->run = optarg; break;
-		case 'R': m->report = optarg; break;
-		default: exit(2);
+		case 't':
+			m->total = strtoull(optarg, NULL, 10);
+			break;
+		case 'o':
+			m->out = optarg;
+			break;
+		case 'a':
+			m->at = strtod(optarg, NULL);
+			break;
+		case 'r':
+			m->run = optarg;
+			break;
+		case 'R':
+			m->report = optarg;
+			break;
+		default:
+			exit(2);
 		}
 	}
 	if (!m->total || !m->out || !m->report) {
-		fputs("meter: --total, --out and --report are needed\n", stderr);
+		fputs("meter: --total, --out and --report are needed\n",
+		      stderr);
 		exit(2);
 	}
 }
 
 int main(int argc, char **argv)
 {
-	struct meter m = { .at = 0.5, .drawn_tenth = -1 };
+	struct meter m = {.at = 0.5, .drawn_tenth = -1};
 	int err, status = 0;
 
 	options_parse(&m, argc, argv);
