@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* dc - a DC for the nodes of the world: what docs/protocol.md says of it, no more */
-#include "world.h"
+#include "tests/unit/broker/control/world.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -9,7 +9,7 @@
 #ifndef NTM_TESTS_CONTROL_FAKE_DATAPATH_H
 #define NTM_TESTS_CONTROL_FAKE_DATAPATH_H
 
-#include "world.h"
+#include "tests/unit/broker/control/world.h"
 
 struct datapath *fake_datapath_new(struct node *n);
 void fake_datapath_free(struct datapath *dp);

@@ -17,9 +17,9 @@
 #include <cmocka.h>
 
 #include "common/log.h"
-#include "world.h"
+#include "tests/unit/broker/control/world.h"
 
-#define SEEDS	400
+#define SEEDS	200
 #define EVENTS	12
 #define HEAL_MS 45000 /* a node tries to register every 30 s at least */
 #define SIGNALS_PER_S 120 /* by one node, all its signalling, on average */

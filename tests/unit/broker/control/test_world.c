@@ -10,7 +10,7 @@
 
 #include "broker/timers.h"
 #include "common/log.h"
-#include "world.h"
+#include "tests/unit/broker/control/world.h"
 
 #define A4  "10.0.1.2"
 #define A6  "2001:db8:1::2"

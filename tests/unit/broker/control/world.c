@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* world - nodes with real control planes over a network made of nothing */
-#include "world.h"
+#include "tests/unit/broker/control/world.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "fake_datapath.h"
+#include "tests/unit/broker/control/fake_datapath.h"
 
 /* --- chance (splitmix64) -------------------------------------------------------------- */
 
