@@ -29,11 +29,12 @@ socklen_t addr_len(const struct addr *a)
 
 int addr_from_ip(const void *ip, size_t ip_len, uint16_t port, struct addr *out)
 {
-	const uint8_t *b = ip;
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	const uint8_t *b = ip; /* may lie anywhere: no struct in6_addr */
 
 	if (ip_len != 4 && ip_len != 16)
 		return -NTM_EINVAL;
-	if (ip_len == 16 && IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)ip)) {
+	if (ip_len == 16 && !memcmp(b, mapped, sizeof(mapped))) {
 		b += 12;
 		ip_len = 4;
 	}
