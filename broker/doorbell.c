@@ -17,7 +17,8 @@
  * but the first reset the peer's connection. The sweep finds these, every SWEEP_NS
  * while there are doorbells.
  *
- * Bounds: beyond DOORBELLS_PER_LISTENER a listener stops accepting, and the kernel's
+ * Bounds: beyond DOORBELLS_PER_LISTENER (where descriptors are scarce, a quarter of
+ * all, so that a deaf program leaves some) a listener stops accepting, and the kernel's
  * own queue and backlog do what they do for any slow program. All stop at
  * DOORBELLS_MAX, or when descriptors run out. A peer with DOORBELLS_PER_SOURCE is
  * reset.
@@ -81,10 +82,18 @@ static void bell_endpoint(const struct doorbell *b, union listener_endpoint *e)
 
 /* --- pausing ---------------------------------------------------------------------------- */
 
+static unsigned int per_listener(const struct listeners *ls)
+{
+	unsigned int quarter = ls->max_ringing / 4;
+
+	return quarter < DOORBELLS_PER_LISTENER ? quarter :
+						  DOORBELLS_PER_LISTENER;
+}
+
 static bool must_pause(const struct listeners *ls, const struct listener *l)
 {
 	return ls->starved || ls->n_ringing >= ls->max_ringing ||
-	       l->ringing >= DOORBELLS_PER_LISTENER;
+	       l->ringing >= per_listener(ls);
 }
 
 static void pause_update(struct listeners *ls, struct listener *l)
@@ -94,7 +103,7 @@ static void pause_update(struct listeners *ls, struct listener *l)
 	if (pause == l->paused)
 		return;
 	/* half-empty before it goes on, so that it does not flap */
-	if (!pause && l->ringing > DOORBELLS_PER_LISTENER / 2)
+	if (!pause && l->ringing > per_listener(ls) / 2)
 		return;
 	l->paused = pause;
 	loop_io_set(l->io, pause ? 0 : LOOP_READ);

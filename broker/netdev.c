@@ -9,6 +9,7 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,8 @@
 
 #define LOOPBACK_IFINDEX 1
 #define ADDRS_MAX	 32 /* strays seen in one pass; the next takes more */
+#define LOCAL_TRIES	 1000
+#define LOCAL_TRY_MS	 1
 
 struct netdev {
 	int fd;
@@ -224,6 +227,37 @@ static bool addr_in(const struct addr_seen *a, const struct addr_seen *set,
 	return false;
 }
 
+static int type_cb(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+
+	*(uint8_t *)arg = rtm->rtm_type;
+	return MNL_CB_STOP;
+}
+
+/* The kernel makes the route to a new IPv6 address of ours a little later, in a work
+ * queue; until then what is sent to it would leave through the TUN. */
+static int local_await(struct netdev *nd, const struct addr_seen *a)
+{
+	char space[256];
+	struct nlmsghdr *nlh;
+	struct rtmsg *rtm;
+	uint8_t type = RTN_UNSPEC;
+	int tries, err;
+
+	for (tries = 0; tries < LOCAL_TRIES; tries++) {
+		rtm = start(space, &nlh, RTM_GETROUTE, 0, sizeof(*rtm));
+		rtm->rtm_family = a->family;
+		rtm->rtm_dst_len = a->prefix;
+		mnl_attr_put(nlh, RTA_DST, a->len, a->ip);
+		err = talk(nd, nlh, type_cb, &type);
+		if (!err && type == RTN_LOCAL)
+			return 0;
+		poll(NULL, 0, LOCAL_TRY_MS);
+	}
+	return -ETIMEDOUT;
+}
+
 static int addrs_reconcile(struct netdev *nd, uint32_t ifindex,
 			   const struct addr_seen *want, size_t n_want)
 {
@@ -246,6 +280,8 @@ static int addrs_reconcile(struct netdev *nd, uint32_t ifindex,
 	for (i = 0; !err && i < n_want; i++)
 		if (!addr_in(&want[i], st.addr, st.n)) {
 			err = addr_change(nd, RTM_NEWADDR, ifindex, &want[i]);
+			if (!err)
+				err = local_await(nd, &want[i]);
 			fixed++;
 		}
 	return err ? err : fixed;
