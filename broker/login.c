@@ -152,6 +152,10 @@ static int login_take(struct slot *s, const Ntm__LoginResponse *r)
 					s->join.ca_fp);
 	if (!err)
 		err = worker_logged_in(l->w);
+	if (!err) {
+		l->failures = 0;
+		l->trouble[0] = 0;
+	}
 	return err;
 }
 
@@ -377,11 +381,8 @@ static void renewed(void *arg, int err, const char *why,
 	struct login *l = arg;
 
 	(void)msg;
-	if (!err) {
-		l->failures = 0;
-		l->trouble[0] = 0;
+	if (!err)
 		return; /* worker_logged_in() armed the next one */
-	}
 	if (err == NTM_EEXPIRED) /* the AS takes a password only, by now */
 		snprintf(l->trouble, sizeof(l->trouble),
 			 "this device's login has expired; run `ntm login` again");
