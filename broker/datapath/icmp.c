@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* icmp - error messages to our own kernel, as the peer would send them */
+/* icmp - error messages: to our own kernel as the peer would send them, or to a peer */
 #include "broker/datapath/icmp.h"
 
 #include <netinet/in.h>
@@ -87,6 +87,15 @@ size_t icmp_unreachable(const uint8_t *pkt, const struct inner *in,
 {
 	/* codes that connect() reports as EHOSTUNREACH at once */
 	static const struct message m4 = {3, 1, 0}, m6 = {1, 3, 0};
+
+	return make(pkt, in, &m4, &m6, out);
+}
+
+size_t icmp_prohibited(const uint8_t *pkt, const struct inner *in,
+		       uint8_t out[static ICMP_ERROR_MAX])
+{
+	/* connect() ends with EHOSTUNREACH (IPv4), EACCES (IPv6) */
+	static const struct message m4 = {3, 13, 0}, m6 = {1, 1, 0};
 
 	return make(pkt, in, &m4, &m6, out);
 }

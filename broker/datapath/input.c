@@ -22,11 +22,13 @@
 
 #include <string.h>
 
+#include "broker/datapath/icmp.h"
 #include "broker/datapath/output.h"
 #include "broker/datapath/seal.h"
 #include "broker/datapath/tunnel.h"
 
 #define UNKNOWN_PER_S 20
+#define REFUSE_PER_S  50
 #define FLAGS_KNOWN   (PACKET_NOCSUM | PACKET_PART | PACKET_LAST | PACKET_CONTROL)
 
 /* One datagram on its way through. */
@@ -56,6 +58,27 @@ static bool apply_ecn(uint8_t *pkt, uint8_t outer)
 	return true;
 }
 
+/* A port that this peer may not reach: say so, or its program waits for minutes. */
+static void refuse_port(struct dp_tunnel *t, const uint8_t *pkt,
+			const struct inner *in)
+{
+	uint8_t icmp[ICMP_ERROR_MAX], buf[ICMP_ERROR_MAX + PACKET_OVERHEAD];
+	size_t len;
+	uint32_t size;
+
+	t->n.bad_port++;
+	if (t->closed || !seal_ready(t) || !addr_is_set(&t->remote) ||
+	    !dp_limit_ok(&t->dp->limit_refuse, loop_now(t->dp->loop),
+			 REFUSE_PER_S))
+		return;
+	len = icmp_prohibited(pkt, in, icmp);
+	if (!len || len + PACKET_OVERHEAD > t->mtu)
+		return;
+	size = seal_datagram(t, 0, NULL, 0, icmp, len, buf);
+	if (size && !datapath_send(t->dp, buf, size, &t->remote))
+		t->n.tx_datagrams++;
+}
+
 static void deliver(struct dp_tunnel *t, uint8_t *pkt, size_t len,
 		    uint8_t flags, uint8_t ecn)
 {
@@ -79,7 +102,7 @@ static void deliver(struct dp_tunnel *t, uint8_t *pkt, size_t len,
 		return;
 	}
 	if (t->closed || (t->ports && !ports_pass(t->ports, pkt, &in))) {
-		t->n.bad_port++;
+		refuse_port(t, pkt, &in);
 		return;
 	}
 	if (ecn && !apply_ecn(pkt, ecn))

@@ -453,6 +453,7 @@ static void test_ports(void **state)
 	s.dport = 81;
 	net_send(net, 0, &s);
 	assert_int_equal(collect(net, 1), 0);
+	assert_int_equal(collect(net, 0), 1); /* and it is told: prohibited */
 	s.flags = 0x12; /* the answer to a connection of ours */
 	net_send(net, 0, &s);
 	assert_int_equal(collect(net, 1), 1);
@@ -460,6 +461,7 @@ static void test_ports(void **state)
 	s.dport = 5000;
 	net_send(net, 0, &s);
 	assert_int_equal(collect(net, 1), 0);
+	assert_int_equal(collect(net, 0), 1);
 	s = net_spec(1, 4, 17, 10);
 	s.sport = 5000; /* we asked from there */
 	net_send(net, 1, &s);
