@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -63,6 +64,7 @@ struct shimserver {
 	struct loop_io *listener_io;
 	struct loop_timer *resume;
 	struct client_list free, clients;
+	unsigned int max; /* of clients */
 	struct shim_ticket slab[CLIENTS_MAX];
 };
 
@@ -262,7 +264,7 @@ static bool client_welcome(struct shimserver *s, int fd, pid_t *pid)
 	LIST_FOREACH(c, &s->clients, link)
 	n += c->pid == cred.pid;
 	*pid = cred.pid;
-	return n < CLIENTS_PER_PROCESS;
+	return n < CLIENTS_PER_PROCESS && n < s->max / 2;
 }
 
 static void client_new(struct shimserver *s, int fd)
@@ -395,6 +397,17 @@ static int shimserver_start(struct shimserver *s)
 	return err;
 }
 
+/* A quarter of what we may open: programs that hold on to us leave the rest. */
+static unsigned int clients_max(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) < 0 || rl.rlim_cur == RLIM_INFINITY ||
+	    rl.rlim_cur / 4 >= CLIENTS_MAX)
+		return CLIENTS_MAX;
+	return rl.rlim_cur / 4 < 16 ? 16 : (unsigned int)rl.rlim_cur / 4;
+}
+
 int shimserver_new(struct loop *l, struct keeper_link *k,
 		   const struct shim_names *names, struct shimserver **out)
 {
@@ -409,7 +422,8 @@ int shimserver_new(struct loop *l, struct keeper_link *k,
 	s->listener = -1;
 	LIST_INIT(&s->free);
 	LIST_INIT(&s->clients);
-	for (i = CLIENTS_MAX - 1; i >= 0; i--)
+	s->max = clients_max();
+	for (i = (int)s->max - 1; i >= 0; i--)
 		LIST_INSERT_HEAD(&s->free, &s->slab[i], link);
 	err = shimserver_start(s);
 	if (err) {

@@ -15,6 +15,7 @@
 #include "common/rundir.h"
 
 #define CONTROL_SOCKET "control.sock"
+#define ANSWER_LIMIT_S 30 /* the broker's own limits are shorter */
 
 static int control_connect(void)
 {
@@ -112,6 +113,7 @@ static int line_handle(const char *line, client_progress_fn *fn,
 int client_call(const json_t *request, client_progress_fn *fn, const void *arg,
 		json_t **answer)
 {
+	static const struct timeval limit = { .tv_sec = ANSWER_LIMIT_S };
 	char *line = NULL;
 	size_t size = 0;
 	FILE *in;
@@ -121,6 +123,10 @@ int client_call(const json_t *request, client_progress_fn *fn, const void *arg,
 	*answer = NULL;
 	if (fd < 0)
 		return fd;
+	/* progress may be hours apart (`ntm ping -i`), else somebody hangs */
+	if (!fn)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit,
+				 sizeof(limit));
 	err = request_send(fd, request);
 	in = fdopen(fd, "r");
 	if (err || !in) {
