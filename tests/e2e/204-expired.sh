@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# 204-expired - two days later: a login that has run out says so and what to do, peers
-# refuse the certificate, and logging in again repairs it
+# 204-expired - a login that has run out: peers refuse the certificate; the device's key
+# renews it without a password for as long as as.renew_grace says; after that `ntm status`
+# says what to do, and logging in again repairs it
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
@@ -33,12 +34,32 @@ refused "b sees that a's certificate has run out" \
 	"a certificate or key has expired" lab_as_user b ntm ping "$A"
 ask_error "to a program" "gai -4" 5000 b tcp 6 "$A" 7000
 
+# later SECONDS: everybody was off, and it is so much later than in truth
+later()
+{
+	down a
+	down b
+	with_clock "$1"
+	lab_stop server-server
+	lab_start server-server user server "${CLOCK[@]}" ntm-server run
+	wait_for 10 "ntm__server_listens server"
+}
+
 # Two days later for everybody.
-down a
-down b
-lab_stop server-server
-lab_start server-server user server "${CLOCK[@]}" ntm-server run
-wait_for 10 "ntm__server_listens server"
+later $((2 * DAY_S))
+for host in a b; do
+	up $host
+	ntm_wait_online $host
+	assert_eq "$(ntm_get $host vip6)" "${NTM_VIP[$host.6]}" \
+		"$host is online again by its key, with its address"
+	assert_eq "$(ntm_get $host warnings)" "[]" "and nothing to warn of"
+done
+lab_as_user a ntm ping -c 1 "$B" >"$LAB/out"
+ok "they meet again"
+
+# Another five days, at a server that renews for one day only.
+server_set server renew_grace=1d
+later $((7 * DAY_S))
 for host in a b; do
 	up $host
 	wait_for 10 "[[ \$(ntm_get $host warnings) == *'run \`ntm login\`'* ]]" \

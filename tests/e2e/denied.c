@@ -13,8 +13,8 @@
 
 static int deny(scmp_filter_ctx ctx)
 {
-	const struct scmp_arg_cmp user = SCMP_A0(
-		SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER);
+	const struct scmp_arg_cmp user =
+		SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER);
 	int r = seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(EPERM),
 				       SCMP_SYS(unshare), 1, &user);
 

@@ -42,8 +42,8 @@
 #define HEADER_LEN  20 /* of a datagram of ours: what is in clear */
 
 enum kind { REPLAY, TRUNCATE, FLIP, FORGE, SOURCE, RANDOM, NKINDS };
-static const char *const kind_text[NKINDS] = { "replay", "truncate", "flip",
-					       "forge",	 "source",   "random" };
+static const char *const kind_text[NKINDS] = {"replay", "truncate", "flip",
+					      "forge",	"source",   "random"};
 
 struct sample {
 	uint32_t from;
@@ -123,8 +123,8 @@ static void take(struct flood *f, const uint8_t *p, size_t len)
 
 static void listen_on(struct flood *f, const char *device)
 {
-	struct sockaddr_ll sa = { .sll_family = AF_PACKET,
-				  .sll_protocol = htons(ETH_P_ALL) };
+	struct sockaddr_ll sa = {.sll_family = AF_PACKET,
+				 .sll_protocol = htons(ETH_P_ALL)};
 	uint64_t end = now_ns() + 3000000000u;
 	uint8_t buf[65536];
 	int fd = socket(AF_PACKET, SOCK_DGRAM, htons(ETH_P_ALL));
@@ -133,10 +133,9 @@ static void listen_on(struct flood *f, const char *device)
 	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
 		die(device);
 	while (f->n < SAMPLES && now_ns() < end) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-		ssize_t n = poll(&p, 1, 100) > 0 ?
-				    recv(fd, buf, sizeof(buf), 0) :
-				    -1;
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		ssize_t n = poll(&p, 1, 100) > 0 ? recv(fd, buf, sizeof(buf), 0)
+						 : -1;
 
 		if (n > 0)
 			take(f, buf, (size_t)n);
@@ -183,10 +182,13 @@ static void make(struct flood *f, enum kind kind, unsigned int i)
 {
 	const struct sample *s = &f->samples[rnd(f) % f->n];
 	uint8_t *p = f->packets[i];
-	struct iphdr ip = { .version = 4, .ihl = 5, .ttl = 64,
-			    .protocol = IPPROTO_UDP, .saddr = s->from,
-			    .daddr = f->to.s_addr };
-	struct udphdr udp = { .source = s->port, .dest = f->port };
+	struct iphdr ip = {.version = 4,
+			   .ihl = 5,
+			   .ttl = 64,
+			   .protocol = IPPROTO_UDP,
+			   .saddr = s->from,
+			   .daddr = f->to.s_addr};
+	struct udphdr udp = {.source = s->port, .dest = f->port};
 	size_t len = fill(f, kind, s, p + HEADERS);
 
 	if (kind == SOURCE || kind == RANDOM) {
@@ -197,21 +199,21 @@ static void make(struct flood *f, enum kind kind, unsigned int i)
 	ip.tot_len = htons((uint16_t)(HEADERS + len));
 	memcpy(p, &ip, sizeof(ip));
 	memcpy(p + sizeof(ip), &udp, sizeof(udp));
-	f->iov[i] = (struct iovec){ p, HEADERS + len };
+	f->iov[i] = (struct iovec){p, HEADERS + len};
 }
 
 static void send_batch(struct flood *f, int fd, unsigned int n, uint64_t total)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr = f->to };
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr = f->to};
 	unsigned int i, done = 0;
 
 	for (i = 0; i < n; i++) {
 		make(f, (enum kind)((total + i) % NKINDS), i);
 		f->sent[(total + i) % NKINDS]++;
-		f->msgs[i].msg_hdr = (struct msghdr){ .msg_name = &to,
-						      .msg_namelen = sizeof(to),
-						      .msg_iov = &f->iov[i],
-						      .msg_iovlen = 1 };
+		f->msgs[i].msg_hdr = (struct msghdr){.msg_name = &to,
+						     .msg_namelen = sizeof(to),
+						     .msg_iov = &f->iov[i],
+						     .msg_iovlen = 1};
 	}
 	while (done < n) {
 		int r = sendmmsg(fd, f->msgs + done, n - done, 0);
@@ -253,7 +255,8 @@ static void run(struct flood *f, uint64_t rate, uint64_t seconds)
 	       (unsigned long long)total,
 	       (unsigned long long)(total * 1000000000u / ns));
 	for (int k = 0; k < NKINDS; k++)
-		printf(" %s %llu", kind_text[k], (unsigned long long)f->sent[k]);
+		printf(" %s %llu", kind_text[k],
+		       (unsigned long long)f->sent[k]);
 	printf("\n");
 	close(fd);
 }

@@ -32,7 +32,7 @@ int clock_gettime(clockid_t id, struct timespec *ts)
 
 time_t time(time_t *out)
 {
-	struct timespec ts = { 0 };
+	struct timespec ts = {0};
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	if (out)
