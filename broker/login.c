@@ -8,7 +8,9 @@
  * slot. The domain's CA is pinned at the first login: a join string that names
  * another is refused before anything is sent, unless the person says that the change
  * is known. A renewal is the same Login Request shown by certificate; it is repeated
- * with growing pauses until the certificate has run out, and beyond.
+ * with growing pauses until the certificate has run out, and beyond: the AS renews it
+ * late, too (as.renew_grace), and says EXPIRED when that time is over. A network that
+ * comes back ends the pause.
  */
 #include "broker/login.h"
 
@@ -102,6 +104,10 @@ static void why_text(struct login *l, const struct join *j, int err,
 	case NTM_EEXISTS:
 		snprintf(why, LOGIN_WHY_MAX,
 			 "another device of the account has that name; choose another with --device, or revoke the old one with `ntm devices`");
+		break;
+	case NTM_EEXPIRED:
+		snprintf(why, LOGIN_WHY_MAX,
+			 "this device's login has run out and could not be renewed yet; see `ntm status`, or run `ntm login`");
 		break;
 	case NTM_ETIMEOUT:
 	case NTM_ECLOSED:
@@ -383,9 +389,9 @@ static void renewed(void *arg, int err, const char *why,
 	(void)msg;
 	if (!err)
 		return; /* worker_logged_in() armed the next one */
-	if (err == NTM_EEXPIRED) /* the AS takes a password only, by now */
+	if (err == NTM_EEXPIRED) /* longer ago than as.renew_grace */
 		snprintf(l->trouble, sizeof(l->trouble),
-			 "this device's login has expired; run `ntm login` again");
+			 "this device's login ran out longer ago than its server renews one by itself; run `ntm login`");
 	else
 		snprintf(l->trouble, sizeof(l->trouble),
 			 "the certificate could not be renewed: %s", why);
@@ -409,6 +415,14 @@ void login_renew_now(struct login *l)
 static void renew_due(void *arg)
 {
 	login_renew_now(arg);
+}
+
+void login_moved(struct login *l)
+{
+	if (!l->failures || !l->w->account->logged_in)
+		return;
+	l->failures = 0;
+	loop_timer_arm(l->timer, LOOP_S(1));
 }
 
 void login_renew_arm(struct login *l)

@@ -310,6 +310,7 @@ void worker_moved(struct worker *w)
 		return;
 	peers_each(w->peers, move_one, NULL);
 	session_moved(w->session);
+	login_moved(w->login);
 }
 
 /* --- life ---------------------------------------------------------------------------------------- */

@@ -11,10 +11,12 @@
  * that certificate is to be believed is decided in verify_peer() by libntmcrypto
  * alone, called by GnuTLS during the handshake:
  *
- *   trust   the certificate chains to a CA of the list (ntmc_trust_verify)
+ *   trust   the certificate chains to a CA of the list (ntmc_trust_verify_late)
  *   pin     the chain carries a CA with the pinned fingerprint, constrained as a
  *           domain's CA must be, and the certificate chains to that one. For the
  *           first login, when all that is known is the join string.
+ *   grace   a server may let nodes in whose certificate has run out (not others,
+ *           and nothing else about it may be wrong), so that they can renew it
  *   role    what kind of server the peer is to be. Nodes and servers have
  *           certificates of the same CA, so a client refuses nodes here.
  *
@@ -43,6 +45,7 @@ struct tls_context {
 	bool pinned;
 	uint8_t pin_fp[NTMC_FP_LEN];
 	uint32_t roles;
+	unsigned int grace_s;
 	const struct ntmc_env *env;
 };
 
@@ -101,6 +104,22 @@ static int check_role(const struct tls_session *s, const struct ntmc_cert *cert)
 	return !roles || (cert->roles & roles) ? 0 : -NTM_ECERT;
 }
 
+/* by the list of CAs, with the grace that a server may give nodes */
+static int verify_by_trust(const struct tls_session *s,
+			   const gnutls_datum_t *leaf, struct ntmc_cert *out)
+{
+	const struct tls_context *ctx = s->ctx;
+	unsigned int late_s = s->server ? ctx->grace_s : 0;
+	int64_t now = ntmc_now(ctx->env);
+	int ret;
+
+	ret = ntmc_trust_verify_late(ctx->trust, leaf->data, leaf->size, now,
+				     late_s, out);
+	if (!ret && out->kind != NTMC_CERT_NODE && out->not_after < now)
+		ret = -NTM_EEXPIRED;
+	return ret;
+}
+
 static int verify_chain(struct tls_session *s, const gnutls_datum_t *chain,
 			unsigned int n)
 {
@@ -111,9 +130,7 @@ static int verify_chain(struct tls_session *s, const gnutls_datum_t *chain,
 	if (!ctx->trust && !ctx->pinned)
 		return -NTM_ECERT;
 	if (ctx->trust) {
-		ret = ntmc_trust_verify(ctx->trust, chain[0].data,
-					chain[0].size, ntmc_now(ctx->env),
-					&cert);
+		ret = verify_by_trust(s, &chain[0], &cert);
 		if (ret)
 			return ret;
 	}
@@ -249,6 +266,11 @@ void tls_context_free(struct tls_context *c)
 void tls_context_set_roles(struct tls_context *c, uint32_t roles)
 {
 	c->roles = roles;
+}
+
+void tls_context_set_grace(struct tls_context *c, unsigned int grace_s)
+{
+	c->grace_s = grace_s;
 }
 
 void tls_context_set_env(struct tls_context *c, const struct ntmc_env *env)

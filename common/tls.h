@@ -53,6 +53,13 @@ void tls_context_free(struct tls_context *c);
  * A client never accepts a node in place of a server: both chain to the one CA.
  */
 void tls_context_set_roles(struct tls_context *c, uint32_t roles);
+/**
+ * tls_context_set_grace() - server side: nodes whose certificate has run out
+ * @grace_s: accepted that many seconds after its end; 0 (as made): not at all.
+ *           tls_peer() then returns a certificate whose time is over: the caller
+ *           decides what it is still good for. A server's is never accepted late.
+ */
+void tls_context_set_grace(struct tls_context *c, unsigned int grace_s);
 /** time for validity; NULL (as made): the system's. Borrowed. */
 void tls_context_set_env(struct tls_context *c, const struct ntmc_env *env);
 

@@ -447,6 +447,15 @@ NTM_MUST_CHECK int ntmc_trust_verify(const struct ntmc_trust *t,
 				     const uint8_t *der, size_t len,
 				     int64_t now, struct ntmc_cert *out);
 
+/**
+ * ntmc_trust_verify_late() - the same, of a certificate that may have run out
+ * @late_s: at most that long ago. The CA itself must be in its time.
+ */
+NTM_MUST_CHECK int ntmc_trust_verify_late(const struct ntmc_trust *t,
+					  const uint8_t *der, size_t len,
+					  int64_t now, unsigned int late_s,
+					  struct ntmc_cert *out);
+
 /* --- passwords (Argon2id, RFC 9106) --------------------------------------------- */
 
 #define NTMC_PASSWORD_HASH_MAX 128 /* PHC string with NUL */

@@ -117,6 +117,8 @@ static int open_ca(struct as *as)
 				     loop_wall(as->loop), false, NULL);
 	if (!r)
 		r = servercert_load(as->env->dir, "as", &as->cert);
+	if (!r)
+		tls_context_set_grace(as->cert.tls, as->conf->as_renew_grace);
 	if (!r && strcmp(as->cert.domain.domain, as->conf->domain)) {
 		log_err("as", "the CA is for %s, the configuration for %s",
 			as->cert.domain.domain, as->conf->domain);
@@ -229,6 +231,7 @@ void as_free(struct as *as)
 void as_reload(struct as *as, const struct server_conf *conf)
 {
 	as->conf = conf;
+	tls_context_set_grace(as->cert.tls, conf->as_renew_grace);
 }
 
 bool as_wants_restart(const struct as *as)

@@ -8,7 +8,9 @@
  *
  *   request_start()   form of names and keys, the node's clock
  *   by password:      rate limits, then Argon2 in the hasher's threads
- *   by certificate:   the identity TLS proved is a live device
+ *   by certificate:   the identity TLS proved is a live device; its certificate may
+ *                     have run out, no longer ago than as.renew_grace: whoever was
+ *                     off for a week needs no password. For all else it is too late.
  *   device_known()    device row: known, new within the limit, or refused; durable
  *   distribute()      Node ID and Kntmdc drawn; the DC leases and acknowledges
  *   issue()           still live? certificate with the leased addresses; answer
@@ -368,8 +370,10 @@ static void login_by_password(struct request *r, const Ntm__LoginRequest *q)
 
 /* --- by certificate ---------------------------------------------------------- */
 
-/* the live device that the channel's certificate names, or an error */
-static int channel_device(struct as_conn *conn, struct device *out)
+/* The live device that the channel's certificate names, or an error; @late_s: the
+ * certificate may have run out, also while the channel stood, that long ago. */
+static int channel_device(struct as_conn *conn, unsigned int late_s,
+			  struct device *out)
 {
 	const struct ntmc_cert *cert = channel_peer(conn->channel);
 	uint8_t fp[NTMC_FP_LEN];
@@ -378,8 +382,8 @@ static int channel_device(struct as_conn *conn, struct device *out)
 	if (!cert || cert->kind != NTMC_CERT_NODE)
 		return -NTM_EAUTH;
 	ntmc_fingerprint(cert->ed_pub, fp);
-	if (cert->not_after < loop_wall(conn->as->loop))
-		return -NTM_EEXPIRED; /* it ran out while the channel stood */
+	if (cert->not_after + late_s < loop_wall(conn->as->loop))
+		return -NTM_EEXPIRED;
 	err = accounts_device_live(conn->as->accounts, cert->fqdn, fp);
 	if (!err)
 		err = accounts_device(conn->as->accounts, cert->fqdn, out);
@@ -390,7 +394,7 @@ static void login_by_certificate(struct request *r, const Ntm__LoginRequest *q)
 {
 	const struct ntmc_cert *cert = channel_peer(r->conn->channel);
 	struct device d;
-	int err = channel_device(r->conn, &d);
+	int err = channel_device(r->conn, r->as->conf->as_renew_grace, &d);
 
 	if (!err && memcmp(cert->ed_pub, r->ed_pub, NTMC_KEY_LEN))
 		err = -NTM_EAUTH;
@@ -546,7 +550,7 @@ static void devices_start(struct as_conn *conn, uint32_t txn)
 	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
 	struct devices *all = calloc(1, sizeof(*all));
 	struct device d;
-	int err = all ? channel_device(conn, &d) : -NTM_ESERVER;
+	int err = all ? channel_device(conn, 0, &d) : -NTM_ESERVER;
 
 	if (!err)
 		err = accounts_device_each(conn->as->accounts, d.account,
@@ -568,7 +572,7 @@ static void revoke_start(struct as_conn *conn, uint32_t txn,
 {
 	struct as *as = conn->as;
 	struct device own, other;
-	int err = channel_device(conn, &own);
+	int err = channel_device(conn, 0, &own);
 
 	if (!err)
 		err = accounts_device(as->accounts, q->fqdn, &other);

@@ -18,7 +18,7 @@
 
 struct fixture {
 	struct pki *pki, *other;
-	struct pki_id as, node, old, early, stranger;
+	struct pki_id as, node, old, late, early, stranger;
 };
 
 /** struct pair - a client and a server session over a socket pair */
@@ -40,6 +40,8 @@ static int setup(void **state)
 		  &f->node);
 	pki_issue(f->pki, NTMC_CERT_SERVER, "as.example.org", NTMC_ROLE_AS,
 		  -DAY, -HOUR, &f->old);
+	pki_issue(f->pki, NTMC_CERT_NODE, "desk.me.example.org", 0, -DAY, -HOUR,
+		  &f->late);
 	pki_issue(f->pki, NTMC_CERT_SERVER, "as.example.org", NTMC_ROLE_AS,
 		  HOUR, DAY, &f->early);
 	pki_issue(f->other, NTMC_CERT_SERVER, "as.example.org", NTMC_ROLE_AS,
@@ -343,6 +345,50 @@ static void test_client_refused_later(void **state)
 	tls_context_free(s);
 }
 
+/* A client with @id at an AS that lets nodes in @grace_s late: what the AS says. */
+static int late_client(const struct fixture *f, const struct pki *pki,
+		       const struct pki_id *id, unsigned int grace_s)
+{
+	struct tls_context *c = context(pki, id, f->pki->trust, NULL);
+	struct tls_context *s = context(f->pki, &f->as, f->pki->trust, NULL);
+	struct pair p;
+	int error;
+
+	tls_context_set_grace(s, grace_s);
+	handshake(&p, c, s);
+	error = tls_error(p.server);
+	assert_int_equal(p.server_is, error ? TLS_FAILED : TLS_OK);
+	assert_int_equal(!tls_peer(p.server), !!error);
+	pair_clear(&p);
+	tls_context_free(c);
+	tls_context_free(s);
+	return error;
+}
+
+static void test_grace(void **state)
+{
+	struct fixture *f = *state;
+	struct tls_context *c, *s;
+	struct pki_id foreign;
+
+	assert_int_equal(late_client(f, f->pki, &f->late, 0), -NTM_EEXPIRED);
+	assert_int_equal(late_client(f, f->pki, &f->late, HOUR - 60),
+			 -NTM_EEXPIRED);
+	assert_int_equal(late_client(f, f->pki, &f->late, HOUR + 60), 0);
+	assert_int_equal(late_client(f, f->pki, &f->node, HOUR), 0);
+	/* a server's certificate is renewed in time or not at all */
+	assert_int_equal(late_client(f, f->pki, &f->old, DAY), -NTM_EEXPIRED);
+	/* another domain's is not better for being old */
+	pki_issue(f->other, NTMC_CERT_NODE, "desk.me.example.org", 0, -DAY,
+		  -HOUR, &foreign);
+	assert_int_equal(late_client(f, f->other, &foreign, DAY), -NTM_ECERT);
+	/* and a client gives no grace */
+	c = context(NULL, NULL, f->pki->trust, NULL);
+	s = context(f->pki, &f->old, NULL, NULL);
+	tls_context_set_grace(c, DAY);
+	refused(c, s, -NTM_EEXPIRED, -NTM_EEXPIRED);
+}
+
 static void test_garbage(void **state)
 {
 	struct fixture *f = *state;
@@ -417,6 +463,7 @@ int main(void)
 		cmocka_unit_test(test_node_as_server),
 		cmocka_unit_test(test_wrong_role),
 		cmocka_unit_test(test_client_refused_later),
+		cmocka_unit_test(test_grace),
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_key_of_another),
 	};

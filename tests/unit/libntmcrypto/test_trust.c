@@ -91,6 +91,31 @@ static void lifetimes(void **state)
 			 -NTM_EEXPIRED);
 }
 
+static void lifetimes_with_grace(void **state)
+{
+	const int64_t from = FIXTURE_NOW + DAY, to = FIXTURE_NOW + 2 * DAY;
+	struct world *w = *state;
+	struct ntmc_cert got;
+	struct der d;
+
+	issue(w, &w->node, &d);
+	assert_int_equal(
+		ntmc_trust_verify_late(w->t, d.b, d.len, to + 60, 60, &got), 0);
+	assert_int_equal(got.not_after, to);
+	assert_int_equal(
+		ntmc_trust_verify_late(w->t, d.b, d.len, to + 61, 60, &got),
+		-NTM_EEXPIRED);
+	assert_int_equal(ntmc_trust_verify_late(w->t, d.b, d.len, from - 301,
+						400 * DAY, &got),
+			 -NTM_ECLOCK);
+	/* the CA gets none */
+	assert_int_equal(
+		ntmc_trust_verify_late(w->t, d.b, d.len,
+				       FIXTURE_NOW + 366 * (int64_t)DAY,
+				       400 * DAY, &got),
+		-NTM_EEXPIRED);
+}
+
 static void unknown_and_impostor(void **state)
 {
 	struct world *w = *state;
@@ -354,6 +379,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(lifetimes),
+		TEST(lifetimes_with_grace),
 		TEST(unknown_and_impostor),
 		TEST(odd_leaves),
 		TEST(outside_constraints),

@@ -243,6 +243,12 @@ static void issue(struct peer *p, int64_t from, int64_t to)
 	ntmc_ca_free(ca);
 }
 
+static void set_grace(unsigned int seconds)
+{
+	site.conf.as_renew_grace = seconds;
+	as_reload(site.as, &site.conf);
+}
+
 static void login_expired_certificate(void **state)
 {
 	int64_t now = ntmc_now(NULL);
@@ -254,8 +260,11 @@ static void login_expired_certificate(void **state)
 	issue(&p, now - 100, now + 100); /* what issue() makes is good */
 	assert_int_equal(peer_login_cert(&p), 0);
 	assert_int_equal(p.code, 0);
+	set_grace(3500);
 	issue(&p, now - 7200, now - 3600);
-	assert_int_not_equal(peer_login_cert(&p), 0);
+	assert_int_equal(peer_login_cert(&p), -NTM_EEXPIRED);
+	set_grace(0);
+	assert_int_equal(peer_login_cert(&p), -NTM_EEXPIRED);
 	/* the password still works */
 	assert_int_equal(peer_login(&p, "alice", SITE_PASSWORD), 0);
 	assert_int_equal(p.code, 0);
@@ -289,6 +298,68 @@ static uint32_t change_password(struct peer *p, const char *old,
 	return ask_ack(p, false, &msg);
 }
 
+static uint32_t revoke(struct peer *p, const char *fqdn)
+{
+	Ntm__RevokeRequest q = NTM__REVOKE_REQUEST__INIT;
+	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
+
+	q.fqdn = (char *)fqdn;
+	msg.body_case = NTM__ENVELOPE__BODY_REVOKE_REQUEST;
+	msg.revoke_request = &q;
+	return ask_ack(p, true, &msg);
+}
+
+static uint32_t list_devices(struct peer *p)
+{
+	Ntm__DevicesRequest q = NTM__DEVICES_REQUEST__INIT;
+	Ntm__Envelope msg = NTM__ENVELOPE__INIT, *answer;
+	uint32_t code;
+
+	msg.body_case = NTM__ENVELOPE__BODY_DEVICES_REQUEST;
+	msg.devices_request = &q;
+	assert_int_equal(peer_ask(p, true, &msg, &answer), 0);
+	code = answer->devices_response->code;
+	ntm__envelope__free_unpacked(answer, NULL);
+	return code;
+}
+
+/* Off for 80 days: the key is enough to log in, and for nothing else. */
+static void login_after_a_long_sleep(void **state)
+{
+	int64_t now = ntmc_now(NULL), day = 86400;
+	uint8_t old[NTMC_CERT_MAX];
+	struct peer p;
+	struct ntmc_cert cert;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(site.conf.as_renew_grace, 90 * day);
+	peer_new(&p, &site, "laptop");
+	assert_int_equal(peer_login(&p, "alice", SITE_PASSWORD), 0);
+	issue(&p, now - 81 * day, now - 80 * day);
+	memcpy(old, p.cert, len = p.cert_len);
+	assert_int_equal(list_devices(&p), NTM_EEXPIRED);
+	assert_int_equal(revoke(&p, p.fqdn), NTM_EEXPIRED);
+	assert_int_equal(peer_login_cert(&p), 0);
+	assert_int_equal(p.code, 0);
+	assert_int_equal(ntmc_cert_parse(p.cert, p.cert_len, &cert), 0);
+	assert_true(cert.not_after > now);
+	assert_int_equal(list_devices(&p), 0);
+	/* not for an account that is disabled, or a device revoked meanwhile */
+	memcpy(p.cert, old, p.cert_len = len);
+	site_admin(&site, "account-disable", "alice");
+	assert_int_equal(peer_login_cert(&p), 0);
+	assert_int_equal(p.code, NTM_EDISABLED);
+	site_admin(&site, "account-enable", "alice");
+	assert_int_equal(peer_login_cert(&p), 0);
+	assert_int_equal(p.code, 0);
+	memcpy(p.cert, old, p.cert_len = len);
+	site_admin(&site, "device-revoke", p.fqdn);
+	assert_int_equal(peer_login_cert(&p), 0);
+	assert_int_equal(p.code, NTM_EDISABLED);
+	peer_free(&p);
+}
+
 static void password_change(void **state)
 {
 	struct peer p;
@@ -306,17 +377,6 @@ static void password_change(void **state)
 	assert_int_equal(peer_login(&p, "alice", "a new password"), 0);
 	assert_int_equal(p.code, 0);
 	peer_free(&p);
-}
-
-static uint32_t revoke(struct peer *p, const char *fqdn)
-{
-	Ntm__RevokeRequest q = NTM__REVOKE_REQUEST__INIT;
-	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
-
-	q.fqdn = (char *)fqdn;
-	msg.body_case = NTM__ENVELOPE__BODY_REVOKE_REQUEST;
-	msg.revoke_request = &q;
-	return ask_ack(p, true, &msg);
 }
 
 static void own_devices(void **state)
@@ -382,6 +442,7 @@ int main(void)
 		T(login_device_limit),
 		T(login_by_certificate),
 		T(login_expired_certificate),
+		T(login_after_a_long_sleep),
 		T(password_change),
 		T(own_devices),
 		T(login_without_dc),
