@@ -559,7 +559,7 @@ static void probe_others(struct peer *p)
 	timer_arm(p);
 }
 
-void path_we_moved(struct peer *p)
+void path_we_moved(struct peer *p, bool changed)
 {
 	const struct worker_env *env = p->w->env;
 	struct candidate *cur = current(p);
@@ -579,7 +579,7 @@ void path_we_moved(struct peer *p)
 		return;
 	}
 	if (addr_equal_ip(&source, &p->paths.source)) {
-		if (p->state == PEER_UP)
+		if (changed && p->state == PEER_UP)
 			path_tell(p); /* where else we may be reached */
 		return;
 	}

@@ -90,8 +90,8 @@ void path_addresses(struct peer *p, const Ntm__PeerAddresses *a,
 /** the peer sends from another address; @told: it says itself that it moved */
 void path_peer_moved(struct peer *p, const struct addr *from, size_t wire_len,
 		     bool told);
-/** our own addresses changed */
-void path_we_moved(struct peer *p);
+/** routes changed; @changed: our addresses too */
+void path_we_moved(struct peer *p, bool changed);
 /** health, every tick, while UP or MOVING */
 void path_tick(struct peer *p);
 /** our addresses, to the peer on the current path: it sends there from now on */

@@ -65,7 +65,7 @@ struct session {
 
 	size_t dc; /* index in account->dc */
 	bool dc_works;
-	struct addr observed;
+	struct addr observed, source; /* ours towards the DC */
 	uint64_t boot, rtt_us;
 	int64_t skew;
 	bool skew_said;
@@ -393,12 +393,11 @@ void *session_cancel(struct session *s, uint32_t id)
 	return arg;
 }
 
+/* Whoever is told may cancel others; asking anew is refused by now. */
 static void requests_fail(struct session *s, int err)
 {
-	struct request *rq, *tmp;
-
-	HASH_ITER(hh, s->requests, rq, tmp)
-		request_end(rq, err, NULL);
+	while (s->requests)
+		request_end(s->requests, err, NULL);
 }
 
 /* --- presence -------------------------------------------------------------------------- */
@@ -603,10 +602,11 @@ static void told(struct session *s, const Ntm__Signal *msg)
 	} else if (msg->body_case == NTM__SIGNAL__BODY_WITHDRAW) {
 		wd = msg->withdraw;
 		send_ack(s, msg->txn, 0);
+		withdraw(s, wd->fingerprints, wd->n_fingerprints);
+		/* last: killed in between, we hear of it again */
 		if (wd->revocation_serial == pins_serial(s->w->pins) + 1 &&
 		    pins_set_serial(s->w->pins, wd->revocation_serial))
 			log_debug("session", "serial not kept");
-		withdraw(s, wd->fingerprints, wd->n_fingerprints);
 	}
 }
 
@@ -740,16 +740,26 @@ int session_start(struct session *s)
 void session_stop(struct session *s)
 {
 	session_set_state(s, SESSION_OFF);
-	requests_fail(s, -NTM_ENOLOGIN);
 	datagram_keys_clear(&s->keys);
 	s->keyed = s->synced = false;
 	s->node_id = 0;
+	requests_fail(s, -NTM_ENOLOGIN);
 }
 
-void session_moved(struct session *s)
+void session_moved(struct session *s, bool changed)
 {
-	if (s->keyed)
-		register_start(s);
+	const struct worker_env *env = s->w->env;
+	struct addr source;
+	unsigned int mtu;
+
+	if (!s->keyed)
+		return;
+	if (env->route(env->ctx, &s->w->account->dc[s->dc], &source, &mtu))
+		addr_clear(&source);
+	if (!changed && addr_equal_ip(&source, &s->source))
+		return;
+	s->source = source;
+	register_start(s);
 }
 
 /* --- questions ------------------------------------------------------------------------------- */

@@ -37,8 +37,9 @@ void session_free(struct session *s);
 /** keys from the account; registers. Again after a renewal. */
 NTM_MUST_CHECK int session_start(struct session *s);
 void session_stop(struct session *s);
-/** our addresses changed: register now */
-void session_moved(struct session *s);
+/** routes changed; @changed: our addresses too. Registers when the DC would see us
+ *  elsewhere, or must be told where else we are */
+void session_moved(struct session *s, bool changed);
 /** a datagram of type SIGNAL; destroyed */
 void session_datagram(struct session *s, const struct packet_header *h,
 		      uint8_t *buf, size_t len, const struct addr *from);

@@ -98,7 +98,7 @@ static void on_send_error(void *arg, struct dp_tunnel *t, int err)
 	if (err == EMSGSIZE)
 		pmtu_too_big(p);
 	else if (p->state == PEER_UP)
-		path_we_moved(p); /* is there a route still? */
+		path_we_moved(p, false); /* is there a route still? */
 }
 
 const struct dp_ops worker_dp_ops = {
@@ -300,16 +300,33 @@ void worker_withdraw(struct worker *w, const uint8_t *fp)
 
 static void move_one(void *arg, struct peer *p)
 {
-	(void)arg;
-	path_we_moved(p);
+	const bool *changed = arg;
+
+	path_we_moved(p, *changed);
+}
+
+/* Much that happens to interfaces and routes is no business of ours. */
+static bool locals_changed(struct worker *w)
+{
+	struct addr now[ADDR_REMOTES_MAX] = { 0 };
+	size_t n = w->env->locals(w->env->ctx, now, ADDR_REMOTES_MAX);
+
+	if (n == w->n_locals && !memcmp(now, w->locals, sizeof(now)))
+		return false;
+	memcpy(w->locals, now, sizeof(now));
+	w->n_locals = n;
+	return true;
 }
 
 void worker_moved(struct worker *w)
 {
+	bool changed;
+
 	if (!w->account->logged_in)
 		return;
-	peers_each(w->peers, move_one, NULL);
-	session_moved(w->session);
+	changed = locals_changed(w);
+	peers_each(w->peers, move_one, &changed);
+	session_moved(w->session, changed);
 	login_moved(w->login);
 }
 

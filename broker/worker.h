@@ -74,6 +74,8 @@ struct worker {
 	struct login *login;
 
 	struct held *held; /* questions of shims, worker.c's */
+	struct addr locals[ADDR_REMOTES_MAX]; /* as told last */
+	size_t n_locals;
 
 	struct ping *pings; /* under way, control_peer.c's */
 	void (*echo_fn)(struct worker *w, uint64_t cookie); /* NULL: nobody asks */
