@@ -715,6 +715,56 @@ static void test_flood(void **state)
 	assert_flows();
 }
 
+/* A peer that has gone wild: it knows the secret and asks ten thousand times. */
+static void test_handshakes_are_rationed(void **state)
+{
+	const struct account *acc = a->w.account;
+	const struct handshake_self self = {
+		&world.crypto, &acc->secrets->id, acc->fp,
+		acc->cert_der, acc->cert_len,	  acc->trust,
+	};
+	struct handshake_spec spec = { .peer_bit = 1, .resume = true };
+	struct peer *p;
+	struct handshake *h;
+	uint8_t buf[PACKET_SIGNAL_MAX];
+	uint64_t answers;
+	size_t len;
+
+	(void)state;
+	connect_both();
+	p = node_peer(a, b);
+	spec.path_id = p->path_id;
+	spec.peer_bit = (unsigned int)(p->path_id & 1) ^ 1;
+	spec.aead = p->aead;
+	spec.request = spec.psk_secret = p->secret;
+	strcpy(spec.fqdn, b->fqdn);
+	memcpy(spec.fp, p->fp, NTMC_FP_LEN);
+	memcpy(spec.x_pub, p->x_pub, NTMC_KEY_LEN);
+	answers = b->signals;
+	for (int i = 0; i < 10000; i++) {
+		if (i % 100 == 0) /* making one costs more than refusing it */
+			assert_int_equal(
+				handshake_new(&self, &spec,
+					      account_sent_ms(a->w.account),
+					      NULL, 0, &h, buf, &len),
+				0);
+		else
+			buf[len - 1] ^= (uint8_t)i; /* not even that */
+		world_send(&world, buf, len, &a->addrs[0], &b->addrs[0]);
+		addr_set_port(&world.packets->to, WORLD_PORT);
+		if (i % 100 == 0)
+			handshake_free(h);
+		if (i % 1000 == 0)
+			world_run(&world, 1);
+	}
+	world_run(&world, 20);
+	assert_in_range(b->signals - answers, 1, SHAKE_RATE_PEER);
+	/* nobody uses those keys: in a second all is as before */
+	world_run(&world, 1000);
+	exchange(20, 20);
+	assert_flows();
+}
+
 /* What was recorded says nothing new, whenever it is said again. */
 static void test_replayed_request(void **state)
 {
@@ -780,6 +830,7 @@ int main(void)
 		T(test_withdrawn),
 		T(test_expired_certificate),
 		T(test_flood),
+		T(test_handshakes_are_rationed),
 		T(test_replayed_request),
 	};
 
