@@ -86,8 +86,8 @@ static unsigned int per_listener(const struct listeners *ls)
 {
 	unsigned int quarter = ls->max_ringing / 4;
 
-	return quarter < DOORBELLS_PER_LISTENER ? quarter :
-						  DOORBELLS_PER_LISTENER;
+	return quarter < DOORBELLS_PER_LISTENER ? quarter
+						: DOORBELLS_PER_LISTENER;
 }
 
 static bool must_pause(const struct listeners *ls, const struct listener *l)
