@@ -223,6 +223,17 @@ static void verify_show(struct control_call *call, const char *fqdn,
 				       changed));
 }
 
+/* Is @fp the key that the person compared? The DC may name another one now. */
+static bool verify_is_compared(const struct control_call *call,
+			       const uint8_t *fp)
+{
+	const char *asked = control_text(call, "fingerprint");
+	char text[NTMC_FP_TEXT_LEN];
+
+	ntmc_fingerprint_text(fp, text);
+	return !asked || !*asked || !strcmp(asked, text);
+}
+
 /* @fp: the key that the name shows now. A verified pin is not replaced unasked. */
 static void verify_with(struct control_call *call, const char *fqdn,
 			const uint8_t *fp)
@@ -237,6 +248,11 @@ static void verify_with(struct control_call *call, const char *fqdn,
 
 	if (!confirm) {
 		verify_show(call, fqdn, fp, same && pin->verified, changed);
+		return;
+	}
+	if (!verify_is_compared(call, fp)) {
+		control_fail(call, NTM_EPIN,
+			     "the key changed while you compared; nothing was confirmed, compare again");
 		return;
 	}
 	err = pins_verify(w->pins, fqdn, fp);
@@ -262,7 +278,7 @@ static void verify_directed(void *arg, int err, const struct route *r)
 
 	control_on_gone(call, NULL, NULL);
 	free(v);
-	if (err)
+	if (!r) /* else it may refuse our key; its own can be compared */
 		control_fail(call, err, NULL);
 	else
 		verify_with(call, r->peer.fqdn, r->peer.fp);

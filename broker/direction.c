@@ -96,18 +96,29 @@ int direction_parse(const struct worker *w, const Ntm__RouteDirection *msg,
 	return 0;
 }
 
+/* A refusal; true: with the keys of who refuses ours, for people to compare. */
+static bool refused(const struct worker *w, const Ntm__NtmAck *ack, int *err,
+		    struct route *out)
+{
+	*err = ack->code ? -(int)ack->code : -NTM_EDECODE;
+	memset(out, 0, sizeof(*out));
+	return (*err == -NTM_EPIN || *err == -NTM_EUNVERIFIED) && ack->peer &&
+	       w->account->logged_in && !node_parse(w, ack->peer, &out->peer);
+}
+
 static void answered(void *arg, int err, const Ntm__Signal *msg)
 {
 	struct asked *q = arg;
+	bool known = false;
 	struct route r;
 
 	if (!err && msg->body_case == NTM__SIGNAL__BODY_ACK)
-		err = msg->ack->code ? -(int)msg->ack->code : -NTM_EDECODE;
+		known = refused(q->w, msg->ack, &err, &r);
 	else if (!err && msg->body_case == NTM__SIGNAL__BODY_ROUTE_DIRECTION)
 		err = direction_parse(q->w, msg->route_direction, &r);
 	else if (!err)
 		err = -NTM_EDECODE;
-	q->fn(q->arg, err, err ? NULL : &r);
+	q->fn(q->arg, err, err && !known ? NULL : &r);
 	if (!err)
 		ntmc_wipe(&r, sizeof(r));
 	free(q);

@@ -40,7 +40,8 @@ struct route {
 	struct node_info peer;
 };
 
-/** @err: 0 and @route; or negative enum ntm_err and NULL */
+/** @err: 0 and @route; or negative enum ntm_err and NULL, but for PIN and UNVERIFIED:
+ *  the peer refuses our key, and @route may hold its identity, nothing else */
 typedef void direction_fn(void *arg, int err, const struct route *route);
 
 /**

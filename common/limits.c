@@ -77,7 +77,7 @@ static const struct limit route_direction[] = {
 	AEAD(aead), ANY(lifetime_s), ENUM(reason),
 };
 static const struct limit ntm_ack[] = {
-	CODE(code), ANY(retry_after_ms),
+	CODE(code), ANY(retry_after_ms), OPTIONAL(peer),
 };
 static const struct limit withdraw[] = {
 	FINGERPRINTS(fingerprints, LIMIT_WITHDRAWN), ANY(revocation_serial),

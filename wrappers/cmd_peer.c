@@ -59,13 +59,38 @@ int cmd_ping(const struct command_args *a)
 	return status;
 }
 
-static int verify_call(const struct command_args *a, bool confirm,
-		       json_t **answer)
+/* @fingerprint: of the key that was compared; "": whichever it is */
+static int verify_call(const struct command_args *a, const char *name,
+		       bool confirm, const char *fingerprint, json_t **answer)
 {
 	return command_call(a,
-			    json_pack("{s:s, s:s, s:b}", "cmd", "verify",
-				      "name", a->words[0], "confirm", confirm),
+			    json_pack("{s:s, s:s, s:b, s:s}", "cmd", "verify",
+				      "name", name, "confirm", confirm,
+				      "fingerprint", fingerprint),
 			    answer);
+}
+
+static int verify_confirm(const struct command_args *a, const json_t *compared)
+{
+	json_t *answer;
+
+	if (verify_call(a, out_text(compared, "fqdn", a->words[0]), true,
+			out_text(compared, "fingerprint", ""), &answer))
+		return 1;
+	puts("verified");
+	json_decref(answer);
+	return 0;
+}
+
+static void verify_print(const struct command_args *a, const json_t *answer)
+{
+	printf("%s\n\n    %s\n\n", out_text(answer, "fqdn", a->words[0]),
+	       out_colour(OUT_BOLD, out_text(answer, "code", "?")));
+	if (json_is_true(json_object_get(answer, "changed")))
+		puts("Its key is not the one known before: ask the other "
+		     "person why.");
+	puts("Compare these digits with what `ntm verify` shows the other "
+	     "person for you, aloud\nor side by side.");
 }
 
 int cmd_verify(const struct command_args *a)
@@ -73,31 +98,24 @@ int cmd_verify(const struct command_args *a)
 	char line[16];
 	json_t *answer;
 	bool yes = a->yes;
+	int status;
 
-	if (verify_call(a, a->json && a->yes, &answer))
+	if (verify_call(a, a->words[0], a->json && a->yes, "", &answer))
 		return 1;
 	if (command_json(a, answer)) {
 		json_decref(answer);
 		return 0;
 	}
-	printf("%s\n\n    %s\n\n", out_text(answer, "fqdn", a->words[0]),
-	       out_colour(OUT_BOLD, out_text(answer, "code", "?")));
-	puts("Compare these digits with what the other person sees for you, "
-	     "aloud or side by side.");
+	verify_print(a, answer);
 	if (!yes && isatty(STDIN_FILENO)) {
 		fputs("Are they the same? [y/N] ", stdout);
 		fflush(stdout);
 		yes = fgets(line, sizeof(line), stdin) &&
 		      (line[0] == 'y' || line[0] == 'Y');
 	}
+	status = yes ? verify_confirm(a, answer) : 0;
 	json_decref(answer);
-	if (!yes)
-		return 0;
-	if (verify_call(a, true, &answer))
-		return 1;
-	puts("verified");
-	json_decref(answer);
-	return 0;
+	return status;
 }
 
 static json_t *ports_parse(const struct command_args *a)

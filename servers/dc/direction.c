@@ -191,6 +191,7 @@ static void info_add(struct dc *dc, struct info *i, const uint8_t ip[16],
 	i->msg.n_addresses++;
 }
 
+/* who it is, not where */
 static void info_fill(struct dc *dc, const struct node *n, struct info *i)
 {
 	ntm__node_info__init(&i->msg);
@@ -205,6 +206,11 @@ static void info_fill(struct dc *dc, const struct node *n, struct info *i)
 	i->msg.vip6 = (ProtobufCBinaryData){sizeof(i->vip6), i->vip6};
 	if (n->vip4)
 		i->msg.vip4 = (ProtobufCBinaryData){sizeof(i->vip4), i->vip4};
+}
+
+static void info_fill_addresses(struct dc *dc, const struct node *n,
+				struct info *i)
+{
 	i->msg.addresses = i->list;
 	info_add(dc, i, n->at.ip, n->at.port,
 		 NTM__ADDRESS_KIND__ADDRESS_OBSERVED);
@@ -225,6 +231,7 @@ static void send_route(struct directions *d, struct direction *x,
 	if (!to->session)
 		return;
 	info_fill(d->dc, peer, &info);
+	info_fill_addresses(d->dc, peer, &info);
 	body.path_id = x->path_id;
 	body.role = role;
 	body.peer = &info.msg;
@@ -250,6 +257,28 @@ static struct node *direction_node(struct directions *d, uint32_t h,
 								      : NULL;
 }
 
+/* CN does not know MN's key, and it is people who must compare: MN gets CN's key
+ * to compare with. To whom CN's policy is closed CN says neither of the two. */
+static void send_refusal(struct directions *d, struct direction *x,
+			 struct node *mn, const struct node *cn)
+{
+	Ntm__NtmAck body = NTM__NTM_ACK__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	int err = x->err ? x->err : -NTM_EOFFLINE;
+	struct info info;
+
+	body.code = (uint32_t)-err;
+	if (cn && (err == -NTM_EPIN || err == -NTM_EUNVERIFIED)) {
+		info_fill(d->dc, cn, &info);
+		body.peer = &info.msg;
+	}
+	msg.txn = x->mn_txn;
+	msg.body_case = NTM__SIGNAL__BODY_ACK;
+	msg.ack = &body;
+	if (!signal_send(d->dc, mn->session, &mn->at, &msg))
+		log_debug("direction", "a refusal was not sent");
+}
+
 static void send_answer(struct directions *d, struct direction *x)
 {
 	struct node *mn = direction_node(d, x->mn, x->mn_fp8);
@@ -261,8 +290,7 @@ static void send_answer(struct directions *d, struct direction *x)
 		send_route(d, x, mn, cn, x->mn_txn,
 			   NTM__TUNNEL_ROLE__ROLE_SEND);
 	else
-		signal_send_ack(d->dc, mn->session, &mn->at, x->mn_txn,
-				x->err ? x->err : -NTM_EOFFLINE, 0);
+		send_refusal(d, x, mn, cn);
 }
 
 static void direction_answer(struct directions *d, uint32_t h, int err)

@@ -50,7 +50,11 @@ ok "programs connect both ways"
 lab_stop server-b
 renew
 refused "refused again" "the key differs" lab_as_user a ntm ping "$B"
-code=$(lab_as_user a ntm verify --json "$B" | json code)
+code=$(lab_as_user b ntm verify --json "$A" | json code)
+assert_eq "$(lab_as_user a ntm verify --json "$B" | json code)" "$code" \
+	"both people see one code while a refuses"
+refused "b's person alone does not open it" "the key differs" \
+	lab_as_user b ntm ping "$A"
 lab_as_user a ntm verify -y "$B" >"$LAB/out"
 lab_as_user a ntm ping -c 1 "$B" >"$LAB/out"
 ok "after ntm verify the new key is the peer's"

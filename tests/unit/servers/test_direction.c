@@ -226,8 +226,20 @@ static void both_ways(void **state)
 			 site.dc_addr.sa.sa_family == AF_INET ? 4 : 16);
 }
 
+/* CN does not know our key: its own comes, to compare, and no address */
+static void assert_key_comes(const Ntm__Signal *s, int code)
+{
+	assert_int_equal(ack_code(s), code);
+	assert_non_null(s->ack->peer);
+	assert_string_equal(s->ack->peer->fqdn, cn.fqdn);
+	assert_memory_equal(s->ack->peer->ed_pub.data, cn.id.ed_pub,
+			    NTMC_KEY_LEN);
+	assert_int_equal(s->ack->peer->n_addresses, 0);
+}
+
 static void direction_refused(void **state)
 {
+	const Ntm__Signal *s;
 	uint64_t start;
 
 	(void)state;
@@ -242,7 +254,13 @@ static void direction_refused(void **state)
 	assert_int_equal(ack_code(peer_direction(&mn, mn.fqdn)), NTM_EINVAL);
 	peer_register(&cn);
 	cn.cn_code = NTM_EPOLICY;
-	assert_int_equal(ack_code(peer_direction(&mn, cn.fqdn)), NTM_EPOLICY);
+	s = peer_direction(&mn, cn.fqdn);
+	assert_int_equal(ack_code(s), NTM_EPOLICY);
+	assert_null(s->ack->peer); /* nothing of who is closed to us */
+	cn.cn_code = NTM_EPIN;
+	assert_key_comes(peer_direction(&mn, cn.fqdn), NTM_EPIN);
+	cn.cn_code = NTM_EUNVERIFIED;
+	assert_key_comes(peer_direction(&mn, cn.fqdn), NTM_EUNVERIFIED);
 	/* a CN that does not answer: four tries, then OFFLINE after a second */
 	cn.silent = true;
 	cn.n_got = 0;

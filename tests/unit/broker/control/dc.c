@@ -141,6 +141,33 @@ static void on_register(struct dc *dc, struct member *m, const Ntm__Signal *s,
 
 /* --- direction ------------------------------------------------------------------------------ */
 
+static void info_fill(const struct member *m, Ntm__NodeInfo *info)
+{
+	info->fqdn = (char *)m->fqdn;
+	info->ed_pub = (ProtobufCBinaryData){ 32, (uint8_t *)m->ed_pub };
+	info->x_pub = (ProtobufCBinaryData){ 32, (uint8_t *)m->x_pub };
+	info->x_sig = (ProtobufCBinaryData){ 64, (uint8_t *)m->x_sig };
+	info->vip6 = (ProtobufCBinaryData){ 16, (uint8_t *)m->vip6 };
+	info->vip4 = (ProtobufCBinaryData){ 4, (uint8_t *)m->vip4 };
+}
+
+/* CN has refused: MN hears why, and of a key that CN does not know CN's own */
+static void refusal_send(struct directed *d, int code)
+{
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	Ntm__NtmAck ack = NTM__NTM_ACK__INIT;
+	Ntm__NodeInfo info = NTM__NODE_INFO__INIT;
+
+	info_fill(d->cn, &info);
+	if (code == NTM_EPIN || code == NTM_EUNVERIFIED)
+		ack.peer = &info;
+	ack.code = (uint32_t)code;
+	msg.txn = d->mn_txn;
+	msg.body_case = NTM__SIGNAL__BODY_ACK;
+	msg.ack = &ack;
+	signal_send(d->dc, d->mn, &msg, &d->mn->proven);
+}
+
 static void route_send(struct directed *d, struct member *to,
 		       const struct member *about, bool sender, uint32_t txn)
 {
@@ -149,12 +176,7 @@ static void route_send(struct directed *d, struct member *to,
 	Ntm__NodeInfo info = NTM__NODE_INFO__INIT;
 	Ntm__Address a[ADDR_REMOTES_MAX], *list[ADDR_REMOTES_MAX];
 
-	info.fqdn = (char *)about->fqdn;
-	info.ed_pub = (ProtobufCBinaryData){ 32, (uint8_t *)about->ed_pub };
-	info.x_pub = (ProtobufCBinaryData){ 32, (uint8_t *)about->x_pub };
-	info.x_sig = (ProtobufCBinaryData){ 64, (uint8_t *)about->x_sig };
-	info.vip6 = (ProtobufCBinaryData){ 16, (uint8_t *)about->vip6 };
-	info.vip4 = (ProtobufCBinaryData){ 4, (uint8_t *)about->vip4 };
+	info_fill(about, &info);
 	addr_to_message(&about->proven, NTM__ADDRESS_KIND__ADDRESS_OBSERVED,
 			&a[0]);
 	for (size_t i = 0; i < about->n_locals; i++)
@@ -273,7 +295,7 @@ static void on_ack(struct dc *dc, const struct member *cn, const Ntm__Signal *s)
 			continue;
 		d->answered = true;
 		if (s->ack->code)
-			send_code(dc, d->mn, d->mn_txn, (int)s->ack->code);
+			refusal_send(d, (int)s->ack->code);
 		else
 			route_send(d, d->mn, d->cn, true, d->mn_txn);
 		d->used = !s->ack->code;
