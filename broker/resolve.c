@@ -26,10 +26,12 @@
 #include "broker/timers.h"
 #include "common/log.h"
 
+/* @over: set when it is answered; not NULL inside resolve_name() only */
 struct resolve_wait {
 	struct query *query;
 	resolve_fn *fn;
 	void *arg;
+	bool *over;
 	struct resolve_wait *next;
 };
 
@@ -135,6 +137,8 @@ static void query_end(struct query *q, int err)
 	while ((wait = q->waits)) {
 		q->waits = wait->next;
 		q->r->waiting--;
+		if (wait->over)
+			*wait->over = true;
 		wait->fn(wait->arg, err < 0 ? -err : err, err ? NULL : q->peer);
 		free(wait);
 	}
@@ -285,7 +289,7 @@ void resolve_name(struct resolve *r, const char *name, resolve_fn *fn,
 	char norm[FQDN_MAX + 1];
 	struct resolve_wait *wait;
 	struct query *q;
-	bool fresh;
+	bool fresh, over = false;
 
 	*out = NULL;
 	if (!resolve_is_ours(r->w, name, norm)) {
@@ -309,16 +313,20 @@ void resolve_name(struct resolve *r, const char *name, resolve_fn *fn,
 	wait->next = q->waits;
 	q->waits = wait;
 	r->waiting++;
-	*out = wait;
-	if (!fresh)
+	if (!fresh) {
+		*out = wait;
 		return;
+	}
+	/* It may be over inside these calls: then the waiter is gone, the query,
+	 * and perhaps whatever @out stands in. */
+	wait->over = &over;
 	query_start(q);
-	/* it may be over already: the waiter is gone then */
-	q = query_find(r, norm);
-	if (!q)
-		*out = NULL;
-	else if (q->peer && query_settle(q))
-		*out = NULL;
+	if (!over && q->peer)
+		query_settle(q);
+	if (over)
+		return;
+	wait->over = NULL;
+	*out = wait;
 }
 
 void resolve_cancel(struct resolve_wait *wait)
