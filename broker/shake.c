@@ -15,9 +15,9 @@
  * any seen from that identity; the very same datagram again gets the stored answer,
  * byte for byte.
  *
- * Crossing requests: the node with the lower fingerprint keeps its own for
- * SHAKE_TIE_MS, the other answers and drops its own. After that time the lower one
- * answers too: its own may not have arrived.
+ * Crossing requests: DIRECT stands before RESUME; of two alike, that of the node with
+ * the lower fingerprint; the other is dropped, and what stands is answered. After
+ * SHAKE_TIE_MS it is answered all the same: our own may not have arrived.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -335,12 +335,8 @@ static bool ours_stands(const struct peer *p, const struct packet_header *h)
 
 	if (!s || loop_now(p->w->loop) - s->started_ns > LOOP_MS(SHAKE_TIE_MS))
 		return false;
-	if (resume != (s->kind == SHAKE_RESUME)) {
-		if (!resume)
-			return false;
-		if ((s->path_id ^ h->id) & ~1ull)
-			return true;
-	}
+	if (resume != (s->kind == SHAKE_RESUME))
+		return resume;
 	return peer_we_are_lower(p);
 }
 
