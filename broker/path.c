@@ -258,7 +258,8 @@ static void choose(struct peer *p, struct candidate *c)
 	source_note(p, &c->addr);
 	if (c->state == PATH_PROVEN)
 		dp_tunnel_set_budget(p->tunnel, UINT64_MAX);
-	if (other || dp_tunnel_state(p->tunnel) != DP_OPEN)
+	if (!peer_keys_ended(p) &&
+	    (other || dp_tunnel_state(p->tunnel) != DP_OPEN))
 		dp_tunnel_open(p->tunnel, &c->addr);
 	if (c->state == PATH_PROVEN)
 		pmtu_start(p);
@@ -371,7 +372,7 @@ void path_challenged(struct peer *p, const Ntm__PathChallenge *ch,
 			dp_tunnel_set_budget(p->tunnel, 3 * c->credit);
 	}
 	/* We look for it, and it has found us. */
-	if (p->state == PEER_MOVING && !c->due_ns) {
+	if (p->state == PEER_MOVING && !c->due_ns && !peer_keys_ended(p)) {
 		challenge_start(p, c, 0);
 		timer_arm(p);
 	}
@@ -441,7 +442,8 @@ void path_answered(struct peer *p, const Ntm__PathResponse *r,
 /* Does the path in use still work? All others are asked beside it. */
 static void suspect(struct peer *p, struct candidate *cur)
 {
-	if (cur->state == PATH_SUSPECT || cur->due_ns)
+	if (cur->state == PATH_SUSPECT ||
+	    (cur->due_ns && cur->state != PATH_PROVEN))
 		return;
 	path_set_state(p, cur, PATH_SUSPECT);
 	challenge_start(p, cur, 0);

@@ -268,6 +268,18 @@ static void peer_wake(struct peer *p)
 		peer_fail(p, err);
 }
 
+void peer_swap_secrets(struct peer *p)
+{
+	enum ntmc_aead_alg aead = p->aead;
+	struct ntmc_key secret = p->secret;
+
+	p->secret = p->pending;
+	p->aead = p->pending_aead;
+	p->pending = secret;
+	p->pending_aead = aead;
+	ntmc_key_clear(&secret);
+}
+
 void peer_resume(struct peer *p)
 {
 	int err = peer_tunnel(p);
@@ -294,6 +306,8 @@ static void connect_due(void *arg)
 
 	if (p->state == PEER_DOWN)
 		peer_set_state(p, PEER_IDLE);
+	else if (p->state == PEER_IDLE)
+		tunnel_drop(p, true); /* an answer never confirmed */
 	else if (p->state == PEER_ASKING || p->state == PEER_SHAKING)
 		peer_fail(p, p->state == PEER_ASKING ? NTM_ETIMEOUT :
 						       NTM_EUNREACHABLE);
@@ -307,6 +321,13 @@ static void move_due(void *arg)
 	int err;
 
 	if (p->state == PEER_ASKING) {
+		if (p->pending_kept && shake_running(p, SHAKE_RESUME)) {
+			peer_swap_secrets(p);
+			shake_stop(p);
+			err = shake_start(p, SHAKE_RESUME, NULL);
+			log_debug(p->fqdn, "the other secret: %s",
+				  err_text(err));
+		}
 		err = peer_ask(p, false);
 		if (err)
 			peer_fail(p, err);
@@ -385,12 +406,17 @@ static void rekey_arm(struct peer *p)
 							       REKEY_HIGH_S));
 }
 
+bool peer_keys_ended(const struct peer *p)
+{
+	return p->keyed_ns && peer_now(p) - p->keyed_ns > LOOP_S(REKEY_STOP_S);
+}
+
 /* New keys carry the traffic from now on. */
 static void keys_work(struct peer *p, const struct ntmc_key *secret)
 {
 	p->secret = *secret;
 	p->has_secret = true;
-	p->has_pending = false;
+	p->has_pending = p->pending_kept = false;
 	ntmc_key_clear(&p->pending);
 	p->keyed_ns = peer_now(p);
 	rekey_arm(p);
@@ -414,6 +440,8 @@ void peer_keyed(struct peer *p, struct handshake_keys *k,
 	}
 	p->aead = k->aead;
 	keys_work(p, &k->resume);
+	/* before the peer hears that it may forget the old secret */
+	peer_save(p);
 	if (p->state == PEER_UP) {
 		path_probe(p, false); /* the peer moves to the new keys with it */
 	} else {
@@ -421,8 +449,8 @@ void peer_keyed(struct peer *p, struct handshake_keys *k,
 		peer_set_state(p, PEER_UP);
 		path_probe(p, false);
 		path_tell(p);
+		peer_save(p); /* the state and where it is */
 	}
-	peer_save(p);
 }
 
 int peer_answered(struct peer *p, struct handshake_keys *k,
@@ -440,8 +468,16 @@ int peer_answered(struct peer *p, struct handshake_keys *k,
 	p->seen_ms = rq->sent_ms;
 	p->pending = k->resume;
 	p->has_pending = true;
+	p->pending_kept = false;
 	p->pending_phase = k->phase;
 	path_add(p, from);
+	/* It may vanish before it uses them: then this tunnel must not keep
+	 * the packets that would ask for another. */
+	if (p->state == PEER_DOWN)
+		peer_set_state(p, PEER_IDLE);
+	if (p->state == PEER_IDLE)
+		loop_timer_arm(p->connect, LOOP_MS(CONNECT_LIMIT_MS));
+	peer_save(p); /* the peer may soon know no other secret */
 	/* It has no keys at all: it was restarted. What we seal under the old
 	 * ones is lost, so it waits for the new. */
 	if (!rq->n_phases && p->state == PEER_UP) {
@@ -499,11 +535,6 @@ static void sleep_now(struct peer *p)
 	peer_save(p);
 }
 
-static bool stopped(const struct peer *p)
-{
-	return p->keyed_ns && peer_now(p) - p->keyed_ns > LOOP_S(REKEY_STOP_S);
-}
-
 static void rekey_due(void *arg)
 {
 	struct peer *p = arg;
@@ -515,7 +546,7 @@ static void rekey_due(void *arg)
 		sleep_now(p);
 		return;
 	}
-	if (stopped(p) && p->state == PEER_UP)
+	if (peer_keys_ended(p) && p->state == PEER_UP)
 		peer_path_lost(p); /* they carry nothing more */
 	if (shake_start(p, SHAKE_RESUME, NULL))
 		log_debug(p->fqdn, "rekey could not start");
@@ -597,15 +628,14 @@ void peer_withdraw(struct peer *p)
 
 void peer_path_up(struct peer *p)
 {
-	if (p->state != PEER_MOVING)
+	/* A path is nothing without keys: rekey_due() and the DC go on. */
+	if (p->state != PEER_MOVING || peer_keys_ended(p))
 		return;
 	direction_cancel(p->w, p->direction);
 	p->direction = 0;
 	peer_set_state(p, PEER_UP);
 	path_tell(p);
 	peer_save(p);
-	if (stopped(p))
-		peer_rekey(p);
 }
 
 void peer_path_lost(struct peer *p)

@@ -61,6 +61,7 @@ struct path_ref {
  * @outward:  we asked for the tunnel
  * @path_id:  as we receive, bit included; 0 none
  * @secret:   resumption secret; @pending: of an answered, unconfirmed handshake
+ * @pending_kept: @pending is not of this worker's time: no keys belong to it
  * @keyed_ns: when the keys in use were made; 0 none
  * @seen_ms:  latest sent_ms of this identity
  * @moves:    Direction Requests sent since the path was lost
@@ -80,7 +81,7 @@ struct peer {
 	uint64_t path_id;
 	enum ntmc_aead_alg aead, pending_aead;
 	struct ntmc_key secret, pending;
-	bool has_secret, has_pending;
+	bool has_secret, has_pending, pending_kept;
 	uint8_t pending_phase;
 	uint64_t keyed_ns, seen_ms, unknown_ns;
 	int64_t cert_expires;
@@ -138,6 +139,10 @@ NTM_MUST_CHECK int peer_identify(struct peer *p, const struct node_info *info);
 NTM_MUST_CHECK int peer_tunnel(struct peer *p);
 /** somebody wants the tunnel: resume or ask the DC. Nothing when it is under way */
 void peer_connect(struct peer *p);
+/** a new worker cannot know which of the two the peer has: try the other */
+void peer_swap_secrets(struct peer *p);
+/** the keys are too old to carry anything: new ones are awaited */
+bool peer_keys_ended(const struct peer *p);
 /** after a start of the worker: a tunnel again, under the kept secret */
 void peer_resume(struct peer *p);
 /** the DC's answer to a request for this peer */

@@ -244,7 +244,7 @@ void peer_save(struct peer *p)
 	if (!p->known)
 		return;
 	blob_key(p, key);
-	if (!p->has_secret) {
+	if (!p->has_secret && !p->has_pending) {
 		if (keeper_blob_del(p->w->keeper, key))
 			log_debug(p->fqdn, "nothing was kept");
 		return;
@@ -256,7 +256,13 @@ void peer_save(struct peer *p)
 	r.vip4 = bytes(p->vip4, 4);
 	r.path_id = p->path_id;
 	r.aead = p->aead;
-	r.secret = bytes(p->secret.b, NTMC_KEY_LEN);
+	r.secret = bytes(p->has_secret ? p->secret.b : p->pending.b,
+			 NTMC_KEY_LEN);
+	if (!p->has_secret)
+		r.aead = p->pending_aead;
+	else if (p->has_pending)
+		r.pending = bytes(p->pending.b, NTMC_KEY_LEN);
+	r.pending_aead = p->pending_aead;
 	r.n_remotes = remotes_put(p, addr_buf, remotes);
 	r.remotes = remotes;
 	r.sent_ms = p->seen_ms;
@@ -282,6 +288,19 @@ static bool take(const ProtobufCBinaryData *b, void *out, size_t len)
 	return true;
 }
 
+/* Killed between an answer and its confirmation: the peer has the newer secret
+ * more likely than not. */
+static void pending_take(struct peer *p, const Ntm__State__Resume *r)
+{
+	if (!take(&r->pending, p->pending.b, NTMC_KEY_LEN) ||
+	    (r->pending_aead != NTMC_AES_256_GCM &&
+	     r->pending_aead != NTMC_CHACHA20_POLY1305))
+		return;
+	p->pending_aead = (enum ntmc_aead_alg)r->pending_aead;
+	p->has_pending = p->pending_kept = true;
+	peer_swap_secrets(p);
+}
+
 static int resume_take(struct peer *p, const Ntm__State__Resume *r)
 {
 	struct addr a;
@@ -296,6 +315,7 @@ static int resume_take(struct peer *p, const Ntm__State__Resume *r)
 	p->known = p->has_secret = true;
 	p->path_id = r->path_id;
 	p->aead = (enum ntmc_aead_alg)r->aead;
+	pending_take(p, r);
 	p->seen_ms = r->sent_ms;
 	p->outward = r->outward;
 	p->pmtu.size = r->mtu;
