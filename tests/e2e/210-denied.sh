@@ -33,13 +33,15 @@ says "unshare denied, as in a container" "user namespaces are denied here" \
 lab_root a mount -t tmpfs -o mode=755 none /dev/net
 says "no TUN device" "/dev/net/tun does not exist" "modprobe tun" lab_as_user a
 lab_root a install -m 600 /dev/null $tun
-[ "$LAB_MODE" = root ] || lab_root a chmod 0 $tun
+# In a lab of an ordinary user nothing there is root's: any file of root will do.
+[ "$LAB_MODE" = root ] || lab_root a mount --bind /etc/shadow $tun
 says "a TUN device of root alone" "/dev/net/tun is closed to you (mode " \
 	"chmod 666 /dev/net/tun" lab_as_user a
 out=$(lab_as_user a ntm-run getent hosts localhost 2>&1)
 assert_contains "$out" "chmod 666 /dev/net/tun" "ntm-run says it"
 assert_contains "$out" "the program runs as on the host" "and goes on without"
 assert_contains "$out" "localhost" "and the program ran"
+[ "$LAB_MODE" = root ] || lab_root a umount $tun
 lab_root a umount /dev/net
 ntm_up a
 ok "mended, the broker starts"
