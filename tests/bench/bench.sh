@@ -13,6 +13,9 @@
 
 BENCH_ROUNDS=${BENCH_ROUNDS:-6}	# the first is dropped
 BENCH_TOOLS=$LAB_O/tests/bench
+BENCH_OUT=$LAB/out		# the ordinary user may write there
+mkdir -p "$BENCH_OUT"
+lab_give "$BENCH_OUT"
 
 # figure NAME VALUE UNIT OP TARGET: OP is >= or <=.
 figure()

@@ -11,10 +11,10 @@ bench_ntm
 
 # A paced stream, so that the gap is the tunnel's and not a full buffer's: 8 kB each
 # millisecond, numbered, checked by the receiver.
-lab_start sink user b ntm-run --listen=virtual "$BENCH_TOOLS/stream" sink 7004 "$LAB/arrivals"
+lab_start sink user b ntm-run --listen=virtual "$BENCH_TOOLS/stream" sink 7004 "$BENCH_OUT/arrivals"
 wait_for 5 "ntm_listens b tcp 7004"
 lab_start source user a ntm-run "$BENCH_TOOLS/stream" source "$NTM_B" 7004
-wait_for 10 '[ -s "$LAB/arrivals" ]'
+wait_for 10 '[ -s "$BENCH_OUT/arrivals" ]'
 
 for kill in $(seq "$KILLS"); do
 	old=$(ntm_worker a)
@@ -22,13 +22,13 @@ for kill in $(seq "$KILLS"); do
 	kill -KILL "$old"
 	echo "$at $at" >>"$LAB/kills"
 	wait_for 5 "[ -n \"\$(ntm_worker a)\" ] && [ \"\$(ntm_worker a)\" != $old ]"
-	lines=$(wc -l <"$LAB/arrivals")
-	wait_for 10 '[ "$(wc -l <"$LAB/arrivals")" -gt '$((lines + 300))' ]'
+	lines=$(wc -l <"$BENCH_OUT/arrivals")
+	wait_for 10 '[ "$(wc -l <"$BENCH_OUT/arrivals")" -gt '$((lines + 300))' ]'
 done
 lab_stop source TERM
 wait_for 10 "! kill -0 ${LAB_PID[sink]} 2>/dev/null"
 assert_contains "$(cat "$(lab_log sink)")" "complete" "nothing was lost or changed"
-result=$("$(dirname "$0")/gaps" "$LAB/kills" "$LAB/arrivals")
+result=$("$(dirname "$0")/gaps" "$LAB/kills" "$BENCH_OUT/arrivals")
 note "$result"
 value()
 {
