@@ -72,9 +72,9 @@ static int identity_open(struct account *a, char *why, size_t why_size)
 	if (err)
 		snprintf(why, why_size,
 			 "the device's key %s cannot be used: %s", path,
-			 err == -NTM_EPERM ?
-				 "others may read it; run chmod 600 on it" :
-				 err_text(err));
+			 err == -NTM_EPERM
+				 ? "others may read it; run chmod 600 on it"
+				 : err_text(err));
 	else
 		ntmc_fingerprint(id->ed_pub, a->fp);
 	return err;
@@ -86,8 +86,8 @@ static int boot_raise(struct account *a, char *why, size_t why_size)
 	ProtobufCMessage *msg = NULL;
 	int err;
 
-	err = statefile_load(a->state_dir, "boot", &ntm__state__boot__descriptor,
-			     &msg);
+	err = statefile_load(a->state_dir, "boot",
+			     &ntm__state__boot__descriptor, &msg);
 	if (err && err != -NTM_ENOTFOUND)
 		goto out;
 	last = (Ntm__State__Boot *)msg;
@@ -192,8 +192,8 @@ static int session_check(const struct account *a, const Ntm__State__Session *s,
 		return err;
 	if (s->kntmdc.len != NTMC_KEY_LEN || !s->node_id || !s->n_dc)
 		return -NTM_EDECODE;
-	return fresh_check(a, join->ca_fp, &s->ca, &s->certificate, s->fqdn, now,
-			   f);
+	return fresh_check(a, join->ca_fp, &s->ca, &s->certificate, s->fqdn,
+			   now, f);
 }
 
 /* A certificate that has run out is no reason to forget who we are: the AS may
@@ -218,7 +218,8 @@ static void session_load(struct account *a)
 		statefile_free(msg);
 	}
 	if (err)
-		log_warn("account", "%s/session cannot be used (%s): log in again",
+		log_warn("account",
+			 "%s/session cannot be used (%s): log in again",
 			 a->state_dir, err_text(err));
 }
 

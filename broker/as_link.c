@@ -153,12 +153,10 @@ static int context_new(struct as_link *l, bool by_cert)
 {
 	const struct account *a = l->w->account;
 
-	return tls_context_new(by_cert ? &a->secrets->id : NULL,
-			       by_cert ? a->cert_der : NULL,
-			       by_cert ? a->cert_len : 0,
-			       by_cert ? a->ca_der : NULL,
-			       by_cert ? a->ca_len : 0, NULL, l->join.ca_fp,
-			       &l->tls);
+	return tls_context_new(
+		by_cert ? &a->secrets->id : NULL, by_cert ? a->cert_der : NULL,
+		by_cert ? a->cert_len : 0, by_cert ? a->ca_der : NULL,
+		by_cert ? a->ca_len : 0, NULL, l->join.ca_fp, &l->tls);
 }
 
 int as_link_ask(struct worker *w, const struct join *join, bool by_cert,
@@ -186,8 +184,7 @@ int as_link_ask(struct worker *w, const struct join *join, bool by_cert,
 	err = loop_timer_new(w->loop, link_late, l, &l->timer);
 	if (!err)
 		err = context_new(l, by_cert);
-	while (!err && (err = link_connect(l)) &&
-	       ++l->index < l->join.n_addrs)
+	while (!err && (err = link_connect(l)) && ++l->index < l->join.n_addrs)
 		err = 0;
 	if (err)
 		goto err_free;

@@ -62,13 +62,13 @@ static const struct command {
 	const char *name;
 	control_fn *fn;
 } commands[] = {
-	{ "status", control_status },	{ "peers", control_peers },
-	{ "login", control_login },	{ "logout", control_logout },
-	{ "passwd", control_passwd },	{ "devices", control_devices },
-	{ "revoke", control_revoke },	{ "ping", control_ping },
-	{ "verify", control_verify },	{ "allow", control_allow },
-	{ "forget", control_forget },	{ "netcheck", control_netcheck },
-	{ "down", control_down },
+	{"status", control_status}, {"peers", control_peers},
+	{"login", control_login},   {"logout", control_logout},
+	{"passwd", control_passwd}, {"devices", control_devices},
+	{"revoke", control_revoke}, {"ping", control_ping},
+	{"verify", control_verify}, {"allow", control_allow},
+	{"forget", control_forget}, {"netcheck", control_netcheck},
+	{"down", control_down},
 };
 
 /* --- a client's end ------------------------------------------------------------------- */
@@ -228,9 +228,9 @@ void control_answer(struct control_call *call, json_t *fields)
 
 void control_fail(struct control_call *call, int err, const char *why)
 {
-	call_end(call, json_pack("{s:b, s:s, s:s}", "ok", 0, "error",
-				 err_name(err), "text",
-				 why && *why ? why : err_text(err)));
+	call_end(call,
+		 json_pack("{s:b, s:s, s:s}", "ok", 0, "error", err_name(err),
+			   "text", why && *why ? why : err_text(err)));
 }
 
 static void call_start(struct client *cl, const char *line, size_t len)
@@ -360,7 +360,7 @@ static void on_connection(void *arg, int fd, unsigned int events)
 
 static int listen_make(struct worker *w)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	int fd;
 
 	if (rundir_file(CONTROL_SOCKET, sun.sun_path, sizeof(sun.sun_path)))

@@ -14,10 +14,10 @@
 #include "broker/handover.h"
 #include "broker/worker.h"
 
-#define CONTROL_SOCKET	   "control.sock"
-#define CONTROL_LINE_MAX   65536
+#define CONTROL_SOCKET	    "control.sock"
+#define CONTROL_LINE_MAX    65536
 #define CONTROL_CLIENTS_MAX 64
-#define CONTROL_QUEUE_MAX  (4u << 20) /* answers a client has not read */
+#define CONTROL_QUEUE_MAX   (4u << 20) /* answers a client has not read */
 
 struct control;
 struct control_call;

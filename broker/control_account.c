@@ -70,10 +70,10 @@ static json_t *recommendations(const Ntm__LoginResponse *r)
 			json_array_append_new(
 				ports,
 				json_integer(r->recommendations[i]->ports[j]));
-		json_array_append_new(
-			list, json_pack("{s:s, s:o}", "subject",
-					r->recommendations[i]->subject, "ports",
-					ports));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:o}", "subject",
+						r->recommendations[i]->subject,
+						"ports", ports));
 	}
 	return list;
 }
@@ -86,13 +86,12 @@ static void logged_in(void *arg, int err, const char *why,
 	struct control_call *call = asked_end(q, err, why);
 
 	if (call)
-		control_answer(call,
-			       json_pack("{s:s, s:o, s:o, s:o}", "fqdn",
-					 a->fqdn, "vip6",
-					 address(a->cert.vip6, 16), "vip4",
-					 address(a->cert.vip4, 4),
-					 "recommendations",
-					 recommendations(msg->login_response)));
+		control_answer(
+			call,
+			json_pack("{s:s, s:o, s:o, s:o}", "fqdn", a->fqdn,
+				  "vip6", address(a->cert.vip6, 16), "vip4",
+				  address(a->cert.vip4, 4), "recommendations",
+				  recommendations(msg->login_response)));
 }
 
 void control_login(struct control_call *call)
@@ -107,8 +106,8 @@ void control_login(struct control_call *call)
 	rq.account = control_text(call, "account");
 	rq.password = control_text(call, "password");
 	rq.device = control_text(call, "device");
-	rq.trust_changed = json_is_true(json_object_get(control_request(call),
-							"trust_changed"));
+	rq.trust_changed = json_is_true(
+		json_object_get(control_request(call), "trust_changed"));
 	login_password(w->login, &rq, logged_in, q);
 }
 

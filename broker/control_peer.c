@@ -13,11 +13,11 @@
 
 /* --- ping ----------------------------------------------------------------------------- */
 
-#define PING_COUNT	 4
-#define PING_INTERVAL_MS 1000
+#define PING_COUNT	     4
+#define PING_INTERVAL_MS     1000
 #define PING_INTERVAL_MIN_MS 5
-#define PING_LIMIT_MS	 2000 /* the last echo is waited for that long */
-#define PING_SIZE_MAX	 1024 /* bytes of padding */
+#define PING_LIMIT_MS	     2000 /* the last echo is waited for that long */
+#define PING_SIZE_MAX	     1024 /* bytes of padding */
 
 /* struct ping - one command; an echo's cookie is @cookie + its sequence number */
 struct ping {
@@ -73,8 +73,8 @@ static void ping_end(struct ping *g)
 	if (c)
 		addr_format(&c->addr, path);
 	answer = json_pack("{s:i, s:i, s:f, s:f, s:f, s:s}", "sent",
-			   (int)g->sent, "received", (int)g->received,
-			   "min_ms", ms(g->min_ns), "avg_ms",
+			   (int)g->sent, "received", (int)g->received, "min_ms",
+			   ms(g->min_ns), "avg_ms",
 			   g->received ? ms(g->sum_ns / g->received) : 0.0,
 			   "max_ms", ms(g->max_ns), "path", path);
 	control_on_gone(call, NULL, NULL);
@@ -109,9 +109,8 @@ static void ping_due(void *arg)
 		return;
 	}
 	ping_send(g);
-	loop_timer_arm(g->timer, LOOP_MS(g->sent == g->count ?
-						 PING_LIMIT_MS :
-						 g->interval_ms));
+	loop_timer_arm(g->timer, LOOP_MS(g->sent == g->count ? PING_LIMIT_MS
+							     : g->interval_ms));
 }
 
 static void ping_echo(struct worker *w, uint64_t cookie)
@@ -162,8 +161,8 @@ static unsigned int number(struct control_call *call, const char *key,
 			   unsigned int dflt, unsigned int min,
 			   unsigned int max)
 {
-	json_int_t n = json_integer_value(
-		json_object_get(control_request(call), key));
+	json_int_t n =
+		json_integer_value(json_object_get(control_request(call), key));
 
 	if (n <= 0)
 		return dflt;
@@ -217,10 +216,10 @@ static void verify_show(struct control_call *call, const char *fqdn,
 
 	ntmc_fingerprint_text(fp, text);
 	ntmc_verify_code(a->fp, fp, code);
-	control_answer(call, json_pack("{s:s, s:s, s:s, s:b, s:b}", "fqdn",
-				       fqdn, "fingerprint", text, "code", code,
-				       "verified", verified, "changed",
-				       changed));
+	control_answer(call,
+		       json_pack("{s:s, s:s, s:s, s:b, s:b}", "fqdn", fqdn,
+				 "fingerprint", text, "code", code, "verified",
+				 verified, "changed", changed));
 }
 
 /* Is @fp the key that the person compared? The DC may name another one now. */
@@ -242,8 +241,8 @@ static void verify_with(struct control_call *call, const char *fqdn,
 	const struct pin *pin = pins_find(w->pins, fqdn);
 	bool same = pin && pin->pinned && !memcmp(pin->fp, fp, NTMC_FP_LEN);
 	bool changed = pin && pin->pinned && !same;
-	bool confirm = json_is_true(
-		json_object_get(control_request(call), "confirm"));
+	bool confirm =
+		json_is_true(json_object_get(control_request(call), "confirm"));
 	int err;
 
 	if (!confirm) {
@@ -252,7 +251,8 @@ static void verify_with(struct control_call *call, const char *fqdn,
 	}
 	if (!verify_is_compared(call, fp)) {
 		control_fail(call, NTM_EPIN,
-			     "the key changed while you compared; nothing was confirmed, compare again");
+			     "the key changed while you compared; nothing was "
+			     "confirmed, compare again");
 		return;
 	}
 	err = pins_verify(w->pins, fqdn, fp);
@@ -410,7 +410,7 @@ static void apply(void *arg, struct peer *p)
 void control_allow(struct control_call *call)
 {
 	struct worker *w = control_worker(call);
-	struct policy_rule r = { .n_ports = 0 };
+	struct policy_rule r = {.n_ports = 0};
 	int err;
 
 	if (!*control_text(call, "subject")) {
@@ -419,7 +419,8 @@ void control_allow(struct control_call *call)
 	}
 	if (fqdn_normalize(control_text(call, "subject"), r.subject)) {
 		control_fail(call, NTM_EINVAL,
-			     "a subject is a device's name, account.domain or a domain");
+			     "a subject is a device's name, account.domain or "
+			     "a domain");
 		return;
 	}
 	if (json_is_true(json_object_get(control_request(call), "remove"))) {

@@ -69,7 +69,7 @@ static json_t *totals_json(const struct worker *w)
 
 static json_t *shim_json(const struct worker *w)
 {
-	struct shim_stats s = { 0 };
+	struct shim_stats s = {0};
 	json_t *o = json_object();
 
 	if (w->shim)
@@ -93,8 +93,8 @@ static const char *state_text(const struct worker *w)
 	case SESSION_ONLINE:
 		return "online";
 	case SESSION_REGISTERING:
-		return session_tries(w->session) > 3 ? "offline" :
-						       "registering";
+		return session_tries(w->session) > 3 ? "offline"
+						     : "registering";
 	case SESSION_OFF:
 		break;
 	}
@@ -119,13 +119,15 @@ static json_t *warnings_json(const struct worker *w)
 		warn(list, login_trouble(w->login));
 	if (skew > CLOCK_SKEW_S || skew < -CLOCK_SKEW_S) {
 		snprintf(text, sizeof(text),
-			 "this machine's clock is %lld s %s the server's; set it",
+			 "this machine's clock is %lld s %s the server's; set "
+			 "it",
 			 (long long)(skew < 0 ? -skew : skew),
 			 skew < 0 ? "ahead of" : "behind");
 		warn(list, text);
 	}
 	if (a->logged_in && a->cert.not_after < worker_wall(w))
-		warn(list, "the certificate has expired; peers refuse it until it is renewed");
+		warn(list, "the certificate has expired; peers refuse it until "
+			   "it is renewed");
 	return list;
 }
 
@@ -212,10 +214,9 @@ static void peer_path(const struct peer *p, json_t *o)
 	if (c->rtt_ns)
 		json_object_set_new(o, "rtt_ms", json_real(c->rtt_ns / 1e6));
 	/* the latest may be under way still */
-	json_object_set_new(o, "loss_percent",
-			    json_real(sent > got + 1 ?
-					      100.0 * (sent - got) / sent :
-					      0.0));
+	json_object_set_new(
+		o, "loss_percent",
+		json_real(sent > got + 1 ? 100.0 * (sent - got) / sent : 0.0));
 	set_count(o, "mtu", p->pmtu.size);
 }
 
@@ -235,12 +236,12 @@ static void peer_json(void *arg, struct peer *p)
 	peer_path(p, o);
 	peer_counters(p, o);
 	if (p->state != PEER_UP)
-		json_object_set_new(
-			o, "why",
-			json_string(p->state == PEER_DOWN ? err_text(p->why) :
-				    p->state == PEER_MOVING ?
-							    "no path answers" :
-							    ""));
+		json_object_set_new(o, "why",
+				    json_string(p->state == PEER_DOWN
+							? err_text(p->why)
+						: p->state == PEER_MOVING
+							? "no path answers"
+							: ""));
 	json_array_append_new(list, o);
 }
 
@@ -303,11 +304,11 @@ static json_t *interfaces_json(const struct handover *h)
 	for (size_t i = 0; i < n; i++) {
 		size_t j;
 
-		json_array_foreach(out, j, o)
-			if (!strcmp(list[i].interface,
-				    json_string_value(
-					    json_object_get(o, "name"))))
-				break;
+		json_array_foreach(
+			out, j,
+			o) if (!strcmp(list[i].interface,
+				       json_string_value(json_object_get(
+					       o, "name")))) break;
 		if (j == json_array_size(out)) {
 			o = json_pack("{s:s, s:[]}", "name", list[i].interface,
 				      "addresses");
@@ -322,7 +323,7 @@ static json_t *interfaces_json(const struct handover *h)
 
 static json_t *sentences(const struct netcheck *n)
 {
-	static const char *const names[2] = { "IPv4", "IPv6" };
+	static const char *const names[2] = {"IPv4", "IPv6"};
 	json_t *list = json_array();
 	char text[160];
 
@@ -338,7 +339,8 @@ static json_t *sentences(const struct netcheck *n)
 				 names[i], (double)p->rtt_ns / 1e6);
 		else
 			snprintf(text, sizeof(text),
-				 "UDP over %s does not reach the DC: no route, or a firewall.",
+				 "UDP over %s does not reach the DC: no route, "
+				 "or a firewall.",
 				 names[i]);
 		warn(list, text);
 	}
@@ -347,13 +349,13 @@ static json_t *sentences(const struct netcheck *n)
 
 static void netcheck_end(struct netcheck *n)
 {
-	const struct probe *p = n->probes[0].works ? &n->probes[0] :
-						     &n->probes[1];
-	json_t *o = json_pack("{s:o, s:o, s:o, s:o}", "interfaces",
-			      interfaces_json(control_handover(n->call)),
-			      "udp4", probe_json(n, &n->probes[0]), "udp6",
-			      probe_json(n, &n->probes[1]), "text",
-			      sentences(n));
+	const struct probe *p =
+		n->probes[0].works ? &n->probes[0] : &n->probes[1];
+	json_t *o =
+		json_pack("{s:o, s:o, s:o, s:o}", "interfaces",
+			  interfaces_json(control_handover(n->call)), "udp4",
+			  probe_json(n, &n->probes[0]), "udp6",
+			  probe_json(n, &n->probes[1]), "text", sentences(n));
 	struct control_call *call = n->call;
 
 	if (p->works)
@@ -368,8 +370,7 @@ static void probed(void *arg, int err, const Ntm__Signal *msg)
 	struct probe *p = arg;
 	struct netcheck *n = p->n;
 
-	if (!err &&
-	    msg->body_case == NTM__SIGNAL__BODY_REGISTRATION_RESPONSE &&
+	if (!err && msg->body_case == NTM__SIGNAL__BODY_REGISTRATION_RESPONSE &&
 	    msg->registration_response->observed &&
 	    !addr_from_message(msg->registration_response->observed,
 			       &p->observed)) {

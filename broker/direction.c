@@ -28,7 +28,8 @@ static bool within4(const struct ntmc_trust_domain *d, const uint8_t *ip)
 {
 	uint32_t net = (uint32_t)d->prefix4[0] << 24 | d->prefix4[1] << 16 |
 		       d->prefix4[2] << 8 | d->prefix4[3];
-	uint32_t host = (uint32_t)ip[0] << 24 | ip[1] << 16 | ip[2] << 8 | ip[3];
+	uint32_t host =
+		(uint32_t)ip[0] << 24 | ip[1] << 16 | ip[2] << 8 | ip[3];
 	uint32_t mask = d->prefix4_len ? ~0u << (32 - d->prefix4_len) : 0;
 
 	return (net & mask) == (host & mask);
@@ -70,13 +71,14 @@ static int node_parse(const struct worker *w, const Ntm__NodeInfo *n,
 int direction_parse(const struct worker *w, const Ntm__RouteDirection *msg,
 		    struct route *out)
 {
-	struct route r = { .path_id = msg->path_id & ~1ull };
+	struct route r = {.path_id = msg->path_id & ~1ull};
 	unsigned int life = msg->lifetime_s ? msg->lifetime_s : ROUTE_DEFAULT_S;
 	int err;
 
 	if (msg->ktun.len != NTMC_KEY_LEN || msg->ktmp.len != NTMC_KEY_LEN ||
-	    !r.path_id || (msg->aead != NTMC_AES_256_GCM &&
-			   msg->aead != NTMC_CHACHA20_POLY1305))
+	    !r.path_id ||
+	    (msg->aead != NTMC_AES_256_GCM &&
+	     msg->aead != NTMC_CHACHA20_POLY1305))
 		return -NTM_EDECODE;
 	if (!w->account->logged_in)
 		return -NTM_ENOLOGIN;
@@ -139,8 +141,8 @@ int direction_request(struct worker *w, const char *fqdn, bool move,
 	q->arg = arg;
 	q->w = w;
 	r.fqdn = (char *)fqdn;
-	r.reason = move ? NTM__DIRECTION_REASON__DIRECTION_MOVE :
-			  NTM__DIRECTION_REASON__DIRECTION_NEW;
+	r.reason = move ? NTM__DIRECTION_REASON__DIRECTION_MOVE
+			: NTM__DIRECTION_REASON__DIRECTION_NEW;
 	r.path_id = path_id & ~1ull;
 	r.aead = ntmc_aead_preferred();
 	msg.body_case = NTM__SIGNAL__BODY_DIRECTION_REQUEST;

@@ -32,8 +32,8 @@
 #include "broker/timers.h"
 #include "common/log.h"
 
-#define GROUPS \
-	(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | \
+#define GROUPS                                                                 \
+	(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |               \
 	 RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE)
 #define DUMP_BYTES 32768
 
@@ -118,8 +118,9 @@ static int addresses_read(struct handover *h)
 	port = mnl_socket_get_portid(s);
 	do {
 		n = mnl_socket_recvfrom(s, buf, sizeof(buf));
-		ret = n < 0 ? -1 : mnl_cb_run(buf, (size_t)n, 1, port,
-					      on_address, h);
+		ret = n < 0 ? -1
+			    : mnl_cb_run(buf, (size_t)n, 1, port, on_address,
+					 h);
 	} while (ret > 0);
 out:
 	mnl_socket_close(s);
@@ -151,7 +152,8 @@ static void on_event(void *arg, int fd, unsigned int events)
 	bool any = false;
 
 	(void)events;
-	while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0 || errno == ENOBUFS) {
+	while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0 ||
+	       errno == ENOBUFS) {
 		any = true;
 		errno = 0;
 	}
@@ -171,9 +173,9 @@ static int mtu_of(int fd, int family, unsigned int *mtu)
 {
 	int value = 0;
 	socklen_t len = sizeof(value);
-	int ret = family == AF_INET6 ?
-			  getsockopt(fd, IPPROTO_IPV6, IPV6_MTU, &value, &len) :
-			  getsockopt(fd, IPPROTO_IP, IP_MTU, &value, &len);
+	int ret = family == AF_INET6
+			  ? getsockopt(fd, IPPROTO_IPV6, IPV6_MTU, &value, &len)
+			  : getsockopt(fd, IPPROTO_IP, IP_MTU, &value, &len);
 
 	if (ret || value < 576)
 		return -NTM_ESYSTEM;
@@ -236,8 +238,8 @@ int handover_open(struct loop *l, loop_fn *changed, void *arg,
 	h->loop = l;
 	h->changed = changed;
 	h->arg = arg;
-	h->events = mnl_socket_open2(NETLINK_ROUTE,
-				     SOCK_CLOEXEC | SOCK_NONBLOCK);
+	h->events =
+		mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (!h->events || mnl_socket_bind(h->events, GROUPS, 0) < 0)
 		goto err_close;
 	err = loop_timer_new(l, settled, h, &h->settle);

@@ -70,8 +70,8 @@ static int psk_derive(const struct handshake_spec *spec, struct ntmc_key *psk)
 
 	put64(salt, path_base(spec));
 	return ntmc_derive(&spec->psk_secret, salt, sizeof(salt),
-			   spec->resume ? "ntm resume psk v1" :
-					  "ntm tunnel psk v1",
+			   spec->resume ? "ntm resume psk v1"
+					: "ntm tunnel psk v1",
 			   NULL, 0, psk);
 }
 
@@ -111,8 +111,8 @@ static int handshake_make(const struct handshake_spec *spec,
 	if (!h)
 		return -NTM_ENOMEM;
 	h->spec = *spec;
-	err = datagram_tunnel_keys(&spec->request, path_base(spec), spec->resume,
-				   spec->aead, &h->keys);
+	err = datagram_tunnel_keys(&spec->request, path_base(spec),
+				   spec->resume, spec->aead, &h->keys);
 	if (err) {
 		handshake_free(h);
 		return err;
@@ -187,7 +187,7 @@ static int message_make(struct handshake *h, const struct handshake_self *self,
 
 static ProtobufCBinaryData bytes(const void *data, size_t len)
 {
-	return (ProtobufCBinaryData){ len, (uint8_t *)data };
+	return (ProtobufCBinaryData){len, (uint8_t *)data};
 }
 
 int handshake_new(const struct handshake_self *self,
@@ -224,8 +224,8 @@ err_free:
 
 /* The certificate is who the direction, or the pin, says it must be. */
 static int cert_check(const struct handshake_self *self,
-		      const struct handshake *h,
-		      const ProtobufCBinaryData *der, struct ntmc_cert *out)
+		      const struct handshake *h, const ProtobufCBinaryData *der,
+		      struct ntmc_cert *out)
 {
 	uint8_t fp[NTMC_FP_LEN];
 	int err = ntmc_trust_verify(self->trust, der->data, der->len,
@@ -261,8 +261,8 @@ int handshake_finish(struct handshake *h, const struct handshake_self *self,
 		return err;
 	t = (Ntm__TunnelMessage *)msg;
 	*code = (int)t->code;
-	err = t->code ? -NTM_ECLOSED :
-			ntmc_noise_read(h->noise, t->noise.data, t->noise.len,
+	err = t->code ? -NTM_ECLOSED
+		      : ntmc_noise_read(h->noise, t->noise.data, t->noise.len,
 					plain, sizeof(plain), &plain_len);
 	datagram_free(msg);
 	if (err)

@@ -63,11 +63,11 @@ struct handshake_keys {
  * @buf:    PACKET_SIGNAL_MAX bytes; @len: bytes to send, the same at repetitions
  * Return: 0, -NTM_ETOOBIG (certificate), -NTM_EAUTH (the peer's key is none) ...
  */
-NTM_MUST_CHECK int
-handshake_new(const struct handshake_self *self,
-	      const struct handshake_spec *spec, uint64_t sent_ms,
-	      const uint8_t *phases, size_t n_phases, struct handshake **out,
-	      uint8_t *buf, size_t *len);
+NTM_MUST_CHECK int handshake_new(const struct handshake_self *self,
+				 const struct handshake_spec *spec,
+				 uint64_t sent_ms, const uint8_t *phases,
+				 size_t n_phases, struct handshake **out,
+				 uint8_t *buf, size_t *len);
 void handshake_free(struct handshake *h);
 /**
  * handshake_finish() - the Tunnel Response
@@ -78,13 +78,11 @@ void handshake_free(struct handshake *h);
  *         -NTM_ECLOSED; -NTM_ECERT, -NTM_EEXPIRED, -NTM_ECLOCK, -NTM_ECONSTRAINT,
  *         -NTM_EPIN: the peer is not who it should be; the handshake is over
  */
-NTM_MUST_CHECK int handshake_finish(struct handshake *h,
-				    const struct handshake_self *self,
-				    const struct packet_header *hdr,
-				    uint8_t *buf, size_t len,
-				    struct handshake_keys *keys,
-				    struct ntmc_cert *cert,
-				    struct addr *observed, int *code);
+NTM_MUST_CHECK int
+handshake_finish(struct handshake *h, const struct handshake_self *self,
+		 const struct packet_header *hdr, uint8_t *buf, size_t len,
+		 struct handshake_keys *keys, struct ntmc_cert *cert,
+		 struct addr *observed, int *code);
 
 /**
  * struct handshake_request - what a valid Tunnel Request said

@@ -49,13 +49,13 @@ struct login {
 
 static void why_clock(struct login *l, const Ntm__LoginResponse *r, char *why)
 {
-	long long off = r && r->now ?
-				(long long)(r->now - worker_wall(l->w)) :
-				0;
+	long long off =
+		r && r->now ? (long long)(r->now - worker_wall(l->w)) : 0;
 
 	if (off)
 		snprintf(why, LOGIN_WHY_MAX,
-			 "this machine's clock is %lld s %s the server's; set the time and try again",
+			 "this machine's clock is %lld s %s the server's; set "
+			 "the time and try again",
 			 off < 0 ? -off : off, off < 0 ? "ahead of" : "behind");
 	else
 		snprintf(why, LOGIN_WHY_MAX, "%s", err_text(NTM_ECLOCK));
@@ -83,14 +83,18 @@ static void why_text(struct login *l, const struct join *j, int err,
 		break;
 	case NTM_EPIN:
 		snprintf(why, LOGIN_WHY_MAX,
-			 "the server of %s shows another key than the one known; if its administrator confirms a new one, log in with the new join string and --trust-changed",
+			 "the server of %s shows another key than the one "
+			 "known; if its administrator confirms a new one, log "
+			 "in with the new join string and --trust-changed",
 			 j->domain);
 		break;
 	case NTM_ECERT:
 	case NTM_EAUTH:
 	case NTM_ECONSTRAINT:
 		snprintf(why, LOGIN_WHY_MAX,
-			 "the server at %s could not prove that it is the one of the join string; check the string with the administrator",
+			 "the server at %s could not prove that it is the one "
+			 "of the join string; check the string with the "
+			 "administrator",
 			 addr_format(&j->addrs[0], addr));
 		break;
 	case NTM_ERATE:
@@ -103,11 +107,14 @@ static void why_text(struct login *l, const struct join *j, int err,
 		break;
 	case NTM_EEXISTS:
 		snprintf(why, LOGIN_WHY_MAX,
-			 "another device of the account has that name; choose another with --device, or revoke the old one with `ntm devices`");
+			 "another device of the account has that name; choose "
+			 "another with --device, or revoke the old one with "
+			 "`ntm devices`");
 		break;
 	case NTM_EEXPIRED:
 		snprintf(why, LOGIN_WHY_MAX,
-			 "this device's login has run out and could not be renewed yet; see `ntm status`, or run `ntm login`");
+			 "this device's login has run out and could not be "
+			 "renewed yet; see `ntm status`, or run `ntm login`");
 		break;
 	case NTM_ETIMEOUT:
 	case NTM_ECLOSED:
@@ -233,13 +240,13 @@ static void host_label(char out[FQDN_LABEL_MAX + 1])
 
 static ProtobufCBinaryData bytes(const uint8_t *data, size_t len)
 {
-	return (ProtobufCBinaryData){ len, (uint8_t *)data };
+	return (ProtobufCBinaryData){len, (uint8_t *)data};
 }
 
 /* by certificate: account, password and device empty */
 static void request_send(struct slot *s, const char *account,
-			 const char *password, const char *device,
-			 login_fn *fn, void *arg)
+			 const char *password, const char *device, login_fn *fn,
+			 void *arg)
 {
 	const struct ntmc_identity *id = &s->l->w->account->secrets->id;
 	Ntm__LoginRequest r = NTM__LOGIN_REQUEST__INIT;
@@ -269,13 +276,15 @@ void login_password(struct login *l, const struct login_request *rq,
 	int err = 0;
 
 	if (s->link) {
-		fn(arg, NTM_EAGAIN, "another request to the server is under way",
-		   NULL);
+		fn(arg, NTM_EAGAIN,
+		   "another request to the server is under way", NULL);
 		return;
 	}
 	if (join_parse(rq->join, &s->join)) {
 		fn(arg, NTM_EINVAL,
-		   "that is no join string (ntm1:DOMAIN@ADDRESS:PORT#FINGERPRINT); ask the administrator for one",
+		   "that is no join string "
+		   "(ntm1:DOMAIN@ADDRESS:PORT#FINGERPRINT); ask the "
+		   "administrator for one",
 		   NULL);
 		return;
 	}
@@ -285,7 +294,8 @@ void login_password(struct login *l, const struct login_request *rq,
 	if (!rq->password || !*rq->password ||
 	    !fqdn_label_is_valid(rq->account) || !fqdn_label_is_valid(device)) {
 		fn(arg, NTM_EINVAL,
-		   "account and device names are lower-case letters, digits and hyphens, and a password is needed",
+		   "account and device names are lower-case letters, digits "
+		   "and hyphens, and a password is needed",
 		   NULL);
 		return;
 	}
@@ -308,8 +318,8 @@ static bool by_cert_ready(struct login *l, login_fn *fn, void *arg)
 		return false;
 	}
 	if (l->person.link) {
-		fn(arg, NTM_EAGAIN, "another request to the server is under way",
-		   NULL);
+		fn(arg, NTM_EAGAIN,
+		   "another request to the server is under way", NULL);
 		return false;
 	}
 	l->person.join = l->w->account->join;
@@ -388,10 +398,11 @@ static void renewed(void *arg, int err, const char *why,
 
 	(void)msg;
 	if (!err)
-		return; /* worker_logged_in() armed the next one */
+		return;		 /* worker_logged_in() armed the next one */
 	if (err == NTM_EEXPIRED) /* longer ago than as.renew_grace */
 		snprintf(l->trouble, sizeof(l->trouble),
-			 "this device's login ran out longer ago than its server renews one by itself; run `ntm login`");
+			 "this device's login ran out longer ago than its "
+			 "server renews one by itself; run `ntm login`");
 	else
 		snprintf(l->trouble, sizeof(l->trouble),
 			 "the certificate could not be renewed: %s", why);

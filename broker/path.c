@@ -31,12 +31,12 @@
 #include "broker/timers.h"
 #include "common/log.h"
 
-#define PROVEN_FOR_S 60 /* an answer that recent proves an address still */
+#define PROVEN_FOR_S   60 /* an answer that recent proves an address still */
 #define CHALLENGE_MOVE PMTU_BASE /* padded: allows the peer three times that */
 
 static const char *const state_names[] = {
-	[PATH_NEW] = "NEW",	    [PATH_PROBING] = "PROBING",
-	[PATH_PROVEN] = "PROVEN",   [PATH_SUSPECT] = "SUSPECT",
+	[PATH_NEW] = "NEW",	  [PATH_PROBING] = "PROBING",
+	[PATH_PROVEN] = "PROVEN", [PATH_SUSPECT] = "SUSPECT",
 	[PATH_DEAD] = "DEAD",
 };
 _Static_assert(sizeof(state_names) / sizeof(state_names[0]) == PATH_NSTATES,
@@ -56,14 +56,12 @@ static void path_set_state(struct peer *p, struct candidate *c,
 
 static struct candidate *current(struct peer *p)
 {
-	return p->paths.current < 0 ? NULL :
-				      &p->paths.list[p->paths.current];
+	return p->paths.current < 0 ? NULL : &p->paths.list[p->paths.current];
 }
 
 const struct candidate *path_current(const struct peer *p)
 {
-	return p->paths.current < 0 ? NULL :
-				      &p->paths.list[p->paths.current];
+	return p->paths.current < 0 ? NULL : &p->paths.list[p->paths.current];
 }
 
 static struct candidate *find(struct peer *p, const struct addr *a)
@@ -143,7 +141,8 @@ size_t path_challenge_pack(uint64_t cookie, size_t wire_len, uint8_t *buf,
 		c.padding.len = want - len - 6;
 		len = ntm__tunnel_control__get_packed_size(&msg);
 		c.padding.len += want - len;
-		while ((len = ntm__tunnel_control__get_packed_size(&msg)) > want)
+		while ((len = ntm__tunnel_control__get_packed_size(&msg)) >
+		       want)
 			c.padding.len--;
 	}
 	if (len > size)
@@ -165,9 +164,9 @@ static void challenge_send(struct peer *p, struct candidate *c, size_t wire_len)
 		log_debug(p->fqdn, "a challenge could not be sent");
 	p->paths.sent++;
 	if (c->state == PATH_SUSPECT) {
-		pause = pause > LOOP_MS(PATH_SUSPECT_MS) ?
-				pause :
-				LOOP_MS(PATH_SUSPECT_MS);
+		pause = pause > LOOP_MS(PATH_SUSPECT_MS)
+				? pause
+				: LOOP_MS(PATH_SUSPECT_MS);
 	} else {
 		if (pause < LOOP_MS(PATH_RETRY_MIN_MS))
 			pause = LOOP_MS(PATH_RETRY_MIN_MS);
@@ -318,8 +317,8 @@ static void current_dead(struct peer *p)
 static void candidate_due(struct peer *p, struct candidate *c)
 {
 	bool is_current = c == current(p);
-	unsigned int max = c->state == PATH_SUSPECT ? PATH_SUSPECT_TRIES :
-						      PATH_TRIES;
+	unsigned int max =
+		c->state == PATH_SUSPECT ? PATH_SUSPECT_TRIES : PATH_TRIES;
 
 	if (c->tries < max) {
 		if (c->state == PATH_SUSPECT && c->tries + 1 < max)
@@ -464,8 +463,7 @@ static bool contested(struct peer *p, struct candidate *c)
 {
 	struct candidate *cur = current(p);
 
-	if (!peer_we_are_lower(p) || !cur || cur == c ||
-	    p->state != PEER_UP ||
+	if (!peer_we_are_lower(p) || !cur || cur == c || p->state != PEER_UP ||
 	    (cur->state != PATH_PROVEN && cur->state != PATH_SUSPECT))
 		return false;
 	if (!c->due_ns && !proven_lately(p, c))
@@ -619,8 +617,7 @@ static void keep(struct peer *p, const struct candidate *cur, uint64_t now)
 	p->paths.kept_ns = now;
 	if (!cur->due_ns)
 		path_probe(p, false);
-	if (p->pmtu.raised_ns &&
-	    now - p->pmtu.raised_ns > LOOP_S(PMTU_RAISE_S))
+	if (p->pmtu.raised_ns && now - p->pmtu.raised_ns > LOOP_S(PMTU_RAISE_S))
 		pmtu_start(p);
 }
 

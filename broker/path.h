@@ -18,7 +18,7 @@
 
 #define PATHS_MAX	10
 #define PATH_COOKIE_TRY 0xffull /* low bits of a cookie: number of the try */
-#define PATH_SENDS	8 /* tries whose time is remembered */
+#define PATH_SENDS	8	/* tries whose time is remembered */
 
 struct peer;
 

@@ -41,7 +41,8 @@
 #include "common/datagram.h"
 #include "common/log.h"
 
-#define PEER_MOVE_PATIENCE_S 5 /* a moving peer said to be offline may be moving too */
+#define PEER_MOVE_PATIENCE_S                                                   \
+	5 /* a moving peer said to be offline may be moving too */
 
 static const char *const state_names[] = {
 	[PEER_IDLE] = "IDLE",	    [PEER_ASKING] = "ASKING",
@@ -193,8 +194,7 @@ int peer_tunnel(struct peer *p)
 		p->tunnel = NULL;
 		return err;
 	}
-	if (p->path_id &&
-	    dp_tunnel_set_path_id(p->tunnel, p->path_id)) {
+	if (p->path_id && dp_tunnel_set_path_id(p->tunnel, p->path_id)) {
 		tunnel_drop(p, false);
 		return -NTM_EEXISTS;
 	}
@@ -309,8 +309,8 @@ static void connect_due(void *arg)
 	else if (p->state == PEER_IDLE)
 		tunnel_drop(p, true); /* an answer never confirmed */
 	else if (p->state == PEER_ASKING || p->state == PEER_SHAKING)
-		peer_fail(p, p->state == PEER_ASKING ? NTM_ETIMEOUT :
-						       NTM_EUNREACHABLE);
+		peer_fail(p, p->state == PEER_ASKING ? NTM_ETIMEOUT
+						     : NTM_EUNREACHABLE);
 }
 
 /* Beside a resumption or a move that nobody answers: ask the DC. */
@@ -402,8 +402,8 @@ int peer_expect(struct peer *p, const struct route *r)
 
 static void rekey_arm(struct peer *p)
 {
-	loop_timer_arm(p->rekey, LOOP_S(peer_we_are_lower(p) ? REKEY_LOW_S :
-							       REKEY_HIGH_S));
+	loop_timer_arm(p->rekey, LOOP_S(peer_we_are_lower(p) ? REKEY_LOW_S
+							     : REKEY_HIGH_S));
 }
 
 bool peer_keys_ended(const struct peer *p)
@@ -443,7 +443,8 @@ void peer_keyed(struct peer *p, struct handshake_keys *k,
 	/* before the peer hears that it may forget the old secret */
 	peer_save(p);
 	if (p->state == PEER_UP) {
-		path_probe(p, false); /* the peer moves to the new keys with it */
+		path_probe(p,
+			   false); /* the peer moves to the new keys with it */
 	} else {
 		path_use(p, from);
 		peer_set_state(p, PEER_UP);
@@ -460,8 +461,8 @@ int peer_answered(struct peer *p, struct handshake_keys *k,
 	int err = tunnel_for(p, &rq->cert, path_id);
 
 	if (!err)
-		err = dp_tunnel_add_keys(p->tunnel, k->phase, k->aead,
-					 &k->send, &k->recv, false);
+		err = dp_tunnel_add_keys(p->tunnel, k->phase, k->aead, &k->send,
+					 &k->recv, false);
 	if (err)
 		return err;
 	p->pending_aead = k->aead;

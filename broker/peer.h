@@ -131,7 +131,8 @@ void peer_free(struct peer *p);
 /* --- peer.c -------------------------------------------------------------------- */
 
 const char *peer_state_name(enum peer_state s);
-NTM_MUST_CHECK int peer_init(struct peer *p, struct worker *w, const char *fqdn);
+NTM_MUST_CHECK int peer_init(struct peer *p, struct worker *w,
+			     const char *fqdn);
 void peer_clear(struct peer *p);
 /** identity and addresses from @info; -NTM_EPIN, -NTM_EUNVERIFIED */
 NTM_MUST_CHECK int peer_identify(struct peer *p, const struct node_info *info);

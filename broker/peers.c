@@ -48,7 +48,7 @@ void peers_each(struct peers *ps, void (*fn)(void *arg, struct peer *p),
 {
 	struct peer *p, *tmp;
 
-	HASH_ITER(hh, ps->by_name, p, tmp)
+	HASH_ITER (hh, ps->by_name, p, tmp)
 		fn(arg, p);
 }
 
@@ -59,7 +59,7 @@ static bool make_room(struct peers *ps)
 
 	if (HASH_COUNT(ps->by_name) < PEERS_MAX)
 		return true;
-	HASH_ITER(hh, ps->by_name, p, tmp)
+	HASH_ITER (hh, ps->by_name, p, tmp)
 		if ((p->state == PEER_IDLE || p->state == PEER_DOWN) &&
 		    (!oldest || p->state_ns < oldest->state_ns))
 			oldest = p;
@@ -184,7 +184,7 @@ static void tick_due(void *arg)
 	bool busy = false, any = false;
 	struct peer *p, *tmp;
 
-	HASH_ITER(hh, ps->by_name, p, tmp) {
+	HASH_ITER (hh, ps->by_name, p, tmp) {
 		any |= expects(p, now);
 		if (p->state != PEER_UP && p->state != PEER_MOVING)
 			continue;
@@ -193,8 +193,8 @@ static void tick_due(void *arg)
 		busy |= now - p->inner_ns < LOOP_S(PATH_TRAFFIC_S);
 	}
 	if (any)
-		loop_timer_arm(ps->tick, LOOP_MS(busy ? PATH_TICK_MS :
-							PATH_TICK_IDLE_MS));
+		loop_timer_arm(ps->tick, LOOP_MS(busy ? PATH_TICK_MS
+						      : PATH_TICK_IDLE_MS));
 }
 
 void peers_tick_arm(struct peers *ps)
@@ -217,7 +217,7 @@ static void blob_key(const struct peer *p, char key[KEEPER_KEY_MAX])
 
 static ProtobufCBinaryData bytes(const void *data, size_t len)
 {
-	return (ProtobufCBinaryData){ len, (uint8_t *)data };
+	return (ProtobufCBinaryData){len, (uint8_t *)data};
 }
 
 static size_t remotes_put(const struct peer *p,
@@ -256,8 +256,8 @@ void peer_save(struct peer *p)
 	r.vip4 = bytes(p->vip4, 4);
 	r.path_id = p->path_id;
 	r.aead = p->aead;
-	r.secret = bytes(p->has_secret ? p->secret.b : p->pending.b,
-			 NTMC_KEY_LEN);
+	r.secret =
+		bytes(p->has_secret ? p->secret.b : p->pending.b, NTMC_KEY_LEN);
 	if (!p->has_secret)
 		r.aead = p->pending_aead;
 	else if (p->has_pending)
@@ -339,9 +339,9 @@ static void blob_restore(void *arg, const char *key, const void *data,
 	r = ntm__state__resume__unpack(NULL, len, data);
 	if (!r)
 		return;
-	p = fqdn_is_valid(r->fqdn) && !peers_find(ps, r->fqdn) ?
-		    peers_get(ps, r->fqdn) :
-		    NULL;
+	p = fqdn_is_valid(r->fqdn) && !peers_find(ps, r->fqdn)
+		    ? peers_get(ps, r->fqdn)
+		    : NULL;
 	if (p && resume_take(p, r)) {
 		log_warn(r->fqdn, "what the keeper kept of it is unusable");
 		peer_free(p);
@@ -360,7 +360,7 @@ void peers_drop_all(struct peers *ps)
 {
 	struct peer *p, *tmp;
 
-	HASH_ITER(hh, ps->by_name, p, tmp) {
+	HASH_ITER (hh, ps->by_name, p, tmp) {
 		peer_close(p, 0, true);
 		peer_free(p);
 	}
@@ -389,7 +389,7 @@ void peers_free(struct peers *ps)
 
 	if (!ps)
 		return;
-	HASH_ITER(hh, ps->by_name, p, tmp)
+	HASH_ITER (hh, ps->by_name, p, tmp)
 		peer_free(p);
 	loop_timer_free(ps->tick);
 	free(ps);

@@ -89,7 +89,7 @@ static void make_room(struct pins *p)
 
 	if (HASH_COUNT(p->by_name) < PINS_MAX)
 		return;
-	HASH_ITER(hh, p->by_name, e, tmp)
+	HASH_ITER (hh, p->by_name, e, tmp)
 		if (!e->pin.verified &&
 		    (!oldest || e->pin.last_seen < oldest->pin.last_seen))
 			oldest = e;
@@ -117,7 +117,7 @@ static struct entry *get(struct pins *p, const char *fqdn)
 
 static ProtobufCBinaryData bytes(const uint8_t *data, size_t len)
 {
-	ProtobufCBinaryData b = { 0, NULL };
+	ProtobufCBinaryData b = {0, NULL};
 
 	if (memcmp(data, zero, len)) {
 		b.len = len;
@@ -173,7 +173,7 @@ static int save(const struct pins *p)
 
 	if (!peers || !list || !servers || !server_list)
 		goto out;
-	HASH_ITER(hh, p->by_name, e, tmp) {
+	HASH_ITER (hh, p->by_name, e, tmp) {
 		peer_put(&e->pin, &peers[i]);
 		list[i] = &peers[i];
 		i++;
@@ -275,8 +275,8 @@ static int known_load(struct pins *p, const Ntm__State__Known *k)
 	return 0;
 }
 
-int pins_open(struct loop *l, const char *state_dir,
-	      const struct ntmc_env *env, struct pins **out)
+int pins_open(struct loop *l, const char *state_dir, const struct ntmc_env *env,
+	      struct pins **out)
 {
 	struct pins *p = calloc(1, sizeof(*p));
 	ProtobufCMessage *msg = NULL;
@@ -315,7 +315,7 @@ void pins_free(struct pins *p)
 	if (p->flush && loop_timer_armed(p->flush))
 		flush(p);
 	loop_timer_free(p->flush);
-	HASH_ITER(hh, p->by_name, e, tmp)
+	HASH_ITER (hh, p->by_name, e, tmp)
 		drop(p, e);
 	while ((s = p->servers)) {
 		p->servers = s->next;
@@ -352,7 +352,7 @@ void pins_each(const struct pins *p,
 {
 	struct entry *e, *tmp;
 
-	HASH_ITER(hh, p->by_name, e, tmp)
+	HASH_ITER (hh, p->by_name, e, tmp)
 		fn(arg, &e->pin);
 }
 
@@ -360,7 +360,7 @@ static bool account_verified(const struct pins *p, const char *fqdn)
 {
 	struct entry *e, *tmp;
 
-	HASH_ITER(hh, p->by_name, e, tmp)
+	HASH_ITER (hh, p->by_name, e, tmp)
 		if (e->pin.verified && account_same(e->pin.fqdn, fqdn))
 			return true;
 	return false;

@@ -25,9 +25,25 @@
 /* UDP payloads of usual links: floor, base, IPv6's minimum, PPPoE and tunnels over
  * both families, Ethernet over both families, jumbo frames */
 static const unsigned int sizes[] = {
-	PMTU_FLOOR, 1000, PMTU_BASE, 1232, 1280, 1312, 1352, 1372,
-	1392,	    1412, 1432,	     1444, 1452, 1464, 1472, 4000,
-	8952,	    8972, PACKET_DATA_MAX,
+	PMTU_FLOOR,
+	1000,
+	PMTU_BASE,
+	1232,
+	1280,
+	1312,
+	1352,
+	1372,
+	1392,
+	1412,
+	1432,
+	1444,
+	1452,
+	1464,
+	1472,
+	4000,
+	8952,
+	8972,
+	PACKET_DATA_MAX,
 };
 #define N_SIZES (sizeof(sizes) / sizeof(sizes[0]))
 
@@ -112,16 +128,16 @@ static void probe_send(struct peer *p)
 	struct pmtu *m = &p->pmtu;
 	uint8_t buf[PACKET_DATA_MAX];
 	const struct candidate *c = path_current(p);
-	uint64_t pause = c && c->rtt_ns ? c->rtt_ns * 2 :
-					  LOOP_MS(2 * PATH_RTT_GUESS_MS);
+	uint64_t pause =
+		c && c->rtt_ns ? c->rtt_ns * 2 : LOOP_MS(2 * PATH_RTT_GUESS_MS);
 	size_t len;
 	int err;
 
 	ntmc_random(&p->w->env->crypto, &m->cookie, sizeof(m->cookie));
 	len = path_challenge_pack(m->cookie, m->probe, buf, sizeof(buf));
-	err = p->tunnel && len ?
-		      dp_tunnel_send_control(p->tunnel, buf, len, NULL) :
-		      -NTM_ESTATE;
+	err = p->tunnel && len
+		      ? dp_tunnel_send_control(p->tunnel, buf, len, NULL)
+		      : -NTM_ESTATE;
 	m->sent_ns = peer_now(p);
 	m->tries++;
 	if (err == -NTM_ESYSTEM || err == -NTM_ETOOBIG)

@@ -33,7 +33,7 @@ static int port_parse(const char *text, uint16_t *out)
 int policy_parse_line(const char *line, struct policy_rule *out)
 {
 	char buf[POLICY_LINE_MAX], *save = NULL, *word;
-	struct policy_rule r = { .n_ports = 0 };
+	struct policy_rule r = {.n_ports = 0};
 
 	if (snprintf(buf, sizeof(buf), "%s", line) >= (int)sizeof(buf))
 		return -NTM_ECONF;
@@ -72,7 +72,8 @@ static int load(struct policy *p, const char *path, char *text, char *why,
 			got = policy_parse_line(line, &p->rules[p->n]);
 		if (got < 0) {
 			snprintf(why, why_size,
-				 "%s:%u: not a rule (allow NAME|DOMAIN [PORT...])",
+				 "%s:%u: not a rule (allow NAME|DOMAIN "
+				 "[PORT...])",
 				 path, number);
 			return -NTM_ECONF;
 		}
@@ -160,7 +161,8 @@ static int save(const struct policy *p)
 
 	if (!f)
 		return -NTM_ENOMEM;
-	fputs("# who may connect in: allow NAME|DOMAIN [PORT...]; see ntm-broker(1)\n",
+	fputs("# who may connect in: allow NAME|DOMAIN [PORT...]; see "
+	      "ntm-broker(1)\n",
 	      f);
 	for (size_t i = 0; i < p->n; i++) {
 		fprintf(f, "allow %s", p->rules[i].subject);
@@ -190,7 +192,7 @@ static size_t position(const struct policy *p, const char *subject)
 int policy_allow(struct policy *p, const struct policy_rule *r)
 {
 	size_t i = position(p, r->subject);
-	struct policy_rule old = { .n_ports = 0 };
+	struct policy_rule old = {.n_ports = 0};
 	bool fresh = i == p->n;
 	int err;
 

@@ -62,8 +62,8 @@ struct resolve {
 bool resolve_is_ours(const struct worker *w, const char *name,
 		     char out[static FQDN_MAX + 1])
 {
-	static const char *const servers[] = { "dc", "as", "ns", "rs", "cs",
-					       "gms" };
+	static const char *const servers[] = {"dc", "as", "ns",
+					      "rs", "cs", "gms"};
 	const struct account *a = w->account;
 	struct fqdn_parts parts;
 
@@ -110,7 +110,7 @@ static void aliases_drop(struct resolve *r, const char *fqdn)
 {
 	struct alias *a, *tmp;
 
-	HASH_ITER(hh, r->aliases, a, tmp) {
+	HASH_ITER (hh, r->aliases, a, tmp) {
 		if (fqdn && strcmp(a->fqdn, fqdn))
 			continue;
 		HASH_DEL(r->aliases, a);
@@ -211,8 +211,7 @@ static bool is_device(const struct worker *w, const char *name)
 {
 	struct fqdn_parts parts;
 
-	return !fqdn_split(name, w->account->domain, &parts) &&
-	       parts.device[0];
+	return !fqdn_split(name, w->account->domain, &parts) && parts.device[0];
 }
 
 static void query_start(struct query *q)
@@ -274,8 +273,8 @@ static bool answer_now(struct resolve *r, const char *name, resolve_fn *fn,
 		fn(arg, 0, p);
 	} else if (fqdn_split(name, r->w->account->domain, &parts) ||
 		   r->waiting >= RESOLVE_WAITERS_MAX) {
-		fn(arg, r->waiting >= RESOLVE_WAITERS_MAX ? NTM_ELIMIT :
-							    NTM_ENONAME,
+		fn(arg,
+		   r->waiting >= RESOLVE_WAITERS_MAX ? NTM_ELIMIT : NTM_ENONAME,
 		   NULL);
 	} else {
 		return false;
@@ -352,7 +351,7 @@ void resolve_peer_changed(struct resolve *r, struct peer *p)
 	if (p->state == PEER_DOWN)
 		aliases_drop(r, p->fqdn);
 restart: /* an answer may have ended any other */
-	HASH_ITER(hh, r->queries, q, tmp)
+	HASH_ITER (hh, r->queries, q, tmp)
 		if (q->peer == p && query_settle(q))
 			goto restart;
 }
@@ -364,7 +363,7 @@ void resolve_peer_gone(struct resolve *r, struct peer *p)
 	if (!r)
 		return;
 restart:
-	HASH_ITER(hh, r->queries, q, tmp)
+	HASH_ITER (hh, r->queries, q, tmp)
 		if (q->peer == p) {
 			query_end(q, NTM_EAGAIN);
 			goto restart;
@@ -435,7 +434,7 @@ void resolve_free(struct resolve *r)
 
 	if (!r)
 		return;
-	HASH_ITER(hh, r->queries, q, tmp)
+	HASH_ITER (hh, r->queries, q, tmp)
 		query_end(q, NTM_EAGAIN);
 	aliases_drop(r, NULL);
 	free(r);

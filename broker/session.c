@@ -109,8 +109,8 @@ static int send_to(struct session *s, const ProtobufCMessage *msg,
 	struct packet_header h = {
 		.type = PACKET_SIGNAL,
 		.id = s->node_id,
-		.counter = (uint64_t)a->boot << PACKET_BOOT_SHIFT |
-			   s->sequence++,
+		.counter =
+			(uint64_t)a->boot << PACKET_BOOT_SHIFT | s->sequence++,
 	};
 	uint8_t buf[PACKET_SIGNAL_MAX];
 	int n = datagram_seal(&h, s->keys.aead, &s->keys.up, msg, buf);
@@ -196,8 +196,8 @@ static void register_send(struct session *s)
 	if (register_send_to(s, s->register_txn, &a->dc[s->dc], true))
 		all = true;
 	for (size_t i = 0; all && i < a->n_dc; i++)
-		if (i != s->dc && register_send_to(s, s->register_txn,
-						   &a->dc[i], false))
+		if (i != s->dc &&
+		    register_send_to(s, s->register_txn, &a->dc[i], false))
 			continue;
 	pause = LOOP_MS((uint64_t)REQUEST_FIRST_MS
 			<< (s->register_tries < 7 ? s->register_tries : 7));
@@ -540,7 +540,7 @@ static void online(struct session *s, const Ntm__RegistrationResponse *r)
 	s->rtt_us = (loop_now_exact(s->w->loop) - s->asked_ns) / 1000;
 	session_set_state(s, SESSION_ONLINE);
 	keepalive_arm(s);
-	HASH_ITER(hh, s->requests, rq, tmp)
+	HASH_ITER (hh, s->requests, rq, tmp)
 		if (!rq->probe)
 			request_send(rq);
 	revocations_ask(s, r->revocation_serial);
@@ -709,7 +709,7 @@ void session_free(struct session *s)
 
 	if (!s)
 		return;
-	HASH_ITER(hh, s->requests, rq, tmp)
+	HASH_ITER (hh, s->requests, rq, tmp)
 		request_free(rq);
 	loop_timer_free(s->register_timer);
 	loop_timer_free(s->keepalive_timer);

@@ -285,7 +285,7 @@ static int open_with(const struct handshake_spec *spec,
 static int request_open(struct peer *p, const struct packet_header *h,
 			const uint8_t *buf, size_t len, struct handshake **out)
 {
-	struct handshake_spec spec = { .resume = h->flags & PACKET_RESUME };
+	struct handshake_spec spec = {.resume = h->flags & PACKET_RESUME};
 	int err = -NTM_EAUTH;
 
 	spec_fill(p, h->id, h->id & 1, &spec);
@@ -367,10 +367,9 @@ static void answer(struct peer *p, struct handshake *hs,
 	if (!a)
 		return;
 	memcpy(a->tag, tag, NTMC_TAG_LEN);
-	err = handshake_answer(hs, self,
-			       handshake_phase(ours, n, rq->phases,
-					       rq->n_phases),
-			       from, &keys, a->buf, &a->len);
+	err = handshake_answer(
+		hs, self, handshake_phase(ours, n, rq->phases, rq->n_phases),
+		from, &keys, a->buf, &a->len);
 	if (!err) {
 		shake_stop(p);
 		err = peer_answered(p, &keys, rq, from, h->id);

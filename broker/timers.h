@@ -11,7 +11,7 @@
 /* --- the session with the DC (session.c) --- */
 #define REQUEST_FIRST_MS      250 /* first repetition; doubles */
 #define REQUEST_REPEAT_MAX_MS 4000
-#define REGISTER_RESTART_S    30 /* unanswered registration: longest pause */
+#define REGISTER_RESTART_S    30   /* unanswered registration: longest pause */
 #define KEEPALIVE_FIRST_MS    1000 /* repetitions of an unanswered keep-alive */
 #define KEEPALIVE_SECOND_MS   2000
 #define KEEPALIVE_DEFAULT_S   20 /* until the DC has said otherwise */
@@ -19,56 +19,56 @@
 #define KEEPALIVE_MAX_S	      300
 
 /* --- direction and handshake (direction.c, peer.c) --- */
-#define DIRECTION_LIMIT_MS  3000 /* the DC's answer; it gives CN 1 s itself */
-#define CONNECT_LIMIT_MS    4800 /* a look-up fails by then: 5 s to the program */
-#define ROUTE_DEFAULT_S	    60 /* life of Ktun and Ktmp when none is named */
-#define SHAKE_FIRST_MS	    100 /* Tunnel Request repetitions: 100, 200, 400 ... */
-#define SHAKE_TRIES	    5 /* packets per address */
-#define SHAKE_TIE_MS	    300 /* crossing requests: the higher waits this long */
-#define SHAKE_RATE_S	    1 /* one second's worth of handshakes answered: */
-#define SHAKE_RATE_PEER	    8 /* of one peer */
-#define SHAKE_RATE_ALL	    400 /* of all */
-#define RESUME_DIRECT_MS    300 /* resumption unanswered: ask the DC beside it */
+#define DIRECTION_LIMIT_MS 3000 /* the DC's answer; it gives CN 1 s itself */
+#define CONNECT_LIMIT_MS   4800 /* a look-up fails by then: 5 s to the program */
+#define ROUTE_DEFAULT_S	   60	/* life of Ktun and Ktmp when none is named */
+#define SHAKE_FIRST_MS	   100 /* Tunnel Request repetitions: 100, 200, 400 ... */
+#define SHAKE_TRIES	   5   /* packets per address */
+#define SHAKE_TIE_MS	   300 /* crossing requests: the higher waits this long */
+#define SHAKE_RATE_S	   1   /* one second's worth of handshakes answered: */
+#define SHAKE_RATE_PEER	   8   /* of one peer */
+#define SHAKE_RATE_ALL	   400 /* of all */
+#define RESUME_DIRECT_MS   300 /* resumption unanswered: ask the DC beside it */
 
 /* --- keys (peer.c) --- */
-#define REKEY_LOW_S	    120 /* the node with the lower fingerprint */
-#define REKEY_HIGH_S	    140 /* the other, if nothing came */
-#define REKEY_RETRY_S	    5
-#define REKEY_STOP_S	    180 /* keys older than that carry nothing */
-#define OLD_KEYS_S	    30 /* opened that long after new ones work */
-#define IDLE_CLOSE_S	    600 /* no inner packet: the tunnel sleeps */
-#define DOWN_KEEP_S	    300 /* a failed peer is shown that long */
-#define DOWN_RETRY_MS	    1000 /* a packet to a failed peer tries again after */
+#define REKEY_LOW_S   120 /* the node with the lower fingerprint */
+#define REKEY_HIGH_S  140 /* the other, if nothing came */
+#define REKEY_RETRY_S 5
+#define REKEY_STOP_S  180  /* keys older than that carry nothing */
+#define OLD_KEYS_S    30   /* opened that long after new ones work */
+#define IDLE_CLOSE_S  600  /* no inner packet: the tunnel sleeps */
+#define DOWN_KEEP_S   300  /* a failed peer is shown that long */
+#define DOWN_RETRY_MS 1000 /* a packet to a failed peer tries again after */
 
 /* --- pins (pins.c) --- */
-#define PINS_FLUSH_MS	    200 /* what handshakes taught, to the disk */
-#define PINS_RETRY_S	    60 /* the disk was full */
+#define PINS_FLUSH_MS 200 /* what handshakes taught, to the disk */
+#define PINS_RETRY_S  60  /* the disk was full */
 
 /* --- paths (path.c) --- */
-#define PATH_RTT_GUESS_MS   100 /* before the first measurement */
-#define PATH_RETRY_MIN_MS   50 /* challenge repetition: 2 rtt, at least this */
-#define PATH_RETRY_MAX_MS   2000
-#define PATH_TRIES	    5 /* unanswered challenges until a candidate is dead */
-#define PATH_TICK_MS	    100 /* health is looked at, while there is traffic */
-#define PATH_TICK_IDLE_MS   500
-#define PATH_TRAFFIC_S	    10 /* traffic ended that long ago: idle tick */
-#define PATH_SILENCE_MS	    500 /* sent and heard nothing: suspect, at least */
-#define PATH_SUSPECT_MS	    250 /* repetition of its probes */
-#define PATH_SUSPECT_TRIES  3 /* unanswered: the path is dead */
-#define PATH_MOVE_DIRECT_MS 300 /* no path answers: ask the DC beside it */
-#define PATH_MOVE_AGAIN_MS  2000 /* and again, while nothing answers: doubles */
+#define PATH_RTT_GUESS_MS      100 /* before the first measurement */
+#define PATH_RETRY_MIN_MS      50 /* challenge repetition: 2 rtt, at least this */
+#define PATH_RETRY_MAX_MS      2000
+#define PATH_TRIES	       5 /* unanswered challenges until a candidate is dead */
+#define PATH_TICK_MS	       100 /* health is looked at, while there is traffic */
+#define PATH_TICK_IDLE_MS      500
+#define PATH_TRAFFIC_S	       10 /* traffic ended that long ago: idle tick */
+#define PATH_SILENCE_MS	       500 /* sent and heard nothing: suspect, at least */
+#define PATH_SUSPECT_MS	       250 /* repetition of its probes */
+#define PATH_SUSPECT_TRIES     3   /* unanswered: the path is dead */
+#define PATH_MOVE_DIRECT_MS    300 /* no path answers: ask the DC beside it */
+#define PATH_MOVE_AGAIN_MS     2000 /* and again, while nothing answers: doubles */
 #define PATH_MOVE_AGAIN_MAX_MS 60000
-#define PATH_KEEPALIVE_S    25 /* an idle path is probed, for NATs on the way */
-#define HANDOVER_SETTLE_MS  4 /* netlink events that follow the first */
+#define PATH_KEEPALIVE_S       25 /* an idle path is probed, for NATs on the way */
+#define HANDOVER_SETTLE_MS     4 /* netlink events that follow the first */
 
 /* --- path MTU (pmtu.c) --- */
-#define PMTU_TRIES	    3 /* unanswered probes of a size: too big */
-#define PMTU_RAISE_S	    600 /* try larger again */
+#define PMTU_TRIES   3	 /* unanswered probes of a size: too big */
+#define PMTU_RAISE_S 600 /* try larger again */
 
 /* --- account (account.c, renewal.c) --- */
-#define AS_LIMIT_S	    20 /* one exchange with the AS */
-#define RENEW_RETRY_S	    30 /* doubles up to: */
-#define RENEW_RETRY_MAX_S   1800
-#define CLOCK_SKEW_S	    300 /* AS or DC differ by more: the person is told */
+#define AS_LIMIT_S	  20 /* one exchange with the AS */
+#define RENEW_RETRY_S	  30 /* doubles up to: */
+#define RENEW_RETRY_MAX_S 1800
+#define CLOCK_SKEW_S	  300 /* AS or DC differ by more: the person is told */
 
 #endif

@@ -308,7 +308,7 @@ static void move_one(void *arg, struct peer *p)
 /* Much that happens to interfaces and routes is no business of ours. */
 static bool locals_changed(struct worker *w)
 {
-	struct addr now[ADDR_REMOTES_MAX] = { 0 };
+	struct addr now[ADDR_REMOTES_MAX] = {0};
 	size_t n = w->env->locals(w->env->ctx, now, ADDR_REMOTES_MAX);
 
 	if (n == w->n_locals && !memcmp(now, w->locals, sizeof(now)))

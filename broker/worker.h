@@ -78,7 +78,8 @@ struct worker {
 	size_t n_locals;
 
 	struct ping *pings; /* under way, control_peer.c's */
-	void (*echo_fn)(struct worker *w, uint64_t cookie); /* NULL: nobody asks */
+	void (*echo_fn)(struct worker *w,
+			uint64_t cookie); /* NULL: nobody asks */
 };
 
 /**

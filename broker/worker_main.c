@@ -46,11 +46,11 @@ struct program {
 static int options_parse(struct program *p, int argc, char **argv)
 {
 	static const struct option list[] = {
-		{ "link", required_argument, NULL, 'l' },
-		{ "config", required_argument, NULL, 'c' },
-		{ "state", required_argument, NULL, 's' },
-		{ "log-level", required_argument, NULL, 'v' },
-		{ NULL, 0, NULL, 0 },
+		{"link", required_argument, NULL, 'l'},
+		{"config", required_argument, NULL, 'c'},
+		{"state", required_argument, NULL, 's'},
+		{"log-level", required_argument, NULL, 'v'},
+		{NULL, 0, NULL, 0},
 	};
 	int c;
 
@@ -183,10 +183,9 @@ static int parts_open(struct program *p, char *why, size_t why_size)
 	if (err)
 		return err;
 	snprintf(why, why_size, "the data path could not start");
-	err = datapath_new(p->loop, keeper_tun(w->keeper),
-			   keeper_udp(w->keeper, AF_INET),
-			   keeper_udp(w->keeper, AF_INET6), &worker_dp_ops, w,
-			   &w->dp);
+	err = datapath_new(
+		p->loop, keeper_tun(w->keeper), keeper_udp(w->keeper, AF_INET),
+		keeper_udp(w->keeper, AF_INET6), &worker_dp_ops, w, &w->dp);
 	if (err)
 		return err;
 	worker_shim_names(w, &names);
@@ -256,10 +255,10 @@ static int run(struct program *p)
 
 int main(int argc, char **argv)
 {
-	struct program p = { .env = { .crypto = { .random = env_random,
-						  .now = env_now },
-				      .route = env_route,
-				      .locals = env_locals } };
+	struct program p = {
+		.env = {.crypto = {.random = env_random, .now = env_now},
+			.route = env_route,
+			.locals = env_locals}};
 	int err;
 
 	if (options_parse(&p, argc, argv)) {

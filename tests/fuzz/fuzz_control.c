@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct world world;
 static struct control *control;
 static struct handover *handover;
-static struct sockaddr_un at = { .sun_family = AF_UNIX };
+static struct sockaddr_un at = {.sun_family = AF_UNIX};
 static socklen_t at_len;
 
 static void on_moved(void *arg)

@@ -58,8 +58,8 @@ static void sealed(uint8_t type, uint8_t flags, uint64_t id,
 		   const struct ntmc_key *key, enum ntmc_aead_alg aead,
 		   const uint8_t *data, size_t size)
 {
-	struct packet_header h = { .type = type, .flags = flags, .id = id,
-				   .counter = counter++ };
+	struct packet_header h = {
+		.type = type, .flags = flags, .id = id, .counter = counter++};
 	uint8_t buf[PACKET_SIGNAL_MAX];
 
 	if (size > sizeof(buf) - PACKET_OVERHEAD)

@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#define DC4 "192.0.2.1:4502"
-#define DC6 "[2001:db8::1]:4502"
-#define DIRECTIONS 64
+#define DC4	      "192.0.2.1:4502"
+#define DC6	      "[2001:db8::1]:4502"
+#define DIRECTIONS    64
 #define CHALLENGE_LEN 16
 
 /* struct member - one session; the proven address is where it is sent to */
@@ -62,20 +62,20 @@ bool dc_owns(const struct addr *a)
 }
 
 static void signal_send(struct dc *dc, struct member *m, const Ntm__Signal *msg,
-		 const struct addr *to)
+			const struct addr *to)
 {
-	struct packet_header h = { .type = PACKET_SIGNAL,
-				   .id = m->node_id,
-				   .counter = dc->boot << PACKET_BOOT_SHIFT |
-					      m->sequence++ };
+	struct packet_header h = {.type = PACKET_SIGNAL,
+				  .id = m->node_id,
+				  .counter = dc->boot << PACKET_BOOT_SHIFT |
+					     m->sequence++};
 	uint8_t buf[PACKET_SIGNAL_MAX];
 	struct addr from;
 	int n = datagram_seal(&h, m->keys.aead, &m->keys.down, &msg->base, buf);
 
 	assert_true(n > 0);
-	assert_int_equal(addr_parse(to->sa.sa_family == AF_INET6 ? DC6 : DC4, 0,
-				    &from),
-			 0);
+	assert_int_equal(
+		addr_parse(to->sa.sa_family == AF_INET6 ? DC6 : DC4, 0, &from),
+		0);
 	if (!dc->down)
 		world_send(dc->wd, buf, (size_t)n, &from, to);
 }
@@ -103,16 +103,16 @@ static void registered(struct dc *dc, struct member *m, uint32_t txn,
 
 	addr_to_message(from, NTM__ADDRESS_KIND__ADDRESS_OBSERVED, &where);
 	r.observed = &where;
-	r.vip6 = (ProtobufCBinaryData){ 16, m->vip6 };
-	r.vip4 = (ProtobufCBinaryData){ 4, m->vip4 };
+	r.vip6 = (ProtobufCBinaryData){16, m->vip6};
+	r.vip4 = (ProtobufCBinaryData){4, m->vip4};
 	r.keepalive_s = 20;
 	r.boot = dc->boot;
 	r.now = ntmc_now(&dc->wd->crypto);
 	if (challenge) {
 		ntmc_random(&dc->wd->crypto, m->challenge, CHALLENGE_LEN);
 		m->challenged = *from;
-		r.challenge = (ProtobufCBinaryData){ CHALLENGE_LEN,
-						     m->challenge };
+		r.challenge =
+			(ProtobufCBinaryData){CHALLENGE_LEN, m->challenge};
 	}
 	msg.txn = txn;
 	msg.body_case = NTM__SIGNAL__BODY_REGISTRATION_RESPONSE;
@@ -132,9 +132,9 @@ static void on_register(struct dc *dc, struct member *m, const Ntm__Signal *s,
 		proven = true;
 	if (proven) {
 		m->proven = *from;
-		m->n_locals = addr_list_from_messages(
-			r->addresses, r->n_addresses, m->locals,
-			ADDR_REMOTES_MAX - 1);
+		m->n_locals = addr_list_from_messages(r->addresses,
+						      r->n_addresses, m->locals,
+						      ADDR_REMOTES_MAX - 1);
 	}
 	registered(dc, m, s->txn, from, !proven);
 }
@@ -144,11 +144,11 @@ static void on_register(struct dc *dc, struct member *m, const Ntm__Signal *s,
 static void info_fill(const struct member *m, Ntm__NodeInfo *info)
 {
 	info->fqdn = (char *)m->fqdn;
-	info->ed_pub = (ProtobufCBinaryData){ 32, (uint8_t *)m->ed_pub };
-	info->x_pub = (ProtobufCBinaryData){ 32, (uint8_t *)m->x_pub };
-	info->x_sig = (ProtobufCBinaryData){ 64, (uint8_t *)m->x_sig };
-	info->vip6 = (ProtobufCBinaryData){ 16, (uint8_t *)m->vip6 };
-	info->vip4 = (ProtobufCBinaryData){ 4, (uint8_t *)m->vip4 };
+	info->ed_pub = (ProtobufCBinaryData){32, (uint8_t *)m->ed_pub};
+	info->x_pub = (ProtobufCBinaryData){32, (uint8_t *)m->x_pub};
+	info->x_sig = (ProtobufCBinaryData){64, (uint8_t *)m->x_sig};
+	info->vip6 = (ProtobufCBinaryData){16, (uint8_t *)m->vip6};
+	info->vip4 = (ProtobufCBinaryData){4, (uint8_t *)m->vip4};
 }
 
 /* CN has refused: MN hears why, and of a key that CN does not know CN's own */
@@ -187,15 +187,15 @@ static void route_send(struct directed *d, struct member *to,
 		list[i] = &a[i];
 	info.addresses = list;
 	r.path_id = d->path_id;
-	r.role = sender ? NTM__TUNNEL_ROLE__ROLE_SEND :
-			  NTM__TUNNEL_ROLE__ROLE_WAIT;
+	r.role = sender ? NTM__TUNNEL_ROLE__ROLE_SEND
+			: NTM__TUNNEL_ROLE__ROLE_WAIT;
 	r.peer = &info;
-	r.ktun = (ProtobufCBinaryData){ 32, d->ktun.b };
-	r.ktmp = (ProtobufCBinaryData){ 32, d->ktmp.b };
+	r.ktun = (ProtobufCBinaryData){32, d->ktun.b};
+	r.ktmp = (ProtobufCBinaryData){32, d->ktmp.b};
 	r.aead = NTMC_AES_256_GCM;
 	r.lifetime_s = 60;
-	r.reason = d->move ? NTM__DIRECTION_REASON__DIRECTION_MOVE :
-			     NTM__DIRECTION_REASON__DIRECTION_NEW;
+	r.reason = d->move ? NTM__DIRECTION_REASON__DIRECTION_MOVE
+			   : NTM__DIRECTION_REASON__DIRECTION_NEW;
 	msg.txn = txn;
 	msg.body_case = NTM__SIGNAL__BODY_ROUTE_DIRECTION;
 	msg.route_direction = &r;
@@ -264,9 +264,9 @@ static void on_direction(struct dc *dc, struct member *mn, const Ntm__Signal *s)
 	}
 	d = &dc->directions[dc->next++ % DIRECTIONS];
 	if (!d->timer)
-		assert_int_equal(loop_timer_new(dc->wd->loop, route_due, d,
-						&d->timer),
-				 0);
+		assert_int_equal(
+			loop_timer_new(dc->wd->loop, route_due, d, &d->timer),
+			0);
 	d->dc = dc;
 	d->used = true;
 	d->answered = false;
@@ -365,7 +365,7 @@ static Ntm__LoginResponse *answer(struct dc *dc, struct member *m,
 				  const uint8_t *cert, size_t cert_len)
 {
 	Ntm__LoginResponse r = NTM__LOGIN_RESPONSE__INIT, *copy;
-	Ntm__Address a[2], *list[2] = { &a[0], &a[1] };
+	Ntm__Address a[2], *list[2] = {&a[0], &a[1]};
 	struct addr dc4, dc6;
 	uint8_t buf[4096];
 	size_t len;
@@ -376,9 +376,9 @@ static Ntm__LoginResponse *answer(struct dc *dc, struct member *m,
 	addr_to_message(&dc6, NTM__ADDRESS_KIND__ADDRESS_LOCAL, &a[1]);
 	r.fqdn = m->fqdn;
 	r.node_id = m->node_id;
-	r.kntmdc = (ProtobufCBinaryData){ 32, (uint8_t *)kntmdc->b };
-	r.certificate = (ProtobufCBinaryData){ cert_len, (uint8_t *)cert };
-	r.ca = (ProtobufCBinaryData){ dc->wd->ca_len, dc->wd->ca_der };
+	r.kntmdc = (ProtobufCBinaryData){32, (uint8_t *)kntmdc->b};
+	r.certificate = (ProtobufCBinaryData){cert_len, (uint8_t *)cert};
+	r.ca = (ProtobufCBinaryData){dc->wd->ca_len, dc->wd->ca_der};
 	r.n_dc = 2;
 	r.dc = list;
 	r.lifetime_s = 86400;
@@ -393,7 +393,7 @@ Ntm__LoginResponse *dc_login(struct dc *dc, struct node *n, const char *fqdn)
 {
 	const struct ntmc_identity *id = &n->w.account->secrets->id;
 	struct member *m = &dc->members[dc->n++];
-	struct ntmc_cert cert = { .kind = NTMC_CERT_NODE };
+	struct ntmc_cert cert = {.kind = NTMC_CERT_NODE};
 	struct ntmc_key kntmdc;
 	uint8_t der[NTMC_CERT_MAX];
 	size_t len = sizeof(der);
@@ -412,7 +412,7 @@ Ntm__LoginResponse *dc_login(struct dc *dc, struct node *n, const char *fqdn)
 	ntmc_static_sign(id, m->x_sig);
 	memcpy(m->vip6, dc->wd->prefix6, 16);
 	m->vip6[15] = (uint8_t)(n->index + 1);
-	memcpy(m->vip4, (uint8_t[]){ 198, 18, 0, (uint8_t)(n->index + 1) }, 4);
+	memcpy(m->vip4, (uint8_t[]){198, 18, 0, (uint8_t)(n->index + 1)}, 4);
 	strcpy(cert.fqdn, fqdn);
 	memcpy(cert.ed_pub, m->ed_pub, 32);
 	memcpy(cert.x_pub, m->x_pub, 32);
@@ -447,7 +447,7 @@ void dc_withdraw(struct dc *dc, const uint8_t *fp, struct node *to)
 {
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
 	Ntm__Withdraw w = NTM__WITHDRAW__INIT;
-	ProtobufCBinaryData list = { NTMC_FP_LEN, (uint8_t *)fp };
+	ProtobufCBinaryData list = {NTMC_FP_LEN, (uint8_t *)fp};
 
 	w.n_fingerprints = 1;
 	w.fingerprints = &list;
@@ -457,7 +457,8 @@ void dc_withdraw(struct dc *dc, const uint8_t *fp, struct node *to)
 	msg.withdraw = &w;
 	for (size_t i = 0; i < dc->n; i++)
 		if (dc->members[i].node == to)
-			signal_send(dc, &dc->members[i], &msg, &dc->members[i].proven);
+			signal_send(dc, &dc->members[i], &msg,
+				    &dc->members[i].proven);
 }
 
 struct dc *dc_new(struct world *wd)

@@ -8,7 +8,8 @@
 
 #define PHASES	  3
 #define QUEUE_MAX 64
-#define INNER_LEN 100 /* bytes of every inner packet: index of the sender first */
+#define INNER_LEN                                                              \
+	100 /* bytes of every inner packet: index of the sender first */
 
 struct phase {
 	bool used, confirmed;
@@ -76,10 +77,11 @@ static void report_failed(void *arg)
 }
 
 /* true: left, or is lost for good; false: it must wait */
-static bool seal_and_send(struct dp_tunnel *t, uint8_t flags, const uint8_t *body,
-			  size_t len, const struct addr *to, int *err)
+static bool seal_and_send(struct dp_tunnel *t, uint8_t flags,
+			  const uint8_t *body, size_t len,
+			  const struct addr *to, int *err)
 {
-	struct packet_header h = { .type = PACKET_DATA, .flags = flags };
+	struct packet_header h = {.type = PACKET_DATA, .flags = flags};
 	static uint8_t buf[PACKET_DATA_MAX + 64];
 
 	*err = 0;
@@ -97,7 +99,7 @@ static bool seal_and_send(struct dp_tunnel *t, uint8_t flags, const uint8_t *bod
 
 static void drain(struct dp_tunnel *t)
 {
-	uint8_t inner[INNER_LEN] = { (uint8_t)t->dp->node->index };
+	uint8_t inner[INNER_LEN] = {(uint8_t)t->dp->node->index};
 	int err;
 
 	while (t->queued && t->state == DP_OPEN && t->send &&
@@ -107,8 +109,7 @@ static void drain(struct dp_tunnel *t)
 			t->dp->failed = t;
 			t->dp->fail_task.fn = report_failed;
 			t->dp->fail_task.arg = t->dp;
-			loop_defer_task(t->dp->node->w.loop,
-					&t->dp->fail_task);
+			loop_defer_task(t->dp->node->w.loop, &t->dp->fail_task);
 			return;
 		}
 		t->queued--;

@@ -223,7 +223,7 @@ static void test_vanished_after_request(void **state)
  * same Path ID and at once: one of them must give way, not both. */
 static void test_direct_crosses_resume(void **state)
 {
-	struct node *const pair[] = { a, b };
+	struct node *const pair[] = {a, b};
 
 	(void)state;
 	connect_both();
@@ -232,10 +232,10 @@ static void test_direct_crosses_resume(void **state)
 		struct node *n = pair[i], *o = pair[!i];
 		struct peer *p = node_peer(n, o), *q = node_peer(o, n);
 		uint64_t before = p->keyed_ns;
-		struct route r = { .path_id = p->path_id & ~1ull,
-				   .move = true,
-				   .aead = p->aead,
-				   .expires_ns = world.now_ns + LOOP_S(60) };
+		struct route r = {.path_id = p->path_id & ~1ull,
+				  .move = true,
+				  .aead = p->aead,
+				  .expires_ns = world.now_ns + LOOP_S(60)};
 
 		ntmc_random(&world.crypto, &r.ktun, sizeof(r.ktun));
 		ntmc_random(&world.crypto, &r.ktmp, sizeof(r.ktmp));
@@ -315,7 +315,7 @@ static void cancel_other(void *arg, int err, const Ntm__Signal *msg)
 /* The first answer of a session's end makes the second unwanted. */
 static void test_end_cancels(void **state)
 {
-	struct asked q[2] = { { .s = a->w.session }, { .s = a->w.session } };
+	struct asked q[2] = {{.s = a->w.session}, {.s = a->w.session}};
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
@@ -326,8 +326,7 @@ static void test_end_cancels(void **state)
 		msg.body_case = NTM__SIGNAL__BODY_DIRECTION_REQUEST;
 		msg.direction_request = &r;
 		assert_int_equal(session_request(a->w.session, &msg, 1000,
-						 cancel_other, &q[i],
-						 &q[i].id),
+						 cancel_other, &q[i], &q[i].id),
 				 0);
 	}
 	q[0].other = q[1].id;
@@ -340,12 +339,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_shim_answered_at_once),
-		T(test_no_new_keys),
-		T(test_killed_after_answer),
-		T(test_vanished_after_request),
-		T(test_direct_crosses_resume),
-		T(test_dies_while_asked),
+		T(test_shim_answered_at_once), T(test_no_new_keys),
+		T(test_killed_after_answer),   T(test_vanished_after_request),
+		T(test_direct_crosses_resume), T(test_dies_while_asked),
 		T(test_end_cancels),
 	};
 

@@ -20,7 +20,8 @@ static void some_random(void *ctx, void *buf, size_t len)
 
 	(void)ctx;
 	while (len--) {
-		chance = chance * 6364136223846793005ull + 1442695040888963407ull;
+		chance = chance * 6364136223846793005ull +
+			 1442695040888963407ull;
 		*p++ = (uint8_t)(chance >> 56);
 	}
 }
@@ -31,7 +32,7 @@ static int64_t now(void *ctx)
 	return NOW;
 }
 
-static const struct ntmc_env env = { some_random, now, NULL };
+static const struct ntmc_env env = {some_random, now, NULL};
 
 /* struct side - a node; @spec: what it knows of the other */
 struct side {
@@ -50,7 +51,7 @@ static struct side mn, cn;
 static void side_make(struct side *s, const char *fqdn, uint8_t host,
 		      int64_t until)
 {
-	struct ntmc_cert cert = { .kind = NTMC_CERT_NODE };
+	struct ntmc_cert cert = {.kind = NTMC_CERT_NODE};
 
 	memset(s, 0, sizeof(*s));
 	ntmc_identity_new(&env, &s->id);
@@ -61,13 +62,13 @@ static void side_make(struct side *s, const char *fqdn, uint8_t host,
 	ntmc_static_sign(&s->id, cert.x_sig);
 	memcpy(cert.vip6, prefix6, 16);
 	cert.vip6[15] = host;
-	memcpy(cert.vip4, (uint8_t[]){ 198, 18, 0, host }, 4);
+	memcpy(cert.vip4, (uint8_t[]){198, 18, 0, host}, 4);
 	s->cert_len = sizeof(s->cert);
 	assert_int_equal(ntmc_ca_issue(&env, ca, &cert, NOW - 86400 * 2, until,
 				       s->cert, &s->cert_len),
 			 0);
-	s->self = (struct handshake_self){ &env,    &s->id,	 s->fp,
-					   s->cert, s->cert_len, trust };
+	s->self = (struct handshake_self){&env,	   &s->id,	s->fp,
+					  s->cert, s->cert_len, trust};
 }
 
 static void knows(struct side *s, const struct side *other, const char *fqdn,
@@ -85,14 +86,13 @@ static void knows(struct side *s, const struct side *other, const char *fqdn,
 
 static int setup(void **state)
 {
-	static const uint8_t prefix4[4] = { 198, 18, 0, 0 };
+	static const uint8_t prefix4[4] = {198, 18, 0, 0};
 	uint8_t der[NTMC_CERT_MAX];
 	size_t len = sizeof(der);
 
 	(void)state;
-	assert_int_equal(ntmc_ca_new(&env, DOMAIN, prefix4, 15, 3650, &ca,
-				     prefix6),
-			 0);
+	assert_int_equal(
+		ntmc_ca_new(&env, DOMAIN, prefix4, 15, 3650, &ca, prefix6), 0);
 	assert_int_equal(ntmc_ca_der(ca, der, &len), 0);
 	assert_int_equal(ntmc_trust_new(&trust), 0);
 	assert_int_equal(ntmc_trust_add(trust, der, len, NULL, NULL), 0);
@@ -114,12 +114,12 @@ static int teardown(void **state)
 /* @buf: PACKET_SIGNAL_MAX bytes: the request of mn */
 static struct handshake *request(uint8_t *buf, size_t *len)
 {
-	static const uint8_t phases[2] = { 4, 3 };
+	static const uint8_t phases[2] = {4, 3};
 	struct handshake *h;
 
-	assert_int_equal(handshake_new(&mn.self, &mn.spec, 77, phases, 2, &h,
-				       buf, len),
-			 0);
+	assert_int_equal(
+		handshake_new(&mn.self, &mn.spec, 77, phases, 2, &h, buf, len),
+		0);
 	assert_in_range(*len, PACKET_OVERHEAD, PACKET_SIGNAL_MAX);
 	return h;
 }
@@ -181,9 +181,8 @@ static void whole(bool resume, enum ntmc_aead_alg aead)
 	assert_int_equal(rq.n_phases, 2);
 	assert_string_equal(rq.cert.fqdn, "a.alice." DOMAIN);
 	assert_int_equal(addr_parse("192.0.2.7:99", 0, &from), 0);
-	assert_int_equal(handshake_answer(r, &cn.self, 5, &from, &at_cn, buf,
-					  &len),
-			 0);
+	assert_int_equal(
+		handshake_answer(r, &cn.self, 5, &from, &at_cn, buf, &len), 0);
 	assert_int_equal(buf[11] & 1, 0);
 	assert_int_equal(finish(h, buf, len, &at_mn, &code), 0);
 	assert_memory_equal(&at_mn.send, &at_cn.recv, 32);
@@ -239,9 +238,8 @@ static void test_bent_answer(void **state)
 	addr_clear(&from);
 	h = request(buf, &len);
 	assert_int_equal(receive(buf, len, &r, &rq), 0);
-	assert_int_equal(handshake_answer(r, &cn.self, 0, &from, &at_cn, buf,
-					  &len),
-			 0);
+	assert_int_equal(
+		handshake_answer(r, &cn.self, 0, &from, &at_cn, buf, &len), 0);
 	for (size_t i = PACKET_HEADER_LEN; i < len; i++) {
 		buf[i] ^= 1;
 		assert_int_equal(finish(h, buf, len, &at_mn, &code),
@@ -315,9 +313,8 @@ static void test_wrong_psk(void **state)
 	cn.spec.psk_secret.b[0] ^= 1;
 	h = request(buf, &len);
 	assert_int_equal(receive(buf, len, &r, &rq), 0);
-	assert_int_equal(handshake_answer(r, &cn.self, 0, &from, &at_cn, buf,
-					  &len),
-			 0);
+	assert_int_equal(
+		handshake_answer(r, &cn.self, 0, &from, &at_cn, buf, &len), 0);
 	assert_int_equal(finish(h, buf, len, &at_mn, &code), -NTM_EAUTH);
 	handshake_free(h);
 	handshake_free(r);
@@ -341,8 +338,8 @@ static void test_expired(void **state)
 
 static void test_phase(void **state)
 {
-	static const uint8_t ours[3] = { 9, 8, 7 }, theirs[2] = { 10, 11 };
-	static const uint8_t last[1] = { 255 }, first[1] = { 0 };
+	static const uint8_t ours[3] = {9, 8, 7}, theirs[2] = {10, 11};
+	static const uint8_t last[1] = {255}, first[1] = {0};
 
 	(void)state;
 	assert_int_equal(handshake_phase(ours, 0, theirs, 0), 0);
@@ -355,9 +352,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_whole),	    T(test_cut_and_bent), T(test_bent_answer),
-		T(test_refusal),    T(test_wrong_one),	  T(test_wrong_psk),
-		T(test_expired),    T(test_phase),
+		T(test_whole),	 T(test_cut_and_bent), T(test_bent_answer),
+		T(test_refusal), T(test_wrong_one),    T(test_wrong_psk),
+		T(test_expired), T(test_phase),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,7 +42,7 @@ static uint64_t mono(void *ctx)
 	return now_ns;
 }
 
-static const struct ntmc_env env = { set_random, wall, NULL };
+static const struct ntmc_env env = {set_random, wall, NULL};
 
 static int setup(void **state)
 {
@@ -59,7 +59,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	static const char *const names[] = { "policy", "known", "x" };
+	static const char *const names[] = {"policy", "known", "x"};
 	char path[128];
 
 	for (size_t i = 0; i < 3; i++) {
@@ -79,18 +79,18 @@ static void test_policy_lines(void **state)
 		int want;
 		size_t ports;
 	} cases[] = {
-		{ "allow desk.bob.example.org", 1, 0 },
-		{ "  allow\tbob.example.org 22 80 # both", 1, 2 },
-		{ "allow example.org 1,65535", 1, 2 },
-		{ "", 0, 0 },
-		{ "   # a comment", 0, 0 },
-		{ "allow", -NTM_ECONF, 0 },
-		{ "allow bad_name", -NTM_ECONF, 0 },
-		{ "allow x.example.org 0", -NTM_ECONF, 0 },
-		{ "allow x.example.org 65536", -NTM_ECONF, 0 },
-		{ "allow x.example.org ssh", -NTM_ECONF, 0 },
-		{ "allow x.example.org -1", -NTM_ECONF, 0 },
-		{ "deny x.example.org", -NTM_ECONF, 0 },
+		{"allow desk.bob.example.org", 1, 0},
+		{"  allow\tbob.example.org 22 80 # both", 1, 2},
+		{"allow example.org 1,65535", 1, 2},
+		{"", 0, 0},
+		{"   # a comment", 0, 0},
+		{"allow", -NTM_ECONF, 0},
+		{"allow bad_name", -NTM_ECONF, 0},
+		{"allow x.example.org 0", -NTM_ECONF, 0},
+		{"allow x.example.org 65536", -NTM_ECONF, 0},
+		{"allow x.example.org ssh", -NTM_ECONF, 0},
+		{"allow x.example.org -1", -NTM_ECONF, 0},
+		{"deny x.example.org", -NTM_ECONF, 0},
 	};
 	struct policy_rule r;
 	char longest[POLICY_LINE_MAX + 8];
@@ -113,9 +113,8 @@ static void test_policy_lines(void **state)
 
 static void test_policy_grants(void **state)
 {
-	struct policy_rule r = { .subject = "bob.example.org",
-				 .ports = { 22 },
-				 .n_ports = 1 };
+	struct policy_rule r = {
+		.subject = "bob.example.org", .ports = {22}, .n_ports = 1};
 	struct policy_grant g;
 	struct policy *p, *again;
 	char why[256];
@@ -158,9 +157,9 @@ static void test_policy_file_names_the_line(void **state)
 
 /* --- pins ------------------------------------------------------------------------------------ */
 
-static const uint8_t fp1[32] = { 1 }, fp2[32] = { 2 };
-static const uint8_t six[16] = { 0xfd, 0x6e, [15] = 1 };
-static const uint8_t four[4] = { 198, 18, 0, 1 };
+static const uint8_t fp1[32] = {1}, fp2[32] = {2};
+static const uint8_t six[16] = {0xfd, 0x6e, [15] = 1};
+static const uint8_t four[4] = {198, 18, 0, 1};
 #define DESK  "desk.alice.example.org"
 #define PHONE "phone.alice.example.org"
 
@@ -221,10 +220,10 @@ static void test_pins_are_bounded(void **state)
 
 	assert_int_equal(pins_open(*state, dir, &env, &p), 0);
 	for (unsigned int i = 0; i < PINS_MAX + 10; i++) {
-		uint8_t vip6[16] = { 0xfd, 0x6e, [12] = (uint8_t)(i >> 16),
-				     [13] = (uint8_t)(i >> 8),
-				     [14] = (uint8_t)i };
-		uint8_t vip4[4] = { 0 };
+		uint8_t vip6[16] = {
+			0xfd, 0x6e, [12] = (uint8_t)(i >> 16),
+			[13] = (uint8_t)(i >> 8), [14] = (uint8_t)i};
+		uint8_t vip4[4] = {0};
 
 		snprintf(name, sizeof(name), "d%u.x.example.org", i);
 		assert_int_equal(pins_learn(p, name, fp1, vip6, vip4), 0);
@@ -262,10 +261,10 @@ static void test_state_file(void **state)
 
 static void test_state_address(void **state)
 {
-	static const char *const texts[] = { "192.0.2.1:4500",
-					     "[2001:db8::1]:65535" };
+	static const char *const texts[] = {"192.0.2.1:4500",
+					    "[2001:db8::1]:65535"};
 	uint8_t buf[STATEFILE_ADDR_MAX];
-	ProtobufCBinaryData b = { 0, buf };
+	ProtobufCBinaryData b = {0, buf};
 	struct addr a, back;
 
 	(void)state;

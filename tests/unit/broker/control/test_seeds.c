@@ -19,10 +19,10 @@
 #include "common/log.h"
 #include "tests/unit/broker/control/world.h"
 
-#define SEEDS	200
-#define EVENTS	12
-#define HEAL_MS 45000 /* a node tries to register every 30 s at least */
-#define SIGNALS_PER_S 120 /* by one node, all its signalling, on average */
+#define SEEDS	      200
+#define EVENTS	      12
+#define HEAL_MS	      45000 /* a node tries to register every 30 s at least */
+#define SIGNALS_PER_S 120   /* by one node, all its signalling, on average */
 
 static struct world world;
 static struct node *const a = &world.nodes[0], *const b = &world.nodes[1];

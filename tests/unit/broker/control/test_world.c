@@ -78,14 +78,15 @@ static void test_unreachable_peer(void **state)
 
 	(void)state;
 	/* the DC still believes in addresses that no packet reaches */
-	b->path_mtu = 600; /* registrations pass, requests with certificates not */
+	b->path_mtu =
+		600; /* registrations pass, requests with certificates not */
 	assert_int_equal(look_up(a, b->fqdn, &ms), NTM_EUNREACHABLE);
 	assert_in_range(ms, 1000, 5000);
 }
 
 static void test_coalesced(void **state)
 {
-	struct lookup l[3] = { { 0 } };
+	struct lookup l[3] = {{0}};
 	struct resolve_wait *wait[3];
 
 	(void)state;
@@ -99,7 +100,7 @@ static void test_coalesced(void **state)
 
 static void test_both_ask_at_once(void **state)
 {
-	struct lookup l[2] = { { 0 } };
+	struct lookup l[2] = {{0}};
 	struct resolve_wait *wait[2];
 
 	(void)state;
@@ -111,7 +112,8 @@ static void test_both_ask_at_once(void **state)
 	assert_int_equal(l[1].err, 0);
 	world_run(&world, 1000);
 	assert_flows();
-	assert_int_equal(node_peer(a, b)->path_id ^ 1, node_peer(b, a)->path_id);
+	assert_int_equal(node_peer(a, b)->path_id ^ 1,
+			 node_peer(b, a)->path_id);
 }
 
 static void test_remembered_address(void **state)
@@ -123,9 +125,8 @@ static void test_remembered_address(void **state)
 	node_kill(a);
 	/* no blob of the keeper either: only the file remembers */
 	while (a->keeper.blobs)
-		assert_int_equal(keeper_blob_del(&a->keeper,
-						 a->keeper.blobs->key),
-				 0);
+		assert_int_equal(
+			keeper_blob_del(&a->keeper, a->keeper.blobs->key), 0);
 	node_start(a);
 	world_run(&world, 300);
 	before = b->got[0];
@@ -138,7 +139,7 @@ static void test_remembered_address(void **state)
 
 static void test_unknown_address(void **state)
 {
-	struct node stranger = { .vip6 = { 0xfd, 0x6e, 1 } };
+	struct node stranger = {.vip6 = {0xfd, 0x6e, 1}};
 
 	(void)state;
 	node_send(a, &stranger);
@@ -157,7 +158,7 @@ static void test_rekey(void **state)
 	at_a = a->got[1];
 	at_b = b->got[0];
 	dc_set_down(world.dc, true); /* none of the DC's business */
-	exchange(6000, 100); /* ten minutes */
+	exchange(6000, 100);	     /* ten minutes */
 	world_run(&world, 50);
 	assert_int_equal(a->got[1] - at_a, 6000);
 	assert_int_equal(b->got[0] - at_b, 6000);
@@ -240,9 +241,8 @@ static void test_keeper_restart(void **state)
 	connect_both();
 	node_kill(b);
 	while (b->keeper.blobs)
-		assert_int_equal(keeper_blob_del(&b->keeper,
-						 b->keeper.blobs->key),
-				 0);
+		assert_int_equal(
+			keeper_blob_del(&b->keeper, b->keeper.blobs->key), 0);
 	node_start(b);
 	world_run(&world, 100);
 	/* b knows nothing of the tunnel; a finds out by silence and asks the DC */
@@ -326,7 +326,8 @@ static void test_both_move(void **state)
 	assert_in_range(outage_ms(5000), 1, 800);
 	world_run(&world, 1000);
 	assert_flows();
-	assert_int_equal(node_peer(a, b)->path_id ^ 1, node_peer(b, a)->path_id);
+	assert_int_equal(node_peer(a, b)->path_id ^ 1,
+			 node_peer(b, a)->path_id);
 }
 
 /* The address still stands and nothing comes through: nobody tells us. */

@@ -65,7 +65,8 @@ static void enqueue(struct world *wd, const uint8_t *buf, size_t len,
 		    const struct addr *from, const struct addr *to)
 {
 	struct packet *p = malloc(sizeof(*p) + len);
-	uint64_t ms = wd->wire.delay_ms + world_random(wd, wd->wire.jitter_ms + 1);
+	uint64_t ms =
+		wd->wire.delay_ms + world_random(wd, wd->wire.jitter_ms + 1);
 
 	assert_non_null(p);
 	p->due_ns = wd->now_ns + LOOP_MS(ms);
@@ -206,9 +207,8 @@ void node_start(struct node *n)
 	n->w.keeper = &n->keeper;
 	n->w.env = &n->env;
 	n->w.udp_port = WORLD_PORT;
-	assert_int_equal(worker_init(&n->w, n->config, n->state, why,
-				     sizeof(why)),
-			 0);
+	assert_int_equal(
+		worker_init(&n->w, n->config, n->state, why, sizeof(why)), 0);
 	n->w.dp = fake_datapath_new(n);
 	n->running = true;
 	assert_int_equal(worker_start(&n->w), 0);
@@ -225,7 +225,7 @@ void node_kill(struct node *n)
 void node_login(struct node *n, const char *fqdn)
 {
 	Ntm__LoginResponse *r;
-	struct join join = { .n_addrs = 1 };
+	struct join join = {.n_addrs = 1};
 
 	snprintf(n->fqdn, sizeof(n->fqdn), "%s", fqdn);
 	snprintf(join.domain, sizeof(join.domain), WORLD_DOMAIN);
@@ -278,7 +278,7 @@ static void node_init(struct world *wd, unsigned int i)
 
 void world_up(struct world *wd, uint64_t seed, size_t n_nodes)
 {
-	static const uint8_t prefix4[4] = { 198, 18, 0, 0 };
+	static const uint8_t prefix4[4] = {198, 18, 0, 0};
 	struct ntmc_trust_domain d;
 	struct ntmc_trust *trust;
 	char dir[40];
@@ -287,7 +287,7 @@ void world_up(struct world *wd, uint64_t seed, size_t n_nodes)
 	wd->seed = seed;
 	wd->now_ns = LOOP_S(1);
 	wd->wire.delay_ms = 10;
-	wd->crypto = (struct ntmc_env){ fill_random, wall, wd };
+	wd->crypto = (struct ntmc_env){fill_random, wall, wd};
 	wd->n_nodes = n_nodes;
 	scratch(dir);
 	mkdir(dir, 0700);
@@ -299,9 +299,8 @@ void world_up(struct world *wd, uint64_t seed, size_t n_nodes)
 	wd->ca_len = sizeof(wd->ca_der);
 	assert_int_equal(ntmc_ca_der(wd->ca, wd->ca_der, &wd->ca_len), 0);
 	assert_int_equal(ntmc_trust_new(&trust), 0);
-	assert_int_equal(ntmc_trust_add(trust, wd->ca_der, wd->ca_len, NULL,
-					&d),
-			 0);
+	assert_int_equal(
+		ntmc_trust_add(trust, wd->ca_der, wd->ca_len, NULL, &d), 0);
 	memcpy(wd->ca_fp, d.fp, NTMC_FP_LEN);
 	ntmc_trust_free(trust);
 	wd->dc = dc_new(wd);
@@ -311,8 +310,8 @@ void world_up(struct world *wd, uint64_t seed, size_t n_nodes)
 
 static void remove_files(const char *dir)
 {
-	static const char *const names[] = { "identity.key", "boot", "session",
-					     "known", "policy" };
+	static const char *const names[] = {"identity.key", "boot", "session",
+					    "known", "policy"};
 	char path[128];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

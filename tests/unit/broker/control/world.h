@@ -104,8 +104,8 @@ uint32_t world_random(struct world *wd, uint32_t below);
 /** let @ms pass */
 void world_run(struct world *wd, unsigned int ms);
 /** until @done, or @ms are over. Return: it came true */
-bool world_until(struct world *wd, unsigned int ms,
-		 bool (*done)(void *arg), void *arg);
+bool world_until(struct world *wd, unsigned int ms, bool (*done)(void *arg),
+		 void *arg);
 
 /** node: login (once) and start a worker */
 void node_login(struct node *n, const char *fqdn);
