@@ -14,6 +14,8 @@ VERSION := 0.1.0
 O       ?= $(if $(SAN),build-san,build)
 PREFIX  ?= /usr/local
 DESTDIR ?=
+# Not every shell expands ~ in an argument; nothing built knows the PREFIX.
+override PREFIX := $(abspath $(patsubst ~/%,$(HOME)/%,$(PREFIX)))
 CC      ?= gcc
 ifeq ($(origin CC),default)
 CC      := gcc
@@ -31,8 +33,7 @@ HARDEN += -D_FORTIFY_SOURCE=2
 else
 SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 endif
-CPPFLAGS += -D_GNU_SOURCE -I. -I$(O)/gen -DNTM_VERSION='"$(VERSION)"' \
-            -DNTM_PREFIX='"$(PREFIX)"'
+CPPFLAGS += -D_GNU_SOURCE -I. -I$(O)/gen -DNTM_VERSION='"$(VERSION)"'
 CFLAGS   ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 $(CFLAGS) -fPIC $(WARN) $(HARDEN) $(SANFLAGS) \
              $(shell pkg-config --cflags $(PKGS) 2>/dev/null)

@@ -37,7 +37,7 @@
 
 #define INSIDE_TIMEOUT_MS  5000 /* making namespaces can be slow under load */
 #define REQUEST_TIMEOUT_MS 1000
-#define APPARMOR_PROFILE   NTM_PREFIX "/share/doc/ntmobile/apparmor/ntm-broker"
+#define APPARMOR_PROFILE   "share/doc/ntmobile/apparmor/ntm-broker"
 
 struct engine {
 	int tun, user_ns, net_ns, netlink, watch;
@@ -63,16 +63,38 @@ static long sysctl_read(const char *path)
 	return v;
 }
 
+/* Where `make install` put the profile: beside the folder we were started from. */
+static const char *apparmor_profile(char *buf, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", buf, size - 1);
+	char *slash;
+	int up;
+
+	buf[n > 0 ? n : 0] = '\0';
+	for (up = 0; up < 2; up++) {
+		slash = strrchr(buf, '/');
+		if (slash)
+			*slash = '\0';
+	}
+	n = (ssize_t)strlen(buf);
+	if (n + sizeof("/" APPARMOR_PROFILE) > size)
+		return APPARMOR_PROFILE;
+	memcpy(buf + n, "/" APPARMOR_PROFILE, sizeof("/" APPARMOR_PROFILE));
+	return buf;
+}
+
 static void why_namespace(const struct inside_report *r, char *why, size_t size)
 {
 	bool denied = r->err == EPERM || r->err == EACCES;
+	char profile[256];
 
 	if (denied && sysctl_read("/proc/sys/kernel/"
 				  "apparmor_restrict_unprivileged_userns") > 0)
 		snprintf(why, size,
 			 "AppArmor denies user namespaces to this program; as "
-			 "root copy " APPARMOR_PROFILE " into "
-			 "/etc/apparmor.d and reload AppArmor");
+			 "root copy %s into /etc/apparmor.d and run: "
+			 "systemctl reload apparmor",
+			 apparmor_profile(profile, sizeof(profile)));
 	else if (sysctl_read("/proc/sys/kernel/unprivileged_userns_clone") == 0)
 		snprintf(why, size,
 			 "this machine denies user namespaces to ordinary "
@@ -94,15 +116,17 @@ static void why_namespace(const struct inside_report *r, char *why, size_t size)
 
 static void why_tun(const struct inside_report *r, char *why, size_t size)
 {
+	char profile[256];
 	struct stat st;
 
 	if (r->stage == INSIDE_TUN_MAKE)
 		snprintf(why, size,
 			 "the kernel denies a TUN interface in a user "
 			 "namespace (%s); if AppArmor runs here, as root "
-			 "copy " APPARMOR_PROFILE
-			 " into /etc/apparmor.d and reload it",
-			 strerror(r->err));
+			 "copy %s into /etc/apparmor.d and run: "
+			 "systemctl reload apparmor",
+			 strerror(r->err),
+			 apparmor_profile(profile, sizeof(profile)));
 	else if (stat("/dev/net/tun", &st) < 0)
 		snprintf(why, size,
 			 "/dev/net/tun does not exist; as root run: "

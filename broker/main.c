@@ -141,7 +141,7 @@ static bool options_parse(struct broker *b, int argc, char **argv, int *status)
 			return false;
 		}
 		if (!ok)
-			fprintf(stderr, "ntm-broker: --%c does not take '%s'\n",
+			fprintf(stderr, "ntm-broker: -%c does not take '%s'\n",
 				c, optarg);
 	}
 	if (ok && optind < argc) {

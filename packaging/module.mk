@@ -7,7 +7,7 @@ MAN1 := wrappers/ntm-run.1 wrappers/ntm.1 broker/ntm-broker.1 preload/libntm.so.
 MAN5 := servers/ntm-server.conf.5
 MAN8 := servers/ntm-server.8
 DOCS := README.md INSTALL LICENSE docs/architecture.md docs/protocol.md \
-        docs/threat-model.md docs/control.md
+        docs/vectors.txt docs/threat-model.md docs/control.md
 MANDIR := $(PREFIX)/share/man
 DOCDIR := $(PREFIX)/share/doc/ntmobile
 UNITDIR := $(PREFIX)/lib/systemd/system
@@ -20,16 +20,18 @@ install: all
 	install -m 755 $(addprefix $(O)/bin/,$(INSTALL_LIBEXEC)) \
 		$(DESTDIR)$(PREFIX)/libexec/ntm/
 	install -m 644 $(O)/lib/libntm.so $(DESTDIR)$(PREFIX)/lib/
-	for m in $(wildcard $(MAN1)); do install -m 644 $$m $(DESTDIR)$(MANDIR)/man1/; done
-	for m in $(wildcard $(MAN5)); do install -m 644 $$m $(DESTDIR)$(MANDIR)/man5/; done
-	for m in $(wildcard $(MAN8)); do install -m 644 $$m $(DESTDIR)$(MANDIR)/man8/; done
-	install -m 644 $(wildcard $(DOCS)) $(DESTDIR)$(DOCDIR)/
+	install -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1/
+	install -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5/
+	install -m 644 $(MAN8) $(DESTDIR)$(MANDIR)/man8/
+	install -m 644 $(DOCS) $(DESTDIR)$(DOCDIR)/
 	sed 's|@PREFIX@|$(PREFIX)|g' packaging/ntm-server.service \
 		> $(DESTDIR)$(UNITDIR)/ntm-server.service
 	sed 's|@PREFIX@|$(PREFIX)|g' packaging/apparmor/ntm-broker \
 		> $(DESTDIR)$(DOCDIR)/apparmor/ntm-broker
 	@# Only the system's own folders are ld.so's; a home PREFIX has `ntm env`.
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
+	@if [ -z "$(DESTDIR)" ] && ! command -v ntm >/dev/null; then \
+		echo "$(PREFIX)/bin is not in your PATH; add it: export PATH=\"$(PREFIX)/bin:\$$PATH\""; fi
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(INSTALL_BIN))
@@ -40,5 +42,5 @@ uninstall:
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(MAN8)))
 	rm -f $(DESTDIR)$(UNITDIR)/ntm-server.service
 	rm -rf $(DESTDIR)$(DOCDIR)
-	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/libexec/ntm 2>/dev/null
+	rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/libexec/ntm 2>/dev/null || :
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi

@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# install - what `make install` puts in a home folder works there, each program has its
+# manual page, and `make uninstall` leaves no file behind
+set -eu
+cd "$(dirname "$0")/../../.."
+: "${O:=build}"
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+fail()
+{
+	echo "not ok - $*"
+	exit 1
+}
+
+# A shell that is no bash leaves the ~ to us.
+to=(DESTDIR="$tmp/root" PREFIX='~/.local' HOME=/home/alice)
+make -s -o all O="$O" "${to[@]}" install
+prefix=$tmp/root/home/alice/.local
+for program in ntm ntm-run ntm-broker ntm-server; do
+	"$prefix/bin/$program" --version | grep -q "^$program [0-9]" ||
+		fail "$program does not tell its version"
+	find "$prefix/share/man" -name "$program.[18]" | grep -q . ||
+		fail "$program has no manual page"
+done
+[ -x "$prefix/libexec/ntm/ntm-worker" ] || fail "there is no worker"
+"$prefix/bin/ntm" env | grep -qF "$prefix/lib/libntm.so" ||
+	fail "ntm env does not name the library beside it"
+! grep -r '@[A-Z]*@' "$prefix/lib/systemd" "$prefix/share" ||
+	fail "a file was not filled in"
+grep -q "/home/alice/.local/bin/ntm-broker " \
+	"$prefix/share/doc/ntmobile/apparmor/ntm-broker" ||
+	fail "the AppArmor profile names another program"
+make -s -o all O="$O" "${to[@]}" uninstall
+left=$(find "$tmp/root" -not -type d)
+[ -z "$left" ] || fail "left behind: $left"
