@@ -76,7 +76,7 @@ echo "# memory after three: $now KiB"
 read -r -a was <<<"$warm"
 n=0
 for size in $now; do
-	assert_between "$size" 0 $((was[n] + 512)) \
+	assert_between "$size" 0 $((was[n] + GROWTH)) \
 		"process $n has not grown, KiB"
 	n=$((n + 1))
 done

@@ -55,7 +55,7 @@ served()
 {
 	assert_between "$(ntm_run c "$tool" echo "$B" 7000)" 0 \
 		$((5000 * LAB_SLOW)) "$1: another peer is served, ms"
-	assert_between "$(anon "$worker")" 0 $((memory + 8192)) \
+	assert_between "$(anon "$worker")" 0 $((memory + GROWTH)) \
 		"$1: the worker's memory, KiB (before: $memory)"
 }
 

@@ -6,6 +6,10 @@
 # After lab.sh and ntm.sh.
 
 DAY_S=86400
+# How much a process may hold more after an attack than before, in KiB; what is
+# freed under the address sanitizer stays for a while.
+GROWTH=1024
+[ -z "$NTM_SAN" ] || GROWTH=300000
 
 # refused TEXT SENTENCE COMMAND...: it must fail and say that.
 refused()
@@ -92,6 +96,8 @@ with_clock()
 {
 	CLOCK=(env LD_PRELOAD="$LAB_O/tests/e2e/wrongclock.so"
 		NTM_WRONG_CLOCK="$1")
+	[ -z "$NTM_SAN" ] || CLOCK+=(
+		ASAN_OPTIONS="${ASAN_OPTIONS-}:verify_asan_link_order=0")
 }
 
 # anon PID...: the memory of each that is its own, in KiB, one a line
