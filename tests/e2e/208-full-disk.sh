@@ -11,7 +11,7 @@ disk()
 {
 	lab_as_user "$1" mkdir -p "$2"
 	lab_root "$1" mount -t tmpfs -o size=4m,mode=700 disk "$2"
-	lab_give "$2"
+	[ "$LAB_MODE" != root ] || lab_root "$1" chown "$LAB_UID:$LAB_GID" "$2"
 }
 
 # fill HOST FOLDER, free HOST FOLDER: not a byte is left

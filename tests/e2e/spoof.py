@@ -65,6 +65,8 @@ def lease(pid, old, new):
             if mode != "rw-p" or "[v" in line:
                 continue
             start, end = (int(x, 16) for x in span.split("-"))
+            if end - start > 1 << 28:  # the shadow of a sanitizer
+                continue
             mem.seek(start)
             try:
                 data = mem.read(end - start)
