@@ -407,14 +407,29 @@ static void apply(void *arg, struct peer *p)
 	peer_apply_policy(p);
 }
 
+static void allow_done(struct control_call *call)
+{
+	struct worker *w = control_worker(call);
+
+	if (w->account->logged_in)
+		peers_each(w->peers, apply, NULL);
+	allow_list(call);
+}
+
 void control_allow(struct control_call *call)
 {
 	struct worker *w = control_worker(call);
 	struct policy_rule r = {.n_ports = 0};
 	int err;
 
+	/* the file may have been edited: neither overwrite that nor pretend */
+	err = policy_reload(&w->policy, w->policy_why, sizeof(w->policy_why));
+	if (err) {
+		control_fail(call, err, w->policy_why);
+		return;
+	}
 	if (!*control_text(call, "subject")) {
-		allow_list(call);
+		allow_done(call);
 		return;
 	}
 	if (fqdn_normalize(control_text(call, "subject"), r.subject)) {
@@ -434,7 +449,5 @@ void control_allow(struct control_call *call)
 		control_fail(call, err, NULL);
 		return;
 	}
-	if (w->account->logged_in)
-		peers_each(w->peers, apply, NULL);
-	allow_list(call);
+	allow_done(call);
 }

@@ -47,8 +47,8 @@
 
 #define MS_NS		1000000ull
 #define QUICK_NS	(200 * MS_NS)
-#define QUICK_UNREADY	10  /* what such a death counts before it served, */
-#define QUICK_FREE	30  /* 1 afterwards; without a pause up to here */
+#define QUICK_UNREADY	10 /* what such a death counts before it served, */
+#define QUICK_FREE	30 /* 1 afterwards; without a pause up to here */
 #define BACKOFF_MIN_NS	(50 * MS_NS)
 #define BACKOFF_MAX_NS	(5000 * MS_NS)
 #define END_NS		(3000 * MS_NS) /* for the worker to say good-bye */

@@ -128,6 +128,19 @@ void policy_free(struct policy *p)
 	free(p);
 }
 
+int policy_reload(struct policy **p, char *why, size_t why_size)
+{
+	struct policy *fresh;
+	int err = policy_open((*p)->dir, &fresh, why, why_size);
+
+	if (err)
+		return err;
+	why[0] = '\0';
+	policy_free(*p);
+	*p = fresh;
+	return 0;
+}
+
 static void grant_add(struct policy_grant *g, const struct policy_rule *r)
 {
 	g->in = true;

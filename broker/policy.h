@@ -48,6 +48,12 @@ struct policy_grant {
 NTM_MUST_CHECK int policy_open(const char *config_dir, struct policy **out,
 			       char *why, size_t why_size);
 void policy_free(struct policy *p);
+/**
+ * policy_reload() - the file again; what a person wrote there is not lost
+ * @why: as above; empty on success
+ * Return: 0 and *@p replaced; or an error and *@p as it was
+ */
+NTM_MUST_CHECK int policy_reload(struct policy **p, char *why, size_t why_size);
 
 /** @own: our FQDN, NULL while logged out */
 void policy_check(const struct policy *p, const char *own, const char *peer,

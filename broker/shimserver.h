@@ -26,7 +26,8 @@ struct shim_ticket; /* one held RESOLVE; answered exactly once */
 /** struct shim_names - who knows names; all on the loop thread */
 struct shim_names {
 	/** start a look-up; answer now or later by shimserver_resolved() */
-	void (*resolve)(void *arg, const char *name, struct shim_ticket *ticket);
+	void (*resolve)(void *arg, const char *name,
+			struct shim_ticket *ticket);
 	/** the program went away; drop the ticket without answering */
 	void (*cancel)(void *arg, struct shim_ticket *ticket);
 	/** name of a virtual address; NULL: unknown */

@@ -54,7 +54,8 @@ struct session;
 
 /* inner MTU of the virtual interface: a sealed packet fills a UDP payload of an
  * Ethernet frame over IPv6 */
-#define WORKER_MTU 1416
+#define WORKER_MTU     1416
+#define WORKER_WHY_MAX 512 /* a sentence with a path */
 
 struct worker {
 	struct loop *loop;
@@ -68,6 +69,7 @@ struct worker {
 	struct account *account;
 	struct pins *pins;
 	struct policy *policy;
+	char policy_why[WORKER_WHY_MAX]; /* its file is wrong; "": it is not */
 	struct session *session;
 	struct peers *peers;
 	struct resolve *resolve;

@@ -104,15 +104,12 @@ static void apply(void *arg, struct peer *peer)
 static void on_hup(void *arg)
 {
 	struct program *p = arg;
-	struct policy *fresh;
-	char why[512];
 
-	if (policy_open(p->config, &fresh, why, sizeof(why))) {
-		log_err("worker", "%s; the old rules stay", why);
+	if (policy_reload(&p->w.policy, p->w.policy_why,
+			  sizeof(p->w.policy_why))) {
+		log_err("worker", "%s; the old rules stay", p->w.policy_why);
 		return;
 	}
-	policy_free(p->w.policy);
-	p->w.policy = fresh;
 	if (p->w.account->logged_in)
 		peers_each(p->w.peers, apply, NULL);
 	log_info("worker", "read the policy again");

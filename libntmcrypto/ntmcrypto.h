@@ -72,7 +72,8 @@ void ntmc_secret_free(void *p, size_t len);
 
 /* --- hash and HKDF (FIPS 180-4, RFC 2104, RFC 5869; SHA-256 throughout) ---- */
 
-void ntmc_sha256(const void *data, size_t len, uint8_t out[static NTMC_HASH_LEN]);
+void ntmc_sha256(const void *data, size_t len,
+		 uint8_t out[static NTMC_HASH_LEN]);
 void ntmc_hmac(const void *key, size_t key_len, const void *data, size_t len,
 	       uint8_t out[static NTMC_HASH_LEN]);
 NTM_MUST_CHECK int ntmc_hkdf_extract(const void *salt, size_t salt_len,
@@ -197,9 +198,8 @@ void ntmc_ed25519_keygen(const struct ntmc_env *env, struct ntmc_key *priv,
 void ntmc_ed25519_public(const struct ntmc_key *priv,
 			 uint8_t pub[static NTMC_KEY_LEN]);
 void ntmc_ed25519_sign(const struct ntmc_key *priv,
-		       const uint8_t pub[static NTMC_KEY_LEN],
-		       const void *msg, size_t len,
-		       uint8_t sig[static NTMC_SIG_LEN]);
+		       const uint8_t pub[static NTMC_KEY_LEN], const void *msg,
+		       size_t len, uint8_t sig[static NTMC_SIG_LEN]);
 /** Return: 0, -NTM_EAUTH; small-order public keys never verify */
 NTM_MUST_CHECK int ntmc_ed25519_verify(const uint8_t pub[static NTMC_KEY_LEN],
 				       const void *msg, size_t len,
@@ -386,7 +386,8 @@ struct ntmc_ca;
 NTM_MUST_CHECK int ntmc_ca_new(const struct ntmc_env *env, const char *domain,
 			       const uint8_t prefix4[static 4],
 			       unsigned int prefix4_len, unsigned int days,
-			       struct ntmc_ca **out, uint8_t prefix6[static 16]);
+			       struct ntmc_ca **out,
+			       uint8_t prefix6[static 16]);
 void ntmc_ca_free(struct ntmc_ca *ca);
 /** key file 0600 and PEM certificate; also backup and restore */
 NTM_MUST_CHECK int ntmc_ca_save(const struct ntmc_ca *ca, const char *key_path,
@@ -464,7 +465,6 @@ NTM_MUST_CHECK int ntmc_password_hash(const struct ntmc_env *env,
 				      char out[static NTMC_PASSWORD_HASH_MAX]);
 /** Return: 0, -NTM_EPASSWORD (also for what is no hash), -NTM_ENOMEM; takes the
  *  same time for right and wrong, tens of ms, and 19 MiB */
-NTM_MUST_CHECK int ntmc_password_verify(const char *password,
-					const char *hash);
+NTM_MUST_CHECK int ntmc_password_verify(const char *password, const char *hash);
 
 #endif

@@ -62,7 +62,8 @@ static int link_connect(int fd, const char *socket_name, int64_t deadline)
 	int64_t ns;
 	int ret;
 
-	ret = rundir_file_in(shim.xdg, socket_name, un.sun_path, sizeof(un.sun_path));
+	ret = rundir_file_in(shim.xdg, socket_name, un.sun_path,
+			     sizeof(un.sun_path));
 	if (ret < 0)
 		return ret;
 	do {

@@ -56,7 +56,8 @@ __attribute__((constructor)) static void shim_start(void)
 
 	real_resolve();
 	xdg = rundir_xdg();
-	if (xdg && strlen(xdg) < sizeof(shim.xdg)) /* longer is unusable anyway */
+	if (xdg &&
+	    strlen(xdg) < sizeof(shim.xdg)) /* longer is unusable anyway */
 		strcpy(shim.xdg, xdg);
 	mode = getenv("NTM_LISTEN");
 	if (mode && !strcmp(mode, "virtual"))

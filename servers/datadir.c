@@ -107,6 +107,8 @@ int datadir_make(const char *dir, const char *user, bool force)
 	r = file_make_folder(dir, 0700);
 	if (r)
 		return r;
+	if (access(dir, R_OK | W_OK | X_OK))
+		return -NTM_EPERM; /* not "something is in it" */
 	if (!force && !is_empty(dir))
 		return -NTM_EEXISTS;
 	if (chmod(dir, 0700))

@@ -113,7 +113,7 @@ static int line_handle(const char *line, client_progress_fn *fn,
 int client_call(const json_t *request, client_progress_fn *fn, const void *arg,
 		json_t **answer)
 {
-	static const struct timeval limit = { .tv_sec = ANSWER_LIMIT_S };
+	static const struct timeval limit = {.tv_sec = ANSWER_LIMIT_S};
 	char *line = NULL;
 	size_t size = 0;
 	FILE *in;

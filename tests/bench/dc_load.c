@@ -392,7 +392,7 @@ struct kind {
 	double target;
 	uint32_t nodes;
 	unsigned int window; /* fits the socket buffers an ordinary user gets */
-	size_t sealed; /* first messages, for all rounds */
+	size_t sealed;	     /* first messages, for all rounds */
 	size_t (*make)(struct load *l, uint8_t *buf);
 	void (*got)(struct load *l, uint8_t *buf, size_t len);
 };

@@ -39,7 +39,7 @@ static int bind_known(struct sockaddr_in *in)
 
 static int serve(void)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET }, from;
+	struct sockaddr_in in = {.sin_family = AF_INET}, from;
 	int fd = bind_known(&in);
 	socklen_t len;
 	char buf[2048];

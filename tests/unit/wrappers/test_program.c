@@ -69,15 +69,15 @@ static void dynamic_static_foreign(void **state)
 
 	(void)state;
 	narrow.eh.e_ident[EI_CLASS] = ELFCLASS32;
-	assert_int_equal(kind_of(file_make("dynamic", &dynamic,
-					   sizeof(dynamic), 0755)),
-			 PROGRAM_DYNAMIC);
-	assert_int_equal(kind_of(file_make("static", &fixed, sizeof(fixed),
-					   0755)),
-			 PROGRAM_STATIC);
-	assert_int_equal(kind_of(file_make("narrow", &narrow, sizeof(narrow),
-					   0755)),
-			 PROGRAM_FOREIGN);
+	assert_int_equal(
+		kind_of(file_make("dynamic", &dynamic, sizeof(dynamic), 0755)),
+		PROGRAM_DYNAMIC);
+	assert_int_equal(
+		kind_of(file_make("static", &fixed, sizeof(fixed), 0755)),
+		PROGRAM_STATIC);
+	assert_int_equal(
+		kind_of(file_make("narrow", &narrow, sizeof(narrow), 0755)),
+		PROGRAM_FOREIGN);
 	assert_int_equal(kind_of(file_make("text", "hello", 5, 0755)),
 			 PROGRAM_FOREIGN);
 	assert_int_equal(kind_of("/nonexistent"), PROGRAM_FOREIGN);
@@ -103,10 +103,10 @@ static void script_names_its_interpreter(void **state)
 	int n = snprintf(text, sizeof(text), "#! %s -x\n", path);
 
 	(void)state;
-	assert_int_equal(program_inspect(file_make("script", text, (size_t)n,
-						   0755),
-					 real, sizeof(real)),
-			 PROGRAM_STATIC);
+	assert_int_equal(
+		program_inspect(file_make("script", text, (size_t)n, 0755),
+				real, sizeof(real)),
+		PROGRAM_STATIC);
 	assert_non_null(strstr(real, "/interp"));
 	/* A script that names itself ends too. */
 	n = snprintf(text, sizeof(text), "#!%s/self\n", dir);
@@ -126,8 +126,7 @@ static void setuid_of_another(void **state)
 	if (geteuid() != 0) {
 		struct stat st;
 
-		if (stat("/usr/bin/passwd", &st) == 0 &&
-		    (st.st_mode & S_ISUID))
+		if (stat("/usr/bin/passwd", &st) == 0 && (st.st_mode & S_ISUID))
 			assert_int_equal(kind_of("/usr/bin/passwd"),
 					 PROGRAM_SETUID);
 		return;
