@@ -85,6 +85,9 @@ static json_t *shim_json(const struct worker *w)
 	return o;
 }
 
+#define OFFLINE_AFTER_S                                                        \
+	4 /* the first repetitions, and the DC is said to be silent */
+
 static const char *state_text(const struct worker *w)
 {
 	if (!w->account->logged_in)
@@ -93,8 +96,9 @@ static const char *state_text(const struct worker *w)
 	case SESSION_ONLINE:
 		return "online";
 	case SESSION_REGISTERING:
-		return session_tries(w->session) > 3 ? "offline"
-						     : "registering";
+		return session_silent_s(w->session) > OFFLINE_AFTER_S
+			       ? "offline"
+			       : "registering";
 	case SESSION_OFF:
 		break;
 	}
@@ -106,12 +110,47 @@ static void warn(json_t *list, const char *text)
 	json_array_append_new(list, json_string(text));
 }
 
+/* It is renewed at half of its life; a quarter left means that this fails. */
+static void certificate_warn(const struct worker *w, json_t *list)
+{
+	const struct account *a = w->account;
+	int64_t left = a->cert.not_after - worker_wall(w);
+	char text[160];
+
+	if (!a->logged_in || left >= (a->expires - a->obtained) / 4)
+		return;
+	if (left < 0)
+		snprintf(text, sizeof(text),
+			 "the certificate has expired; peers refuse it until "
+			 "it is renewed");
+	else
+		snprintf(text, sizeof(text),
+			 "the certificate ends in %lld min and is not renewed "
+			 "yet; the Account Server must be reachable before",
+			 (long long)left / 60);
+	warn(list, text);
+}
+
+static void coordinator_warn(const struct worker *w, json_t *list)
+{
+	unsigned int s = session_silent_s(w->session);
+	char text[160];
+
+	if (!w->account->logged_in || s <= OFFLINE_AFTER_S)
+		return;
+	snprintf(text, sizeof(text),
+		 "the coordinator has not answered for %u %s; open tunnels go "
+		 "on, new peers are not found; see `ntm netcheck`",
+		 s < 120 ? s : s / 60, s < 120 ? "s" : "min");
+	warn(list, text);
+}
+
 static json_t *warnings_json(const struct worker *w)
 {
 	int64_t skew = session_clock_skew(w->session);
 	json_t *list = json_array();
 	const struct account *a = w->account;
-	char text[160];
+	char text[WORKER_WHY_MAX + 40];
 
 	if (!a->logged_in && a->ended)
 		warn(list, err_text(a->ended));
@@ -125,9 +164,13 @@ static json_t *warnings_json(const struct worker *w)
 			 skew < 0 ? "ahead of" : "behind");
 		warn(list, text);
 	}
-	if (a->logged_in && a->cert.not_after < worker_wall(w))
-		warn(list, "the certificate has expired; peers refuse it until "
-			   "it is renewed");
+	certificate_warn(w, list);
+	coordinator_warn(w, list);
+	if (w->policy_why[0]) {
+		snprintf(text, sizeof(text), "%s; the rules of before hold",
+			 w->policy_why);
+		warn(list, text);
+	}
 	return list;
 }
 

@@ -59,24 +59,21 @@ struct session {
 	struct worker *w;
 	enum session_state state;
 	struct datagram_keys keys;
-	bool keyed, synced;
+	bool keyed, synced, skew_said, revocation_asked;
 	uint64_t node_id, sequence;
 	struct ntmc_replay64 replay;
 
 	size_t dc; /* index in account->dc */
 	bool dc_works;
-	struct addr observed, source; /* ours towards the DC */
-	uint64_t boot, rtt_us;
+	struct addr observed, source;		   /* ours towards the DC */
+	uint64_t boot, rtt_us, asked_ns, since_ns; /* REGISTERING since */
 	int64_t skew;
-	bool skew_said;
 
 	uint32_t next_txn;
 	uint32_t register_txn, keepalive_txn;
-	uint64_t asked_ns;
 	unsigned int register_tries, keepalive_tries, keepalive_s;
 	uint8_t challenge[16];
 	size_t challenge_len;
-	bool revocation_asked;
 	struct loop_timer *register_timer, *keepalive_timer;
 	struct request *requests;
 };
@@ -98,6 +95,8 @@ static void session_set_state(struct session *s, enum session_state state)
 		loop_timer_disarm(s->keepalive_timer);
 	if (state != SESSION_REGISTERING)
 		loop_timer_disarm(s->register_timer);
+	else
+		s->since_ns = loop_now(s->w->loop);
 }
 
 /* --- sending ---------------------------------------------------------------------- */
@@ -793,7 +792,9 @@ int64_t session_clock_skew(const struct session *s)
 	return s->skew;
 }
 
-unsigned int session_tries(const struct session *s)
+unsigned int session_silent_s(const struct session *s)
 {
-	return s->register_tries;
+	if (s->state != SESSION_REGISTERING)
+		return 0;
+	return (unsigned int)((loop_now(s->w->loop) - s->since_ns) / LOOP_S(1));
 }

@@ -66,8 +66,8 @@ enum session_state session_state(const struct session *s);
 bool session_dc(const struct session *s, struct addr *dc);
 bool session_observed(const struct session *s, struct addr *observed);
 unsigned int session_rtt_us(const struct session *s); /* 0: unknown */
-/** registration attempts without answer */
-unsigned int session_tries(const struct session *s);
+/** since when the DC does not answer; 0: it does, or nothing is asked of it */
+unsigned int session_silent_s(const struct session *s);
 /** DC's clock minus ours, s; 0 while unknown */
 int64_t session_clock_skew(const struct session *s);
 

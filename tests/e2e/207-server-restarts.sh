@@ -61,3 +61,9 @@ assert_eq "$(ntm_get a vip6) $(ntm_get b vip6)" "$vip_a $vip_b" \
 lab_join get
 cmp "$got" "$LAB/www/big"
 ok "the transfer is whole"
+
+lab_stop server-server KILL
+wait_for 30 "[[ \$(ntm_get a warnings) == *'the coordinator has not answered for '* ]]" \
+	"lab_as_user a ntm status --json"
+ok "without a server ntm status says so: $(ntm_get a warnings)"
+assert_eq "$(ntm_get a state)" offline "and that this node is offline"

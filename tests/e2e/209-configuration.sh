@@ -61,3 +61,21 @@ assert_eq "$(ntm_keeper a)" "" "nobody is let in by mistake: no broker runs"
 cp "$LAB/good.policy" "$policy"
 ntm_up a
 assert_contains "$(lab_as_user a ntm allow)" 8000 "the good one is in force"
+
+# Edited by hand while it runs.
+echo "alow carol.$NTM_DOMAIN" >>"$policy"
+wrong_line="$policy:$(wc -l <"$policy"): "
+kill -HUP "$(ntm_keeper a)"
+wait_for 5 "[[ \$(ntm_get a warnings) == *'$wrong_line'*'rules of before hold'* ]]" \
+	"lab_as_user a ntm status --json"
+ok "ntm status names the line: $(ntm_get a warnings)"
+refused "ntm allow does not write over it" "$wrong_line" \
+	lab_as_user a ntm allow "dave.$NTM_DOMAIN"
+assert_contains "$(cat "$policy")" "alow carol" "what was written is still there"
+sed -i 's/^alow/allow/' "$policy"
+lab_as_user a ntm allow "dave.$NTM_DOMAIN" >"$LAB/out"
+for name in bob carol dave; do
+	assert_contains "$(cat "$policy")" "allow $name.$NTM_DOMAIN" \
+		"corrected: $name"
+done
+assert_eq "$(ntm_get a warnings)" "[]" "nothing to warn of any more"

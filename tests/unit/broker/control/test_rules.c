@@ -155,6 +155,29 @@ static void test_policy_file_names_the_line(void **state)
 	assert_non_null(strstr(why, "policy:3:"));
 }
 
+static void test_policy_reload(void **state)
+{
+	const char *good = "allow bob.example.org 22\n";
+	struct policy *p, *before;
+	char why[256], path[128];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/policy", dir);
+	assert_int_equal(file_write(path, good, strlen(good), 0600), 0);
+	assert_int_equal(policy_open(dir, &p, why, sizeof(why)), 0);
+	before = p;
+	assert_int_equal(file_write(path, "alow all\n", 9, 0600), 0);
+	assert_int_equal(policy_reload(&p, why, sizeof(why)), -NTM_ECONF);
+	assert_non_null(strstr(why, "policy:1:"));
+	assert_ptr_equal(p, before); /* the rules of before hold */
+	assert_int_equal(policy_count(p), 1);
+	assert_int_equal(file_write(path, "", 0, 0600), 0);
+	assert_int_equal(policy_reload(&p, why, sizeof(why)), 0);
+	assert_string_equal(why, "");
+	assert_int_equal(policy_count(p), 0);
+	policy_free(p);
+}
+
 /* --- pins ------------------------------------------------------------------------------------ */
 
 static const uint8_t fp1[32] = {1}, fp2[32] = {2};
@@ -313,6 +336,7 @@ int main(void)
 		T(test_policy_lines),
 		T(test_policy_grants),
 		T(test_policy_file_names_the_line),
+		T(test_policy_reload),
 		T(test_pins),
 		T(test_servers),
 		T(test_pins_are_bounded),
