@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 COMMON_TESTS := addr buffer conf datagram err file fqdn log loop packet store \
-	timerheap tls channel vectors
+	timerheap tls channel channel_limits vectors
 $(foreach t,$(COMMON_TESTS),$(eval $(call unit-test,unit-common-$(t),\
 	tests/unit/common/test_$(t).c tests/unit/common/pki.c \
+	$(if $(findstring channel,$(t)),tests/unit/common/channel_fixture.c) \
 	tests/vectors/sample.c tests/vectors/vectors.c,\
 	common ntmcrypto,$(COMMON_PKGS) $(CRYPTO_PKGS))))

@@ -116,62 +116,63 @@ static void x25519_low_order(void **state)
 	assert_int_equal(out.b[0], 0x5a);
 }
 
-/* RFC 8032 section 7.1, tests 1-3 and SHA(abc) */
+/* RFC 8032 section 7.1, tests 1-3 and SHA(abc): secret, public, message, signature */
+static const char *const rfc8032[][4] = {
+	{"9d61b19deffd5a60ba844af492ec2cc4"
+	 "4449c5697b326919703bac031cae7f60",
+	 "d75a980182b10ab7d54bfed3c964073a"
+	 "0ee172f3daa62325af021a68f707511a",
+	 "",
+	 "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490"
+	 "155"
+	 "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a1"
+	 "00b"},
+	{"4ccd089b28ff96da9db6c346ec114e0f"
+	 "5b8a319f35aba624da8cf6ed4fb8a6fb",
+	 "3d4017c3e843895a92b70aa74d1b7ebc"
+	 "9c982ccf2ec4968cc0cd55f12af4660c",
+	 "72",
+	 "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb6"
+	 "9da"
+	 "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0"
+	 "c00"},
+	{"c5aa8df43f9f837bedb7442f31dcb7b1"
+	 "66d38535076f094b85ce3a2e0b4458f7",
+	 "fc51cd8e6218a1a38da47ed00230f058"
+	 "0816ed13ba3303ac5deb911548908025",
+	 "af82",
+	 "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac"
+	 "3ac"
+	 "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec"
+	 "40a"},
+	{"833fe62409237b9d62ec77587520911e"
+	 "9a759cec1d19755b7da901b96dca3d42",
+	 "ec172b93ad5e563bf4932c70e1245034"
+	 "c35467ef2efd4d64ebf819683467e2bf",
+	 "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d"
+	 "39a"
+	 "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca"
+	 "49f",
+	 "dc2a4459e7369633a52b1bf277839a00201009a3efbf3ecb69bea2186c26b"
+	 "589"
+	 "09351fc9ac90b3ecfdfbc7c66431e0303dca179c138ac17ad9bef1177331a"
+	 "704"},
+};
+
 static void ed25519_vectors(void **state)
 {
-	static const char *const v[][4] = {
-		{"9d61b19deffd5a60ba844af492ec2cc4"
-		 "4449c5697b326919703bac031cae7f60",
-		 "d75a980182b10ab7d54bfed3c964073a"
-		 "0ee172f3daa62325af021a68f707511a",
-		 "",
-		 "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490"
-		 "155"
-		 "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a1"
-		 "00b"},
-		{"4ccd089b28ff96da9db6c346ec114e0f"
-		 "5b8a319f35aba624da8cf6ed4fb8a6fb",
-		 "3d4017c3e843895a92b70aa74d1b7ebc"
-		 "9c982ccf2ec4968cc0cd55f12af4660c",
-		 "72",
-		 "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb6"
-		 "9da"
-		 "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0"
-		 "c00"},
-		{"c5aa8df43f9f837bedb7442f31dcb7b1"
-		 "66d38535076f094b85ce3a2e0b4458f7",
-		 "fc51cd8e6218a1a38da47ed00230f058"
-		 "0816ed13ba3303ac5deb911548908025",
-		 "af82",
-		 "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac"
-		 "3ac"
-		 "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec"
-		 "40a"},
-		{"833fe62409237b9d62ec77587520911e"
-		 "9a759cec1d19755b7da901b96dca3d42",
-		 "ec172b93ad5e563bf4932c70e1245034"
-		 "c35467ef2efd4d64ebf819683467e2bf",
-		 "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d"
-		 "39a"
-		 "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca"
-		 "49f",
-		 "dc2a4459e7369633a52b1bf277839a00201009a3efbf3ecb69bea2186c26b"
-		 "589"
-		 "09351fc9ac90b3ecfdfbc7c66431e0303dca179c138ac17ad9bef1177331a"
-		 "704"},
-	};
 	uint8_t pub[32], msg[64 + 1] = {0}, sig[64];
 	struct ntmc_key k;
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
-		size_t len = unhex(v[i][2], msg, sizeof(msg));
+	for (size_t i = 0; i < ARRAY_LEN(rfc8032); i++) {
+		size_t len = unhex(rfc8032[i][2], msg, sizeof(msg));
 
-		unhex(v[i][0], k.b, 32);
+		unhex(rfc8032[i][0], k.b, 32);
 		ntmc_ed25519_public(&k, pub);
-		assert_hex(pub, 32, v[i][1]);
+		assert_hex(pub, 32, rfc8032[i][1]);
 		ntmc_ed25519_sign(&k, pub, msg, len, sig);
-		assert_hex(sig, 64, v[i][3]);
+		assert_hex(sig, 64, rfc8032[i][3]);
 		assert_int_equal(ntmc_ed25519_verify(pub, msg, len, sig), 0);
 		for (size_t bit = 0; bit < 512; bit += 7) {
 			sig[bit / 8] ^= (uint8_t)(1 << bit % 8);
