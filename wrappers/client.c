@@ -137,13 +137,38 @@ int client_call(const json_t *request, client_progress_fn *fn, const void *arg,
 		return err ? err : -NTM_ENOMEM;
 	}
 	do {
-		err = getline(&line, &size, in) > 0
-			      ? line_handle(line, fn, arg, answer)
-			      : -NTM_ECLOSED;
+		errno = 0;
+		if (getline(&line, &size, in) > 0)
+			err = line_handle(line, fn, arg, answer);
+		else
+			err = errno == EAGAIN ? -NTM_ETIMEOUT : -NTM_ECLOSED;
 	} while (err == 1);
 	free(line);
 	fclose(in);
 	return err;
+}
+
+const char *client_text(int err, const json_t *answer)
+{
+	const char *text = json_string_value(json_object_get(answer, "text"));
+
+	if (text && *text)
+		return text;
+	switch (-err) {
+	case NTM_ECLOSED:
+		return "the broker ended before it had answered; try again";
+	case NTM_ETIMEOUT:
+		return "the broker does not answer; end it with `ntm down` and "
+		       "see broker.log in its state folder";
+	case NTM_EDECODE:
+		return "the broker's answer makes no sense, it is of another "
+		       "version; run `ntm down`, then `ntm up`";
+	case NTM_EPERM:
+		return "the broker's folder is not yours alone; see "
+		       "XDG_RUNTIME_DIR in ntm-broker(1)";
+	default:
+		return err_text(err);
+	}
 }
 
 bool client_broker_runs(void)

@@ -21,11 +21,14 @@ typedef void client_progress_fn(const void *arg, const json_t *line);
  * @fn:      may be NULL
  * @answer:  written on success and where the broker refused; json_decref() it
  *
- * Return: 0 ("ok": true), -NTM_ENOBROKER, -NTM_ECLOSED, -NTM_EDECODE,
- *         -NTM_EPERM, or the broker's own error (then *@answer holds "text")
+ * Return: 0 ("ok": true), -NTM_ENOBROKER, -NTM_ECLOSED, -NTM_EDECODE, -NTM_EPERM,
+ *         -NTM_ETIMEOUT (30 s without @fn), or the broker's own error (then *@answer holds "text")
  */
 NTM_MUST_CHECK int client_call(const json_t *request, client_progress_fn *fn,
 			       const void *arg, json_t **answer);
+
+/** one sentence for a person: the broker's own, or what @err of client_call() means */
+const char *client_text(int err, const json_t *answer);
 
 /** true when a broker of this user accepts connections */
 bool client_broker_runs(void);

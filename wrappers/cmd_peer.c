@@ -39,7 +39,7 @@ int cmd_ping(const struct command_args *a)
 	json_decref(request);
 	if (err) {
 		fprintf(stderr, "ntm: %s: %s\n", a->words[0],
-			out_text(answer, "text", err_text(err)));
+			client_text(err, answer));
 	} else {
 		if (!command_json(a, answer))
 			printf("%lld sent, %lld received, %.3f/%.3f/%.3f ms "

@@ -127,12 +127,11 @@ int command_call(const struct command_args *a, json_t *request, json_t **answer)
 	}
 	if (a->json) {
 		j = json_pack("{s:b, s:s, s:s}", "ok", 0, "error",
-			      err_name(err), "text", err_text(err));
+			      err_name(err), "text", client_text(err, NULL));
 		command_json(a, j);
 		json_decref(j);
 	} else {
-		fprintf(stderr, "ntm: %s\n",
-			out_text(*answer, "text", err_text(err)));
+		fprintf(stderr, "ntm: %s\n", client_text(err, *answer));
 	}
 	json_decref(*answer);
 	*answer = NULL;
