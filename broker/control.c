@@ -259,7 +259,9 @@ static void call_start(struct client *cl, const char *line, size_t len)
 			return;
 		}
 	}
-	control_fail(call, NTM_EINVAL, "no such command");
+	control_fail(call, NTM_EINVAL,
+		     "this broker does not know the command, it is of another "
+		     "version; run `ntm down`, then `ntm up`");
 }
 
 static void client_lines(struct client *cl)

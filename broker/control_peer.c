@@ -149,7 +149,9 @@ static void ping_resolved(void *arg, int err, struct peer *p)
 	if (err) {
 		control_on_gone(call, NULL, NULL);
 		ping_free(g);
-		control_fail(call, err, NULL);
+		control_fail(call, err,
+			     err == -NTM_EINVAL ? "that is this device itself"
+						: NULL);
 		return;
 	}
 	snprintf(g->fqdn, sizeof(g->fqdn), "%s", p->fqdn);
@@ -349,7 +351,8 @@ void control_forget(struct control_call *call)
 	int err;
 
 	if (fqdn_normalize(control_text(call, "name"), name)) {
-		control_fail(call, NTM_EINVAL, "that is not a name");
+		control_fail(call, NTM_EINVAL,
+			     "that is not a name (DEVICE.ACCOUNT.DOMAIN)");
 		return;
 	}
 	err = pins_forget(w->pins, name);
@@ -407,6 +410,21 @@ static void apply(void *arg, struct peer *p)
 	peer_apply_policy(p);
 }
 
+static const char *allow_trouble(int err)
+{
+	switch (err) {
+	case -NTM_EINVAL:
+		return "ports are numbers from 1 to 65535";
+	case -NTM_ELIMIT:
+		return "too many: 64 ports for a name, and 256 names or "
+		       "domains; a domain stands for all of its names";
+	case -NTM_ENOTFOUND:
+		return "nothing was allowed to that name; see `ntm allow`";
+	default:
+		return NULL;
+	}
+}
+
 static void allow_done(struct control_call *call)
 {
 	struct worker *w = control_worker(call);
@@ -446,7 +464,7 @@ void control_allow(struct control_call *call)
 			err = policy_allow(w->policy, &r);
 	}
 	if (err) {
-		control_fail(call, err, NULL);
+		control_fail(call, err, allow_trouble(err));
 		return;
 	}
 	allow_done(call);

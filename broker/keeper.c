@@ -160,7 +160,10 @@ static int outer_start(struct keeper *k, char *why, size_t why_size)
 	if (k->opt->port) {
 		err = outer_open(k->opt->port, &k->outer);
 		if (err)
-			snprintf(why, why_size, "UDP port %u: %s", k->opt->port,
+			snprintf(why, why_size,
+				 "UDP port %u cannot be used (%s); choose "
+				 "another with --port",
+				 k->opt->port,
 				 err == -NTM_EEXISTS ? "another program has it"
 						     : err_text(err));
 		return err;
@@ -169,7 +172,9 @@ static int outer_start(struct keeper *k, char *why, size_t why_size)
 	if (err && last)
 		err = outer_open(0, &k->outer);
 	if (err)
-		snprintf(why, why_size, "no UDP socket: %s", err_text(err));
+		snprintf(why, why_size,
+			 "no UDP socket can be opened (%s); see the log",
+			 err_text(err));
 	else if (k->outer.port != last)
 		port_save(k);
 	return err;
@@ -517,8 +522,8 @@ static void worker_died(struct keeper *k, int status)
 		return;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
 		snprintf(why, sizeof(why),
-			 "%s cannot be run; is the "
-			 "installation complete?",
+			 "%s cannot be run; "
+			 "install NTMobile again",
 			 k->opt->worker);
 	else
 		snprintf(why, sizeof(why),
@@ -752,6 +757,6 @@ int keeper_run(struct keeper *k, void (*ready)(void *arg, const char *why),
 	worker_start(k);
 	while (!k->ending || k->worker.pid)
 		turn(k);
-	report_ready(k, "the broker was told to end");
+	report_ready(k, "the broker was told to end before it served");
 	return k->status;
 }

@@ -69,8 +69,38 @@ static bool server_is_known(const struct login *l, const char *domain)
 	return pins_server_check(l->w->pins, domain, none) != 0;
 }
 
-static void why_text(struct login *l, const struct join *j, int err,
-		     const Ntm__LoginResponse *r, char *why)
+/* What the server's codes mean to who asked. */
+static const char *refusal_text(bool is_login, int err)
+{
+	switch (err) {
+	case NTM_ELIMIT:
+		return "the account has as many devices as it may have; revoke "
+		       "one with `ntm devices --revoke=NAME` on another "
+		       "device, or ask the administrator";
+	case NTM_EEXISTS:
+		return "another device of the account has that name; choose "
+		       "another with --device, or revoke the old one with `ntm "
+		       "devices --revoke=NAME` on a device that is logged in";
+	case NTM_EAGAIN:
+		return "the server is busy, or its coordinator does not "
+		       "answer; try again in a minute";
+	case NTM_ENOTFOUND:
+		return "the account has no such device; see `ntm devices`";
+	case NTM_EEXPIRED:
+		return "this device's login has run out and could not be "
+		       "renewed yet; see `ntm status`, or run `ntm login`";
+	case NTM_EINVAL:
+		return is_login ? "the server does not take that device name; "
+				  "choose another with --device"
+				: "the server does not take that; a password "
+				  "has 8 to 1024 characters";
+	default:
+		return err_text(err);
+	}
+}
+
+static void why_text(struct login *l, const struct join *j, bool is_login,
+		     int err, const Ntm__LoginResponse *r, char *why)
 {
 	char addr[ADDR_TEXT_LEN];
 
@@ -105,17 +135,6 @@ static void why_text(struct login *l, const struct join *j, int err,
 		else
 			snprintf(why, LOGIN_WHY_MAX, "%s", err_text(err));
 		break;
-	case NTM_EEXISTS:
-		snprintf(why, LOGIN_WHY_MAX,
-			 "another device of the account has that name; choose "
-			 "another with --device, or revoke the old one with "
-			 "`ntm devices`");
-		break;
-	case NTM_EEXPIRED:
-		snprintf(why, LOGIN_WHY_MAX,
-			 "this device's login has run out and could not be "
-			 "renewed yet; see `ntm status`, or run `ntm login`");
-		break;
 	case NTM_ETIMEOUT:
 	case NTM_ECLOSED:
 	case NTM_ESYSTEM:
@@ -125,7 +144,7 @@ static void why_text(struct login *l, const struct join *j, int err,
 			 addr_format(&j->addrs[0], addr), err_text(err));
 		break;
 	default:
-		snprintf(why, LOGIN_WHY_MAX, "%s", err_text(err));
+		snprintf(why, LOGIN_WHY_MAX, "%s", refusal_text(is_login, err));
 	}
 }
 
@@ -199,7 +218,7 @@ static void answered(void *arg, int err, const Ntm__Envelope *msg)
 	else if (!err)
 		err = -answer_code(msg);
 	if (err)
-		why_text(s->l, &s->join, err, r, why);
+		why_text(s->l, &s->join, s->is_login, err, r, why);
 	slot_end(s, err, why, msg);
 }
 
@@ -216,7 +235,7 @@ static void slot_ask(struct slot *s, bool by_cert, Ntm__Envelope *msg,
 			  &s->link);
 	if (!err)
 		return;
-	why_text(s->l, &s->join, err, NULL, why);
+	why_text(s->l, &s->join, s->is_login, err, NULL, why);
 	slot_end(s, err, why, NULL);
 }
 
@@ -303,7 +322,7 @@ void login_password(struct login *l, const struct login_request *rq,
 		err = pins_server_check(l->w->pins, s->join.domain,
 					s->join.ca_fp);
 	if (err) {
-		why_text(l, &s->join, err, NULL, why);
+		why_text(l, &s->join, true, err, NULL, why);
 		fn(arg, -err, why, NULL);
 		return;
 	}

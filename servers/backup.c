@@ -184,7 +184,7 @@ int cli_backup(struct cli *c)
 	if (!r)
 		return 0;
 	unlink(out);
-	return cli_fail("no backup: %s", err_text(r));
+	return cli_fail("the backup could not be made: %s", err_text(r));
 }
 
 /* --- restore -------------------------------------------------------------------- */

@@ -165,7 +165,7 @@ int cli_run(struct cli *c)
 		printf("%s/%s: good\n", c->dir, datadir_name(DATADIR_CONF));
 	} else if (!log_level_parse(conf.log_level, &level) ||
 		   log_open("ntm-server", level, NULL)) {
-		r = cli_fail("no log");
+		r = cli_fail("log lines cannot be written to standard error");
 	} else {
 		r = supervisor_run(c->dir, &conf);
 	}
@@ -232,7 +232,8 @@ int cli_join_string(struct cli *c)
 		r = join_format(&j, text);
 	serverconf_clear(&conf);
 	if (r)
-		return cli_fail("no join string: %s", err_text(r));
+		return cli_fail("the join string cannot be made: %s",
+				err_text(r));
 	if (c->json)
 		printf("{\"join\": \"%s\"}\n", text);
 	else

@@ -68,7 +68,8 @@ static int password_prompt(char *buf, size_t size)
 	if (ok && strcmp(buf, again))
 		ok = false;
 	ntmc_wipe(again, sizeof(again));
-	return ok ? 0 : cli_fail("the two differ");
+	return ok ? 0
+		  : cli_fail("the two passwords differ; nothing was changed");
 }
 
 static int password_read(const struct cli *c, char *buf, size_t size)
@@ -100,7 +101,7 @@ static int password_hash(const struct cli *c,
 		r = cli_fail("a password has %d characters or more",
 			     PASSWORD_MIN);
 	if (!r && ntmc_password_hash(NULL, password, hash))
-		r = cli_fail("the password could not be hashed");
+		r = cli_fail("the password could not be hashed: out of memory");
 	ntmc_wipe(password, sizeof(password));
 	return r;
 }

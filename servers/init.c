@@ -150,7 +150,9 @@ int cli_init(struct cli *c)
 	if (r == -NTM_EEXISTS)
 		return cli_fail("%s is not empty; nothing was changed", c->dir);
 	if (r == -NTM_ENOTFOUND)
-		return cli_fail("no user %s", c->user ? c->user : "nobody");
+		return cli_fail("there is no user %s; make it, or name another "
+				"with --user",
+				c->user ? c->user : "nobody");
 	if (!r)
 		r = datadir_enter(c->dir);
 	if (!r)
