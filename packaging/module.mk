@@ -19,7 +19,7 @@ install: all
 	install -m 755 $(addprefix $(O)/bin/,$(INSTALL_BIN)) $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(addprefix $(O)/bin/,$(INSTALL_LIBEXEC)) \
 		$(DESTDIR)$(PREFIX)/libexec/ntm/
-	install -m 644 $(O)/lib/libntm.so $(DESTDIR)$(PREFIX)/lib/
+	install -m 644 $(LIBNTM_INSTALLED) $(DESTDIR)$(PREFIX)/lib/
 	install -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1/
 	install -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5/
 	install -m 644 $(MAN8) $(DESTDIR)$(MANDIR)/man8/
