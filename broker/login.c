@@ -442,14 +442,31 @@ void login_renew_now(struct login *l)
 	request_send(&l->renewal, "", "", "", renewed, l);
 }
 
+/* until half of the session's life is over, by the wall clock: a machine that slept
+ * has aged, the clock of its timers has not */
+static int64_t renew_in_s(const struct login *l)
+{
+	const struct account *a = l->w->account;
+
+	return a->obtained + (a->expires - a->obtained) / 2 - worker_wall(l->w);
+}
+
 static void renew_due(void *arg)
 {
-	login_renew_now(arg);
+	struct login *l = arg;
+
+	if (renew_in_s(l) <= 0) {
+		login_renew_now(l);
+		return;
+	}
+	l->failures = 0; /* the clock was wrong, and was set right */
+	l->trouble[0] = 0;
+	login_renew_arm(l);
 }
 
 void login_moved(struct login *l)
 {
-	if (!l->failures || !l->w->account->logged_in)
+	if (!l->w->account->logged_in || renew_in_s(l) > 0)
 		return;
 	l->failures = 0;
 	loop_timer_arm(l->timer, LOOP_S(1));
@@ -457,15 +474,16 @@ void login_moved(struct login *l)
 
 void login_renew_arm(struct login *l)
 {
-	const struct account *a = l->w->account;
-	int64_t due;
+	int64_t s;
 
-	if (!a->logged_in) {
+	if (!l->w->account->logged_in) {
 		loop_timer_disarm(l->timer);
 		return;
 	}
-	due = a->obtained + (a->expires - a->obtained) / 2 - worker_wall(l->w);
-	loop_timer_arm(l->timer, LOOP_S(due > 1 ? due : 1));
+	s = renew_in_s(l);
+	if (s > RENEW_LOOK_S)
+		s = RENEW_LOOK_S;
+	loop_timer_arm(l->timer, LOOP_S(s > 1 ? s : 1));
 }
 
 const char *login_trouble(const struct login *l)

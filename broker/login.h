@@ -47,7 +47,7 @@ void login_cancel(struct login *l, void *arg);
 /** arm the renewal for the session in use; after login and at start */
 void login_renew_arm(struct login *l);
 void login_renew_now(struct login *l);
-/** the host's addresses changed: a renewal that failed is tried again soon */
+/** the host's addresses changed: a renewal that is due is tried soon */
 void login_moved(struct login *l);
 /** why the last renewal failed, one sentence; NULL: it did not */
 const char *login_trouble(const struct login *l);

@@ -144,6 +144,31 @@ static void test_expired_certificate(void **state)
 	assert_int_equal(look_up(a, b->fqdn, &ms), NTM_EEXPIRED);
 }
 
+/* There is no AS in this world: what shows that it was asked is why it failed. */
+static bool renewal_tried(void *arg)
+{
+	return login_trouble(((struct node *)arg)->w.login) != NULL;
+}
+
+/* A machine that slept for days renews when it wakes, not half a day of its timers'
+ * clock later: with the next address, or at the next look. */
+static void test_renewal_after_sleep(void **state)
+{
+	(void)state;
+	world_run(&world, 2000);
+	assert_false(renewal_tried(a));
+	world.skew_s = 3 * 86400;
+	node_move(a, "10.0.9.9", NULL);
+	assert_true(world_until(&world, 40000, renewal_tried, a));
+	assert_false(renewal_tried(b));
+	assert_true(world_until(&world, (RENEW_LOOK_S + 40) * 1000,
+				renewal_tried, b));
+	/* the clock was wrong: set right, there is nothing to say */
+	world.skew_s = 0;
+	world_run(&world, 2 * RENEW_RETRY_S * 1000);
+	assert_false(renewal_tried(b));
+}
+
 /* --- foreign datagrams ---------------------------------------------------------------------------------- */
 
 static void test_flood(void **state)
@@ -267,6 +292,7 @@ int main(void)
 		T(test_unverified_device),
 		T(test_withdrawn),
 		T(test_expired_certificate),
+		T(test_renewal_after_sleep),
 		T(test_flood),
 		T(test_handshakes_are_rationed),
 		T(test_replayed_request),
