@@ -209,8 +209,12 @@ int client_broker_start(void)
 
 	if (client_broker_runs())
 		return 0;
-	if (client_sibling("ntm-broker", path, sizeof(path)))
+	if (client_sibling("ntm-broker", path, sizeof(path))) {
+		fputs("ntm-broker is not beside this program; install NTMobile "
+		      "again\n",
+		      stderr);
 		return -NTM_ENOBROKER;
+	}
 	pid = fork();
 	if (pid < 0)
 		return -NTM_ESYSTEM;

@@ -32,6 +32,10 @@ done
 grep -q "/home/alice/.local/bin/ntm-broker " \
 	"$prefix/share/doc/ntmobile/apparmor/ntm-broker" ||
 	fail "the AppArmor profile names another program"
+cp "$prefix/bin/ntm" "$tmp/alone"
+said=$(XDG_RUNTIME_DIR=$tmp "$tmp/alone" up 2>&1) && fail "a broker from nowhere"
+[[ $said == *"ntm-broker is not beside this program"* ]] ||
+	fail "a program without its broker says: $said"
 make -s -o all O="$O" "${to[@]}" uninstall
 left=$(find "$tmp/root" -not -type d)
 [ -z "$left" ] || fail "left behind: $left"
