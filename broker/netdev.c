@@ -15,10 +15,15 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "broker/datapath/batch.h"
+#include "common/packet.h"
+
 #define LOOPBACK_IFINDEX 1
 #define ADDRS_MAX	 32 /* strays seen in one pass; the next takes more */
 #define LOCAL_TRIES	 1000
 #define LOCAL_TRY_MS	 1
+#define GSO_HEADERS	 72 /* IPv6, TCP, timestamps */
+#define GSO_SIZE_MAX	 65536
 
 struct netdev {
 	int fd;
@@ -27,7 +32,7 @@ struct netdev {
 };
 
 struct link_state {
-	uint32_t ifindex, flags, mtu, txqueue;
+	uint32_t ifindex, flags, mtu, txqueue, gso_size;
 };
 
 struct addr_seen {
@@ -92,6 +97,8 @@ static int link_cb(const struct nlmsghdr *nlh, void *arg)
 			st->mtu = mnl_attr_get_u32(attr);
 		else if (mnl_attr_get_type(attr) == IFLA_TXQLEN)
 			st->txqueue = mnl_attr_get_u32(attr);
+		else if (mnl_attr_get_type(attr) == IFLA_GSO_MAX_SIZE)
+			st->gso_size = mnl_attr_get_u32(attr);
 	}
 	return MNL_CB_STOP;
 }
@@ -111,7 +118,7 @@ static int link_get(struct netdev *nd, const char *ifname, uint32_t ifindex,
 	return talk(nd, nlh, link_cb, st);
 }
 
-static int link_up(struct netdev *nd, const struct link_state *st, uint32_t mtu,
+static int link_up(struct netdev *nd, uint32_t ifindex, uint32_t mtu,
 		   uint32_t txqueue)
 {
 	char space[256];
@@ -119,7 +126,7 @@ static int link_up(struct netdev *nd, const struct link_state *st, uint32_t mtu,
 	struct ifinfomsg *ifi;
 
 	ifi = start(space, &nlh, RTM_NEWLINK, NLM_F_ACK, sizeof(*ifi));
-	ifi->ifi_index = (int)st->ifindex;
+	ifi->ifi_index = (int)ifindex;
 	ifi->ifi_flags = IFF_UP;
 	ifi->ifi_change = IFF_UP;
 	if (mtu)
@@ -127,6 +134,32 @@ static int link_up(struct netdev *nd, const struct link_state *st, uint32_t mtu,
 	if (txqueue)
 		mnl_attr_put_u32(nlh, IFLA_TXQLEN, txqueue);
 	return talk(nd, nlh, NULL, NULL);
+}
+
+/* A super-packet of TCP, cut and sealed, fits one send of BATCH_RUN_BYTES: what is
+ * over would cost both ends another turn through everything. The kernel takes its
+ * own headers (up to 320 bytes) off the size; 72 are those of each segment. */
+static uint32_t gso_size(uint32_t mtu)
+{
+	uint32_t whole = BATCH_RUN_BYTES / (mtu + PACKET_OVERHEAD), size;
+
+	if (whole > BATCH_SEGMENTS)
+		whole = BATCH_SEGMENTS;
+	size = (whole + 1) * (mtu - GSO_HEADERS);
+	return size < GSO_SIZE_MAX ? size : GSO_SIZE_MAX;
+}
+
+/* Only speed hangs on it. */
+static void link_set_gso(struct netdev *nd, uint32_t ifindex, uint32_t size)
+{
+	char space[256];
+	struct nlmsghdr *nlh;
+	struct ifinfomsg *ifi;
+
+	ifi = start(space, &nlh, RTM_NEWLINK, NLM_F_ACK, sizeof(*ifi));
+	ifi->ifi_index = (int)ifindex;
+	mnl_attr_put_u32(nlh, IFLA_GSO_MAX_SIZE, size);
+	(void)talk(nd, nlh, NULL, NULL);
 }
 
 /* No link-local address of its own: nothing inside speaks to neighbours. */
@@ -341,7 +374,7 @@ static int links_reconcile(struct netdev *nd, const char *ifname, uint32_t mtu,
 
 	err = link_get(nd, NULL, LOOPBACK_IFINDEX, &lo);
 	if (!err && !(lo.flags & IFF_UP)) {
-		err = link_up(nd, &lo, 0, 0);
+		err = link_up(nd, lo.ifindex, 0, 0);
 		fixed++;
 	}
 	if (!err)
@@ -352,10 +385,13 @@ static int links_reconcile(struct netdev *nd, const char *ifname, uint32_t mtu,
 	if (!mtu)
 		mtu = dev.mtu;
 	if (dev.flags & IFF_UP && dev.mtu == mtu &&
-	    dev.txqueue == NETDEV_TXQUEUE)
+	    dev.txqueue == NETDEV_TXQUEUE &&
+	    (!dev.gso_size || dev.gso_size == gso_size(mtu)))
 		return fixed;
 	link_no_autoconf(nd, dev.ifindex);
-	err = link_up(nd, &dev, mtu, NETDEV_TXQUEUE);
+	err = link_up(nd, dev.ifindex, mtu, NETDEV_TXQUEUE);
+	if (!err)
+		link_set_gso(nd, dev.ifindex, gso_size(mtu));
 	return err ? err : fixed + 1;
 }
 
