@@ -9,7 +9,7 @@
 # Silent when nothing is missing.  Services that come with a package (nginx,
 # redis, sshd, openvpn) are neither started nor left enabled: the tests run
 # their own, inside namespaces.
-set -eu
+set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 list=$here/debian-packages
@@ -38,7 +38,8 @@ wanted()
 # Those of "$@" that dpkg does not hold as installed.
 missing()
 {
-	dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null |
+	{ dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null || :
+	} |
 		awk '$1 == "installed" { print $2 }' | sort -u |
 		comm -13 - <(printf '%s\n' "$@" | sort -u)
 }
@@ -52,10 +53,35 @@ as_root()
 	fi
 }
 
+# Reads what apt prints: shows how far it is, in place on a terminal, else a line
+# at each quarter; the rest goes to the log.
+show_progress()
+{
+	local tty=
+	[ ! -t 1 ] || tty=1
+	awk -F: -v tty=$tty -v log_file="$log" '
+	/^(dl|pm)status:/ {
+		what = /^dl/ ? "downloading" : "installing"
+		step = int($3 / (tty ? 1 : 25))
+		if (what step == shown)
+			next
+		shown = what step
+		if (tty)
+			printf "\r\033[Kdeps: %s %d %%", what, $3
+		else if (step > 0)
+			printf "deps: %s %d %%\n", what, step * 25
+		fflush()
+		next
+	}
+	{ print >log_file }
+	END { if (tty) printf "\r\033[K" }'
+}
+
 install_packages()
 {
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
-		--no-install-recommends -o Dpkg::Use-Pty=0 "$@" >"$log" 2>&1
+		--no-install-recommends -o Dpkg::Use-Pty=0 \
+		-o APT::Status-Fd=1 "$@" 2>&1 | show_progress
 }
 
 # Package scripts ask policy-rc.d before they start a service; 101 forbids.
@@ -104,7 +130,7 @@ if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
 		$packages
 fi
 
-echo "deps: installing" $packages
+echo "deps: $(wc -w <<<"$packages") packages by apt:" $packages
 placed=
 log=$(mktemp)
 trap cleanup EXIT

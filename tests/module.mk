@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: MIT
 # tests - what `make check` builds and runs; see tests/run
 
--include $(sort $(wildcard tests/*/module.mk tests/unit/*/module.mk \
-	tests/fuzz/*.mk))
-
-# Helpers of scenario tests are added to E2E_TOOLS, tests of the shim to
-# PRELOAD_TESTS, by the module.mk of their folder.
+# Before the folders' module.mk, which name it among their prerequisites.
 LAB_TOOLS := $(O)/tests/lab/wire
 $(O)/tests/lab/wire: $(O)/obj/tests/lab/wire.o
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^
+
+# Helpers of scenario tests are added to E2E_TOOLS, tests of the shim to
+# PRELOAD_TESTS, by the module.mk of their folder.
+-include $(sort $(wildcard tests/*/module.mk tests/unit/*/module.mk \
+	tests/fuzz/*.mk))
 
 # The tests in namespaces use an installed copy, as a person would.
 STAGE := $(O)/stage
