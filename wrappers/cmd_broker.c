@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_broker - ntm up, down, env */
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,9 @@
 
 #include "wrappers/client.h"
 #include "wrappers/command.h"
+
+#define DOWN_POLL_MS  20
+#define DOWN_LIMIT_MS 5000
 
 static void say(const struct command_args *a, const char *text)
 {
@@ -36,6 +40,19 @@ int cmd_up(const struct command_args *a)
 	return 0;
 }
 
+/* It answers first and then ends; who says "ended" must have seen it. */
+static bool broker_gone(void)
+{
+	int tries = DOWN_LIMIT_MS / DOWN_POLL_MS;
+
+	while (client_broker_runs()) {
+		if (!tries--)
+			return false;
+		poll(NULL, 0, DOWN_POLL_MS);
+	}
+	return true;
+}
+
 int cmd_down(const struct command_args *a)
 {
 	json_t *answer;
@@ -47,6 +64,12 @@ int cmd_down(const struct command_args *a)
 	if (command_call(a, json_pack("{s:s}", "cmd", "down"), &answer))
 		return 1;
 	json_decref(answer);
+	if (!broker_gone()) {
+		fputs("ntm: the broker was asked to end and still runs; try "
+		      "again or kill ntm-broker\n",
+		      stderr);
+		return 1;
+	}
 	say(a, "the broker has ended; programs go on without their virtual "
 	       "connections");
 	return 0;
