@@ -588,8 +588,7 @@ void path_we_moved(struct peer *p, bool changed)
 	/* These first: their size is what the peer may answer with. */
 	challenge_start(p, cur, CHALLENGE_MOVE);
 	path_tell(p);
-	if (dp_tunnel_state(p->tunnel) == DP_HELD)
-		dp_tunnel_open(p->tunnel, &cur->addr);
+	dp_tunnel_open(p->tunnel, &cur->addr);
 	p->pmtu.raised_ns = 0;
 	peer_path_unsure(p);
 	probe_others(p);

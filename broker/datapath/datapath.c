@@ -18,7 +18,7 @@
  * hear about sending (errors, rekey) and closed tunnels wait for the timer
  * ->turn_end, so that no call into the owner happens inside a send.
  *
- * Memory: buffers of about 0.6 MiB are made at start, a tunnel takes 1 KiB and 5
+ * Memory: buffers of about 0.6 MiB are made at start, a tunnel takes 3 KiB and 5
  * a key phase; queues come from a pool whose pages exist while packets wait.
  */
 #include "broker/datapath/datapath.h"

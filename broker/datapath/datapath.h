@@ -135,7 +135,9 @@ void dp_tunnel_drop_old_keys(struct dp_tunnel *t);
 /** writes the phases in use; returns how many (at most 3) */
 unsigned int dp_tunnel_phases(const struct dp_tunnel *t, uint8_t out[static 3]);
 
-/** current remote and state. Leaving HELD sends the queue. */
+/** current remote and state: there is a path now, be it a new one, one that came
+ *  back, or ours from elsewhere. The last TCP segment is sent again, and what was
+ *  queued while HELD. */
 void dp_tunnel_open(struct dp_tunnel *t, const struct addr *remote);
 void dp_tunnel_hold(struct dp_tunnel *t);
 enum dp_state dp_tunnel_state(const struct dp_tunnel *t);
@@ -166,6 +168,7 @@ struct dp_counters {
 	uint64_t last_rx_ns, last_tx_ns; /* loop clock; 0 never */
 	uint64_t bad_auth, replayed, bad_source, bad_lease, bad_port, no_keys;
 	uint64_t queue_dropped, too_big, parts;
+	uint64_t tails; /* TCP segments sent again after a move */
 };
 void dp_tunnel_counters(const struct dp_tunnel *t, struct dp_counters *out);
 /** of the whole: also datagrams of unknown Path IDs, malformed ones; GSO fallbacks */

@@ -15,10 +15,19 @@
  * the owner has not heard yet), the datagrams it refused go into the queue sealed,
  * and the tunnel stalls until dp_tunnel_open() or DP_STALL_NS: an outage costs time,
  * not packets.
+ *
+ * What was sent to a peer that had just left is lost all the same, and a TCP
+ * stream would find out by its timer, which may have backed off to seconds. So a
+ * tunnel keeps a copy of its tail, the last TCP segment with payload, and sends it
+ * once more, under a new counter, when it is opened towards an address: the
+ * receiver answers any segment out of place at once, its SACK says what is
+ * missing, and the sender recovers in one round trip. TCP takes a segment twice
+ * without harm. A datagram would arrive twice, so nothing else is kept.
  */
 #include "broker/datapath/output.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "broker/datapath/icmp.h"
@@ -26,6 +35,9 @@
 #include "broker/datapath/seal.h"
 
 #define ICMP_PER_S 1000
+#define TCP_FLAGS  13
+#define TCP_SYN	   0x02
+#define TCP_RST	   0x04
 
 static void answer(struct datapath *dp, const uint8_t *icmp, size_t len)
 {
@@ -95,6 +107,41 @@ static bool emit(struct dp_tunnel *t, uint8_t flags, uint8_t ecn,
 	return true;
 }
 
+/* --- the tail ------------------------------------------------------------------ */
+
+/* May this packet be a tail: TCP that carries data and opens or breaks nothing? */
+static bool tail_fits(const struct offload *o)
+{
+	const struct inner *in = &o->in;
+
+	return in->transport && in->proto == IPPROTO_TCP && o->payload &&
+	       !(o->pkt[in->l4 + TCP_FLAGS] & (TCP_SYN | TCP_RST));
+}
+
+/* Keep a segment, as it goes to the peer. */
+static void tail_keep(struct dp_tunnel *t, const struct offload *o,
+		      const uint8_t *head, const uint8_t *body, uint32_t size)
+{
+	struct dp_tail *tail = &t->tail;
+
+	tail->len = 0;
+	tail->due = false;
+	if (o->header_len + size > sizeof(tail->bytes))
+		return;
+	memcpy(tail->bytes, head, o->header_len);
+	memcpy(tail->bytes + o->header_len, body, size);
+	tail->len = (uint16_t)(o->header_len + size);
+	tail->at = loop_now(t->dp->loop);
+	tail->vh = (struct virtio_net_hdr){0};
+	if (o->nocsum) {
+		tail->vh.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+		tail->vh.csum_start = o->in.l4;
+		tail->vh.csum_offset = o->in.csum - o->in.l4;
+	}
+}
+
+/* --- sealing a planned packet ---------------------------------------------------- */
+
 /* The headers of segment @i, where possible right before its payload, over
  * that of the segment before, which is sealed by now: then nothing need be moved
  * to seal. */
@@ -121,6 +168,8 @@ static bool emit_segments(struct dp_tunnel *t, const struct offload *o,
 		if (!emit(t, PACKET_NOCSUM, ecn, head, o->header_len, body,
 			  size))
 			return false;
+		if (i + 1 == o->segments && tail_fits(o))
+			tail_keep(t, o, head, body, size);
 		body += size;
 	}
 	batch_flush(t->dp->batch);
@@ -155,6 +204,9 @@ static void transmit(struct dp_tunnel *t, struct offload *o)
 	switch (o->how) {
 	case OFFLOAD_WHOLE:
 		sent = emit(t, flags, ecn, NULL, 0, o->pkt, o->in.len);
+		if (tail_fits(o))
+			tail_keep(t, o, o->pkt, o->pkt + o->header_len,
+				  o->payload);
 		break;
 	case OFFLOAD_SEGMENTS:
 		sent = emit_segments(t, o, ecn);
@@ -252,15 +304,40 @@ static bool send_sealed(struct dp_tunnel *t, const struct queue_record *rec,
 	return true;
 }
 
-void output_resume(struct dp_tunnel *t)
+void output_again(struct dp_tunnel *t)
+{
+	struct dp_tail *tail = &t->tail;
+
+	tail->due = tail->len && loop_now(t->dp->loop) - tail->at <
+					 DP_TAIL_LIFE_NS;
+}
+
+/* Behind what was queued; data among that makes the tail superfluous. Sending
+ * keeps it as the tail again: so from a copy, and with its first time. */
+static void send_tail(struct dp_tunnel *t)
+{
+	struct dp_tail tail;
+	struct inner in;
+
+	if (!t->tail.due || !queue_empty(&t->queue) || !sendable(t))
+		return;
+	tail = t->tail;
+	if (inner_parse(tail.bytes, tail.len, &in) == 0 &&
+	    !send_packet(t, &tail.vh, &in, tail.bytes))
+		return;
+	t->tail.due = false;
+	t->tail.at = tail.at;
+	t->n.tails++;
+	batch_flush(t->dp->batch);
+}
+
+static void drain_queue(struct dp_tunnel *t)
 {
 	struct datapath *dp = t->dp;
 	struct queue_record rec;
 	struct inner in;
 	uint8_t *bytes;
 
-	if (queue_empty(&t->queue) || t->draining)
-		return;
 	t->draining = true;
 	while (sendable(t) && queue_peek(dp->pool, &t->queue, &rec, &bytes)) {
 		if (rec.kind == QUEUE_SEALED) {
@@ -276,6 +353,15 @@ void output_resume(struct dp_tunnel *t)
 	t->draining = false;
 	if (batch_blocked(dp->batch) && !queue_empty(&t->queue))
 		join_backlog(t);
+}
+
+void output_resume(struct dp_tunnel *t)
+{
+	if (t->draining)
+		return;
+	if (!queue_empty(&t->queue))
+		drain_queue(t);
+	send_tail(t);
 }
 
 void output_resume_all(struct datapath *dp)

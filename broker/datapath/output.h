@@ -12,6 +12,9 @@
 /** one packet of @len bytes at dp->packet, as the TUN gave it */
 void output_packet(struct datapath *dp, const struct virtio_net_hdr *vh,
 		   size_t len);
+/** the path is another: what was sent last may be lost, so send the tail again,
+ *  when output_resume() can */
+void output_again(struct dp_tunnel *t);
 /** send what waits, as far as it goes now */
 void output_resume(struct dp_tunnel *t);
 /** the same for every tunnel that a full socket held up */

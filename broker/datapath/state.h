@@ -27,6 +27,8 @@
 #define DP_MTU_MIN	684 /* two parts of 1280 bytes, headers and all */
 #define DP_STALL_NS	LOOP_MS(100) /* between tries on a dead route */
 #define DP_ERROR_GAP_NS LOOP_MS(100) /* between reports of one tunnel */
+#define DP_TAIL_MAX	1500	     /* inner bytes of a segment kept */
+#define DP_TAIL_LIFE_NS LOOP_S(60)   /* then its stream has given up or ended */
 
 /* what the owner is told at the end of the turn */
 #define DP_EVENT_REKEY 1u
@@ -44,6 +46,21 @@ struct dp_phase {
 	struct ntmc_aead *send, *recv;
 	uint64_t counter; /* next to send */
 	struct ntmc_replay replay;
+};
+
+/**
+ * struct dp_tail - a copy of the last TCP segment with payload that was sent
+ * @len:  0: none
+ * @due:  to be sent again as soon as the tunnel can send
+ * @at:   when it was first sent
+ * @vh:   as if the TUN had given it
+ */
+struct dp_tail {
+	uint16_t len;
+	bool due;
+	uint64_t at;
+	struct virtio_net_hdr vh;
+	uint8_t bytes[DP_TAIL_MAX];
 };
 
 struct dp_tunnel {
@@ -69,6 +86,7 @@ struct dp_tunnel {
 	uint64_t error_told;
 	struct dp_tunnel *next_event;
 	uint64_t moved_turn;
+	struct dp_tail tail;
 	uint16_t part_ident;
 	struct parts_index parts;
 	bool closed;	     /* nothing may come in: no memory for @ports */

@@ -147,6 +147,7 @@ void tunnel_add_counters(struct dp_counters *sum, const struct dp_counters *n)
 	sum->queue_dropped += n->queue_dropped;
 	sum->too_big += n->too_big;
 	sum->parts += n->parts;
+	sum->tails += n->tails;
 }
 
 void tunnel_free_dead(struct datapath *dp)
@@ -214,6 +215,7 @@ void dp_tunnel_open(struct dp_tunnel *t, const struct addr *remote)
 	t->remote = *remote;
 	t->state = DP_OPEN;
 	t->stalled_until = 0;
+	output_again(t);
 	output_resume(t);
 }
 
