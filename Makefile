@@ -4,7 +4,8 @@
 #
 #   make                  build everything into $(O)
 #   make demo             the main job, shown live          make check   all tests
-#   make deps             install the Debian packages that building and testing need
+#   make deps             install the Debian packages all of this needs
+#   make deps FOR=build   only those of plain make          make help    this list
 #   make install PREFIX=/usr/local DESTDIR=                 make uninstall
 #   make check SAN=address,undefined                        make check-e2e T=curl
 #   make bench B=throughput      make lint      make fuzz F=packet SECONDS=60
@@ -43,7 +44,7 @@ LDFLAGS  += -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all clean deps demo check check-unit check-preload check-e2e check-fuzz \
+.PHONY: all help clean deps can-build demo check check-unit check-preload check-e2e check-fuzz \
         bench lint format fuzz install uninstall headers-check
 all:
 
@@ -134,8 +135,22 @@ headers-check: $(GENERATED)
 lint: $(GENERATED)
 	@O=$(O) CPPFLAGS='$(subst ','\'',$(CPPFLAGS))' tests/lint
 
+FOR ?= build test bench demo
 deps:
-	@packaging/deps.sh build test bench demo
+	@packaging/deps.sh $(FOR)
+
+# Says in a sentence what is missing before a compiler says it in a hundred.
+$(GENERATED): | can-build
+can-build:
+	@if ! type $(firstword $(CC)) protoc-c pkg-config &>/dev/null || \
+	    ! pkg-config --exists $(PKGS) || \
+	    ! $(CC) -E -include uthash.h -x c /dev/null &>/dev/null; then \
+		packaging/deps.sh -n build; \
+		echo "To install what is missing: make deps FOR=build"; exit 1; \
+	fi >&2
+
+help:
+	@sed -n '5,/^$$/s/^# \{0,1\}//p' Makefile
 
 clean:
 	rm -rf build build-san

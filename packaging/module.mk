@@ -11,6 +11,9 @@ DOCS := README.md INSTALL LICENSE docs/architecture.md docs/protocol.md \
 MANDIR := $(PREFIX)/share/man
 DOCDIR := $(PREFIX)/share/doc/ntmobile
 UNITDIR := $(PREFIX)/lib/systemd/system
+EMPTIED := libexec/ntm libexec lib/systemd/system lib/systemd share/doc \
+           $(addprefix share/man/,man1 man5 man8) \
+           $(if $(filter /usr /usr/local,$(PREFIX)),,bin lib share/man share)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/{bin,lib,libexec/ntm} \
@@ -42,5 +45,8 @@ uninstall:
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(MAN8)))
 	rm -f $(DESTDIR)$(UNITDIR)/ntm-server.service
 	rm -rf $(DESTDIR)$(DOCDIR)
-	rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/libexec/ntm 2>/dev/null || :
+	@# Folders go where nothing else is in them; those every system has stay.
+	@cd $(DESTDIR)$(PREFIX) 2>/dev/null || exit 0; \
+	for dir in $(EMPTIED); do \
+		rmdir --ignore-fail-on-non-empty $$dir 2>/dev/null || :; done
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi

@@ -7,7 +7,7 @@ $(O)/tests/demo/meter: $(O)/obj/tests/demo/meter.o
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^
 
 demo:
-	@packaging/deps.sh build test demo
+	@packaging/deps.sh build demo
 	@$(MAKE) --no-print-directory demo-build
 	@O=$(O) LAB_TEST=demo LAB_TIMEOUT=600 tests/demo/demo.sh
 demo-build: all stage $(LAB_TOOLS) $(O)/tests/demo/meter
