@@ -42,7 +42,7 @@ bool site_wait(struct site *s, bool (*cond)(void *), void *arg)
 	return true;
 }
 
-static unsigned int free_port(void)
+unsigned int site_free_port(void)
 {
 	struct sockaddr_in in4 = {.sin_family = AF_INET};
 	socklen_t len = sizeof(in4);
@@ -159,8 +159,8 @@ void site_new_on(struct site *s, const char *listen, const char *server_ip)
 	loud(saved);
 	snprintf(path, sizeof(path), "%s/ntm-server.conf", s->dir);
 	assert_int_equal(serverconf_load(path, &s->conf, error), 0);
-	s->conf.as_port = free_port();
-	s->conf.dc_port = free_port();
+	s->conf.as_port = site_free_port();
+	s->conf.dc_port = site_free_port();
 	s->conf.dc_loopback = true;
 	s->conf.dc_keepalive = 1;
 	assert_int_equal(

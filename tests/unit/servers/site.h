@@ -43,6 +43,8 @@ void site_start_as(struct site *s);
 void site_stop_as(struct site *s);
 void site_start_dc(struct site *s);
 void site_stop_dc(struct site *s);
+/** Return: a TCP port of 127.0.0.1 that nobody has now */
+unsigned int site_free_port(void);
 /** turn the loop until @cond or 10 s; Return: @cond came true */
 bool site_wait(struct site *s, bool (*cond)(void *), void *arg);
 /** turn the loop until the AS's link to the DC stands */
