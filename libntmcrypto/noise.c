@@ -16,8 +16,10 @@
  *
  * A message is worked on in a copy of the handshake (struct noise_state) and
  * the copy is committed when the last step succeeded. A message that fails for
- * its content ends the handshake: what follows could only be guessed at. A
- * call out of turn, or with too small a buffer, changes nothing.
+ * its content ends the handshake: what follows could only be guessed at. But the
+ * initiator goes on waiting for message 2: whoever repeats an old one must not
+ * keep the right one out. A call out of turn, or with too small a buffer, changes
+ * nothing.
  *
  * The nonce follows the specification: little-endian for ChaChaPoly,
  * big-endian for AESGCM. (The data path's ntmc_aead_* is big-endian for both;
@@ -495,7 +497,10 @@ int ntmc_noise_read(struct ntmc_noise *n, const uint8_t *msg, size_t len,
 	else
 		r = first ? read_msg1(n, &st, msg, len, out)
 			  : read_msg2(n, &st, msg, len, out);
-	noise_finish(n, &st, r);
+	if (r && !first)
+		ntmc_wipe(&st, sizeof(st)); /* wait on: see Theory */
+	else
+		noise_finish(n, &st, r);
 	if (!r)
 		*out_len = len - overhead;
 	return r;

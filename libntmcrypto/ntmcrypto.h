@@ -256,7 +256,8 @@ NTM_MUST_CHECK int ntmc_noise_write(struct ntmc_noise *n, const void *payload,
  * ntmc_noise_read() - next message of the peer
  * @out: @out_size >= @len - 48 (or - 96) bytes; wiped when the tag is wrong
  * Return: 0; the end of the handshake: -NTM_EAUTH, -NTM_EDECODE (too short);
- *         nothing changed: -NTM_ESTATE, -NTM_ETOOBIG
+ *         nothing changed: -NTM_ESTATE, -NTM_ETOOBIG. A message 2 that fails
+ *         changes nothing either: the right one may follow
  */
 NTM_MUST_CHECK int ntmc_noise_read(struct ntmc_noise *n, const uint8_t *msg,
 				   size_t len, void *out, size_t out_size,
