@@ -512,7 +512,8 @@ static void old_keys_due(void *arg)
 
 	if (p->tunnel)
 		dp_tunnel_drop_old_keys(p->tunnel);
-	shake_forget(p);
+	if (!p->has_pending) /* else it may be asked for still */
+		shake_forget(p);
 }
 
 static void close_tell(struct peer *p, int code)

@@ -131,7 +131,8 @@ void dp_tunnel_drop_old_keys(struct dp_tunnel *t)
 	unsigned int i = 0;
 
 	while (t->send && i < DP_PHASES && t->phase[i]) {
-		if (t->phase[i] == t->send)
+		/* a newer one is not old: its confirmation may be on its way */
+		if (t->phase[i]->order >= t->send->order)
 			i++;
 		else
 			phase_drop(t, i);

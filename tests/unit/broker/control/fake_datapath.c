@@ -347,9 +347,8 @@ int dp_tunnel_add_keys(struct dp_tunnel *t, uint8_t phase,
 
 void dp_tunnel_drop_old_keys(struct dp_tunnel *t)
 {
-	for (int i = 0; i < PHASES; i++)
-		if (&t->phases[i] != t->send)
-			memset(&t->phases[i], 0, sizeof(t->phases[i]));
+	for (int i = PHASES - 1; i >= 0 && &t->phases[i] != t->send; i--)
+		memset(&t->phases[i], 0, sizeof(t->phases[i]));
 }
 
 unsigned int dp_tunnel_phases(const struct dp_tunnel *t, uint8_t out[static 3])

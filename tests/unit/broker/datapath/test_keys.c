@@ -178,6 +178,11 @@ static void test_three_phases(void **state)
 	dp_tunnel_drop_old_keys(net->n[1].t);
 	assert_int_equal(dp_tunnel_phases(net->n[1].t, phases), 1);
 	assert_int_equal(phases[0], 4);
+	/* what is not confirmed yet is not old */
+	net_keys(net, 1, 12, false);
+	dp_tunnel_drop_old_keys(net->n[1].t);
+	assert_int_equal(dp_tunnel_phases(net->n[1].t, phases), 2);
+	assert_int_equal(phases[0], 12);
 	/* the sending phase outlives newer ones that nobody confirmed */
 	for (uint8_t p = 5; p <= 8; p++)
 		net_keys(net, 1, p, false);
