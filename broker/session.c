@@ -5,7 +5,8 @@
  * Theory of operation
  *
  * Every datagram is sealed under keys of Kntmdc; the counter is our boot number and
- * a sequence, so nothing repeats over restarts. What the DC sends passes a replay
+ * a sequence, so nothing repeats over restarts. The sequence begins at random, so
+ * that a machine put back to an earlier state repeats nothing either. What the DC sends passes a replay
  * window. The window is empty after a start, so until the first answer that fits a
  * transaction number of ours (drawn at random) nothing unasked is believed, and
  * that answer sets the window: older datagrams of the DC are dead.
@@ -38,6 +39,8 @@
 #include "broker/timers.h"
 #include "common/datagram.h"
 #include "common/log.h"
+
+#define SEQUENCE_START_MAX ((UINT64_C(1) << (PACKET_BOOT_SHIFT - 2)) - 1)
 
 /* struct request - one transaction; @packed: the Signal as it is sent */
 struct request {
@@ -481,7 +484,8 @@ static void revocations_ask(struct session *s, uint64_t serial)
 
 	if (serial <= known || s->revocation_asked)
 		return;
-	if (!known) { /* a new node: nothing it knows was withdrawn before */
+	/* a new node: nobody it knows was withdrawn before */
+	if (!known && !peers_count(s->w->peers)) {
 		if (pins_set_serial(s->w->pins, serial))
 			log_debug("session", "serial not kept");
 		return;
@@ -690,6 +694,8 @@ int session_new(struct worker *w, struct session **out)
 		return err;
 	s->w = w;
 	ntmc_random(&w->env->crypto, &s->next_txn, sizeof(s->next_txn));
+	ntmc_random(&w->env->crypto, &s->sequence, sizeof(s->sequence));
+	s->sequence &= SEQUENCE_START_MAX;
 	err = loop_timer_new(w->loop, register_again, s, &s->register_timer);
 	if (!err)
 		err = loop_timer_new(w->loop, keepalive_due, s,

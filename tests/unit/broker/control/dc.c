@@ -45,7 +45,8 @@ struct directed {
 struct dc {
 	struct world *wd;
 	bool down;
-	uint64_t boot;
+	uint64_t boot, serial;
+	uint8_t revoked[NTMC_FP_LEN]; /* by @serial, if not 0 */
 	uint32_t txn;
 	size_t n;
 	struct member members[16];
@@ -107,6 +108,7 @@ static void registered(struct dc *dc, struct member *m, uint32_t txn,
 	r.vip4 = (ProtobufCBinaryData){4, m->vip4};
 	r.keepalive_s = 20;
 	r.boot = dc->boot;
+	r.revocation_serial = dc->serial;
 	r.now = ntmc_now(&dc->wd->crypto);
 	if (challenge) {
 		ntmc_random(&dc->wd->crypto, m->challenge, CHALLENGE_LEN);
@@ -285,6 +287,22 @@ static void on_direction(struct dc *dc, struct member *mn, const Ntm__Signal *s)
 	route_due(d);
 }
 
+static void on_revocations(struct dc *dc, struct member *m,
+			   const Ntm__Signal *s)
+{
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	Ntm__RevocationList l = NTM__REVOCATION_LIST__INIT;
+	ProtobufCBinaryData fp = { NTMC_FP_LEN, dc->revoked };
+
+	l.n_fingerprints = s->revocation_request->since < dc->serial;
+	l.fingerprints = &fp;
+	l.serial = dc->serial;
+	msg.txn = s->txn;
+	msg.body_case = NTM__SIGNAL__BODY_REVOCATION_LIST;
+	msg.revocation_list = &l;
+	signal_send(dc, m, &msg, &m->proven);
+}
+
 static void on_ack(struct dc *dc, const struct member *cn, const Ntm__Signal *s)
 {
 	for (size_t i = 0; i < DIRECTIONS; i++) {
@@ -326,10 +344,13 @@ static void dispatch(struct dc *dc, struct member *m, const Ntm__Signal *s,
 		on_direction(dc, m, s);
 	} else if (s->body_case == NTM__SIGNAL__BODY_KEEP_ALIVE) {
 		ka.boot = dc->boot;
+		ka.revocation_serial = dc->serial;
 		msg.txn = s->txn;
 		msg.body_case = NTM__SIGNAL__BODY_KEEP_ALIVE_ACK;
 		msg.keep_alive_ack = &ka;
 		signal_send(dc, m, &msg, from);
+	} else if (s->body_case == NTM__SIGNAL__BODY_REVOCATION_REQUEST) {
+		on_revocations(dc, m, s);
 	}
 }
 
@@ -459,6 +480,12 @@ void dc_withdraw(struct dc *dc, const uint8_t *fp, struct node *to)
 		if (dc->members[i].node == to)
 			signal_send(dc, &dc->members[i], &msg,
 				    &dc->members[i].proven);
+}
+
+void dc_revoke(struct dc *dc, const uint8_t *fp)
+{
+	memcpy(dc->revoked, fp, NTMC_FP_LEN);
+	dc->serial++;
 }
 
 struct dc *dc_new(struct world *wd)

@@ -197,6 +197,52 @@ static void test_killed_after_answer(void **state)
 	assert_flows();
 }
 
+/* An answer to a request of before, under the same secret, says nothing: the right
+ * one that comes after it does. */
+static void test_late_answer(void **state)
+{
+	struct packet **at, *late;
+	uint64_t before;
+
+	(void)state;
+	connect_both();
+	before = node_peer(b, a)->keyed_ns;
+	assert_int_equal(shake_start(node_peer(b, a), SHAKE_RESUME, NULL), 0);
+	assert_true(world_until(&world, 100, a_has_answered, NULL));
+	for (at = &world.packets; (*at)->buf[0] != PACKET_TUNNEL_RESPONSE;)
+		at = &(*at)->next;
+	late = *at;
+	*at = late->next;
+	shake_stop(node_peer(b, a));
+	assert_int_equal(shake_start(node_peer(b, a), SHAKE_RESUME, NULL), 0);
+	world_run(&world, 5);
+	late->due_ns = world.now_ns;
+	late->next = world.packets;
+	world.packets = late;
+	world_run(&world, 60);
+	assert_true(node_peer(b, a)->keyed_ns > before);
+	assert_flows();
+}
+
+/* The old keys' time is over while a handshake is answered and not yet confirmed. */
+static void test_old_keys_end_meanwhile(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	connect_both();
+	dc_set_down(world.dc, true);
+	world_run(&world, OLD_KEYS_S * 1000 - 100 - 20 - 20);
+	before = node_peer(a, b)->keyed_ns;
+	/* the request arrives, the answer is lost, repetitions bring it again */
+	assert_int_equal(shake_start(node_peer(b, a), SHAKE_RESUME, NULL), 0);
+	assert_true(world_until(&world, 100, a_has_answered, NULL));
+	run_without(PACKET_TUNNEL_RESPONSE, PACKET_TUNNEL_RESPONSE, 400);
+	world_run(&world, 2000);
+	assert_true(node_peer(a, b)->keyed_ns > before);
+	assert_flows();
+}
+
 /* Asked for keys by who then vanishes: what is sent there later must not wait for
  * ever in the tunnel made for the answer. */
 static void test_vanished_after_request(void **state)
@@ -312,6 +358,58 @@ static void cancel_other(void *arg, int err, const Ntm__Signal *msg)
 	session_cancel(q->s, q->other);
 }
 
+static uint64_t first_counter(void)
+{
+	struct packet_header h;
+
+	lose(PACKET_DATA, PACKET_TUNNEL_RESPONSE);
+	node_start(a);
+	assert_non_null(world.packets);
+	assert_int_equal(packet_header_get(world.packets->buf,
+					   world.packets->len, &h),
+			 0);
+	assert_int_equal(h.type, PACKET_SIGNAL);
+	node_kill(a);
+	return h.counter;
+}
+
+/* The machine is put back to an earlier state: the boot number comes again under
+ * the same Kntmdc, the counters must not. */
+static void test_restored_state(void **state)
+{
+	char path[128], kept[256];
+	uint64_t counter;
+	size_t len;
+	FILE *f;
+
+	(void)state;
+	node_kill(a);
+	snprintf(path, sizeof(path), "%s/boot", a->state);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	len = fread(kept, 1, sizeof(kept), f);
+	fclose(f);
+	counter = first_counter();
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_int_equal(fwrite(kept, 1, len, f), len);
+	fclose(f);
+	assert_int_not_equal(first_counter(), counter);
+}
+
+/* The domain's first withdrawal, while we were away. */
+static void test_first_revocation_missed(void **state)
+{
+	(void)state;
+	connect_both();
+	node_kill(a);
+	dc_revoke(world.dc, b->w.account->fp);
+	node_start(a);
+	world_run(&world, 1000);
+	assert_false(node_peer(a, b)->has_secret);
+	assert_int_equal(pins_serial(a->w.pins), 1);
+}
+
 /* The first answer of a session's end makes the second unwanted. */
 static void test_end_cancels(void **state)
 {
@@ -339,9 +437,16 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_shim_answered_at_once), T(test_no_new_keys),
-		T(test_killed_after_answer),   T(test_vanished_after_request),
-		T(test_direct_crosses_resume), T(test_dies_while_asked),
+		T(test_shim_answered_at_once),
+		T(test_no_new_keys),
+		T(test_killed_after_answer),
+		T(test_late_answer),
+		T(test_old_keys_end_meanwhile),
+		T(test_vanished_after_request),
+		T(test_direct_crosses_resume),
+		T(test_dies_while_asked),
+		T(test_restored_state),
+		T(test_first_revocation_missed),
 		T(test_end_cancels),
 	};
 

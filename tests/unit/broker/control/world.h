@@ -128,6 +128,8 @@ Ntm__LoginResponse *dc_login(struct dc *dc, struct node *n, const char *fqdn);
 void dc_set_down(struct dc *dc, bool down);
 /** forget addresses, raise boot */
 void dc_restart(struct dc *dc);
+/** note it in the list alone: nodes that ask find it */
+void dc_revoke(struct dc *dc, const uint8_t *fp);
 void dc_withdraw(struct dc *dc, const uint8_t *fp, struct node *to);
 bool dc_owns(const struct addr *a);
 /* network, for dc.c */
