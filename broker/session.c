@@ -5,11 +5,11 @@
  * Theory of operation
  *
  * Every datagram is sealed under keys of Kntmdc; the counter is our boot number and
- * a sequence, so nothing repeats over restarts. The sequence begins at random, so
- * that a machine put back to an earlier state repeats nothing either. What the DC sends passes a replay
- * window. The window is empty after a start, so until the first answer that fits a
- * transaction number of ours (drawn at random) nothing unasked is believed, and
- * that answer sets the window: older datagrams of the DC are dead.
+ * a sequence begun at random: nothing repeats over restarts, nor on a machine put
+ * back to an earlier state. What the DC sends passes a replay window, empty after a
+ * start: until the first answer that fits a transaction number of ours (drawn at
+ * random) nothing unasked is believed, and that answer sets the window: older
+ * datagrams of the DC are dead.
  *
  * Registration. A Registration Request goes to the address of the DC that worked
  * last; from the first repetition on to all of them, and the one that answers
@@ -17,9 +17,8 @@
  * DC may answer any request with a challenge (a NAT moved, it restarted): then we
  * register with it, and what waited is sent again.
  *
- * Requests. Each has a transaction number, a time limit and doubling repetitions.
- * They leave only while ONLINE; becoming ONLINE sends all that wait. Bounded by
- * SESSION_REQUESTS_MAX.
+ * Requests (SESSION_REQUESTS_MAX). Each has a transaction number, a time limit and
+ * doubling repetitions. They leave while ONLINE; becoming ONLINE sends all that wait.
  *
  * Presence. A Keep Alive every keepalive_s; two repetitions; then registration. A
  * new `boot` in any answer: the DC restarted, register. Never gives up.
@@ -39,8 +38,6 @@
 #include "broker/timers.h"
 #include "common/datagram.h"
 #include "common/log.h"
-
-#define SEQUENCE_START_MAX ((UINT64_C(1) << (PACKET_BOOT_SHIFT - 2)) - 1)
 
 /* struct request - one transaction; @packed: the Signal as it is sent */
 struct request {
@@ -484,12 +481,9 @@ static void revocations_ask(struct session *s, uint64_t serial)
 
 	if (serial <= known || s->revocation_asked)
 		return;
-	/* a new node: nobody it knows was withdrawn before */
-	if (!known && !peers_count(s->w->peers)) {
-		if (pins_set_serial(s->w->pins, serial))
-			log_debug("session", "serial not kept");
-		return;
-	}
+	if (!known && !peers_count(s->w->peers) &&
+	    !pins_set_serial(s->w->pins, serial))
+		return; /* a new node: nobody it knows was withdrawn before */
 	r.since = known;
 	msg.body_case = NTM__SIGNAL__BODY_REVOCATION_REQUEST;
 	msg.revocation_request = &r;
@@ -695,7 +689,7 @@ int session_new(struct worker *w, struct session **out)
 	s->w = w;
 	ntmc_random(&w->env->crypto, &s->next_txn, sizeof(s->next_txn));
 	ntmc_random(&w->env->crypto, &s->sequence, sizeof(s->sequence));
-	s->sequence &= SEQUENCE_START_MAX;
+	s->sequence >>= 64 - PACKET_BOOT_SHIFT + 2; /* the lowest quarter */
 	err = loop_timer_new(w->loop, register_again, s, &s->register_timer);
 	if (!err)
 		err = loop_timer_new(w->loop, keepalive_due, s,

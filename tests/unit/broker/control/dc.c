@@ -292,7 +292,7 @@ static void on_revocations(struct dc *dc, struct member *m,
 {
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
 	Ntm__RevocationList l = NTM__REVOCATION_LIST__INIT;
-	ProtobufCBinaryData fp = { NTMC_FP_LEN, dc->revoked };
+	ProtobufCBinaryData fp = {NTMC_FP_LEN, dc->revoked};
 
 	l.n_fingerprints = s->revocation_request->since < dc->serial;
 	l.fingerprints = &fp;

@@ -365,9 +365,9 @@ static uint64_t first_counter(void)
 	lose(PACKET_DATA, PACKET_TUNNEL_RESPONSE);
 	node_start(a);
 	assert_non_null(world.packets);
-	assert_int_equal(packet_header_get(world.packets->buf,
-					   world.packets->len, &h),
-			 0);
+	assert_int_equal(
+		packet_header_get(world.packets->buf, world.packets->len, &h),
+		0);
 	assert_int_equal(h.type, PACKET_SIGNAL);
 	node_kill(a);
 	return h.counter;
