@@ -110,10 +110,19 @@ disable_services()
 	done
 }
 
+# failed TEXT: and what apt said to it
+failed()
+{
+	{ grep -m 5 -E '^(E:|W:|Err:|dpkg: error)' "$log" ||
+		tail -n 5 "$log"; } | cut -c1-200 >&2
+	trap 'keep=1; cleanup' EXIT
+	fail "$* (all that apt said is in $log)"
+}
+
 cleanup()
 {
 	[ -z "$placed" ] || as_root rm -f "$policy"
-	rm -f "$log"
+	[ -n "$keep" ] || rm -f "$log"
 }
 
 [ -r /etc/debian_version ] && command -v apt-get >/dev/null ||
@@ -131,19 +140,19 @@ if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
 fi
 
 echo "deps: $(wc -w <<<"$packages") packages by apt:" $packages
-placed=
+placed='' keep=''
 log=$(mktemp)
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 forbid_services
-# The package lists are refreshed only when what they say does not suffice.
+# The package lists are refreshed only when what they say does not suffice; the
+# third try goes on where a package's own script failed (fontconfig's once did).
 if ! install_packages $packages; then
+	echo "deps: refreshing the package lists"
 	as_root apt-get update -qq >"$log" 2>&1 ||
-		{ tail -n 5 "$log" >&2
-		  fail "apt-get update failed; is the network there?"; }
-	install_packages $packages ||
-		{ tail -n 5 "$log" >&2
-		  fail "apt-get could not install:" $packages; }
+		failed "apt-get update failed; is the network there?"
+	install_packages $packages || install_packages $packages ||
+		failed "apt-get could not install the packages"
 fi
 disable_services $packages
 still=$(missing $packages)

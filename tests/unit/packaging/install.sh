@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # install - what `make install` puts in a home folder works there, each program has its
-# manual page, and `make uninstall` leaves no file behind
+# manual page, and `make uninstall` leaves nothing behind
 set -eu
 cd "$(dirname "$0")/../../.."
 : "${O:=build}"
@@ -37,5 +37,5 @@ said=$(XDG_RUNTIME_DIR=$tmp "$tmp/alone" up 2>&1) && fail "a broker from nowhere
 [[ $said == *"ntm-broker is not beside this program"* ]] ||
 	fail "a program without its broker says: $said"
 make -s -o all O="$O" "${to[@]}" uninstall
-left=$(find "$tmp/root" -not -type d)
+left=$(find "$prefix" -mindepth 1)
 [ -z "$left" ] || fail "left behind: $left"
