@@ -308,8 +308,8 @@ void output_again(struct dp_tunnel *t)
 {
 	struct dp_tail *tail = &t->tail;
 
-	tail->due = tail->len && loop_now(t->dp->loop) - tail->at <
-					 DP_TAIL_LIFE_NS;
+	tail->due =
+		tail->len && loop_now(t->dp->loop) - tail->at < DP_TAIL_LIFE_NS;
 }
 
 /* Behind what was queued; data among that makes the tail superfluous. Sending
