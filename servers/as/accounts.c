@@ -9,6 +9,8 @@
 
 #include "common/store.h"
 
+#define DAY_S 86400
+
 static const char *const schema[] = {
 	"CREATE TABLE accounts (name TEXT PRIMARY KEY, hash TEXT NOT NULL,"
 	" enabled INTEGER NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID;"
@@ -21,6 +23,9 @@ static const char *const schema[] = {
 	" WITHOUT ROWID;"
 	"CREATE TABLE withdrawals (id INTEGER PRIMARY KEY AUTOINCREMENT,"
 	" fps BLOB NOT NULL, release INTEGER NOT NULL);",
+	/* keys that an account brought on the newest day it brought any */
+	"CREATE TABLE newcomers (account TEXT PRIMARY KEY,"
+	" day INTEGER NOT NULL, n INTEGER NOT NULL) WITHOUT ROWID;",
 };
 
 enum statement {
@@ -37,6 +42,10 @@ enum statement {
 	DEVICE_DELETE,
 	DEVICES_DELETE,
 	DEVICES_COUNT,
+	NAMES_COUNT,
+	NEWCOMERS_COUNT,
+	NEWCOMERS_ADD,
+	NEWCOMERS_DELETE,
 	DEVICES_OF,
 	DEVICES_ALL,
 	REVOKED_ADD,
@@ -69,6 +78,13 @@ static const char *const statements[] = {
 	[DEVICES_DELETE] = "DELETE FROM devices WHERE account = ?1",
 	[DEVICES_COUNT] = "SELECT count(*) FROM devices"
 			  " WHERE account = ?1 AND NOT revoked",
+	[NAMES_COUNT] = "SELECT count(*) FROM devices WHERE account = ?1",
+	[NEWCOMERS_COUNT] = "SELECT n FROM newcomers"
+			    " WHERE account = ?1 AND day = ?2",
+	[NEWCOMERS_ADD] = "INSERT INTO newcomers VALUES (?1, ?2, 1)"
+			  " ON CONFLICT (account) DO UPDATE SET day = ?2,"
+			  " n = CASE day WHEN ?2 THEN n + 1 ELSE 1 END",
+	[NEWCOMERS_DELETE] = "DELETE FROM newcomers WHERE account = ?1",
 	[DEVICES_OF] = "SELECT " DEVICE_COLUMNS " FROM devices"
 		       " WHERE account = ?1 ORDER BY fqdn",
 	[DEVICES_ALL] = "SELECT " DEVICE_COLUMNS " FROM devices"
@@ -292,6 +308,10 @@ int accounts_delete(struct accounts *a, const char *name)
 		r = store_run(a->store, DEVICES_DELETE);
 	}
 	if (!r) {
+		store_bind_text(a->store, NEWCOMERS_DELETE, 1, name);
+		r = store_run(a->store, NEWCOMERS_DELETE);
+	}
+	if (!r) {
 		store_bind_text(a->store, ACCOUNT_DELETE, 1, name);
 		r = store_run(a->store, ACCOUNT_DELETE);
 	}
@@ -335,17 +355,38 @@ static int is_revoked(struct accounts *a, const uint8_t *fp)
 	return r;
 }
 
+/* Whoever logs in with new keys and revokes them keeps few devices, but each new
+ * name is a lease and each new key a withdrawal that all nodes are told. */
+static int device_has_room(struct accounts *a, const struct device *d,
+			   bool replace, unsigned int limit)
+{
+	int64_t n = select_number(a, DEVICES_COUNT, d->account);
+	int64_t most = (int64_t)limit * ACCOUNTS_CHURN;
+
+	if (n >= limit)
+		return -NTM_ELIMIT;
+	if (n >= 0 && !replace) {
+		n = select_number(a, NAMES_COUNT, d->account);
+		if (n >= most)
+			return -NTM_ELIMIT;
+	}
+	if (n >= 0) {
+		store_bind_int(a->store, NEWCOMERS_COUNT, 2,
+			       d->last_login / DAY_S);
+		n = select_number(a, NEWCOMERS_COUNT, d->account);
+		if (n >= most)
+			return -NTM_ELIMIT;
+	}
+	return n < 0 ? (int)n : 0;
+}
+
 static int device_add(struct accounts *a, const struct device *d, bool replace,
 		      unsigned int limit)
 {
-	int64_t n = select_number(a, DEVICES_COUNT, d->account);
-	int r;
+	int r = device_has_room(a, d, replace, limit);
 
-	if (n < 0)
-		return (int)n;
-	if (n >= limit)
-		return -NTM_ELIMIT;
-	r = store_begin(a->store);
+	if (!r)
+		r = store_begin(a->store);
 	if (r)
 		return r;
 	if (replace) {
@@ -359,6 +400,12 @@ static int device_add(struct accounts *a, const struct device *d, bool replace,
 		store_bind_int(a->store, DEVICE_ADD, 4, d->last_login);
 		store_bind_text(a->store, DEVICE_ADD, 5, d->version);
 		r = store_run(a->store, DEVICE_ADD);
+	}
+	if (!r) {
+		store_bind_text(a->store, NEWCOMERS_ADD, 1, d->account);
+		store_bind_int(a->store, NEWCOMERS_ADD, 2,
+			       d->last_login / DAY_S);
+		r = store_run(a->store, NEWCOMERS_ADD);
 	}
 	return finish(a, r);
 }

@@ -20,6 +20,7 @@
 
 #define ACCOUNTS_VERSION_MAX 63
 #define ACCOUNTS_BATCH_MAX   16 /* fingerprints in one withdrawal */
+#define ACCOUNTS_CHURN	     4 /* times the limit: names kept, new keys a day */
 
 struct accounts;
 
@@ -77,7 +78,8 @@ NTM_MUST_CHECK int accounts_device(struct accounts *a, const char *fqdn,
 /**
  * accounts_device_login() - a device logs in: known, new, or refused
  * @d: fqdn, account, fp, version, last_login
- * @limit: devices of one account
+ * @limit: devices of one account; ACCOUNTS_CHURN times as many with the revoked
+ *         ones, and as many new ones in one day (UTC) of last_login
  *
  * Return: -NTM_EDISABLED (identity revoked), -NTM_EEXISTS (name held by another
  *         identity, or identity by another name), -NTM_ELIMIT

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "servers/as/accounts.h"
 #include "site.h"
 
 static struct site site;
@@ -193,6 +194,82 @@ static void login_device_limit(void **state)
 	assert_int_equal(peer_login(&p, "alice", SITE_PASSWORD), 0);
 	assert_int_equal(p.code, 0);
 	peer_free(&p);
+}
+
+static uint32_t login_new_key(const char *name)
+{
+	struct peer p;
+	uint32_t code;
+
+	peer_new(&p, &site, name);
+	assert_int_equal(peer_login(&p, "alice", SITE_PASSWORD), 0);
+	code = p.code;
+	peer_free(&p);
+	return code;
+}
+
+/* an account that logs in and revokes for ever does not fill the domain */
+static void login_churn_limit(void **state)
+{
+	char name[16], fqdn[64];
+
+	(void)state;
+	site.conf.as_device_limit = 1;
+	for (int i = 0; i < 4; i++) {
+		snprintf(name, sizeof(name), "d%d", i);
+		snprintf(fqdn, sizeof(fqdn), "%s.alice." SITE_DOMAIN, name);
+		assert_int_equal(login_new_key(name), 0);
+		site_admin(&site, "device-revoke", fqdn);
+	}
+	assert_int_equal(login_new_key("d4"), NTM_ELIMIT);
+	/* nor under a name it has had, nor if its names are forgotten */
+	assert_int_equal(login_new_key("d0"), NTM_ELIMIT);
+	for (int i = 0; i < 4; i++) {
+		snprintf(fqdn, sizeof(fqdn), "d%d.alice." SITE_DOMAIN, i);
+		site_admin(&site, "device-delete", fqdn);
+	}
+	assert_int_equal(login_new_key("d4"), NTM_ELIMIT);
+	/* whoever owns the domain can raise it */
+	site.conf.as_device_limit = 2;
+	assert_int_equal(login_new_key("d4"), 0);
+}
+
+static struct device device_on(int name, int key, int64_t day)
+{
+	struct device d = {.account = "alice", .last_login = day * 86400 + 9};
+
+	snprintf(d.fqdn, sizeof(d.fqdn), "d%d.alice." SITE_DOMAIN, name);
+	d.fp[0] = (uint8_t)key;
+	return d;
+}
+
+/* the limit of names stays, that of new keys is over with the day */
+static void churn_by_day(void **state)
+{
+	struct accounts *a;
+	char path[128];
+	struct device d;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/churn.db", site.dir);
+	assert_int_equal(accounts_open(path, &a), 0);
+	assert_int_equal(accounts_add(a, "alice", "x", 0), 0);
+	for (int i = 0; i < 4; i++) {
+		d = device_on(i, i, 100);
+		assert_int_equal(accounts_device_login(a, &d, 1), 0);
+		assert_int_equal(accounts_device_revoke(a, d.fqdn, false, 0),
+				 0);
+	}
+	d = device_on(0, 9, 100);
+	assert_int_equal(accounts_device_login(a, &d, 1), -NTM_ELIMIT);
+	d = device_on(4, 9, 101);
+	assert_int_equal(accounts_device_login(a, &d, 1), -NTM_ELIMIT);
+	d = device_on(0, 9, 101);
+	assert_int_equal(accounts_device_login(a, &d, 1), 0);
+	/* a device that is known is not new */
+	for (int i = 0; i < 9; i++)
+		assert_int_equal(accounts_device_login(a, &d, 1), 0);
+	accounts_close(a);
 }
 
 static void login_by_certificate(void **state)
@@ -440,6 +517,8 @@ int main(void)
 		T(login_clock),
 		T(login_device_names),
 		T(login_device_limit),
+		T(login_churn_limit),
+		T(churn_by_day),
 		T(login_by_certificate),
 		T(login_expired_certificate),
 		T(login_after_a_long_sleep),
