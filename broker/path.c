@@ -12,7 +12,7 @@
  * silence, at a move, or because the peer speaks from elsewhere. Challenges are
  * probes and move nothing; Peer Addresses do, and data does (see contested()). An address to which the
  * peer's packets led us, but which has not answered, gets three times the bytes that
- * came from it; the rest waits (dp_tunnel_set_budget()).
+ * came from it, each byte counted once; the rest waits (dp_tunnel_set_budget()).
  *
  * Silence. While we send inner packets and hear nothing for PATH_SILENCE_MS the
  * current path is SUSPECT: it is challenged, with a packet as large as the data's
@@ -255,13 +255,14 @@ static void choose(struct peer *p, struct candidate *c)
 	p->paths.current = (int)(c - p->paths.list);
 	p->paths.silent_ns = 0;
 	source_note(p, &c->addr);
-	if (c->state == PATH_PROVEN)
-		dp_tunnel_set_budget(p->tunnel, UINT64_MAX);
 	if (!peer_keys_ended(p) &&
 	    (other || dp_tunnel_state(p->tunnel) != DP_OPEN))
 		dp_tunnel_open(p->tunnel, &c->addr);
-	if (c->state == PATH_PROVEN)
-		pmtu_start(p);
+	if (c->state != PATH_PROVEN)
+		return;
+	/* after the change: what waits is not for the remote of before */
+	dp_tunnel_set_budget(p->tunnel, UINT64_MAX);
+	pmtu_start(p);
 }
 
 void path_use(struct peer *p, const struct addr *a)
@@ -366,9 +367,10 @@ void path_challenged(struct peer *p, const Ntm__PathChallenge *ch,
 	if (peer_control_send(p, &msg, from))
 		log_debug(p->fqdn, "a path response could not be sent");
 	if (c->state != PATH_PROVEN) {
-		c->credit += wire_len;
 		if (c == current(p) && p->tunnel)
-			dp_tunnel_set_budget(p->tunnel, 3 * c->credit);
+			dp_tunnel_add_budget(p->tunnel, 3 * wire_len);
+		else
+			c->credit += wire_len;
 	}
 	/* We look for it, and it has found us. */
 	if (p->state == PEER_MOVING && !c->due_ns && !peer_keys_ended(p)) {
@@ -491,6 +493,7 @@ void path_peer_moved(struct peer *p, const struct addr *from, size_t wire_len,
 	} else {
 		path_set_state(p, c, PATH_PROBING);
 		dp_tunnel_set_budget(p->tunnel, 3 * (c->credit + wire_len));
+		c->credit = 0; /* each byte counts once */
 		choose(p, c);
 		challenge_start(p, c, 0);
 		/* the old one, in case this is a forgery or a stray */

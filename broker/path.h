@@ -40,7 +40,7 @@ enum path_state {
 };
 
 /** struct candidate - @cookie: of this round, low byte clear; @sent_ns by try;
- *  @credit: bytes of challenges from there since it was proven last */
+ *  @credit: bytes of challenges from there that no budget was given for yet */
 struct candidate {
 	struct addr addr;
 	enum path_state state;

@@ -154,6 +154,8 @@ void dp_tunnel_set_ports(struct dp_tunnel *t, bool all, const uint16_t *list,
 void dp_tunnel_set_mtu(struct dp_tunnel *t, unsigned int udp_payload);
 /** while the remote is unproven: stop after @bytes more; UINT64_MAX: no limit */
 void dp_tunnel_set_budget(struct dp_tunnel *t, uint64_t bytes);
+/** @bytes beside what is left; nothing where there is no limit */
+void dp_tunnel_add_budget(struct dp_tunnel *t, uint64_t bytes);
 
 /** a sealed TunnelControl message to @to (NULL: current remote). @msg, @len: packed
  *  TunnelControl. Return: 0, -NTM_ESTATE without keys, -NTM_ETOOBIG, -NTM_ESYSTEM */

@@ -261,6 +261,12 @@ void dp_tunnel_set_budget(struct dp_tunnel *t, uint64_t bytes)
 		output_resume(t);
 }
 
+void dp_tunnel_add_budget(struct dp_tunnel *t, uint64_t bytes)
+{
+	if (t->budget < UINT64_MAX - bytes)
+		dp_tunnel_set_budget(t, t->budget + bytes);
+}
+
 int dp_tunnel_send_control(struct dp_tunnel *t, const uint8_t *msg, size_t len,
 			   const struct addr *to)
 {

@@ -399,6 +399,12 @@ void dp_tunnel_set_budget(struct dp_tunnel *t, uint64_t bytes)
 	drain(t);
 }
 
+void dp_tunnel_add_budget(struct dp_tunnel *t, uint64_t bytes)
+{
+	if (t->budget != UINT64_MAX)
+		dp_tunnel_set_budget(t, t->budget + bytes);
+}
+
 int dp_tunnel_send_control(struct dp_tunnel *t, const uint8_t *msg, size_t len,
 			   const struct addr *to)
 {
@@ -408,6 +414,10 @@ int dp_tunnel_send_control(struct dp_tunnel *t, const uint8_t *msg, size_t len,
 		to = &t->remote;
 	if (!t->send || !addr_is_set(to) || t->state == DP_DEAD)
 		return -NTM_ESTATE;
+	if (t->budget != UINT64_MAX && addr_equal(to, &t->remote))
+		t->budget -= t->budget < len + PACKET_OVERHEAD
+				     ? t->budget
+				     : len + PACKET_OVERHEAD;
 	seal_and_send(t, PACKET_CONTROL, msg, len, to, &err);
 	return err;
 }

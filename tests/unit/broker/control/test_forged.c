@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* test_forged - whole control planes: sources that are not where they say they are */
+#include "tests/unit/broker/control/story.h"
+
+#define V4 "10.9.9.9" /* nobody of ours lives there */
+
+static struct addr victim(void)
+{
+	struct addr v;
+
+	assert_int_equal(addr_parse(V4, WORLD_PORT, &v), 0);
+	return v;
+}
+
+/* takes what is on its way to the victim. Return: bytes of inner packets (@type
+ * DATA) or datagrams of another type */
+static size_t taken(uint8_t type)
+{
+	struct packet **at = &world.packets, *p;
+	struct addr v = victim();
+	struct packet_header h;
+	size_t sum = 0;
+
+	while ((p = *at)) {
+		if (!addr_equal(&p->to, &v)) {
+			at = &p->next;
+			continue;
+		}
+		assert_int_equal(packet_header_get(p->buf, p->len, &h), 0);
+		if (h.type == type && type != PACKET_DATA)
+			sum++;
+		else if (h.type == type && !(h.flags & PACKET_CONTROL))
+			sum += p->len;
+		*at = p->next;
+		free(p);
+	}
+	return sum;
+}
+
+/* b speaks with a, packets wait, and a says from a forged source that it moved. */
+static void forge_move(struct peer *p, size_t wire_len)
+{
+	Ntm__PeerAddresses pa = NTM__PEER_ADDRESSES__INIT;
+	struct addr v = victim();
+
+	pa.serial = p->paths.heard + 1;
+	path_addresses(p, &pa, &v, wire_len);
+}
+
+static void forge_challenges(struct peer *p, unsigned int n, size_t wire_len)
+{
+	Ntm__PathChallenge ch = NTM__PATH_CHALLENGE__INIT;
+	struct addr v = victim();
+
+	while (n--) {
+		for (int i = 0; i < 10; i++)
+			node_send(b, a);
+		path_challenged(p, &ch, &v, wire_len);
+	}
+}
+
+/* --- the allowance of an address that has not answered ------------------------------------ */
+
+static void test_three_times_once(void **state)
+{
+	struct peer *p;
+
+	(void)state;
+	connect_both();
+	p = node_peer(b, a);
+	forge_move(p, 200);
+	forge_challenges(p, 30, 200);
+	assert_in_range(taken(PACKET_DATA), 1, 3 * 31 * 200);
+}
+
+/* To and fro: what a change had paid for is not paid again by the next. */
+static void test_flips_pay_once(void **state)
+{
+	const struct candidate *was;
+	struct addr home;
+	struct peer *p;
+
+	(void)state;
+	connect_both();
+	p = node_peer(b, a);
+	was = path_current(p);
+	home = was->addr;
+	forge_challenges(p, 10, 200); /* beside the path in use */
+	for (int i = 0; i < 10; i++) {
+		forge_move(p, 100);
+		for (int j = 0; j < 50; j++)
+			node_send(b, a);
+		path_peer_moved(p, &home, 100, true);
+	}
+	assert_in_range(taken(PACKET_DATA), 1, 3 * (10 * 200 + 10 * 100));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_three_times_once),
+		T(test_flips_pay_once),
+	};
+
+	log_open("test", getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR, NULL);
+	if (getenv("NTM_TEST_ONLY"))
+		cmocka_set_test_filter(getenv("NTM_TEST_ONLY"));
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
