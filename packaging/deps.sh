@@ -53,13 +53,13 @@ as_root()
 	fi
 }
 
-# Reads what apt prints: shows how far it is, in place on a terminal, else a line
-# at each quarter; the rest goes to the log.
+# Shows how far apt is, from its status lines: in place on a terminal, else a line
+# at each quarter.
 show_progress()
 {
 	local tty=
 	[ ! -t 1 ] || tty=1
-	awk -F: -v tty=$tty -v log_file="$log" '
+	awk -F: -v tty=$tty '
 	/^(dl|pm)status:/ {
 		what = /^dl/ ? "downloading" : "installing"
 		step = int($3 / (tty ? 1 : 25))
@@ -71,17 +71,18 @@ show_progress()
 		else if (step > 0)
 			printf "deps: %s %d %%\n", what, step * 25
 		fflush()
-		next
 	}
-	{ print >log_file }
 	END { if (tty) printf "\r\033[K" }'
 }
 
+# The status has a descriptor of its own: apt makes it non-blocking, and package
+# scripts fail where their output is. It is made behind sudo, which closes ours.
 install_packages()
 {
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+	as_root sh -c 'exec "$@" 3>&1 >&2' - \
+		env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
 		--no-install-recommends -o Dpkg::Use-Pty=0 \
-		-o APT::Status-Fd=1 "$@" 2>&1 | show_progress
+		-o APT::Status-Fd=3 "$@" 2>"$log" | show_progress
 }
 
 # Package scripts ask policy-rc.d before they start a service; 101 forbids.
@@ -113,7 +114,7 @@ disable_services()
 # failed TEXT: and what apt said to it
 failed()
 {
-	{ grep -m 5 -E '^(E:|W:|Err:|dpkg: error)' "$log" ||
+	{ grep -m 5 -E '^(E:|W:|Err:|dpkg: error|sudo:)' "$log" ||
 		tail -n 5 "$log"; } | cut -c1-200 >&2
 	trap 'keep=1; cleanup' EXIT
 	fail "$* (all that apt said is in $log)"
@@ -145,13 +146,12 @@ log=$(mktemp)
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 forbid_services
-# The package lists are refreshed only when what they say does not suffice; the
-# third try goes on where a package's own script failed (fontconfig's once did).
+# The package lists are refreshed only when what they say does not suffice.
 if ! install_packages $packages; then
 	echo "deps: refreshing the package lists"
 	as_root apt-get update -qq >"$log" 2>&1 ||
 		failed "apt-get update failed; is the network there?"
-	install_packages $packages || install_packages $packages ||
+	install_packages $packages ||
 		failed "apt-get could not install the packages"
 fi
 disable_services $packages
