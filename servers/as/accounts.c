@@ -53,6 +53,7 @@ enum statement {
 	WITHDRAWAL_ADD,
 	WITHDRAWAL_NEXT,
 	WITHDRAWAL_DONE,
+	WITHDRAWAL_OF,
 	N_STATEMENTS,
 };
 
@@ -96,6 +97,8 @@ static const char *const statements[] = {
 	[WITHDRAWAL_NEXT] = "SELECT id, fps, release FROM withdrawals"
 			    " WHERE id > ?1 ORDER BY id LIMIT 1",
 	[WITHDRAWAL_DONE] = "DELETE FROM withdrawals WHERE id = ?1",
+	[WITHDRAWAL_OF] =
+		"SELECT 1 FROM withdrawals WHERE instr(fps, ?1) LIMIT 1",
 };
 static_assert(sizeof(statements) / sizeof(statements[0]) == N_STATEMENTS,
 	      "statements");
@@ -514,4 +517,16 @@ int accounts_withdrawal_done(struct accounts *a, int64_t id)
 {
 	store_bind_int(a->store, WITHDRAWAL_DONE, 1, id);
 	return store_run(a->store, WITHDRAWAL_DONE);
+}
+
+int accounts_withdrawal_settled(struct accounts *a,
+				const uint8_t fp[static NTMC_FP_LEN])
+{
+	int r;
+
+	store_bind_blob(a->store, WITHDRAWAL_OF, 1, fp, NTMC_FP_LEN);
+	r = store_step(a->store, WITHDRAWAL_OF);
+	if (r == 1)
+		store_reset(a->store, WITHDRAWAL_OF);
+	return r == 1 ? -NTM_EAGAIN : r;
 }

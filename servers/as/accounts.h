@@ -103,5 +103,9 @@ NTM_MUST_CHECK int accounts_device_each(struct accounts *a, const char *account,
 NTM_MUST_CHECK int accounts_withdrawal_next(struct accounts *a, int64_t after,
 					    struct withdrawal *out);
 NTM_MUST_CHECK int accounts_withdrawal_done(struct accounts *a, int64_t id);
+/** -NTM_EAGAIN while a withdrawal that names @fp still waits for the DC */
+NTM_MUST_CHECK int
+accounts_withdrawal_settled(struct accounts *a,
+			    const uint8_t fp[static NTMC_FP_LEN]);
 
 #endif

@@ -12,8 +12,9 @@
  *    oldest not yet sent goes out, its id as txn | WITHDRAWAL, and the next one
  *    when it is acknowledged. After a reconnection the oldest goes out again; the
  *    DC takes it twice without harm.
- * Withdrawals go before distributions on a fresh channel, so that a device that
- * was disabled and enabled again ends up enabled.
+ * No key is distributed for an identity that a withdrawal in the store names
+ * (request.c): a device that was disabled and enabled again ends up enabled, however
+ * many withdrawals go before its own.
  */
 #include "servers/as/dclink.h"
 

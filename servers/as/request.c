@@ -11,9 +11,10 @@
  *   by certificate:   the identity TLS proved is a live device; its certificate may
  *                     have run out, no longer ago than as.renew_grace: whoever was
  *                     off for a week needs no password. For all else it is too late.
- *   device_known()    device row: known, new within the limit, or refused; durable
+ *   device_known()    device row: known, new within the limit, or refused; durable.
+ *                     AGAIN while the DC has yet to hear of its last withdrawal
  *   distribute()      Node ID and Kntmdc drawn; the DC leases and acknowledges
- *   issue()           still live? certificate with the leased addresses; answer
+ *   issue()           still so? certificate with the leased addresses; answer
  *
  * A failure is counted before the password is checked and taken back afterwards,
  * so that guesses in parallel do not outrun the limit. An unknown account costs an
@@ -203,6 +204,8 @@ static void issue(void *arg, int err, const Ntm__KeyDistributionAck *ack)
 	if (!err) /* disabled while the DC was asked? */
 		err = accounts_device_live(as->accounts, r->device.fqdn,
 					   r->device.fp);
+	if (!err) /* and enabled again, but the DC is told later */
+		err = accounts_withdrawal_settled(as->accounts, r->device.fp);
 	if (!err && (ack->vip6.len != sizeof(cert.vip6) ||
 		     (ack->vip4.len && ack->vip4.len != sizeof(cert.vip4))))
 		err = -NTM_ESERVER;
@@ -262,8 +265,11 @@ static void device_known(struct request *r)
 	int err = accounts_device_login(r->as->accounts, &r->device,
 					r->as->conf->as_device_limit);
 
+	if (!err) /* a withdrawal still queued would end the new session */
+		err = accounts_withdrawal_settled(r->as->accounts,
+						  r->device.fp);
 	if (err)
-		refuse(r, err, 0);
+		refuse(r, err, err == -NTM_EAGAIN);
 	else
 		distribute(r);
 }

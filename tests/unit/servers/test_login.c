@@ -400,6 +400,17 @@ static uint32_t list_devices(struct peer *p)
 	return code;
 }
 
+/* log in by certificate once the DC knows of the last withdrawal */
+static void login_settled(struct peer *p)
+{
+	int tries = 0;
+
+	do
+		assert_int_equal(peer_login_cert(p), 0);
+	while (p->code == NTM_EAGAIN && ++tries < 1000);
+	assert_int_equal(p->code, 0);
+}
+
 /* Off for 80 days: the key is enough to log in, and for nothing else. */
 static void login_after_a_long_sleep(void **state)
 {
@@ -428,8 +439,7 @@ static void login_after_a_long_sleep(void **state)
 	assert_int_equal(peer_login_cert(&p), 0);
 	assert_int_equal(p.code, NTM_EDISABLED);
 	site_admin(&site, "account-enable", "alice");
-	assert_int_equal(peer_login_cert(&p), 0);
-	assert_int_equal(p.code, 0);
+	login_settled(&p);
 	memcpy(p.cert, old, p.cert_len = len);
 	site_admin(&site, "device-revoke", p.fqdn);
 	assert_int_equal(peer_login_cert(&p), 0);
@@ -506,6 +516,35 @@ static void login_without_dc(void **state)
 	peer_free(&p);
 }
 
+static bool dc_knows_all(void *arg)
+{
+	return site_dc_number(&site, "revocation_serial") == *(const int *)arg;
+}
+
+/* Disabled and enabled while the DC was away: a login that comes before the last
+ * withdrawal has arrived there must not be ended by it. */
+static void login_behind_withdrawals(void **state)
+{
+	struct peer p;
+	int n = 60;
+
+	(void)state;
+	peer_new(&p, &site, "laptop");
+	assert_int_equal(peer_login(&p, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(p.code, 0);
+	site_stop_dc(&site);
+	for (int i = 0; i < n; i++) {
+		site_admin(&site, "account-disable", "alice");
+		site_admin(&site, "account-enable", "alice");
+	}
+	site_start_dc(&site);
+	site_wait_link(&site);
+	login_settled(&p);
+	assert_true(site_wait(&site, dc_knows_all, &n));
+	peer_register(&p); /* asserts that the session stands */
+	peer_free(&p);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -525,6 +564,7 @@ int main(void)
 		T(password_change),
 		T(own_devices),
 		T(login_without_dc),
+		T(login_behind_withdrawals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
