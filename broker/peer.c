@@ -99,32 +99,6 @@ static void peer_set_state(struct peer *p, enum peer_state state)
 	resolve_peer_changed(p->w->resolve, p);
 }
 
-const char *peer_shown(const struct peer *p)
-{
-	switch (p->state) {
-	case PEER_IDLE:
-		return "idle";
-	case PEER_ASKING:
-	case PEER_SHAKING:
-		return "connecting";
-	case PEER_UP:
-		return "direct";
-	case PEER_MOVING:
-		return "moving";
-	case PEER_DOWN:
-	case PEER_NSTATES:
-		break;
-	}
-	switch (p->why) {
-	case NTM_EOFFLINE:
-	case NTM_EUNREACHABLE:
-	case NTM_ETIMEOUT:
-		return "offline";
-	default:
-		return "refused";
-	}
-}
-
 /* --- identity and tunnel --------------------------------------------------------------- */
 
 int peer_identify(struct peer *p, const struct node_info *info)
@@ -568,19 +542,25 @@ void peer_shake_over(struct peer *p, enum shake_kind kind)
 	/* ASKING: the DC is asked beside it. UP, MOVING: their timers go on. */
 }
 
+/* Anybody may have sent it: its source becomes no candidate, and gets one datagram
+ * at most, none while the peer is known to be elsewhere. */
 void peer_unknown(struct peer *p, const struct addr *from)
 {
+	const struct candidate *cur = path_current(p);
+	bool elsewhere =
+		p->state == PEER_UP && cur && cur->state == PATH_PROVEN;
 	uint64_t now = peer_now(p);
 
 	if (!p->has_secret || p->shake ||
 	    (p->unknown_ns && now - p->unknown_ns < LOOP_S(1)))
 		return;
 	p->unknown_ns = now;
-	path_add(p, from);
 	if (p->state == PEER_IDLE || p->state == PEER_DOWN)
 		peer_wake(p);
 	else if (shake_start(p, SHAKE_RESUME, NULL))
 		log_debug(p->fqdn, "resumption could not start");
+	if (!elsewhere)
+		shake_also(p, from);
 }
 
 /* --- the end of it --------------------------------------------------------------------- */

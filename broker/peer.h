@@ -122,6 +122,8 @@ void peers_drop_all(struct peers *ps);
 void peers_tick_arm(struct peers *ps);
 /** one more handshake may be answered now, of all peers */
 bool peers_rate(struct peers *ps);
+/** "connecting", "direct", "moving", "offline", "refused", "idle" */
+const char *peer_shown(const struct peer *p);
 /** register the peer's Path IDs anew. Return: 0, -NTM_EEXISTS (another's) */
 NTM_MUST_CHECK int peer_index(struct peer *p);
 /** what a new worker needs, into the keeper; removes it where nothing is kept */
@@ -180,8 +182,6 @@ void peer_control(struct peer *p, const uint8_t *msg, size_t len,
 void peer_unknown(struct peer *p, const struct addr *from);
 /** policy changed: close what is not allowed any more, set ports */
 void peer_apply_policy(struct peer *p);
-/** "connecting", "direct", "moving", "offline", "refused", "idle" */
-const char *peer_shown(const struct peer *p);
 uint64_t peer_now(const struct peer *p);
 /** the one with the lower fingerprint: breaks ties */
 bool peer_we_are_lower(const struct peer *p);
@@ -194,6 +194,8 @@ void peer_rekey(struct peer *p);
 enum shake_kind { SHAKE_DIRECT, SHAKE_RESUME };
 NTM_MUST_CHECK int shake_start(struct peer *p, enum shake_kind kind,
 			       const struct route *r);
+/** the request under way once to @a too, where nobody has proven to be */
+void shake_also(struct peer *p, const struct addr *a);
 /** Path ID of our request under way, bit 0 clear; 0 none */
 uint64_t shake_path(const struct peer *p);
 bool shake_running(const struct peer *p, enum shake_kind kind);

@@ -203,6 +203,34 @@ void peers_tick_arm(struct peers *ps)
 		loop_timer_arm(ps->tick, LOOP_MS(PATH_TICK_MS));
 }
 
+/* --- shown to people ------------------------------------------------------------------ */
+
+const char *peer_shown(const struct peer *p)
+{
+	switch (p->state) {
+	case PEER_IDLE:
+		return "idle";
+	case PEER_ASKING:
+	case PEER_SHAKING:
+		return "connecting";
+	case PEER_UP:
+		return "direct";
+	case PEER_MOVING:
+		return "moving";
+	case PEER_DOWN:
+	case PEER_NSTATES:
+		break;
+	}
+	switch (p->why) {
+	case NTM_EOFFLINE:
+	case NTM_EUNREACHABLE:
+	case NTM_ETIMEOUT:
+		return "offline";
+	default:
+		return "refused";
+	}
+}
+
 /* --- blobs of the keeper ------------------------------------------------------------------ */
 
 #define BLOB_PREFIX "peer."

@@ -127,6 +127,19 @@ static void add_to(struct shake *s, const struct addr *a)
 		s->to[s->n_to++] = *a;
 }
 
+void shake_also(struct peer *p, const struct addr *a)
+{
+	struct shake *s = p->shake;
+
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->n_to; i++)
+		if (addr_equal(&s->to[i], a))
+			return;
+	if (datapath_send(p->w->dp, s->buf, s->len, a))
+		log_debug(p->fqdn, "a request could not be sent");
+}
+
 static void spec_fill(const struct peer *p, uint64_t path_id,
 		      unsigned int our_bit, struct handshake_spec *spec)
 {

@@ -95,11 +95,62 @@ static void test_flips_pay_once(void **state)
 	assert_in_range(taken(PACKET_DATA), 1, 3 * (10 * 200 + 10 * 100));
 }
 
+/* --- what nobody has proven to have sent --------------------------------------------------- */
+
+static bool is_candidate(struct peer *p, const struct addr *v)
+{
+	for (size_t i = 0; i < p->paths.n; i++)
+		if (addr_equal(&p->paths.list[i].addr, v))
+			return true;
+	return false;
+}
+
+/* @ms pass. Return: requests that went to the victim meanwhile */
+static size_t requests_in(unsigned int ms)
+{
+	size_t n = 0;
+
+	while (ms--) {
+		n += taken(PACKET_TUNNEL_REQUEST);
+		world_run(&world, 1);
+	}
+	return n + taken(PACKET_TUNNEL_REQUEST);
+}
+
+static void test_data_of_anybody(void **state)
+{
+	struct addr v = victim();
+	struct peer *p;
+
+	(void)state;
+	connect_both();
+	dc_set_down(world.dc, true);
+	p = node_peer(b, a);
+	/* it is up and answers elsewhere: nothing for the victim */
+	assert_int_equal(path_current(p)->state, PATH_PROVEN);
+	peer_unknown(p, &v);
+	assert_true(shake_running(p, SHAKE_RESUME));
+	assert_int_equal(requests_in(3000), 0);
+	/* nothing is known about where it is: one */
+	node_kill(a);
+	node_kill(b);
+	node_start(b);
+	p = node_peer(b, a);
+	assert_non_null(p);
+	requests_in(5000);
+	assert_false(shake_running(p, SHAKE_RESUME));
+	peer_unknown(p, &v);
+	assert_true(shake_running(p, SHAKE_RESUME));
+	assert_int_equal(requests_in(4000), 1);
+	assert_false(is_candidate(p, &v));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_three_times_once),
 		T(test_flips_pay_once),
+		T(test_data_of_anybody),
 	};
 
 	log_open("test", getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR, NULL);
