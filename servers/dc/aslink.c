@@ -20,8 +20,6 @@
 #include "common/log.h"
 #include "servers/dc/state.h"
 
-#define EXPIRES_MAX_S (31 * 86400)
-
 struct aslink {
 	struct aslink *prev, *next;
 	struct channel *channel;
@@ -135,7 +133,7 @@ static int check_distribution(struct dc *dc, const Ntm__KeyDistribution *kd)
 	if (fqdn_split(kd->fqdn, dc->cert.domain.domain, &parts) ||
 	    !parts.device[0])
 		return -NTM_EINVAL;
-	if (kd->expires <= now || kd->expires > now + EXPIRES_MAX_S)
+	if (kd->expires <= now || kd->expires > now + DC_SESSION_MAX_S)
 		return -NTM_ECLOCK;
 	return 0;
 }

@@ -13,10 +13,9 @@
 #define SWEEP_EVERY_S 1
 #define SWEEP_ROUND_S 600 /* every session is looked at this often */
 #define PRUNE_EVERY_S 3600
-#define REVOCATION_KEEP_S                                                      \
-	(7 * 86400) /* certificates live 30 days at most,
-				       * sessions less: who was away longer logs
-				       * in anew and has no tunnel left */
+/* A node that slept that long and still has its tunnels hears of the withdrawal; what
+ * was withdrawn earlier has no certificate left that anybody accepts. */
+#define REVOCATION_KEEP_S (DC_SESSION_MAX_S + 86400)
 
 /* --- state -------------------------------------------------------------------- */
 
@@ -101,9 +100,9 @@ static const struct journal_load_ops load_ops = {
 
 /* --- the clock ------------------------------------------------------------------- */
 
-static void prune(struct dc *dc)
+void dc_prune(struct dc *dc, int64_t now)
 {
-	int64_t now = loop_wall(dc->loop), before = now - REVOCATION_KEEP_S;
+	int64_t before = now - REVOCATION_KEEP_S;
 	size_t gone = 0;
 
 	while (gone < dc->n_revocations && dc->revocations[gone].at < before)
@@ -112,6 +111,10 @@ static void prune(struct dc *dc)
 	memmove(dc->revocations, dc->revocations + gone,
 		dc->n_revocations * sizeof(*dc->revocations));
 	journal_prune(dc->journal, before, now);
+}
+
+static void renew_certificate(struct dc *dc)
+{
 	if (servercert_is_stale(dc->env->dir, "dc", &dc->cert)) {
 		log_info("dc", "new server certificate");
 		dc->restart = true;
@@ -137,7 +140,8 @@ static void dc_sweep(void *arg)
 	}
 	if (dc_now_s(dc) >= dc->prune_s) {
 		dc->prune_s = dc_now_s(dc) + PRUNE_EVERY_S;
-		prune(dc);
+		dc_prune(dc, loop_wall(dc->loop));
+		renew_certificate(dc);
 	}
 	loop_timer_arm(dc->sweep, LOOP_S(SWEEP_EVERY_S));
 }

@@ -26,6 +26,7 @@
 #define DC_OFFLINE_AFTER  3 /* keep-alive intervals */
 #define DC_CHALLENGE_LEN  16
 #define DC_CHALLENGE_S	  30
+#define DC_SESSION_MAX_S  (31 * 86400) /* and its certificate */
 #define DC_NODE_ADDRESSES 8
 
 struct directions;
@@ -83,6 +84,8 @@ static inline uint32_t dc_now_s(struct dc *dc)
 	       3600;
 }
 bool dc_is_online(struct dc *dc, const struct node *n);
+/** forget what expired before @now: sessions, revocations nobody needs any more */
+void dc_prune(struct dc *dc, int64_t now);
 NTM_MUST_CHECK int dc_add_revocation(struct dc *dc,
 				     const struct dc_revocation *r);
 void dc_remove_revocation(struct dc *dc, const uint8_t fp[static NTMC_FP_LEN]);

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "servers/dc/state.h"
 #include "site.h"
 
 static struct site site;
@@ -661,6 +662,36 @@ static void released(void **state)
 	assert_int_equal(site_dc_number(&site, "nodes"), 1);
 }
 
+static unsigned int revocations_listed(struct peer *p)
+{
+	Ntm__RevocationRequest q = NTM__REVOCATION_REQUEST__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	const Ntm__Signal *s;
+
+	msg.body_case = NTM__SIGNAL__BODY_REVOCATION_REQUEST;
+	msg.revocation_request = &q;
+	s = peer_call(p, &msg);
+	assert_non_null(s);
+	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_REVOCATION_LIST);
+	return (unsigned int)s->revocation_list->n_fingerprints;
+}
+
+/* a laptop that slept for a month still hears of what was withdrawn meanwhile */
+static void withdrawal_kept(void **state)
+{
+	int64_t day = 86400, now = ntmc_now(NULL);
+
+	(void)state;
+	peer_register(&mn);
+	peer_register(&cn);
+	site_admin(&site, "device-revoke", cn.fqdn);
+	assert_true(site_wait(&site, was_withdrawn, &cn));
+	dc_prune(site.dc, now + 31 * day);
+	assert_int_equal(revocations_listed(&mn), 1);
+	dc_prune(site.dc, now + 33 * day);
+	assert_int_equal(revocations_listed(&mn), 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -675,6 +706,7 @@ int main(void)
 		T(renewal),
 		T(withdraw_disabled),
 		T(withdraw_repeated),
+		T(withdrawal_kept),
 		T(restarted_dc),
 		T(restarted_withdraw),
 		T(killed_dc),
