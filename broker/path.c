@@ -52,6 +52,8 @@ static void path_set_state(struct peer *p, struct candidate *c,
 	log_debug(p->fqdn, "path %s: %s -> %s", addr_format(&c->addr, text),
 		  state_names[c->state], state_names[state]);
 	c->state = state;
+	if (state != PATH_PROBING)
+		c->guessed = false;
 }
 
 static struct candidate *current(struct peer *p)
@@ -265,20 +267,37 @@ static void choose(struct peer *p, struct candidate *c)
 	pmtu_start(p);
 }
 
-void path_use(struct peer *p, const struct addr *a)
-{
-	struct candidate *c = path_add(p, a);
-
-	path_set_state(p, c, PATH_PROVEN);
-	c->answered_ns = peer_now(p);
-	choose(p, c);
-}
-
 static bool proven_lately(const struct peer *p, const struct candidate *c)
 {
 	return c->answered_ns &&
 	       peer_now(p) - c->answered_ns < LOOP_S(PROVEN_FOR_S) &&
 	       c->state != PATH_DEAD;
+}
+
+/* An unproven address, at the price of what came from there. */
+static void choose_unproven(struct peer *p, struct candidate *c,
+			    size_t wire_len)
+{
+	path_set_state(p, c, PATH_PROBING);
+	dp_tunnel_set_budget(p->tunnel, 3 * (c->credit + wire_len));
+	c->credit = 0; /* each byte counts once */
+	choose(p, c);
+}
+
+void path_use(struct peer *p, const struct addr *a, size_t wire_len,
+	      bool proven)
+{
+	struct candidate *c = path_add(p, a);
+
+	if (!proven && !proven_lately(p, c)) {
+		choose_unproven(p, c, wire_len);
+		c->guessed = true;
+		return;
+	}
+	path_set_state(p, c, PATH_PROVEN);
+	if (proven)
+		c->answered_ns = peer_now(p);
+	choose(p, c);
 }
 
 /* one that answered since @since_ns, nearest first */
@@ -431,7 +450,8 @@ void path_answered(struct peer *p, const Ntm__PathResponse *r,
 		choose(p, c);
 		peer_path_up(p);
 		path_tell(p);
-	} else if (cur && cur->state == PATH_SUSPECT && cur->tries >= 2) {
+	} else if (cur && (cur->guessed ||
+			   (cur->state == PATH_SUSPECT && cur->tries >= 2))) {
 		path_set_state(p, cur, PATH_DEAD);
 		cur->due_ns = 0;
 		choose(p, c);
@@ -491,10 +511,7 @@ void path_peer_moved(struct peer *p, const struct addr *from, size_t wire_len,
 		path_set_state(p, c, PATH_PROVEN);
 		choose(p, c);
 	} else {
-		path_set_state(p, c, PATH_PROBING);
-		dp_tunnel_set_budget(p->tunnel, 3 * (c->credit + wire_len));
-		c->credit = 0; /* each byte counts once */
-		choose(p, c);
+		choose_unproven(p, c, wire_len);
 		challenge_start(p, c, 0);
 		/* the old one, in case this is a forgery or a stray */
 		if (was && was != c && was->state == PATH_PROVEN)

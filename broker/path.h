@@ -40,13 +40,15 @@ enum path_state {
 };
 
 /** struct candidate - @cookie: of this round, low byte clear; @sent_ns by try;
- *  @credit: bytes of challenges from there that no budget was given for yet */
+ *  @credit: bytes of challenges from there that no budget was given for yet;
+ *  @guessed: in use because the peer seemed to be there, never proven */
 struct candidate {
 	struct addr addr;
 	enum path_state state;
 	uint64_t cookie;
 	uint64_t sent_ns[PATH_SENDS], due_ns;
 	unsigned int tries, answered_tries;
+	bool guessed;
 	uint64_t rtt_ns, answered_ns, credit;
 };
 
@@ -76,8 +78,11 @@ struct candidate *path_add(struct peer *p, const struct addr *a);
 /** our own remotes for a Tunnel Request, current first. Return: how many */
 size_t path_remotes(const struct peer *p, struct addr *out, size_t max);
 const struct candidate *path_current(const struct peer *p);
-/** a handshake proved @a: use it */
-void path_use(struct peer *p, const struct addr *a);
+/** a handshake's answer or first packet, of @wire_len, came from @a: use it.
+ *  @proven: we had sent there what it answers; otherwise the caller has everything
+ *  challenged (path_probe()), and it is left for the first that answers */
+void path_use(struct peer *p, const struct addr *a, size_t wire_len,
+	      bool proven);
 /** challenge the current one (@all: every one) now */
 void path_probe(struct peer *p, bool all);
 /** TunnelControl of the peer */

@@ -398,7 +398,7 @@ static void keys_work(struct peer *p, const struct ntmc_key *secret)
 }
 
 void peer_keyed(struct peer *p, struct handshake_keys *k,
-		const struct ntmc_cert *cert, const struct addr *from,
+		const struct ntmc_cert *cert, const struct handshake_from *from,
 		uint64_t path_id)
 {
 	int err = pins_check(p->w->pins, p->fqdn, p->fp);
@@ -420,9 +420,9 @@ void peer_keyed(struct peer *p, struct handshake_keys *k,
 		path_probe(p,
 			   false); /* the peer moves to the new keys with it */
 	} else {
-		path_use(p, from);
+		path_use(p, from->addr, from->wire_len, from->asked);
 		peer_set_state(p, PEER_UP);
-		path_probe(p, false);
+		path_probe(p, path_current(p)->state != PATH_PROVEN);
 		path_tell(p);
 		peer_save(p); /* the state and where it is */
 	}
@@ -463,7 +463,8 @@ int peer_answered(struct peer *p, struct handshake_keys *k,
 	return 0;
 }
 
-void peer_confirmed(struct peer *p, uint8_t phase, const struct addr *from)
+void peer_confirmed(struct peer *p, uint8_t phase, const struct addr *from,
+		    size_t wire_len)
 {
 	struct ntmc_key secret = p->pending;
 
@@ -473,9 +474,9 @@ void peer_confirmed(struct peer *p, uint8_t phase, const struct addr *from)
 	keys_work(p, &secret);
 	ntmc_key_clear(&secret);
 	if (p->state != PEER_UP) {
-		path_use(p, from);
+		path_use(p, from, wire_len, shake_answered_at(p, from));
 		peer_set_state(p, PEER_UP);
-		path_probe(p, false);
+		path_probe(p, path_current(p)->state != PATH_PROVEN);
 	}
 	peer_save(p);
 }

@@ -47,6 +47,13 @@ enum peer_state {
 struct shake;
 struct answered;
 
+/** struct handshake_from - where an answer came from; @asked: our request went there */
+struct handshake_from {
+	const struct addr *addr;
+	size_t wire_len;
+	bool asked;
+};
+
 /** struct path_ref - one Path ID (bit 0 clear) under which the peer is found */
 struct path_ref {
 	uint64_t id;
@@ -154,13 +161,14 @@ void peer_route(struct peer *p, const struct route *r);
 int peer_expect(struct peer *p, const struct route *r);
 /** keys of our request: the tunnel works */
 void peer_keyed(struct peer *p, struct handshake_keys *k,
-		const struct ntmc_cert *cert, const struct addr *from,
+		const struct ntmc_cert *cert, const struct handshake_from *from,
 		uint64_t path_id);
 /** keys of an answered request; the tunnel works when the peer uses them */
 NTM_MUST_CHECK int peer_answered(struct peer *p, struct handshake_keys *k,
 				 const struct handshake_request *rq,
 				 const struct addr *from, uint64_t path_id);
-void peer_confirmed(struct peer *p, uint8_t phase, const struct addr *from);
+void peer_confirmed(struct peer *p, uint8_t phase, const struct addr *from,
+		    size_t wire_len);
 /** the way to it failed; @err negative or positive */
 void peer_fail(struct peer *p, int err);
 /** end the tunnel; @code told to the peer when @tell */
@@ -203,6 +211,8 @@ bool shake_running(const struct peer *p, enum shake_kind kind);
 void peer_shake_over(struct peer *p, enum shake_kind kind);
 void shake_stop(struct peer *p);
 void shake_forget(struct peer *p); /* the stored answer */
+/** the stored answer went to @a */
+bool shake_answered_at(const struct peer *p, const struct addr *a);
 /** Tunnel Request, Tunnel Response of anybody; destroyed */
 void shake_datagram(struct worker *w, const struct packet_header *h,
 		    uint8_t *buf, size_t len, const struct addr *from);

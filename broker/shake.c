@@ -37,17 +37,21 @@ struct shake {
 	struct handshake *hs;
 	uint64_t path_id; /* as we receive */
 	uint64_t started_ns;
-	struct addr to[ADDR_REMOTES_MAX];
-	size_t n_to;
+	struct addr to[ADDR_REMOTES_MAX + 1]; /* one of shake_also() behind */
+	size_t n_to, n_asked;		      /* it went to the first of them */
+	bool also;
 	unsigned int tries;
 	struct loop_timer *timer;
 	size_t len;
 	uint8_t buf[PACKET_SIGNAL_MAX];
 };
 
-/* struct answered - our last answer and the request's tag that it answers */
+/* struct answered - our last answer and the request's tag that it answers;
+ * @to: where it went */
 struct answered {
 	uint8_t tag[NTMC_TAG_LEN];
+	struct addr to[ADDR_REMOTES_MAX];
+	size_t n_to;
 	unsigned int count;
 	size_t len;
 	uint8_t buf[PACKET_SIGNAL_MAX];
@@ -98,6 +102,8 @@ static void shake_send(struct shake *s)
 	for (size_t i = 0; i < n; i++)
 		if (datapath_send(w->dp, s->buf, s->len, &s->to[i]))
 			log_debug(s->p->fqdn, "a request could not be sent");
+	if (s->n_asked < n)
+		s->n_asked = n;
 	loop_timer_arm(s->timer, LOOP_MS((uint64_t)SHAKE_FIRST_MS << s->tries));
 	s->tries++;
 }
@@ -118,11 +124,18 @@ static void shake_due(void *arg)
 	peer_shake_over(p, kind);
 }
 
+static bool listed(const struct addr *list, size_t n, const struct addr *a)
+{
+	for (size_t i = 0; i < n; i++)
+		if (addr_equal(&list[i], a))
+			return true;
+	return false;
+}
+
 static void add_to(struct shake *s, const struct addr *a)
 {
-	for (size_t i = 0; i < s->n_to; i++)
-		if (addr_equal(&s->to[i], a))
-			return;
+	if (listed(s->to, s->n_to, a))
+		return;
 	if (s->n_to < ADDR_REMOTES_MAX)
 		s->to[s->n_to++] = *a;
 }
@@ -131,11 +144,10 @@ void shake_also(struct peer *p, const struct addr *a)
 {
 	struct shake *s = p->shake;
 
-	if (!s)
+	if (!s || listed(s->to, s->n_to, a))
 		return;
-	for (size_t i = 0; i < s->n_to; i++)
-		if (addr_equal(&s->to[i], a))
-			return;
+	s->to[s->n_to] = *a;
+	s->also = true;
 	if (datapath_send(p->w->dp, s->buf, s->len, a))
 		log_debug(p->fqdn, "a request could not be sent");
 }
@@ -231,6 +243,13 @@ int shake_start(struct peer *p, enum shake_kind kind, const struct route *r)
 	return 0;
 }
 
+/* did our request go to @a? */
+static bool asked_at(const struct shake *s, const struct addr *a)
+{
+	return listed(s->to, s->n_asked, a) ||
+	       (s->also && addr_equal(&s->to[s->n_to], a));
+}
+
 static void shake_response(struct worker *w, const struct packet_header *h,
 			   uint8_t *buf, size_t len, const struct addr *from)
 {
@@ -239,6 +258,7 @@ static void shake_response(struct worker *w, const struct packet_header *h,
 	struct handshake_self self;
 	struct ntmc_cert cert;
 	struct addr observed;
+	struct handshake_from where = {from, len, false};
 	int code = 0, err;
 
 	if (!p || !p->shake || p->shake->path_id != h->id)
@@ -254,8 +274,9 @@ static void shake_response(struct worker *w, const struct packet_header *h,
 		peer_fail(p, err == -NTM_ECLOSED ? code : err);
 		return;
 	}
+	where.asked = asked_at(p->shake, from);
 	shake_stop(p);
-	peer_keyed(p, &keys, &cert, from, h->id);
+	peer_keyed(p, &keys, &cert, &where, h->id);
 	ntmc_wipe(&keys, sizeof(keys));
 }
 
@@ -267,6 +288,20 @@ void shake_forget(struct peer *p)
 	p->answered = NULL;
 }
 
+bool shake_answered_at(const struct peer *p, const struct addr *a)
+{
+	return p->answered && listed(p->answered->to, p->answered->n_to, a);
+}
+
+static void answer_send(struct peer *p, struct answered *a,
+			const struct addr *to)
+{
+	if (a->n_to < ADDR_REMOTES_MAX && !listed(a->to, a->n_to, to))
+		a->to[a->n_to++] = *to;
+	if (datapath_send(p->w->dp, a->buf, a->len, to))
+		log_debug(p->fqdn, "an answer could not be sent");
+}
+
 /* The request that we answered last, once more: the answer was lost. */
 static bool repeated(struct peer *p, const uint8_t *buf, size_t len,
 		     const struct addr *from)
@@ -276,9 +311,8 @@ static bool repeated(struct peer *p, const uint8_t *buf, size_t len,
 	if (!a || len < NTMC_TAG_LEN ||
 	    memcmp(a->tag, buf + len - NTMC_TAG_LEN, NTMC_TAG_LEN))
 		return false;
-	if (a->count++ < ANSWERS_MAX &&
-	    datapath_send(p->w->dp, a->buf, a->len, from))
-		log_debug(p->fqdn, "an answer could not be sent");
+	if (a->count++ < ANSWERS_MAX)
+		answer_send(p, a, from);
 	return true;
 }
 
@@ -395,8 +429,7 @@ static void answer(struct peer *p, struct handshake *hs,
 	}
 	shake_forget(p);
 	p->answered = a;
-	if (datapath_send(p->w->dp, a->buf, a->len, from))
-		log_debug(p->fqdn, "an answer could not be sent");
+	answer_send(p, a, from);
 }
 
 static void refuse(struct peer *p, struct handshake *hs,

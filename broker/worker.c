@@ -71,10 +71,10 @@ static void on_unknown(void *arg, uint64_t path_id, const struct addr *from)
 }
 
 static void on_confirmed(void *arg, struct dp_tunnel *t, uint8_t phase,
-			 const struct addr *from)
+			 const struct addr *from, size_t wire_len)
 {
 	(void)arg;
-	peer_confirmed(dp_tunnel_arg(t), phase, from);
+	peer_confirmed(dp_tunnel_arg(t), phase, from, wire_len);
 }
 
 static void on_moved(void *arg, struct dp_tunnel *t, const struct addr *from,

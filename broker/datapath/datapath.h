@@ -58,9 +58,10 @@ struct dp_ops {
 	/** DATA with a Path ID or phase we hold no keys for (rate-limited) */
 	void (*unknown_path)(void *arg, uint64_t path_id,
 			     const struct addr *from);
-	/** first valid packet under @phase: the peer has the keys, and is at @from */
+	/** first valid packet under @phase: the peer has the keys; it came from
+	 *  @from in a datagram of @wire_len, or so its header says */
 	void (*confirmed)(void *arg, struct dp_tunnel *t, uint8_t phase,
-			  const struct addr *from);
+			  const struct addr *from, size_t wire_len);
 	/** an authenticated packet, newest so far, from an address that is not the
 	 *  current remote; at most once a turn. @wire_len: of the datagram. Not for
 	 *  control messages: those are probes, and their receiver knows @from */

@@ -160,7 +160,8 @@ static void learn(struct dp_tunnel *t, struct dp_phase *p,
 	struct datapath *dp = t->dp;
 
 	if (seal_heard(t, p)) {
-		dp->ops->confirmed(dp->arg, t, a->h.phase, a->from);
+		dp->ops->confirmed(dp->arg, t, a->h.phase, a->from,
+				   a->wire_len);
 		if (t->state == DP_DEAD)
 			return;
 		output_resume(t);

@@ -67,9 +67,9 @@ static void on_unknown(void *arg, uint64_t path_id, const struct addr *from)
 }
 
 static void on_confirmed(void *arg, struct dp_tunnel *t, uint8_t phase,
-			 const struct addr *from)
+			 const struct addr *from, size_t wire_len)
 {
-	(void)arg, (void)t, (void)phase, (void)from;
+	(void)arg, (void)t, (void)phase, (void)from, (void)wire_len;
 }
 
 static void on_moved(void *arg, struct dp_tunnel *t, const struct addr *from,

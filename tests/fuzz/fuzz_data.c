@@ -80,9 +80,10 @@ static void on_unknown(void *arg, uint64_t path_id, const struct addr *from)
 	(void)arg, (void)path_id, (void)from;
 }
 
-static void on_confirmed(void *arg, struct dp_tunnel *t, uint8_t phase)
+static void on_confirmed(void *arg, struct dp_tunnel *t, uint8_t phase,
+			 const struct addr *from, size_t wire_len)
 {
-	(void)arg, (void)t, (void)phase;
+	(void)arg, (void)t, (void)phase, (void)from, (void)wire_len;
 }
 
 static void on_moved(void *arg, struct dp_tunnel *t, const struct addr *from,

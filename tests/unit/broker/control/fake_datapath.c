@@ -195,7 +195,7 @@ static void data(struct datapath *dp, const struct packet_header *h,
 	if (!p->confirmed) {
 		p->confirmed = true;
 		t->send = p;
-		worker_dp_ops.confirmed(w, t, h->phase, from);
+		worker_dp_ops.confirmed(w, t, h->phase, from, len);
 		if (t->state == DP_DEAD)
 			return;
 		drain(t);

@@ -145,12 +145,77 @@ static void test_data_of_anybody(void **state)
 	assert_false(is_candidate(p, &v));
 }
 
+/* --- sources of a handshake ---------------------------------------------------------------- */
+
+/* Copies with the victim as source overtake what goes to @n, of type @type. */
+static void overtake(struct node *n, uint8_t type)
+{
+	struct packet *p;
+	struct addr v = victim();
+
+	for (p = world.packets; p; p = p->next)
+		for (size_t i = 0; i < n->n_addrs; i++)
+			if (p->buf[0] == type &&
+			    addr_equal_ip(&p->to, &n->addrs[i]))
+				p->from = v;
+}
+
+static bool is_up(void *arg)
+{
+	struct peer *p = node_peer(arg, arg == a ? b : a);
+
+	return p && p->state == PEER_UP;
+}
+
+/* @n comes up by packets of @type that say to be the victim's. */
+static void up_by(struct node *n, uint8_t type)
+{
+	struct node *o = n == a ? b : a;
+	struct resolve_wait *wait;
+	struct lookup l = {0};
+	struct addr v = victim();
+	uint64_t before;
+	size_t sum = 0;
+
+	resolve_name(a->w.resolve, b->fqdn, resolved, &l, &wait);
+	for (int ms = 0; ms < 1000 && !is_up(n); ms++) {
+		overtake(n, type);
+		world_run(&world, 1);
+	}
+	assert_true(is_up(n));
+	assert_true(is_candidate(node_peer(n, o), &v));
+	taken(PACKET_DATA);
+	before = o->got[n->index];
+	for (int ms = 0; ms < 500; ms++) {
+		node_send(n, o);
+		world_run(&world, 1);
+		sum += taken(PACKET_DATA);
+	}
+	/* three times the largest datagram that could have come from there */
+	assert_in_range(sum, 0, 3 * PACKET_SIGNAL_MAX);
+	assert_true(o->got[n->index] - before > 300);
+}
+
+static void test_answer_from_elsewhere(void **state)
+{
+	(void)state;
+	up_by(a, PACKET_TUNNEL_RESPONSE);
+}
+
+static void test_first_packet_from_elsewhere(void **state)
+{
+	(void)state;
+	up_by(b, PACKET_DATA);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_three_times_once),
 		T(test_flips_pay_once),
 		T(test_data_of_anybody),
+		T(test_answer_from_elsewhere),
+		T(test_first_packet_from_elsewhere),
 	};
 
 	log_open("test", getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR, NULL);

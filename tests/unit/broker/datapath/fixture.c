@@ -67,11 +67,11 @@ static void on_unknown(void *arg, uint64_t path_id, const struct addr *from)
 }
 
 static void on_confirmed(void *arg, struct dp_tunnel *t, uint8_t phase,
-			 const struct addr *from)
+			 const struct addr *from, size_t wire_len)
 {
 	struct node *n = arg;
 
-	(void)t, (void)from;
+	(void)t, (void)from, (void)wire_len;
 	n->confirms++;
 	n->confirmed_phase = phase;
 }
