@@ -336,7 +336,8 @@ static int request_open(struct peer *p, const struct packet_header *h,
 	int err = -NTM_EAUTH;
 
 	spec_fill(p, h->id, h->id & 1, &spec);
-	if (spec.resume) {
+	/* the other bit is our own request, thrown back */
+	if (spec.resume && h->id == p->path_id) {
 		spec.aead = p->aead;
 		if (p->has_secret) {
 			spec.request = spec.psk_secret = p->secret;
