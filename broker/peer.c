@@ -473,7 +473,8 @@ void peer_confirmed(struct peer *p, uint8_t phase, const struct addr *from,
 	p->aead = p->pending_aead;
 	keys_work(p, &secret);
 	ntmc_key_clear(&secret);
-	if (p->state != PEER_UP) {
+	/* up, but in a tunnel made anew (another lease): it has no path yet */
+	if (p->state != PEER_UP || dp_tunnel_state(p->tunnel) != DP_OPEN) {
 		path_use(p, from, wire_len, shake_answered_at(p, from));
 		peer_set_state(p, PEER_UP);
 		path_probe(p, path_current(p)->state != PATH_PROVEN);

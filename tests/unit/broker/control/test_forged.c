@@ -208,6 +208,44 @@ static void test_first_packet_from_elsewhere(void **state)
 	up_by(b, PACKET_DATA);
 }
 
+/* Our own request comes back: it costs the peer's share of handshakes nothing. */
+static void test_reflected(void **state)
+{
+	struct peer *p;
+	struct packet *k;
+
+	(void)state;
+	connect_both();
+	world_run(&world, 2000);
+	p = node_peer(b, a);
+	assert_int_equal(shake_start(p, SHAKE_RESUME, NULL), 0);
+	for (k = world.packets; k->buf[0] != PACKET_TUNNEL_REQUEST;)
+		k = k->next;
+	k->to = k->from;
+	p->rate_used = 0;
+	p->rate_ns = world.now_ns;
+	world_run(&world, 50);
+	assert_int_equal(p->rate_used, 0);
+	assert_flows();
+}
+
+/* The peer's lease changed at a rekey: the tunnel made anew has a path at once. */
+static void test_lease_changes(void **state)
+{
+	struct peer *p;
+
+	(void)state;
+	connect_both();
+	dc_set_down(world.dc, true);
+	p = node_peer(a, b);
+	p->vip4[3] ^= 1; /* as if the certificate had named another */
+	assert_int_equal(shake_start(node_peer(b, a), SHAKE_RESUME, NULL), 0);
+	world_run(&world, 100);
+	assert_int_equal(p->state, PEER_UP);
+	assert_int_equal(dp_tunnel_state(p->tunnel), DP_OPEN);
+	assert_flows();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -216,6 +254,8 @@ int main(void)
 		T(test_data_of_anybody),
 		T(test_answer_from_elsewhere),
 		T(test_first_packet_from_elsewhere),
+		T(test_reflected),
+		T(test_lease_changes),
 	};
 
 	log_open("test", getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR, NULL);
