@@ -95,11 +95,22 @@ void requests_free(struct as *as)
 
 /* --- answers --------------------------------------------------------------- */
 
+/* Return: -NTM_ETOOBIG: something shorter must be said; else 0 */
+static int try_send(struct as_conn *conn, const Ntm__Envelope *msg)
+{
+	int err = conn ? channel_send(conn->channel, msg) : 0;
+
+	/* a peer that does not read is closed by the channel itself */
+	if (err)
+		log_debug("as", "an answer was not sent: %s", err_text(err));
+	return err == -NTM_ETOOBIG ? err : 0;
+}
+
 static void send_msg(struct as_conn *conn, const Ntm__Envelope *msg)
 {
-	/* a peer that does not read is closed by the channel itself */
-	if (conn && channel_send(conn->channel, msg))
-		log_debug("as", "an answer was not sent");
+	/* none of these comes near the limit of a frame */
+	if (try_send(conn, msg))
+		channel_close(conn->channel);
 }
 
 static void send_ack(struct as_conn *conn, uint32_t txn, int err,
@@ -569,7 +580,11 @@ static void devices_start(struct as_conn *conn, uint32_t txn)
 	msg.txn = txn;
 	msg.body_case = NTM__ENVELOPE__BODY_DEVICES_RESPONSE;
 	msg.devices_response = &body;
-	send_msg(conn, &msg);
+	if (try_send(conn, &msg)) { /* long names, many of them */
+		body.code = NTM_ELIMIT;
+		body.n_devices = 0;
+		send_msg(conn, &msg);
+	}
 	free(all);
 }
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "servers/as/accounts.h"
+#include "servers/as/state.h"
 #include "site.h"
 
 static struct site site;
@@ -75,18 +75,28 @@ static void login_wrong_password(void **state)
 
 static void login_rate_limited(void **state)
 {
+	uint8_t source[AS_SOURCE_LEN] = {127, 0, 0, 1};
 	struct peer p;
 
 	(void)state;
 	peer_new(&p, &site, "laptop");
+	source[AS_SOURCE_LEN - 1] = 4;
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(peer_login(&p, "alice", "wrong one"), 0);
 		assert_int_equal(p.code, NTM_EPASSWORD);
 	}
+	/* More at once, so that the wait outlasts the check of a password where
+	 * that is slow: these five alone would be 4 s, with the three it is 32 s */
+	for (int i = 0; i < 5; i++) {
+		limiter_failure(site.as->by_account, "alice", 5,
+				loop_now_exact(site.loop));
+		limiter_failure(site.as->by_source, source, sizeof(source),
+				loop_now_exact(site.loop));
+	}
 	/* the right password does not help now, and the time is said */
 	assert_int_equal(peer_login(&p, "alice", SITE_PASSWORD), 0);
 	assert_int_equal(p.code, NTM_ERATE);
-	assert_in_range(p.retry_after_s, 1, 60);
+	assert_in_range(p.retry_after_s, 5, 60);
 	/* the source is limited for other accounts, too */
 	assert_int_equal(peer_login(&p, "bob", "x"), 0);
 	assert_int_equal(p.code, NTM_ERATE);
@@ -545,6 +555,47 @@ static void login_behind_withdrawals(void **state)
 	peer_free(&p);
 }
 
+/* as long as names, and as many, as can be: they do not fit one answer */
+static void add_long_devices(int n)
+{
+	struct device d = {.account = "alice", .last_login = 86400};
+	struct accounts *a;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/as/as.db", site.dir);
+	assert_int_equal(accounts_open(path, &a), 0);
+	memset(d.fqdn, 'x', sizeof(d.fqdn) - 1);
+	for (size_t i = 60; i < sizeof(d.fqdn) - 1; i += 60)
+		d.fqdn[i] = '.';
+	memset(d.version, 'v', sizeof(d.version) - 1);
+	for (int i = 0; i < n; i++) {
+		snprintf(d.fqdn, 8, "d%06d", i);
+		d.fqdn[7] = 'x';
+		memcpy(d.fp, &i, sizeof(i));
+		assert_int_equal(accounts_device_login(a, &d, 256), 0);
+	}
+	accounts_close(a);
+}
+
+static void too_many_devices(void **state)
+{
+	struct peer p;
+
+	(void)state;
+	peer_new(&p, &site, "laptop");
+	assert_int_equal(peer_login(&p, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(p.code, 0);
+	site_stop_as(&site);
+	add_long_devices(10);
+	site_start_as(&site);
+	assert_int_equal(list_devices(&p), 0);
+	site_stop_as(&site);
+	add_long_devices(250);
+	site_start_as(&site);
+	assert_int_equal(list_devices(&p), NTM_ELIMIT);
+	peer_free(&p);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -563,6 +614,7 @@ int main(void)
 		T(login_after_a_long_sleep),
 		T(password_change),
 		T(own_devices),
+		T(too_many_devices),
 		T(login_without_dc),
 		T(login_behind_withdrawals),
 	};
