@@ -55,7 +55,8 @@ struct dp_ops {
 	/** an authenticated TunnelControl payload */
 	void (*control)(void *arg, struct dp_tunnel *t, const uint8_t *msg,
 			size_t len, const struct addr *from, size_t wire_len);
-	/** DATA with a Path ID or phase we hold no keys for (rate-limited) */
+	/** DATA with a Path ID or phase we hold no keys for. Each one, or a flood of
+	 *  random Path IDs would hide a peer's: the owner looks it up, then limits */
 	void (*unknown_path)(void *arg, uint64_t path_id,
 			     const struct addr *from);
 	/** first valid packet under @phase: the peer has the keys; it came from

@@ -27,9 +27,8 @@
 #include "broker/datapath/seal.h"
 #include "broker/datapath/tunnel.h"
 
-#define UNKNOWN_PER_S 20
-#define REFUSE_PER_S  50
-#define FLAGS_KNOWN   (PACKET_NOCSUM | PACKET_PART | PACKET_LAST | PACKET_CONTROL)
+#define REFUSE_PER_S 50
+#define FLAGS_KNOWN  (PACKET_NOCSUM | PACKET_PART | PACKET_LAST | PACKET_CONTROL)
 
 /* One datagram on its way through. */
 struct arrival {
@@ -40,12 +39,6 @@ struct arrival {
 	uint8_t ecn;
 	const struct addr *from;
 };
-
-static void unknown(struct datapath *dp, const struct arrival *a)
-{
-	if (dp_limit_ok(&dp->limit_path, loop_now(dp->loop), UNKNOWN_PER_S))
-		dp->ops->unknown_path(dp->arg, a->h.id, a->from);
-}
 
 static bool apply_ecn(uint8_t *pkt, uint8_t outer)
 {
@@ -183,13 +176,13 @@ static void input_data(struct datapath *dp, struct arrival *a)
 
 	if (!t) {
 		dp->totals.unknown_path++;
-		unknown(dp, a);
+		dp->ops->unknown_path(dp->arg, a->h.id, a->from);
 		return;
 	}
 	p = seal_find(t, a->h.phase);
 	if (!p) {
 		t->n.no_keys++;
-		unknown(dp, a);
+		dp->ops->unknown_path(dp->arg, a->h.id, a->from);
 		return;
 	}
 	if (!ntmc_replay_check(&p->replay, a->h.counter)) {

@@ -121,7 +121,7 @@ struct datapath {
 	struct dp_tunnel *backlog, *events, *dead;
 	struct loop_timer *turn_end;
 	uint64_t turn;
-	struct dp_limit limit_path, limit_icmp, limit_refuse;
+	struct dp_limit limit_icmp, limit_refuse;
 	struct dp_totals totals; /* of closed tunnels, and of none */
 	bool gso_works, gro_works;
 };

@@ -506,7 +506,8 @@ static void test_signals_and_strangers(void **state)
 	assert_int_equal(datapath_send(net->n[0].dp, buf, 10, &net->n[1].at),
 			 0);
 	net_settle(net);
-	assert_in_range(net->n[1].unknowns, 1, 99); /* rate-limited */
+	assert_int_equal(net->n[1].unknowns,
+			 100); /* the owner limits, per peer */
 	datapath_totals(net->n[1].dp, &n);
 	assert_int_equal(n.unknown_path, 100);
 	assert_int_equal(n.malformed, 1);
