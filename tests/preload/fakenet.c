@@ -55,10 +55,16 @@ static int ns_address4(int fd, const char *label, const char *text)
 static int ns_address6(const char *text)
 {
 	struct in6_ifreq ifr = {.ifr6_prefixlen = 128, .ifr6_ifindex = 1};
-	int fd = socket(AF_INET6, SOCK_DGRAM, 0), ret;
+	int fd = socket(AF_INET6, SOCK_DGRAM, 0), ret, turns = 5000;
+	struct sockaddr_storage ss;
 
 	inet_pton(AF_INET6, text, &ifr.ifr6_addr);
 	ret = ioctl(fd, SIOCSIFADDR, &ifr);
+	/* It is tentative until the kernel's worker has been at it, even on lo. */
+	addr_make(text, 0, &ss);
+	while (!ret && (ret = bind(fd, (struct sockaddr *)&ss, sizeof(ss))) &&
+	       errno == EADDRNOTAVAIL && turns-- > 0)
+		ret = usleep(1000);
 	close(fd);
 	return ret;
 }
