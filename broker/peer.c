@@ -111,6 +111,7 @@ int peer_identify(struct peer *p, const struct node_info *info)
 		/* not pinned (forgotten), and another identity now */
 		p->has_secret = p->has_pending = false;
 		p->seen_ms = 0;
+		peer_save(p); /* nothing, under the fingerprint of before */
 	}
 	p->known = true;
 	memcpy(p->ed_pub, info->ed_pub, NTMC_KEY_LEN);

@@ -246,6 +246,20 @@ static void test_lease_changes(void **state)
 	assert_flows();
 }
 
+/* Another identity under the name: what was kept of the first is gone with it. */
+static void test_other_identity(void **state)
+{
+	struct node_info other = {.ed_pub = {1}, .x_pub = {2}, .fp = {3}};
+
+	(void)state;
+	connect_both();
+	assert_non_null(a->keeper.blobs);
+	assert_null(a->keeper.blobs->next);
+	assert_int_equal(pins_forget(a->w.pins, b->fqdn), 0);
+	assert_int_equal(peer_identify(node_peer(a, b), &other), 0);
+	assert_null(a->keeper.blobs);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +270,7 @@ int main(void)
 		T(test_first_packet_from_elsewhere),
 		T(test_reflected),
 		T(test_lease_changes),
+		T(test_other_identity),
 	};
 
 	log_open("test", getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR, NULL);
