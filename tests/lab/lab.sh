@@ -42,6 +42,9 @@ LAB_ENDED=			# set once the verdict is printed
 declare -A LAB_GW4=() LAB_GW6=() LAB_LINKS=() LAB_ROUTER=() LAB_PORT=() \
 	LAB_PORT_NET=() LAB_PID=() LAB_HOLDER=() LAB_FILTER=()
 LAB_NHOSTS=0
+# Verdicts go where the test's output went at its start: the function that fails
+# may have been called with another.
+exec {LAB_OUT}>&1
 # Reading from this never succeeds: a sleep without a process.
 exec {LAB_NEVER}<> <(:)
 
@@ -58,8 +61,8 @@ ok()
 not_ok()
 {
 	LAB_ENDED=1
-	echo "not ok - $*"
-	lab_diag
+	echo "not ok - $*" >&"$LAB_OUT"
+	lab_diag >&"$LAB_OUT" 2>&1
 	exit 1
 }
 
@@ -107,8 +110,8 @@ lab__exit()
 		echo "not ok - the test ended without having proved anything"
 		exit 1
 	elif [ -z "$LAB_ENDED" ] && [ $status != 0 ]; then
-		echo "not ok - ended with status $status"
-		lab_diag
+		echo "not ok - ended with status $status" >&"$LAB_OUT"
+		lab_diag >&"$LAB_OUT" 2>&1
 	fi
 	[ $status != 0 ] || echo "1..$LAB_OKS"
 }
