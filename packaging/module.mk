@@ -16,7 +16,7 @@ EMPTIED := libexec/ntm libexec lib/systemd/system lib/systemd share/doc \
            $(if $(filter /usr /usr/local,$(PREFIX)),,bin lib share/man share)
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/{bin,lib,libexec/ntm} \
+	umask 022; install -d $(DESTDIR)$(PREFIX)/{bin,lib,libexec/ntm} \
 		$(DESTDIR)$(MANDIR)/man{1,5,8} $(DESTDIR)$(DOCDIR) \
 		$(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOCDIR)/apparmor
 	install -m 755 $(addprefix $(O)/bin/,$(INSTALL_BIN)) $(DESTDIR)$(PREFIX)/bin/
@@ -27,9 +27,9 @@ install: all
 	install -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5/
 	install -m 644 $(MAN8) $(DESTDIR)$(MANDIR)/man8/
 	install -m 644 $(DOCS) $(DESTDIR)$(DOCDIR)/
-	sed 's|@PREFIX@|$(PREFIX)|g' packaging/ntm-server.service \
+	umask 022; sed 's|@PREFIX@|$(PREFIX)|g' packaging/ntm-server.service \
 		> $(DESTDIR)$(UNITDIR)/ntm-server.service
-	sed 's|@PREFIX@|$(PREFIX)|g' packaging/apparmor/ntm-broker \
+	umask 022; sed 's|@PREFIX@|$(PREFIX)|g' packaging/apparmor/ntm-broker \
 		> $(DESTDIR)$(DOCDIR)/apparmor/ntm-broker
 	@# Only the system's own folders are ld.so's; a home PREFIX has `ntm env`.
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
