@@ -441,6 +441,15 @@ static void worker_exec(const struct keeper *k, int link, pid_t parent)
 	_exit(127);
 }
 
+/* The last one may have ended because the TUN did. */
+static void tun_check(struct keeper *k)
+{
+	bool new_tun;
+
+	if (k->worker.generation && engine_repair(k->engine, &new_tun) < 0)
+		end_begin(k, 1);
+}
+
 static void worker_start(struct keeper *k)
 {
 	static const struct timeval timeout = {
@@ -449,6 +458,9 @@ static void worker_start(struct keeper *k)
 	pid_t me = getpid();
 	int sv[2];
 
+	tun_check(k);
+	if (k->ending)
+		return;
 	w->start_at = now_ns() + BACKOFF_MAX_NS; /* should this attempt fail */
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0) {
 		log_err("keeper", "no socket for the worker: %s",

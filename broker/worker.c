@@ -101,6 +101,15 @@ static void on_send_error(void *arg, struct dp_tunnel *t, int err)
 		path_we_moved(p, false); /* is there a route still? */
 }
 
+/* The keeper makes another TUN where need be, and another worker. */
+static void on_broken(void *arg)
+{
+	struct worker *w = arg;
+
+	w->broken = true;
+	loop_stop(w->loop);
+}
+
 const struct dp_ops worker_dp_ops = {
 	.signal = on_signal,
 	.no_tunnel = on_no_tunnel,
@@ -110,6 +119,7 @@ const struct dp_ops worker_dp_ops = {
 	.moved = on_moved,
 	.rekey_due = on_rekey_due,
 	.send_error = on_send_error,
+	.broken = on_broken,
 };
 
 /* --- the shims' names ---------------------------------------------------------------------- */

@@ -65,6 +65,7 @@ struct worker {
 	const struct worker_env *env;
 	uint16_t udp_port; /* of our outer sockets */
 	uint64_t started_ns;
+	bool broken; /* the TUN: another worker must come */
 
 	struct account *account;
 	struct pins *pins;

@@ -246,6 +246,8 @@ static int run(struct program *p)
 		err = loop_run(p->loop);
 	else if (keeper_refuse(w->keeper, *why ? why : err_text(err)))
 		log_err("worker", "%s", why);
+	if (!err && w->broken)
+		err = -NTM_ESYSTEM;
 	parts_close(p);
 	return err;
 }

@@ -13,6 +13,8 @@
  *                  the TUN, at the latest at the end of the drain.
  *   UDP full       reading the TUN stops, so that its queue, and then the programs,
  *                  feel it; it starts again when the socket can be written.
+ *   TUN broken     it is read no more, and the owner is told: it ends, since nothing
+ *                  mends a TUN whose interface is gone but another one.
  *
  * Turns are bounded so that no descriptor starves another. What the owner must
  * hear about sending (errors, rekey) and closed tunnels wait for the timer
@@ -92,7 +94,9 @@ static void on_tun(void *arg, int fd, unsigned int events)
 		if (len < 0) {
 			log_err("datapath", "the TUN is broken: %s",
 				strerror(errno));
+			dp->tun.broken = true;
 			loop_io_set(dp->io_tun, 0);
+			dp->ops->broken(dp->arg);
 		}
 		if (len <= 0)
 			break;
@@ -120,7 +124,7 @@ static void on_writable(struct datapath *dp, int fd)
 	loop_io_set(udp_io(dp, fd), LOOP_READ);
 	batch_flush(dp->batch);
 	output_resume_all(dp);
-	if (!batch_blocked(dp->batch))
+	if (!batch_blocked(dp->batch) && !dp->tun.broken)
 		loop_io_set(dp->io_tun, LOOP_READ);
 }
 

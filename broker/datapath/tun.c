@@ -38,8 +38,10 @@ long tun_read(struct tun *tun, struct virtio_net_hdr *vh, uint8_t *buf)
 	} while (len < 0 && errno == EINTR);
 	if (len < 0)
 		return errno == EAGAIN ? 0 : -1;
-	if (len <= (ssize_t)tun->header)
+	if (len <= (ssize_t)tun->header) {
+		errno = EIO;
 		return -1;
+	}
 	*vh = header.vh;
 	return len - (long)tun->header;
 }

@@ -24,12 +24,14 @@
 /**
  * struct tun - the descriptor and what it can take
  * @header:  bytes of its virtio header (10; 12 when the keeper asked for it)
+ * @broken:  a read failed: it will not be read again
  * @failed:  packets it refused
  * @refused: super-packets it refused and took one by one afterwards
  */
 struct tun {
 	int fd;
 	unsigned int header;
+	bool broken;
 	uint64_t failed, refused;
 };
 

@@ -89,6 +89,12 @@ static void on_error(void *arg, struct dp_tunnel *t, int err)
 	fprintf(stderr, "dp_pair: send: %s\n", strerror(err));
 }
 
+static void on_broken(void *arg)
+{
+	(void)arg;
+	fprintf(stderr, "dp_pair: the TUN is broken\n");
+}
+
 static const struct dp_ops ops = {
 	.signal = on_signal,
 	.no_tunnel = on_no_tunnel,
@@ -98,6 +104,7 @@ static const struct dp_ops ops = {
 	.moved = on_moved,
 	.rekey_due = on_rekey,
 	.send_error = on_error,
+	.broken = on_broken,
 };
 
 static void on_term(void *arg)

@@ -103,6 +103,11 @@ static void on_error(void *arg, struct dp_tunnel *t, int err)
 	(void)arg, (void)t, (void)err;
 }
 
+static void on_broken(void *arg)
+{
+	(void)arg;
+}
+
 static const struct dp_ops ops = {
 	.signal = on_signal,
 	.no_tunnel = on_no_tunnel,
@@ -112,6 +117,7 @@ static const struct dp_ops ops = {
 	.moved = on_moved,
 	.rekey_due = on_rekey,
 	.send_error = on_error,
+	.broken = on_broken,
 };
 
 static void keys(unsigned int phase)

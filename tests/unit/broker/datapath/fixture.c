@@ -101,6 +101,11 @@ static void on_error(void *arg, struct dp_tunnel *t, int err)
 	n->error = err;
 }
 
+static void on_broken(void *arg)
+{
+	((struct node *)arg)->broken++;
+}
+
 static const struct dp_ops ops = {
 	.signal = on_signal,
 	.no_tunnel = on_no_tunnel,
@@ -110,6 +115,7 @@ static const struct dp_ops ops = {
 	.moved = on_moved,
 	.rekey_due = on_rekey,
 	.send_error = on_error,
+	.broken = on_broken,
 };
 
 static int udp_socket(struct addr *at)

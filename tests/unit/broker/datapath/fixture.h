@@ -21,7 +21,7 @@ struct node {
 	struct datapath *dp;
 	struct dp_tunnel *t;
 	unsigned int signals, asked, controls, unknowns, confirms, moves;
-	unsigned int rekeys, errors;
+	unsigned int rekeys, errors, broken;
 	uint8_t confirmed_phase;
 	int error;
 	bool accept; /* answer of no_tunnel: make a tunnel to the other side */

@@ -1,0 +1,48 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# 144-worker-ill - a worker that lost its TUN ends and is replaced, and nobody's
+# connection notices
+. "$(dirname "$0")/../lab/lab.sh"
+. "$LAB_SRC/tests/lab/ntm.sh"
+
+ntm_pair
+ntm_slow_web b 8000 4m
+head -c 24000000 /dev/urandom >"$LAB/www/big"
+got=$(lab_home a)/got
+ntm_start get a curl -sS -o got -w '%{num_connects}' "http://$B:8000/big"
+wait_for 15 "[ \$(stat -c %s '$got') -gt 2000000 ]"
+
+# another HOST WORKER: it has a worker, and not that one
+another()
+{
+	local now
+	now=$(ntm_worker "$1")
+	[ -n "$now" ] && [ "$now" != "$2" ]
+}
+
+# flows: more of the download arrives
+flows()
+{
+	local size
+	size=$(stat -c %s "$got")
+	# What was on its way is no proof.
+	wait_for 15 "[ \$(stat -c %s '$got') -gt $((size + 500000)) ]" \
+		"lab_as_user a ntm peers"
+}
+
+# --- the interface is deleted while nobody but the worker can notice ------------
+
+keeper=$(ntm_keeper a) worker=$(ntm_worker a)
+kill -STOP "$keeper"
+ntm_inside a ip link del ntm0
+wait_for 5 "grep -q '^State:.Z' /proc/$worker/status"
+ok "a worker without a TUN ends by itself"
+kill -CONT "$keeper"
+wait_for 10 "another a $worker"
+flows
+assert_eq "$(ntm_keeper a)" "$keeper" "the next one carries on, on another TUN"
+
+lab_join get
+cmp "$got" "$LAB/www/big"
+ok "the download is whole"
+assert_eq "$(cat "$(lab_log get)")" 1 "on one connection"
