@@ -57,7 +57,7 @@ struct udp_flow {
 	uint32_t used;
 	int fd;
 	struct loop_io *io;
-	uint64_t checked; /* loop turn of the last owner check */
+	uint64_t checked; /* loop time of the last owner check, ns */
 	bool owned;	  /* its result */
 };
 STAILQ_HEAD(udp_flow_list, udp_flow);
@@ -93,7 +93,8 @@ struct udpmap {
 /* udpmap.c */
 
 /** would the program that announced the flow's server receive what we send from
- *  its alias? Another user's socket may be connected to that alias alone. */
+ *  its alias? Another user's socket may be connected to that alias alone. A yes
+ *  holds for OWNED_NS: an answer is not asked for again that its request had */
 bool udp_flow_owned(struct udpmap *u, uint32_t number);
 struct udp_server *udp_server_find(struct udpmap *u, bool v6only,
 				   uint16_t port);
