@@ -13,9 +13,10 @@
  *
  * Registration. A Registration Request goes to the address of the DC that worked
  * last; from the first repetition on to all of them, and the one that answers
- * stays. A challenge is echoed at once; the answer without one makes us ONLINE. The
- * DC may answer any request with a challenge (a NAT moved, it restarted): then we
- * register with it, and what waited is sent again.
+ * stays. A challenge is echoed at once, the fourth in a row with the next repetition
+ * (a NAT may give each datagram another address); the answer without one makes us
+ * ONLINE. The DC may answer any request with a challenge (a NAT moved, it restarted):
+ * then we register with it, and what waited is sent again.
  *
  * Requests (SESSION_REQUESTS_MAX). Each has a transaction number, a time limit and
  * doubling repetitions. They leave while ONLINE; becoming ONLINE sends all that wait.
@@ -35,6 +36,7 @@
 #include "broker/login.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
+#include "broker/revocation.h"
 #include "broker/timers.h"
 #include "common/datagram.h"
 #include "common/log.h"
@@ -59,7 +61,7 @@ struct session {
 	struct worker *w;
 	enum session_state state;
 	struct datagram_keys keys;
-	bool keyed, synced, skew_said, revocation_asked;
+	bool keyed, synced, skew_said;
 	uint64_t node_id, sequence;
 	struct ntmc_replay64 replay;
 
@@ -72,10 +74,12 @@ struct session {
 	uint32_t next_txn;
 	uint32_t register_txn, keepalive_txn;
 	unsigned int register_tries, keepalive_tries, keepalive_s;
+	unsigned int challenges, echoes; /* in a row; requests since the last */
 	uint8_t challenge[16];
 	size_t challenge_len;
 	struct loop_timer *register_timer, *keepalive_timer;
 	struct request *requests;
+	struct revocation revocation;
 };
 
 static const char *const state_names[] = {
@@ -188,7 +192,7 @@ static void register_send(struct session *s)
 {
 	const struct account *a = s->w->account;
 	bool all = s->register_tries > 0 || !s->dc_works;
-	uint64_t pause;
+	uint64_t pause, longest;
 	uint8_t jitter;
 
 	s->asked_ns = loop_now_exact(s->w->loop);
@@ -200,12 +204,16 @@ static void register_send(struct session *s)
 			continue;
 	pause = LOOP_MS((uint64_t)REQUEST_FIRST_MS
 			<< (s->register_tries < 7 ? s->register_tries : 7));
-	if (pause > LOOP_S(REGISTER_RESTART_S))
-		pause = LOOP_S(REGISTER_RESTART_S);
+	longest = LOOP_S(s->challenges > CHALLENGES_AT_ONCE
+				 ? REGISTER_CHALLENGED_S
+				 : REGISTER_RESTART_S);
+	if (pause > longest)
+		pause = longest;
 	/* all nodes of a DC that was away must not come at one time */
 	ntmc_random(&s->w->env->crypto, &jitter, sizeof(jitter));
 	pause -= pause / 4 * jitter / UINT8_MAX;
 	s->register_tries++;
+	s->echoes++;
 	loop_timer_arm(s->register_timer, pause);
 }
 
@@ -213,18 +221,25 @@ static void register_again(void *arg)
 {
 	struct session *s = arg;
 
-	if (s->register_tries == 3)
+	if (s->echoes == 3)
 		log_warn("session", "the DC does not answer; still trying");
-	s->challenge_len = s->register_tries > 2 ? 0 : s->challenge_len;
+	if (s->echoes > 2)
+		s->challenge_len = s->challenges = 0;
+	register_send(s);
+}
+
+static void register_anew(struct session *s)
+{
+	s->register_tries = s->echoes = 0;
+	s->register_txn = new_txn(s);
+	session_set_state(s, SESSION_REGISTERING);
 	register_send(s);
 }
 
 static void register_start(struct session *s)
 {
-	s->register_tries = 0;
-	s->register_txn = new_txn(s);
-	session_set_state(s, SESSION_REGISTERING);
-	register_send(s);
+	s->challenges = 0;
+	register_anew(s);
 }
 
 static void register_challenged(struct session *s,
@@ -234,7 +249,12 @@ static void register_challenged(struct session *s,
 		return;
 	memcpy(s->challenge, r->challenge.data, r->challenge.len);
 	s->challenge_len = r->challenge.len;
-	register_start(s);
+	s->echoes = 0;
+	if (s->challenges <= CHALLENGES_AT_ONCE)
+		s->challenges++;
+	if (s->challenges <= CHALLENGES_AT_ONCE ||
+	    s->state != SESSION_REGISTERING)
+		register_anew(s);
 }
 
 /* --- requests ------------------------------------------------------------------------ */
@@ -443,54 +463,6 @@ static void keepalive_arm(struct session *s)
 	loop_timer_arm(s->keepalive_timer, LOOP_S(s->keepalive_s));
 }
 
-/* --- withdrawals ------------------------------------------------------------------------ */
-
-static void withdraw(struct session *s, ProtobufCBinaryData *fps, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (fps[i].len == NTMC_FP_LEN)
-			worker_withdraw(s->w, fps[i].data);
-}
-
-static void revocations_ask(struct session *s, uint64_t serial);
-
-static void revocations_got(void *arg, int err, const Ntm__Signal *msg)
-{
-	struct session *s = arg;
-	const Ntm__RevocationList *l;
-
-	s->revocation_asked = false;
-	if (err || msg->body_case != NTM__SIGNAL__BODY_REVOCATION_LIST)
-		return;
-	l = msg->revocation_list;
-	if (l->serial <= pins_serial(s->w->pins))
-		return;
-	withdraw(s, l->fingerprints, l->n_fingerprints);
-	if (pins_set_serial(s->w->pins, l->serial))
-		return; /* said; asked again at the next start */
-	if (l->more)
-		revocations_ask(s, l->serial + 1);
-}
-
-static void revocations_ask(struct session *s, uint64_t serial)
-{
-	Ntm__Signal msg = NTM__SIGNAL__INIT;
-	Ntm__RevocationRequest r = NTM__REVOCATION_REQUEST__INIT;
-	uint64_t known = pins_serial(s->w->pins);
-	uint32_t id;
-
-	if (serial <= known || s->revocation_asked)
-		return;
-	if (!known && !peers_count(s->w->peers) &&
-	    !pins_set_serial(s->w->pins, serial))
-		return; /* a new node: nobody it knows was withdrawn before */
-	r.since = known;
-	msg.body_case = NTM__SIGNAL__BODY_REVOCATION_REQUEST;
-	msg.revocation_request = &r;
-	s->revocation_asked = !session_request(s, &msg, DIRECTION_LIMIT_MS,
-					       revocations_got, s, &id);
-}
-
 /* --- receiving -------------------------------------------------------------------------- */
 
 static void clock_compare(struct session *s, int64_t dc_now)
@@ -533,6 +505,7 @@ static void online(struct session *s, const Ntm__RegistrationResponse *r)
 	if (s->keepalive_s > KEEPALIVE_MAX_S)
 		s->keepalive_s = KEEPALIVE_MAX_S;
 	s->challenge_len = 0;
+	s->challenges = 0;
 	s->register_txn = 0;
 	s->rtt_us = (loop_now_exact(s->w->loop) - s->asked_ns) / 1000;
 	session_set_state(s, SESSION_ONLINE);
@@ -540,7 +513,7 @@ static void online(struct session *s, const Ntm__RegistrationResponse *r)
 	HASH_ITER (hh, s->requests, rq, tmp)
 		if (!rq->probe)
 			request_send(rq);
-	revocations_ask(s, r->revocation_serial);
+	revocation_ask(&s->revocation, r->revocation_serial);
 	if (!was)
 		worker_online(s->w);
 }
@@ -585,25 +558,18 @@ static void keepalive_ack(struct session *s, const Ntm__KeepAliveAck *k)
 		return;
 	}
 	keepalive_arm(s);
-	revocations_ask(s, k->revocation_serial);
+	revocation_ask(&s->revocation, k->revocation_serial);
 }
 
 /* what the DC sends unasked, with a transaction number of its own */
 static void told(struct session *s, const Ntm__Signal *msg)
 {
-	const Ntm__Withdraw *wd;
-
 	if (msg->body_case == NTM__SIGNAL__BODY_ROUTE_DIRECTION) {
 		send_ack(s, msg->txn,
 			 direction_told(s->w, msg->route_direction));
 	} else if (msg->body_case == NTM__SIGNAL__BODY_WITHDRAW) {
-		wd = msg->withdraw;
 		send_ack(s, msg->txn, 0);
-		withdraw(s, wd->fingerprints, wd->n_fingerprints);
-		/* last: killed in between, we hear of it again */
-		if (wd->revocation_serial == pins_serial(s->w->pins) + 1 &&
-		    pins_set_serial(s->w->pins, wd->revocation_serial))
-			log_debug("session", "serial not kept");
+		revocation_told(&s->revocation, msg->withdraw);
 	}
 }
 
@@ -686,7 +652,7 @@ int session_new(struct worker *w, struct session **out)
 
 	if (!s)
 		return err;
-	s->w = w;
+	s->w = s->revocation.w = w;
 	ntmc_random(&w->env->crypto, &s->next_txn, sizeof(s->next_txn));
 	ntmc_random(&w->env->crypto, &s->sequence, sizeof(s->sequence));
 	s->sequence >>= 64 - PACKET_BOOT_SHIFT + 2; /* the lowest quarter */

@@ -12,6 +12,8 @@
 #define REQUEST_FIRST_MS      250 /* first repetition; doubles */
 #define REQUEST_REPEAT_MAX_MS 4000
 #define REGISTER_RESTART_S    30   /* unanswered registration: longest pause */
+#define REGISTER_CHALLENGED_S 10   /* the same, of a challenge to be echoed */
+#define CHALLENGES_AT_ONCE    3	   /* in a row; the next waits for its time */
 #define KEEPALIVE_FIRST_MS    1000 /* repetitions of an unanswered keep-alive */
 #define KEEPALIVE_SECOND_MS   2000
 #define KEEPALIVE_DEFAULT_S   20 /* until the DC has said otherwise */
