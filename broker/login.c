@@ -173,17 +173,19 @@ static void account_change(struct login *l, const char *fqdn)
 static int login_take(struct slot *s, const Ntm__LoginResponse *r)
 {
 	struct login *l = s->l;
-	int err;
+	int err, store;
 
 	if (r->code)
 		return -(int)r->code;
 	account_change(l, r->fqdn);
 	err = account_adopt(l->w->account, &s->join, r);
+	if (err)
+		return err;
+	/* we are logged in from here on, whatever else goes wrong */
+	store = pins_server_learn(l->w->pins, s->join.domain, s->join.ca_fp);
+	err = worker_logged_in(l->w);
 	if (!err)
-		err = pins_server_learn(l->w->pins, s->join.domain,
-					s->join.ca_fp);
-	if (!err)
-		err = worker_logged_in(l->w);
+		err = store;
 	if (!err) {
 		l->failures = 0;
 		l->trouble[0] = 0;

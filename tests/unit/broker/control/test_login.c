@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* test_login - login.c in the world; the Account Server is this file */
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "broker/as_link.h"
+#include "tests/unit/broker/control/story.h"
+
+/* --- as_link.h ---------------------------------------------------------------------------- */
+
+struct as_link {
+	as_link_fn *fn;
+	void *arg;
+};
+
+static struct as_link asked;
+
+int as_link_ask(struct worker *w, const struct join *join, bool by_cert,
+		Ntm__Envelope *msg, as_link_fn *fn, void *arg,
+		struct as_link **out)
+{
+	(void)w, (void)join, (void)by_cert, (void)msg;
+	asked = (struct as_link){fn, arg};
+	*out = &asked;
+	return 0;
+}
+
+void as_link_cancel(struct as_link *l)
+{
+	l->fn = NULL;
+}
+
+/* --- logging in ------------------------------------------------------------------------------ */
+
+struct outcome {
+	bool done;
+	int err;
+};
+
+static void outcome(void *arg, int err, const char *why,
+		    const Ntm__Envelope *msg)
+{
+	struct outcome *o = arg;
+
+	(void)msg;
+	assert_int_equal(!err, !*why);
+	o->done = true;
+	o->err = err;
+}
+
+/* Return: positive enum ntm_err of the login */
+static int log_in_by_person(struct node *n, const char *fqdn)
+{
+	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
+	struct join join = {.n_addrs = 1};
+	struct login_request rq = {.account = "alice",
+				   .password = "secret password",
+				   .device = "laptop"};
+	struct outcome o = {0};
+	char text[JOIN_TEXT_MAX];
+
+	snprintf(join.domain, sizeof(join.domain), WORLD_DOMAIN);
+	memcpy(join.ca_fp, world.ca_fp, NTMC_FP_LEN);
+	assert_int_equal(addr_parse("192.0.2.1:4501", 0, &join.addrs[0]), 0);
+	assert_int_equal(join_format(&join, text), 0);
+	rq.join = text;
+	login_password(n->w.login, &rq, outcome, &o);
+	assert_false(o.done);
+	msg.body_case = NTM__ENVELOPE__BODY_LOGIN_RESPONSE;
+	msg.login_response = dc_login(world.dc, n, fqdn);
+	asked.fn(asked.arg, 0, &msg);
+	ntm__login_response__free_unpacked(msg.login_response, NULL);
+	assert_true(o.done);
+	return o.err;
+}
+
+static bool is_online(void *arg)
+{
+	return session_state(((struct node *)arg)->w.session) == SESSION_ONLINE;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	world_up(&world, 1, 1);
+	node_move(a, A4, A6);
+	node_start(a);
+	return 0;
+}
+
+static void test_login(void **state)
+{
+	(void)state;
+	assert_int_equal(log_in_by_person(a, "laptop.alice." WORLD_DOMAIN), 0);
+	assert_true(world_until(&world, 500, is_online, a));
+}
+
+/* The session is kept, the server's CA cannot be: we are logged in, and say so. */
+static void test_store_full_after_session(void **state)
+{
+	char known[128];
+
+	(void)state;
+	snprintf(known, sizeof(known), "%s/known", a->state);
+	assert_int_equal(mkdir(known, 0700), 0);
+	assert_int_equal(log_in_by_person(a, "laptop.alice." WORLD_DOMAIN),
+			 NTM_ESTORE);
+	assert_true(a->w.account->logged_in);
+	assert_true(world_until(&world, 500, is_online, a));
+	assert_int_equal(rmdir(known), 0);
+}
+
+/* The session itself cannot be kept: nothing has changed. */
+static void test_store_full(void **state)
+{
+	char path[128];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/session", a->state);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(log_in_by_person(a, "laptop.alice." WORLD_DOMAIN),
+			 NTM_ESTORE);
+	assert_false(a->w.account->logged_in);
+	assert_false(world_until(&world, 500, is_online, a));
+	assert_int_equal(rmdir(path), 0);
+}
+
+int main(void)
+{
+#define L(name) cmocka_unit_test_setup_teardown(name, setup, story_teardown)
+	const struct CMUnitTest tests[] = {
+		L(test_login),
+		L(test_store_full_after_session),
+		L(test_store_full),
+	};
+
+	log_open("test", getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR, NULL);
+	if (getenv("NTM_TEST_ONLY"))
+		cmocka_set_test_filter(getenv("NTM_TEST_ONLY"));
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
