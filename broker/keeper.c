@@ -9,7 +9,8 @@
  * of a SEQPACKET pair, answers its requests (a table of handlers), and forks the
  * next when it is gone. Packets wait meanwhile in the TUN's queue and the outer
  * sockets' buffers. It waits for four things only: signals, the worker's requests,
- * the death of the inside process, changes of the interface.
+ * the death of the inside process, changes of the interface. A worker that says
+ * nothing any more, not even that its loop turns, is killed (watchdog.h).
  *
  * A worker that was killed is followed at once. When they die within QUICK_NS of their
  * start again and again, QUICK_FREE deaths that served or a third of the others, the
@@ -40,7 +41,7 @@
 #include "broker/keeper_proto.h"
 #include "broker/keeper_store.h"
 #include "broker/outer.h"
-#include "common/file.h"
+#include "broker/watchdog.h"
 #include "common/log.h"
 #include "common/rundir.h"
 #include "preload/shimproto.h"
@@ -81,6 +82,7 @@ struct keeper {
 	struct outer outer;
 	struct keeper_store *store;
 	struct worker worker;
+	struct watchdog watchdog; /* of a worker that is ready */
 	int signals, listener;
 	uint64_t repair_at; /* not before */
 	bool ending;
@@ -119,42 +121,17 @@ static void end_begin(struct keeper *k, int status)
 
 /* --- the outer port ------------------------------------------------------------------ */
 
-static bool port_path(const struct keeper *k, char *path, size_t size)
-{
-	int n = snprintf(path, size, "%s/udp-port", k->opt->state);
-
-	return n > 0 && (size_t)n < size;
-}
-
 /* Peers and NATs remember the port; so do we, over a restart. */
 static void port_save(const struct keeper *k)
 {
-	char path[PATH_MAX], text[16];
-	int n = snprintf(text, sizeof(text), "%u\n", k->outer.port);
-
-	if (!port_path(k, path, sizeof(path)) ||
-	    file_write(path, text, (size_t)n, 0600))
-		log_warn("keeper", "%s cannot be written", path);
-}
-
-static uint16_t port_load(const struct keeper *k)
-{
-	char path[PATH_MAX];
-	unsigned long port;
-	uint8_t *text;
-	size_t len;
-
-	if (!port_path(k, path, sizeof(path)) ||
-	    file_read(path, 16, &text, &len))
-		return 0;
-	port = strtoul((char *)text, NULL, 10);
-	file_free(text, len);
-	return port > UINT16_MAX ? 0 : (uint16_t)port;
+	if (outer_port_save(k->opt->state, k->outer.port))
+		log_warn("keeper", "%s/udp-port cannot be written",
+			 k->opt->state);
 }
 
 static int outer_start(struct keeper *k, char *why, size_t why_size)
 {
-	uint16_t last = port_load(k);
+	uint16_t last = outer_port_load(k->opt->state);
 	int err;
 
 	if (k->opt->port) {
@@ -237,10 +214,18 @@ static int do_ready(struct keeper *k, struct request *req)
 {
 	if (k->worker.state == WORKER_UP) {
 		k->worker.state = WORKER_READY;
+		watchdog_start(&k->watchdog, now_ns());
 		log_info("keeper", "worker %u serves", k->worker.generation);
 	}
 	report_ready(k, NULL);
 	return answer_err(k, req->msg.op, 0);
+}
+
+/* that it came is what it says */
+static int do_beat(struct keeper *k, struct request *req)
+{
+	(void)k, (void)req;
+	return 0;
 }
 
 static int do_refuse(struct keeper *k, struct request *req)
@@ -379,6 +364,7 @@ static int (*const handlers[KEEPER_NOPS])(struct keeper *, struct request *) = {
 	[KEEPER_BLOB_PUT] = do_blob_put,
 	[KEEPER_BLOB_DEL] = do_blob_del,
 	[KEEPER_BLOB_EACH] = do_each,
+	[KEEPER_BEAT] = do_beat,
 };
 
 /* Return: 0 when one was read and answered, -NTM_EAGAIN, else the link is lost. */
@@ -394,6 +380,7 @@ static int request_read(struct keeper *k)
 		       MSG_DONTWAIT);
 	if (n < 0)
 		return (int)n;
+	watchdog_heard(&k->watchdog);
 	if ((size_t)n >= sizeof(req.msg) && n_fds <= 1) {
 		memcpy(&req.msg, buf, sizeof(req.msg));
 		req.len = (size_t)n - sizeof(req.msg);
@@ -567,6 +554,18 @@ static void worker_link_ready(struct keeper *k)
 	k->worker.link = -1;
 }
 
+static void worker_watch(struct keeper *k)
+{
+	struct worker *w = &k->worker;
+
+	if (w->state != WORKER_READY || k->ending ||
+	    !watchdog_turn(&k->watchdog, now_ns()))
+		return;
+	log_err("keeper", "worker %u hangs: killed", w->generation);
+	kill(w->pid, SIGKILL);
+	watchdog_start(&k->watchdog, now_ns());
+}
+
 /* --- what else happens ------------------------------------------------------------------ */
 
 static void signals_ready(struct keeper *k)
@@ -611,7 +610,8 @@ static int until(uint64_t at, uint64_t now)
 	return at <= now ? 0 : (int)((at - now) / MS_NS) + 1;
 }
 
-/* Milliseconds to wait: for the next worker, the end, the next repair. */
+/* Milliseconds to wait: for the next worker, the end, the next repair, a look at the
+ * worker. */
 static int timeout_ms(const struct keeper *k)
 {
 	uint64_t now = now_ns();
@@ -623,6 +623,10 @@ static int timeout_ms(const struct keeper *k)
 		t = until(k->worker.start_at, now);
 	if (k->repair_at > now) {
 		r = until(k->repair_at, now);
+		t = t < 0 || r < t ? r : t;
+	}
+	if (k->worker.state == WORKER_READY) {
+		r = (int)(WATCHDOG_STEP_NS / MS_NS);
 		t = t < 0 || r < t ? r : t;
 	}
 	return t;
@@ -653,6 +657,7 @@ static void turn(struct keeper *k)
 		inside_died(k);
 	if (p[POLL_WATCH].revents && !k->ending)
 		interface_changed(k);
+	worker_watch(k);
 	if (k->ending && k->worker.pid && now_ns() >= k->end_at)
 		kill(k->worker.pid, SIGKILL);
 	if (!k->ending && k->worker.state == WORKER_NONE &&

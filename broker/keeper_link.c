@@ -2,9 +2,11 @@
 /* keeper_link - the worker's side of its keeper */
 #include "broker/keeper_link.h"
 
+#include <linux/sockios.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -169,6 +171,17 @@ int keeper_refuse(struct keeper_link *k, const char *why)
 	struct keeper_msg msg = {.op = KEEPER_REFUSE};
 
 	return tell(k, &msg, why, strnlen(why, KEEPER_BLOB_MAX - 1), -1);
+}
+
+void keeper_beat(struct keeper_link *k)
+{
+	const struct keeper_msg msg = {.version = KEEPER_PROTO_VERSION,
+				       .op = KEEPER_BEAT};
+	int unread;
+
+	if (ioctl(k->fd, SIOCOUTQ, &unread) == 0 && unread == 0)
+		(void)!send(k->fd, &msg, sizeof(msg),
+			    MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 int keeper_quit(struct keeper_link *k)

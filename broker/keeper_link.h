@@ -14,7 +14,8 @@
  * with standard error where log lines go, SIGTERM to end in order (tell the peers,
  * then exit 0; killed after 3 s), SIGHUP to read the configuration again. It gets
  * SIGTERM too when the keeper dies. A death without SIGTERM is followed by the next
- * worker at once, unless several in a row died within 200 ms of their start.
+ * worker at once, unless several in a row died within 200 ms of their start. One that
+ * is not heard for 10 s once it is ready hangs, and is killed: keeper_beat().
  */
 #ifndef NTM_BROKER_KEEPER_LINK_H
 #define NTM_BROKER_KEEPER_LINK_H
@@ -25,6 +26,7 @@
 #include "broker/engine.h"
 #include "common/err.h"
 
+#define KEEPER_BEAT_MS	 2000
 #define KEEPER_KEY_MAX	 64
 #define KEEPER_BLOB_MAX	 4096
 #define KEEPER_FDS_MAX	 4096
@@ -47,6 +49,9 @@ NTM_MUST_CHECK int keeper_ready(struct keeper_link *k);
  *  (configuration FILE:LINE ...), is what the person reads; then exit(1). Before
  *  the first keeper_ready() the keeper ends too, later it tries again slowly */
 NTM_MUST_CHECK int keeper_refuse(struct keeper_link *k, const char *why);
+/** the loop turns: every KEEPER_BEAT_MS once ready. Waits for nobody: as long as the
+ *  keeper has not read the last one it sends none */
+void keeper_beat(struct keeper_link *k);
 /** end the whole broker (`ntm down`): the keeper sends SIGTERM, waits, tidies up */
 NTM_MUST_CHECK int keeper_quit(struct keeper_link *k);
 

@@ -5,7 +5,8 @@
  * Both come from one build and one host, so numbers are in host order; the version
  * refuses a worker of another build. A message is struct keeper_msg and at most
  * KEEPER_BLOB_MAX bytes. Every request gets one answer with the same @op, but
- * FD_EACH and BLOB_EACH: an answer for each entry and a last one with @last.
+ * FD_EACH and BLOB_EACH: an answer for each entry and a last one with @last; and BEAT,
+ * which gets none.
  */
 #ifndef NTM_BROKER_KEEPER_PROTO_H
 #define NTM_BROKER_KEEPER_PROTO_H
@@ -14,7 +15,7 @@
 
 #include "broker/keeper_link.h"
 
-#define KEEPER_PROTO_VERSION 1
+#define KEEPER_PROTO_VERSION 2
 #define KEEPER_REPLY_MS	     2000
 
 enum keeper_op {
@@ -32,6 +33,7 @@ enum keeper_op {
 	KEEPER_BLOB_PUT, /* key; body: the blob */
 	KEEPER_BLOB_DEL,
 	KEEPER_BLOB_EACH,
+	KEEPER_BEAT, /* the loop turns */
 	KEEPER_NOPS
 };
 

@@ -3,11 +3,16 @@
 #include "broker/outer.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "common/file.h"
 
 #define TRIES 16 /* an ephemeral port of one family may be taken in the other */
 
@@ -98,4 +103,38 @@ void outer_close(struct outer *o)
 	if (o->udp6 >= 0)
 		close(o->udp6);
 	o->udp4 = o->udp6 = -1;
+}
+
+/* --- the port of the last run --------------------------------------------------- */
+
+static bool port_path(const char *state, char *path, size_t size)
+{
+	int n = snprintf(path, size, "%s/udp-port", state);
+
+	return n > 0 && (size_t)n < size;
+}
+
+int outer_port_save(const char *state, uint16_t port)
+{
+	char path[PATH_MAX], text[16];
+	int n = snprintf(text, sizeof(text), "%u\n", port);
+
+	if (!port_path(state, path, sizeof(path)))
+		return -NTM_EINVAL;
+	return file_write(path, text, (size_t)n, 0600);
+}
+
+uint16_t outer_port_load(const char *state)
+{
+	char path[PATH_MAX];
+	unsigned long port;
+	uint8_t *text;
+	size_t len;
+
+	if (!port_path(state, path, sizeof(path)) ||
+	    file_read(path, 16, &text, &len))
+		return 0;
+	port = strtoul((char *)text, NULL, 10);
+	file_free(text, len);
+	return port > UINT16_MAX ? 0 : (uint16_t)port;
 }

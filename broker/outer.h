@@ -27,4 +27,9 @@ struct outer {
 NTM_MUST_CHECK int outer_open(uint16_t port, struct outer *out);
 void outer_close(struct outer *o);
 
+/** the port, over a restart, in the folder @state */
+NTM_MUST_CHECK int outer_port_save(const char *state, uint16_t port);
+/** Return: 0 when none is known */
+uint16_t outer_port_load(const char *state);
+
 #endif

@@ -36,6 +36,7 @@ struct program {
 	struct control *control;
 	struct loop_io *keeper_io;
 	struct loop_signal *term, *hup;
+	struct loop_timer *beat;
 	const char *config, *state;
 	int link_fd, control_fd;
 	enum log_level level;
@@ -93,6 +94,14 @@ static void on_keeper(void *arg, int fd, unsigned int events)
 	(void)fd, (void)events;
 	log_warn("worker", "the keeper is gone");
 	on_term(arg);
+}
+
+static void on_beat(void *arg)
+{
+	struct program *p = arg;
+
+	keeper_beat(p->w.keeper);
+	loop_timer_arm(p->beat, LOOP_MS(KEEPER_BEAT_MS));
 }
 
 static void apply(void *arg, struct peer *peer)
@@ -205,6 +214,10 @@ static int watch(struct program *p)
 		err = loop_io_add(p->loop, keeper_link_fd(p->w.keeper),
 				  LOOP_READ, false, on_keeper, p,
 				  &p->keeper_io);
+	if (!err)
+		err = loop_timer_new(p->loop, on_beat, p, &p->beat);
+	if (!err)
+		loop_timer_arm(p->beat, LOOP_MS(KEEPER_BEAT_MS));
 	return err;
 }
 
@@ -212,6 +225,7 @@ static void parts_close(struct program *p)
 {
 	struct worker *w = &p->w;
 
+	loop_timer_free(p->beat);
 	loop_io_del(p->keeper_io);
 	loop_signal_del(p->hup);
 	loop_signal_del(p->term);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# 144-worker-ill - a worker that lost its TUN ends and is replaced, and nobody's
+# 144-worker-ill - a worker that hangs, or that lost its TUN, is replaced, and nobody's
 # connection notices
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
@@ -41,6 +41,16 @@ kill -CONT "$keeper"
 wait_for 10 "another a $worker"
 flows
 assert_eq "$(ntm_keeper a)" "$keeper" "the next one carries on, on another TUN"
+
+# --- its loop turns no more ------------------------------------------------------
+
+worker=$(ntm_worker a)
+kill -STOP "$worker"
+start=$(lab_now)
+wait_for 25 "another a $worker"
+echo "# another worker after $(lab_ms_since "$start") ms"
+flows
+assert_eq "$(ntm_keeper a)" "$keeper" "a worker that hangs is replaced"
 
 lab_join get
 cmp "$got" "$LAB/www/big"

@@ -19,4 +19,5 @@ $(ENGINE_TESTS): $(O)/tests/%: $(O)/obj/tests/unit/broker/engine/%.o \
 PRELOAD_TESTS += $(ENGINE_TESTS) tests/unit/broker/engine/test_programs.sh
 
 $(eval $(call unit-test,unit-broker-page,tests/unit/broker/engine/test_page.c,brokerengine shimproto))
+$(eval $(call unit-test,unit-broker-watchdog,tests/unit/broker/engine/test_watchdog.c broker/watchdog.c))
 $(eval $(call unit-test,unit-broker-keeper-store,tests/unit/broker/engine/test_keeper_store.c broker/keeper_store.c))

@@ -26,7 +26,7 @@ struct standin {
 	struct loop *loop;
 	struct keeper_link *keeper;
 	struct shimserver *shims;
-	struct loop_timer *timer;
+	struct loop_timer *timer, *beat;
 	struct engine_config conf;
 	uint64_t cancelled;
 	char last[512];
@@ -100,6 +100,14 @@ static void stats_write(void *arg)
 		strcpy(s->last, text);
 }
 
+static void beat(void *arg)
+{
+	struct standin *s = arg;
+
+	loop_timer_arm(s->beat, LOOP_MS(KEEPER_BEAT_MS));
+	keeper_beat(s->keeper);
+}
+
 static void stop(void *arg)
 {
 	struct standin *s = arg;
@@ -152,6 +160,8 @@ static int start(struct standin *s, int link)
 	if (!err)
 		err = loop_timer_new(s->loop, stats_write, s, &s->timer);
 	if (!err)
+		err = loop_timer_new(s->loop, beat, s, &s->beat);
+	if (!err)
 		err = loop_signal_add(s->loop, SIGTERM, stop, s, &sig);
 	if (!err) /* stands for `ntm down` */
 		err = loop_signal_add(s->loop, SIGUSR1, quit, s, &sig);
@@ -179,6 +189,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	stats_write(&s);
+	beat(&s);
 	err = loop_run(s.loop);
 	shimserver_free(s.shims);
 	keeper_link_close(s.keeper);

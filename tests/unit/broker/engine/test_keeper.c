@@ -310,6 +310,29 @@ static void test_worker_killed(void **state)
 	close(end[1]);
 }
 
+static bool next_serves(void *arg)
+{
+	return standin("generation") > *(long *)arg;
+}
+
+/* A worker that does not turn; the time is watchdog.h's, and some more. */
+static void test_worker_hangs(void **state)
+{
+	pid_t worker = (pid_t)standin("pid");
+	long gen = standin("generation");
+	int end[2];
+
+	(void)state;
+	connection(end);
+	kill(worker, SIGSTOP);
+	assert_true(await(next_serves, &gen, 20000));
+	assert_true(await(gone, &worker, 5000));
+	assert_int_equal(standin("generation"), gen + 1);
+	assert_carries(end);
+	close(end[0]);
+	close(end[1]);
+}
+
 static bool inside_is_not(void *arg)
 {
 	pid_t now = child_of_broker("ntm-inside");
@@ -455,6 +478,7 @@ int main(void)
 		cmocka_unit_test(test_pool),
 		cmocka_unit_test(test_nonsense),
 		cmocka_unit_test(test_worker_killed),
+		cmocka_unit_test(test_worker_hangs),
 		cmocka_unit_test(test_inside_killed),
 		cmocka_unit_test(test_repair),
 		cmocka_unit_test(test_keeper_killed),
