@@ -14,7 +14,8 @@
  *
  * Lifecycle. Initiator: handshake_new(), datagram repeated by the caller,
  * handshake_finish(). A datagram that does not open leaves it waiting: forged
- * answers cannot end it. Responder: handshake_open(), rate by the caller,
+ * answers cannot end it, nor can a refusal of an earlier request under the same
+ * secret, said once more: it names the request by its tag. Responder: handshake_open(), rate by the caller,
  * handshake_read(), policy by the caller, then handshake_answer() or handshake_refuse(), handshake_free().
  */
 #include "broker/handshake.h"
@@ -28,13 +29,21 @@
 #define PROLOGUE_LABEL	  "ntm tunnel v1"
 #define PROLOGUE_LEN	  (sizeof(PROLOGUE_LABEL) - 1 + 8 + 2 * NTMC_FP_LEN + 2)
 #define PAYLOAD_MAX	  (NTMC_CERT_MAX + 128)
+#define REQUEST_LEN	  8 /* of the request's tag, in a refusal */
 
 struct handshake {
 	struct handshake_spec spec;
 	struct datagram_keys keys;
 	struct ntmc_noise *noise;
 	ProtobufCMessage *opened; /* responder: between open and read */
+	uint8_t request[REQUEST_LEN];
 };
+
+static void request_note(struct handshake *h, const uint8_t *buf, size_t len)
+{
+	if (len >= NTMC_TAG_LEN)
+		memcpy(h->request, buf + len - NTMC_TAG_LEN, REQUEST_LEN);
+}
 
 static uint64_t path_base(const struct handshake_spec *spec)
 {
@@ -212,12 +221,24 @@ int handshake_new(const struct handshake_self *self,
 	err = message_make(h, self, PACKET_TUNNEL_REQUEST, &p.base, buf, len);
 	if (err)
 		goto err_free;
+	request_note(h, buf, *len);
 	*out = h;
 	return 0;
 
 err_free:
 	handshake_free(h);
 	return err;
+}
+
+/* Is it a refusal, and of this request? */
+static int refused(const struct handshake *h, const Ntm__TunnelMessage *t)
+{
+	if (!t->code)
+		return 0;
+	return t->request.len == REQUEST_LEN &&
+			       !memcmp(t->request.data, h->request, REQUEST_LEN)
+		       ? -NTM_ECLOSED
+		       : -NTM_EAUTH;
 }
 
 /* --- checking ---------------------------------------------------------------------- */
@@ -261,9 +282,10 @@ int handshake_finish(struct handshake *h, const struct handshake_self *self,
 		return err;
 	t = (Ntm__TunnelMessage *)msg;
 	*code = (int)t->code;
-	err = t->code ? -NTM_ECLOSED
-		      : ntmc_noise_read(h->noise, t->noise.data, t->noise.len,
-					plain, sizeof(plain), &plain_len);
+	err = refused(h, t);
+	if (!err)
+		err = ntmc_noise_read(h->noise, t->noise.data, t->noise.len,
+				      plain, sizeof(plain), &plain_len);
 	datagram_free(msg);
 	if (err)
 		return err;
@@ -298,6 +320,7 @@ int handshake_open(const struct handshake_spec *spec,
 
 	if (err)
 		return err;
+	request_note(h, buf, len);
 	err = datagram_open(hdr, spec->aead, &h->keys.up, buf, len,
 			    &ntm__tunnel_message__descriptor, &h->opened);
 	if (err) {
@@ -386,6 +409,7 @@ int handshake_refuse(struct handshake *h, const struct handshake_self *self,
 	Ntm__TunnelMessage msg = NTM__TUNNEL_MESSAGE__INIT;
 
 	msg.code = (uint32_t)(code < 0 ? -code : code);
+	msg.request = bytes(h->request, REQUEST_LEN);
 	return seal(h, self, PACKET_TUNNEL_RESPONSE, &h->keys.down, &msg, buf,
 		    len);
 }

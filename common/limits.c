@@ -11,6 +11,7 @@
 #define LIMIT_PASSWORD_MAX 1024
 #define LIMIT_PHASES_MAX   16
 #define LIMIT_CHALLENGE	   16
+#define LIMIT_REQUEST	   8	/* of a refused request's tag */
 #define LIMIT_WITHDRAWN	   16	/* fingerprints in one Withdraw */
 #define LIMIT_REVOKED	   30	/* and in one RevocationList */
 #define LIMIT_DEVICES	   1024 /* of one account */
@@ -94,6 +95,7 @@ static const struct limit signal[] = {
 };
 static const struct limit tunnel_message[] = {
 	CODE(code), BYTES(noise, 0, PACKET_SIGNAL_MAX),
+	FIXED_OR_NONE(request, LIMIT_REQUEST),
 };
 static const struct limit tunnel_request_payload[] = {
 	CERTIFICATE(certificate), ANY(sent_ms),

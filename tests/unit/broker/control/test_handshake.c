@@ -271,6 +271,30 @@ static void test_refusal(void **state)
 	handshake_free(r);
 }
 
+/* A refusal says nothing about any request but the one that it refuses, though both
+ * were made under one secret. */
+static void test_refusal_of_another(void **state)
+{
+	struct handshake_keys keys;
+	struct handshake_request rq;
+	struct handshake *first, *second, *r;
+	uint8_t buf[PACKET_SIGNAL_MAX], other[PACKET_SIGNAL_MAX];
+	size_t len, other_len;
+	int code = 0;
+
+	(void)state;
+	first = request(buf, &len);
+	assert_int_equal(receive(buf, len, &r, &rq), 0);
+	assert_int_equal(handshake_refuse(r, &cn.self, -NTM_EPOLICY, buf, &len),
+			 0);
+	handshake_free(r);
+	second = request(other, &other_len);
+	assert_int_equal(finish(second, buf, len, &keys, &code), -NTM_EAUTH);
+	assert_int_equal(finish(first, buf, len, &keys, &code), -NTM_ECLOSED);
+	handshake_free(first);
+	handshake_free(second);
+}
+
 /* What the request says of itself must be what the direction said. */
 static void test_wrong_one(void **state)
 {
@@ -352,9 +376,15 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_whole),	 T(test_cut_and_bent), T(test_bent_answer),
-		T(test_refusal), T(test_wrong_one),    T(test_wrong_psk),
-		T(test_expired), T(test_phase),
+		T(test_whole),
+		T(test_cut_and_bent),
+		T(test_bent_answer),
+		T(test_refusal),
+		T(test_wrong_one),
+		T(test_wrong_psk),
+		T(test_expired),
+		T(test_phase),
+		T(test_refusal_of_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
