@@ -471,6 +471,7 @@ void peer_confirmed(struct peer *p, uint8_t phase, const struct addr *from,
 
 	if (!p->has_pending || phase != p->pending_phase)
 		return;
+	shake_settled(p);
 	p->aead = p->pending_aead;
 	keys_work(p, &secret);
 	ntmc_key_clear(&secret);

@@ -210,6 +210,8 @@ bool shake_running(const struct peer *p, enum shake_kind kind);
 /** shake.c: our request was not answered */
 void peer_shake_over(struct peer *p, enum shake_kind kind);
 void shake_stop(struct peer *p);
+/** the peer uses the keys of our answer: a request of ours put aside is over */
+void shake_settled(struct peer *p);
 void shake_forget(struct peer *p); /* the stored answer */
 /** the stored answer went to @a */
 bool shake_answered_at(const struct peer *p, const struct addr *a);

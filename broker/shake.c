@@ -17,7 +17,10 @@
  *
  * Crossing requests: DIRECT stands before RESUME; of two alike, that of the node with
  * the lower fingerprint; the other is dropped, and what stands is answered. After
- * SHAKE_TIE_MS it is answered all the same: our own may not have arrived.
+ * SHAKE_TIE_MS it is answered all the same: our own may not have arrived. It has, if
+ * the repetitions of both crossed: then both are answered and the peer has dropped its
+ * own. So ours is put aside, not dropped; its answer means that those keys are the ones
+ * the peer has, until it has used the others (shake_settled()).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +42,7 @@ struct shake {
 	uint64_t started_ns;
 	struct addr to[ADDR_REMOTES_MAX + 1]; /* one of shake_also() behind */
 	size_t n_to, n_asked;		      /* it went to the first of them */
-	bool also;
+	bool also, aside;
 	unsigned int tries;
 	struct loop_timer *timer;
 	size_t len;
@@ -88,7 +91,7 @@ void shake_stop(struct peer *p)
 
 bool shake_running(const struct peer *p, enum shake_kind kind)
 {
-	return p->shake && p->shake->kind == kind;
+	return p->shake && !p->shake->aside && p->shake->kind == kind;
 }
 
 static void shake_send(struct shake *s)
@@ -114,6 +117,10 @@ static void shake_due(void *arg)
 	struct peer *p = s->p;
 	enum shake_kind kind = s->kind;
 
+	if (s->aside) {
+		shake_stop(p);
+		return;
+	}
 	if (s->tries < SHAKE_TRIES) {
 		shake_send(s);
 		return;
@@ -220,7 +227,7 @@ int shake_start(struct peer *p, enum shake_kind kind, const struct route *r)
 	size_t n;
 	int err;
 
-	if (p->shake && kind == SHAKE_RESUME)
+	if (p->shake && !p->shake->aside && kind == SHAKE_RESUME)
 		return 0;
 	err = shake_spec(p, kind, r, &spec);
 	if (!err)
@@ -375,17 +382,40 @@ static bool rate_ok(struct peer *p)
 	return p->rate_used++ < SHAKE_RATE_PEER && peers_rate(p->w->peers);
 }
 
-/* Both asked at once: does ours stand? See Theory. */
-static bool ours_stands(const struct peer *p, const struct packet_header *h)
+/* Both asked: is ours the one that stands? See Theory. */
+static bool ours_wins(const struct peer *p, const struct packet_header *h)
 {
 	const struct shake *s = p->shake;
 	bool resume = h->flags & PACKET_RESUME;
 
-	if (!s || loop_now(p->w->loop) - s->started_ns > LOOP_MS(SHAKE_TIE_MS))
+	if (!s || s->aside)
 		return false;
 	if (resume != (s->kind == SHAKE_RESUME))
 		return resume;
 	return peer_we_are_lower(p);
+}
+
+static bool ours_stands(const struct peer *p, const struct packet_header *h)
+{
+	return ours_wins(p, h) && loop_now(p->w->loop) - p->shake->started_ns <=
+					  LOOP_MS(SHAKE_TIE_MS);
+}
+
+/* The peer's request is answered now. */
+static void give_way(struct peer *p, const struct packet_header *h)
+{
+	if (!ours_wins(p, h)) {
+		shake_stop(p);
+		return;
+	}
+	p->shake->aside = true;
+	loop_timer_arm(p->shake->timer, LOOP_MS(SHAKE_ASIDE_MS));
+}
+
+void shake_settled(struct peer *p)
+{
+	if (p->shake && p->shake->aside)
+		shake_stop(p);
 }
 
 static int admit(struct peer *p, const struct handshake_request *rq)
@@ -419,7 +449,7 @@ static void answer(struct peer *p, struct handshake *hs,
 		hs, self, handshake_phase(ours, n, rq->phases, rq->n_phases),
 		from, &keys, a->buf, &a->len);
 	if (!err) {
-		shake_stop(p);
+		give_way(p, h);
 		err = peer_answered(p, &keys, rq, from, h->id);
 	}
 	ntmc_wipe(&keys, sizeof(keys));

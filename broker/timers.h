@@ -27,9 +27,10 @@
 #define SHAKE_FIRST_MS	   100 /* Tunnel Request repetitions: 100, 200, 400 ... */
 #define SHAKE_TRIES	   5   /* packets per address */
 #define SHAKE_TIE_MS	   300 /* crossing requests: the higher waits this long */
-#define SHAKE_RATE_S	   1   /* one second's worth of handshakes answered: */
-#define SHAKE_RATE_PEER	   8   /* of one peer */
-#define SHAKE_RATE_ALL	   400 /* of all */
+#define SHAKE_ASIDE_MS	   1000 /* gave way after that: may still be answered */
+#define SHAKE_RATE_S	   1	/* one second's worth of handshakes answered: */
+#define SHAKE_RATE_PEER	   8	/* of one peer */
+#define SHAKE_RATE_ALL	   400	/* of all */
 #define RESUME_DIRECT_MS   300 /* resumption unanswered: ask the DC beside it */
 
 /* --- keys (peer.c) --- */
