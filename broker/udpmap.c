@@ -31,7 +31,7 @@
 #include "common/log.h"
 
 #define ALIVE_NS LOOP_S(2)
-#define OWNED_NS 250000ULL	   /* about what an answer needs on one machine */
+#define OWNED_NS 250000ULL /* about what an answer needs on one machine */
 #define BUFFER	 (2 * 1024 * 1024) /* as far as the limits allow */
 #define HOST_KEY "shim/u/host"
 
