@@ -210,6 +210,13 @@ struct verify {
 	uint32_t direction;
 };
 
+/* struct compared - a confirmed key, until the disk has it */
+struct compared {
+	struct control_call *call; /* NULL: the client went away */
+	char fqdn[FQDN_MAX + 1];
+	uint8_t fp[NTMC_FP_LEN];
+};
+
 static void verify_show(struct control_call *call, const char *fqdn,
 			const uint8_t *fp, bool verified, bool changed)
 {
@@ -235,6 +242,49 @@ static bool verify_is_compared(const struct control_call *call,
 	return !asked || !*asked || !strcmp(asked, text);
 }
 
+static void compared_gone(void *arg)
+{
+	struct compared *c = arg;
+
+	control_answer(c->call, NULL);
+	c->call = NULL;
+}
+
+static void compared_written(void *arg, int err)
+{
+	struct compared *c = arg;
+
+	if (c->call) {
+		control_on_gone(c->call, NULL, NULL);
+		if (err)
+			control_fail(c->call, err, NULL);
+		else
+			verify_show(c->call, c->fqdn, c->fp, true, false);
+	}
+	free(c);
+}
+
+static void verify_confirm(struct control_call *call, const char *fqdn,
+			   const uint8_t *fp)
+{
+	struct compared *c = calloc(1, sizeof(*c));
+	int err = -NTM_ENOMEM;
+
+	if (c) {
+		c->call = call;
+		snprintf(c->fqdn, sizeof(c->fqdn), "%s", fqdn);
+		memcpy(c->fp, fp, NTMC_FP_LEN);
+		err = pins_verify(control_worker(call)->pins, fqdn, fp,
+				  compared_written, c);
+	}
+	if (err) {
+		free(c);
+		control_fail(call, err, NULL);
+		return;
+	}
+	control_on_gone(call, compared_gone, c);
+}
+
 /* @fp: the key that the name shows now. A verified pin is not replaced unasked. */
 static void verify_with(struct control_call *call, const char *fqdn,
 			const uint8_t *fp)
@@ -245,7 +295,6 @@ static void verify_with(struct control_call *call, const char *fqdn,
 	bool changed = pin && pin->pinned && !same;
 	bool confirm =
 		json_is_true(json_object_get(control_request(call), "confirm"));
-	int err;
 
 	if (!confirm) {
 		verify_show(call, fqdn, fp, same && pin->verified, changed);
@@ -257,11 +306,7 @@ static void verify_with(struct control_call *call, const char *fqdn,
 			     "confirmed, compare again");
 		return;
 	}
-	err = pins_verify(w->pins, fqdn, fp);
-	if (err)
-		control_fail(call, err, NULL);
-	else
-		verify_show(call, fqdn, fp, true, false);
+	verify_confirm(call, fqdn, fp);
 }
 
 static void verify_gone(void *arg)
@@ -343,29 +388,71 @@ void control_verify(struct control_call *call)
 	}
 }
 
-void control_forget(struct control_call *call)
-{
-	struct worker *w = control_worker(call);
-	char name[FQDN_MAX + 1];
-	struct peer *p;
-	int err;
+/* struct forgetting - a name's pin that goes, until it has gone from the disk */
+struct forgetting {
+	struct control_call *call; /* NULL: the client went away */
+};
 
-	if (fqdn_normalize(control_text(call, "name"), name)) {
-		control_fail(call, NTM_EINVAL,
-			     "that is not a name (DEVICE.ACCOUNT.DOMAIN)");
-		return;
+static void forget_gone(void *arg)
+{
+	struct forgetting *f = arg;
+
+	control_answer(f->call, NULL);
+	f->call = NULL;
+}
+
+static void forgotten(void *arg, int err)
+{
+	struct forgetting *f = arg;
+
+	if (f->call) {
+		control_on_gone(f->call, NULL, NULL);
+		if (err)
+			control_fail(f->call, err, NULL);
+		else
+			control_answer(f->call, NULL);
 	}
-	err = pins_forget(w->pins, name);
-	p = peers_find(w->peers, name);
+	free(f);
+}
+
+static void peer_forget(struct worker *w, const char *name)
+{
+	struct peer *p = peers_find(w->peers, name);
+
 	if (p) {
 		peer_close(p, 0, true);
 		peer_free(p);
-		err = err == -NTM_ENOTFOUND ? 0 : err;
 	}
-	if (err)
-		control_fail(call, err, NULL);
-	else
+}
+
+void control_forget(struct control_call *call)
+{
+	struct forgetting *f = calloc(1, sizeof(*f));
+	struct worker *w = control_worker(call);
+	char name[FQDN_MAX + 1];
+	bool met;
+	int err;
+
+	if (!f || fqdn_normalize(control_text(call, "name"), name)) {
+		control_fail(call, f ? NTM_EINVAL : NTM_ENOMEM,
+			     f ? "that is not a name (DEVICE.ACCOUNT.DOMAIN)"
+			       : NULL);
+		free(f);
+		return;
+	}
+	f->call = call;
+	err = pins_forget(w->pins, name, forgotten, f);
+	met = peers_find(w->peers, name);
+	peer_forget(w, name);
+	if (!err) {
+		control_on_gone(call, forget_gone, f);
+		return;
+	}
+	free(f);
+	if (err == -NTM_ENOTFOUND && met)
 		control_answer(call, NULL);
+	else
+		control_fail(call, err, NULL);
 }
 
 /* --- allow ----------------------------------------------------------------------------------- */
@@ -425,29 +512,70 @@ static const char *allow_trouble(int err)
 	}
 }
 
-static void allow_done(struct control_call *call)
-{
-	struct worker *w = control_worker(call);
+/* struct allowing - a change of the policy, until the disk has it */
+struct allowing {
+	struct control_call *call; /* NULL: the client went away */
+	struct worker *w;
+};
 
+static void allow_gone(void *arg)
+{
+	struct allowing *a = arg;
+
+	control_answer(a->call, NULL);
+	a->call = NULL;
+}
+
+static void allow_apply(struct worker *w)
+{
 	if (w->account->logged_in)
 		peers_each(w->peers, apply, NULL);
-	allow_list(call);
+}
+
+static void allow_written(void *arg, int err)
+{
+	struct allowing *a = arg;
+
+	if (!err)
+		allow_apply(a->w);
+	if (a->call) {
+		control_on_gone(a->call, NULL, NULL);
+		if (err)
+			control_fail(a->call, err, allow_trouble(err));
+		else
+			allow_list(a->call);
+	}
+	free(a);
+}
+
+static int allow_change(struct control_call *call, struct policy_rule *r,
+			struct allowing *a)
+{
+	struct policy *p = control_worker(call)->policy;
+	int err;
+
+	if (json_is_true(json_object_get(control_request(call), "remove")))
+		return policy_remove(p, r->subject, allow_written, a);
+	err = allow_ports(call, r);
+	return err ? err : policy_allow(p, r, allow_written, a);
 }
 
 void control_allow(struct control_call *call)
 {
 	struct worker *w = control_worker(call);
 	struct policy_rule r = {.n_ports = 0};
+	struct allowing *a;
 	int err;
 
 	/* the file may have been edited: neither overwrite that nor pretend */
-	err = policy_reload(&w->policy, w->policy_why, sizeof(w->policy_why));
+	err = policy_reload(w->policy, w->policy_why, sizeof(w->policy_why));
 	if (err) {
 		control_fail(call, err, w->policy_why);
 		return;
 	}
 	if (!*control_text(call, "subject")) {
-		allow_done(call);
+		allow_apply(w);
+		allow_list(call);
 		return;
 	}
 	if (fqdn_normalize(control_text(call, "subject"), r.subject)) {
@@ -456,16 +584,17 @@ void control_allow(struct control_call *call)
 			     "a domain");
 		return;
 	}
-	if (json_is_true(json_object_get(control_request(call), "remove"))) {
-		err = policy_remove(w->policy, r.subject);
-	} else {
-		err = allow_ports(call, &r);
-		if (!err)
-			err = policy_allow(w->policy, &r);
+	a = calloc(1, sizeof(*a));
+	err = -NTM_ENOMEM;
+	if (a) {
+		a->call = call;
+		a->w = w;
+		err = allow_change(call, &r, a);
 	}
 	if (err) {
+		free(a);
 		control_fail(call, err, allow_trouble(err));
 		return;
 	}
-	allow_done(call);
+	control_on_gone(call, allow_gone, a);
 }

@@ -92,6 +92,9 @@ static int calls_limit(void)
 				err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW,
 						       allowed[i].calls[j], 0);
 		}
+	/* the writer, too */
+	if (!err)
+		err = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (!err)
 		err = seccomp_load(ctx);
 	seccomp_release(ctx);

@@ -16,7 +16,7 @@
 
 #include "common/err.h"
 
-/** no core dumps, no new privileges, the list of system calls.
+/** no core dumps, no new privileges, the list of system calls; of every thread.
  *  Return: 0, -NTM_ESYSTEM with @why */
 NTM_MUST_CHECK int isolate_worker(char *why, size_t why_size);
 

@@ -30,7 +30,8 @@ struct server {
 };
 
 struct pins {
-	char *dir;
+	char *path;
+	struct writer *writer;
 	const struct ntmc_env *env;
 	struct entry *by_name, *by_vip6, *by_vip4;
 	struct server *servers;
@@ -157,7 +158,20 @@ static size_t servers_put(const struct pins *p, Ntm__State__KnownServer *out,
 	return n;
 }
 
-static int save(const struct pins *p)
+/* Hands the whole file to the writer; @fn(@arg) hears how it went. */
+static int pack_and_write(const struct pins *p, const Ntm__State__Known *known,
+			  writer_fn *fn, void *arg)
+{
+	size_t len = protobuf_c_message_get_packed_size(&known->base);
+	uint8_t *data = len > STATEFILE_MAX ? NULL : malloc(len + 1);
+
+	if (!data)
+		return len > STATEFILE_MAX ? -NTM_ESTORE : -NTM_ENOMEM;
+	protobuf_c_message_pack(&known->base, data);
+	return writer_replace(p->writer, p->path, data, len, fn, arg);
+}
+
+static int save(const struct pins *p, writer_fn *fn, void *arg)
 {
 	Ntm__State__Known known = NTM__STATE__KNOWN__INIT;
 	size_t n = HASH_COUNT(p->by_name), i = 0;
@@ -183,24 +197,34 @@ static int save(const struct pins *p)
 	known.n_servers = servers_put(p, servers, server_list);
 	known.servers = server_list;
 	known.revocation_serial = p->serial;
-	err = statefile_save(p->dir, "known", &known.base);
+	err = pack_and_write(p, &known, fn, arg);
 out:
 	free(peers);
 	free(list);
 	free(servers);
 	free(server_list);
-	if (err)
-		log_warn("pins", "%s/known could not be written: %s", p->dir,
-			 err_text(err));
 	return err;
+}
+
+/* Of what nobody waits for: memory holds it, until there is room. */
+static void saved(void *arg, int err)
+{
+	struct pins *p = arg;
+
+	if (!err)
+		return;
+	log_warn("pins", "%s could not be written: %s", p->path, err_text(err));
+	if (!loop_timer_armed(p->flush))
+		loop_timer_arm(p->flush, LOOP_S(PINS_RETRY_S));
 }
 
 static void flush(void *arg)
 {
 	struct pins *p = arg;
+	int err = save(p, saved, p);
 
-	if (save(p)) /* said in the log; memory holds it */
-		loop_timer_arm(p->flush, LOOP_S(PINS_RETRY_S));
+	if (err)
+		saved(p, err);
 }
 
 static void save_later(struct pins *p)
@@ -275,8 +299,8 @@ static int known_load(struct pins *p, const Ntm__State__Known *k)
 	return 0;
 }
 
-int pins_open(struct loop *l, const char *state_dir, const struct ntmc_env *env,
-	      struct pins **out)
+int pins_open(struct loop *l, struct writer *writer, const char *state_dir,
+	      const struct ntmc_env *env, struct pins **out)
 {
 	struct pins *p = calloc(1, sizeof(*p));
 	ProtobufCMessage *msg = NULL;
@@ -285,8 +309,10 @@ int pins_open(struct loop *l, const char *state_dir, const struct ntmc_env *env,
 	if (!p)
 		return err;
 	p->env = env;
-	p->dir = strdup(state_dir);
-	if (!p->dir || loop_timer_new(l, flush, p, &p->flush))
+	p->writer = writer;
+	if (asprintf(&p->path, "%s/known", state_dir) < 0)
+		p->path = NULL;
+	if (!p->path || loop_timer_new(l, flush, p, &p->flush))
 		goto err_free;
 	err = statefile_load(state_dir, "known", &ntm__state__known__descriptor,
 			     &msg);
@@ -312,8 +338,8 @@ void pins_free(struct pins *p)
 
 	if (!p)
 		return;
-	if (p->flush && loop_timer_armed(p->flush))
-		flush(p);
+	if (p->flush && loop_timer_armed(p->flush) && save(p, NULL, NULL))
+		log_warn("pins", "%s could not be written", p->path);
 	loop_timer_free(p->flush);
 	HASH_ITER (hh, p->by_name, e, tmp)
 		drop(p, e);
@@ -321,7 +347,7 @@ void pins_free(struct pins *p)
 		p->servers = s->next;
 		free(s);
 	}
-	free(p->dir);
+	free(p->path);
 	free(p);
 }
 
@@ -419,7 +445,7 @@ int pins_learn(struct pins *p, const char *fqdn,
 }
 
 int pins_verify(struct pins *p, const char *fqdn,
-		const uint8_t fp[static NTMC_FP_LEN])
+		const uint8_t fp[static NTMC_FP_LEN], writer_fn *fn, void *arg)
 {
 	struct entry *e = get(p, fqdn);
 
@@ -428,17 +454,17 @@ int pins_verify(struct pins *p, const char *fqdn,
 	e->pin.pinned = e->pin.verified = true;
 	memcpy(e->pin.fp, fp, NTMC_FP_LEN);
 	memset(e->pin.offered, 0, NTMC_FP_LEN);
-	return save(p);
+	return save(p, fn, arg);
 }
 
-int pins_forget(struct pins *p, const char *fqdn)
+int pins_forget(struct pins *p, const char *fqdn, writer_fn *fn, void *arg)
 {
 	struct entry *e = find(p, fqdn);
 
 	if (!e)
 		return -NTM_ENOTFOUND;
 	drop(p, e);
-	return save(p);
+	return save(p, fn, arg);
 }
 
 int pins_server_check(const struct pins *p, const char *domain,
@@ -458,7 +484,9 @@ int pins_server_learn(struct pins *p, const char *domain,
 	if (s && !memcmp(s->fp, fp, NTMC_FP_LEN))
 		return 0;
 	err = server_set(p, domain, fp);
-	return err ? err : save(p);
+	if (!err)
+		err = save(p, saved, p);
+	return err ? err : writer_flush(p->writer);
 }
 
 uint64_t pins_serial(const struct pins *p)
@@ -471,5 +499,5 @@ int pins_set_serial(struct pins *p, uint64_t serial)
 	if (p->serial == serial)
 		return 0;
 	p->serial = serial;
-	return save(p);
+	return save(p, saved, p);
 }

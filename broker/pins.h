@@ -2,9 +2,9 @@
 /*
  * pins - which key belongs to which name: peers' identities, servers' CAs
  *
- * Owner:    the worker. Context: loop thread. File: known, in the state folder;
- * written before an answer when a person changes it, within PINS_FLUSH_MS when a
- * handshake does: the disk must not delay a first contact.
+ * Owner:    the worker. Context: loop thread. File: known, in the state folder,
+ * written by the writer: what a person changed is on the disk when @fn is called,
+ * what a handshake taught is given to it within PINS_FLUSH_MS. Memory is ahead.
  * A peer is pinned at its first handshake; `ntm verify` makes the pin verified,
  * `ntm forget` removes it. Names are canonical (device.account.domain).
  */
@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/writer.h"
 #include "common/addr.h"
 #include "common/err.h"
 #include "common/fqdn.h"
@@ -40,8 +41,10 @@ struct pin {
 };
 
 /** Return: 0, or the error of the file; @env's clock stamps entries */
-NTM_MUST_CHECK int pins_open(struct loop *l, const char *state_dir,
-			     const struct ntmc_env *env, struct pins **out);
+NTM_MUST_CHECK int pins_open(struct loop *l, struct writer *writer,
+			     const char *state_dir, const struct ntmc_env *env,
+			     struct pins **out);
+/** what is not written yet goes to the writer; after writer_finish(), or it may call */
 void pins_free(struct pins *p);
 
 /** borrowed until the next change; NULL: unknown */
@@ -67,20 +70,25 @@ NTM_MUST_CHECK int pins_learn(struct pins *p, const char *fqdn,
 /** a key the DC named, for a name not pinned yet; kept as offered */
 void pins_offer(struct pins *p, const char *fqdn,
 		const uint8_t fp[static NTMC_FP_LEN]);
-/** the person compared the code: @fp is right for @fqdn from now on */
+/** the person compared the code: @fp is right for @fqdn from now on.
+ *  Return: 0 and @fn (NULL: nobody) hears when it is durable; or an error */
 NTM_MUST_CHECK int pins_verify(struct pins *p, const char *fqdn,
-			       const uint8_t fp[static NTMC_FP_LEN]);
-/** Return: 0, -NTM_ENOTFOUND, -NTM_ESTORE */
-NTM_MUST_CHECK int pins_forget(struct pins *p, const char *fqdn);
+			       const uint8_t fp[static NTMC_FP_LEN],
+			       writer_fn *fn, void *arg);
+/** Return: as pins_verify(), -NTM_ENOTFOUND */
+NTM_MUST_CHECK int pins_forget(struct pins *p, const char *fqdn, writer_fn *fn,
+			       void *arg);
 
 /** Return: 0 (the same, or unknown), -NTM_EPIN */
 NTM_MUST_CHECK int pins_server_check(const struct pins *p, const char *domain,
 				     const uint8_t fp[static NTMC_FP_LEN]);
+/** durable when it returns: part of a login, which waits for the disk anyway */
 NTM_MUST_CHECK int pins_server_learn(struct pins *p, const char *domain,
 				     const uint8_t fp[static NTMC_FP_LEN]);
 
 /** newest withdrawal acted upon */
 uint64_t pins_serial(const struct pins *p);
+/** Return: 0: it will be written; one that was lost is asked for again */
 NTM_MUST_CHECK int pins_set_serial(struct pins *p, uint64_t serial);
 
 #endif

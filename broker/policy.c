@@ -13,10 +13,27 @@
 #define POLICY_FILE_MAX (256 * 1024)
 #define POLICY_FILE	"policy"
 
+struct rules {
+	size_t n;
+	struct policy_rule rule[POLICY_RULES_MAX];
+};
+
+/* struct change - what a person asked for, until the disk has it */
+struct change {
+	struct change *next;
+	struct policy *policy;
+	struct policy_rule rule;
+	bool remove, begun;
+	struct rules fresh; /* in force when written */
+	writer_fn *fn;
+	void *arg;
+};
+
 struct policy {
 	char *dir;
-	size_t n;
-	struct policy_rule rules[POLICY_RULES_MAX];
+	struct writer *writer;
+	struct rules rules;
+	struct change *changes; /* the first is being written */
 };
 
 static int port_parse(const char *text, uint16_t *out)
@@ -57,8 +74,8 @@ int policy_parse_line(const char *line, struct policy_rule *out)
 	return 1;
 }
 
-static int load(struct policy *p, const char *path, char *text, char *why,
-		size_t why_size)
+static int parse(struct rules *r, const char *path, char *text, char *why,
+		 size_t why_size)
 {
 	unsigned int number = 0;
 	char *line;
@@ -66,10 +83,10 @@ static int load(struct policy *p, const char *path, char *text, char *why,
 
 	while ((line = strsep(&text, "\n"))) {
 		number++;
-		if (p->n == POLICY_RULES_MAX)
+		if (r->n == POLICY_RULES_MAX)
 			got = -NTM_ELIMIT;
 		else
-			got = policy_parse_line(line, &p->rules[p->n]);
+			got = policy_parse_line(line, &r->rule[r->n]);
 		if (got < 0) {
 			snprintf(why, why_size,
 				 "%s:%u: not a rule (allow NAME|DOMAIN "
@@ -77,68 +94,82 @@ static int load(struct policy *p, const char *path, char *text, char *why,
 				 path, number);
 			return -NTM_ECONF;
 		}
-		p->n += (size_t)got;
+		r->n += (size_t)got;
 	}
 	return 0;
 }
 
-int policy_open(const char *config_dir, struct policy **out, char *why,
-		size_t why_size)
+static int load(const char *dir, struct rules *out, char *why, size_t why_size)
 {
-	struct policy *p = calloc(1, sizeof(*p));
 	char path[PATH_MAX];
 	uint8_t *text;
 	size_t len;
+	int err;
+
+	snprintf(path, sizeof(path), "%s/" POLICY_FILE, dir);
+	out->n = 0;
+	err = file_read(path, POLICY_FILE_MAX, &text, &len);
+	if (err == -NTM_ENOTFOUND)
+		return 0;
+	if (err) {
+		snprintf(why, why_size, "%s cannot be read: %s", path,
+			 err_text(err));
+		return err;
+	}
+	err = parse(out, path, (char *)text, why, why_size);
+	file_free(text, len);
+	return err;
+}
+
+int policy_open(struct writer *writer, const char *config_dir,
+		struct policy **out, char *why, size_t why_size)
+{
+	struct policy *p = calloc(1, sizeof(*p));
 	int err = -NTM_ENOMEM;
 
 	snprintf(why, why_size, "%s", err_text(err));
 	if (!p)
 		return err;
+	p->writer = writer;
 	p->dir = strdup(config_dir);
-	if (!p->dir)
-		goto err_free;
-	snprintf(path, sizeof(path), "%s/" POLICY_FILE, config_dir);
-	err = file_read(path, POLICY_FILE_MAX, &text, &len);
-	if (err == -NTM_ENOTFOUND) {
-		*out = p;
-		return 0;
-	}
+	if (p->dir)
+		err = load(config_dir, &p->rules, why, why_size);
 	if (err) {
-		snprintf(why, why_size, "%s cannot be read: %s", path,
-			 err_text(err));
-		goto err_free;
+		policy_free(p);
+		return err;
 	}
-	err = load(p, path, (char *)text, why, why_size);
-	file_free(text, len);
-	if (err)
-		goto err_free;
 	*out = p;
 	return 0;
-
-err_free:
-	policy_free(p);
-	return err;
 }
 
 void policy_free(struct policy *p)
 {
+	struct change *c;
+
 	if (!p)
 		return;
+	while ((c = p->changes)) {
+		p->changes = c->next;
+		free(c);
+	}
 	free(p->dir);
 	free(p);
 }
 
-int policy_reload(struct policy **p, char *why, size_t why_size)
+int policy_reload(struct policy *p, char *why, size_t why_size)
 {
-	struct policy *fresh;
-	int err = policy_open((*p)->dir, &fresh, why, why_size);
+	struct rules *fresh = malloc(sizeof(*fresh));
+	int err = -NTM_ENOMEM;
 
-	if (err)
-		return err;
-	why[0] = '\0';
-	policy_free(*p);
-	*p = fresh;
-	return 0;
+	snprintf(why, why_size, "%s", err_text(err));
+	if (fresh)
+		err = load(p->dir, fresh, why, why_size);
+	if (!err) {
+		why[0] = '\0';
+		p->rules = *fresh;
+	}
+	free(fresh);
+	return err;
 }
 
 static void grant_add(struct policy_grant *g, const struct policy_rule *r)
@@ -158,99 +189,157 @@ void policy_check(const struct policy *p, const char *own, const char *peer,
 		out->in = out->all = true;
 		return;
 	}
-	for (size_t i = 0; i < p->n; i++)
-		if (fqdn_is_within(peer, p->rules[i].subject))
-			grant_add(out, &p->rules[i]);
+	for (size_t i = 0; i < p->rules.n; i++)
+		if (fqdn_is_within(peer, p->rules.rule[i].subject))
+			grant_add(out, &p->rules.rule[i]);
 }
 
 /* --- changes ---------------------------------------------------------------------- */
 
-static int save(const struct policy *p)
+static int text_make(const struct rules *r, char **text, size_t *len)
 {
-	char path[PATH_MAX], *text = NULL;
-	size_t len = 0;
-	FILE *f = open_memstream(&text, &len);
-	int err;
+	FILE *f = open_memstream(text, len);
 
 	if (!f)
 		return -NTM_ENOMEM;
 	fputs("# who may connect in: allow NAME|DOMAIN [PORT...]; see "
 	      "ntm-broker(1)\n",
 	      f);
-	for (size_t i = 0; i < p->n; i++) {
-		fprintf(f, "allow %s", p->rules[i].subject);
-		for (size_t j = 0; j < p->rules[i].n_ports; j++)
-			fprintf(f, " %u", p->rules[i].ports[j]);
+	for (size_t i = 0; i < r->n; i++) {
+		fprintf(f, "allow %s", r->rule[i].subject);
+		for (size_t j = 0; j < r->rule[i].n_ports; j++)
+			fprintf(f, " %u", r->rule[i].ports[j]);
 		fputc('\n', f);
 	}
-	err = fclose(f) ? -NTM_ENOMEM : 0;
-	snprintf(path, sizeof(path), "%s/" POLICY_FILE, p->dir);
-	if (!err)
-		err = file_make_folder(p->dir, 0700);
-	if (!err)
-		err = file_write(path, text, len, 0600);
-	free(text);
-	return err;
+	if (!fclose(f))
+		return 0;
+	free(*text);
+	return -NTM_ENOMEM;
 }
 
-static size_t position(const struct policy *p, const char *subject)
+static size_t position(const struct rules *r, const char *subject)
 {
 	size_t i = 0;
 
-	while (i < p->n && strcmp(p->rules[i].subject, subject))
+	while (i < r->n && strcmp(r->rule[i].subject, subject))
 		i++;
 	return i;
 }
 
-int policy_allow(struct policy *p, const struct policy_rule *r)
+static int edit(struct rules *r, const struct policy_rule *rule, bool remove)
 {
-	size_t i = position(p, r->subject);
-	struct policy_rule old = {.n_ports = 0};
-	bool fresh = i == p->n;
+	size_t i = position(r, rule->subject);
+
+	if (!remove) {
+		if (i == POLICY_RULES_MAX)
+			return -NTM_ELIMIT;
+		r->n += i == r->n;
+		r->rule[i] = *rule;
+		return 0;
+	}
+	if (i == r->n)
+		return -NTM_ENOTFOUND;
+	memmove(&r->rule[i], &r->rule[i + 1],
+		(r->n - i - 1) * sizeof(r->rule[0]));
+	r->n--;
+	return 0;
+}
+
+static void written(void *arg, int err);
+
+/* The first change, made on what is in force now, goes to the disk. */
+static int change_begin(struct policy *p)
+{
+	struct change *c = p->changes;
+	char path[PATH_MAX], *text = NULL;
+	size_t len = 0;
 	int err;
 
-	if (!fqdn_is_valid(r->subject))
-		return -NTM_EINVAL;
-	if (i == POLICY_RULES_MAX)
-		return -NTM_ELIMIT;
-	if (!fresh)
-		old = p->rules[i];
-	p->rules[i] = *r;
-	p->n += fresh;
-	err = save(p);
+	c->begun = true;
+	c->fresh = p->rules;
+	err = edit(&c->fresh, &c->rule, c->remove);
 	if (!err)
-		return 0;
-	if (fresh)
-		p->n--;
-	else
-		p->rules[i] = old;
+		err = file_make_folder(p->dir, 0700);
+	if (!err)
+		err = text_make(&c->fresh, &text, &len);
+	if (err)
+		return err;
+	snprintf(path, sizeof(path), "%s/" POLICY_FILE, p->dir);
+	return writer_replace(p->writer, path, (uint8_t *)text, len, written,
+			      c);
+}
+
+static void change_end(struct policy *p, int err)
+{
+	struct change *c = p->changes;
+
+	p->changes = c->next;
+	if (!err)
+		p->rules = c->fresh;
+	if (c->fn)
+		c->fn(c->arg, err);
+	free(c);
+}
+
+static void written(void *arg, int err)
+{
+	struct policy *p = ((struct change *)arg)->policy;
+
+	do
+		change_end(p, err);
+	while (p->changes && !p->changes->begun && (err = change_begin(p)));
+}
+
+static int change_add(struct policy *p, const struct policy_rule *r,
+		      bool remove, writer_fn *fn, void *arg)
+{
+	struct change *c = calloc(1, sizeof(*c)), **at = &p->changes;
+	bool first = !p->changes;
+	int err;
+
+	if (!c)
+		return -NTM_ENOMEM;
+	c->policy = p;
+	c->rule = *r;
+	c->remove = remove;
+	c->fn = fn;
+	c->arg = arg;
+	while (*at)
+		at = &(*at)->next;
+	*at = c;
+	err = first ? change_begin(p) : 0;
+	if (err) {
+		p->changes = NULL;
+		free(c);
+	}
 	return err;
 }
 
-int policy_remove(struct policy *p, const char *subject)
+int policy_allow(struct policy *p, const struct policy_rule *r, writer_fn *fn,
+		 void *arg)
 {
-	size_t i = position(p, subject);
-	struct policy_rule old;
-	int err;
+	if (!fqdn_is_valid(r->subject))
+		return -NTM_EINVAL;
+	return change_add(p, r, false, fn, arg);
+}
 
-	if (i == p->n)
+int policy_remove(struct policy *p, const char *subject, writer_fn *fn,
+		  void *arg)
+{
+	struct policy_rule r = {.n_ports = 0};
+
+	if (strlen(subject) > FQDN_MAX)
 		return -NTM_ENOTFOUND;
-	old = p->rules[i];
-	memmove(&p->rules[i], &p->rules[i + 1],
-		(p->n - i - 1) * sizeof(p->rules[0]));
-	p->n--;
-	err = save(p);
-	if (err)
-		p->rules[p->n++] = old;
-	return err;
+	strcpy(r.subject, subject);
+	return change_add(p, &r, true, fn, arg);
 }
 
 size_t policy_count(const struct policy *p)
 {
-	return p->n;
+	return p->rules.n;
 }
 
 const struct policy_rule *policy_rule(const struct policy *p, size_t index)
 {
-	return index < p->n ? &p->rules[index] : NULL;
+	return index < p->rules.n ? &p->rules.rule[index] : NULL;
 }

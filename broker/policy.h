@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker/writer.h"
 #include "common/err.h"
 #include "common/fqdn.h"
 
@@ -45,24 +46,31 @@ struct policy_grant {
 
 /** @why: @why_size bytes: one sentence with FILE:LINE. Return: 0, -NTM_ECONF,
  *  -NTM_ENOMEM; a missing file is an empty one */
-NTM_MUST_CHECK int policy_open(const char *config_dir, struct policy **out,
-			       char *why, size_t why_size);
+NTM_MUST_CHECK int policy_open(struct writer *writer, const char *config_dir,
+			       struct policy **out, char *why, size_t why_size);
+/** after writer_finish(): the writer knows what is under way */
 void policy_free(struct policy *p);
 /**
  * policy_reload() - the file again; what a person wrote there is not lost
  * @why: as above; empty on success
- * Return: 0 and *@p replaced; or an error and *@p as it was
+ * Return: 0; or an error, and the rules are what they were
  */
-NTM_MUST_CHECK int policy_reload(struct policy **p, char *why, size_t why_size);
+NTM_MUST_CHECK int policy_reload(struct policy *p, char *why, size_t why_size);
 
 /** @own: our FQDN, NULL while logged out */
 void policy_check(const struct policy *p, const char *own, const char *peer,
 		  struct policy_grant *out);
-/** adds or replaces a rule, durable. Return: 0, -NTM_EINVAL, -NTM_ELIMIT,
- *  -NTM_ESTORE */
-NTM_MUST_CHECK int policy_allow(struct policy *p, const struct policy_rule *r);
-/** Return: 0, -NTM_ENOTFOUND, -NTM_ESTORE */
-NTM_MUST_CHECK int policy_remove(struct policy *p, const char *subject);
+/**
+ * policy_allow() - adds or replaces a rule; in force once it is durable
+ * @fn: hears then, or of -NTM_ESTORE, -NTM_ELIMIT, and nothing changed; may be NULL
+ * Changes are made one after another. Return: 0 (@fn will be called, in a later
+ * turn), -NTM_EINVAL, -NTM_ELIMIT, -NTM_ENOMEM
+ */
+NTM_MUST_CHECK int policy_allow(struct policy *p, const struct policy_rule *r,
+				writer_fn *fn, void *arg);
+/** the same. Return: also -NTM_ENOTFOUND, there or to @fn */
+NTM_MUST_CHECK int policy_remove(struct policy *p, const char *subject,
+				 writer_fn *fn, void *arg);
 size_t policy_count(const struct policy *p);
 /** borrowed until the next change */
 const struct policy_rule *policy_rule(const struct policy *p, size_t index);

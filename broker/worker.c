@@ -14,6 +14,7 @@
 #include "broker/policy.h"
 #include "broker/resolve.h"
 #include "broker/session.h"
+#include "broker/writer.h"
 #include "common/log.h"
 
 uint64_t worker_now_ms(const struct worker *w)
@@ -348,12 +349,15 @@ int worker_init(struct worker *w, const char *config, const char *state,
 	int err;
 
 	w->started_ns = loop_now(w->loop);
-	err = account_open(w->env, state, &w->account, why, why_size);
+	snprintf(why, why_size, "the writer of files could not start");
+	err = writer_new(w->loop, &w->writer);
 	if (!err)
-		err = policy_open(config, &w->policy, why, why_size);
+		err = account_open(w->env, state, &w->account, why, why_size);
+	if (!err)
+		err = policy_open(w->writer, config, &w->policy, why, why_size);
 	if (err)
 		return err;
-	err = pins_open(w->loop, state, &w->env->crypto, &w->pins);
+	err = pins_open(w->loop, w->writer, state, &w->env->crypto, &w->pins);
 	if (err) {
 		snprintf(why, why_size, "%s/known cannot be used: %s", state,
 			 err_text(err));
@@ -400,6 +404,7 @@ void worker_say_goodbye(struct worker *w)
 
 void worker_clear(struct worker *w)
 {
+	writer_finish(w->writer); /* its callers are still there */
 	resolve_free(w->resolve);
 	w->resolve = NULL;
 	login_free(w->login);
@@ -408,4 +413,5 @@ void worker_clear(struct worker *w)
 	pins_free(w->pins);
 	policy_free(w->policy);
 	account_free(w->account);
+	writer_free(w->writer);
 }

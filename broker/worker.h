@@ -51,6 +51,7 @@ struct pins;
 struct policy;
 struct resolve;
 struct session;
+struct writer;
 
 /* inner MTU of the virtual interface: a sealed packet fills a UDP payload of an
  * Ethernet frame over IPv6 */
@@ -67,6 +68,7 @@ struct worker {
 	uint64_t started_ns;
 	bool broken; /* the TUN: another worker must come */
 
+	struct writer *writer; /* of policy and pins */
 	struct account *account;
 	struct pins *pins;
 	struct policy *policy;

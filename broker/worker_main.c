@@ -114,7 +114,7 @@ static void on_hup(void *arg)
 {
 	struct program *p = arg;
 
-	if (policy_reload(&p->w.policy, p->w.policy_why,
+	if (policy_reload(p->w.policy, p->w.policy_why,
 			  sizeof(p->w.policy_why))) {
 		log_err("worker", "%s; the old rules stay", p->w.policy_why);
 		return;

@@ -131,7 +131,7 @@ static void state_file(const uint8_t *data, size_t size)
 	snprintf(path, sizeof(path), "%s/known", dir);
 	if (file_make_folder(dir, 0700) || file_write(path, data, size, 0600))
 		abort();
-	if (!pins_open(world.loop, dir, &world.crypto, &pins))
+	if (!pins_open(world.loop, a->w.writer, dir, &world.crypto, &pins))
 		pins_free(pins);
 	remove(path);
 	remove(dir);

@@ -255,7 +255,7 @@ static void test_other_identity(void **state)
 	connect_both();
 	assert_non_null(a->keeper.blobs);
 	assert_null(a->keeper.blobs->next);
-	assert_int_equal(pins_forget(a->w.pins, b->fqdn), 0);
+	assert_int_equal(pins_forget(a->w.pins, b->fqdn, NULL, NULL), 0);
 	assert_int_equal(peer_identify(node_peer(a, b), &other), 0);
 	assert_null(a->keeper.blobs);
 }

@@ -16,6 +16,7 @@
 #include "broker/state.pb-c.h"
 #include "broker/statefile.h"
 #include "broker/timers.h"
+#include "broker/writer.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -23,6 +24,7 @@
 
 static char dir[64];
 static uint64_t now_ns;
+static struct writer *writer;
 
 static void set_random(void *ctx, void *buf, size_t len)
 {
@@ -53,6 +55,7 @@ static int setup(void **state)
 	assert_int_equal(loop_new(&l), 0);
 	now_ns = LOOP_S(1);
 	loop_set_clock(l, mono, wall, NULL);
+	assert_int_equal(writer_new(l, &writer), 0);
 	*state = l;
 	return 0;
 }
@@ -62,6 +65,7 @@ static int teardown(void **state)
 	static const char *const names[] = {"policy", "known", "x"};
 	char path[128];
 
+	writer_free(writer);
 	for (size_t i = 0; i < 3; i++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
 		unlink(path);
@@ -120,24 +124,27 @@ static void test_policy_grants(void **state)
 	char why[256];
 
 	(void)state;
-	assert_int_equal(policy_open(dir, &p, why, sizeof(why)), 0);
+	assert_int_equal(policy_open(writer, dir, &p, why, sizeof(why)), 0);
 	policy_check(p, "a.alice.example.org", "b.alice.example.org", &g);
 	assert_true(g.in && g.all);
 	policy_check(p, "a.alice.example.org", "b.bob.example.org", &g);
 	assert_false(g.in);
 	/* an account is no part of a longer one's name */
-	assert_int_equal(policy_allow(p, &r), 0);
+	assert_int_equal(policy_allow(p, &r, NULL, NULL), 0);
+	writer_finish(writer);
 	policy_check(p, "a.alice.example.org", "b.notbob.example.org", &g);
 	assert_false(g.in);
 	policy_check(p, "a.alice.example.org", "b.bob.example.org", &g);
 	assert_true(g.in && !g.all);
 	assert_int_equal(g.n_ports, 1);
 	/* durable */
-	assert_int_equal(policy_open(dir, &again, why, sizeof(why)), 0);
+	assert_int_equal(policy_open(writer, dir, &again, why, sizeof(why)), 0);
 	assert_int_equal(policy_count(again), 1);
 	assert_int_equal(policy_rule(again, 0)->ports[0], 22);
-	assert_int_equal(policy_remove(again, "bob.example.org"), 0);
-	assert_int_equal(policy_remove(again, "bob.example.org"),
+	assert_int_equal(policy_remove(again, "bob.example.org", NULL, NULL),
+			 0);
+	writer_finish(writer);
+	assert_int_equal(policy_remove(again, "bob.example.org", NULL, NULL),
 			 -NTM_ENOTFOUND);
 	policy_free(again);
 	policy_free(p);
@@ -151,28 +158,27 @@ static void test_policy_file_names_the_line(void **state)
 	(void)state;
 	snprintf(path, sizeof(path), "%s/policy", dir);
 	assert_int_equal(file_write(path, "# x\n\nallow\n", 11, 0600), 0);
-	assert_int_equal(policy_open(dir, &p, why, sizeof(why)), -NTM_ECONF);
+	assert_int_equal(policy_open(writer, dir, &p, why, sizeof(why)),
+			 -NTM_ECONF);
 	assert_non_null(strstr(why, "policy:3:"));
 }
 
 static void test_policy_reload(void **state)
 {
 	const char *good = "allow bob.example.org 22\n";
-	struct policy *p, *before;
+	struct policy *p;
 	char why[256], path[128];
 
 	(void)state;
 	snprintf(path, sizeof(path), "%s/policy", dir);
 	assert_int_equal(file_write(path, good, strlen(good), 0600), 0);
-	assert_int_equal(policy_open(dir, &p, why, sizeof(why)), 0);
-	before = p;
+	assert_int_equal(policy_open(writer, dir, &p, why, sizeof(why)), 0);
 	assert_int_equal(file_write(path, "alow all\n", 9, 0600), 0);
-	assert_int_equal(policy_reload(&p, why, sizeof(why)), -NTM_ECONF);
+	assert_int_equal(policy_reload(p, why, sizeof(why)), -NTM_ECONF);
 	assert_non_null(strstr(why, "policy:1:"));
-	assert_ptr_equal(p, before); /* the rules of before hold */
-	assert_int_equal(policy_count(p), 1);
+	assert_int_equal(policy_count(p), 1); /* the rules of before hold */
 	assert_int_equal(file_write(path, "", 0, 0600), 0);
-	assert_int_equal(policy_reload(&p, why, sizeof(why)), 0);
+	assert_int_equal(policy_reload(p, why, sizeof(why)), 0);
 	assert_string_equal(why, "");
 	assert_int_equal(policy_count(p), 0);
 	policy_free(p);
@@ -186,12 +192,20 @@ static const uint8_t four[4] = {198, 18, 0, 1};
 #define DESK  "desk.alice.example.org"
 #define PHONE "phone.alice.example.org"
 
+/* as a worker ends */
+static void pins_end(struct pins *p)
+{
+	writer_finish(writer);
+	pins_free(p);
+	writer_finish(writer);
+}
+
 static void test_pins(void **state)
 {
 	struct addr vip;
 	struct pins *p;
 
-	assert_int_equal(pins_open(*state, dir, &env, &p), 0);
+	assert_int_equal(pins_open(*state, writer, dir, &env, &p), 0);
 	assert_int_equal(pins_check(p, DESK, fp1), 0);
 	assert_int_equal(pins_learn(p, DESK, fp1, six, four), 0);
 	assert_int_equal(pins_check(p, DESK, fp1), 0);
@@ -204,36 +218,36 @@ static void test_pins(void **state)
 	assert_int_equal(pins_learn(p, PHONE, fp2, six, four), 0);
 	assert_string_equal(pins_find_vip(p, &vip)->fqdn, PHONE);
 	/* verified: other devices of the account must be, too */
-	assert_int_equal(pins_verify(p, DESK, fp1), 0);
+	assert_int_equal(pins_verify(p, DESK, fp1, NULL, NULL), 0);
 	assert_int_equal(pins_check(p, "new.alice.example.org", fp2),
 			 -NTM_EUNVERIFIED);
 	assert_int_equal(pins_check(p, "new.bob.example.org", fp2), 0);
-	pins_free(p);
+	pins_end(p);
 	/* freed with a change pending: written */
-	assert_int_equal(pins_open(*state, dir, &env, &p), 0);
+	assert_int_equal(pins_open(*state, writer, dir, &env, &p), 0);
 	assert_true(pins_find(p, DESK)->verified);
 	assert_string_equal(pins_find_vip(p, &vip)->fqdn, PHONE);
-	assert_int_equal(pins_forget(p, DESK), 0);
-	assert_int_equal(pins_forget(p, DESK), -NTM_ENOTFOUND);
+	assert_int_equal(pins_forget(p, DESK, NULL, NULL), 0);
+	assert_int_equal(pins_forget(p, DESK, NULL, NULL), -NTM_ENOTFOUND);
 	assert_int_equal(pins_check(p, DESK, fp2), 0);
-	pins_free(p);
+	pins_end(p);
 }
 
 static void test_servers(void **state)
 {
 	struct pins *p;
 
-	assert_int_equal(pins_open(*state, dir, &env, &p), 0);
+	assert_int_equal(pins_open(*state, writer, dir, &env, &p), 0);
 	assert_int_equal(pins_server_check(p, "example.org", fp1), 0);
 	assert_int_equal(pins_server_learn(p, "example.org", fp1), 0);
 	assert_int_equal(pins_server_check(p, "example.org", fp2), -NTM_EPIN);
 	assert_int_equal(pins_server_check(p, "example.com", fp2), 0);
 	assert_int_equal(pins_set_serial(p, 5), 0);
-	pins_free(p);
-	assert_int_equal(pins_open(*state, dir, &env, &p), 0);
+	pins_end(p);
+	assert_int_equal(pins_open(*state, writer, dir, &env, &p), 0);
 	assert_int_equal(pins_server_check(p, "example.org", fp2), -NTM_EPIN);
 	assert_int_equal(pins_serial(p), 5);
-	pins_free(p);
+	pins_end(p);
 }
 
 static void test_pins_are_bounded(void **state)
@@ -241,7 +255,7 @@ static void test_pins_are_bounded(void **state)
 	char name[64];
 	struct pins *p;
 
-	assert_int_equal(pins_open(*state, dir, &env, &p), 0);
+	assert_int_equal(pins_open(*state, writer, dir, &env, &p), 0);
 	for (unsigned int i = 0; i < PINS_MAX + 10; i++) {
 		uint8_t vip6[16] = {
 			0xfd, 0x6e, [12] = (uint8_t)(i >> 16),
@@ -253,7 +267,7 @@ static void test_pins_are_bounded(void **state)
 	}
 	snprintf(name, sizeof(name), "d%u.x.example.org", PINS_MAX + 9);
 	assert_non_null(pins_find(p, name));
-	pins_free(p);
+	pins_end(p);
 }
 
 /* --- state files -------------------------------------------------------------------------------- */

@@ -20,6 +20,7 @@
 #include "broker/resolve.h"
 #include "broker/session.h"
 #include "broker/worker.h"
+#include "broker/writer.h"
 #include "common/datagram.h"
 
 #define WORLD_NODES  4
