@@ -87,8 +87,13 @@ size_t icmp_unreachable(const uint8_t *pkt, const struct inner *in,
 {
 	/* codes that connect() reports as EHOSTUNREACH at once */
 	static const struct message m4 = {3, 1, 0}, m6 = {1, 3, 0};
+	/* A connected UDP socket is told of few codes, unless it asked for all
+	 * (IP_RECVERR): host prohibited is EHOSTUNREACH; of IPv6 only port
+	 * unreachable, ECONNREFUSED, is not about permission. */
+	static const struct message u4 = {3, 10, 0}, u6 = {1, 4, 0};
+	bool udp = in->proto == IPPROTO_UDP;
 
-	return make(pkt, in, &m4, &m6, out);
+	return make(pkt, in, udp ? &u4 : &m4, udp ? &u6 : &m6, out);
 }
 
 size_t icmp_prohibited(const uint8_t *pkt, const struct inner *in,

@@ -13,7 +13,9 @@
 #define ICMP_ERROR_MAX 1280 /* bytes of the largest error made here */
 
 /**
- * icmp_unreachable() - address (IPv6) or host (IPv4) unreachable
+ * icmp_unreachable() - the peer cannot be reached, in the code that makes the kernel
+ *                      tell the program: host or address unreachable; of UDP host
+ *                      prohibited (IPv4), port unreachable (IPv6)
  * @pkt, @in: the packet it answers; the error comes from its destination
  * @out:      the whole IP packet
  *

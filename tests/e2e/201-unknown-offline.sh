@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # 201-unknown-offline - an unknown name is EAI_NONAME at once; a peer that is offline, in
-# whatever way, is a clear error within 5 s
+# whatever way, is a clear error within 5 s; so for UDP to an address
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
@@ -16,6 +16,12 @@ for name in "phone.alice.$NTM_DOMAIN" "desk.carol.$NTM_DOMAIN" \
 	ask_error "unknown: $name" "gai -2" 1000 a tcp 6 "$name" 7000
 	refused "ntm ping says so" "no such name" lab_as_user a ntm ping "$name"
 done
+
+# A virtual address that nobody has: a UDP program need not wait for an answer either.
+nobody6=${NTM_VIP[b.6]%:*}:dead nobody4=198.19.254.254
+ask_error "nobody's address" EHOSTUNREACH 1000 a tcp 6 "$nobody6" 7000
+ask_error "UDP, IPv4" EHOSTUNREACH 1000 a udp 4 "$nobody4" 7000
+ask_error "UDP, IPv6" ECONNREFUSED 1000 a udp 6 "$nobody6" 7000
 
 # A device that was here once.
 lab_host c
@@ -47,6 +53,8 @@ ntm_up a
 ntm_wait_online a
 ask_error "it has no network" "gai -3" 5000 a tcp 6 "$B" 7000
 ask_error "its remembered address" EHOSTUNREACH 5000 a tcp 6 "$vip" 7000
+ask_error "by UDP" ECONNREFUSED 5000 a udp 6 "$vip" 7000
+ask_error "by UDP, IPv4" EHOSTUNREACH 5000 a udp 4 "${NTM_VIP[b.4]}" 7000
 
 # The servers cannot be reached either: nobody knows anything.
 lab_stop server-server KILL

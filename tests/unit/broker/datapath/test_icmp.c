@@ -79,6 +79,21 @@ static void test_unreachable(void **state)
 	assert_int_equal(out[40] << 8 | out[41], 0x0103);
 }
 
+/* A connected UDP socket hears of these codes, and of no host unreachable. */
+static void test_unreachable_udp(void **state)
+{
+	struct inner in;
+	size_t len;
+
+	(void)state;
+	len = build(4, 17, 20, &in);
+	check4(icmp_unreachable(pkt, &in, out), len);
+	assert_int_equal(out[20] << 8 | out[21], 0x030a);
+	len = build(6, 17, 20, &in);
+	check6(icmp_unreachable(pkt, &in, out), len);
+	assert_int_equal(out[40] << 8 | out[41], 0x0104);
+}
+
 static void test_too_big(void **state)
 {
 	struct inner in;
@@ -176,6 +191,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unreachable),
+		cmocka_unit_test(test_unreachable_udp),
 		cmocka_unit_test(test_too_big),
 		cmocka_unit_test(test_not_answered),
 		cmocka_unit_test(test_inner_truncated),
