@@ -20,7 +20,8 @@
  * them (peer_confirmed()); until then the old secret counts as well.
  *
  * Keys are renewed by resumption over the path in use: the lower fingerprint at
- * REKEY_LOW_S, the other at REKEY_HIGH_S; REKEY_STOP_S is the end of a key.
+ * REKEY_LOW_S, the other at REKEY_HIGH_S. REKEY_STOP_S is the end of a key: it
+ * carries nothing more, not even control messages; packets wait for new keys.
  *
  * Checks of identity, pin and policy are made at every handshake, so a withdrawn
  * permission ends a tunnel at the next rekey at the latest; policy changes here
@@ -383,7 +384,7 @@ static void rekey_arm(struct peer *p)
 
 bool peer_keys_ended(const struct peer *p)
 {
-	return p->keyed_ns && peer_now(p) - p->keyed_ns > LOOP_S(REKEY_STOP_S);
+	return p->keyed_ns && peer_now(p) - p->keyed_ns >= LOOP_S(REKEY_STOP_S);
 }
 
 /* New keys carry the traffic from now on. */
@@ -518,6 +519,8 @@ static void sleep_now(struct peer *p)
 static void rekey_due(void *arg)
 {
 	struct peer *p = arg;
+	uint64_t pause = LOOP_S(REKEY_RETRY_S);
+	uint64_t end = p->keyed_ns + LOOP_S(REKEY_STOP_S);
 
 	if (p->state != PEER_UP && p->state != PEER_MOVING)
 		return;
@@ -526,11 +529,15 @@ static void rekey_due(void *arg)
 		sleep_now(p);
 		return;
 	}
-	if (peer_keys_ended(p) && p->state == PEER_UP)
-		peer_path_lost(p); /* they carry nothing more */
+	if (peer_keys_ended(p)) {
+		dp_tunnel_stop(p->tunnel);
+		peer_path_lost(p);
+	} else if (p->keyed_ns && end - peer_now(p) < pause) {
+		pause = end - peer_now(p);
+	}
 	if (shake_start(p, SHAKE_RESUME, NULL))
 		log_debug(p->fqdn, "rekey could not start");
-	loop_timer_arm(p->rekey, LOOP_S(REKEY_RETRY_S));
+	loop_timer_arm(p->rekey, pause);
 }
 
 void peer_rekey(struct peer *p)

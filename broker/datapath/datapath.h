@@ -136,6 +136,9 @@ NTM_MUST_CHECK int dp_tunnel_add_keys(struct dp_tunnel *t, uint8_t phase,
 				      bool confirmed);
 /** wipe every phase but the current sending one (30 s after a rekey) */
 void dp_tunnel_drop_old_keys(struct dp_tunnel *t);
+/** wipe the sending phase and older ones: they are too old. Nothing is sent, not
+ *  even control messages, before newer keys are confirmed or added */
+void dp_tunnel_stop(struct dp_tunnel *t);
 /** writes the phases in use; returns how many (at most 3) */
 unsigned int dp_tunnel_phases(const struct dp_tunnel *t, uint8_t out[static 3]);
 

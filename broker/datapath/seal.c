@@ -139,6 +139,19 @@ void dp_tunnel_drop_old_keys(struct dp_tunnel *t)
 	}
 }
 
+void dp_tunnel_stop(struct dp_tunnel *t)
+{
+	uint64_t last = t->send ? t->send->order : 0;
+	unsigned int i = 0;
+
+	while (i < DP_PHASES && t->phase[i]) {
+		if (t->phase[i]->order > last)
+			i++;
+		else
+			phase_drop(t, i);
+	}
+}
+
 unsigned int dp_tunnel_phases(const struct dp_tunnel *t, uint8_t out[static 3])
 {
 	unsigned int n = 0;

@@ -351,6 +351,17 @@ void dp_tunnel_drop_old_keys(struct dp_tunnel *t)
 		memset(&t->phases[i], 0, sizeof(t->phases[i]));
 }
 
+void dp_tunnel_stop(struct dp_tunnel *t)
+{
+	for (int i = PHASES - 1; t->send && i >= 0; i--) {
+		struct phase *p = &t->phases[i];
+
+		if (p == t->send)
+			t->send = NULL;
+		memset(p, 0, sizeof(*p));
+	}
+}
+
 unsigned int dp_tunnel_phases(const struct dp_tunnel *t, uint8_t out[static 3])
 {
 	unsigned int n = 0;

@@ -64,10 +64,81 @@ static void test_crossing_late(void **state)
 	cross(250, 15);
 }
 
+/* --- the end of keys ----------------------------------------------------------------------- */
+
+static size_t data_on_its_way(void)
+{
+	size_t n = 0;
+
+	for (struct packet *p = world.packets; p; p = p->next)
+		n += p->buf[0] == PACKET_DATA;
+	return n;
+}
+
+/* Since @keyed_ns all handshakes were lost: old keys carry nothing at all. */
+static void test_old_keys_carry_nothing(void **state)
+{
+	uint64_t end, keyed;
+
+	(void)state;
+	connect_both();
+	keyed = node_peer(b, a)->keyed_ns;
+	assert_true(node_peer(a, b)->keyed_ns <= keyed);
+	end = keyed + LOOP_S(REKEY_STOP_S) + LOOP_MS(1);
+	while (world.now_ns < end) {
+		node_send(a, b);
+		run_without_handshakes(end - world.now_ns > LOOP_MS(500) ? 500
+									 : 1);
+	}
+	run_without_handshakes(15); /* what is under way still */
+	for (unsigned int i = 0; i < 6000; i++) {
+		node_send(a, b);
+		node_send(b, a);
+		run_without_handshakes(5);
+		assert_int_equal(data_on_its_way(), 0);
+	}
+	world_run(&world, 10000);
+	assert_flows();
+}
+
+static bool a_has_answered(void *arg)
+{
+	(void)arg;
+	return node_peer(a, b)->has_pending;
+}
+
+/* The old keys end between an answer and the first packet under its keys: those
+ * open it. */
+static void test_newer_keys_stay(void **state)
+{
+	uint64_t keyed;
+
+	(void)state;
+	connect_both();
+	dc_set_down(world.dc, true);
+	keyed = node_peer(a, b)->keyed_ns;
+	while (world.now_ns < keyed + LOOP_S(REKEY_STOP_S) - LOOP_MS(15)) {
+		node_send(a, b);
+		run_without_handshakes(5);
+	}
+	shake_stop(node_peer(a, b));
+	shake_stop(node_peer(b, a));
+	assert_int_equal(shake_start(node_peer(b, a), SHAKE_RESUME, NULL), 0);
+	assert_true(world_until(&world, 12, a_has_answered, NULL));
+	/* the end of a's keys; then b's first packet under the new ones */
+	world_run(&world, 25);
+	assert_true(node_peer(a, b)->keyed_ns > keyed + LOOP_S(REKEY_STOP_S));
+	assert_false(node_peer(a, b)->has_pending);
+	assert_int_equal(node_peer(a, b)->state, PEER_UP);
+	assert_flows();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_crossing_late),
+		T(test_old_keys_carry_nothing),
+		T(test_newer_keys_stay),
 	};
 
 	log_open("test", getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR, NULL);

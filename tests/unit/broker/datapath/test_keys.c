@@ -297,6 +297,31 @@ static void test_padding(void **state)
 	assert_true(got.p[0].checksum_ok);
 }
 
+/* Too old to carry anything; a newer phase waits for its first packet. */
+static void test_stop(void **state)
+{
+	struct net *net = *state;
+	struct spec s = net_spec(1, 4, 17, 100);
+	uint8_t phases[3];
+
+	net_keys(net, 1, 2, false);
+	dp_tunnel_stop(net->n[1].t);
+	assert_int_equal(dp_tunnel_phases(net->n[1].t, phases), 1);
+	assert_int_equal(phases[0], 2);
+	assert_int_equal(dp_tunnel_send_control(net->n[1].t, NULL, 0, NULL),
+			 -NTM_ESTATE);
+	net_send(net, 1, &s);
+	assert_int_equal(collect(net, 0), 0);
+	dp_tunnel_stop(net->n[1].t); /* there is none any more */
+	assert_int_equal(dp_tunnel_phases(net->n[1].t, phases), 1);
+	/* the peer has the new keys: what waited goes out */
+	net_keys(net, 0, 2, true);
+	assert_int_equal(dp_tunnel_send_control(net->n[0].t, NULL, 0, NULL), 0);
+	net_settle(net);
+	assert_int_equal(net->n[1].confirms, 1);
+	assert_int_equal(collect(net, 0), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,6 +333,7 @@ int main(void)
 		T(test_waits_for_confirmation),
 		T(test_three_phases),
 		T(test_rekey_and_stop),
+		T(test_stop),
 		T(test_ecn),
 		T(test_malformed_content),
 		T(test_padding),
