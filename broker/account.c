@@ -10,25 +10,35 @@
  * AS. The boot number is the upper part of every datagram counter under Kntmdc; it
  * is raised and on disk before the first datagram, so no nonce repeats.
  *
+ * The number of a Tunnel Request (sent_ms) is the wall clock, and later than any
+ * before: peers drop what is not. A clock that was ahead and is set right must not
+ * bring lower ones with the next worker. The keeper has the last one; for the next
+ * boot of the machine `boot` has a later one, written beside the loop once the last
+ * passes it. Only a power failure between a handshake and that write, just after the
+ * clock had jumped, can lose one.
+ *
  * Trust: the files are ours (0600, checked); what the AS sent is checked against
  * the CA that the person named, and against our own keys.
  */
 #include "broker/account.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/state.pb-c.h"
 #include "broker/statefile.h"
+#include "broker/writer.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/packet.h"
 
 #define BOOT_MAX ((1u << (64 - PACKET_BOOT_SHIFT)) - 1)
-/* sent_ms is promised ahead on disk at start: a clock set back by less than
- * this, with the worker restarted, still makes later numbers. */
-#define SENT_AHEAD_MS 2000u
+/* sent_ms is promised that far ahead on the disk: it is written that often at most,
+ * as long as the clock goes on evenly */
+#define SENT_AHEAD_MS 60000u
+#define SENT_BLOB     "sent"
 
 const char *account_of(const char *fqdn)
 {
@@ -50,6 +60,69 @@ uint64_t account_sent_ms(struct account *a)
 
 	a->sent_ms = now > a->sent_ms ? now : a->sent_ms + 1;
 	return a->sent_ms;
+}
+
+static void promise_kept(void *arg, int err)
+{
+	struct account *a = arg;
+
+	if (!err)
+		return;
+	log_warn("account", "%s/boot could not be written: %s", a->state_dir,
+		 err_text(err));
+	a->promised_ms = 0;
+}
+
+static void promise(struct account *a, struct writer *w)
+{
+	Ntm__State__Boot next = NTM__STATE__BOOT__INIT;
+	char path[PATH_MAX];
+	uint8_t *data;
+	int err = -NTM_ENOMEM;
+
+	next.number = a->boot;
+	next.sent_ms = a->promised_ms = a->sent_ms + SENT_AHEAD_MS;
+	data = malloc(ntm__state__boot__get_packed_size(&next));
+	if (data && snprintf(path, sizeof(path), "%s/boot", a->state_dir) <
+			    (int)sizeof(path))
+		err = writer_replace(w, path, data,
+				     ntm__state__boot__pack(&next, data),
+				     promise_kept, a);
+	else
+		free(data);
+	promise_kept(a, err);
+}
+
+void account_sent_keep(struct account *a, struct keeper_link *k,
+		       struct writer *w)
+{
+	uint8_t blob[8];
+
+	for (int i = 0; i < 8; i++)
+		blob[i] = (uint8_t)(a->sent_ms >> (56 - 8 * i));
+	if (keeper_blob_put(k, SENT_BLOB, blob, sizeof(blob)))
+		log_warn("account", "the keeper did not take a number");
+	if (a->sent_ms > a->promised_ms)
+		promise(a, w);
+}
+
+static void sent_take(void *arg, const char *key, const void *data, size_t len)
+{
+	struct account *a = arg;
+	const uint8_t *p = data;
+	uint64_t sent = 0;
+
+	if (strcmp(key, SENT_BLOB) || len != 8)
+		return;
+	while (len--)
+		sent = sent << 8 | *p++;
+	if (sent > a->sent_ms)
+		a->sent_ms = sent;
+}
+
+void account_sent_restore(struct account *a, struct keeper_link *k)
+{
+	keeper_blob_each(k, sent_take, a);
 }
 
 static int identity_open(struct account *a, char *why, size_t why_size)
@@ -97,7 +170,7 @@ static int boot_raise(struct account *a, char *why, size_t why_size)
 	if (!a->boot || a->boot > BOOT_MAX)
 		goto out; /* 16 million starts under one Kntmdc: log in again */
 	next.number = a->boot;
-	next.sent_ms = account_sent_ms(a) + SENT_AHEAD_MS;
+	next.sent_ms = a->promised_ms = account_sent_ms(a) + SENT_AHEAD_MS;
 	err = statefile_save(a->state_dir, "boot", &next.base);
 out:
 	statefile_free(msg);

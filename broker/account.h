@@ -31,6 +31,7 @@ struct account_secrets {
  * @secrets:   id is valid after account_open(), kntmdc while logged in
  * @fp:        fingerprint of our identity
  * @boot:      number of this start, 1 .. 2^24 - 1
+ * @sent_ms:   returned last; @promised_ms: on the disk, or on its way there
  * @logged_in: the fields below it are valid
  * @device, @name, @domain: labels of @fqdn
  * @ended:     enum ntm_err that ended the last session, 0 none
@@ -41,7 +42,7 @@ struct account {
 	struct account_secrets *secrets;
 	uint8_t fp[NTMC_FP_LEN];
 	uint32_t boot;
-	uint64_t sent_ms;
+	uint64_t sent_ms, promised_ms;
 
 	bool logged_in;
 	int ended;
@@ -85,8 +86,15 @@ NTM_MUST_CHECK int account_adopt(struct account *a, const struct join *join,
 /** forget the session (the identity stays); @code as worker_logged_out() */
 void account_forget(struct account *a, int code);
 
-/** ms since 1970, later than any returned before, over restarts too */
+/** ms since 1970, later than any returned before, over restarts too if
+ *  account_sent_keep() was called before it was used */
 uint64_t account_sent_ms(struct account *a);
+/** keep what was returned last: in the keeper, and on the disk where it is later than
+ *  what stands there. Errors are logged: the next call tries again */
+void account_sent_keep(struct account *a, struct keeper_link *k,
+		       struct writer *w);
+/** what the keeper has of a worker before this one; before any request is made */
+void account_sent_restore(struct account *a, struct keeper_link *k);
 /** both names belong to one account of the domain */
 bool account_same(const char *fqdn_a, const char *fqdn_b);
 /** "account.domain" of a device's name, pointing into @fqdn; NULL: none */

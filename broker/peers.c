@@ -381,6 +381,8 @@ static void blob_restore(void *arg, const char *key, const void *data,
 
 void peers_restore(struct peers *ps)
 {
+	/* first: a restored peer asks at once */
+	account_sent_restore(ps->w->account, ps->w->keeper);
 	keeper_blob_each(ps->w->keeper, blob_restore, ps);
 }
 

@@ -13,7 +13,8 @@
  * under: one AEAD check each. Only then does it cost a token of the peer's and of
  * everybody's rate, and only then X25519 is computed. Its sent_ms must be later than
  * any seen from that identity; the very same datagram again gets the stored answer,
- * byte for byte.
+ * byte for byte, or none if that is gone. An earlier one is refused: if its sender
+ * still waits for it (the refusal names it) its clock had been ahead.
  *
  * Crossing requests: DIRECT stands before RESUME; of two alike, that of the node with
  * the lower fingerprint; the other is dropped, and what stands is answered. After
@@ -212,11 +213,13 @@ static int shake_make(struct peer *p, enum shake_kind kind,
 	if (!err)
 		err = handshake_new(&self, spec, account_sent_ms(p->w->account),
 				    phases, n, &s->hs, s->buf, &s->len);
-	if (err)
+	if (err) {
 		shake_free(s);
-	else
-		*out = s;
-	return err;
+		return err;
+	}
+	account_sent_keep(p->w->account, p->w->keeper, p->w->writer);
+	*out = s;
+	return 0;
 }
 
 int shake_start(struct peer *p, enum shake_kind kind, const struct route *r)
@@ -492,8 +495,8 @@ static void shake_request(struct worker *w, const struct packet_header *h,
 	err = rate_ok(p) ? handshake_read(hs, &self, &rq) : -NTM_ERATE;
 	if (!err)
 		err = admit(p, &rq);
-	if (err == -NTM_EREPLAY || err == -NTM_ERATE || err == -NTM_EAUTH ||
-	    err == -NTM_EDECODE)
+	if (err == -NTM_ERATE || err == -NTM_EAUTH || err == -NTM_EDECODE ||
+	    (err == -NTM_EREPLAY && rq.sent_ms == p->seen_ms))
 		log_debug(p->fqdn, "request dropped: %s", err_text(err));
 	else if (err)
 		refuse(p, hs, &self, err, from);

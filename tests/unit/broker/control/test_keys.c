@@ -64,6 +64,83 @@ static void test_crossing_late(void **state)
 	cross(250, 15);
 }
 
+/* --- clocks that are set back ------------------------------------------------------------------ */
+
+static bool both_up(void *arg)
+{
+	struct peer *p = node_peer(a, b), *q = node_peer(b, a);
+
+	(void)arg;
+	return p && q && p->state == PEER_UP && q->state == PEER_UP;
+}
+
+/* a's clock was an hour ahead when it asked last */
+static void ask_ahead(void)
+{
+	uint64_t before = node_peer(b, a)->seen_ms;
+
+	world.skew_s = 3600;
+	assert_int_equal(shake_start(node_peer(a, b), SHAKE_RESUME, NULL), 0);
+	world_run(&world, 100);
+	assert_true(node_peer(b, a)->seen_ms > before + 3500 * 1000);
+	world.skew_s = 0;
+}
+
+static void test_set_back_worker_killed(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	connect_both();
+	dc_set_down(world.dc, true);
+	ask_ahead();
+	before = node_peer(b, a)->keyed_ns;
+	node_kill(a);
+	node_start(a);
+	assert_true(world_until(&world, 1000, both_up, NULL));
+	assert_true(node_peer(b, a)->keyed_ns > before);
+	assert_flows();
+}
+
+static void blobs_lose(struct node *n)
+{
+	struct blob *k;
+
+	while ((k = n->keeper.blobs)) {
+		n->keeper.blobs = k->next;
+		free(k);
+	}
+}
+
+/* The machine was restarted: there is the disk alone. */
+static void test_set_back_restart(void **state)
+{
+	uint64_t ms;
+
+	(void)state;
+	connect_both();
+	ask_ahead();
+	node_kill(a);
+	blobs_lose(a);
+	node_start(a);
+	assert_int_equal(look_up(a, b->fqdn, &ms), 0);
+	assert_flows();
+}
+
+/* What was kept is lost: whoever asks hears why it gets no answer. */
+static void test_earlier_is_refused(void **state)
+{
+	(void)state;
+	connect_both();
+	dc_set_down(world.dc, true);
+	ask_ahead();
+	a->w.account->sent_ms = 0;
+	assert_int_equal(shake_start(node_peer(a, b), SHAKE_RESUME, NULL), 0);
+	world_run(&world, 50);
+	assert_int_equal(node_peer(a, b)->state, PEER_DOWN);
+	assert_int_equal(node_peer(a, b)->why, NTM_EREPLAY);
+}
+
 /* --- the end of keys ----------------------------------------------------------------------- */
 
 static size_t data_on_its_way(void)
@@ -136,9 +213,9 @@ static void test_newer_keys_stay(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_crossing_late),
-		T(test_old_keys_carry_nothing),
-		T(test_newer_keys_stay),
+		T(test_crossing_late),		T(test_set_back_worker_killed),
+		T(test_set_back_restart),	T(test_earlier_is_refused),
+		T(test_old_keys_carry_nothing), T(test_newer_keys_stay),
 	};
 
 	log_open("test", getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR, NULL);
