@@ -54,9 +54,10 @@ objs = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(O)/gen/%,$(1))) \
 lib  = $(patsubst %,$(O)/lib/lib%.a,$(1))
 
 # $(call static-library,NAME,SOURCES)
+# A new source shows in a makefile only: so the library depends on that, too.
 define static-library
-$(call lib,$(1)): $$(call objs,$(2))
-	@mkdir -p $$(@D); rm -f $$@; ar rcs $$@ $$^
+$(call lib,$(1)): $$(call objs,$(2)) $(lastword $(MAKEFILE_LIST))
+	@mkdir -p $$(@D); rm -f $$@; ar rcs $$@ $$(filter %.o,$$^)
 all: $(call lib,$(1))
 SOURCES_$(1) := $(2)
 endef

@@ -175,7 +175,6 @@ static bool owner_check(struct listeners *ls, const struct listener *l)
 {
 	struct sockdiag_info info;
 	union listener_endpoint server, bell;
-	size_t i;
 
 	server_endpoint(l, &server);
 	if (l->v6only)
@@ -185,10 +184,7 @@ static bool owner_check(struct listeners *ls, const struct listener *l)
 	if (sockdiag_tcp(ls->diag, &server.sa, &bell.sa, &info) ||
 	    info.state != TCP_LISTEN || info.uid != getuid())
 		return false;
-	for (i = 0; i < l->n_inodes; i++)
-		if (l->inodes[i] == info.inode)
-			return true;
-	return false;
+	return announced_has(&l->socks, info.inode);
 }
 
 /* A socket bound to the next source address. Its port comes with connect(), which

@@ -7,6 +7,7 @@ $(eval $(call program,ntm-broker,$(KEEPER_SRC) $(SHIMPROTO_SRC) \
 	common/log.c common/err.c common/file.c,,libmnl))
 
 BROKERENGINE_SRC := $(addprefix broker/,keeper_link.c fdmsg.c shimserver.c \
-	listener.c doorbell.c udpmap.c udpflow.c udpmove.c page.c sockdiag.c) \
+	listener.c doorbell.c udpmap.c udpflow.c udpmove.c page.c sockdiag.c \
+	announced.c) \
 	$(filter preload/%,$(SHIMPROTO_SRC))
 $(eval $(call static-library,brokerengine,$(BROKERENGINE_SRC)))

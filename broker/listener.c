@@ -46,7 +46,7 @@ struct listener_blob {
 	uint32_t backlog;
 	uint8_t defer;
 	uint8_t pad[3];
-	uint64_t inodes[LISTENER_INODES_MAX];
+	uint64_t inodes[ANNOUNCED_MAX];
 };
 
 static void listener_save(struct listeners *ls, const struct listener *l)
@@ -54,11 +54,12 @@ static void listener_save(struct listeners *ls, const struct listener *l)
 	struct listener_blob blob = {.backlog = l->backlog, .defer = l->defer};
 	char key[KEEPER_KEY_MAX];
 
-	memcpy(blob.inodes, l->inodes, l->n_inodes * sizeof(l->inodes[0]));
+	memcpy(blob.inodes, l->socks.inode,
+	       l->socks.n * sizeof(l->socks.inode[0]));
 	listener_key(l, key);
 	if (keeper_blob_put(ls->keeper, key, &blob,
 			    offsetof(struct listener_blob, inodes) +
-				    l->n_inodes * sizeof(l->inodes[0])))
+				    l->socks.n * sizeof(blob.inodes[0])))
 		log_warn(key, "the keeper did not note it");
 }
 
@@ -181,33 +182,6 @@ static int listener_make(struct listeners *ls, const struct shim_request *req,
 
 /* --- are the announced sockets there? --------------------------------------------------------- */
 
-struct announced {
-	const struct shim_request *req;
-	bool found;
-};
-
-static void announced_cb(void *arg, const struct sockdiag_info *info)
-{
-	struct announced *a = arg;
-
-	if (info->inode == a->req->inode && info->uid == getuid() &&
-	    info->port == a->req->local.port && info->wildcard)
-		a->found = true;
-}
-
-static bool inode_add(struct listener *l, uint64_t inode)
-{
-	size_t i;
-
-	for (i = 0; i < l->n_inodes; i++)
-		if (l->inodes[i] == inode)
-			return true;
-	if (l->n_inodes == LISTENER_INODES_MAX)
-		return false;
-	l->inodes[l->n_inodes++] = inode;
-	return true;
-}
-
 static void alive_check(void *arg);
 
 /* The port may be held for a listener of another kind that has just ended. */
@@ -225,7 +199,6 @@ static int listener_make_again(struct listeners *ls,
 
 int listeners_announce(struct listeners *ls, const struct shim_request *req)
 {
-	struct announced a = {.req = req};
 	struct listener *l;
 	int err;
 
@@ -233,16 +206,15 @@ int listeners_announce(struct listeners *ls, const struct shim_request *req)
 	    (req->domain == AF_INET && req->v6only) ||
 	    req->type != SOCK_STREAM || !req->local.port)
 		return -NTM_EINVAL;
-	err = sockdiag_each(ls->diag, req->domain, IPPROTO_TCP, announced_cb,
-			    &a);
-	if (err || !a.found)
-		return err ? err : -NTM_EPERM;
+	err = announced_check(ls->diag, IPPROTO_TCP, req);
+	if (err)
+		return err;
 	l = listener_find(ls, req->domain, req->v6only, req->local.port);
 	err = l ? 0 : listener_make_again(ls, req, &l);
 	if (err)
 		return err;
 	/* announced again: by another of a group, or with other options */
-	if (!inode_add(l, req->inode))
+	if (!announced_add(&l->socks, req->inode))
 		return -NTM_ELIMIT;
 	l->defer = req->defer;
 	if (l->backlog != req->backlog) {
@@ -257,44 +229,28 @@ static void alive_cb(void *arg, const struct sockdiag_info *info)
 {
 	struct listeners *ls = arg;
 	struct listener *l;
-	size_t i;
 
-	if (info->uid != getuid())
-		return;
 	LIST_FOREACH(l, &ls->all, link)
-	for (i = 0; l->port == info->port && i < l->n_inodes; i++)
-		if (l->inodes[i] == info->inode)
-			l->seen[i] = true;
-}
-
-/* Forget the sockets that were not seen. Return: true when any is left. */
-static bool inodes_prune(struct listeners *ls, struct listener *l)
-{
-	size_t i, n = 0;
-
-	for (i = 0; i < l->n_inodes; i++)
-		if (l->seen[i])
-			l->inodes[n++] = l->inodes[i];
-	if (n && n != l->n_inodes) {
-		l->n_inodes = n;
-		listener_save(ls, l);
-	}
-	return n > 0;
+	if (l->port == info->port)
+		announced_see(&l->socks, info);
 }
 
 static void alive_check(void *arg)
 {
 	struct listeners *ls = arg;
 	struct listener *l, *next;
+	bool changed;
 
 	LIST_FOREACH(l, &ls->all, link)
-	memset(l->seen, 0, sizeof(l->seen));
+	announced_unsee(&l->socks);
 	if (sockdiag_each(ls->diag, AF_INET, IPPROTO_TCP, alive_cb, ls) == 0 &&
 	    sockdiag_each(ls->diag, AF_INET6, IPPROTO_TCP, alive_cb, ls) == 0)
 		for (l = LIST_FIRST(&ls->all); l; l = next) {
 			next = LIST_NEXT(l, link);
-			if (!inodes_prune(ls, l))
+			if (!announced_keep_seen(&l->socks, &changed))
 				listener_end(ls, l);
+			else if (changed)
+				listener_save(ls, l);
 		}
 	if (ls->n)
 		loop_timer_arm(ls->alive, ALIVE_NS);
@@ -386,7 +342,6 @@ bool listeners_restore_blob(struct listeners *ls, const char *key,
 	memcpy(&blob, data, len);
 	l->backlog = blob.backlog;
 	l->defer = blob.defer;
-	l->n_inodes = (len - head) / sizeof(blob.inodes[0]);
-	memcpy(l->inodes, blob.inodes, sizeof(l->inodes));
+	announced_set(&l->socks, blob.inodes, len - head);
 	return true;
 }

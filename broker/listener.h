@@ -15,7 +15,6 @@
 #include "preload/shimproto.h"
 
 #define LISTENERS_MAX	       1024 /* ports; KEEPER_FDS_MAX holds them all */
-#define LISTENER_INODES_MAX    64   /* SO_REUSEPORT sockets on one port */
 #define DOORBELLS_MAX	       1024 /* two descriptors each */
 #define DOORBELLS_PER_LISTENER 64   /* the rest waits in the kernel's queue */
 #define DOORBELLS_PER_SOURCE   256  /* of one peer, over all listeners */

@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 
 #include "broker/listener.h"
+#include "broker/announced.h"
 #include "broker/sockdiag.h"
 
 /* out of memory is an answer, not an end */
@@ -18,7 +19,7 @@
 #define uthash_nonfatal_oom(entry) ((entry)->lost = true)
 #include <uthash.h>
 
-/** struct listener - one port; @inodes: the program's sockets on it */
+/** struct listener - one port; @socks: the programs' sockets on it */
 struct listener {
 	LIST_ENTRY(listener) link;
 	struct listeners *owner;
@@ -27,9 +28,7 @@ struct listener {
 	uint32_t backlog;
 	int fd;
 	struct loop_io *io;
-	uint64_t inodes[LISTENER_INODES_MAX];
-	bool seen[LISTENER_INODES_MAX];
-	size_t n_inodes;
+	struct announced socks;
 	unsigned int ringing;
 	bool paused;
 };

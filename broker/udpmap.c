@@ -192,16 +192,6 @@ struct udp_server *udp_server_find(struct udpmap *u, bool v6only, uint16_t port)
 	return NULL;
 }
 
-static bool inode_known(const struct udp_server *s, uint64_t inode)
-{
-	size_t i;
-
-	for (i = 0; i < s->n_inodes; i++)
-		if (s->inodes[i] == inode)
-			return true;
-	return false;
-}
-
 bool udp_flow_owned(struct udpmap *u, uint32_t number)
 {
 	struct udp_flow *f = &u->flow[number];
@@ -228,7 +218,7 @@ bool udp_flow_owned(struct udpmap *u, uint32_t number)
 	}
 	f->checked = now;
 	f->owned = sockdiag_udp(u->diag, &local.sa, &remote.sa, &info) == 0 &&
-		   info.uid == getuid() && inode_known(s, info.inode);
+		   info.uid == getuid() && announced_has(&s->socks, info.inode);
 	if (was && !f->owned)
 		log_warn("udp",
 			 "port %u: its datagrams would reach another socket "
@@ -288,40 +278,24 @@ static void server_save(struct udpmap *u, const struct udp_server *s)
 
 	snprintf(key, sizeof(key), "shim/u/%u/%u/%u", s->domain, s->v6only,
 		 s->port);
-	if (keeper_blob_put(u->keeper, key, s->inodes,
-			    s->n_inodes * sizeof(s->inodes[0])))
+	if (keeper_blob_put(u->keeper, key, s->socks.inode,
+			    s->socks.n * sizeof(s->socks.inode[0])))
 		log_warn(key, "the keeper did not note it");
 }
 
 /* --- are the announced sockets there? ----------------------------------------------------- */
 
-struct announced {
-	const struct shim_request *req;
-	bool found;
-};
-
-static void announced_cb(void *arg, const struct sockdiag_info *info)
-{
-	struct announced *a = arg;
-
-	if (info->inode == a->req->inode && info->uid == getuid() &&
-	    info->port == a->req->local.port && info->wildcard)
-		a->found = true;
-}
-
 int udpmap_announce(struct udpmap *u, const struct shim_request *req)
 {
-	struct announced a = {.req = req};
 	struct udp_server *s;
 	int err;
 
 	if ((req->domain != AF_INET && req->domain != AF_INET6) ||
 	    (req->domain == AF_INET && req->v6only) || !req->local.port)
 		return -NTM_EINVAL;
-	err = sockdiag_each(u->diag, req->domain, IPPROTO_UDP, announced_cb,
-			    &a);
-	if (err || !a.found)
-		return err ? err : -NTM_EPERM;
+	err = announced_check(u->diag, IPPROTO_UDP, req);
+	if (err)
+		return err;
 	s = udp_server_find(u, req->v6only, req->local.port);
 	if (s && s->domain != req->domain) {
 		/* IPv4 after dual stack or the reverse: only the newer is there */
@@ -330,11 +304,8 @@ int udpmap_announce(struct udpmap *u, const struct shim_request *req)
 	}
 	if (!s)
 		s = server_new(u, req->domain, req->v6only, req->local.port);
-	if (!s ||
-	    (!inode_known(s, req->inode) && s->n_inodes == UDP_INODES_MAX))
+	if (!s || !announced_add(&s->socks, req->inode))
 		return -NTM_ELIMIT;
-	if (!inode_known(s, req->inode))
-		s->inodes[s->n_inodes++] = req->inode;
 	err = sides_open(s);
 	if (err) {
 		server_end(u, s);
@@ -349,43 +320,28 @@ static void alive_cb(void *arg, const struct sockdiag_info *info)
 {
 	struct udpmap *u = arg;
 	struct udp_server *s;
-	size_t i;
 
-	if (info->uid != getuid())
-		return;
 	LIST_FOREACH(s, &u->servers, link)
-	for (i = 0; s->port == info->port && i < s->n_inodes; i++)
-		if (s->inodes[i] == info->inode)
-			s->seen[i] = true;
-}
-
-static bool inodes_prune(struct udpmap *u, struct udp_server *s)
-{
-	size_t i, n = 0;
-
-	for (i = 0; i < s->n_inodes; i++)
-		if (s->seen[i])
-			s->inodes[n++] = s->inodes[i];
-	if (n && n != s->n_inodes) {
-		s->n_inodes = n;
-		server_save(u, s);
-	}
-	return n > 0;
+	if (s->port == info->port)
+		announced_see(&s->socks, info);
 }
 
 static void alive_check(void *arg)
 {
 	struct udpmap *u = arg;
 	struct udp_server *s, *next;
+	bool changed;
 
 	LIST_FOREACH(s, &u->servers, link)
-	memset(s->seen, 0, sizeof(s->seen));
+	announced_unsee(&s->socks);
 	if (sockdiag_each(u->diag, AF_INET, IPPROTO_UDP, alive_cb, u) == 0 &&
 	    sockdiag_each(u->diag, AF_INET6, IPPROTO_UDP, alive_cb, u) == 0)
 		for (s = LIST_FIRST(&u->servers); s; s = next) {
 			next = LIST_NEXT(s, link);
-			if (!inodes_prune(u, s))
+			if (!announced_keep_seen(&s->socks, &changed))
 				server_end(u, s);
+			else if (changed)
+				server_save(u, s);
 		}
 	if (u->n_servers)
 		loop_timer_arm(u->alive, ALIVE_NS);
@@ -417,7 +373,7 @@ int udpmap_alias(struct udpmap *u, const struct shim_request *req,
 	struct shim_addr peer = req->remote;
 	uint32_t number;
 
-	if (!s || !inode_known(s, req->inode))
+	if (!s || !announced_has(&s->socks, req->inode))
 		return -NTM_ENOTFOUND;
 	shim_addr_unmap(&peer);
 	if (!is_virtual)
@@ -557,10 +513,8 @@ bool udpmap_restore_blob(struct udpmap *u, const char *key, const void *data,
 	if (sscanf(key, "shim/u/%u/%u/%u", &domain, &v6only, &port) != 3)
 		return false;
 	s = server_restore(u, domain, v6only, port);
-	if (s && len <= sizeof(s->inodes)) {
-		memcpy(s->inodes, data, len);
-		s->n_inodes = len / sizeof(s->inodes[0]);
-	}
+	if (s)
+		announced_set(&s->socks, data, len);
 	return true;
 }
 

@@ -15,7 +15,6 @@
 #include "preload/shimproto.h"
 
 #define UDP_SERVERS_MAX	   1024
-#define UDP_INODES_MAX	   64	/* SO_REUSEPORT sockets on one port */
 #define UDP_FLOWS_PER_PEER 1024 /* of one peer's address */
 #define UDP_IDLE_S	   180	/* then a flow is forgotten */
 #define UDP_REST_S	   30	/* until its number is used again */

@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <sys/queue.h>
 
+#include "broker/announced.h"
 #include "broker/sockdiag.h"
 #include "broker/udpmap.h"
 
@@ -33,16 +34,14 @@ struct udp_side {
 	union udp_endpoint bound;
 };
 
-/** struct udp_server - one wildcard port; @inodes: the program's sockets on it */
+/** struct udp_server - one wildcard port; @socks: the programs' sockets on it */
 struct udp_server {
 	LIST_ENTRY(udp_server) link;
 	struct udpmap *map;
 	uint16_t domain, port;
 	bool v6only;
 	struct udp_side side4, side6;
-	uint64_t inodes[UDP_INODES_MAX];
-	bool seen[UDP_INODES_MAX];
-	size_t n_inodes;
+	struct announced socks;
 };
 
 /**
