@@ -15,8 +15,10 @@
  * last; from the first repetition on to all of them, and the one that answers
  * stays. A challenge is echoed at once, the fourth in a row with the next repetition
  * (a NAT may give each datagram another address); the answer without one makes us
- * ONLINE. The DC may answer any request with a challenge (a NAT moved, it restarted):
- * then we register with it, and what waited is sent again.
+ * ONLINE. The DC may answer any request with a challenge (a NAT moved, it restarted),
+ * or, where the request was too small for that, with an empty response: then we
+ * register, and what waited is sent again. Our Registration Requests are padded: the
+ * DC sends to an address that is not proven no more than came from it.
  *
  * Requests (SESSION_REQUESTS_MAX). Each has a transaction number, a time limit and
  * doubling repetitions. They leave while ONLINE; becoming ONLINE sends all that wait.
@@ -183,6 +185,7 @@ static int register_send_to(struct session *s, uint32_t txn,
 	msg.txn = txn;
 	msg.body_case = NTM__SIGNAL__BODY_REGISTRATION_REQUEST;
 	msg.registration_request = &r;
+	datagram_pad_registration(&msg);
 	return send_to(s, &msg.base, to);
 }
 
@@ -541,6 +544,8 @@ static void registration_response(struct session *s, uint32_t txn,
 		addr_clear(&s->observed);
 	if (r->challenge.len && !r->code)
 		register_challenged(s, r);
+	else if (!r->code && s->state == SESSION_ONLINE)
+		register_start(s); /* our question had no room for it */
 	else if (txn != s->register_txn || s->state != SESSION_REGISTERING)
 		return;
 	else if (r->code && r->code != NTM_EAGAIN && r->code != NTM_ELIMIT)

@@ -79,6 +79,17 @@ int datagram_seal(const struct packet_header *h, enum ntmc_aead_alg aead,
 	return (int)(len + PACKET_OVERHEAD);
 }
 
+void datagram_pad_registration(Ntm__Signal *msg)
+{
+	static uint8_t zeros[DATAGRAM_REGISTRATION_MIN];
+	size_t len = PACKET_OVERHEAD + ntm__signal__get_packed_size(msg);
+
+	if (len >= sizeof(zeros))
+		return;
+	msg->registration_request->padding.data = zeros;
+	msg->registration_request->padding.len = sizeof(zeros) - len;
+}
+
 int datagram_open(const struct packet_header *h, enum ntmc_aead_alg aead,
 		  const struct ntmc_key *key, uint8_t *buf, size_t len,
 		  const ProtobufCMessageDescriptor *desc,

@@ -78,6 +78,12 @@ NTM_MUST_CHECK int datagram_unpack(const ProtobufCMessageDescriptor *desc,
 /** wipes every string and byte field (keys, passwords), then frees; NULL is fine */
 void datagram_free(ProtobufCMessage *msg);
 
+/** bytes of a datagram with a Registration Request, at least: those of an answer to
+ *  an address not proven yet, which is never larger than what came from there */
+#define DATAGRAM_REGISTRATION_MIN 160
+/** pads @msg, a complete Signal with a Registration Request; borrows static zeros */
+void datagram_pad_registration(Ntm__Signal *msg);
+
 /** the limits of ntm.proto's comments: key sizes, address sizes, repeat counts,
  *  FQDN form. Signal, TunnelMessage, Envelope, payloads. 0 or -NTM_EDECODE */
 NTM_MUST_CHECK int datagram_check(const ProtobufCMessage *msg);

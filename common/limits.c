@@ -60,7 +60,7 @@ static const struct limit node_info[] = {
 };
 static const struct limit registration_request[] = {
 	ADDRESSES(addresses), FIXED_OR_NONE(challenge, LIMIT_CHALLENGE),
-	ANY(revocation_serial),
+	ANY(revocation_serial), BYTES(padding, 0, LIMIT_SIZE_MAX),
 };
 static const struct limit registration_response[] = {
 	CODE(code), FIXED_OR_NONE(vip6, 16), FIXED_OR_NONE(vip4, 4),

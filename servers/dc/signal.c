@@ -13,6 +13,9 @@
  * node directed to and does it get more than a challenge. That also settles what a
  * restart forgets: replay windows are empty then, but a replayed datagram cannot
  * echo a new challenge, so it achieves an answer to its source and nothing else.
+ * Nor does such an answer have more bytes than what it answers: it loses what is not
+ * needed (nodes pad their Registration Requests for all of it), then the challenge.
+ * Without that it still says that there is something to prove.
  *
  * The Keep Alive, all of a busy DC's traffic, is recognised and answered by its
  * bytes, without protobuf-c; everything else is unpacked into an arena. Nothing is
@@ -188,9 +191,32 @@ static bool is_proven(const struct node *n, const struct endpoint *from)
 	return (n->flags & NODE_PROVEN) && endpoint_same_address(&n->at, from);
 }
 
+static bool is_within(const Ntm__Signal *msg, size_t asked)
+{
+	return PACKET_OVERHEAD + ntm__signal__get_packed_size(msg) <= asked;
+}
+
+/* Makes the answer no larger than what it answers, @asked bytes. false: it cannot */
+static bool shrink(Ntm__Signal *msg, size_t asked)
+{
+	Ntm__RegistrationResponse *body = msg->registration_response;
+	Ntm__RegistrationResponse less = NTM__REGISTRATION_RESPONSE__INIT;
+
+	if (is_within(msg, asked))
+		return true;
+	less.code = body->code;
+	less.challenge = body->challenge;
+	*body = less;
+	if (is_within(msg, asked))
+		return true;
+	body->challenge = (ProtobufCBinaryData){0, NULL};
+	return is_within(msg, asked);
+}
+
+/* @asked: bytes of the datagram that this answers */
 static void answer_registration(struct dc *dc, uint32_t sh,
-				const struct endpoint *from, uint32_t txn,
-				int err)
+				const struct endpoint *from, size_t asked,
+				uint32_t txn, int err)
 {
 	Ntm__RegistrationResponse body = NTM__REGISTRATION_RESPONSE__INIT;
 	Ntm__Address observed = NTM__ADDRESS__INIT;
@@ -222,7 +248,8 @@ static void answer_registration(struct dc *dc, uint32_t sh,
 	msg.txn = txn;
 	msg.body_case = NTM__SIGNAL__BODY_REGISTRATION_RESPONSE;
 	msg.registration_response = &body;
-	signal_send(dc, sh, from, &msg);
+	if (is_proven(n, from) || shrink(&msg, asked))
+		signal_send(dc, sh, from, &msg);
 }
 
 /* what a node says it has, without what nobody should be directed to */
@@ -265,8 +292,8 @@ static void keep_addresses(struct dc *dc, struct node *n,
 }
 
 static void registration(struct dc *dc, uint32_t sh,
-			 const struct endpoint *from, uint32_t txn,
-			 const Ntm__RegistrationRequest *q)
+			 const struct endpoint *from, size_t asked,
+			 uint32_t txn, const Ntm__RegistrationRequest *q)
 {
 	struct session *s = nodes_session(&dc->nodes, sh);
 	struct node *n = nodes_at(&dc->nodes, s->node);
@@ -287,7 +314,7 @@ static void registration(struct dc *dc, uint32_t sh,
 		n->heard_s = n->registered_s = dc_now_s(dc);
 		keep_addresses(dc, n, q);
 	}
-	answer_registration(dc, sh, from, txn, 0);
+	answer_registration(dc, sh, from, asked, txn, 0);
 }
 
 static void revocation_list(struct dc *dc, uint32_t sh,
@@ -340,8 +367,9 @@ static bool is_keep_alive(const uint8_t *p, size_t len, uint32_t *txn)
 	return len == i + 2 && p[i] == TAG_KEEP_ALIVE && p[i + 1] == 0;
 }
 
+/* @asked: bytes of the datagram */
 static void dispatch(struct dc *dc, uint32_t sh, const struct endpoint *from,
-		     const Ntm__Signal *msg)
+		     size_t asked, const Ntm__Signal *msg)
 {
 	struct session *s = nodes_session(&dc->nodes, sh);
 	struct node *n = nodes_at(&dc->nodes, s->node);
@@ -355,17 +383,18 @@ static void dispatch(struct dc *dc, uint32_t sh, const struct endpoint *from,
 		return;
 	}
 	if (n->flags & NODE_REVOKED || s->expires <= loop_wall(dc->loop)) {
-		answer_registration(dc, sh, from, msg->txn,
+		answer_registration(dc, sh, from, asked, msg->txn,
 				    n->flags & NODE_REVOKED ? -NTM_EDISABLED
 							    : -NTM_EEXPIRED);
 		return;
 	}
 	if (msg->body_case == NTM__SIGNAL__BODY_REGISTRATION_REQUEST) {
-		registration(dc, sh, from, msg->txn, msg->registration_request);
+		registration(dc, sh, from, asked, msg->txn,
+			     msg->registration_request);
 		return;
 	}
 	if (!proven) { /* moved, or we were restarted: prove it first */
-		answer_registration(dc, sh, from, msg->txn, 0);
+		answer_registration(dc, sh, from, asked, msg->txn, 0);
 		return;
 	}
 	n->heard_s = dc_now_s(dc);
@@ -399,7 +428,7 @@ static void unpack(struct dc *dc, uint32_t sh, const struct endpoint *from,
 	if (!msg || datagram_check(&msg->base))
 		dc->stats.bad_datagrams++;
 	else
-		dispatch(dc, sh, from, msg);
+		dispatch(dc, sh, from, len + PACKET_OVERHEAD, msg);
 }
 
 void signal_receive(void *arg, const struct endpoint *from, uint8_t *buf,

@@ -455,6 +455,7 @@ static void on_datagram(void *arg, int fd, unsigned int events)
 	(void)events;
 	if (len < 0 || packet_header_get(buf, (size_t)len, &h))
 		return;
+	p->got_len = (size_t)len;
 	if (h.id != p->node_id ||
 	    datagram_open(&h, NTMC_AES_256_GCM, &p->keys.down, buf, (size_t)len,
 			  &ntm__signal__descriptor, &msg))
@@ -530,6 +531,7 @@ void peer_send(struct peer *p, Ntm__Signal *msg)
 				buf);
 
 	assert_true(len > 0);
+	p->sent_len = (size_t)len;
 	/* a DC that is down refuses: that is the test's business */
 	(void)!send(p->fd, buf, (size_t)len, 0);
 }
@@ -573,6 +575,7 @@ void peer_register(struct peer *p)
 
 	msg.body_case = NTM__SIGNAL__BODY_REGISTRATION_REQUEST;
 	msg.registration_request = &q;
+	datagram_pad_registration(&msg);
 	r = peer_call(p, &msg);
 	assert_non_null(r);
 	assert_int_equal(r->body_case, NTM__SIGNAL__BODY_REGISTRATION_RESPONSE);

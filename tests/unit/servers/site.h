@@ -75,6 +75,7 @@ struct peer {
 	uint32_t txn;
 	/** newest datagram from the DC, unpacked; NULL: none since the last send */
 	Ntm__Signal *got;
+	size_t sent_len, got_len; /* bytes of the last datagrams */
 	unsigned int n_got;
 	bool ack_withdraw; /* answer Withdraw as a broker does */
 	unsigned int n_withdraw;

@@ -79,6 +79,7 @@ static const Ntm__RegistrationResponse *registration(struct peer *p,
 		q.challenge = (ProtobufCBinaryData){16, (uint8_t *)challenge};
 	msg.body_case = NTM__SIGNAL__BODY_REGISTRATION_REQUEST;
 	msg.registration_request = &q;
+	datagram_pad_registration(&msg);
 	r = peer_call(p, &msg);
 	assert_non_null(r);
 	assert_int_equal(r->body_case, NTM__SIGNAL__BODY_REGISTRATION_RESPONSE);
@@ -117,6 +118,58 @@ static void registration_challenge(void **state)
 	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_ROUTE_DIRECTION);
 }
 
+/* To an address that may be forged never goes more than came from there. */
+static void no_reflection(void **state)
+{
+	Ntm__RegistrationRequest q = NTM__REGISTRATION_REQUEST__INIT;
+	Ntm__DirectionRequest d = NTM__DIRECTION_REQUEST__INIT;
+	Ntm__RevocationRequest rev = NTM__REVOCATION_REQUEST__INIT;
+	Ntm__KeepAlive alive = NTM__KEEP_ALIVE__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	uint8_t padding[256] = {0};
+	const Ntm__Signal *s;
+
+	(void)state;
+	/* from nothing to more than what any answer takes */
+	msg.body_case = NTM__SIGNAL__BODY_REGISTRATION_REQUEST;
+	msg.registration_request = &q;
+	q.padding.data = padding;
+	for (q.padding.len = 0; q.padding.len < sizeof(padding);
+	     q.padding.len++) {
+		msg.txn = 0;
+		s = peer_call(&cn, &msg);
+		assert_non_null(s);
+		assert_true(cn.got_len <= cn.sent_len);
+		if (q.padding.len >= 20)
+			assert_int_equal(
+				s->registration_response->challenge.len, 16);
+	}
+	assert_non_null(s->registration_response->observed);
+	d.fqdn = mn.fqdn;
+	d.aead = NTMC_AES_256_GCM;
+	msg.txn = 0;
+	msg.body_case = NTM__SIGNAL__BODY_DIRECTION_REQUEST;
+	msg.direction_request = &d;
+	s = peer_call(&cn, &msg);
+	assert_non_null(s);
+	assert_true(cn.got_len <= cn.sent_len);
+	assert_int_equal(s->registration_response->challenge.len, 16);
+	/* too small for a challenge: only that there is something to prove */
+	msg.txn = 0;
+	msg.body_case = NTM__SIGNAL__BODY_KEEP_ALIVE;
+	msg.keep_alive = &alive;
+	s = peer_call(&cn, &msg);
+	assert_non_null(s);
+	assert_true(cn.got_len <= cn.sent_len);
+	assert_int_equal(s->registration_response->challenge.len, 0);
+	msg.txn = 0;
+	msg.body_case = NTM__SIGNAL__BODY_REVOCATION_REQUEST;
+	msg.revocation_request = &rev;
+	s = peer_call(&cn, &msg);
+	assert_non_null(s);
+	assert_true(cn.got_len <= cn.sent_len);
+}
+
 static void keep_alive(void **state)
 {
 	const Ntm__Signal *s;
@@ -153,7 +206,7 @@ static void keep_alive(void **state)
 	s = peer_keep_alive(&mn);
 	assert_non_null(s);
 	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_REGISTRATION_RESPONSE);
-	assert_int_equal(s->registration_response->challenge.len, 16);
+	assert_int_equal(s->registration_response->code, 0);
 	peer_register(&mn);
 	s = peer_keep_alive(&mn);
 	assert_non_null(s);
@@ -493,9 +546,10 @@ static void restarted_dc(void **state)
 	s = peer_keep_alive(&cn);
 	assert_non_null(s);
 	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_REGISTRATION_RESPONSE);
-	assert_int_equal(s->registration_response->boot, boot + 1);
-	assert_memory_equal(s->registration_response->vip6.data, vip6, 16);
-	assert_memory_equal(s->registration_response->vip4.data, vip4, 4);
+	r = registration(&cn, NULL);
+	assert_int_equal(r->boot, boot + 1);
+	assert_memory_equal(r->vip6.data, vip6, 16);
+	assert_memory_equal(r->vip4.data, vip4, 4);
 	peer_register(&mn);
 	peer_register(&cn);
 	s = peer_direction(&mn, cn.fqdn);
@@ -697,6 +751,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(registration_challenge),
+		T(no_reflection),
 		T(keep_alive),
 		T(direction_good),
 		T(direction_refused),

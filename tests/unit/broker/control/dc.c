@@ -337,7 +337,9 @@ static void dispatch(struct dc *dc, struct member *m, const Ntm__Signal *s,
 		return;
 	}
 	if (!addr_equal(&m->proven, from)) {
-		registered(dc, m, s->txn, from, true);
+		/* a Keep Alive is too small to be answered by a challenge */
+		registered(dc, m, s->txn, from,
+			   s->body_case != NTM__SIGNAL__BODY_KEEP_ALIVE);
 		return;
 	}
 	if (s->body_case == NTM__SIGNAL__BODY_DIRECTION_REQUEST) {

@@ -45,10 +45,34 @@ static void test_nat_by_datagram(void **state)
 	assert_int_equal(session_state(a->w.session), SESSION_ONLINE);
 }
 
+/* --- a Keep Alive from where we are not proven ----------------------------------------------- */
+
+static bool is_registering(void *arg)
+{
+	return session_state(((struct node *)arg)->w.session) ==
+	       SESSION_REGISTERING;
+}
+
+/* The DC cannot challenge so small a datagram: it says only that it would. */
+static void test_keepalive_unproven(void **state)
+{
+	uint64_t sent;
+
+	(void)state;
+	assert_int_equal(session_state(a->w.session), SESSION_ONLINE);
+	dc_restart(world.dc);
+	sent = a->signals;
+	assert_true(world_until(&world, 25000, is_registering, a));
+	assert_in_range(a->signals - sent, 2, 3); /* no Keep Alive repeated */
+	world_run(&world, 500);
+	assert_int_equal(session_state(a->w.session), SESSION_ONLINE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_nat_by_datagram),
+		T(test_keepalive_unproven),
 	};
 
 	log_open("test", getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR, NULL);
