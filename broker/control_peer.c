@@ -6,10 +6,25 @@
 
 #include "broker/account.h"
 #include "broker/control.h"
+#include "broker/login.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
 #include "broker/policy.h"
 #include "broker/resolve.h"
+
+/* Why a name cannot be met, where there is more to say than the error's sentence. */
+static void name_fail(struct control_call *call, int err)
+{
+	const struct worker *w = control_worker(call);
+	const char *why = NULL;
+
+	err = err < 0 ? -err : err;
+	if (err == NTM_EINVAL)
+		why = "that is this device itself";
+	else if (err == NTM_EEXPIRED)
+		why = login_over(w->login);
+	control_fail(call, err, why);
+}
 
 /* --- ping ----------------------------------------------------------------------------- */
 
@@ -149,9 +164,7 @@ static void ping_resolved(void *arg, int err, struct peer *p)
 	if (err) {
 		control_on_gone(call, NULL, NULL);
 		ping_free(g);
-		control_fail(call, err,
-			     err == -NTM_EINVAL ? "that is this device itself"
-						: NULL);
+		name_fail(call, err);
 		return;
 	}
 	snprintf(g->fqdn, sizeof(g->fqdn), "%s", p->fqdn);
@@ -326,7 +339,7 @@ static void verify_directed(void *arg, int err, const struct route *r)
 	control_on_gone(call, NULL, NULL);
 	free(v);
 	if (!r) /* else it may refuse our key; its own can be compared */
-		control_fail(call, err, NULL);
+		name_fail(call, err);
 	else
 		verify_with(call, r->peer.fqdn, r->peer.fp);
 }
@@ -336,7 +349,9 @@ static void verify_ask(struct control_call *call, const char *name)
 	struct verify *v = calloc(1, sizeof(*v));
 	int err = -NTM_ENOMEM;
 
-	if (v) {
+	if (v && login_over(control_worker(call)->login)) {
+		err = -NTM_EEXPIRED;
+	} else if (v) {
 		v->call = call;
 		v->w = control_worker(call);
 		err = direction_request(v->w, name, false, 0, verify_directed,
@@ -344,7 +359,7 @@ static void verify_ask(struct control_call *call, const char *name)
 	}
 	if (err) {
 		free(v);
-		control_fail(call, err, NULL);
+		name_fail(call, err);
 		return;
 	}
 	control_on_gone(call, verify_gone, v);

@@ -493,6 +493,17 @@ const char *login_trouble(const struct login *l)
 	return l->trouble[0] ? l->trouble : NULL;
 }
 
+/* A clock that is ahead lets a good certificate look old: the DC knows better. */
+const char *login_over(const struct login *l)
+{
+	const struct account *a = l->w->account;
+
+	if (!a->logged_in || a->cert.not_after > worker_wall(l->w) ||
+	    session_state(l->w->session) == SESSION_ONLINE)
+		return NULL;
+	return login_trouble(l);
+}
+
 /* --- life ------------------------------------------------------------------------------------ */
 
 int login_new(struct worker *w, struct login **out)

@@ -51,5 +51,8 @@ void login_renew_now(struct login *l);
 void login_moved(struct login *l);
 /** why the last renewal failed, one sentence; NULL: it did not */
 const char *login_trouble(const struct login *l);
+/** the certificate has run out, the DC has not taken us since, and renewal failed:
+ *  no peer can be met. Return: why, as login_trouble(); NULL: one may be */
+const char *login_over(const struct login *l);
 
 #endif

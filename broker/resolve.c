@@ -10,7 +10,8 @@
  * decides: UP answers, DOWN answers with the reason, the rest waits. All who ask for
  * the same name share the query. Its timer ends it within CONNECT_LIMIT_MS.
  *
- * While a tunnel works its names need no DC; account.domain is remembered for as
+ * When the login has run out for good all other names are answered with EXPIRED at
+ * once. While a tunnel works its names need no DC; account.domain is remembered for as
  * long as the tunnel to the device that it led to works.
  */
 #include "broker/resolve.h"
@@ -21,6 +22,7 @@
 
 #include "broker/account.h"
 #include "broker/direction.h"
+#include "broker/login.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
 #include "broker/timers.h"
@@ -276,6 +278,8 @@ static bool answer_now(struct resolve *r, const char *name, resolve_fn *fn,
 		fn(arg,
 		   r->waiting >= RESOLVE_WAITERS_MAX ? NTM_ELIMIT : NTM_ENONAME,
 		   NULL);
+	} else if (login_over(r->w->login)) {
+		fn(arg, NTM_EEXPIRED, NULL);
 	} else {
 		return false;
 	}

@@ -67,7 +67,9 @@ for host in a b; do
 	ok "$host: $(ntm_get $host warnings)"
 	assert_ne "$(ntm_get $host state)" online "$host is not online"
 done
-within 6 "ntm ping" refused "ends" "no answer in time" lab_as_user a ntm ping "$B"
+within 1 "ntm ping" refused "says at once what to do" "run \`ntm login\`" \
+	lab_as_user a ntm ping "$B"
+ask_error "to a program" "gai -4" 1000 a tcp 6 "$B" 7000
 try_login a "$NTM_PASSWORD" alice laptop >"$(lab_log login-a)"
 try_login b "$NTM_PASSWORD" alice desk >"$(lab_log login-b)"
 for host in a b; do

@@ -125,6 +125,34 @@ static void test_store_full(void **state)
 	assert_int_equal(rmdir(path), 0);
 }
 
+/* The login has run out, the DC knows us no more, the AS does not renew: whoever asks
+ * for a name hears it at once, not after the time of a DC that does not answer. */
+static void test_over(void **state)
+{
+	const char *desk = "desk.alice." WORLD_DOMAIN;
+	uint64_t ms;
+
+	(void)state;
+	assert_int_equal(log_in_by_person(a, "laptop.alice." WORLD_DOMAIN), 0);
+	assert_true(world_until(&world, 500, is_online, a));
+	asked.fn = NULL;
+	dc_set_down(world.dc, true);
+	node_kill(a);
+	world.skew_s = 7 * 86400;
+	node_start(a);
+	world_run(&world, 2000);
+	assert_non_null(asked.fn); /* it asks for a renewal by itself */
+	/* that may yet come: the name is waited for */
+	assert_int_equal(look_up(a, desk, &ms), NTM_ETIMEOUT);
+	asked.fn(asked.arg, -NTM_EEXPIRED, NULL);
+	assert_int_equal(look_up(a, desk, &ms), NTM_EEXPIRED);
+	assert_int_equal(ms, 0);
+	/* the clock was wrong, not the login */
+	dc_set_down(world.dc, false);
+	assert_true(world_until(&world, 40000, is_online, a));
+	assert_int_equal(look_up(a, desk, &ms), NTM_ENONAME);
+}
+
 int main(void)
 {
 #define L(name) cmocka_unit_test_setup_teardown(name, setup, story_teardown)
@@ -132,6 +160,7 @@ int main(void)
 		L(test_login),
 		L(test_store_full_after_session),
 		L(test_store_full),
+		L(test_over),
 	};
 
 	log_open("test", getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR, NULL);
