@@ -94,7 +94,8 @@ static void deliver(struct dp_tunnel *t, uint8_t *pkt, size_t len,
 		t->n.bad_lease++;
 		return;
 	}
-	if (t->closed || (t->ports && !ports_pass(t->ports, pkt, &in))) {
+	if (t->closed ||
+	    (t->ports && !ports_pass(t->ports, loop_now(dp->loop), pkt, &in))) {
 		refuse_port(t, pkt, &in);
 		return;
 	}

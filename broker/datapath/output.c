@@ -512,7 +512,7 @@ void output_packet(struct datapath *dp, const struct virtio_net_hdr *vh,
 		return;
 	}
 	if (t->ports)
-		ports_sent(t->ports, dp->packet, &in);
+		ports_sent(t->ports, loop_now(dp->loop), dp->packet, &in);
 	if (!queue_empty(&t->queue))
 		output_resume(t);
 	if (!queue_empty(&t->queue) || !sendable(t) ||

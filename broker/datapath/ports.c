@@ -6,13 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/loop.h"
+
 #define TCP_FLAGS 13 /* offset in the TCP header */
 #define TCP_SYN	  0x02
 #define TCP_ACK	  0x10
 
-/* one bit a port */
+/* @open: a bit a port; @used: second in which a port last was, 0 never. Pages of it
+ * that no port of a program touches do not exist. */
 struct ports {
-	uint8_t open[65536 / 8], sent[65536 / 8];
+	uint8_t open[65536 / 8];
+	uint32_t used[65536];
 };
 
 static bool test(const uint8_t *map, uint16_t port)
@@ -48,13 +52,30 @@ void ports_set(struct ports *p, const uint16_t *list, size_t n)
 		set(p->open, list[i]);
 }
 
-void ports_sent(struct ports *p, const uint8_t *pkt, const struct inner *in)
+static uint32_t seconds(uint64_t now)
 {
-	if (in->transport && in->proto == IPPROTO_UDP)
-		set(p->sent, get16(pkt + in->l4));
+	return (uint32_t)(now / LOOP_S(1)) + 1;
 }
 
-bool ports_pass(const struct ports *p, const uint8_t *pkt,
+void ports_sent(struct ports *p, uint64_t now, const uint8_t *pkt,
+		const struct inner *in)
+{
+	if (in->transport && in->proto == IPPROTO_UDP)
+		p->used[get16(pkt + in->l4)] = seconds(now);
+}
+
+/* An answer, and as such one more use of the port? */
+static bool is_answer(struct ports *p, uint64_t now, uint16_t port)
+{
+	uint32_t s = seconds(now);
+
+	if (!p->used[port] || s - p->used[port] > PORTS_OPEN_S)
+		return false;
+	p->used[port] = s;
+	return true;
+}
+
+bool ports_pass(struct ports *p, uint64_t now, const uint8_t *pkt,
 		const struct inner *in)
 {
 	uint16_t port;
@@ -69,6 +90,6 @@ bool ports_pass(const struct ports *p, const uint8_t *pkt,
 	if (test(p->open, port))
 		return true;
 	if (in->proto == IPPROTO_UDP)
-		return test(p->sent, port);
+		return is_answer(p, now, port);
 	return (pkt[in->l4 + TCP_FLAGS] & (TCP_SYN | TCP_ACK)) != TCP_SYN;
 }

@@ -4,8 +4,9 @@
  *
  * Owner:    the tunnel; NULL where all is allowed. Context: loop thread.
  * Allowed: TCP that is no new connection, TCP and UDP to the ports of the list, UDP
- * to a local port that has sent to this peer (an answer), ICMP. Fragments are not:
- * their later parts name no port.
+ * to a local port that has sent to this peer (an answer; each packet keeps it open for
+ * PORTS_OPEN_S, as a stateful firewall does), ICMP. Fragments are not: their later
+ * parts name no port.
  */
 #ifndef NTM_BROKER_DATAPATH_PORTS_H
 #define NTM_BROKER_DATAPATH_PORTS_H
@@ -15,6 +16,8 @@
 #include "broker/datapath/inner.h"
 #include "common/err.h"
 
+#define PORTS_OPEN_S 180 /* for answers, after the last packet either way */
+
 struct ports;
 
 /** Return: 0, -NTM_ENOMEM */
@@ -23,10 +26,11 @@ NTM_MUST_CHECK int ports_new(const uint16_t *list, size_t n,
 void ports_free(struct ports *p);
 /** replace the list; answers to what was sent stay allowed */
 void ports_set(struct ports *p, const uint16_t *list, size_t n);
-/** an outgoing packet */
-void ports_sent(struct ports *p, const uint8_t *pkt, const struct inner *in);
+/** an outgoing packet; @now: loop time */
+void ports_sent(struct ports *p, uint64_t now, const uint8_t *pkt,
+		const struct inner *in);
 /** may this incoming packet pass? */
-bool ports_pass(const struct ports *p, const uint8_t *pkt,
+bool ports_pass(struct ports *p, uint64_t now, const uint8_t *pkt,
 		const struct inner *in);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "broker/datapath/ports.h"
 #include "fixture.h"
 
 static struct packet_list got;
@@ -483,6 +484,36 @@ static void test_ports(void **state)
 	assert_int_equal(collect(net, 1), 1);
 }
 
+/* A port that asked is open to answers as long as it is used, and some time more. */
+static void test_ports_age(void **state)
+{
+	static const uint16_t open[] = {80};
+	struct net *net = *state;
+	struct spec ask = net_spec(1, 6, 17, 10), tell = net_spec(0, 6, 17, 10);
+
+	dp_tunnel_set_ports(net->n[1].t, false, open, 1);
+	ask.sport = tell.dport = 5000;
+	net_send(net, 1, &ask);
+	assert_int_equal(collect(net, 0), 1);
+	for (int i = 0; i < 5; i++) { /* each keeps it open */
+		net->now += LOOP_S(PORTS_OPEN_S);
+		net_send(net, 0, &tell);
+		assert_int_equal(collect(net, 1), 1);
+	}
+	net->now += LOOP_S(PORTS_OPEN_S + 1);
+	net_send(net, 0, &tell);
+	assert_int_equal(collect(net, 1), 0);
+	assert_int_equal(net_counters(net, 1).bad_port, 1);
+	tell.dport = 80; /* allowed by name, not by use */
+	net_send(net, 0, &tell);
+	assert_int_equal(collect(net, 1), 1);
+	tell.dport = 5000;
+	net_send(net, 1, &ask);		      /* asked again */
+	assert_int_equal(collect(net, 0), 2); /* behind the refusal */
+	net_send(net, 0, &tell);
+	assert_int_equal(collect(net, 1), 1);
+}
+
 static void test_signals_and_strangers(void **state)
 {
 	struct net *net = *state;
@@ -538,6 +569,7 @@ int main(void)
 		T(test_closed_inside_a_report),
 		T(test_moved),
 		T(test_ports),
+		T(test_ports_age),
 		T(test_signals_and_strangers),
 	};
 
