@@ -39,6 +39,7 @@ struct ping {
 	struct control_call *call;
 	struct worker *w;
 	struct resolve_wait *wait;
+	unsigned int typed; /* which of the names that it may be */
 	char fqdn[FQDN_MAX + 1];
 	struct loop_timer *timer;
 	unsigned int count, interval_ms, size, sent, received;
@@ -155,12 +156,16 @@ static void ping_echo(struct worker *w, uint64_t cookie)
 		loop_timer_arm(g->timer, 0);
 }
 
+static bool ping_resolve(struct ping *g);
+
 static void ping_resolved(void *arg, int err, struct peer *p)
 {
 	struct ping *g = arg;
 	struct control_call *call = g->call;
 
 	g->wait = NULL;
+	if (err == NTM_ENONAME && ping_resolve(g))
+		return;
 	if (err) {
 		control_on_gone(call, NULL, NULL);
 		ping_free(g);
@@ -170,6 +175,22 @@ static void ping_resolved(void *arg, int err, struct peer *p)
 	snprintf(g->fqdn, sizeof(g->fqdn), "%s", p->fqdn);
 	g->started = true;
 	loop_timer_arm(g->timer, 0);
+}
+
+/* the next of the names that it may be; false: there is none. @g may be gone then */
+static bool ping_resolve(struct ping *g)
+{
+	struct worker *w = g->w;
+	struct resolve_wait *wait;
+	char name[FQDN_MAX + 1];
+
+	if (!resolve_typed(w, control_text(g->call, "name"), g->typed, name))
+		return false;
+	g->typed++;
+	resolve_name(w->resolve, name, ping_resolved, g, &wait);
+	if (wait)
+		g->wait = wait;
+	return true;
 }
 
 static unsigned int number(struct control_call *call, const char *key,
@@ -189,7 +210,6 @@ static unsigned int number(struct control_call *call, const char *key,
 void control_ping(struct control_call *call)
 {
 	struct worker *w = control_worker(call);
-	struct resolve_wait *wait;
 	struct ping *g = calloc(1, sizeof(*g));
 
 	if (!g || loop_timer_new(w->loop, ping_due, g, &g->timer)) {
@@ -208,10 +228,10 @@ void control_ping(struct control_call *call)
 	w->pings = g;
 	w->echo_fn = ping_echo;
 	control_on_gone(call, ping_gone, g);
-	resolve_name(w->resolve, control_text(call, "name"), ping_resolved, g,
-		     &wait);
-	if (wait)
-		g->wait = wait;
+	if (!ping_resolve(g))
+		ping_resolved(
+			g, w->account->logged_in ? NTM_ENOTOURS : NTM_ENOLOGIN,
+			NULL);
 }
 
 /* --- verify ------------------------------------------------------------------------------ */
@@ -220,6 +240,7 @@ void control_ping(struct control_call *call)
 struct verify {
 	struct control_call *call;
 	struct worker *w;
+	unsigned int typed; /* as in struct ping */
 	uint32_t direction;
 };
 
@@ -331,11 +352,15 @@ static void verify_gone(void *arg)
 	free(v);
 }
 
+static int verify_ask(struct verify *v);
+
 static void verify_directed(void *arg, int err, const struct route *r)
 {
 	struct verify *v = arg;
 	struct control_call *call = v->call;
 
+	if (!r && err == -NTM_ENONAME && !verify_ask(v))
+		return;
 	control_on_gone(call, NULL, NULL);
 	free(v);
 	if (!r) /* else it may refuse our key; its own can be compared */
@@ -344,18 +369,29 @@ static void verify_directed(void *arg, int err, const struct route *r)
 		verify_with(call, r->peer.fqdn, r->peer.fp);
 }
 
-static void verify_ask(struct control_call *call, const char *name)
+/* The next of the names that it may be. Return: 0, or why nobody was asked */
+static int verify_ask(struct verify *v)
+{
+	char name[FQDN_MAX + 1];
+
+	if (login_over(v->w->login))
+		return -NTM_EEXPIRED;
+	if (!resolve_typed(v->w, control_text(v->call, "name"), v->typed, name))
+		return -NTM_ENONAME;
+	v->typed++;
+	return direction_request(v->w, name, false, 0, verify_directed, v,
+				 &v->direction);
+}
+
+static void verify_unknown(struct control_call *call)
 {
 	struct verify *v = calloc(1, sizeof(*v));
 	int err = -NTM_ENOMEM;
 
-	if (v && login_over(control_worker(call)->login)) {
-		err = -NTM_EEXPIRED;
-	} else if (v) {
+	if (v) {
 		v->call = call;
 		v->w = control_worker(call);
-		err = direction_request(v->w, name, false, 0, verify_directed,
-					v, &v->direction);
+		err = verify_ask(v);
 	}
 	if (err) {
 		free(v);
@@ -380,26 +416,29 @@ void control_verify(struct control_call *call)
 	struct worker *w = control_worker(call);
 	char name[FQDN_MAX + 1];
 	const struct pin *pin;
+	const char *device;
 	uint8_t fp[NTMC_FP_LEN];
 
 	if (!w->account->logged_in) {
 		control_fail(call, NTM_ENOLOGIN, NULL);
 		return;
 	}
-	if (!resolve_is_ours(w, control_text(call, "name"), name)) {
-		control_fail(call, NTM_ENONAME, NULL);
+	if (!resolve_typed(w, control_text(call, "name"), 0, name)) {
+		control_fail(call, NTM_ENOTOURS, NULL);
 		return;
 	}
 	if (json_is_true(json_object_get(control_request(call), "forget"))) {
 		control_forget(call);
 		return;
 	}
-	pin = pins_find(w->pins, name);
+	device = resolve_device(w->resolve, name);
+	pin = pins_find(w->pins, device);
 	if (pin && verify_key(pin)) {
+		strcpy(name, pin->fqdn);
 		memcpy(fp, verify_key(pin), sizeof(fp));
 		verify_with(call, name, fp);
 	} else {
-		verify_ask(call, name);
+		verify_unknown(call);
 	}
 }
 
@@ -448,7 +487,8 @@ void control_forget(struct control_call *call)
 	bool met;
 	int err;
 
-	if (!f || fqdn_normalize(control_text(call, "name"), name)) {
+	if (!f || (!resolve_typed(w, control_text(call, "name"), 0, name) &&
+		   fqdn_normalize(control_text(call, "name"), name))) {
 		control_fail(call, f ? NTM_EINVAL : NTM_ENOMEM,
 			     f ? "that is not a name (DEVICE.ACCOUNT.DOMAIN)"
 			       : NULL);

@@ -120,6 +120,57 @@ static void aliases_drop(struct resolve *r, const char *fqdn)
 	}
 }
 
+const char *resolve_device(const struct resolve *r, const char *name)
+{
+	const struct alias *a = alias_find(r, name);
+
+	return a ? a->fqdn : name;
+}
+
+/* --- what people type --------------------------------------------------------------------- */
+
+static bool is_known(const struct worker *w, const char *name)
+{
+	const char *fqdn = resolve_device(w->resolve, name);
+
+	const struct peer *p = peers_find(w->peers, fqdn);
+
+	return (p && p->known) || pins_find(w->pins, fqdn);
+}
+
+/* one word: a device of ours, or an account */
+static bool typed_word(const struct worker *w, const char *word, unsigned int i,
+		       char out[static FQDN_MAX + 1])
+{
+	char device[FQDN_MAX + 1], account[FQDN_MAX + 1];
+	const char *domain = w->account->domain;
+	bool swap;
+
+	if (i > 1 || fqdn_join(word, w->account->name, domain, device) ||
+	    fqdn_join(NULL, word, domain, account))
+		return false;
+	swap = !is_known(w, device) && is_known(w, account);
+	return resolve_is_ours(w, (i == 1) != swap ? account : device, out);
+}
+
+bool resolve_typed(const struct worker *w, const char *text, unsigned int i,
+		   char out[static FQDN_MAX + 1])
+{
+	char name[FQDN_MAX + 1], full[FQDN_MAX + 1], *dot;
+
+	if (!w->account->logged_in || fqdn_normalize(text, name))
+		return false;
+	if (fqdn_is_within(name, w->account->domain))
+		return i == 0 && resolve_is_ours(w, name, out);
+	dot = strchr(name, '.');
+	if (!dot)
+		return typed_word(w, name, i, out);
+	*dot = 0;
+	return i == 0 && !strchr(dot + 1, '.') &&
+	       !fqdn_join(name, dot + 1, w->account->domain, full) &&
+	       resolve_is_ours(w, full, out);
+}
+
 /* --- queries ------------------------------------------------------------------------------ */
 
 static void query_free(struct query *q)

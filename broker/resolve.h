@@ -31,6 +31,17 @@ void resolve_free(struct resolve *r);
 bool resolve_is_ours(const struct worker *w, const char *name,
 		     char out[static FQDN_MAX + 1]);
 /**
+ * resolve_typed() - what a person may mean by @text: a name of the domain, or one
+ * without it: DEVICE.ACCOUNT, a DEVICE of our account, ACCOUNT
+ * @i:   0 for the likeliest; 1 when nobody is called that; known ones come first
+ * @out: normalized
+ * Return: false: that is all
+ */
+bool resolve_typed(const struct worker *w, const char *text, unsigned int i,
+		   char out[static FQDN_MAX + 1]);
+/** the device that account.domain @name led to; @name itself where that is unknown */
+const char *resolve_device(const struct resolve *r, const char *name);
+/**
  * resolve_name() - the peer behind a name, its tunnel working
  * @name: any form; coalesced with others asking the same
  * @out:  for resolve_cancel(); NULL when it was answered inside the call

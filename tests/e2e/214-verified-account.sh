@@ -24,6 +24,17 @@ lab_as_user a ntm ping -c 1 "$B" >"$LAB/out"
 assert_eq "$(lab_as_user a ntm verify --json "$B" | json code)" \
 	"$(lab_as_user b ntm verify --json "$A" | json code)" \
 	"both sides show one code"
+# Without the domain, and bob's own device by its name alone.
+for name in desk.alice alice; do
+	lab_as_user a ntm ping -c 1 $name >"$LAB/out"
+	assert_eq "$(lab_as_user a ntm verify --json $name | json fqdn)" "$B" \
+		"$name is $B"
+done
+refused "and this device itself is no peer" "that is this device itself" \
+	lab_as_user a ntm ping laptop
+refused "a name of nobody" "no such name" lab_as_user a ntm ping nobody
+refused "to verify" "no such name" lab_as_user a ntm verify nobody
+
 lab_as_user a ntm verify -y "$B" >"$LAB/out"
 assert_eq "$(lab_as_user a ntm verify --json "$B" | json verified)" true \
 	"bob has verified alice's desk"

@@ -34,6 +34,48 @@ static void test_names(void **state)
 			 NTM_ENOTOURS);
 }
 
+/* @text is @first, and @second when nobody is called that; NULL: no more */
+static void assert_typed(const char *text, const char *first,
+			 const char *second)
+{
+	const char *const want[] = {first, second, NULL};
+	char name[FQDN_MAX + 1];
+
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(resolve_typed(&a->w, text, i, name),
+				 want[i] != NULL);
+		if (!want[i])
+			return;
+		assert_string_equal(name, want[i]);
+	}
+}
+
+/* What people type need not have the domain. */
+static void test_typed(void **state)
+{
+	uint64_t ms;
+
+	(void)state;
+	assert_typed(b->fqdn, b->fqdn, NULL);
+	assert_typed("Desk.Alice", b->fqdn, NULL);
+	assert_typed("desk", b->fqdn, "desk." WORLD_DOMAIN);
+	assert_typed("alice", "alice.alice." WORLD_DOMAIN,
+		     "alice." WORLD_DOMAIN);
+	assert_typed("www.example.org", NULL, NULL);
+	assert_typed("dc." WORLD_DOMAIN, NULL, NULL);
+	assert_typed(WORLD_DOMAIN, NULL, NULL);
+	assert_typed("not a name", NULL, NULL);
+	/* an account that was met comes before a device that was not */
+	assert_int_equal(look_up(a, "alice." WORLD_DOMAIN, &ms), 0);
+	assert_typed("alice", "alice." WORLD_DOMAIN,
+		     "alice.alice." WORLD_DOMAIN);
+	assert_string_equal(resolve_device(a->w.resolve, "alice." WORLD_DOMAIN),
+			    b->fqdn);
+	session_stop(a->w.session);
+	account_forget(a->w.account, 0);
+	assert_typed("desk", NULL, NULL);
+}
+
 static void test_account_name(void **state)
 {
 	uint64_t ms;
@@ -411,6 +453,7 @@ int main(void)
 		T(test_first_contact),
 		T(test_names),
 		T(test_account_name),
+		T(test_typed),
 		T(test_offline),
 		T(test_dc_silent),
 		T(test_unreachable_peer),
