@@ -278,6 +278,10 @@ static void shake_response(struct worker *w, const struct packet_header *h,
 			       &observed, &code);
 	if (err == -NTM_EAUTH || err == -NTM_EDECODE || err == -NTM_ESTATE)
 		return;
+	if (err && p->shake->aside) {
+		shake_stop(p); /* the keys of our answer are awaited */
+		return;
+	}
 	if (err) {
 		log_info(p->fqdn, "handshake refused: %s",
 			 err_text(err == -NTM_ECLOSED ? code : err));

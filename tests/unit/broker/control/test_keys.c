@@ -64,6 +64,44 @@ static void test_crossing_late(void **state)
 	cross(250, 15);
 }
 
+static bool asks(void *arg)
+{
+	(void)arg;
+	for (struct packet *p = world.packets; p; p = p->next)
+		if (p->buf[0] == PACKET_TUNNEL_REQUEST)
+			return true;
+	return false;
+}
+
+/* Ours was put aside and is refused: the peer's own, which we have answered, stands. */
+static void test_refused_aside(void **state)
+{
+	struct node *low, *high;
+	struct peer *p, *q;
+	uint64_t before;
+
+	(void)state;
+	connect_both();
+	dc_set_down(world.dc, true);
+	low = peer_we_are_lower(node_peer(a, b)) ? a : b;
+	high = low == a ? b : a;
+	p = node_peer(low, high);
+	q = node_peer(high, low);
+	before = q->keyed_ns;
+	assert_int_equal(shake_start(p, SHAKE_RESUME, NULL), 0);
+	run_without_handshakes(SHAKE_TIE_MS - 10);
+	q->seen_ms = low->w.account->sent_ms + 1;
+	assert_true(world_until(&world, 20, asks, NULL)); /* a repetition */
+	assert_int_equal(shake_start(q, SHAKE_RESUME, NULL), 0);
+	world_run(&world, 12); /* answered, as ours is older than the tie */
+	assert_true(p->has_pending);
+	assert_non_null(p->shake);
+	world_run(&world, 100);
+	assert_int_equal(p->state, PEER_UP);
+	assert_true(q->keyed_ns > before);
+	assert_flows();
+}
+
 /* --- clocks that are set back ------------------------------------------------------------------ */
 
 static bool both_up(void *arg)
@@ -213,9 +251,10 @@ static void test_newer_keys_stay(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_crossing_late),		T(test_set_back_worker_killed),
-		T(test_set_back_restart),	T(test_earlier_is_refused),
-		T(test_old_keys_carry_nothing), T(test_newer_keys_stay),
+		T(test_crossing_late),		T(test_refused_aside),
+		T(test_set_back_worker_killed), T(test_set_back_restart),
+		T(test_earlier_is_refused),	T(test_old_keys_carry_nothing),
+		T(test_newer_keys_stay),
 	};
 
 	log_open("test", getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR, NULL);
