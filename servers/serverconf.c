@@ -15,6 +15,7 @@
 
 #include "common/conf.h"
 #include "common/fqdn.h"
+#include "servers/dns/rate.h"
 #include "servers/role.h"
 
 static const struct conf_key keys[] = {
@@ -215,6 +216,10 @@ static const char *check(struct server_conf *c)
 		return "as.device_limit is not between 1 and 256";
 	if (c->dc_direction_burst < 1 || c->dc_direction_burst > 60000)
 		return "dc.direction_burst is not between 1 and 60000";
+	if (c->dns_rate > RATE_MAX)
+		return "dns.rate is not between 0 and 100000";
+	if (c->dns_slip > RATE_SLIP_MAX)
+		return "dns.slip is not between 0 and 100";
 	return check_roles(c);
 }
 

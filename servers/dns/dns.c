@@ -13,6 +13,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "servers/datadir.h"
+#include "servers/dns/rate.h"
 #include "servers/dns/zone.h"
 
 #define QUERY_MAX   4096
@@ -41,11 +42,12 @@ struct socket {
 struct dns {
 	struct loop *loop;
 	struct zone *zone;
+	struct rate *rate;
 	struct socket udp[ROLE_SOCKETS_MAX], tcp[ROLE_SOCKETS_MAX];
 	size_t n_udp, n_tcp;
 	struct conn *conns;
 	unsigned int n_conns;
-	uint64_t queries, refused_conns;
+	uint64_t queries, limited, refused_conns;
 	struct loop_task destroy;
 };
 
@@ -75,12 +77,31 @@ static void turn_control(struct msghdr *m)
 	}
 }
 
+/* Return: bytes of the answer; 0: none */
+static size_t answer_make(struct dns *d, const struct addr *from,
+			  const uint8_t *query, size_t len,
+			  uint8_t out[static ZONE_UDP_MAX])
+{
+	switch (rate_query(d->rate, from, loop_now(d->loop))) {
+	case RATE_ANSWER:
+		return zone_answer(d->zone, query, len, false, out,
+				   ZONE_UDP_MAX);
+	case RATE_TRUNCATE:
+		d->limited++;
+		return zone_truncated(query, len, out, ZONE_UDP_MAX);
+	case RATE_DROP:
+		d->limited++;
+		break;
+	}
+	return 0;
+}
+
 static bool answer_one(struct dns *d, int fd)
 {
 	uint8_t query[QUERY_MAX], answer[ZONE_UDP_MAX], control[CONTROL_MAX];
-	struct sockaddr_storage from;
+	struct addr from;
 	struct iovec iov = {query, sizeof(query)};
-	struct msghdr m = {.msg_name = &from,
+	struct msghdr m = {.msg_name = &from.sa,
 			   .msg_namelen = sizeof(from),
 			   .msg_iov = &iov,
 			   .msg_iovlen = 1,
@@ -94,8 +115,7 @@ static bool answer_one(struct dns *d, int fd)
 	d->queries++;
 	if (m.msg_flags & MSG_TRUNC)
 		return true;
-	n = zone_answer(d->zone, query, (size_t)len, false, answer,
-			sizeof(answer));
+	n = answer_make(d, &from, query, (size_t)len, answer);
 	if (!n)
 		return true;
 	iov = (struct iovec){answer, n};
@@ -330,6 +350,9 @@ int dns_new(const struct role_env *env, struct dns **out)
 		return -NTM_ENOMEM;
 	d->loop = env->loop;
 	r = dns_zone(d, env);
+	if (!r)
+		r = rate_new(env->conf->dns_rate, env->conf->dns_slip,
+			     &d->rate);
 	for (size_t i = 0; !r && i < s->n_udp; i++)
 		r = add(d, d->udp, &d->n_udp, s->udp[i], udp_readable);
 	for (size_t i = 0; !r && i < s->n_tcp; i++)
@@ -347,6 +370,7 @@ static void dns_destroy(void *arg)
 {
 	struct dns *d = arg;
 
+	rate_free(d->rate);
 	zone_free(d->zone);
 	free(d);
 }
@@ -374,7 +398,8 @@ json_t *dns_admin(struct dns *d, const char *command, json_t *request)
 	(void)request;
 	if (strcmp(command, "status"))
 		return NULL;
-	return json_pack("{s:b, s:I, s:i, s:I}", "ok", 1, "queries",
-			 (json_int_t)d->queries, "connections", (int)d->n_conns,
+	return json_pack("{s:b, s:I, s:I, s:i, s:I}", "ok", 1, "queries",
+			 (json_int_t)d->queries, "limited",
+			 (json_int_t)d->limited, "connections", (int)d->n_conns,
 			 "connections_refused", (json_int_t)d->refused_conns);
 }

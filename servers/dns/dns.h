@@ -4,7 +4,7 @@
  *
  * Owner:   its own process, beside the DC: it parses strangers' bytes with a large
  *          library and therefore holds no key. Context: loop thread.
- * Limits:  DNS_TCP_MAX connections, DNS_TCP_IDLE_S each.
+ * Limits:  DNS_TCP_MAX connections, DNS_TCP_IDLE_S each; answers by UDP: rate.h.
  */
 #ifndef NTM_SERVERS_DNS_DNS_H
 #define NTM_SERVERS_DNS_DNS_H

@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEADER_LEN   12
-#define QR	     0x80
-#define EDNS_BADVERS 1 /* upper bits of RCODE 16 */
+#define HEADER_LEN    12
+#define QUESTION_TAIL 5 /* root, type, class */
+#define QR	      0x80
+#define TC	      0x02
+#define EDNS_BADVERS  1 /* upper bits of RCODE 16 */
 
 struct zone {
 	ldns_rdf *apex, *ntm;
@@ -225,7 +227,7 @@ static size_t answer_put(ldns_pkt *pkt, const uint8_t *query, size_t limit,
 		return answer_bare(query, LDNS_RCODE_SERVFAIL, out);
 	if (len > limit) {
 		len = answer_bare(query, LDNS_RCODE_NOERROR, out);
-		out[2] |= 0x02; /* TC */
+		out[2] |= TC;
 	} else {
 		memcpy(out, wire, len);
 	}
@@ -261,5 +263,33 @@ size_t zone_answer(const struct zone *z, const uint8_t *query, size_t len,
 		: answer_bare(query, LDNS_RCODE_SERVFAIL, out);
 	ldns_pkt_free(pkt);
 	ldns_pkt_free(q);
+	return n;
+}
+
+/* Bytes of header and question; 0: no query with one question. */
+static size_t question_end(const uint8_t *query, size_t len)
+{
+	size_t at = HEADER_LEN;
+
+	if (len < HEADER_LEN || query[2] & QR || query[4] || query[5] != 1)
+		return 0;
+	while (at < len && query[at] && query[at] < 64)
+		at += 1 + (size_t)query[at];
+	if (at >= len || query[at] || len - at < QUESTION_TAIL)
+		return 0;
+	return at + QUESTION_TAIL;
+}
+
+size_t zone_truncated(const uint8_t *query, size_t len, uint8_t *out,
+		      size_t out_size)
+{
+	size_t n = question_end(query, len);
+
+	if (!n || n > out_size)
+		return 0;
+	answer_bare(query, LDNS_RCODE_NOERROR, out);
+	out[2] |= TC;
+	out[5] = 1;
+	memcpy(out + HEADER_LEN, query + HEADER_LEN, n - HEADER_LEN);
 	return n;
 }

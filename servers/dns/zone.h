@@ -43,5 +43,13 @@ void zone_free(struct zone *z);
  */
 size_t zone_answer(const struct zone *z, const uint8_t *query, size_t len,
 		   bool tcp, uint8_t *out, size_t out_size);
+/**
+ * zone_truncated() - instead of an answer: ask again by TCP
+ * @out: @out_size bytes, at least 512; never more than @len are used
+ *
+ * Return: bytes; 0: none (no query with one question)
+ */
+size_t zone_truncated(const uint8_t *query, size_t len, uint8_t *out,
+		      size_t out_size);
 
 #endif

@@ -179,6 +179,48 @@ static void killed_role_returns(void **state)
 	peer_free(&p);
 }
 
+#define DNS_QUERIES 150
+
+static bool dns_has(void *arg)
+{
+	return number("dns", "queries") >= *(long long *)arg;
+}
+
+/* What one network asks for beyond its rate is dropped, or sent to TCP. */
+static void dns_is_no_reflector(void **state)
+{
+	static const uint8_t query[] = {
+		0,   7,	  1,   0,   0,	 1, 0,	 0,   0,   0, 0, 0, 7, 'e', 'x',
+		'a', 'm', 'p', 'l', 'e', 3, 'o', 'r', 'g', 0, 0, 6, 0, 1};
+	long long want = number("dns", "queries") + DNS_QUERIES, limited;
+	unsigned int answers = 0, truncated = 0;
+	uint8_t buf[2000];
+	struct addr to;
+	ssize_t n;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	(void)state;
+	assert_int_equal(
+		addr_parse("127.0.0.1", (uint16_t)site.conf.dns_port, &to), 0);
+	assert_int_equal(connect(fd, &to.sa, addr_len(&to)), 0);
+	for (int i = 0; i < DNS_QUERIES; i++)
+		assert_int_equal(send(fd, query, sizeof(query), 0),
+				 sizeof(query));
+	assert_true(site_wait(&site, dns_has, &want));
+	while ((n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT)) > 0) {
+		answers++;
+		if (!(buf[2] & 0x02))
+			continue;
+		truncated++;
+		assert_int_equal(n, sizeof(query));
+	}
+	close(fd);
+	limited = number("dns", "limited");
+	assert_in_range(limited, 1, DNS_QUERIES - 50);
+	assert_int_equal(truncated, limited / 2);
+	assert_int_equal(answers - truncated + limited, DNS_QUERIES);
+}
+
 /* bytes of a seeded generator at every TCP port and the DNS port */
 static void garbage_everywhere(void **state)
 {
@@ -258,11 +300,9 @@ static void ends_in_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(isolated_login),
-		T(killed_role_returns),
-		T(garbage_everywhere),
-		T(one_at_a_time),
-		T(bad_reload_changes_nothing),
+		T(isolated_login),	T(killed_role_returns),
+		T(dns_is_no_reflector), T(garbage_everywhere),
+		T(one_at_a_time),	T(bad_reload_changes_nothing),
 		T(ends_in_order),
 	};
 

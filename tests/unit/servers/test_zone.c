@@ -174,12 +174,40 @@ static void truncated(void **state)
 	assert_true(zone_answer(zone, wire, len, true, out, sizeof(out)) > 64);
 }
 
+/* Never more bytes than the query had, whatever it is. */
+static void slipped(void **state)
+{
+	uint8_t wire[512], out[512];
+	size_t len = query("_ntm.example.org", LDNS_RR_TYPE_TXT, 0, wire), n;
+	ldns_pkt *a;
+
+	(void)state;
+	n = zone_truncated(wire, len, out, sizeof(out));
+	assert_true(n > 12 && n <= len);
+	assert_int_equal(ldns_wire2pkt(&a, out, n), LDNS_STATUS_OK);
+	assert_int_equal(ldns_pkt_id(a), 4711);
+	assert_true(ldns_pkt_qr(a) && ldns_pkt_tc(a) && ldns_pkt_rd(a));
+	assert_int_equal(ldns_pkt_qdcount(a), 1);
+	assert_int_equal(ldns_pkt_ancount(a), 0);
+	ldns_pkt_free(a);
+	for (size_t cut = 0; cut < len; cut++)
+		assert_int_equal(zone_truncated(wire, cut, out, sizeof(out)),
+				 cut < n ? 0 : n);
+	wire[12] = 0xc0; /* a name that points */
+	assert_int_equal(zone_truncated(wire, len, out, sizeof(out)), 0);
+	wire[12] = 63; /* or reaches beyond */
+	assert_int_equal(zone_truncated(wire, len, out, sizeof(out)), 0);
+	wire[12] = 4;
+	wire[5] = 2;
+	assert_int_equal(zone_truncated(wire, len, out, sizeof(out)), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(records),   cmocka_unit_test(fingerprint),
 		cmocka_unit_test(refused),   cmocka_unit_test(malformed),
-		cmocka_unit_test(truncated),
+		cmocka_unit_test(truncated), cmocka_unit_test(slipped),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
