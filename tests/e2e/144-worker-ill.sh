@@ -30,6 +30,15 @@ flows()
 		"lab_as_user a ntm peers"
 }
 
+# --- a healthy one: each of its threads is confined -----------------------------
+
+if [ -z "${NTM_SAN-}" ] && grep -q '^Seccomp:' /proc/self/status; then
+	threads=$(grep -hE '^(Seccomp|NoNewPrivs):' \
+		/proc/"$(ntm_worker a)"/task/*/status | sort | uniq -c | xargs)
+	assert_eq "$threads" "2 NoNewPrivs: 1 2 Seccomp: 2" \
+		"both threads of a worker are confined"
+fi
+
 # --- the interface is deleted while nobody but the worker can notice ------------
 
 keeper=$(ntm_keeper a) worker=$(ntm_worker a)
