@@ -78,15 +78,13 @@ static int parse(struct rules *r, const char *path, char *text, char *why,
 		 size_t why_size)
 {
 	unsigned int number = 0;
+	struct policy_rule rule;
 	char *line;
 	int got;
 
 	while ((line = strsep(&text, "\n"))) {
 		number++;
-		if (r->n == POLICY_RULES_MAX)
-			got = -NTM_ELIMIT;
-		else
-			got = policy_parse_line(line, &r->rule[r->n]);
+		got = policy_parse_line(line, &rule);
 		if (got < 0) {
 			snprintf(why, why_size,
 				 "%s:%u: not a rule (allow NAME|DOMAIN "
@@ -94,7 +92,15 @@ static int parse(struct rules *r, const char *path, char *text, char *why,
 				 path, number);
 			return -NTM_ECONF;
 		}
-		r->n += (size_t)got;
+		if (got && r->n == POLICY_RULES_MAX) {
+			snprintf(why, why_size,
+				 "%s:%u: more than %d rules; a domain stands "
+				 "for all of its names",
+				 path, number, POLICY_RULES_MAX);
+			return -NTM_ECONF;
+		}
+		if (got)
+			r->rule[r->n++] = rule;
 	}
 	return 0;
 }

@@ -150,6 +150,35 @@ static void test_policy_grants(void **state)
 	policy_free(p);
 }
 
+/* As many rules as there may be are read again; one more is refused. */
+static void test_policy_limit(void **state)
+{
+	struct policy_rule r = {.n_ports = 0};
+	struct policy *p;
+	char why[256], path[128];
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(policy_open(writer, dir, &p, why, sizeof(why)), 0);
+	for (unsigned int i = 0; i < POLICY_RULES_MAX; i++) {
+		snprintf(r.subject, sizeof(r.subject), "a%u.example.org", i);
+		assert_int_equal(policy_allow(p, &r, NULL, NULL), 0);
+		writer_finish(writer);
+	}
+	strcpy(r.subject, "more.example.org");
+	assert_int_equal(policy_allow(p, &r, NULL, NULL), -NTM_ELIMIT);
+	assert_int_equal(policy_reload(p, why, sizeof(why)), 0);
+	assert_int_equal(policy_count(p), POLICY_RULES_MAX);
+	snprintf(path, sizeof(path), "%s/policy", dir);
+	f = fopen(path, "a");
+	assert_non_null(f);
+	fputs("# no rule\nallow more.example.org\n", f);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(policy_reload(p, why, sizeof(why)), -NTM_ECONF);
+	assert_non_null(strstr(why, "256"));
+	policy_free(p);
+}
+
 static void test_policy_file_names_the_line(void **state)
 {
 	struct policy *p;
@@ -347,15 +376,11 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_policy_lines),
-		T(test_policy_grants),
-		T(test_policy_file_names_the_line),
-		T(test_policy_reload),
-		T(test_pins),
-		T(test_servers),
-		T(test_pins_are_bounded),
-		T(test_state_file),
-		T(test_state_address),
+		T(test_policy_lines),	 T(test_policy_grants),
+		T(test_policy_limit),	 T(test_policy_file_names_the_line),
+		T(test_policy_reload),	 T(test_pins),
+		T(test_servers),	 T(test_pins_are_bounded),
+		T(test_state_file),	 T(test_state_address),
 		T(test_challenge_sizes),
 	};
 
