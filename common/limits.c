@@ -149,7 +149,7 @@ static const struct limit path_response[] = {
 };
 static const struct limit tunnel_close[] = { CODE(code) };
 static const struct limit peer_addresses[] = {
-	ADDRESSES(addresses), ANY(serial),
+	ADDRESSES(addresses), ANY(serial), ENUM(mapping),
 };
 static const struct limit echo[] = { ANY(cookie), UPTO(reply, 1),
 				     BYTES(padding, 0, LIMIT_SIZE_MAX) };

@@ -281,7 +281,7 @@ static void on_direction(struct dc *dc, struct member *mn, const Ntm__Signal *s)
 	ntmc_random(&dc->wd->crypto, &d->path_id, sizeof(d->path_id));
 	d->path_id &= ~1ull;
 	if (d->move && r->path_id)
-		d->path_id = r->path_id;
+		d->path_id = r->path_id & ~1ull;
 	ntmc_key_random(&dc->wd->crypto, &d->ktun);
 	ntmc_key_random(&dc->wd->crypto, &d->ktmp);
 	route_due(d);
