@@ -164,7 +164,7 @@ ok "a flow that goes on after all was forgotten has another mapping"
 lab_join answer
 assert_eq "$(cat "$(lab_log answer)")" no "and what was expected is lost"
 
-# Once a second
-lab_nat_forgetful pr 1
+# Again and again
+lab_nat_forgetful pr 0.5
 wait_for 10 '[ "$(wc -l <"$(lab_log keep)")" -ge 5 ]'
-ok "mappings that live a second, however much they are used"
+ok "mappings that live half a second, however much they are used"

@@ -14,9 +14,9 @@ FAMILY is 4, 6 or 46.  The outcome is
        relay    there is no direct way, however often both try
        none     not to be had yet: UDP does not pass, and nothing else is spoken
 
-Nothing here was found by running NTMobile.  TABLE says what each kind does (the lab
-proves that its NATs do so, tests/e2e/004-nat.sh), passes() says when a packet gets
-through, and the rest follows.
+Nothing here was found by running NTMobile.  TABLE says what each kind does and passes()
+when a packet gets through; the rest follows.  That the lab's NATs are so prove 004-nat,
+and 005-nat-pairs with two plain sockets in the place of NTMobile.
 """
 import sys
 

@@ -25,12 +25,12 @@ GRID_SITES=0
 GRID_BAD=0		# cells that are not what they must be
 GRID_LEFT=0		# cells left out
 GRID_STOP=$LAB/grid.stop
+GRID_WIRE=()		# delay and options of the links of server, a and b
 declare -A GRID_NET=() GRID_PREFIX=() GRID_ROUTERS=()	# by SIDE-KIND
 
-# grid_lab: the networks without NATs, the server and two hosts, logged in and down
-grid_lab()
+# grid_net: the networks without NATs, the server and two hosts
+grid_net()
 {
-	local host
 	lab_router net
 	lab_net srv
 	lab_net pa
@@ -41,13 +41,20 @@ grid_lab()
 	GRID_NET[a-open]=pa GRID_NET[b-open]=pb
 	GRID_ROUTERS[a-open]='' GRID_ROUTERS[b-open]=''
 	lab_host server
-	lab_link server srv 192.0.2.1/24 2001:db8:a::1/64
+	lab_link server srv 192.0.2.1/24 2001:db8:a::1/64 "${GRID_WIRE[@]}"
+	lab_host a
+	lab_link a pa 198.51.100.2/24 2001:db8:b::2/64 "${GRID_WIRE[@]}"
+	lab_host b
+	lab_link b pb 203.0.113.3/24 2001:db8:c::3/64 "${GRID_WIRE[@]}"
+}
+
+# grid_lab: the same with NTMobile; both nodes are logged in, and down
+grid_lab()
+{
+	local host
+	grid_net
 	ntm_server server ntm.example
 	ntm_account server alice
-	lab_host a
-	lab_link a pa 198.51.100.2/24 2001:db8:b::2/64
-	lab_host b
-	lab_link b pb 203.0.113.3/24 2001:db8:c::3/64
 	ntm_node a laptop.alice
 	ntm_node b desk.alice
 	for host in a b; do
@@ -111,8 +118,8 @@ grid_site()
 	fi
 }
 
-# grid__plug HOST KIND FAMILIES: into its network, whose routers forget all
-grid__plug()
+# grid_plug HOST KIND FAMILIES: into its network, whose routers forget all
+grid_plug()
 {
 	local host=$1 kind=$2 families=$3 last=2 a4 a6 router
 	[ "$host" = a ] || last=3
@@ -133,21 +140,21 @@ grid__plug()
 # The way that a watcher sees now: local, direct, relay or -
 grid__way()
 {
-	local at way remote
-	read -r at way remote <<<"$(tail -n 1 "$(lab_log watch-$1)")"
+	local peer=b way remote
+	[ "$1" = a ] || peer=a
+	read -r _ way remote <<<"$(tail -n 1 "$(lab_log "watch-$1")")"
 	if [ "$way" = direct ] && [ "${LAB_PORT_NET[a.0]}" = \
 		"${LAB_PORT_NET[b.0]}" ]; then
 		# Inside, unless the router had to turn it round.
 		remote=${remote%:*}
 		remote=${remote//[\[\]]/}
-		! lab_addresses $([ $1 = a ] && echo b || echo a) |
-			grep -qxF -- "$remote" || way=local
+		! lab_addresses $peer | grep -qxF -- "$remote" || way=local
 	fi
 	echo "${way:--}"
 }
 
-# grid__settled WANTED: do both sides say so?
-grid__settled()
+# grid_settled WANTED: do both sides say so?
+grid_settled()
 {
 	[ "$(grid__way a)" = "$1" ] && [ "$(grid__way b)" = "$1" ]
 }
@@ -183,7 +190,7 @@ grid__traffic()
 		grid__until $GRID_WATCH_S \
 			'grep -qE " (direct|-) " "$LAB"/log/watch-[ab]' || :
 	else
-		grid__until $GRID_PATIENCE_S "grid__settled $wanted" || :
+		grid__until $GRID_PATIENCE_S "grid_settled $wanted" || :
 	fi
 	touch "$GRID_STOP"
 	lab_join call || return 0
@@ -191,18 +198,14 @@ grid__traffic()
 	[ "$GOT" = "$(grid__way b)" ] || GOT="$GOT, b: $(grid__way b)"
 }
 
-# grid_cell KIND_A FAMILIES_A KIND_B FAMILIES_B WANTED: a pair that meets anew, from
-# a to b; one line says what came of it
-grid_cell()
+# grid_meet KIND_A FAMILIES_A KIND_B FAMILIES_B: both hosts there, online and without
+# a tunnel, a server on b, and a watcher on each
+grid_meet()
 {
-	local wanted=$5 host start first direct longest
-	if [ "$wanted" = none ]; then
-		GRID_LEFT=$((GRID_LEFT + 1))
-		return
-	fi
+	local host
 	rm -f "$GRID_STOP"
-	grid__plug a "$1" "$2"
-	grid__plug b "$3" "$4"
+	grid_plug a "$1" "$2"
+	grid_plug b "$3" "$4"
 	for host in a b; do
 		ntm_up $host
 	done
@@ -216,6 +219,31 @@ grid_cell()
 	lab_start watch-b user b "$LAB_SRC/tests/lab/natcell.py" watch \
 		"${NTM_NAME[a]}" "$GRID_STOP"
 	wait_for 5 '[ -s "$(lab_log watch-a)" ] && [ -s "$(lab_log watch-b)" ]'
+}
+
+# grid_part: the end of what grid_meet began
+grid_part()
+{
+	local name host
+	touch "$GRID_STOP"
+	for name in call serve watch-a watch-b; do
+		[ -z "${LAB_PID[$name]-}" ] || lab_stop $name
+	done
+	for host in a b; do
+		lab_as_user $host ntm down >"$LAB/log/down-$host"
+	done
+}
+
+# grid_cell KIND_A FAMILIES_A KIND_B FAMILIES_B WANTED: a pair that meets anew, from
+# a to b; one line says what came of it
+grid_cell()
+{
+	local wanted=$5 start first direct longest
+	if [ "$wanted" = none ]; then
+		GRID_LEFT=$((GRID_LEFT + 1))
+		return
+	fi
+	grid_meet "$1" "$2" "$3" "$4"
 	ntm_start call a "$LAB_SRC/tests/lab/natcell.py" call \
 		"${NTM_NAME[b]}" 7000 "$GRID_STOP"
 	grid__traffic "$wanted"
@@ -230,19 +258,12 @@ grid_cell()
 		echo "# ^ NOT $wanted"
 		grid__diag
 	fi
-	touch "$GRID_STOP"
-	[ -z "${LAB_PID[call]-}" ] || lab_stop call
-	lab_stop serve
-	lab_stop watch-a
-	lab_stop watch-b
-	for host in a b; do
-		lab_as_user $host ntm down >"$LAB/log/down-$host"
-	done
+	grid_part
 }
 
 grid__diag()
 {
-	local host log
+	local host
 	sed 's/^/#   call: /' "$(lab_log call)" | tail -n 2
 	for host in a b; do
 		sed "s/^/#   $host: /" "$(lab_log watch-$host)" | tail -n 6

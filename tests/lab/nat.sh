@@ -29,8 +29,6 @@
 # filter chains.  What comes in uninvited is dropped in silence and before the
 # kernel has noted it: otherwise a peer that writes first would take away the port.
 
-declare -A LAB_NAT_KIND=()	# router -> kind
-
 # lab_uplink ROUTER NET ADDR4/LEN|- ADDR6/LEN|- [DELAY_MS ...]: as lab_link, into a
 # network that has its gateway, which the router then uses itself.
 lab_uplink()
@@ -63,7 +61,6 @@ lab_nat()
 		*)		not_ok "no such option of a NAT: $option" ;;
 		esac
 	done
-	LAB_NAT_KIND[$router]=$kind
 	case $kind in
 	open)			return ;;
 	plain)			lab__nat_plain "" ;;
@@ -109,6 +106,8 @@ lab__nat_rules()
 	local ours='ct original ip saddr . ct original proto-src'
 	local theirs='ct reply ip saddr . ct reply proto-src'
 	local key=$inner our=$ours their=$theirs
+	local back='inet_service' look='udp dport'
+	local our_back='ct reply proto-dst' their_back='ct original proto-dst'
 	local met='@L_addr . inet_service' go='@H saddr . udp sport'
 	local come='@H daddr . udp dport' from="iifname \"$dev\"" dynamic
 	local udp='meta nfproto ipv4 meta l4proto udp'
@@ -117,6 +116,11 @@ lab__nat_rules()
 		new+=' . ip daddr . udp dport'
 		our+=' . ct original ip daddr . ct original proto-dst'
 		their+=' . ct reply ip daddr . ct reply proto-dst'
+		# Whom a mapping is not for does not find it.
+		back+=' . ipv4_addr . inet_service'
+		look+=' . ip saddr . udp sport'
+		our_back+=' . ct reply ip saddr . ct reply proto-src'
+		their_back+=' . ct original ip saddr . ct original proto-src'
 	fi
 	if [ "$2" != all ]; then
 		met+=' . @L_addr' go+=' . @H daddr' come+=' . @H saddr'
@@ -129,14 +133,14 @@ lab__nat_rules()
 	cat <<-END
 	table inet nat {
 		map out { type $key : inet_service; $dynamic }
-		map back { type inet_service : $inner; $dynamic }
+		map back { type $back : $inner; $dynamic }
 		set met4 { type ${met//@L/ipv4}; $dynamic }
 		set met6 { type ${met//@L/ipv6}; $dynamic }
 
 		chain pre {
 			type nat hook prerouting priority dstnat;
 			$from ip daddr $outside $udp \
-				dnat ip to udp dport map @back
+				dnat ip to $look map @back
 		}
 		chain here {
 			type filter hook input priority filter;
@@ -187,11 +191,11 @@ lab__nat_rules()
 		}
 		chain ours {
 			$udp update @out { $our : ct reply proto-dst }
-			$udp update @back { ct reply proto-dst : $ours }
+			$udp update @back { $our_back : $ours }
 		}
 		chain theirs {
 			$udp update @out { $their : ct original proto-dst }
-			$udp update @back { ct original proto-dst : $theirs }
+			$udp update @back { $their_back : $theirs }
 		}
 	}
 	END

@@ -7,7 +7,7 @@ Usage: natcell.py serve PORT
        natcell.py call NAME PORT STOP
            echo lines with that server on one connection, one every 20 ms, until the
            file STOP exists.  Prints "start=T first=MS family=4|6" at the first
-           answer and "count=N longest=MS" at the end
+           answer and "count=N retransmitted=SEGMENTS longest=MS" at the end
        natcell.py watch FQDN STOP
            ask the broker for the way to that peer every 10 ms, until STOP exists;
            a line "T WAY REMOTE" whenever it is another, WAY being path of docs/
@@ -18,6 +18,7 @@ T is of the monotonic clock, which all hosts of a lab share, in milliseconds.
 import json
 import os
 import socket
+import struct
 import sys
 import threading
 import time
@@ -45,6 +46,12 @@ def serve(port):
         threading.Thread(target=echo, args=(connection,), daemon=True).start()
 
 
+def retransmitted(s):
+    # struct tcp_info: eight bytes, then 32-bit words; tcpi_total_retrans is the 24th
+    info = s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    return struct.unpack_from("=I", info, 8 + 4 * 23)[0]
+
+
 def call(name, port, stop):
     start = now()
     s = socket.create_connection((name, int(port)), timeout=20)
@@ -64,7 +71,8 @@ def call(name, port, stop):
             longest = max(longest, now() - sent)
         count += 1
         time.sleep(0.02)
-    print("count=%d longest=%.0f" % (count, longest), flush=True)
+    print("count=%d retransmitted=%d longest=%.0f" % (
+        count, retransmitted(s), longest), flush=True)
 
 
 def watch(fqdn, stop):

@@ -13,6 +13,10 @@ Usage: natprobe.py serve ADDRESS...
            `yes` or `no`: does an answer that comes so much later still arrive?
        natprobe.py keep ADDRESS1 ADDRESS2 LOCAL_PORT SECONDS
            write every 100 ms for so long; one line for each endpoint seen
+       natprobe.py punch ADDRESS1 ADDRESS2 OURS THEIRS
+           two run at the same time and tell each other their endpoints through the
+           files OURS and THEIRS; then both write to both endpoints of the other, the
+           one it has and the one that the server saw.  `direct` or `none`
 
 Mapping and filtering in the words of RFC 4787: none, independent, address, endpoint;
 and blocked where nothing is answered at all.  A request is a line of words, each
@@ -22,6 +26,7 @@ those of the second.  What must not arrive is sent before what must: the answer 
 comes says that the other one is not under way any more.
 """
 import heapq
+import os
 import select
 import socket
 import sys
@@ -30,6 +35,8 @@ import time
 PORTS = (3001, 3002)
 PATIENCE_S = 1.0        # for what should come
 GRACE_S = 0.02          # for what was sent before that, by another socket
+PUNCHES = 12            # as often both write to each other,
+PUNCH_EVERY_S = 0.02    # so that each finds what the other one has opened
 
 
 def text(addr):
@@ -200,9 +207,36 @@ def keep(servers, port, seconds):
         time.sleep(0.1)
 
 
+def punch(servers, ours, theirs):
+    probe = Probe(servers)
+    seen = probe.seen(0)
+    with open(ours + ".new", "w") as f:
+        f.write("%s %s" % (text(probe.own), seen))
+    os.rename(ours + ".new", ours)
+    while not os.path.exists(theirs):
+        time.sleep(0.005)
+    with open(theirs) as f:
+        peers = [endpoint(word) for word in f.read().split()]
+    heard, answered = set(), False
+    for _ in range(PUNCHES):
+        # Back to where something came from, too, and that it did.
+        for peer in set(peers) | heard:
+            try:
+                probe.s.sendto(b"heard" if heard else b"punch", peer)
+            except OSError:
+                pass                    # nobody has that address here
+        end = time.monotonic() + PUNCH_EVERY_S
+        while time.monotonic() < end:
+            source, word = probe.receive(max(0, end - time.monotonic()))
+            if source:
+                heard.add(source)
+                answered |= word == "heard"
+    print("direct" if heard and answered else "none")
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
         Server(sys.argv[2:]).run()
     else:
-        {"kind": kind, "hairpin": hairpin, "late": late, "keep": keep}[
-            sys.argv[1]](sys.argv[2:4], *sys.argv[4:])
+        {"kind": kind, "hairpin": hairpin, "late": late, "keep": keep,
+         "punch": punch}[sys.argv[1]](sys.argv[2:4], *sys.argv[4:])
