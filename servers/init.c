@@ -13,7 +13,7 @@
 #include "servers/dc/journal.h"
 #include "servers/servercert.h"
 
-#define DNS_PORT_UNPRIVILEGED "4503"
+#define DNS_PORT_UNPRIVILEGED "4553"
 #define LIST_MAX	      512
 
 static int make_ca(const char *dir, const char *domain,
@@ -90,6 +90,7 @@ static int make_conf(const struct cli *c, const char *domain, bool dns53)
 	if (used) {
 		v[n++] = (struct server_conf_value){"as", "listen", list};
 		v[n++] = (struct server_conf_value){"dc", "listen", list};
+		v[n++] = (struct server_conf_value){"rs", "listen", list};
 		v[n++] = (struct server_conf_value){"dns", "listen", list};
 	}
 	if (c->slice)

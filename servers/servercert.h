@@ -21,7 +21,7 @@
 #define SERVERCERT_CA_DAYS 7300
 
 /**
- * servercert_renew() - keys (if there are none) and certificates of as and dc
+ * servercert_renew() - keys (if there are none) and certificates of as, dc and rs
  * @force: also when more than half of the life is left
  * @renewed: set when a file changed; may be NULL
  *
@@ -38,7 +38,7 @@ struct servercert {
 	struct ntmc_trust_domain domain; /* what the CA is constrained to */
 	int64_t not_after;
 };
-/** @role: "as" or "dc". Return: 0, -NTM_ENOTFOUND, -NTM_ECERT, -NTM_EDECODE ... */
+/** @role: "as", "dc" or "rs". Return: 0, -NTM_ENOTFOUND, -NTM_ECERT, -NTM_EDECODE ... */
 NTM_MUST_CHECK int servercert_load(const char *dir, const char *role,
 				   struct servercert *out);
 void servercert_clear(struct servercert *c);

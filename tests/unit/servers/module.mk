@@ -3,3 +3,8 @@ SERVERS_TESTS := login direction zone tables folder run
 $(foreach t,$(SERVERS_TESTS),$(eval $(call unit-test,unit-servers-$(t),\
 	tests/unit/servers/test_$(t).c tests/unit/servers/site.c,\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
+$(foreach t,relay relay_dc,$(eval $(call unit-test,unit-servers-$(t),\
+	$(addprefix tests/unit/servers/,test_$(t).c relay.c site.c),\
+	servers common ntmcrypto,$(SERVERS_PKGS))))
+$(eval $(call unit-test,unit-servers-paths,tests/unit/servers/test_paths.c,\
+	servers common ntmcrypto,$(SERVERS_PKGS)))

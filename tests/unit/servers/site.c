@@ -173,6 +173,8 @@ void site_new_on(struct site *s, const char *listen, const char *server_ip)
 	assert_int_equal(serverconf_load(path, &s->conf, error), 0);
 	s->conf.as_port = site_free_port();
 	s->conf.dc_port = site_free_port();
+	s->conf.rs_port = site_free_port();
+	s->conf.rs_other_port = site_free_port();
 	s->conf.dc_loopback = true;
 	s->conf.dc_keepalive = 1;
 	assert_int_equal(

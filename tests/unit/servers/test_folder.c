@@ -104,12 +104,16 @@ static void conf_errors(void **state)
 		{"[server]\ndomain = x.org\nspeed = 3\n", ":3:"},
 		{"[sever]\ndomain = x.org\n", ":2:"},
 		{"[as]\nport = 1\n", "server.domain is missing"},
-		{"[server]\ndomain = x.org\nroles = as, rs\n", "roles"},
+		{"[server]\ndomain = x.org\nroles = as, ns\n", "roles"},
 		{"[server]\ndomain = x.org\n[as]\nport = 0\n", "port"},
 		{"[server]\ndomain = x.org\n[dc]\nslice = 10.0.0.1/8\n",
 		 "slice"},
 		{"[server]\ndomain = x.org\n[dc]\nlisten = here\n", "listen"},
 		{"[server]\ndomain = x.org\n[as]\nlifetime = 1s\n", "lifetime"},
+		{"[server]\ndomain = x.org\n[rs]\npaths = 0\n", "paths"},
+		{"[server]\ndomain = x.org\n[rs]\nthreads = 17\n", "threads"},
+		{"[server]\ndomain = x.org\n[rs]\nport = 4504\n", "other_port"},
+		{"[server]\ndomain = x.org\n[rs]\ndc = there\n", "address"},
 	};
 	char path[128], error[SERVERCONF_ERROR_LEN];
 	struct server_conf c;
