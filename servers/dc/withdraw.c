@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/fqdn.h"
 #include "common/log.h"
 #include "servers/dc/state.h"
 
@@ -287,6 +288,15 @@ static void tell_partner(void *arg, uint32_t other)
 		tell(t->w, other, t->set, false);
 }
 
+/* a relay knows no devices: who else of the account had a path asks for one */
+static void tell_relays(struct dc *dc, const char *fqdn)
+{
+	struct fqdn_parts parts;
+
+	if (!fqdn_split(fqdn, dc->cert.domain.domain, &parts))
+		relays_withdraw(dc, parts.account);
+}
+
 static void withdraw_set(struct dc *dc, const uint8_t (*fps)[NTMC_FP_LEN],
 			 size_t n, bool release)
 {
@@ -315,6 +325,7 @@ static void withdraw_set(struct dc *dc, const uint8_t (*fps)[NTMC_FP_LEN],
 		if (!h)
 			continue;
 		log_info("withdraw", "%s", nodes_at(&dc->nodes, h)->fqdn);
+		tell_relays(dc, nodes_at(&dc->nodes, h)->fqdn);
 		pairs_each(&dc->pairs, &dc->nodes, h, dc_now_s(dc),
 			   tell_partner, &t);
 		tell(w, h, set, true);
