@@ -235,6 +235,12 @@ static int peer_ask(struct peer *p, bool move)
 				 peer_directed, p, &p->direction);
 }
 
+void peer_relay_silent(struct peer *p)
+{
+	if (p->state == PEER_UP && relayed_is(p) && peer_ask(p, true))
+		log_debug(p->fqdn, "the DC cannot be asked now");
+}
+
 static void peer_wake(struct peer *p)
 {
 	int err = 0;
@@ -580,8 +586,7 @@ void peer_path_up(struct peer *p)
 	/* A path is nothing without keys: rekey_due() and the DC go on. */
 	if (p->state != PEER_MOVING || peer_keys_ended(p))
 		return;
-	direction_cancel(p->w, p->direction);
-	p->direction = 0;
+	/* A direction under way goes on: it may change the relay's keys. */
 	peer_set_state(p, PEER_UP);
 	path_tell(p);
 	peer_save(p);

@@ -104,8 +104,12 @@ void peer_route(struct peer *p, const struct route *route)
 		return;
 	bit_keep(p, &r);
 	err = peer_identify(p, &r.peer);
-	if (!err && p->state == PEER_UP)
-		goto out; /* it came up meanwhile */
+	if (!err && p->state == PEER_UP) {
+		/* it came up meanwhile; but the relay has new keys */
+		if ((p->path_id & ~1ull) == r.path_id)
+			relay_take(p, &r);
+		goto out;
+	}
 	if (!err)
 		err = route_go(p, &r);
 	if (err) {

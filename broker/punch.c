@@ -16,7 +16,8 @@
  *
  * The relay's address is a candidate of the peer like others (path.h), with the flag
  * relay; relayed.c says when it is used. While no answer comes the next address of the
- * relay to which there is a route is tried.
+ * relay to which there is a route is tried; after PUNCH_SILENT_TRIES the DC is asked for
+ * the way anew, before the relay forgets us.
  *
  * Two ends are kept, because directions of both sides may cross: until the newest is
  * bound the one before goes on. An end is left when a direct path has stood for
@@ -282,7 +283,8 @@ static bool spare(const struct punch *u)
 		return false;
 	if (dead)
 		return true;
-	return now - p->paths.since_ns > LOOP_S(PUNCH_DIRECT_S) &&
+	return now - u->made_ns > LOOP_S(PUNCH_DIRECT_S) &&
+	       now - p->paths.since_ns > LOOP_S(PUNCH_DIRECT_S) &&
 	       now - p->paths.relay_heard_ns > LOOP_S(PUNCH_HEARD_S);
 }
 
@@ -300,8 +302,11 @@ static void punch_due(void *arg)
 	struct punch *u = arg;
 
 	punch_look(u);
-	if (u->path_id)
-		punch_go(u);
+	if (!u->path_id)
+		return;
+	punch_go(u);
+	if (u->tries == PUNCH_SILENT_TRIES && !superseded(u))
+		peer_relay_silent(u->p);
 }
 
 void punch_tick(struct peer *p)

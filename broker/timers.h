@@ -74,6 +74,7 @@
 #define PUNCH_RETRY_MAX_MS   5000
 #define PUNCH_EVERY_S	     20
 #define PUNCH_TRIES	     3	/* unanswered: the relay's next address */
+#define PUNCH_SILENT_TRIES   7	/* unanswered: the DC is asked anew */
 #define PUNCH_COOKIES	     3	/* in a row; the next waits for its time */
 #define PUNCH_DEAD_S	     60 /* no answer, another path in use: given up */
 #define PUNCH_DIRECT_S	     60 /* a direct path stands that long: leave */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 FUZZ_WORLD := $(CONTROL_SRC) $(COMMON_SRC) $(CRYPTO_SRC) \
-	$(addprefix tests/unit/broker/control/,world.c fake_datapath.c dc.c)
+	$(addprefix tests/unit/broker/control/,world.c fake_datapath.c dc.c rs.c nat.c)
 FUZZ_WORLD_PKGS = $(CONTROL_PKGS) cmocka
 $(eval $(call fuzz-target,tunnel,tests/fuzz/fuzz_tunnel.c $(FUZZ_WORLD),\
 	$(FUZZ_WORLD_PKGS)))
