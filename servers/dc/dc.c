@@ -205,6 +205,8 @@ static int dc_open(struct dc *dc)
 	if (!r)
 		r = relays_new(dc, &dc->relays);
 	if (!r)
+		withdraw_restart(dc);
+	if (!r)
 		r = journal_start(dc->journal, dc->loop);
 	if (!r)
 		r = loop_timer_new(dc->loop, dc_sweep, dc, &dc->sweep);
@@ -299,7 +301,7 @@ json_t *dc_admin(struct dc *dc, const char *command, json_t *request)
 #define N(x) (json_int_t)(x)
 	return json_pack(
 		"{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-		" s:I, s:I, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:o}",
+		" s:I, s:I, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
 		"ok", 1, "boot", N(dc->boot), "nodes", N(dc->nodes.nodes.used),
 		"online", N(online), "sessions", N(dc->nodes.sessions.used),
 		"vip4_free", N(dc->nodes.vip4_free), "revocation_serial",
@@ -313,7 +315,7 @@ json_t *dc_admin(struct dc *dc, const char *command, json_t *request)
 		"as_link", dc->links != NULL, "mapping_none", N(mapping[1]),
 		"mapping_independent", N(mapping[2]), "mapping_dependent",
 		N(mapping[3]), "directions_relayed", N(s->directions_relayed),
-		"relays_silent", N(dc->relays->silent), "relays",
-		relays_admin(dc));
+		"relays_silent", N(dc->relays->silent), "relays_usable",
+		N(relays_usable(dc)), "relays", relays_admin(dc));
 #undef N
 }

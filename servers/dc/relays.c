@@ -15,13 +15,15 @@
  *
  * State. A Relay Registration every 5 s says where the relay is and how it fares.
  * One that came late, or under the last key, changes nothing. Silent for 15 s,
- * draining, or with a Relay Direction unanswered (mute): no new paths, until it says
- * something. Without link and word for ten minutes it is forgotten; what nodes know
+ * draining, or mute (a Relay Direction unanswered, its link lost): no new paths, until
+ * it says something. Without link and word for ten minutes it is forgotten; what nodes know
  * of it then is a number that means nobody.
  *
  * Withdrawals. Accounts are numbered as they come, in a ring; each relay has the
  * number that it has acknowledged, and gets the next ones, eight at once, every
- * 500 ms until it does. A relay that comes anew has no paths of earlier ones.
+ * 500 ms until it does. One that comes anew gets all there are: it may have paths that
+ * are older than what we know of it. So do those that come after a restart, of what
+ * the last process may not have told them (withdraw.c).
  *
  * Limits: RELAYS_MAX; a relay that has 1024 accounts to hear of loses the oldest.
  */
@@ -86,6 +88,16 @@ bool relay_is_usable(const struct dc *dc, const struct relay *r)
 	       r->keys[r->key].until > now;
 }
 
+unsigned int relays_usable(const struct dc *dc)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < RELAYS_MAX; i++)
+		n += dc->relays->list[i].number &&
+		     relay_is_usable(dc, &dc->relays->list[i]);
+	return n;
+}
+
 static void relay_forget(struct relay *r)
 {
 	log_info("relays", "relay %u is forgotten", r->number);
@@ -127,7 +139,8 @@ static struct relay *relay_put(struct dc *dc, const uint8_t *fp)
 	while (!rs->last_number || relays_find(dc, rs->last_number));
 	r->number = rs->last_number;
 	memcpy(r->fp, fp, NTMC_FP_LEN);
-	r->withdrawn = rs->withdrawn;
+	if (rs->withdrawn > RELAY_WITHDRAWN_MAX)
+		r->withdrawn = rs->withdrawn - RELAY_WITHDRAWN_MAX;
 	return r;
 }
 
@@ -255,6 +268,7 @@ bool relays_link_closed(struct dc *dc, struct channel *c, int err)
 		 err_text(err));
 	r->channel = NULL;
 	r->gone = loop_now(dc->loop);
+	r->mute = true; /* its process has died, more often than not */
 	return true;
 }
 

@@ -64,7 +64,7 @@ struct relay {
 	struct addr addrs[RELAY_ADDRESSES_MAX];
 	uint8_t n_addrs, families; /* REACH_IP4, REACH_IP6 */
 	bool draining;
-	bool mute; /* left a Relay Direction without an answer */
+	bool mute; /* left a Relay Direction without an answer, or its link */
 	uint32_t load, paths;
 	uint64_t heard;	 /* Relay Registration; 0 never */
 	uint32_t rtt_us; /* smoothed, of all nodes; 0 unknown */
@@ -114,6 +114,7 @@ static inline uint64_t relay_id(const struct relay *r)
 }
 /** may it get new paths? */
 bool relay_is_usable(const struct dc *dc, const struct relay *r);
+unsigned int relays_usable(const struct dc *dc);
 /** Return: false when it cannot be sent at all */
 bool relays_direct(struct dc *dc, struct relay *r, uint32_t txn,
 		   const Ntm__RelayDirection *msg);

@@ -131,6 +131,8 @@ void withdrawals_free(struct withdrawals *w);
 /** durable already: end the sessions, tell the nodes */
 void withdraw_start(struct dc *dc, const uint8_t (*fps)[NTMC_FP_LEN], size_t n,
 		    bool release);
+/** after a start: tell relays what the last process may not have told them */
+void withdraw_restart(struct dc *dc);
 void withdraw_ack(struct dc *dc, uint32_t session, uint32_t txn);
 
 /* serverlink.c */

@@ -28,6 +28,7 @@
 #define GENERATIONS	(1u << (31 - HANDLE_BITS))
 #define REPEAT_NS	LOOP_MS(500)
 #define REPEAT_TIMES	10
+#define RELAYS_AGAIN_S	600 /* back from a start: what relays may not know */
 #define SWEEPS_MAX	16
 #define SWEEP_EVERY_NS	LOOP_MS(100)
 #define SWEEP_NODES	2000
@@ -332,6 +333,18 @@ static void withdraw_set(struct dc *dc, const uint8_t (*fps)[NTMC_FP_LEN],
 	}
 	sweep_start(w, set);
 	set_put(set);
+}
+
+void withdraw_restart(struct dc *dc)
+{
+	int64_t since = loop_wall(dc->loop) - RELAYS_AGAIN_S;
+
+	for (size_t i = 0; i < dc->n_revocations; i++) {
+		uint32_t h = nodes_find_fp(&dc->nodes, dc->revocations[i].fp);
+
+		if (h && dc->revocations[i].at >= since)
+			tell_relays(dc, nodes_at(&dc->nodes, h)->fqdn);
+	}
 }
 
 void withdraw_start(struct dc *dc, const uint8_t (*fps)[NTMC_FP_LEN], size_t n,

@@ -312,9 +312,14 @@ static void draining_and_silent(void **state)
 	rs.draining = false;
 	assert_true(played_register(&rs));
 	assert_relay(direct(0), &rs);
-	/* without a link the other one is better, though farther */
+	/* its link lost: it is taken for dead; if it is not, still for worse */
 	cut_link(&rs);
 	assert_relay(direct(0), &rs2);
+	assert_true(played_register(&rs));
+	assert_relay(direct(0), &rs2);
+	rs2.draining = true;
+	assert_true(played_register(&rs2));
+	assert_relay(direct(0), &rs);
 }
 
 static void nearest(void **state)

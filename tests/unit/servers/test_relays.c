@@ -361,7 +361,7 @@ static void withdraw(void **state)
 	assert_true(site_wait(&site, all_acked, NULL));
 }
 
-/* one that was away hears of it when it is back; a new one has nothing to end */
+/* one that was away hears of it when it is back, and one that was not here */
 static void withdraw_later(void **state)
 {
 	(void)state;
@@ -374,7 +374,8 @@ static void withdraw_later(void **state)
 	assert_true(played_register(&rs));
 	assert_true(played_wait(&rs, &rs.n_withdrawn, 1));
 	assert_string_equal(rs.withdrawn[0], "bob");
-	assert_int_equal(rs2.n_withdrawn, 0);
+	assert_true(played_wait(&rs2, &rs2.n_withdrawn, 1));
+	assert_string_equal(rs2.withdrawn[0], "bob");
 	/* more than there is room for: the newest are kept */
 	relay_of(&rs)->heard -= LOOP_S(16);
 	for (int i = 0; i < RELAY_WITHDRAWN_MAX + 10; i++) {
@@ -388,15 +389,44 @@ static void withdraw_later(void **state)
 	assert_string_equal(rs.withdrawn[1], "a10");
 }
 
+static bool disabled(void *arg)
+{
+	(void)arg;
+	return cn.n_withdraw;
+}
+
+/* what the last process did not tell */
+static void withdraw_restarted(void **state)
+{
+	(void)state;
+	come(&cn, &natted);
+	site_admin(&site, "account-disable", "bob");
+	assert_true(site_wait(&site, disabled, NULL));
+	site_stop_dc(&site);
+	site_start_dc(&site);
+	played_start(&rs);
+	assert_true(played_wait(&rs, &rs.n_withdrawn, 1));
+	assert_string_equal(rs.withdrawn[0], "bob");
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(key_sharing),	       T(key_used_first), T(link_replaced),
-		T(forgotten),	       T(wrong_role),	  T(not_an_as),
-		T(replay_and_forgery), T(bad_address),	  T(relays_named),
-		T(all_relays_fit),     T(nudge),	  T(withdraw),
+		T(key_sharing),
+		T(key_used_first),
+		T(link_replaced),
+		T(forgotten),
+		T(wrong_role),
+		T(not_an_as),
+		T(replay_and_forgery),
+		T(bad_address),
+		T(relays_named),
+		T(all_relays_fit),
+		T(nudge),
+		T(withdraw),
 		T(withdraw_later),
+		T(withdraw_restarted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
