@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: MIT
 """natgrid.py - what must come of two nodes, by what their networks do to packets
 
-Usage: natgrid.py row KIND      every cell with that kind on the left side, a line:
-                                KIND_A FAMILY_A KIND_B FAMILY_B OUTCOME
-       natgrid.py cell KIND_A FAMILY_A KIND_B FAMILY_B      the outcome alone
+Usage: natgrid.py row KIND      every pair with that kind on the left side, a line:
+                                KIND_A FAMILIES_A KIND_B FAMILIES_B OUTCOME
+       natgrid.py cell KIND_A FAMILIES_A KIND_B FAMILIES_B      the outcome alone
        natgrid.py table         all outcomes, as a table for people
 
-FAMILY is 4, 6 or 46.  The outcome is
+FAMILIES is 4, 6 or 46.  The outcome is
 
        local    by an address inside the one network that both are in
        direct   by an address that the other side sees
