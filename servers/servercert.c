@@ -75,10 +75,23 @@ static int make_folder(const char *dir, const char *role)
 	return r ? r : file_make_folder(path, 0700);
 }
 
+int servercert_issue(struct ntmc_ca *ca, const char *domain, uint32_t roles,
+		     const struct ntmc_identity *id, int64_t now, uint8_t *der,
+		     size_t *len)
+{
+	struct ntmc_cert cert = {.kind = NTMC_CERT_SERVER, .roles = roles};
+
+	snprintf(cert.fqdn, sizeof(cert.fqdn), "%s", domain);
+	memcpy(cert.ed_pub, id->ed_pub, NTMC_KEY_LEN);
+	memcpy(cert.x_pub, id->x_pub, NTMC_KEY_LEN);
+	ntmc_static_sign(id, cert.x_sig);
+	return ntmc_ca_issue(NULL, ca, &cert, now,
+			     now + (int64_t)SERVERCERT_DAYS * DAY_S, der, len);
+}
+
 static int renew_one(const char *dir, struct ntmc_ca *ca, const char *domain,
 		     int64_t now, size_t i)
 {
-	struct ntmc_cert cert = {.kind = NTMC_CERT_SERVER};
 	struct ntmc_identity id;
 	char path[DATADIR_PATH_MAX];
 	uint8_t der[NTMC_CERT_MAX];
@@ -89,14 +102,8 @@ static int renew_one(const char *dir, struct ntmc_ca *ca, const char *domain,
 		r = identity(dir, servers[i].key, &id);
 	if (r)
 		return r;
-	snprintf(cert.fqdn, sizeof(cert.fqdn), "%s", domain);
-	memcpy(cert.ed_pub, id.ed_pub, NTMC_KEY_LEN);
-	memcpy(cert.x_pub, id.x_pub, NTMC_KEY_LEN);
-	ntmc_static_sign(&id, cert.x_sig);
+	r = servercert_issue(ca, domain, servers[i].bit, &id, now, der, &len);
 	ntmc_identity_clear(&id);
-	cert.roles = servers[i].bit;
-	r = ntmc_ca_issue(NULL, ca, &cert, now,
-			  now + (int64_t)SERVERCERT_DAYS * DAY_S, der, &len);
 	if (!r)
 		r = datadir_file(dir, servers[i].cert, path);
 	return r ? r : file_write(path, der, len, 0600);

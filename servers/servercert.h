@@ -31,6 +31,15 @@ NTM_MUST_CHECK int servercert_renew(const char *dir, struct ntmc_ca *ca,
 				    const char *domain, int64_t now, bool force,
 				    bool *renewed);
 
+/**
+ * servercert_issue() - a server's certificate for SERVERCERT_DAYS
+ * @roles: bits of enum ntmc_server_role; @der, @len: as in ntmc_ca_issue()
+ */
+NTM_MUST_CHECK int servercert_issue(struct ntmc_ca *ca, const char *domain,
+				    uint32_t roles,
+				    const struct ntmc_identity *id, int64_t now,
+				    uint8_t *der, size_t *len);
+
 /** struct servercert - what a role loaded */
 struct servercert {
 	struct ntmc_trust *trust;

@@ -17,7 +17,6 @@
 #define CERT_WARN_S	  (30 * DAY_S)
 #define SIGNALS_PER_TURN  256
 #define ACCOUNTS_PER_PATH 2 /* places for accounts: its two ends' */
-#define MIB		  (UINT64_C(1) << 20)
 
 unsigned int rs_threads(const struct server_conf *c)
 {
@@ -65,7 +64,7 @@ static void set_now(struct rs *rs)
 static void set_quota(struct rs *rs)
 {
 	quota_set(&rs->quota, rs->conf->rs_account_rate,
-		  rs->conf->rs_account_day * MIB);
+		  rs->conf->rs_account_day);
 }
 
 /* of the threads' processors, and of the places for paths */

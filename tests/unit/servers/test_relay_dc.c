@@ -41,7 +41,7 @@ static int setup_quota(void **state)
 {
 	(void)state;
 	relay_new(&relay);
-	relay.conf.rs_account_day = 1;
+	relay.conf.rs_account_day = 1 << 20;
 	relay_start(&relay);
 	return 0;
 }

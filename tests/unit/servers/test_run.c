@@ -146,6 +146,12 @@ static bool answers_probe(void *arg)
 	return ok;
 }
 
+static bool relay_is_registered(void *arg)
+{
+	(void)arg;
+	return number("rs", "links_up") == 1;
+}
+
 /* its threads start and forward inside the list */
 static void isolated_relay(void **state)
 {
@@ -157,6 +163,7 @@ static void isolated_relay(void **state)
 	assert_true(site_wait(&site, answers_probe, &to));
 	assert_true(number("rs", "probes") > 0);
 	assert_true(number("rs", "threads") > 0);
+	assert_true(site_wait(&site, relay_is_registered, NULL));
 }
 
 static pid_t child_named(const char *name)
