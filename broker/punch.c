@@ -460,6 +460,15 @@ bool punch_addr(const struct peer *p, uint64_t path_id, struct addr *out)
 	return false;
 }
 
+bool punch_limited(const struct peer *p)
+{
+	for (size_t i = 0; i < PUNCHES_MAX; i++)
+		if (p->punches.list[i].path_id &&
+		    p->punches.list[i].code == NTM_ELIMIT)
+			return true;
+	return false;
+}
+
 size_t punch_observed(const struct peer *p, struct addr *out, size_t n,
 		      size_t max)
 {

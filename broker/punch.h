@@ -84,6 +84,11 @@ bool punch_owns(const struct peer *p, const struct addr *a);
 bool punch_addr(const struct peer *p, uint64_t path_id, struct addr *out);
 /** the end at @a, or NULL */
 const struct punch *punch_at(const struct peer *p, const struct addr *a);
+/** a relay of it says that our account's amount is used up */
+bool punch_limited(const struct peer *p);
+#define PUNCH_LIMITED                                                          \
+	"the relay forwards no more for this account today: its limit is "     \
+	"reached"
 /** where relays saw us, each once, behind @n others. Return: how many now */
 size_t punch_observed(const struct peer *p, struct addr *out, size_t n,
 		      size_t max);

@@ -37,8 +37,10 @@ struct relays {
 	struct worker *w;
 	struct relay list[RELAYS_MAX];
 	size_t n;
-	uint64_t round_ns; /* of the last one; 0 never */
-	bool running;
+	uint64_t round_ns;   /* of the last one; 0 never */
+	bool running, other; /* ask for answers from the other port, too */
+	bool asking;	     /* the DC, for its list */
+	struct relays_wait *waits;
 	unsigned int tries;
 	struct addr dc_observed; /* at the last round */
 	struct loop_timer *timer;
@@ -239,13 +241,15 @@ static void refreshed(void *arg, int err, const Ntm__Signal *msg)
 		return;
 	}
 	r = msg->registration_response;
-	if (!r->code && !r->challenge.len)
+	/* of many relays the DC names others each time: those we have will do */
+	if (!r->code && !r->challenge.len && rs->asking)
 		relays_named(rs, r->relays, r->n_relays);
+	rs->asking = false;
 	if (!rs->running)
 		refresh(rs); /* what changed meanwhile */
 }
 
-void relays_ask(struct relays *rs)
+static void tell(struct relays *rs)
 {
 	struct addr dc;
 
@@ -260,7 +264,13 @@ void relays_ask(struct relays *rs)
 static void refresh(struct relays *rs)
 {
 	if (changed(rs))
-		relays_ask(rs);
+		tell(rs);
+}
+
+void relays_ask(struct relays *rs)
+{
+	rs->asking = true;
+	tell(rs);
 }
 
 void relays_met(struct relays *rs, uint64_t id)
@@ -268,27 +278,38 @@ void relays_met(struct relays *rs, uint64_t id)
 	for (size_t i = 0; i < rs->n; i++)
 		if (rs->list[i].id == id)
 			return;
+	if (rs->n &&
+	    loop_now(rs->w->loop) - rs->round_ns < LOOP_S(RELAY_PROBE_S))
+		return;
 	relays_ask(rs);
 }
 
 static void round_end(struct relays *rs)
 {
-	rs->running = false;
+	struct relays_wait *wait;
+
+	rs->running = rs->other = false;
 	loop_timer_disarm(rs->timer);
+	while ((wait = rs->waits)) {
+		rs->waits = wait->next;
+		wait->fn(wait->arg);
+	}
 	refresh(rs);
 }
 
 /* --- probing ------------------------------------------------------------------------------ */
 
 static void probe_send(struct relays *rs, const struct relay *r,
-		       struct relay_addr *a)
+		       struct relay_addr *a, uint8_t flags)
 {
-	struct packet_header h = {.type = PACKET_RELAY_PROBE, .id = r->id};
+	struct packet_header h = {
+		.type = PACKET_RELAY_PROBE, .flags = flags, .id = r->id};
 	uint8_t buf[PACKET_PROBE_LEN] = {0};
 
 	h.counter = a->counter;
 	packet_header_put(&h, buf);
-	a->sent_ns = loop_now_exact(rs->w->loop);
+	if (!flags)
+		a->sent_ns = loop_now_exact(rs->w->loop);
 	if (datapath_send(rs->w->dp, buf, sizeof(buf), &a->addr))
 		log_debug("relay", "a probe could not be sent");
 }
@@ -312,14 +333,18 @@ static bool round_send(struct relays *rs, bool first)
 			struct relay_addr *a = &rs->list[i].addrs[j];
 
 			if (first) {
+				a->other = false;
 				a->asked = source_of(rs, &a->addr, &a->source);
 				a->answered = false;
 				ntmc_random(&rs->w->env->crypto, &a->counter,
 					    sizeof(a->counter));
 			}
+			if (a->asked && rs->other && !a->other)
+				probe_send(rs, &rs->list[i], a,
+					   PACKET_OTHER_PORT);
 			if (!a->asked || a->answered)
 				continue;
-			probe_send(rs, &rs->list[i], a);
+			probe_send(rs, &rs->list[i], a, 0);
 			any = true;
 		}
 	return any;
@@ -343,7 +368,8 @@ static void probe_due(void *arg)
 {
 	struct relays *rs = arg;
 
-	if (rs->tries == RELAY_PROBE_TRIES || !round_send(rs, false)) {
+	if (rs->tries == RELAY_PROBE_TRIES ||
+	    (!round_send(rs, false) && !rs->other)) {
 		silent_forget(rs);
 		round_end(rs);
 		return;
@@ -353,7 +379,7 @@ static void probe_due(void *arg)
 	rs->tries++;
 }
 
-void relays_probe(struct relays *rs)
+static void relays_probe(struct relays *rs)
 {
 	if (!rs->n)
 		return;
@@ -368,6 +394,32 @@ void relays_probe(struct relays *rs)
 	}
 	silent_forget(rs);
 	round_end(rs);
+}
+
+bool relays_measure(struct relays *rs, struct relays_wait *wait)
+{
+	if (!rs->n)
+		return false;
+	wait->next = rs->waits;
+	rs->waits = wait;
+	rs->other = true;
+	loop_timer_disarm(rs->timer);
+	rs->round_ns = loop_now(rs->w->loop);
+	rs->running = true;
+	rs->tries = 1;
+	round_send(rs, true); /* answered at the earliest with the next turn */
+	loop_timer_arm(rs->timer, LOOP_MS(RELAY_PROBE_FIRST_MS));
+	return true;
+}
+
+void relays_measure_cancel(struct relays *rs, struct relays_wait *wait)
+{
+	struct relays_wait **at = &rs->waits;
+
+	while (*at && *at != wait)
+		at = &(*at)->next;
+	if (*at)
+		*at = wait->next;
 }
 
 void relays_wanted(struct relays *rs)
@@ -431,8 +483,11 @@ static struct relay_addr *by_probe(struct relays *rs,
 	return NULL;
 }
 
+/* The other port's answers are waited for until the round is over. */
 static bool all_answered(const struct relays *rs)
 {
+	if (rs->other)
+		return false;
 	for (size_t i = 0; i < rs->n; i++)
 		for (size_t j = 0; j < rs->list[i].n; j++)
 			if (rs->list[i].addrs[j].asked &&
@@ -448,8 +503,14 @@ void relays_datagram(struct relays *rs, const struct packet_header *h,
 	struct addr observed;
 	uint64_t rtt;
 
-	if (!a || a->answered || relay_ack_get(buf, len, &observed) ||
+	if (!a || relay_ack_get(buf, len, &observed) ||
 	    observed.sa.sa_family != a->addr.sa.sa_family)
+		return;
+	if (h->flags & PACKET_OTHER_PORT) {
+		a->other = true;
+		return;
+	}
+	if (a->answered)
 		return;
 	rtt = loop_now_exact(rs->w->loop) - a->sent_ns;
 	a->rtt_ns = rtt ? rtt : 1;
@@ -534,7 +595,8 @@ int relays_new(struct worker *w, struct relays **out)
 void relays_forget(struct relays *rs)
 {
 	rs->n = rs->n_told = 0;
-	rs->running = false;
+	if (rs->running)
+		round_end(rs);
 	loop_timer_disarm(rs->timer);
 }
 

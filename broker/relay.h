@@ -21,17 +21,26 @@
 #define RELAY_ADDRS_MAX 4
 
 /** struct relay_addr - one address of a relay; @observed, @rtt_ns: of its last
- *  answer, not set and 0 before; @counter: of the probe under way */
+ *  answer, not set and 0 before; @counter: of the probe under way; @other: an answer
+ *  from its other port came in, asked for by relays_measure() */
 struct relay_addr {
 	struct addr addr, observed, source;
 	uint64_t counter, sent_ns, rtt_ns;
 	bool asked, answered; /* in this round */
+	bool other;
 };
 
 struct relay {
 	uint64_t id;
 	struct relay_addr addrs[RELAY_ADDRS_MAX];
 	size_t n;
+};
+
+/** struct relays_wait - of who waits for the end of a round; @fn may free it */
+struct relays_wait {
+	void (*fn)(void *arg);
+	void *arg;
+	struct relays_wait *next;
 };
 
 struct relays;
@@ -48,8 +57,10 @@ void relays_datagram(struct relays *rs, const struct packet_header *h,
 void relays_moved(struct relays *rs);
 /** a direction is asked for: measure, if the last time is long ago */
 void relays_wanted(struct relays *rs);
-/** measure now */
-void relays_probe(struct relays *rs);
+/** measure now, and whether other ports are let in. Return: @wait->fn is called
+ *  once, later; false: there is no relay */
+bool relays_measure(struct relays *rs, struct relays_wait *wait);
+void relays_measure_cancel(struct relays *rs, struct relays_wait *wait);
 /** ask the DC for its list anew: none is known, or a direction named another one */
 void relays_ask(struct relays *rs);
 /** a direction names relay @id */

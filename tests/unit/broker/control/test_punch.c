@@ -508,5 +508,6 @@ int main(void)
 		P(test_forged_source),	   P(test_hold_bounded),
 	};
 
+	log_open("test", getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR, NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
