@@ -314,12 +314,14 @@ static void draining_and_silent(void **state)
 	assert_relay(direct(0), &rs);
 	/* its link lost: it is taken for dead; if it is not, still for worse */
 	cut_link(&rs);
-	assert_relay(direct(0), &rs2);
-	assert_true(played_register(&rs));
-	assert_relay(direct(0), &rs2);
 	rs2.draining = true;
 	assert_true(played_register(&rs2));
+	assert_null(direct(0)->relay);
+	assert_true(played_register(&rs));
 	assert_relay(direct(0), &rs);
+	rs2.draining = false;
+	assert_true(played_register(&rs2));
+	assert_relay(direct(0), &rs2);
 }
 
 static void nearest(void **state)
@@ -379,12 +381,13 @@ static void move(void **state)
 {
 	const Ntm__RouteDirection *r;
 	const Ntm__Signal *s;
+	struct said near = {.reachable = true, .rtt_us = {1000}};
 	struct peer eve;
 	uint64_t path;
 
 	(void)state;
 	played_start(&rs);
-	both_come(&open_node, &open_node);
+	both_come(&near, &near);
 	r = direct(0);
 	assert_null(r->relay);
 	path = r->path_id;
@@ -393,9 +396,12 @@ static void move(void **state)
 	assert_true(r->path_id == path && rs.path_id == path);
 	assert_relay(direct(path), &rs); /* there is no other */
 	played_start(&rs2);
-	both_come(&open_node, &open_node);
-	assert_relay(direct(path), &rs2);
+	near.rtt_us[1] = 90000;
+	both_come(&near, &near);
+	assert_relay(direct(path), &rs2); /* far, but not the last one */
 	assert_relay(cn_route(), &rs2);
+	assert_relay(direct(path), &rs);
+	assert_relay(direct(path), &rs2);
 	assert_relay(direct(path), &rs);
 	/* CN moves: the ends of the path stay what they were */
 	s = ask(&cn, mn.fqdn, path | 1);
