@@ -4,7 +4,7 @@
  *
  * Owner:    worker_main.c. Context: loop thread. Peers of another user are refused
  * by SO_PEERCRED. The commands are a table in control.c; each is one function of
- * control_account.c, control_peer.c or control_status.c.
+ * control_account.c, control_peer.c, control_status.c or control_netcheck.c.
  */
 #ifndef NTM_BROKER_CONTROL_H
 #define NTM_BROKER_CONTROL_H
@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 #include "broker/handover.h"
+#include "broker/relay.h"
 #include "broker/worker.h"
 
 #define CONTROL_SOCKET	    "control.sock"
@@ -43,6 +44,13 @@ void control_progress(struct control_call *call, json_t *fields);
 /** what to do when the client goes away first; NULL: nothing. @arg is yours */
 void control_on_gone(struct control_call *call, void (*fn)(void *arg),
 		     void *arg);
+
+/* what several answers hold */
+json_t *control_addr(const struct addr *a);
+/** "none", "independent", "dependent", "unknown" */
+const char *control_mapping(Ntm__NatMapping m);
+/** the relays named by the DC: [{"address", "rtt_ms", "observed"}] */
+json_t *control_relays(const struct worker *w);
 
 typedef void control_fn(struct control_call *call);
 control_fn control_login, control_logout, control_passwd, control_devices,

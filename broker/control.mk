@@ -6,11 +6,13 @@ $(O)/gen/broker/%.pb-c.c $(O)/gen/broker/%.pb-c.h: broker/%.proto
 	@protoc-c --c_out=$(O)/gen $<
 GENERATED += $(O)/gen/broker/state.pb-c.h
 CONTROL_SRC := $(addprefix broker/,account.c statefile.c login.c as_link.c \
-	session.c revocation.c writer.c pins.c policy.c handshake.c direction.c peer.c peers.c \
-	shake.c path.c pmtu.c resolve.c worker.c) \
+	session.c revocation.c writer.c pins.c policy.c handshake.c direction.c \
+	peer.c peers.c early.c shake.c path.c relayed.c pmtu.c relay.c punch.c \
+	peer_route.c resolve.c worker.c) \
 	$(O)/gen/broker/state.pb-c.c
 WORKER_SRC := $(addprefix broker/,worker_main.c handover.c control.c \
-	control_account.c control_peer.c control_status.c isolate.c)
+	control_account.c control_peer.c control_status.c control_netcheck.c \
+	isolate.c)
 CONTROL_PKGS := gnutls nettle hogweed libargon2 libevent libprotobuf-c sqlite3 \
 	inih jansson libmnl libseccomp
 $(eval $(call static-library,nodecontrol,$(CONTROL_SRC)))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* control_status - commands that look: status, peers, netcheck; and down */
+/* control_status - commands that look: status, peers; and down */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +9,11 @@
 #include "broker/login.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
+#include "broker/relayed.h"
 #include "broker/session.h"
 #include "broker/timers.h"
 
-static json_t *addr_json(const struct addr *a)
+json_t *control_addr(const struct addr *a)
 {
 	char text[ADDR_TEXT_LEN];
 
@@ -194,33 +195,17 @@ static void status_account(const struct worker *w, json_t *o)
 	json_object_set_new(o, "vip4", ip_json(a->cert.vip4, 4));
 	set_count(o, "certificate_expires", (uint64_t)a->cert.not_after);
 	if (session_dc(w->session, &dc))
-		json_object_set_new(o, "dc", addr_json(&dc));
+		json_object_set_new(o, "dc", control_addr(&dc));
 	if (session_rtt_us(w->session))
 		json_object_set_new(
 			o, "dc_rtt_ms",
 			json_real(session_rtt_us(w->session) / 1000.0));
 	if (session_observed(w->session, &observed))
-		json_object_set_new(o, "observed", addr_json(&observed));
-}
-
-void control_status(struct control_call *call)
-{
-	struct worker *w = control_worker(call);
-	size_t n = 0;
-	json_t *o = json_pack("{s:s, s:s}", "state", state_text(w), "engine",
-			      "netns");
-
-	peers_each(w->peers, live, &n);
-	status_account(w, o);
-	set_count(o, "generation", keeper_generation(w->keeper));
-	set_count(o, "uptime_s",
-		  (loop_now(w->loop) - w->started_ns) / 1000000000);
-	set_count(o, "udp_port", w->udp_port);
-	json_object_set_new(o, "totals", totals_json(w));
-	json_object_set_new(o, "shim", shim_json(w));
-	set_count(o, "peers", n);
-	json_object_set_new(o, "warnings", warnings_json(w));
-	control_answer(call, o);
+		json_object_set_new(o, "observed", control_addr(&observed));
+	json_object_set_new(
+		o, "mapping",
+		json_string(control_mapping(relays_told_mapping(w->relays))));
+	json_object_set_new(o, "relays", control_relays(w));
 }
 
 /* --- peers --------------------------------------------------------------------------------- */
@@ -253,7 +238,12 @@ static void peer_path(const struct peer *p, json_t *o)
 
 	if (!p->tunnel || !c)
 		return;
-	json_object_set_new(o, "remote", addr_json(&c->addr));
+	json_object_set_new(o, "remote", control_addr(&c->addr));
+	if (p->state == PEER_UP)
+		json_object_set_new(o, "path",
+				    json_string(c->relay ? "relay" : "direct"));
+	if (c->relay)
+		json_object_set_new(o, "relay", control_addr(&c->addr));
 	if (c->rtt_ns)
 		json_object_set_new(o, "rtt_ms", json_real(c->rtt_ns / 1e6));
 	/* the latest may be under way still */
@@ -261,6 +251,26 @@ static void peer_path(const struct peer *p, json_t *o)
 		o, "loss_percent",
 		json_real(sent > got + 1 ? 100.0 * (sent - got) / sent : 0.0));
 	set_count(o, "mtu", p->pmtu.size);
+}
+
+/* why it is not direct */
+static const char *why(const struct peer *p)
+{
+	switch (p->state) {
+	case PEER_DOWN:
+		return err_text(p->why);
+	case PEER_MOVING:
+		return punch_limited(p) ? PUNCH_LIMITED : "no path answers";
+	case PEER_UP:
+		return relayed_is(p) ? relayed_why(p) : "";
+	case PEER_SHAKING:
+		return punch_limited(p) ? PUNCH_LIMITED : "";
+	case PEER_IDLE:
+	case PEER_ASKING:
+	case PEER_NSTATES:
+		break;
+	}
+	return "";
 }
 
 static void peer_json(void *arg, struct peer *p)
@@ -278,14 +288,23 @@ static void peer_json(void *arg, struct peer *p)
 		      pin && pin->verified, "fingerprint", fp);
 	peer_path(p, o);
 	peer_counters(p, o);
-	if (p->state != PEER_UP)
-		json_object_set_new(o, "why",
-				    json_string(p->state == PEER_DOWN
-							? err_text(p->why)
-						: p->state == PEER_MOVING
-							? "no path answers"
-							: ""));
+	if (*why(p) || p->state != PEER_UP)
+		json_object_set_new(o, "why", json_string(why(p)));
 	json_array_append_new(list, o);
+}
+
+/* for status: how the live ones are reached */
+static void path_json(void *arg, struct peer *p)
+{
+	json_t *o;
+
+	if (p->state != PEER_UP && p->state != PEER_MOVING)
+		return;
+	o = json_pack("{s:s, s:s}", "fqdn", p->fqdn, "state", peer_shown(p));
+	peer_path(p, o);
+	if (*why(p))
+		json_object_set_new(o, "why", json_string(why(p)));
+	json_array_append_new(arg, o);
 }
 
 void control_peers(struct control_call *call)
@@ -296,175 +315,29 @@ void control_peers(struct control_call *call)
 	control_answer(call, json_pack("{s:o}", "peers", list));
 }
 
-/* --- netcheck ---------------------------------------------------------------------------------- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
-#define PROBE_LIMIT_MS 2500
-
-/* struct netcheck - both families are asked at once */
-struct netcheck {
-	struct control_call *call;
-	struct worker *w;
-	unsigned int open;
-	struct probe {
-		struct netcheck *n;
-		int family;
-		bool tried, works;
-		uint32_t id;
-		uint64_t sent_ns, rtt_ns;
-		struct addr observed;
-	} probes[2];
-};
-
-static bool is_local(const struct netcheck *n, const struct addr *a)
-{
-	struct addr list[HANDOVER_ADDRS_MAX];
-	const struct worker_env *env = n->w->env;
-	size_t count = env->locals(env->ctx, list, HANDOVER_ADDRS_MAX);
-
-	for (size_t i = 0; i < count; i++)
-		if (addr_equal_ip(&list[i], a))
-			return true;
-	return false;
-}
-
-static json_t *probe_json(const struct netcheck *n, const struct probe *p)
-{
-	bool nat = p->works && (!is_local(n, &p->observed) ||
-				addr_port(&p->observed) != n->w->udp_port);
-
-	return json_pack("{s:b, s:o, s:b}", "works", p->works, "observed",
-			 p->works ? addr_json(&p->observed) : json_string(""),
-			 "nat", nat);
-}
-
-static json_t *interfaces_json(const struct handover *h)
-{
-	struct handover_addr list[HANDOVER_ADDRS_MAX];
-	size_t n = handover_list(h, list, HANDOVER_ADDRS_MAX);
-	json_t *out = json_array(), *o = NULL;
-	char text[ADDR_TEXT_LEN];
-
-	for (size_t i = 0; i < n; i++) {
-		size_t j;
-
-		json_array_foreach(
-			out, j,
-			o) if (!strcmp(list[i].interface,
-				       json_string_value(json_object_get(
-					       o, "name")))) break;
-		if (j == json_array_size(out)) {
-			o = json_pack("{s:s, s:[]}", "name", list[i].interface,
-				      "addresses");
-			json_array_append_new(out, o);
-		}
-		json_array_append_new(
-			json_object_get(o, "addresses"),
-			json_string(addr_format_ip(&list[i].addr, text)));
-	}
-	return out;
-}
-
-static json_t *sentences(const struct netcheck *n)
-{
-	static const char *const names[2] = {"IPv4", "IPv6"};
-	json_t *list = json_array();
-	char text[160];
-
-	for (size_t i = 0; i < 2; i++) {
-		const struct probe *p = &n->probes[i];
-
-		if (!p->tried)
-			snprintf(text, sizeof(text),
-				 "The DC has no %s address to try.", names[i]);
-		else if (p->works)
-			snprintf(text, sizeof(text),
-				 "UDP over %s reaches the DC in %.1f ms.",
-				 names[i], (double)p->rtt_ns / 1e6);
-		else
-			snprintf(text, sizeof(text),
-				 "UDP over %s does not reach the DC: no route, "
-				 "or a firewall.",
-				 names[i]);
-		warn(list, text);
-	}
-	return list;
-}
-
-static void netcheck_end(struct netcheck *n)
-{
-	const struct probe *p =
-		n->probes[0].works ? &n->probes[0] : &n->probes[1];
-	json_t *o =
-		json_pack("{s:o, s:o, s:o, s:o}", "interfaces",
-			  interfaces_json(control_handover(n->call)), "udp4",
-			  probe_json(n, &n->probes[0]), "udp6",
-			  probe_json(n, &n->probes[1]), "text", sentences(n));
-	struct control_call *call = n->call;
-
-	if (p->works)
-		json_object_set_new(o, "dc_rtt_ms", json_real(p->rtt_ns / 1e6));
-	free(n);
-	control_on_gone(call, NULL, NULL);
-	control_answer(call, o);
-}
-
-static void probed(void *arg, int err, const Ntm__Signal *msg)
-{
-	struct probe *p = arg;
-	struct netcheck *n = p->n;
-
-	if (!err && msg->body_case == NTM__SIGNAL__BODY_REGISTRATION_RESPONSE &&
-	    msg->registration_response->observed &&
-	    !addr_from_message(msg->registration_response->observed,
-			       &p->observed)) {
-		p->works = true;
-		p->rtt_ns = loop_now_exact(n->w->loop) - p->sent_ns;
-	}
-	if (!--n->open)
-		netcheck_end(n);
-}
-
-static void netcheck_gone(void *arg)
-{
-	struct netcheck *n = arg;
-
-	for (size_t i = 0; i < 2; i++)
-		session_cancel(n->w->session, n->probes[i].id);
-	control_answer(n->call, NULL);
-	free(n);
-}
-
-void control_netcheck(struct control_call *call)
+void control_status(struct control_call *call)
 {
 	struct worker *w = control_worker(call);
-	const struct account *a = w->account;
-	struct netcheck *n = calloc(1, sizeof(*n));
+	size_t n = 0;
+	json_t *paths = json_array();
+	json_t *o = json_pack("{s:s, s:s}", "state", state_text(w), "engine",
+			      "netns");
 
-	if (!n || !a->logged_in) {
-		free(n);
-		control_fail(call, a->logged_in ? NTM_ENOMEM : NTM_ENOLOGIN,
-			     NULL);
-		return;
-	}
-	n->call = call;
-	n->w = w;
-	for (size_t i = 0; i < a->n_dc; i++) {
-		bool six = a->dc[i].sa.sa_family == AF_INET6;
-		struct probe *p = &n->probes[six];
-
-		if (p->tried)
-			continue;
-		p->n = n;
-		p->tried = true;
-		p->sent_ns = loop_now_exact(w->loop);
-		if (!session_probe(w->session, &a->dc[i], PROBE_LIMIT_MS,
-				   probed, p, &p->id))
-			n->open++;
-	}
-	if (n->open)
-		control_on_gone(call, netcheck_gone, n);
-	else
-		netcheck_end(n);
+	peers_each(w->peers, live, &n);
+	status_account(w, o);
+	set_count(o, "generation", keeper_generation(w->keeper));
+	set_count(o, "uptime_s",
+		  (loop_now(w->loop) - w->started_ns) / 1000000000);
+	set_count(o, "udp_port", w->udp_port);
+	json_object_set_new(o, "totals", totals_json(w));
+	json_object_set_new(o, "shim", shim_json(w));
+	set_count(o, "peers", n);
+	peers_each(w->peers, path_json, paths);
+	json_object_set_new(o, "paths", paths);
+	json_object_set_new(o, "warnings", warnings_json(w));
+	control_answer(call, o);
 }
 
 /* --- down -------------------------------------------------------------------------------------- */

@@ -68,6 +68,15 @@ static int node_parse(const struct worker *w, const Ntm__NodeInfo *n,
 	return 0;
 }
 
+static void relay_parse(const Ntm__Relay *m, struct route_relay *out)
+{
+	if (!m)
+		return;
+	out->id = m->id;
+	out->n = addr_list_from_messages(m->addresses, m->n_addresses,
+					 out->addrs, RELAY_ADDRS_MAX);
+}
+
 int direction_parse(const struct worker *w, const Ntm__RouteDirection *msg,
 		    struct route *out)
 {
@@ -86,6 +95,7 @@ int direction_parse(const struct worker *w, const Ntm__RouteDirection *msg,
 	if (err)
 		return err;
 	r.send = msg->role == NTM__TUNNEL_ROLE__ROLE_SEND;
+	relay_parse(msg->relay, &r.relay);
 	r.move = msg->reason == NTM__DIRECTION_REASON__DIRECTION_MOVE;
 	r.aead = (enum ntmc_aead_alg)msg->aead;
 	memcpy(r.ktun.b, msg->ktun.data, NTMC_KEY_LEN);
@@ -114,6 +124,7 @@ static void answered(void *arg, int err, const Ntm__Signal *msg)
 	bool known = false;
 	struct route r;
 
+	q->w->n_directions--;
 	if (!err && msg->body_case == NTM__SIGNAL__BODY_ACK)
 		known = refused(q->w, msg->ack, &err, &r);
 	else if (!err && msg->body_case == NTM__SIGNAL__BODY_ROUTE_DIRECTION)
@@ -143,21 +154,27 @@ int direction_request(struct worker *w, const char *fqdn, bool move,
 	r.fqdn = (char *)fqdn;
 	r.reason = move ? NTM__DIRECTION_REASON__DIRECTION_MOVE
 			: NTM__DIRECTION_REASON__DIRECTION_NEW;
-	r.path_id = path_id & ~1ull;
+	r.path_id = path_id; /* with the bit: which end we are */
 	r.aead = ntmc_aead_preferred();
 	msg.body_case = NTM__SIGNAL__BODY_DIRECTION_REQUEST;
 	msg.direction_request = &r;
 	err = session_request(w->session, &msg, DIRECTION_LIMIT_MS, answered, q,
 			      id);
-	if (err)
+	if (err) {
 		free(q);
-	return err;
+		return err;
+	}
+	w->n_directions++;
+	relays_wanted(w->relays);
+	return 0;
 }
 
 void direction_cancel(struct worker *w, uint32_t id)
 {
 	void *q = session_cancel(w->session, id);
 
+	if (q)
+		w->n_directions--;
 	free(q);
 }
 
@@ -170,6 +187,7 @@ int direction_told(struct worker *w, const Ntm__RouteDirection *msg)
 
 	if (err)
 		return -err;
+	r.bit = 1;
 	p = peers_find(w->peers, r.peer.fqdn);
 	policy_check(w->policy, w->account->fqdn, r.peer.fqdn, &grant);
 	if (!grant.in && !(p && p->outward)) {

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/relay.h"
 #include "broker/worker.h"
 #include "common/fqdn.h"
 #include "common/ntm.pb-c.h"
@@ -25,15 +26,26 @@ struct node_info {
 	size_t n_addrs;
 };
 
+/** struct route_relay - where both may meet; @n 0: nowhere */
+struct route_relay {
+	uint64_t id;
+	struct addr addrs[RELAY_ADDRS_MAX];
+	size_t n;
+};
+
 /**
  * struct route - one Route Direction
  * @path_id: bit 0 clear
- * @send:    we send the Tunnel Request (MN); else we wait for it (CN)
+ * @bit:     bit 0 where we receive: 0 we asked (MN), 1 we were told (CN); of a
+ *           tunnel that exists, what it has: route_bit()
+ * @send:    we send the Tunnel Request; else we wait for it
  * @expires_ns: loop clock; Ktun and Ktmp are wiped then
  */
 struct route {
 	uint64_t path_id;
+	unsigned int bit;
 	bool send, move;
+	struct route_relay relay;
 	enum ntmc_aead_alg aead;
 	struct ntmc_key ktun, ktmp;
 	uint64_t expires_ns;

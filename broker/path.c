@@ -22,12 +22,17 @@
  * Our own move. If the kernel would send to the current remote from another address
  * now, we go on sending at once, challenge it and say where we are; the others are
  * challenged beside it, and the first that answers is used. No route at all: packets wait until there is one.
+ *
+ * A candidate may be the peer's relay (punch.h). It is proven as the others are, and
+ * stands behind all that are direct: relayed.c.
  */
 #include "broker/path.h"
 
 #include <string.h>
 
+#include "broker/path_impl.h"
 #include "broker/peer.h"
+#include "broker/relayed.h"
 #include "broker/timers.h"
 #include "common/log.h"
 
@@ -42,8 +47,7 @@ static const char *const state_names[] = {
 _Static_assert(sizeof(state_names) / sizeof(state_names[0]) == PATH_NSTATES,
 	       "a name for each state");
 
-static void path_set_state(struct peer *p, struct candidate *c,
-			   enum path_state state)
+void path_set_state(struct peer *p, struct candidate *c, enum path_state state)
 {
 	char text[ADDR_TEXT_LEN];
 
@@ -56,7 +60,7 @@ static void path_set_state(struct peer *p, struct candidate *c,
 		c->guessed = false;
 }
 
-static struct candidate *current(struct peer *p)
+struct candidate *path_now(struct peer *p)
 {
 	return p->paths.current < 0 ? NULL : &p->paths.list[p->paths.current];
 }
@@ -66,7 +70,7 @@ const struct candidate *path_current(const struct peer *p)
 	return p->paths.current < 0 ? NULL : &p->paths.list[p->paths.current];
 }
 
-static struct candidate *find(struct peer *p, const struct addr *a)
+struct candidate *path_find(struct peer *p, const struct addr *a)
 {
 	for (size_t i = 0; i < p->paths.n; i++)
 		if (addr_equal(&p->paths.list[i].addr, a))
@@ -82,7 +86,7 @@ static struct candidate *worst(struct peer *p)
 	for (size_t i = 0; i < p->paths.n; i++) {
 		struct candidate *c = &p->paths.list[i];
 
-		if (c == current(p))
+		if (c == path_now(p) || c->relay)
 			continue;
 		if (!w || (c->state == PATH_DEAD && w->state != PATH_DEAD) ||
 		    ((c->state == PATH_DEAD) == (w->state == PATH_DEAD) &&
@@ -94,13 +98,14 @@ static struct candidate *worst(struct peer *p)
 
 struct candidate *path_add(struct peer *p, const struct addr *a)
 {
-	struct candidate *c = find(p, a);
+	struct candidate *c = path_find(p, a);
 
 	if (c)
 		return c;
 	c = p->paths.n < PATHS_MAX ? &p->paths.list[p->paths.n++] : worst(p);
 	memset(c, 0, sizeof(*c));
 	c->addr = *a;
+	c->relay = punch_owns(p, a);
 	return c;
 }
 
@@ -169,6 +174,8 @@ static void challenge_send(struct peer *p, struct candidate *c, size_t wire_len)
 		pause = pause > LOOP_MS(PATH_SUSPECT_MS)
 				? pause
 				: LOOP_MS(PATH_SUSPECT_MS);
+	} else if (c->opening) {
+		pause = relayed_pause(c->tries);
 	} else {
 		if (pause < LOOP_MS(PATH_RETRY_MIN_MS))
 			pause = LOOP_MS(PATH_RETRY_MIN_MS);
@@ -180,7 +187,7 @@ static void challenge_send(struct peer *p, struct candidate *c, size_t wire_len)
 	c->due_ns = peer_now(p) + pause;
 }
 
-static void timer_arm(struct peer *p)
+void path_timer_arm(struct peer *p)
 {
 	uint64_t now = peer_now(p), due = 0;
 
@@ -196,20 +203,21 @@ static void timer_arm(struct peer *p)
 		loop_timer_disarm(p->paths.timer);
 }
 
-static void challenge_start(struct peer *p, struct candidate *c,
-			    size_t wire_len)
+void path_challenge(struct peer *p, struct candidate *c, size_t wire_len)
 {
 	uint64_t cookie;
 
 	ntmc_random(&p->w->env->crypto, &cookie, sizeof(cookie));
 	c->cookie = cookie & ~PATH_COOKIE_TRY;
 	c->tries = 0;
+	c->max = PATH_TRIES;
+	c->opening = false;
 	if (c->state == PATH_NEW || c->state == PATH_DEAD)
 		path_set_state(p, c, PATH_PROBING);
 	challenge_send(p, c, wire_len);
 }
 
-static bool routed(struct peer *p, const struct addr *remote)
+bool path_routed(struct peer *p, const struct addr *remote)
 {
 	const struct worker_env *env = p->w->env;
 	struct addr source;
@@ -220,19 +228,19 @@ static bool routed(struct peer *p, const struct addr *remote)
 
 void path_probe(struct peer *p, bool all)
 {
-	struct candidate *cur = current(p);
+	struct candidate *cur = path_now(p);
 
 	if (!p->tunnel)
 		return;
 	if (cur)
-		challenge_start(p, cur, 0);
+		path_challenge(p, cur, 0);
 	for (size_t i = 0; all && i < p->paths.n; i++) {
 		struct candidate *c = &p->paths.list[i];
 
-		if (c != cur && routed(p, &c->addr))
-			challenge_start(p, c, 0);
+		if (c != cur && path_routed(p, &c->addr))
+			path_challenge(p, c, 0);
 	}
-	timer_arm(p);
+	path_timer_arm(p);
 }
 
 /* --- choosing ----------------------------------------------------------------------------- */
@@ -247,15 +255,19 @@ static void source_note(struct peer *p, const struct addr *remote)
 }
 
 /* data goes there from now on */
-static void choose(struct peer *p, struct candidate *c)
+void path_choose(struct peer *p, struct candidate *c)
 {
 	char text[ADDR_TEXT_LEN];
-	bool other = current(p) != c;
+	bool other = path_now(p) != c;
 
-	if (other)
-		log_info(p->fqdn, "path %s", addr_format(&c->addr, text));
+	if (other) {
+		log_info(p->fqdn, "path %s%s", addr_format(&c->addr, text),
+			 c->relay ? ", a relay" : "");
+		p->paths.since_ns = peer_now(p);
+	}
 	p->paths.current = (int)(c - p->paths.list);
 	p->paths.silent_ns = 0;
+	relayed_chosen(p, c, other);
 	source_note(p, &c->addr);
 	if (!peer_keys_ended(p) &&
 	    (other || dp_tunnel_state(p->tunnel) != DP_OPEN))
@@ -267,7 +279,7 @@ static void choose(struct peer *p, struct candidate *c)
 	pmtu_start(p);
 }
 
-static bool proven_lately(const struct peer *p, const struct candidate *c)
+bool path_proven_lately(const struct peer *p, const struct candidate *c)
 {
 	return c->answered_ns &&
 	       peer_now(p) - c->answered_ns < LOOP_S(PROVEN_FOR_S) &&
@@ -279,9 +291,11 @@ static void choose_unproven(struct peer *p, struct candidate *c,
 			    size_t wire_len)
 {
 	path_set_state(p, c, PATH_PROBING);
-	dp_tunnel_set_budget(p->tunnel, 3 * (c->credit + wire_len));
+	/* a relay is where it is bound: nobody else hears it */
+	dp_tunnel_set_budget(p->tunnel, c->relay ? UINT64_MAX
+						 : 3 * (c->credit + wire_len));
 	c->credit = 0; /* each byte counts once */
-	choose(p, c);
+	path_choose(p, c);
 }
 
 void path_use(struct peer *p, const struct addr *a, size_t wire_len,
@@ -289,7 +303,7 @@ void path_use(struct peer *p, const struct addr *a, size_t wire_len,
 {
 	struct candidate *c = path_add(p, a);
 
-	if (!proven && !proven_lately(p, c)) {
+	if (!proven && !path_proven_lately(p, c)) {
 		choose_unproven(p, c, wire_len);
 		c->guessed = true;
 		return;
@@ -297,10 +311,10 @@ void path_use(struct peer *p, const struct addr *a, size_t wire_len,
 	path_set_state(p, c, PATH_PROVEN);
 	if (proven)
 		c->answered_ns = peer_now(p);
-	choose(p, c);
+	path_choose(p, c);
 }
 
-/* one that answered since @since_ns, nearest first */
+/* one that answered since @since_ns: direct before relayed, then nearest first */
 static struct candidate *answering(struct peer *p, uint64_t since_ns)
 {
 	struct candidate *best = NULL;
@@ -308,10 +322,12 @@ static struct candidate *answering(struct peer *p, uint64_t since_ns)
 	for (size_t i = 0; i < p->paths.n; i++) {
 		struct candidate *c = &p->paths.list[i];
 
-		if (c == current(p) || c->state != PATH_PROVEN ||
+		if (c == path_now(p) || c->state != PATH_PROVEN ||
 		    c->answered_ns < since_ns)
 			continue;
-		if (!best || c->rtt_ns < best->rtt_ns)
+		if (!best ||
+		    (c->relay != best->relay ? best->relay
+					     : c->rtt_ns < best->rtt_ns))
 			best = c;
 	}
 	return best;
@@ -319,11 +335,11 @@ static struct candidate *answering(struct peer *p, uint64_t since_ns)
 
 static void current_dead(struct peer *p)
 {
-	struct candidate *c = answering(p, current(p)->sent_ns[0]);
+	struct candidate *c = answering(p, path_now(p)->sent_ns[0]);
 
-	path_set_state(p, current(p), PATH_DEAD);
+	path_set_state(p, path_now(p), PATH_DEAD);
 	if (c) {
-		choose(p, c);
+		path_choose(p, c);
 		path_tell(p);
 		if (p->state == PEER_MOVING)
 			peer_path_up(p);
@@ -336,9 +352,9 @@ static void current_dead(struct peer *p)
 
 static void candidate_due(struct peer *p, struct candidate *c)
 {
-	bool is_current = c == current(p);
+	bool is_current = c == path_now(p);
 	unsigned int max =
-		c->state == PATH_SUSPECT ? PATH_SUSPECT_TRIES : PATH_TRIES;
+		c->state == PATH_SUSPECT ? PATH_SUSPECT_TRIES : c->max;
 
 	if (c->tries < max) {
 		if (c->state == PATH_SUSPECT && c->tries + 1 < max)
@@ -364,7 +380,7 @@ static void timer_due(void *arg)
 		if (c->due_ns && c->due_ns <= now)
 			candidate_due(p, c);
 	}
-	timer_arm(p);
+	path_timer_arm(p);
 }
 
 /* --- what the peer sends -------------------------------------------------------------------- */
@@ -386,15 +402,17 @@ void path_challenged(struct peer *p, const Ntm__PathChallenge *ch,
 	if (peer_control_send(p, &msg, from))
 		log_debug(p->fqdn, "a path response could not be sent");
 	if (c->state != PATH_PROVEN) {
-		if (c == current(p) && p->tunnel)
+		if (c == path_now(p) && p->tunnel)
 			dp_tunnel_add_budget(p->tunnel, 3 * wire_len);
 		else
 			c->credit += wire_len;
 	}
 	/* We look for it, and it has found us. */
 	if (p->state == PEER_MOVING && !c->due_ns && !peer_keys_ended(p)) {
-		challenge_start(p, c, 0);
-		timer_arm(p);
+		path_challenge(p, c, 0);
+		path_timer_arm(p);
+	} else {
+		relayed_challenged(p, c);
 	}
 }
 
@@ -423,7 +441,7 @@ static void measure(struct peer *p, struct candidate *c, uint64_t cookie)
 void path_answered(struct peer *p, const Ntm__PathResponse *r,
 		   const struct addr *from)
 {
-	struct candidate *c = by_cookie(p, r->cookie), *cur = current(p);
+	struct candidate *c = by_cookie(p, r->cookie), *cur = path_now(p);
 	bool first;
 
 	(void)from; /* the cookie says which address heard us */
@@ -439,43 +457,47 @@ void path_answered(struct peer *p, const Ntm__PathResponse *r,
 	if (c == cur) {
 		p->paths.silent_ns = 0;
 		dp_tunnel_set_budget(p->tunnel, UINT64_MAX);
-		if (dp_tunnel_state(p->tunnel) == DP_HELD ||
-		    p->state == PEER_MOVING)
-			choose(p, c);
+		if (relayed_taking(p))
+			; /* packets wait for the direct one */
+		else if (dp_tunnel_state(p->tunnel) == DP_HELD ||
+			 p->state == PEER_MOVING)
+			path_choose(p, c);
 		else if (!p->pmtu.raised_ns)
 			pmtu_start(p);
 		peer_path_up(p);
 	} else if (p->state == PEER_MOVING &&
 		   (!cur || cur->state != PATH_PROVEN)) {
-		choose(p, c);
+		path_choose(p, c);
 		peer_path_up(p);
 		path_tell(p);
+	} else if (cur && cur->relay && !c->relay) {
+		relayed_take(p, c);
 	} else if (cur && (cur->guessed ||
 			   (cur->state == PATH_SUSPECT && cur->tries >= 2))) {
 		path_set_state(p, cur, PATH_DEAD);
 		cur->due_ns = 0;
-		choose(p, c);
+		path_choose(p, c);
 		path_tell(p);
 	}
-	timer_arm(p);
+	path_timer_arm(p);
 }
 
 /* Does the path in use still work? All others are asked beside it. */
-static void suspect(struct peer *p, struct candidate *cur)
+void path_suspect(struct peer *p, struct candidate *cur)
 {
 	if (cur->state == PATH_SUSPECT ||
 	    (cur->due_ns && cur->state != PATH_PROVEN))
 		return;
 	path_set_state(p, cur, PATH_SUSPECT);
-	challenge_start(p, cur, 0);
+	path_challenge(p, cur, 0);
 	pmtu_check(p);
 	for (size_t i = 0; i < p->paths.n; i++) {
 		struct candidate *c = &p->paths.list[i];
 
-		if (c != cur && !c->due_ns && routed(p, &c->addr))
-			challenge_start(p, c, 0);
+		if (c != cur && !c->due_ns && path_routed(p, &c->addr))
+			path_challenge(p, c, 0);
 	}
-	timer_arm(p);
+	path_timer_arm(p);
 }
 
 /* Both sides may find different paths good. If each followed the other's data they
@@ -483,40 +505,40 @@ static void suspect(struct peer *p, struct candidate *cur)
  * from only after its own path has failed to answer. */
 static bool contested(struct peer *p, struct candidate *c)
 {
-	struct candidate *cur = current(p);
+	struct candidate *cur = path_now(p);
 
 	if (!peer_we_are_lower(p) || !cur || cur == c || p->state != PEER_UP ||
 	    (cur->state != PATH_PROVEN && cur->state != PATH_SUSPECT))
 		return false;
-	if (!c->due_ns && !proven_lately(p, c))
-		challenge_start(p, c, 0);
-	suspect(p, cur);
-	timer_arm(p);
+	if (!c->due_ns && !path_proven_lately(p, c))
+		path_challenge(p, c, 0);
+	path_suspect(p, cur);
+	path_timer_arm(p);
 	return true;
 }
 
 void path_peer_moved(struct peer *p, const struct addr *from, size_t wire_len,
 		     bool told)
 {
-	struct candidate *c, *was = current(p);
+	struct candidate *c, *was = path_now(p);
 
 	if (!p->tunnel || (p->state != PEER_UP && p->state != PEER_MOVING))
 		return;
 	c = path_add(p, from);
 	if (c == was && dp_tunnel_state(p->tunnel) == DP_OPEN)
 		return;
-	if (!told && contested(p, c))
+	if (relayed_stays(p, c, told) || (!told && contested(p, c)))
 		return;
-	if (proven_lately(p, c)) {
+	if (path_proven_lately(p, c)) {
 		path_set_state(p, c, PATH_PROVEN);
-		choose(p, c);
+		path_choose(p, c);
 	} else {
 		choose_unproven(p, c, wire_len);
-		challenge_start(p, c, 0);
+		path_challenge(p, c, 0);
 		/* the old one, in case this is a forgery or a stray */
 		if (was && was != c && was->state == PATH_PROVEN)
-			challenge_start(p, was, 0);
-		timer_arm(p);
+			path_challenge(p, was, 0);
+		path_timer_arm(p);
 	}
 	p->pmtu.raised_ns = 0;
 	peer_path_up(p);
@@ -526,7 +548,7 @@ void path_addresses(struct peer *p, const Ntm__PeerAddresses *a,
 		    const struct addr *from, size_t wire_len)
 {
 	struct addr list[ADDR_REMOTES_MAX];
-	const struct candidate *cur = current(p);
+	const struct candidate *cur = path_now(p);
 	size_t n;
 
 	if (a->serial <= p->paths.heard)
@@ -536,8 +558,10 @@ void path_addresses(struct peer *p, const Ntm__PeerAddresses *a,
 				    ADDR_REMOTES_MAX);
 	for (size_t i = 0; i < n; i++)
 		path_add(p, &list[i]);
+	p->paths.peer_mapping = a->mapping;
 	if (!cur || !addr_equal(&cur->addr, from))
 		path_peer_moved(p, from, wire_len, true);
+	relayed_open(p);
 }
 
 /* --- our own side ------------------------------------------------------------------------------ */
@@ -550,15 +574,22 @@ void path_tell(struct peer *p)
 	const struct worker_env *env = p->w->env;
 	struct addr addrs[ADDR_REMOTES_MAX];
 	uint64_t now = worker_wall_ms(p->w);
+	size_t seen;
 
 	/* later than any told before, by an earlier worker too */
 	p->paths.told = now > p->paths.told ? now : p->paths.told + 1;
 	pa.serial = p->paths.told;
-	pa.n_addresses = env->locals(env->ctx, addrs, ADDR_REMOTES_MAX);
+	seen = relayed_seen(p, addrs, ADDR_REMOTES_MAX);
+	pa.n_addresses = seen + env->locals(env->ctx, addrs + seen,
+					    ADDR_REMOTES_MAX - seen);
 	pa.addresses = list;
+	pa.mapping = relays_told_mapping(p->w->relays);
 	for (size_t i = 0; i < pa.n_addresses; i++) {
-		addr_set_port(&addrs[i], p->w->udp_port);
-		addr_to_message(&addrs[i], NTM__ADDRESS_KIND__ADDRESS_LOCAL,
+		if (i >= seen)
+			addr_set_port(&addrs[i], p->w->udp_port);
+		addr_to_message(&addrs[i],
+				i < seen ? NTM__ADDRESS_KIND__ADDRESS_OBSERVED
+					 : NTM__ADDRESS_KIND__ADDRESS_LOCAL,
 				&m[i]);
 		list[i] = &m[i];
 	}
@@ -568,21 +599,21 @@ void path_tell(struct peer *p)
 		log_debug(p->fqdn, "our addresses could not be told");
 }
 
-static void probe_others(struct peer *p)
+void path_probe_others(struct peer *p)
 {
 	for (size_t i = 0; i < p->paths.n; i++) {
 		struct candidate *c = &p->paths.list[i];
 
-		if (c != current(p) && routed(p, &c->addr))
-			challenge_start(p, c, 0);
+		if (c != path_now(p) && path_routed(p, &c->addr))
+			path_challenge(p, c, 0);
 	}
-	timer_arm(p);
+	path_timer_arm(p);
 }
 
 void path_we_moved(struct peer *p, bool changed)
 {
 	const struct worker_env *env = p->w->env;
-	struct candidate *cur = current(p);
+	struct candidate *cur = path_now(p);
 	struct addr source;
 	unsigned int mtu;
 
@@ -595,23 +626,27 @@ void path_we_moved(struct peer *p, bool changed)
 		cur->due_ns = 0;
 		dp_tunnel_hold(p->tunnel);
 		peer_path_unsure(p);
-		probe_others(p);
+		path_probe_others(p);
 		return;
 	}
 	if (addr_equal_ip(&source, &p->paths.source)) {
 		if (changed && p->state == PEER_UP)
 			path_tell(p); /* where else we may be reached */
+		if (changed)
+			relayed_open(p);
 		return;
 	}
 	p->paths.source = source;
 	path_set_state(p, cur, PATH_PROBING);
+	if (cur->relay && relayed_we_moved(p, cur))
+		return;
 	/* These first: their size is what the peer may answer with. */
-	challenge_start(p, cur, CHALLENGE_MOVE);
+	path_challenge(p, cur, CHALLENGE_MOVE);
 	path_tell(p);
 	dp_tunnel_open(p->tunnel, &cur->addr);
 	p->pmtu.raised_ns = 0;
 	peer_path_unsure(p);
-	probe_others(p);
+	path_probe_others(p);
 }
 
 /* --- health --------------------------------------------------------------------------------------- */
@@ -642,7 +677,7 @@ static void keep(struct peer *p, const struct candidate *cur, uint64_t now)
 
 void path_tick(struct peer *p)
 {
-	struct candidate *cur = current(p);
+	struct candidate *cur = path_now(p);
 	struct dp_counters n;
 	uint64_t now = peer_now(p), limit, since;
 
@@ -660,7 +695,8 @@ void path_tick(struct peer *p)
 	if (limit < LOOP_MS(PATH_SILENCE_MS))
 		limit = LOOP_MS(PATH_SILENCE_MS);
 	if (since && now - since > limit)
-		suspect(p, cur);
+		path_suspect(p, cur);
+	relayed_tick(p);
 	keep(p, cur, now);
 }
 
@@ -668,8 +704,23 @@ void path_tick(struct peer *p)
 
 int path_init(struct peer *p)
 {
+	int err;
+
 	p->paths.current = -1;
-	return loop_timer_new(p->w->loop, timer_due, p, &p->paths.timer);
+	err = loop_timer_new(p->w->loop, timer_due, p, &p->paths.timer);
+	return err ? err : relayed_init(p);
+}
+
+void path_remove(struct peer *p, struct candidate *c)
+{
+	size_t i = (size_t)(c - p->paths.list), last = --p->paths.n;
+
+	if (p->paths.current == (int)i)
+		p->paths.current = -1;
+	else if (p->paths.current == (int)last)
+		p->paths.current = (int)i;
+	p->paths.list[i] = p->paths.list[last];
+	path_timer_arm(p);
 }
 
 void path_stop(struct peer *p)
@@ -678,6 +729,7 @@ void path_stop(struct peer *p)
 	for (size_t i = 0; i < p->paths.n; i++)
 		p->paths.list[i].due_ns = 0;
 	p->paths.silent_ns = 0;
+	relayed_stop(p);
 }
 
 void path_reset(struct peer *p)
@@ -690,5 +742,7 @@ void path_reset(struct peer *p)
 void path_clear(struct peer *p)
 {
 	loop_timer_free(p->paths.timer);
-	p->paths.timer = NULL;
+	loop_timer_free(p->paths.hold);
+	loop_timer_free(p->paths.open);
+	p->paths.timer = p->paths.hold = p->paths.open = NULL;
 }

@@ -39,7 +39,8 @@ enum path_state {
 	PATH_NSTATES
 };
 
-/** struct candidate - @cookie: of this round, low byte clear; @sent_ns by try;
+/** struct candidate - @relay: of a relay, not of the peer itself; @max: challenges of
+ *  this round; @opening: they are timed to open NATs; @cookie: of this round, low byte clear; @sent_ns by try;
  *  @credit: bytes of challenges from there that no budget was given for yet;
  *  @guessed: in use because the peer seemed to be there, never proven */
 struct candidate {
@@ -47,8 +48,8 @@ struct candidate {
 	enum path_state state;
 	uint64_t cookie;
 	uint64_t sent_ns[PATH_SENDS], due_ns;
-	unsigned int tries, answered_tries;
-	bool guessed;
+	unsigned int tries, max;
+	bool guessed, relay, opening;
 	uint64_t rtt_ns, answered_ns, credit;
 };
 
@@ -57,6 +58,10 @@ struct candidate {
  * @silent_ns: since when we send and hear nothing; 0: all is well
  * @told:      serial of our PeerAddresses; @heard: latest of the peer's
  * @sent, @lost: challenges, for the loss shown
+ * @since_ns:  when the current one was chosen
+ * @relay_heard_ns: data by the relay while another one was in use
+ * @opened_ns, @once_ns: last round that opens NATs, last single challenge
+ * @open_again: a round is due; @taking: takes over when the hold is over
  */
 struct paths {
 	struct candidate list[PATHS_MAX];
@@ -66,7 +71,12 @@ struct paths {
 	uint64_t silent_ns, last_rx_ns, proven_ns, kept_ns;
 	uint64_t told, heard;
 	unsigned int sent, answered;
-	struct loop_timer *timer;
+	uint64_t since_ns, relay_heard_ns, opened_ns, once_ns;
+	uint64_t rate_bytes, rate_ns, rate; /* sent; bytes/s of late */
+	bool open_again;
+	Ntm__NatMapping peer_mapping; /* as it told */
+	struct addr taking;
+	struct loop_timer *timer, *hold, *open;
 };
 
 int path_init(struct peer *p);

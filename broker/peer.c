@@ -16,6 +16,7 @@
  *   UP --no inner packet for IDLE_CLOSE_S--> IDLE (the secret is kept)
  *
  * As CN nothing changes until a valid request came: the route is only expected.
+ * Who of both sends the request is the DC's choice, as is the relay (peer_route.c).
  * An answered request gives keys that open at once and seal after the peer used
  * them (peer_confirmed()); until then the old secret counts as well.
  *
@@ -36,6 +37,7 @@
 #include "broker/account.h"
 #include "broker/pins.h"
 #include "broker/policy.h"
+#include "broker/relayed.h"
 #include "broker/resolve.h"
 #include "broker/session.h"
 #include "broker/timers.h"
@@ -68,7 +70,7 @@ bool peer_we_are_lower(const struct peer *p)
 	return memcmp(p->w->account->fp, p->fp, NTMC_FP_LEN) < 0;
 }
 
-static void peer_set_state(struct peer *p, enum peer_state state)
+void peer_set_state(struct peer *p, enum peer_state state)
 {
 	if (p->state == state && state != PEER_DOWN)
 		return;
@@ -201,6 +203,7 @@ static int tunnel_for(struct peer *p, const struct ntmc_cert *cert,
 	if (err)
 		return err;
 	p->path_id = path_id;
+	p->route_path = path_id & ~1ull;
 	p->cert_expires = cert->not_after;
 	return peer_index(p);
 }
@@ -226,8 +229,17 @@ static int peer_ask(struct peer *p, bool move)
 {
 	if (p->direction)
 		return 0;
-	return direction_request(p->w, p->fqdn, move, move ? p->path_id : 0,
+	return direction_request(p->w, p->fqdn, move,
+				 !move			    ? 0
+				 : p->state == PEER_SHAKING ? p->route_path
+							    : p->path_id,
 				 peer_directed, p, &p->direction);
+}
+
+void peer_relay_silent(struct peer *p)
+{
+	if (p->state == PEER_UP && relayed_is(p) && peer_ask(p, true))
+		log_debug(p->fqdn, "the DC cannot be asked now");
 }
 
 static void peer_wake(struct peer *p)
@@ -260,6 +272,7 @@ void peer_resume(struct peer *p)
 {
 	int err = peer_tunnel(p);
 
+	punch_resume(p);
 	if (err)
 		peer_fail(p, err);
 	else
@@ -309,6 +322,9 @@ static void move_due(void *arg)
 			peer_fail(p, err);
 		return;
 	}
+	if (p->state == PEER_SHAKING && peer_wants_relay(p) &&
+	    peer_ask(p, true))
+		log_debug(p->fqdn, "the DC cannot be asked now");
 	if (p->state != PEER_MOVING)
 		return;
 	if (peer_ask(p, p->tunnel && p->keyed_ns))
@@ -320,58 +336,6 @@ static void move_due(void *arg)
 	if (pause > PATH_MOVE_AGAIN_MAX_MS)
 		pause = PATH_MOVE_AGAIN_MAX_MS;
 	loop_timer_arm(p->move, LOOP_MS(pause));
-}
-
-void peer_route(struct peer *p, const struct route *r)
-{
-	int err;
-
-	if (strcmp(p->fqdn, r->peer.fqdn) || !r->send)
-		return;
-	err = peer_identify(p, &r->peer);
-	if (!err && p->state == PEER_UP)
-		return; /* it came up meanwhile */
-	if (!err && p->state == PEER_MOVING)
-		path_probe(p, true);
-	if (!err)
-		err = shake_start(p, SHAKE_DIRECT, r);
-	if (err)
-		peer_fail(p, err);
-	else if (p->state == PEER_ASKING || p->state == PEER_IDLE ||
-		 p->state == PEER_DOWN) {
-		peer_set_state(p, PEER_SHAKING);
-		if (!loop_timer_armed(p->connect))
-			loop_timer_arm(p->connect, LOOP_MS(CONNECT_LIMIT_MS));
-	}
-}
-
-int peer_expect(struct peer *p, const struct route *r)
-{
-	struct route *slot = &p->expect[0];
-	int err = peer_identify(p, &r->peer);
-
-	if (err)
-		return -err;
-	for (size_t i = 0; i < PEER_EXPECT_MAX; i++) {
-		if (p->expect[i].path_id == r->path_id) {
-			slot = &p->expect[i];
-			break;
-		}
-		if (p->expect[i].expires_ns < slot->expires_ns)
-			slot = &p->expect[i];
-	}
-	*slot = *r;
-	err = peer_index(p);
-	if (err) {
-		ntmc_wipe(slot, sizeof(*slot));
-		return -err;
-	}
-	peers_tick_arm(p->w->peers);
-	/* It has moved and could not tell us itself: our packets may reach it. */
-	if (r->move && p->tunnel && p->keyed_ns &&
-	    (p->path_id & ~1ull) == r->path_id)
-		path_probe(p, true);
-	return 0;
 }
 
 /* --- keys ------------------------------------------------------------------------------ */
@@ -418,7 +382,7 @@ void peer_keyed(struct peer *p, struct handshake_keys *k,
 	keys_work(p, &k->resume);
 	/* before the peer hears that it may forget the old secret */
 	peer_save(p);
-	if (p->state == PEER_UP) {
+	if (p->state == PEER_UP && !from->directed) {
 		path_probe(p,
 			   false); /* the peer moves to the new keys with it */
 	} else {
@@ -481,6 +445,8 @@ void peer_confirmed(struct peer *p, uint8_t phase, const struct addr *from,
 		path_use(p, from, wire_len, shake_answered_at(p, from));
 		peer_set_state(p, PEER_UP);
 		path_probe(p, path_current(p)->state != PATH_PROVEN);
+		if (relayed_is(p))
+			path_tell(p); /* both look for the direct way */
 	}
 	peer_save(p);
 }
@@ -510,6 +476,7 @@ static void close_tell(struct peer *p, int code)
 /* Nobody needs the tunnel; the next packet of either side resumes it. */
 static void sleep_now(struct peer *p)
 {
+	punch_stop(p);
 	tunnel_drop(p, false);
 	shake_stop(p);
 	peer_set_state(p, PEER_IDLE);
@@ -579,6 +546,7 @@ void peer_unknown(struct peer *p, const struct addr *from)
 void peer_fail(struct peer *p, int err)
 {
 	p->why = err < 0 ? -err : err;
+	punch_stop(p);
 	shake_stop(p);
 	direction_cancel(p->w, p->direction);
 	p->direction = 0;
@@ -600,6 +568,7 @@ void peer_close(struct peer *p, int code, bool tell)
 {
 	if (tell)
 		close_tell(p, code ? code : NTM_EOFFLINE);
+	punch_stop(p);
 	shake_stop(p);
 	direction_cancel(p->w, p->direction);
 	p->direction = 0;
@@ -624,8 +593,7 @@ void peer_path_up(struct peer *p)
 	/* A path is nothing without keys: rekey_due() and the DC go on. */
 	if (p->state != PEER_MOVING || peer_keys_ended(p))
 		return;
-	direction_cancel(p->w, p->direction);
-	p->direction = 0;
+	/* A direction under way goes on: it may change the relay's keys. */
 	peer_set_state(p, PEER_UP);
 	path_tell(p);
 	peer_save(p);
@@ -765,6 +733,8 @@ int peer_init(struct peer *p, struct worker *w, const char *fqdn)
 	if (!err)
 		err = path_init(p);
 	if (!err)
+		err = punch_init(p);
+	if (!err)
 		err = pmtu_init(p);
 	return err;
 }
@@ -776,6 +746,7 @@ void peer_clear(struct peer *p)
 		direction_cancel(p->w, p->direction);
 	tunnel_drop(p, false);
 	path_clear(p);
+	punch_clear(p);
 	pmtu_clear(p);
 	loop_timer_free(p->rekey);
 	loop_timer_free(p->connect);

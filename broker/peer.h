@@ -3,8 +3,9 @@
  * peer - one node we speak with: its identity, tunnel, keys and paths
  *
  * Owner:    peers.c (the table). Context: loop thread.
- * Files:    peer.c decides (states), peers.c finds, restores and saves, shake.c
- *           drives handshakes, path.c addresses, pmtu.c sizes.
+ * Files:    peer.c decides (states), peer_route.c takes directions, peers.c finds,
+ *           restores and saves, shake.c drives handshakes, path.c addresses, punch.c
+ *           and relayed.c its relay, pmtu.c sizes.
  * States:   see enum peer_state; only peer_set_state() writes it.
  */
 #ifndef NTM_BROKER_PEER_H
@@ -19,11 +20,13 @@
 #include "broker/handshake.h"
 #include "broker/path.h"
 #include "broker/pmtu.h"
+#include "broker/punch.h"
 #include "broker/worker.h"
 
 #define PEERS_MAX	1024
 #define PEER_EXPECT_MAX 2 /* Route Directions waited for at one time */
-#define PEER_PATHS_MAX	(2 + PEER_EXPECT_MAX) /* in use, asked for, expected */
+#define PEER_PATHS_MAX                                                         \
+	(3 + PEER_EXPECT_MAX) /* in use, asked for, expected, directed */
 
 /**
  * enum peer_state - what we have with it
@@ -47,11 +50,12 @@ enum peer_state {
 struct shake;
 struct answered;
 
-/** struct handshake_from - where an answer came from; @asked: our request went there */
+/** struct handshake_from - where an answer came from; @asked: our request went there;
+ *  @directed: the request was that of a direction */
 struct handshake_from {
 	const struct addr *addr;
 	size_t wire_len;
-	bool asked;
+	bool asked, directed;
 };
 
 /** struct path_ref - one Path ID (bit 0 clear) under which the peer is found */
@@ -71,7 +75,8 @@ struct path_ref {
  * @pending_kept: @pending is not of this worker's time: no keys belong to it
  * @keyed_ns: when the keys in use were made; 0 none
  * @seen_ms:  latest sent_ms of this identity
- * @moves:    Direction Requests sent since the path was lost
+ * @moves:    Direction Requests sent since the path was lost, or because the Tunnel
+ *            Request was not answered
  */
 struct peer {
 	struct worker *w;
@@ -100,8 +105,10 @@ struct peer {
 	uint64_t rate_ns;
 	unsigned int rate_used;
 
-	uint32_t direction; /* request in flight; 0 none */
+	uint32_t direction;  /* request in flight; 0 none */
+	uint64_t route_path; /* of the last direction asked for */
 	unsigned int moves;
+	struct punches punches;
 	struct paths paths;
 	struct pmtu pmtu;
 	uint64_t inner_packets, inner_ns; /* traffic seen at @inner_ns */
@@ -129,7 +136,7 @@ void peers_drop_all(struct peers *ps);
 void peers_tick_arm(struct peers *ps);
 /** one more handshake may be answered now, of all peers */
 bool peers_rate(struct peers *ps);
-/** "connecting", "direct", "moving", "offline", "refused", "idle" */
+/** "connecting", "direct", "relayed", "moving", "offline", "refused", "idle" */
 const char *peer_shown(const struct peer *p);
 /** register the peer's Path IDs anew. Return: 0, -NTM_EEXISTS (another's) */
 NTM_MUST_CHECK int peer_index(struct peer *p);
@@ -155,10 +162,7 @@ void peer_swap_secrets(struct peer *p);
 bool peer_keys_ended(const struct peer *p);
 /** after a start of the worker: a tunnel again, under the kept secret */
 void peer_resume(struct peer *p);
-/** the DC's answer to a request for this peer */
-void peer_route(struct peer *p, const struct route *r);
-/** the DC told us that the peer will come. Return: code for the DC */
-int peer_expect(struct peer *p, const struct route *r);
+void peer_set_state(struct peer *p, enum peer_state state);
 /** keys of our request: the tunnel works */
 void peer_keyed(struct peer *p, struct handshake_keys *k,
 		const struct ntmc_cert *cert, const struct handshake_from *from,
@@ -180,6 +184,8 @@ void peer_path_up(struct peer *p);
 void peer_path_lost(struct peer *p);
 /** path.c: we send from another address now; nobody has answered there yet */
 void peer_path_unsure(struct peer *p);
+/** punch.c: the relay in use does not answer, though packets may pass still */
+void peer_relay_silent(struct peer *p);
 /** one packed TunnelControl to @to (NULL: current) */
 int peer_control_send(struct peer *p, const Ntm__TunnelControl *msg,
 		      const struct addr *to);
@@ -196,6 +202,17 @@ bool peer_we_are_lower(const struct peer *p);
 /** the send counter asks for new keys */
 void peer_rekey(struct peer *p);
 
+/* --- peer_route.c ----------------------------------------------------------------- */
+
+/** the DC's answer to a request for this peer */
+void peer_route(struct peer *p, const struct route *r);
+/** the DC told us that the peer wants us: it comes, or we are to go. Return: code for
+ *  the DC */
+int peer_expect(struct peer *p, const struct route *r);
+/** SHAKING, and the Tunnel Request is not answered: is the DC to be asked for a relay,
+ *  or another one, now? Looks again later by itself */
+bool peer_wants_relay(struct peer *p);
+
 /* --- shake.c ------------------------------------------------------------------- */
 
 /** struct shake_keys - which secret a request goes under */
@@ -204,6 +221,8 @@ NTM_MUST_CHECK int shake_start(struct peer *p, enum shake_kind kind,
 			       const struct route *r);
 /** the request under way once to @a too, where nobody has proven to be */
 void shake_also(struct peer *p, const struct addr *a);
+/** the request under way to @a once more: it hears us now */
+void shake_again(struct peer *p, const struct addr *a);
 /** Path ID of our request under way, bit 0 clear; 0 none */
 uint64_t shake_path(const struct peer *p);
 bool shake_running(const struct peer *p, enum shake_kind kind);

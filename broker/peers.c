@@ -6,6 +6,7 @@
 
 #include "broker/account.h"
 #include "broker/peer.h"
+#include "broker/relayed.h"
 #include "broker/resolve.h"
 #include "broker/state.pb-c.h"
 #include "broker/statefile.h"
@@ -129,6 +130,8 @@ int peer_index(struct peer *p)
 		err = index_one(p, 1, shake_path(p));
 	for (size_t i = 0; i < PEER_EXPECT_MAX && !err; i++)
 		err = index_one(p, 2 + i, p->expect[i].path_id);
+	if (!err)
+		err = index_one(p, 2 + PEER_EXPECT_MAX, p->route_path);
 	return err;
 }
 
@@ -189,6 +192,7 @@ static void tick_due(void *arg)
 		if (p->state != PEER_UP && p->state != PEER_MOVING)
 			continue;
 		path_tick(p);
+		punch_tick(p);
 		any = true;
 		busy |= now - p->inner_ns < LOOP_S(PATH_TRAFFIC_S);
 	}
@@ -214,7 +218,7 @@ const char *peer_shown(const struct peer *p)
 	case PEER_SHAKING:
 		return "connecting";
 	case PEER_UP:
-		return "direct";
+		return relayed_is(p) ? "relayed" : "direct";
 	case PEER_MOVING:
 		return "moving";
 	case PEER_DOWN:
@@ -265,6 +269,7 @@ void peer_save(struct peer *p)
 	Ntm__State__Resume r = NTM__STATE__RESUME__INIT;
 	uint8_t addr_buf[ADDR_REMOTES_MAX][STATEFILE_ADDR_MAX];
 	ProtobufCBinaryData remotes[ADDR_REMOTES_MAX];
+	struct punch_packed punches;
 	uint8_t blob[KEEPER_BLOB_MAX], phases[3];
 	char key[KEEPER_KEY_MAX];
 	size_t len;
@@ -299,6 +304,8 @@ void peer_save(struct peer *p)
 	r.idle = p->state == PEER_IDLE || p->state == PEER_DOWN;
 	r.mtu = p->pmtu.size;
 	r.outward = p->outward;
+	r.n_punches = punch_save(p, &punches);
+	r.punches = punches.list;
 	len = ntm__state__resume__get_packed_size(&r);
 	if (len > sizeof(blob))
 		return;
@@ -347,6 +354,7 @@ static int resume_take(struct peer *p, const Ntm__State__Resume *r)
 	p->seen_ms = r->sent_ms;
 	p->outward = r->outward;
 	p->pmtu.size = r->mtu;
+	punch_restore(p, r->punches, r->n_punches);
 	for (size_t i = 0; i < r->n_remotes; i++)
 		if (!statefile_addr_get(&r->remotes[i], &a))
 			path_add(p, &a);

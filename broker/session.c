@@ -38,10 +38,13 @@
 #include "broker/login.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
+#include "broker/relay.h"
 #include "broker/revocation.h"
 #include "broker/timers.h"
 #include "common/datagram.h"
 #include "common/log.h"
+
+#define ENDED_MAX 64
 
 /* struct request - one transaction; @packed: the Signal as it is sent */
 struct request {
@@ -81,6 +84,8 @@ struct session {
 	size_t challenge_len;
 	struct loop_timer *register_timer, *keepalive_timer;
 	struct request *requests;
+	uint32_t ended[ENDED_MAX]; /* requests, the last ones */
+	unsigned int n_ended;
 	struct revocation revocation;
 };
 
@@ -174,9 +179,12 @@ static int register_send_to(struct session *s, uint32_t txn,
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
 	struct addr addrs[ADDR_REMOTES_MAX];
 	Ntm__Address m[ADDR_REMOTES_MAX], *list[ADDR_REMOTES_MAX];
+	Ntm__RelayRtt rtt[RELAYS_MAX], *rtts[RELAYS_MAX];
 
 	r.n_addresses = local_messages(s, addrs, m, list);
 	r.addresses = list;
+	r.n_relays = relays_tell(s->w->relays, rtt, rtts, &r.mapping);
+	r.relays = rtts;
 	r.revocation_serial = pins_serial(s->w->pins);
 	if (challenge) {
 		r.challenge.data = s->challenge;
@@ -264,7 +272,10 @@ static void register_challenged(struct session *s,
 
 static void request_free(struct request *rq)
 {
-	HASH_DEL(rq->s->requests, rq);
+	struct session *s = rq->s;
+
+	s->ended[s->n_ended++ % ENDED_MAX] = rq->txn;
+	HASH_DEL(s->requests, rq);
 	loop_timer_free(rq->timer);
 	free(rq->packed);
 	free(rq);
@@ -517,6 +528,7 @@ static void online(struct session *s, const Ntm__RegistrationResponse *r)
 		if (!rq->probe)
 			request_send(rq);
 	revocation_ask(&s->revocation, r->revocation_serial);
+	relays_named(s->w->relays, r->relays, r->n_relays);
 	if (!was)
 		worker_online(s->w);
 }
@@ -578,11 +590,21 @@ static void told(struct session *s, const Ntm__Signal *msg)
 	}
 }
 
-static bool is_told(const Ntm__Signal *msg)
+static bool is_ended(const struct session *s, uint32_t txn)
+{
+	for (size_t i = 0; i < ENDED_MAX; i++)
+		if (txn && s->ended[i] == txn)
+			return true;
+	return false;
+}
+
+/* A Route Direction with a number that is not ours, nor was lately: an answer that
+ * comes twice is not the DC's own word. */
+static bool is_told(const struct session *s, const Ntm__Signal *msg)
 {
 	return msg->body_case == NTM__SIGNAL__BODY_WITHDRAW ||
 	       (msg->body_case == NTM__SIGNAL__BODY_ROUTE_DIRECTION &&
-		msg->route_direction->role != NTM__TUNNEL_ROLE__ROLE_SEND);
+		!request_find(s, msg->txn) && !is_ended(s, msg->txn));
 }
 
 /* Is it an answer to something we asked? */
@@ -597,7 +619,7 @@ static void dispatch(struct session *s, const Ntm__Signal *msg,
 {
 	struct request *rq;
 
-	if (is_told(msg)) {
+	if (is_told(s, msg)) {
 		told(s, msg);
 		return;
 	}
@@ -623,7 +645,7 @@ static bool replay_accept(struct session *s, const Ntm__Signal *msg,
 {
 	if (s->synced)
 		return ntmc_replay64_mark(&s->replay, counter);
-	if (is_told(msg) || !is_ours(s, msg->txn))
+	if (is_told(s, msg) || !is_ours(s, msg->txn))
 		return false;
 	memset(&s->replay, 0, sizeof(s->replay));
 	s->synced = ntmc_replay64_mark(&s->replay, counter);

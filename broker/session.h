@@ -56,7 +56,8 @@ NTM_MUST_CHECK int session_request(struct session *s, Ntm__Signal *msg,
 				   void *arg, uint32_t *id);
 /** Return: the request's arg; NULL: it is over already */
 void *session_cancel(struct session *s, uint32_t id);
-/** what DC @index of the account's list sees of us; changes nothing there */
+/** a Registration Request beside the session's own: what @dc sees of us, and what
+ *  we tell of relays */
 NTM_MUST_CHECK int session_probe(struct session *s, const struct addr *dc,
 				 unsigned int limit_ms, session_answer_fn *fn,
 				 void *arg, uint32_t *id);

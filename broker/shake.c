@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "broker/account.h"
+#include "broker/early.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
 #include "broker/policy.h"
@@ -160,6 +161,18 @@ void shake_also(struct peer *p, const struct addr *a)
 		log_debug(p->fqdn, "a request could not be sent");
 }
 
+void shake_again(struct peer *p, const struct addr *a)
+{
+	struct shake *s = p->shake;
+
+	if (!s || s->aside)
+		return;
+	if (!listed(s->to, s->n_asked, a))
+		shake_also(p, a);
+	else if (datapath_send(p->w->dp, s->buf, s->len, a))
+		log_debug(p->fqdn, "a request could not be sent");
+}
+
 static void spec_fill(const struct peer *p, uint64_t path_id,
 		      unsigned int our_bit, struct handshake_spec *spec)
 {
@@ -185,7 +198,7 @@ static int shake_spec(const struct peer *p, enum shake_kind kind,
 	}
 	/* a tunnel remade (MOVE) keeps its Path ID and who is who in it */
 	spec_fill(p, r->path_id,
-		  (p->path_id & ~1ull) == r->path_id ? p->path_id & 1 : 0,
+		  (p->path_id & ~1ull) == r->path_id ? p->path_id & 1 : r->bit,
 		  spec);
 	spec->aead = r->aead;
 	spec->request = r->ktun;
@@ -224,7 +237,7 @@ static int shake_make(struct peer *p, enum shake_kind kind,
 
 int shake_start(struct peer *p, enum shake_kind kind, const struct route *r)
 {
-	struct addr known[ADDR_REMOTES_MAX];
+	struct addr known[ADDR_REMOTES_MAX], relay;
 	struct handshake_spec spec;
 	struct shake *s;
 	size_t n;
@@ -238,6 +251,8 @@ int shake_start(struct peer *p, enum shake_kind kind, const struct route *r)
 	ntmc_wipe(&spec, sizeof(spec));
 	if (err)
 		return err;
+	if (r && punch_addr(p, r->path_id, &relay))
+		add_to(s, &relay);
 	for (size_t i = 0; r && i < r->peer.n_addrs; i++)
 		add_to(s, &r->peer.addrs[i]);
 	n = path_remotes(p, known, ADDR_REMOTES_MAX);
@@ -268,7 +283,7 @@ static void shake_response(struct worker *w, const struct packet_header *h,
 	struct handshake_self self;
 	struct ntmc_cert cert;
 	struct addr observed;
-	struct handshake_from where = {from, len, false};
+	struct handshake_from where = {from, len, false, false};
 	int code = 0, err;
 
 	if (!p || !p->shake || p->shake->path_id != h->id)
@@ -289,6 +304,7 @@ static void shake_response(struct worker *w, const struct packet_header *h,
 		return;
 	}
 	where.asked = asked_at(p->shake, from);
+	where.directed = p->shake->kind == SHAKE_DIRECT;
 	shake_stop(p);
 	peer_keyed(p, &keys, &cert, &where, h->id);
 	ntmc_wipe(&keys, sizeof(keys));
@@ -366,7 +382,7 @@ static int request_open(struct peer *p, const struct packet_header *h,
 	for (size_t i = 0; err && !spec.resume && i < PEER_EXPECT_MAX; i++) {
 		const struct route *r = &p->expect[i];
 
-		if (r->path_id != (h->id & ~1ull) ||
+		if ((r->path_id | r->bit) != h->id ||
 		    r->expires_ns <= loop_now(p->w->loop))
 			continue;
 		spec.aead = r->aead;
@@ -492,9 +508,17 @@ static void shake_request(struct worker *w, const struct packet_header *h,
 	struct handshake *hs;
 	int err;
 
-	if (!p || repeated(p, buf, len, from) ||
-	    request_open(p, h, buf, len, &hs))
+	if (!p) {
+		early_keep(w->early, h, buf, len, from);
 		return;
+	}
+	if (repeated(p, buf, len, from))
+		return;
+	if (request_open(p, h, buf, len, &hs)) {
+		if (p->direction) /* under keys that are on their way */
+			early_keep(w->early, h, buf, len, from);
+		return;
+	}
 	self_fill(w, &self);
 	err = rate_ok(p) ? handshake_read(hs, &self, &rq) : -NTM_ERATE;
 	if (!err)

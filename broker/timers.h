@@ -64,6 +64,29 @@
 #define PATH_KEEPALIVE_S       25 /* an idle path is probed, for NATs on the way */
 #define HANDOVER_SETTLE_MS     4 /* netlink events that follow the first */
 
+/* --- relays (relay.c, punch.c, relayed.c) --- */
+#define RELAY_PROBE_S	     300 /* measured again by whoever needs one, then */
+#define RELAY_PROBE_FIRST_MS 250 /* repetition of a probe; doubles */
+#define RELAY_PROBE_TRIES    3
+#define RELAY_ASK_MS	     300 /* a direct request unanswered: ask for a relay */
+#define RELAY_AGAIN_MS	     1000 /* by a relay: ask for another one */
+#define PUNCH_FIRST_MS	     100  /* repetition of a punch; doubles up to: */
+#define PUNCH_RETRY_MAX_MS   5000
+#define PUNCH_EVERY_S	     20
+#define PUNCH_TRIES	     3	/* unanswered: the relay's next address */
+#define PUNCH_SILENT_TRIES   7	/* unanswered: the DC is asked anew */
+#define PUNCH_COOKIES	     3	/* in a row; the next waits for its time */
+#define PUNCH_DEAD_S	     60 /* no answer, another path in use: given up */
+#define PUNCH_DIRECT_S	     60 /* a direct path stands that long: leave */
+#define PUNCH_HEARD_S	     30 /* and nothing came by the relay that long */
+#define OPEN_TRIES	     5	/* challenges that open NATs: at 0, 50, 150, */
+#define OPEN_AGAIN_MS	     1000 /* 400, 1000 ms; a round that often at most */
+#define OPEN_EVERY_S	     30	  /* and one challenge that often */
+#define OPEN_NEWS_S	     5	  /* until then nothing is said of failing */
+#define TAKE_HOLD_MAX_MS     50	  /* packets wait for those sent by the relay */
+#define TAKE_FRESH_MS	     1000 /* a path that answered so lately works */
+#define EARLY_KEEP_MS	     1000 /* Tunnel Requests before their direction */
+
 /* --- path MTU (pmtu.c) --- */
 #define PMTU_TRIES   3	 /* unanswered probes of a size: too big */
 #define PMTU_RAISE_S 600 /* try larger again */

@@ -8,10 +8,12 @@
 #include <string.h>
 
 #include "broker/account.h"
+#include "broker/early.h"
 #include "broker/login.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
 #include "broker/policy.h"
+#include "broker/relay.h"
 #include "broker/resolve.h"
 #include "broker/session.h"
 #include "broker/writer.h"
@@ -42,10 +44,23 @@ static void on_signal(void *arg, uint8_t *buf, size_t len,
 
 	if (packet_header_get(buf, len, &h))
 		return;
-	if (h.type == PACKET_SIGNAL)
+	switch (h.type) {
+	case PACKET_SIGNAL:
 		session_datagram(w->session, &h, buf, len, from);
-	else
+		break;
+	case PACKET_TUNNEL_REQUEST:
+	case PACKET_TUNNEL_RESPONSE:
 		shake_datagram(w, &h, buf, len, from);
+		break;
+	case PACKET_HOLE_PUNCH_ACK:
+		punch_datagram(w, &h, buf, len);
+		break;
+	case PACKET_RELAY_PROBE_ACK:
+		relays_datagram(w->relays, &h, buf, len);
+		break;
+	default:
+		break;
+	}
 }
 
 static bool on_no_tunnel(void *arg, const struct addr *dst)
@@ -276,6 +291,7 @@ void worker_logged_out(struct worker *w, int code)
 		log_warn("account", "the session ended: %s", err_text(code));
 	peers_drop_all(w->peers);
 	session_stop(w->session);
+	relays_forget(w->relays);
 	account_forget(w->account, code);
 	login_renew_arm(w->login);
 	datapath_set_lease(w->dp, none, none);
@@ -313,6 +329,7 @@ static void move_one(void *arg, struct peer *p)
 {
 	const bool *changed = arg;
 
+	punch_moved(p); /* first: the relay must know where we are */
 	path_we_moved(p, *changed);
 }
 
@@ -338,6 +355,7 @@ void worker_moved(struct worker *w)
 	changed = locals_changed(w);
 	peers_each(w->peers, move_one, &changed);
 	session_moved(w->session, changed);
+	relays_moved(w->relays);
 	login_moved(w->login);
 }
 
@@ -364,6 +382,10 @@ int worker_init(struct worker *w, const char *config, const char *state,
 		return err;
 	}
 	err = session_new(w, &w->session);
+	if (!err)
+		err = relays_new(w, &w->relays);
+	if (!err)
+		err = early_new(w, &w->early);
 	if (!err)
 		err = peers_new(w, &w->peers);
 	if (!err)
@@ -409,7 +431,9 @@ void worker_clear(struct worker *w)
 	w->resolve = NULL;
 	login_free(w->login);
 	peers_free(w->peers);
+	early_free(w->early);
 	session_free(w->session);
+	relays_free(w->relays);
 	pins_free(w->pins);
 	policy_free(w->policy);
 	account_free(w->account);

@@ -45,10 +45,12 @@ struct handover;
 struct held;
 struct login;
 struct peer;
+struct early;
 struct peers;
 struct ping;
 struct pins;
 struct policy;
+struct relays;
 struct resolve;
 struct session;
 struct writer;
@@ -74,6 +76,9 @@ struct worker {
 	struct policy *policy;
 	char policy_why[WORKER_WHY_MAX]; /* its file is wrong; "": it is not */
 	struct session *session;
+	struct relays *relays;
+	struct early *early;
+	unsigned int n_directions; /* asked for, not answered */
 	struct peers *peers;
 	struct resolve *resolve;
 	struct login *login;

@@ -52,6 +52,26 @@ int datagram_tunnel_keys(const struct ntmc_key *secret, uint64_t path_id,
 			   "ntm tunnel response v1", aead, out);
 }
 
+int datagram_relay_keys(const struct ntmc_key *kdcrs, uint64_t id,
+			enum ntmc_aead_alg aead, struct datagram_keys *out)
+{
+	return derive_both(kdcrs, id, "ntm rs->dc v1", "ntm dc->rs v1", aead,
+			   out);
+}
+
+int datagram_punch_keys(const struct ntmc_key *ktun, uint64_t path_id,
+			enum ntmc_aead_alg aead, struct datagram_keys *out)
+{
+	/* both ends share Ktun: each has keys of its own, so that random
+	 * counters of two nodes never meet under one */
+	if (path_id & 1)
+		return derive_both(ktun, path_id & ~UINT64_C(1),
+				   "ntm hole punch cn v1",
+				   "ntm hole punch ack cn v1", aead, out);
+	return derive_both(ktun, path_id, "ntm hole punch mn v1",
+			   "ntm hole punch ack mn v1", aead, out);
+}
+
 void datagram_keys_clear(struct datagram_keys *k)
 {
 	ntmc_wipe(k, sizeof(*k));

@@ -18,7 +18,8 @@
 #include "common/packet.h"
 #include "libntmcrypto/ntmcrypto.h"
 
-/** struct datagram_keys - of one node-DC session; @up node->DC, @down DC->node */
+/** struct datagram_keys - of one session; @up node->DC, @down DC->node, or as the
+ *  functions below say */
 struct datagram_keys {
 	enum ntmc_aead_alg aead;
 	struct ntmc_key up, down;
@@ -40,10 +41,22 @@ NTM_MUST_CHECK int datagram_tunnel_keys(const struct ntmc_key *secret,
 					enum ntmc_aead_alg aead,
 					struct datagram_keys *out);
 
+/** "ntm rs->dc v1" (@up) and "ntm dc->rs v1" from Kdcrs, salted with the RS's id */
+NTM_MUST_CHECK int datagram_relay_keys(const struct ntmc_key *kdcrs,
+				       uint64_t id, enum ntmc_aead_alg aead,
+				       struct datagram_keys *out);
+
+/** Hole Punching of the end that bit 0 of @path_id names (0 MN, 1 CN), from Ktun,
+ *  salted with the Path ID, bit 0 clear: @up seals HolePunch, @down HolePunchAck */
+NTM_MUST_CHECK int datagram_punch_keys(const struct ntmc_key *ktun,
+				       uint64_t path_id,
+				       enum ntmc_aead_alg aead,
+				       struct datagram_keys *out);
+
 /**
  * datagram_seal() - pack and seal a message
  * @h:   complete header; h->counter never used before under @key
- * @msg: a Signal or TunnelMessage (as ProtobufCMessage)
+ * @msg: a Signal, TunnelMessage, HolePunch or HolePunchAck
  * @buf: PACKET_SIGNAL_MAX bytes
  * Return: bytes to send, or -NTM_ETOOBIG
  */
@@ -55,7 +68,7 @@ NTM_MUST_CHECK int datagram_seal(const struct packet_header *h,
 /**
  * datagram_open() - check, decrypt in place and unpack
  * @buf, @len: the whole datagram as received; destroyed
- * @desc:      ntm__signal__descriptor or ntm__tunnel_message__descriptor
+ * @desc:      of one of those
  * @out:       freed by datagram_free(); limits (lengths of keys, counts) are
  *             checked by datagram_check() here: what comes out is sane
  * Return: 0, -NTM_EAUTH, -NTM_EDECODE

@@ -18,6 +18,9 @@
 #define LIMIT_RECOMMENDED  32
 #define LIMIT_PORTS	   32
 #define LIMIT_SIZE_MAX	   PACKET_DATA_MAX
+#define LIMIT_RELAYS	   4
+#define LIMIT_RELAY_ADDRS  4
+#define LIMIT_ACCOUNTS	   8 /* in one RelayWithdraw */
 
 /* clang-format off */
 /* The rows; several of a kind stand for fields of a kind. */
@@ -58,14 +61,20 @@ static const struct limit node_info[] = {
 	FQDN(fqdn), KEY(ed_pub), KEY(x_pub), SIG(x_sig),
 	FIXED_OR_NONE(vip6, 16), FIXED_OR_NONE(vip4, 4), ADDRESSES(addresses),
 };
+static const struct limit relay[] = {
+	ANY(id), MANY(addresses, LIMIT_RELAY_ADDRS),
+};
+static const struct limit relay_rtt[] = { ANY(id), ANY(rtt_us) };
 static const struct limit registration_request[] = {
 	ADDRESSES(addresses), FIXED_OR_NONE(challenge, LIMIT_CHALLENGE),
 	ANY(revocation_serial), BYTES(padding, 0, LIMIT_SIZE_MAX),
+	MANY(relays, LIMIT_RELAYS), ENUM(mapping),
 };
 static const struct limit registration_response[] = {
 	CODE(code), FIXED_OR_NONE(vip6, 16), FIXED_OR_NONE(vip4, 4),
 	OPTIONAL(observed), FIXED_OR_NONE(challenge, LIMIT_CHALLENGE),
 	ANY(keepalive_s), ANY(boot), ANY(revocation_serial), ANY(now),
+	MANY(relays, LIMIT_RELAYS),
 };
 static const struct limit keep_alive_ack[] = {
 	ANY(boot), ANY(revocation_serial),
@@ -75,7 +84,7 @@ static const struct limit direction_request[] = {
 };
 static const struct limit route_direction[] = {
 	PATH_ID(path_id), ENUM(role), NEEDED(peer), KEY(ktun), KEY(ktmp),
-	AEAD(aead), ANY(lifetime_s), ENUM(reason),
+	AEAD(aead), ANY(lifetime_s), ENUM(reason), OPTIONAL(relay),
 };
 static const struct limit ntm_ack[] = {
 	CODE(code), ANY(retry_after_ms), OPTIONAL(peer),
@@ -87,11 +96,39 @@ static const struct limit revocation_request[] = { ANY(since) };
 static const struct limit revocation_list[] = {
 	FINGERPRINTS(fingerprints, LIMIT_REVOKED), ANY(serial), UPTO(more, 1),
 };
+static const struct limit relay_registration[] = {
+	MANY(addresses, LIMIT_RELAY_ADDRS), ANY(load), ANY(paths),
+	UPTO(draining, 1),
+};
+static const struct limit relay_registration_ack[] = { CODE(code), ANY(boot) };
+static const struct limit relay_end[] = {
+	LABEL_OR_NONE(account), { "proven", LIMIT_BYTES_OR_NONE, 4, 16, 0 },
+};
+static const struct limit relay_direction[] = {
+	PATH_ID(path_id), KEY(ktun), AEAD(aead), NEEDED(mn), NEEDED(cn),
+};
+static const struct limit relay_withdraw[] = {
+	{ "accounts", LIMIT_LABEL, 1, 63, LIMIT_ACCOUNTS },
+};
+static const struct limit hole_punch[] = {
+	ANY(sent_ms), FIXED_OR_NONE(cookie, LIMIT_CHALLENGE), UPTO(leave, 1),
+	BYTES(padding, 0, PACKET_SIGNAL_MAX),
+};
+static const struct limit hole_punch_ack[] = {
+	ANY(sent_ms), CODE(code), FIXED_OR_NONE(cookie, LIMIT_CHALLENGE),
+	UPTO(bound, 1), UPTO(peer_bound, 1), OPTIONAL(observed),
+	ANY(lifetime_s),
+};
+static const struct limit key_sharing[] = {
+	ANY(id), KEY(key), AEAD(aead), ANY(lifetime_s),
+};
 static const struct limit signal[] = {
 	ANY(txn), BODY(registration_request), BODY(registration_response),
 	BODY(keep_alive), BODY(keep_alive_ack), BODY(direction_request),
 	BODY(route_direction), BODY(ack), BODY(withdraw),
 	BODY(revocation_request), BODY(revocation_list),
+	BODY(relay_registration), BODY(relay_registration_ack),
+	BODY(relay_direction), BODY(relay_withdraw),
 };
 static const struct limit tunnel_message[] = {
 	CODE(code), BYTES(noise, 0, PACKET_SIGNAL_MAX),
@@ -113,7 +150,7 @@ static const struct limit path_response[] = {
 };
 static const struct limit tunnel_close[] = { CODE(code) };
 static const struct limit peer_addresses[] = {
-	ADDRESSES(addresses), ANY(serial),
+	ADDRESSES(addresses), ANY(serial), ENUM(mapping),
 };
 static const struct limit echo[] = { ANY(cookie), UPTO(reply, 1),
 				     BYTES(padding, 0, LIMIT_SIZE_MAX) };
@@ -161,7 +198,7 @@ static const struct limit envelope[] = {
 	ANY(txn), BODY(login_request), BODY(login_response),
 	BODY(key_distribution), BODY(key_distribution_ack), BODY(revocation),
 	BODY(ack), BODY(password_request), BODY(devices_request),
-	BODY(devices_response), BODY(revoke_request),
+	BODY(devices_response), BODY(revoke_request), BODY(key_sharing),
 };
 static const struct limit nothing[1];
 
@@ -186,7 +223,10 @@ static const struct {
 	ROWS(login_response), ROWS(recommendation), ROWS(key_distribution),
 	ROWS(key_distribution_ack), ROWS(revocation), ROWS(password_request),
 	EMPTY(devices_request), ROWS(device), ROWS(devices_response),
-	ROWS(revoke_request),
+	ROWS(revoke_request), ROWS(hole_punch), ROWS(hole_punch_ack),
+	ROWS(relay), ROWS(relay_rtt), ROWS(relay_registration),
+	ROWS(relay_registration_ack), ROWS(relay_end), ROWS(relay_direction),
+	ROWS(relay_withdraw), ROWS(key_sharing),
 };
 /* clang-format on */
 

@@ -14,10 +14,13 @@
  * id: DATA and TUNNEL_*: the Path ID. The DC draws 63 random bits; bit 0 names the
  *     receiver: 0 the node that sent the Direction Request (MN), 1 the other (CN).
  *     One Path ID lives through rekeys, moves and resumptions of its tunnel.
- *     SIGNAL: the Node ID, drawn by the AS at login.
+ *     HOLE_PUNCH*: the Path ID with the bit of the node's own end: 0 MN, 1 CN.
+ *     SIGNAL: the Node ID, drawn by the AS at login; of an RS: by the DC.
+ *     RELAY_PROBE*: the relay's id.
  * counter: DATA: 0, 1, 2 ... under each key. SIGNAL: boot number of the sender in
  *     the upper 24 bits, raised durably before each start, then 40 bits of
- *     sequence: no state lost at a crash can repeat a nonce. TUNNEL_*: random.
+ *     sequence: no state lost at a crash can repeat a nonce. TUNNEL_*, HOLE_PUNCH*,
+ *     RELAY_PROBE: random; the answer to a probe repeats it.
  */
 #ifndef NTM_COMMON_PACKET_H
 #define NTM_COMMON_PACKET_H
@@ -39,7 +42,10 @@ enum packet_type {
 	PACKET_SIGNAL = 2,
 	PACKET_TUNNEL_REQUEST = 3,
 	PACKET_TUNNEL_RESPONSE = 4,
-	/* 5 Hole Punching and 6 Relay Direction belong to the relay */
+	PACKET_HOLE_PUNCH = 5,	   /* node -> RS, sealed under Ktun */
+	PACKET_HOLE_PUNCH_ACK = 6, /* RS -> node */
+	PACKET_RELAY_PROBE = 7,	   /* anybody -> RS, clear; see below */
+	PACKET_RELAY_PROBE_ACK = 8,
 };
 
 /* flags of DATA */
@@ -54,6 +60,16 @@ struct packet_header {
 	uint8_t type, phase, flags;
 	uint64_t id, counter;
 };
+
+/* flags of RELAY_PROBE */
+#define PACKET_OTHER_PORT                                                      \
+	0x01 /* answer from the other port: what does my NAT let in? */
+
+/* A probe and its answer are 64 bytes: no more comes out than went in. After the
+ * header: the answer's u16 family (4, 6), u16 port and 16 bytes of address as the RS
+ * saw them; zeros in a probe and in what is left. It proves nothing to anybody: it
+ * measures the way to a relay and what a NAT does. */
+#define PACKET_PROBE_LEN 64
 
 /* part header: u16 ident (per sender and tunnel, wrapping), u16 offset */
 #define PACKET_PART_LEN 4

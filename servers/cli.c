@@ -25,6 +25,7 @@ enum {
 	OPT_PASSWORD_STDIN,
 	OPT_FORCE,
 	OPT_ACCOUNT,
+	OPT_RELAY,
 };
 
 static const struct {
@@ -43,6 +44,7 @@ static const struct {
 	 CLI_PASSWORD},
 	{{"force", no_argument, NULL, OPT_FORCE}, CLI_FORCE},
 	{{"account", required_argument, NULL, OPT_ACCOUNT}, CLI_ACCOUNT},
+	{{"relay", required_argument, NULL, OPT_RELAY}, CLI_RELAY},
 };
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
 
@@ -101,6 +103,9 @@ static int set_option(struct cli *c, int opt)
 		break;
 	case OPT_ACCOUNT:
 		c->account = optarg;
+		break;
+	case OPT_RELAY:
+		c->relay = optarg;
 		break;
 	default: /* getopt_long() has said why */
 		return CLI_USAGE;

@@ -31,11 +31,12 @@ enum cli_option {
 	CLI_FORCE = 1 << 7,
 	CLI_CHECK = 1 << 8, /* -n */
 	CLI_ACCOUNT = 1 << 9,
+	CLI_RELAY = 1 << 10,
 };
 
 struct cli {
 	char dir[DATADIR_PATH_MAX];
-	const char *domain, *slice, *user, *password_file, *account;
+	const char *domain, *slice, *user, *password_file, *account, *relay;
 	const char *listen[SERVERCONF_ADDRESSES_MAX];
 	size_t n_listen;
 	bool json, force, check, password_stdin;
@@ -63,5 +64,9 @@ int cli_restore(struct cli *c);
 /** @verb: "add", "list" ...; arguments in @c */
 int cli_account(struct cli *c, const char *verb);
 int cli_device(struct cli *c, const char *verb);
+/** @verb: "status", "drain", "undrain", "enrol", "renew" */
+int cli_relay(struct cli *c, const char *verb);
+/** init with --relay: no domain is made, but a relay of one */
+int cli_init_relay(struct cli *c);
 
 #endif

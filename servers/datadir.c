@@ -18,15 +18,22 @@
 #include "common/file.h"
 
 static const char *const names[] = {
-	[DATADIR_CONF] = "ntm-server.conf",  [DATADIR_CA_KEY] = "as/ca.key",
-	[DATADIR_CA_CERT] = "as/ca.pem",     [DATADIR_AS_KEY] = "as/server.key",
-	[DATADIR_AS_CERT] = "as/server.der", [DATADIR_AS_DB] = "as/as.db",
-	[DATADIR_DC_CA] = "dc/ca.der",	     [DATADIR_DC_KEY] = "dc/server.key",
-	[DATADIR_DC_CERT] = "dc/server.der", [DATADIR_DC_DB] = "dc/dc.db",
+	[DATADIR_CONF] = "ntm-server.conf",
+	[DATADIR_CA_KEY] = "as/ca.key",
+	[DATADIR_CA_CERT] = "as/ca.pem",
+	[DATADIR_AS_KEY] = "as/server.key",
+	[DATADIR_AS_CERT] = "as/server.der",
+	[DATADIR_AS_DB] = "as/as.db",
+	[DATADIR_DC_CA] = "dc/ca.der",
+	[DATADIR_DC_KEY] = "dc/server.key",
+	[DATADIR_DC_CERT] = "dc/server.der",
+	[DATADIR_DC_DB] = "dc/dc.db",
+	[DATADIR_RS_KEY] = "rs/server.key",
+	[DATADIR_RS_CERT] = "rs/server.der",
 };
 static_assert(sizeof(names) / sizeof(names[0]) == DATADIR_NFILES, "names");
 
-static const char *const folders[] = {"as", "dc"};
+static const char *const folders[] = {"as", "dc", "rs"};
 
 const char *datadir_name(enum datadir_file f)
 {

@@ -5,7 +5,8 @@
  *   ntm-server.conf                     what an administrator edits
  *   as/  ca.key ca.pem  server.key server.der  as.db
  *   dc/  ca.der         server.key server.der  dc.db
- *   as.sock dc.sock dns.sock lock       while `run` is going
+ *   rs/                 server.key server.der
+ *   as.sock dc.sock rs.sock dns.sock lock       while `run` is going
  *
  * Every file is 0600, the folders 0700, owned by the user the roles run as. A
  * command started by root becomes that user before it touches anything.
@@ -33,6 +34,8 @@ enum datadir_file {
 	DATADIR_DC_KEY,
 	DATADIR_DC_CERT,
 	DATADIR_DC_DB,
+	DATADIR_RS_KEY,
+	DATADIR_RS_CERT,
 	DATADIR_NFILES,
 };
 
@@ -47,7 +50,7 @@ NTM_MUST_CHECK int datadir_file(const char *dir, enum datadir_file f,
  *  ~/.local/share/ntm-server; Return: 0, -NTM_ENOTFOUND (no home) */
 NTM_MUST_CHECK int datadir_default(char out[static DATADIR_PATH_MAX]);
 /**
- * datadir_make() - the folder and as/, dc/ in it; empty folders are accepted
+ * datadir_make() - the folder and as/, dc/, rs/ in it; empty folders are accepted
  * @user: root only: who shall own it; NULL: "ntm" if there is one, else "nobody"
  *
  * Return: 0, -NTM_EEXISTS (something is in it), -NTM_ENOTFOUND (no such user),

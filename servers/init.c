@@ -13,7 +13,7 @@
 #include "servers/dc/journal.h"
 #include "servers/servercert.h"
 
-#define DNS_PORT_UNPRIVILEGED "4503"
+#define DNS_PORT_UNPRIVILEGED "4553"
 #define LIST_MAX	      512
 
 static int make_ca(const char *dir, const char *domain,
@@ -90,6 +90,7 @@ static int make_conf(const struct cli *c, const char *domain, bool dns53)
 	if (used) {
 		v[n++] = (struct server_conf_value){"as", "listen", list};
 		v[n++] = (struct server_conf_value){"dc", "listen", list};
+		v[n++] = (struct server_conf_value){"rs", "listen", list};
 		v[n++] = (struct server_conf_value){"dns", "listen", list};
 	}
 	if (c->slice)
@@ -116,11 +117,20 @@ static int make_all(const struct cli *c, const char *domain,
 	return r ? r : make_conf(c, domain, dns53);
 }
 
-static int check_args(const struct cli *c, char domain[static FQDN_MAX + 1],
-		      struct server_slice *slice)
+static int check_listen(const struct cli *c)
 {
 	struct addr list[SERVERCONF_ADDRESSES_MAX];
 
+	for (size_t i = 0; i < c->n_listen; i++)
+		if (strchr(c->listen[i], ',') ||
+		    serverconf_addresses(c->listen[i], 1, list) != 1)
+			return cli_fail("%s is not an address", c->listen[i]);
+	return 0;
+}
+
+static int check_args(const struct cli *c, char domain[static FQDN_MAX + 1],
+		      struct server_slice *slice)
+{
 	if (!c->domain) {
 		cli_fail("init needs --domain; see ntm-server --help");
 		return CLI_USAGE;
@@ -130,11 +140,7 @@ static int check_args(const struct cli *c, char domain[static FQDN_MAX + 1],
 	if (serverconf_slice(c->slice ? c->slice : "198.18.0.0/15", slice))
 		return cli_fail("%s is not an IPv4 prefix of length 8 to 24",
 				c->slice);
-	for (size_t i = 0; i < c->n_listen; i++)
-		if (strchr(c->listen[i], ',') ||
-		    serverconf_addresses(c->listen[i], 1, list) != 1)
-			return cli_fail("%s is not an address", c->listen[i]);
-	return 0;
+	return check_listen(c);
 }
 
 int cli_init(struct cli *c)
@@ -142,10 +148,17 @@ int cli_init(struct cli *c)
 	char domain[FQDN_MAX + 1];
 	struct server_slice slice;
 	bool dns53 = may_bind_dns();
-	int r = check_args(c, domain, &slice);
+	int r;
 
+	if (c->relay && (c->domain || c->slice)) {
+		cli_fail("--relay FILE says the domain");
+		return CLI_USAGE;
+	}
+	r = c->relay ? check_listen(c) : check_args(c, domain, &slice);
 	if (r)
 		return r;
+	if (c->relay)
+		return cli_init_relay(c);
 	r = datadir_make(c->dir, c->user, false);
 	if (r == -NTM_EEXISTS)
 		return cli_fail("%s is not empty; nothing was changed", c->dir);

@@ -35,8 +35,9 @@
 #define AS   1u
 #define DC   2u
 #define DNS  4u
+#define RS   8u
 #define DISK (AS | DC)
-#define ALL  (AS | DC | DNS)
+#define ALL  (AS | DC | DNS | RS)
 
 /* clang-format off */
 static const struct {
@@ -67,19 +68,20 @@ static const struct {
 	{ "accept4", ALL, "clients; the admin socket" },
 	{ "recvfrom", ALL, "TLS, DNS, admin" },
 	{ "recvmsg", ALL, "DNS over UDP; TLS" },
-	{ "recvmmsg", DC, "batches of datagrams" },
+	{ "recvmmsg", DC | RS, "batches of datagrams" },
 	{ "sendto", ALL, "TLS, DNS, admin" },
 	{ "sendmsg", ALL, "DNS over UDP; TLS" },
-	{ "sendmmsg", DC, "batches of datagrams" },
+	{ "sendmmsg", DC | RS, "batches of datagrams" },
 	{ "getsockname", ALL, "family of a socket" },
 	{ "getpeername", ALL, "who a client is" },
 	{ "getsockopt", ALL, "SO_PEERCRED, SO_ERROR" },
 	{ "setsockopt", ALL, "TCP_NODELAY, keep-alive" },
 	{ "shutdown", ALL, "end of a TLS session" },
-	{ "poll", ALL, "GnuTLS asks whether a socket is ready" },
+	{ "poll", ALL, "GnuTLS asks whether a socket is ready; forwarding threads wait" },
+	{ "ppoll", RS, "the same, where there is no poll" },
 	/* interfaces: which addresses to announce, and the AS's link to the DC */
 	{ "socket", ALL, "TCP to the DC; netlink for getifaddrs()" },
-	{ "connect", AS, "to the DC" },
+	{ "connect", AS | RS, "to the DC" },
 	{ "bind", ALL, "getifaddrs() binds its netlink socket" },
 	/* files */
 	{ "read", ALL, "files, eventfd, timerfd" },
@@ -132,7 +134,7 @@ static const struct {
 	{ "mlock2", ALL, "the same" },
 	{ "munlock", ALL, "the same" },
 	{ "futex", ALL, "threads" },
-	{ "clone", DISK, "threads; flags are checked" },
+	{ "clone", DISK | RS, "threads; flags are checked" },
 	{ "set_robust_list", ALL, "threads" },
 	{ "rseq", ALL, "threads" },
 	{ "sched_getaffinity", ALL, "libraries count processors" },
@@ -228,6 +230,7 @@ int isolate_syscalls(const char *role)
 {
 	unsigned int bit = !strcmp(role, "as")	 ? AS
 			   : !strcmp(role, "dc") ? DC
+			   : !strcmp(role, "rs") ? RS
 						 : DNS;
 	scmp_filter_ctx ctx;
 	int r;

@@ -17,7 +17,8 @@
 NTM_MUST_CHECK int isolate_user(const char *dir);
 /**
  * isolate_syscalls() - for the whole process and what it starts
- * @role: "as" may connect (to the DC); "as" and "dc" write files and have threads
+ * @role: "as" and "rs" may connect (to the DC); "as" and "dc" write files; all but
+ *        "dns" have threads
  * Return: 0, -NTM_ESYSTEM
  */
 NTM_MUST_CHECK int isolate_syscalls(const char *role);

@@ -23,11 +23,20 @@ static int device(struct cli *c)
 	return cli_device(c, c->args[0]);
 }
 
+static int relay(struct cli *c)
+{
+	return cli_relay(c, c->args[0]);
+}
+
 /* clang-format off */
 static const struct command commands[] = {
 	{ "init", "--domain DOMAIN [--listen ADDRESS]... [--slice PREFIX] [--user USER]",
 	  "make a domain: CA, keys, configuration, stores",
-	  CLI_DIR | CLI_DOMAIN | CLI_LISTEN | CLI_SLICE | CLI_USER, 0, 0, cli_init },
+	  CLI_DIR | CLI_DOMAIN | CLI_LISTEN | CLI_SLICE | CLI_USER | CLI_RELAY,
+	  0, 0, cli_init },
+	{ NULL, "init --relay FILE [--listen ADDRESS]... [--user USER]",
+	  "make a relay of a domain that is elsewhere, by what `relay enrol` wrote",
+	  0, 0, 0, NULL },
 	{ "run", "[-n]", "run the configured roles; -n: check the configuration only",
 	  CLI_DIR | CLI_CHECK, 0, 0, cli_run },
 	{ "account", "add|passwd NAME [--password-file FILE | --password-stdin]",
@@ -40,6 +49,13 @@ static const struct command commands[] = {
 	  CLI_DIR | CLI_JSON | CLI_ACCOUNT, 1, 2, device },
 	{ NULL, "device revoke|delete FQDN",
 	  "a device never comes back; delete: its name and addresses are free again",
+	  0, 0, 0, NULL },
+	{ "relay", "status|drain|undrain",
+	  "the relay of this machine; let it take no new paths, or again",
+	  CLI_DIR | CLI_JSON, 1, 2, relay },
+	{ NULL, "relay enrol FILE", "write key and certificate for a relay elsewhere",
+	  0, 0, 0, NULL },
+	{ NULL, "relay renew FILE", "on the relay's machine: take new ones",
 	  0, 0, 0, NULL },
 	{ "join-string", "", "what a person gives to `ntm login`",
 	  CLI_DIR | CLI_JSON, 0, 0, cli_join_string },
@@ -62,7 +78,8 @@ static void help(void)
 		       commands[i].help);
 	printf("\nEvery command takes --dir DIR (default /var/lib/ntm for "
 	       "root, "
-	       "else\n~/.local/share/ntm-server); account, device, join-string "
+	       "else\n~/.local/share/ntm-server); account, device, relay, "
+	       "join-string "
 	       "and status take --json.\nSee ntm-server(8).\n");
 }
 

@@ -14,6 +14,7 @@
 #include "servers/dc/dc.h"
 #include "servers/dns/dns.h"
 #include "servers/isolate.h"
+#include "servers/rs/rs.h"
 
 /* --- the roles there are --------------------------------------------------------- */
 
@@ -100,8 +101,44 @@ static json_t *dns_asked(void *state, const char *command, json_t *request)
 	return dns_admin(state, command, request);
 }
 
-/* A role that is built gets its row here; rs, ns, cs and gms are still to come.
- * The DC starts before the AS, which looks for it. */
+static const char *rs_listens(const struct server_conf *c, uint16_t *port)
+{
+	*port = (uint16_t)c->rs_port;
+	return c->rs_listen;
+}
+
+static uint16_t rs_other_port(const struct server_conf *c)
+{
+	return (uint16_t)c->rs_other_port;
+}
+
+static int rs_start(const struct role_env *env, void **state)
+{
+	return rs_new(env, (struct rs **)state);
+}
+
+static void rs_stop(void *state)
+{
+	rs_free(state);
+}
+
+static void rs_reread(void *state, const struct server_conf *c)
+{
+	rs_reload(state, c);
+}
+
+static bool rs_restarts(const void *state)
+{
+	return rs_wants_restart(state);
+}
+
+static json_t *rs_asked(void *state, const char *command, json_t *request)
+{
+	return rs_admin(state, command, request);
+}
+
+/* A role that is built gets its row here; ns, cs and gms are still to come.
+ * The DC starts before AS and RS, which look for it. */
 const struct role role_table[] = {
 	{.name = "dc",
 	 .configured = true,
@@ -121,6 +158,17 @@ const struct role role_table[] = {
 	 .reload = as_reread,
 	 .restarts = as_restarts,
 	 .admin = as_asked},
+	{.name = "rs",
+	 .configured = true,
+	 .flags = ROLE_UDP,
+	 .listens = rs_listens,
+	 .copies = rs_threads,
+	 .other_port = rs_other_port,
+	 .start = rs_start,
+	 .stop = rs_stop,
+	 .reload = rs_reread,
+	 .restarts = rs_restarts,
+	 .admin = rs_asked},
 	{.name = "dns",
 	 .parent = "dc",
 	 .flags = ROLE_TCP | ROLE_UDP,

@@ -18,11 +18,17 @@
 #include "servers/serverconf.h"
 
 #define ROLE_SOCKETS_MAX SERVERCONF_ADDRESSES_MAX
+#define ROLE_COPIES_MAX	 16
 
-/** bound by the supervisor before it drops privileges, handed down by fork() */
+/** struct role_sockets - bound by the supervisor before privileges are dropped,
+ * handed down by fork()
+ * @udp:    address by address; @copies of each by SO_REUSEPORT, one after the other
+ * @other:  one of each address on a second port, in the same order
+ */
 struct role_sockets {
-	int tcp[ROLE_SOCKETS_MAX], udp[ROLE_SOCKETS_MAX];
-	size_t n_tcp, n_udp;
+	int tcp[ROLE_SOCKETS_MAX], udp[ROLE_SOCKETS_MAX * ROLE_COPIES_MAX];
+	int other[ROLE_SOCKETS_MAX];
+	size_t n_tcp, n_udp, n_other, copies;
 	int admin; /* Unix, listening; -1 in tests */
 };
 
@@ -40,6 +46,8 @@ struct role_env {
  * @parent:     started with this role instead of by server.roles; or NULL
  * @configured: may stand in server.roles
  * @listens:    addresses and port of @c
+ * @copies:     UDP sockets of each address, at most ROLE_COPIES_MAX; NULL: one
+ * @other_port: a second UDP port; 0: none. May be NULL
  * @flags:      ROLE_TCP, ROLE_UDP: which sockets it needs
  * @start:      takes over the sockets of @env on success
  * @stop:       orderly; frees @state
@@ -52,6 +60,8 @@ struct role {
 	bool configured;
 	unsigned int flags; /* ROLE_TCP, ROLE_UDP */
 	const char *(*listens)(const struct server_conf *c, uint16_t *port);
+	unsigned int (*copies)(const struct server_conf *c);
+	uint16_t (*other_port)(const struct server_conf *c);
 	int (*start)(const struct role_env *env, void **state);
 	void (*stop)(void *state);
 	void (*reload)(void *state, const struct server_conf *c);

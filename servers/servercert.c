@@ -17,8 +17,19 @@ static const struct {
 } servers[] = {
 	{"as", DATADIR_AS_KEY, DATADIR_AS_CERT, NTMC_ROLE_AS},
 	{"dc", DATADIR_DC_KEY, DATADIR_DC_CERT, NTMC_ROLE_DC},
+	{"rs", DATADIR_RS_KEY, DATADIR_RS_CERT, NTMC_ROLE_RS},
 };
 #define N_SERVERS (sizeof(servers) / sizeof(servers[0]))
+
+/* of a role there is; the callers name them by constants */
+static size_t server_of(const char *role)
+{
+	size_t i = 0;
+
+	while (strcmp(servers[i].role, role))
+		i++;
+	return i;
+}
 
 static int cert_on_disk(const char *dir, enum datadir_file f, uint8_t *der,
 			size_t *len, struct ntmc_cert *out)
@@ -55,26 +66,44 @@ static int identity(const char *dir, enum datadir_file f,
 	return ntmc_identity_save(id, path);
 }
 
+/* a folder of before this role was there lacks its part */
+static int make_folder(const char *dir, const char *role)
+{
+	char path[DATADIR_PATH_MAX];
+	int r = datadir_path(dir, role, path);
+
+	return r ? r : file_make_folder(path, 0700);
+}
+
+int servercert_issue(struct ntmc_ca *ca, const char *domain, uint32_t roles,
+		     const struct ntmc_identity *id, int64_t now, uint8_t *der,
+		     size_t *len)
+{
+	struct ntmc_cert cert = {.kind = NTMC_CERT_SERVER, .roles = roles};
+
+	snprintf(cert.fqdn, sizeof(cert.fqdn), "%s", domain);
+	memcpy(cert.ed_pub, id->ed_pub, NTMC_KEY_LEN);
+	memcpy(cert.x_pub, id->x_pub, NTMC_KEY_LEN);
+	ntmc_static_sign(id, cert.x_sig);
+	return ntmc_ca_issue(NULL, ca, &cert, now,
+			     now + (int64_t)SERVERCERT_DAYS * DAY_S, der, len);
+}
+
 static int renew_one(const char *dir, struct ntmc_ca *ca, const char *domain,
 		     int64_t now, size_t i)
 {
-	struct ntmc_cert cert = {.kind = NTMC_CERT_SERVER};
 	struct ntmc_identity id;
 	char path[DATADIR_PATH_MAX];
 	uint8_t der[NTMC_CERT_MAX];
 	size_t len = sizeof(der);
-	int r = identity(dir, servers[i].key, &id);
+	int r = make_folder(dir, servers[i].role);
 
+	if (!r)
+		r = identity(dir, servers[i].key, &id);
 	if (r)
 		return r;
-	snprintf(cert.fqdn, sizeof(cert.fqdn), "%s", domain);
-	memcpy(cert.ed_pub, id.ed_pub, NTMC_KEY_LEN);
-	memcpy(cert.x_pub, id.x_pub, NTMC_KEY_LEN);
-	ntmc_static_sign(&id, cert.x_sig);
+	r = servercert_issue(ca, domain, servers[i].bit, &id, now, der, &len);
 	ntmc_identity_clear(&id);
-	cert.roles = servers[i].bit;
-	r = ntmc_ca_issue(NULL, ca, &cert, now,
-			  now + (int64_t)SERVERCERT_DAYS * DAY_S, der, &len);
 	if (!r)
 		r = datadir_file(dir, servers[i].cert, path);
 	return r ? r : file_write(path, der, len, 0600);
@@ -125,7 +154,7 @@ int servercert_load(const char *dir, const char *role, struct servercert *out)
 	struct ntmc_identity id;
 	struct ntmc_cert cert;
 	char path[DATADIR_PATH_MAX];
-	size_t len = 0, ca_len = 0, i = strcmp(role, "as") ? 1 : 0;
+	size_t len = 0, ca_len = 0, i = server_of(role);
 	int r = cert_on_disk(dir, servers[i].cert, der, &len, &cert);
 
 	if (!r)
@@ -164,7 +193,7 @@ bool servercert_is_stale(const char *dir, const char *role,
 			 const struct servercert *c)
 {
 	struct ntmc_cert now;
-	size_t i = strcmp(role, "as") ? 1 : 0;
+	size_t i = server_of(role);
 
 	return !cert_on_disk(dir, servers[i].cert, NULL, NULL, &now) &&
 	       now.not_after != c->not_after;

@@ -21,7 +21,7 @@
 #define SERVERCERT_CA_DAYS 7300
 
 /**
- * servercert_renew() - keys (if there are none) and certificates of as and dc
+ * servercert_renew() - keys (if there are none) and certificates of as, dc and rs
  * @force: also when more than half of the life is left
  * @renewed: set when a file changed; may be NULL
  *
@@ -31,6 +31,15 @@ NTM_MUST_CHECK int servercert_renew(const char *dir, struct ntmc_ca *ca,
 				    const char *domain, int64_t now, bool force,
 				    bool *renewed);
 
+/**
+ * servercert_issue() - a server's certificate for SERVERCERT_DAYS
+ * @roles: bits of enum ntmc_server_role; @der, @len: as in ntmc_ca_issue()
+ */
+NTM_MUST_CHECK int servercert_issue(struct ntmc_ca *ca, const char *domain,
+				    uint32_t roles,
+				    const struct ntmc_identity *id, int64_t now,
+				    uint8_t *der, size_t *len);
+
 /** struct servercert - what a role loaded */
 struct servercert {
 	struct ntmc_trust *trust;
@@ -38,7 +47,7 @@ struct servercert {
 	struct ntmc_trust_domain domain; /* what the CA is constrained to */
 	int64_t not_after;
 };
-/** @role: "as" or "dc". Return: 0, -NTM_ENOTFOUND, -NTM_ECERT, -NTM_EDECODE ... */
+/** @role: "as", "dc" or "rs". Return: 0, -NTM_ENOTFOUND, -NTM_ECERT, -NTM_EDECODE ... */
 NTM_MUST_CHECK int servercert_load(const char *dir, const char *role,
 				   struct servercert *out);
 void servercert_clear(struct servercert *c);

@@ -195,14 +195,18 @@ static const char *check(struct server_conf *c)
 	if (!log_level_parse(c->log_level, &level))
 		return "server.log_level is not err, warn, info or debug";
 	if (!c->as_port || c->as_port > 65535 || !c->dc_port ||
-	    c->dc_port > 65535 || !c->dns_port || c->dns_port > 65535)
+	    c->dc_port > 65535 || !c->dns_port || c->dns_port > 65535 ||
+	    !c->rs_port || c->rs_port > 65535 || c->rs_other_port > 65535)
 		return "a port is not between 1 and 65535";
 	if (serverconf_addresses(c->as_listen, 1, a) < 1 ||
 	    serverconf_addresses(c->dc_listen, 1, a) < 1 ||
-	    serverconf_addresses(c->dns_listen, 1, a) < 1)
+	    serverconf_addresses(c->dns_listen, 1, a) < 1 ||
+	    serverconf_addresses(c->rs_listen, 1, a) < 1)
 		return "a listen list is not 1 to 8 addresses";
 	if (serverconf_addresses(c->as_address, 1, a) < 0 ||
-	    serverconf_addresses(c->dc_address, 1, a) < 0)
+	    serverconf_addresses(c->dc_address, 1, a) < 0 ||
+	    serverconf_addresses(c->rs_address, 1, a) < 0 ||
+	    serverconf_addresses(c->rs_dc, 1, a) < 0)
 		return "an address list is not up to 8 addresses";
 	if (c->as_dc && addr_parse(c->as_dc, (uint16_t)c->dc_port, &a[0]))
 		return "as.dc is not ADDRESS:PORT";
@@ -216,6 +220,12 @@ static const char *check(struct server_conf *c)
 		return "as.device_limit is not between 1 and 256";
 	if (c->dc_direction_burst < 1 || c->dc_direction_burst > 60000)
 		return "dc.direction_burst is not between 1 and 60000";
+	if (c->rs_port == c->rs_other_port)
+		return "rs.other_port is rs.port";
+	if (c->rs_threads > ROLE_COPIES_MAX)
+		return "rs.threads is more than 16";
+	if (!c->rs_paths || c->rs_paths > 1u << 24)
+		return "rs.paths is not between 1 and 16777216";
 	if (c->dns_rate > RATE_MAX)
 		return "dns.rate is not between 0 and 100000";
 	if (c->dns_slip > RATE_SLIP_MAX)

@@ -24,6 +24,7 @@ struct server_conf {
 #define SERVERCONF_STRING			    char *
 #define SERVERCONF_LIST				    char *
 #define SERVERCONF_UINT				    unsigned int
+#define SERVERCONF_SIZE				    uint64_t
 #define SERVERCONF_DURATION			    unsigned int
 #define SERVERCONF_BOOL				    bool
 #define CONF(section, key, type, field, dflt, help) SERVERCONF_##type field;

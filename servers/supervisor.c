@@ -184,9 +184,11 @@ static void reload(struct supervisor *sv)
 	}
 	if (!same(o->roles, c.roles) || !same(o->as_listen, c.as_listen) ||
 	    !same(o->dc_listen, c.dc_listen) ||
-	    !same(o->dns_listen, c.dns_listen) || o->as_port != c.as_port ||
+	    !same(o->dns_listen, c.dns_listen) ||
+	    !same(o->rs_listen, c.rs_listen) || o->as_port != c.as_port ||
 	    o->dc_port != c.dc_port || o->dns_port != c.dns_port ||
-	    o->dns_enable != c.dns_enable)
+	    o->rs_port != c.rs_port || o->rs_other_port != c.rs_other_port ||
+	    o->rs_threads != c.rs_threads || o->dns_enable != c.dns_enable)
 		log_warn("server",
 			 "roles, listen and port change at the next start");
 	serverconf_clear(&c);

@@ -11,8 +11,8 @@ static enum out_colour state_colour(const char *state)
 {
 	if (!strcmp(state, "online") || !strcmp(state, "direct"))
 		return OUT_GOOD;
-	if (!strcmp(state, "registering") || !strcmp(state, "connecting") ||
-	    !strcmp(state, "moving"))
+	if (!strcmp(state, "relayed") || !strcmp(state, "registering") ||
+	    !strcmp(state, "connecting") || !strcmp(state, "moving"))
 		return OUT_WARN;
 	return OUT_BAD;
 }
@@ -21,6 +21,56 @@ static void line(const char *name, const char *value)
 {
 	if (value && *value)
 		printf("%-12s %s\n", name, value);
+}
+
+static const char *mapping_text(const char *mapping)
+{
+	if (!strcmp(mapping, "independent"))
+		return ", behind a NAT that maps alike for all";
+	if (!strcmp(mapping, "dependent"))
+		return ", behind a NAT that maps by destination";
+	return "";
+}
+
+static void relays_draw(const json_t *answer)
+{
+	const json_t *r;
+	char text[160];
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "relays"), i, r)
+	{
+		if (!json_object_get(r, "rtt_ms"))
+			continue;
+		snprintf(text, sizeof(text), "%s, %.1f ms",
+			 out_text(r, "address", "?"),
+			 json_number_value(json_object_get(r, "rtt_ms")));
+		line("relay", text);
+	}
+}
+
+/* how each peer is reached, and why not directly */
+static void paths_draw(const json_t *answer)
+{
+	const json_t *p;
+	char text[640];
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "paths"), i, p)
+	{
+		const char *state = out_text(p, "state", "?");
+		const char *why = out_text(p, "why", "");
+
+		snprintf(text, sizeof(text),
+			 "%s %s %s, %.1f ms, %.0f %% lost%s%s",
+			 out_text(p, "fqdn", "?"),
+			 out_colour(state_colour(state), state),
+			 out_text(p, "remote", "-"),
+			 json_number_value(json_object_get(p, "rtt_ms")),
+			 json_number_value(json_object_get(p, "loss_percent")),
+			 *why ? ": " : "", why);
+		line("path", text);
+	}
 }
 
 static int status_draw(const struct command_args *a)
@@ -43,7 +93,10 @@ static int status_draw(const struct command_args *a)
 	snprintf(text, sizeof(text), "%s, %.1f ms", out_text(answer, "dc", ""),
 		 json_number_value(json_object_get(answer, "dc_rtt_ms")));
 	line("coordinator", *out_text(answer, "dc", "") ? text : "");
-	line("seen as", out_text(answer, "observed", ""));
+	snprintf(text, sizeof(text), "%s%s", out_text(answer, "observed", ""),
+		 mapping_text(out_text(answer, "mapping", "")));
+	line("seen as", *out_text(answer, "observed", "") ? text : "");
+	relays_draw(answer);
 	if (out_int(answer, "certificate_expires"))
 		line("certificate",
 		     out_date(out_int(answer, "certificate_expires")));
@@ -55,6 +108,7 @@ static int status_draw(const struct command_args *a)
 		 out_bytes(out_int(totals, "tx_bytes")),
 		 out_bytes(out_int(totals, "rx_bytes")));
 	line("traffic", totals ? text : "");
+	paths_draw(answer);
 	warnings = json_object_get(answer, "warnings");
 	json_array_foreach(warnings, i, w)
 		printf("%s %s\n", out_colour(OUT_WARN, "warning:"),
@@ -81,10 +135,15 @@ static void peer_row(const json_t *p, char text[PEER_COLS][320],
 
 	snprintf(text[0], 320, "%s", out_text(p, "fqdn", "?"));
 	snprintf(text[1], 320, "%s", out_colour(state_colour(state), state));
-	snprintf(text[2], 320, "%s",
-		 out_text(p, "remote", out_text(p, "why", "-")));
-	snprintf(text[3], 320, "%.1f ms",
-		 json_number_value(json_object_get(p, "rtt_ms")));
+	if (*out_text(p, "relay", ""))
+		snprintf(text[2], 320, "relay %s: %s", out_text(p, "relay", ""),
+			 out_text(p, "why", ""));
+	else
+		snprintf(text[2], 320, "%s",
+			 out_text(p, "remote", out_text(p, "why", "-")));
+	snprintf(text[3], 320, "%.1f ms, %.0f %%",
+		 json_number_value(json_object_get(p, "rtt_ms")),
+		 json_number_value(json_object_get(p, "loss_percent")));
 	snprintf(text[4], 320, "%s / %s", out_bytes(out_int(p, "tx_bytes")),
 		 out_bytes(out_int(p, "rx_bytes")));
 	snprintf(text[5], 320, "%s", out_ago(last));
@@ -99,7 +158,7 @@ static void peer_row(const json_t *p, char text[PEER_COLS][320],
 static int peers_draw(const struct command_args *a)
 {
 	static const char *const headings[PEER_COLS] = {
-		"PEER", "STATE", "PATH", "RTT", "SENT / RECEIVED",
+		"PEER", "STATE", "PATH", "RTT, LOSS", "SENT / RECEIVED",
 		"LAST", "KEY"};
 	char(*text)[PEER_COLS][320];
 	const char **cells;

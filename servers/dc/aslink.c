@@ -4,8 +4,7 @@
  *
  * Theory of operation
  *
- * Channels of servers, accepted only with a certificate of role AS. A Key
- * Distribution makes the node and its lease in memory, then goes to the journal;
+ * Channels by a certificate of role AS (serverlink.c). A Key Distribution makes the node and its lease in memory, then goes to the journal;
  * only when it is durable does the session exist and the acknowledgement leave. A
  * Revocation is written first, too, then carried out, then acknowledged. Jobs of
  * the journal end in the order they were made, so what the AS sent first happens
@@ -284,20 +283,10 @@ static int revocation(struct dc *dc, struct aslink *l, uint32_t txn,
 
 /* --- channels ------------------------------------------------------------------------ */
 
-static void link_open(struct channel *c, void *arg)
+void aslink_open(struct dc *dc, struct channel *c)
 {
-	const struct ntmc_cert *peer = channel_peer(c);
-	struct dc *dc = arg;
-	struct aslink *l;
-	static const char what[] = "aslink";
+	struct aslink *l = calloc(1, sizeof(*l));
 
-	if (!peer || peer->kind != NTMC_CERT_SERVER ||
-	    !(peer->roles & NTMC_ROLE_AS)) {
-		log_debug(what, "closed a channel that is no AS's");
-		channel_close(c);
-		return;
-	}
-	l = calloc(1, sizeof(*l));
 	if (!l) {
 		channel_close(c);
 		return;
@@ -306,17 +295,16 @@ static void link_open(struct channel *c, void *arg)
 	ntmc_random(NULL, &l->id, sizeof(l->id));
 	channel_set_idle(c, 0);
 	DL_APPEND(dc->links, l);
-	log_info(what, "the AS is here");
+	log_info("aslink", "the AS is here");
 }
 
-static void link_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
+bool aslink_message(struct dc *dc, struct channel *c, const Ntm__Envelope *msg)
 {
-	struct dc *dc = arg;
 	struct aslink *l = link_of(dc, c);
 	int r;
 
 	if (!l)
-		return;
+		return false;
 	switch (msg->body_case) {
 	case NTM__ENVELOPE__BODY_KEY_DISTRIBUTION:
 		r = key_distribution(dc, l, msg->txn, msg->key_distribution);
@@ -333,25 +321,20 @@ static void link_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 		channel_close(c);
 		break;
 	}
+	return true;
 }
 
-static void link_closed(struct channel *c, int err, void *arg)
+bool aslink_closed(struct dc *dc, struct channel *c, int err)
 {
-	struct dc *dc = arg;
 	struct aslink *l = link_of(dc, c);
 
 	if (!l)
-		return;
+		return false;
 	log_info("aslink", "the AS has gone: %s", err_text(err));
 	DL_DELETE(dc->links, l);
 	free(l);
+	return true;
 }
-
-const struct channel_ops aslink_ops = {
-	.open = link_open,
-	.message = link_message,
-	.closed = link_closed,
-};
 
 void aslinks_free(struct dc *dc)
 {

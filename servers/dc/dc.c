@@ -138,6 +138,7 @@ static void dc_sweep(void *arg)
 		if (s->node && s->expires <= now)
 			nodes_drop_session(&dc->nodes, dc->sweep_at);
 	}
+	relays_sweep(dc, loop_now(dc->loop));
 	if (dc_now_s(dc) >= dc->prune_s) {
 		dc->prune_s = dc_now_s(dc) + PRUNE_EVERY_S;
 		dc_prune(dc, loop_wall(dc->loop));
@@ -202,6 +203,10 @@ static int dc_open(struct dc *dc)
 	if (!r)
 		r = withdrawals_new(dc, &dc->withdrawals);
 	if (!r)
+		r = relays_new(dc, &dc->relays);
+	if (!r)
+		withdraw_restart(dc);
+	if (!r)
 		r = journal_start(dc->journal, dc->loop);
 	if (!r)
 		r = loop_timer_new(dc->loop, dc_sweep, dc, &dc->sweep);
@@ -210,7 +215,7 @@ static int dc_open(struct dc *dc)
 			    &dc->udp);
 	for (size_t i = 0; !r && i < s->n_tcp; i++)
 		r = channel_listen_take(dc->loop, dc->cert.tls, s->tcp[i],
-					&aslink_ops, dc, &dc->listeners[i]);
+					&serverlink_ops, dc, &dc->listeners[i]);
 	return r;
 }
 
@@ -244,6 +249,7 @@ static void dc_destroy(void *arg)
 	struct dc *dc = arg;
 
 	aslinks_free(dc);
+	relays_free(dc->relays);
 	close_nodes(dc);
 }
 
@@ -278,7 +284,8 @@ json_t *dc_admin(struct dc *dc, const char *command, json_t *request)
 {
 	const struct udp_stats *u = udp_stats(dc->udp);
 	const struct dc_stats *s = &dc->stats;
-	unsigned int online = 0;
+	unsigned int online = 0,
+		     mapping[NTM__NAT_MAPPING__MAPPING_DEPENDENT + 1] = {0};
 
 	(void)request;
 	if (strcmp(command, "status"))
@@ -286,12 +293,15 @@ json_t *dc_admin(struct dc *dc, const char *command, json_t *request)
 	for (uint32_t h = 1; h <= dc->nodes.nodes.top; h++) {
 		const struct node *n = nodes_at(&dc->nodes, h);
 
-		online += n->fqdn && dc_is_online(dc, n);
+		if (!n->fqdn || !dc_is_online(dc, n))
+			continue;
+		online++;
+		mapping[n->mapping]++;
 	}
 #define N(x) (json_int_t)(x)
 	return json_pack(
 		"{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-		" s:I, s:I, s:I, s:b}",
+		" s:I, s:I, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
 		"ok", 1, "boot", N(dc->boot), "nodes", N(dc->nodes.nodes.used),
 		"online", N(online), "sessions", N(dc->nodes.sessions.used),
 		"vip4_free", N(dc->nodes.vip4_free), "revocation_serial",
@@ -302,6 +312,10 @@ json_t *dc_admin(struct dc *dc, const char *command, json_t *request)
 		N(u->sent), "dropped",
 		N(s->bad_datagrams + s->replays + s->unknown_sessions +
 		  u->truncated),
-		"as_link", dc->links != NULL);
+		"as_link", dc->links != NULL, "mapping_none", N(mapping[1]),
+		"mapping_independent", N(mapping[2]), "mapping_dependent",
+		N(mapping[3]), "directions_relayed", N(s->directions_relayed),
+		"relays_silent", N(dc->relays->silent), "relays_usable",
+		N(relays_usable(dc)), "relays", relays_admin(dc));
 #undef N
 }

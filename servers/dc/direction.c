@@ -6,11 +6,18 @@
  *
  * A request finds CN, draws Path ID, Ktun and Ktmp, and becomes a direction:
  *
- *   ASKED     Route Direction sent to CN, again every 250 ms, four times in all.
- *             Leaves by CN's NTM ACK, or by the clock (OFFLINE).
+ *   ASKED     Route Direction sent to CN and, where the way is through a relay,
+ *             Relay Direction to it, beside each other; whoever has not answered is
+ *             asked again every 250 ms, four times in all. Leaves by CN's refusal,
+ *             when both have agreed, or by the clock (CN's: OFFLINE).
  *   ANSWERED  MN has its Route Direction or its NTM ACK. Kept for 2 s so that a
  *             repeated request (same node, same txn) gets the same answer, with the
  *             same keys; then the keys are wiped.
+ *
+ * A relay that refuses or says nothing is replaced by another one, once: CN is asked
+ * anew, as it must meet MN there. After that, or when there is none, MN is told of
+ * the direct way alone. Which relay a path had last is remembered in a table of hints
+ * (NAMED_MAX): MOVE means that it did not help, or no longer, and takes another one.
  *
  * All directions of a state wait equally long, so each state is a list in the
  * order of deadlines and one timer serves both. The txn that CN echoes is
@@ -26,6 +33,8 @@
 
 #include "common/fqdn.h"
 #include "common/log.h"
+#include "servers/dc/nodeinfo.h"
+#include "servers/dc/reach.h"
 #include "servers/dc/state.h"
 
 #define HANDLE_BITS    17
@@ -36,6 +45,12 @@
 #define KEEP_ANSWER_NS LOOP_S(2)
 #define LIFETIME_S     60 /* of Ktun and Ktmp */
 #define RANDOM_BLOCK   4096
+#define RELAY_TRIES    2     /* relays asked for one direction */
+#define NAMED_MAX      65536 /* a power of two */
+
+/* what a direction waits for */
+#define WAIT_CN 1
+#define WAIT_RS 2
 
 enum direction_state { DIRECTION_ASKED, DIRECTION_ANSWERED, DIRECTION_NSTATES };
 
@@ -47,7 +62,17 @@ struct direction {
 	uint64_t path_id, deadline;
 	struct ntmc_key ktun, ktmp;
 	int err; /* ANSWERED: 0 or what MN was told */
-	uint8_t state, tries, aead, reason;
+	uint8_t state, tries, aead, reason, waits;
+	uint8_t relay_tries;
+	uint16_t relay, not_relay; /* the one it has, and had; 0 none */
+	bool swapped; /* MN is the path's end 1: it has asked before, as CN */
+	bool cn_sends;
+};
+
+/* which relay a path had last; @pair: of whom the path is */
+struct named {
+	uint64_t path_id, pair;
+	uint16_t relay;
 };
 
 struct list {
@@ -61,6 +86,7 @@ struct directions {
 	struct list lists[DIRECTION_NSTATES];
 	struct loop_timer *timer;
 	uint32_t generation;
+	struct named *named; /* by Path ID; another one takes the place over */
 	/* keys are drawn by the block: a system's generator is not free */
 	uint8_t random[RANDOM_BLOCK];
 	size_t random_left;
@@ -166,72 +192,25 @@ static void direction_end(struct directions *d, uint32_t h)
 
 /* --- messages -------------------------------------------------------------------- */
 
-struct info {
-	Ntm__NodeInfo msg;
-	Ntm__Address address[DC_NODE_ADDRESSES], *list[DC_NODE_ADDRESSES];
-	struct addr addrs[DC_NODE_ADDRESSES];
-	uint8_t vip6[16], vip4[4];
-};
-
-static void info_add(struct dc *dc, struct info *i, const uint8_t ip[16],
-		     uint16_t port, Ntm__AddressKind kind)
-{
-	size_t n = i->msg.n_addresses;
-
-	if (n == DC_NODE_ADDRESSES ||
-	    addr_from_ip(ip, 16, port, &i->addrs[n]) ||
-	    (!dc->conf->dc_loopback && !addr_is_usable_remote(&i->addrs[n])))
-		return;
-	for (size_t k = 0; k < n; k++)
-		if (addr_equal(&i->addrs[k], &i->addrs[n]))
-			return;
-	ntm__address__init(&i->address[n]);
-	addr_to_message(&i->addrs[n], kind, &i->address[n]);
-	i->list[n] = &i->address[n];
-	i->msg.n_addresses++;
-}
-
-/* who it is, not where */
-static void info_fill(struct dc *dc, const struct node *n, struct info *i)
-{
-	ntm__node_info__init(&i->msg);
-	nodes_vip6(&dc->nodes, n, i->vip6);
-	for (int k = 0; k < 4; k++)
-		i->vip4[k] = (uint8_t)(n->vip4 >> (24 - 8 * k));
-	i->msg.fqdn = n->fqdn;
-	i->msg.ed_pub =
-		(ProtobufCBinaryData){NTMC_KEY_LEN, (uint8_t *)n->ed_pub};
-	i->msg.x_pub = (ProtobufCBinaryData){NTMC_KEY_LEN, (uint8_t *)n->x_pub};
-	i->msg.x_sig = (ProtobufCBinaryData){NTMC_SIG_LEN, (uint8_t *)n->x_sig};
-	i->msg.vip6 = (ProtobufCBinaryData){sizeof(i->vip6), i->vip6};
-	if (n->vip4)
-		i->msg.vip4 = (ProtobufCBinaryData){sizeof(i->vip4), i->vip4};
-}
-
-static void info_fill_addresses(struct dc *dc, const struct node *n,
-				struct info *i)
-{
-	i->msg.addresses = i->list;
-	info_add(dc, i, n->at.ip, n->at.port,
-		 NTM__ADDRESS_KIND__ADDRESS_OBSERVED);
-	for (size_t k = 0; k < n->n_addrs; k++)
-		info_add(dc, i, n->addrs[k].ip, n->addrs[k].port,
-			 NTM__ADDRESS_KIND__ADDRESS_LOCAL);
-}
-
 /* tell @to about @peer */
 static void send_route(struct directions *d, struct direction *x,
 		       struct node *to, const struct node *peer, uint32_t txn,
 		       Ntm__TunnelRole role)
 {
+	const struct relay *relay = relays_find(d->dc, x->relay);
 	Ntm__RouteDirection body = NTM__ROUTE_DIRECTION__INIT;
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
-	struct info info;
+	struct reach_relay told;
+	struct nodeinfo info;
 
 	if (!to->session)
 		return;
-	info_fill(d->dc, peer, &info);
-	info_fill_addresses(d->dc, peer, &info);
+	if (relay) {
+		reach_fill_relay(relay, &told);
+		body.relay = &told.msg;
+	}
+	nodeinfo_fill(d->dc, peer, &info);
+	nodeinfo_fill_addresses(d->dc, peer, &info);
 	body.path_id = x->path_id;
 	body.role = role;
 	body.peer = &info.msg;
@@ -245,6 +224,41 @@ static void send_route(struct directions *d, struct direction *x,
 	msg.route_direction = &body;
 	if (!signal_send(d->dc, to->session, &to->at, &msg))
 		log_debug("direction", "a Route Direction was not sent");
+}
+
+static void end_fill(struct dc *dc, const struct node *n,
+		     struct fqdn_parts *parts, Ntm__RelayEnd *out)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	size_t skip = memcmp(n->at.ip, mapped, sizeof(mapped)) ? 0 : 12;
+
+	if (!fqdn_split(n->fqdn, dc->cert.domain.domain, parts))
+		out->account = parts->account;
+	out->proven = (ProtobufCBinaryData){sizeof(n->at.ip) - skip,
+					    (uint8_t *)n->at.ip + skip};
+}
+
+/* false: there is no such relay any more */
+static bool send_relay(struct directions *d, struct direction *x,
+		       const struct node *mn, const struct node *cn)
+{
+	Ntm__RelayDirection body = NTM__RELAY_DIRECTION__INIT;
+	Ntm__RelayEnd ends[2] = {NTM__RELAY_END__INIT, NTM__RELAY_END__INIT};
+	struct relay *relay = relays_find(d->dc, x->relay);
+	struct fqdn_parts parts[2];
+
+	if (!relay)
+		return false;
+	end_fill(d->dc, mn, &parts[0], &ends[x->swapped]);
+	end_fill(d->dc, cn, &parts[1], &ends[!x->swapped]);
+	body.path_id = x->path_id;
+	body.ktun = (ProtobufCBinaryData){NTMC_KEY_LEN, x->ktun.b};
+	body.aead = x->aead;
+	body.mn = &ends[0];
+	body.cn = &ends[1];
+	if (!relays_direct(d->dc, relay, x->cn_txn, &body))
+		log_debug("direction", "a Relay Direction was not sent");
+	return true;
 }
 
 /* the node a direction means, unless it has gone */
@@ -265,11 +279,11 @@ static void send_refusal(struct directions *d, struct direction *x,
 	Ntm__NtmAck body = NTM__NTM_ACK__INIT;
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
 	int err = x->err ? x->err : -NTM_EOFFLINE;
-	struct info info;
+	struct nodeinfo info;
 
 	body.code = (uint32_t)-err;
 	if (cn && (err == -NTM_EPIN || err == -NTM_EUNVERIFIED)) {
-		info_fill(d->dc, cn, &info);
+		nodeinfo_fill(d->dc, cn, &info);
 		body.peer = &info.msg;
 	}
 	msg.txn = x->mn_txn;
@@ -288,9 +302,15 @@ static void send_answer(struct directions *d, struct direction *x)
 		return;
 	if (!x->err && cn)
 		send_route(d, x, mn, cn, x->mn_txn,
-			   NTM__TUNNEL_ROLE__ROLE_SEND);
+			   x->cn_sends ? NTM__TUNNEL_ROLE__ROLE_WAIT
+				       : NTM__TUNNEL_ROLE__ROLE_SEND);
 	else
 		send_refusal(d, x, mn, cn);
+}
+
+static struct named *named_at(struct directions *d, uint64_t path_id)
+{
+	return &d->named[(path_id >> 1) & (NAMED_MAX - 1)];
 }
 
 static void direction_answer(struct directions *d, uint32_t h, int err)
@@ -298,12 +318,48 @@ static void direction_answer(struct directions *d, uint32_t h, int err)
 	struct direction *x = direction_at(d, h);
 
 	x->err = err;
-	if (err)
+	if (err) {
 		d->dc->stats.directions_refused++;
-	else
+	} else {
 		d->dc->stats.directions++;
+		d->dc->stats.directions_relayed += x->relay != 0;
+	}
+	if (!err && x->relay)
+		*named_at(d, x->path_id) = (struct named){
+			x->path_id, x->mn_fp8 ^ x->cn_fp8, x->relay};
 	send_answer(d, x);
 	direction_set_state(d, h, DIRECTION_ANSWERED, KEEP_ANSWER_NS);
+}
+
+static void set_txn(struct directions *d, uint32_t h)
+{
+	d->generation = (d->generation + 1) % GENERATIONS;
+	direction_at(d, h)->cn_txn = d->generation << HANDLE_BITS | h;
+}
+
+static void direction_ask(struct directions *d, uint32_t h);
+
+/* its relay will not have it: another one, or the direct way alone */
+static void direction_replace_relay(struct directions *d, uint32_t h)
+{
+	struct direction *x = direction_at(d, h);
+	struct node *mn = direction_node(d, x->mn, x->mn_fp8);
+	struct node *cn = direction_node(d, x->cn, x->cn_fp8);
+	uint16_t next = 0;
+
+	if (mn && cn && ++x->relay_tries < RELAY_TRIES)
+		next = reach_choose(d->dc, mn, cn, x->relay, x->not_relay);
+	x->relay = next;
+	if (next) { /* an answer to what was asked before is none to this */
+		set_txn(d, h);
+		x->tries = 0;
+		x->waits = WAIT_CN | WAIT_RS;
+		direction_ask(d, h);
+		return;
+	}
+	x->waits &= (uint8_t)~WAIT_RS;
+	if (!x->waits)
+		direction_answer(d, h, 0);
 }
 
 static void direction_ask(struct directions *d, uint32_t h)
@@ -311,14 +367,30 @@ static void direction_ask(struct directions *d, uint32_t h)
 	struct direction *x = direction_at(d, h);
 	struct node *mn = direction_node(d, x->mn, x->mn_fp8);
 	struct node *cn = direction_node(d, x->cn, x->cn_fp8);
+	struct relay *relay;
+	bool has_relay;
 
-	if (x->tries == ASK_TIMES || !mn || !cn || !dc_is_online(d->dc, cn)) {
+	if (!mn || !cn || !dc_is_online(d->dc, cn) ||
+	    (x->tries == ASK_TIMES && x->waits & WAIT_CN)) {
 		direction_answer(d, h, -NTM_EOFFLINE);
 		return;
 	}
+	if (x->tries == ASK_TIMES) {
+		relay = relays_find(d->dc, x->relay);
+		if (relay)
+			relays_silent(d->dc, relay);
+		direction_replace_relay(d, h);
+		return;
+	}
 	x->tries++;
-	send_route(d, x, cn, mn, x->cn_txn, NTM__TUNNEL_ROLE__ROLE_WAIT);
+	has_relay = !(x->waits & WAIT_RS) || send_relay(d, x, mn, cn);
+	if (x->waits & WAIT_CN)
+		send_route(d, x, cn, mn, x->cn_txn,
+			   x->cn_sends ? NTM__TUNNEL_ROLE__ROLE_SEND
+				       : NTM__TUNNEL_ROLE__ROLE_WAIT);
 	direction_set_state(d, h, DIRECTION_ASKED, ASK_EVERY_NS);
+	if (!has_relay)
+		direction_replace_relay(d, h);
 }
 
 static void directions_tick(void *arg)
@@ -405,6 +477,39 @@ static enum ntmc_aead_alg choose_aead(struct dc *dc, const struct node *mn,
 		       : NTMC_CHACHA20_POLY1305;
 }
 
+static bool is_move(const Ntm__DirectionRequest *q)
+{
+	return q->reason == NTM__DIRECTION_REASON__DIRECTION_MOVE;
+}
+
+/* Path ID, and the relay if the way is through one */
+static int choose_way(struct directions *d, struct direction *x,
+		      const struct node *mn, const struct node *cn,
+		      const Ntm__DirectionRequest *q)
+{
+	const struct named *was;
+
+	draw(d, &x->path_id, sizeof(x->path_id));
+	if (is_move(q) && q->path_id > 1) {
+		x->path_id = q->path_id;
+		x->swapped = q->path_id & 1;
+	}
+	x->path_id &= ~UINT64_C(1);
+	x->cn_sends = reach_cn_sends(mn, cn);
+	x->waits = WAIT_CN;
+	was = named_at(d, x->path_id);
+	if (was->path_id == x->path_id && was->relay) {
+		if (was->pair != (mn->fp8 ^ cn->fp8))
+			return -NTM_EINVAL; /* the path of others */
+		x->not_relay = was->relay;
+	}
+	if (is_move(q) || reach_needs_relay(mn, cn))
+		x->relay = reach_choose(d->dc, mn, cn, 0, x->not_relay);
+	if (x->relay)
+		x->waits |= WAIT_RS;
+	return 0;
+}
+
 static int direction_start(struct directions *d, uint32_t mnh, uint32_t cnh,
 			   uint32_t txn, const Ntm__DirectionRequest *q)
 {
@@ -413,6 +518,7 @@ static int direction_start(struct directions *d, uint32_t mnh, uint32_t cnh,
 	struct node *cn = nodes_at(&dc->nodes, cnh);
 	uint32_t h = direction_new(d);
 	struct direction *x;
+	int err;
 
 	if (!h)
 		return -NTM_ELIMIT;
@@ -422,21 +528,19 @@ static int direction_start(struct directions *d, uint32_t mnh, uint32_t cnh,
 	x->mn_txn = txn;
 	x->mn_fp8 = mn->fp8;
 	x->cn_fp8 = cn->fp8;
-	d->generation = (d->generation + 1) % GENERATIONS;
-	x->cn_txn = d->generation << HANDLE_BITS | h;
+	set_txn(d, h);
 	x->reason = (uint8_t)q->reason;
 	x->aead = (uint8_t)choose_aead(dc, mn, cn, q->aead);
-	draw(d, &x->path_id, sizeof(x->path_id));
-	if (q->reason == NTM__DIRECTION_REASON__DIRECTION_MOVE && q->path_id)
-		x->path_id = q->path_id;
-	x->path_id &= ~UINT64_C(1);
+	err = choose_way(d, x, mn, cn, q);
 	draw(d, &x->ktun, sizeof(x->ktun));
 	draw(d, &x->ktmp, sizeof(x->ktmp));
 	x->state = DIRECTION_ASKED;
 	x->deadline = UINT64_MAX;
-	if (index_add(&d->by_txn, h)) {
+	if (!err && index_add(&d->by_txn, h))
+		err = -NTM_ELIMIT;
+	if (err) {
 		slab_del(&d->slab, h);
-		return -NTM_ELIMIT;
+		return err;
 	}
 	list_append(d, h);
 	pairs_add(&dc->pairs, &dc->nodes, mnh, cnh, dc_now_s(dc));
@@ -486,20 +590,60 @@ void direction_request(struct dc *dc, uint32_t session,
 	}
 }
 
+/* the one that waits for @who's answer to @txn; 0: none */
+static uint32_t direction_waiting(const struct directions *d, uint32_t txn,
+				  uint8_t who)
+{
+	uint32_t h = txn & DIRECTIONS_MAX;
+	const struct direction *x;
+
+	if (!h || h > d->slab.top)
+		return 0;
+	x = direction_at(d, h);
+	return x->cn_txn == txn && x->state == DIRECTION_ASKED && x->waits & who
+		       ? h
+		       : 0;
+}
+
+static void direction_agreed(struct directions *d, uint32_t h, uint8_t who)
+{
+	struct direction *x = direction_at(d, h);
+
+	x->waits &= (uint8_t)~who;
+	if (!x->waits)
+		direction_answer(d, h, 0);
+}
+
 void direction_ack(struct dc *dc, uint32_t session, uint32_t txn,
 		   const Ntm__NtmAck *ack)
 {
 	struct directions *d = dc->directions;
-	uint32_t h = txn & DIRECTIONS_MAX;
-	struct direction *x;
+	uint32_t h = direction_waiting(d, txn, WAIT_CN);
 
-	if (!h || h > d->slab.top)
+	if (!h ||
+	    direction_at(d, h)->cn != nodes_session(&dc->nodes, session)->node)
 		return;
-	x = direction_at(d, h);
-	if (x->cn_txn != txn || x->state != DIRECTION_ASKED ||
-	    x->cn != nodes_session(&dc->nodes, session)->node)
+	if (ack->code)
+		direction_answer(d, h, -(int)ack->code);
+	else
+		direction_agreed(d, h, WAIT_CN);
+}
+
+void direction_relay_ack(struct dc *dc, uint16_t relay, uint32_t txn,
+			 const Ntm__NtmAck *ack)
+{
+	struct directions *d = dc->directions;
+	uint32_t h = direction_waiting(d, txn, WAIT_RS);
+
+	if (!h || direction_at(d, h)->relay != relay)
 		return;
-	direction_answer(d, h, -(int)ack->code);
+	if (ack->code) {
+		log_debug("direction", "relay %u refuses: %s", relay,
+			  err_text(-(int)ack->code));
+		direction_replace_relay(d, h);
+	} else {
+		direction_agreed(d, h, WAIT_RS);
+	}
 }
 
 int directions_new(struct dc *dc, struct directions **out)
@@ -510,10 +654,17 @@ int directions_new(struct dc *dc, struct directions **out)
 	if (!d)
 		return -NTM_ENOMEM;
 	d->dc = dc;
+	/* pages are taken by the kernel as it fills */
+	d->named = calloc(NAMED_MAX, sizeof(*d->named));
+	if (!d->named) {
+		free(d);
+		return -NTM_ENOMEM;
+	}
 	slab_init(&d->slab, sizeof(struct direction), DIRECTIONS_MAX);
 	index_init(&d->by_txn, direction_hash, d);
 	r = loop_timer_new(dc->loop, directions_tick, d, &d->timer);
 	if (r) {
+		free(d->named);
 		free(d);
 		return r;
 	}
@@ -531,5 +682,6 @@ void directions_free(struct directions *d)
 	slab_clear(&d->slab);
 	index_clear(&d->by_txn);
 	ntmc_wipe(d->random, sizeof(d->random));
+	free(d->named);
 	free(d);
 }

@@ -26,6 +26,7 @@
 
 #define NODES_MAX	    (4u << 20)
 #define NODES_ADDRESSES_MAX 8 /* kept of what a node says it has */
+#define NODES_RELAYS_MAX    4 /* and of the relays that it measures */
 
 /** struct endpoint - a node's outer address, and by which of ours it came;
  *  compared and hashed as bytes */
@@ -53,9 +54,15 @@ struct node_address {
 };
 
 enum node_flags {
-	NODE_PROVEN = 1,   /* @at echoed a challenge in this boot */
-	NODE_REVOKED = 2,  /* withdrawn; only the Withdraw is still sent */
-	NODE_RELEASED = 4, /* goes when the Withdraw is done */
+	NODE_PROVEN = 1,    /* @at echoed a challenge in this boot */
+	NODE_REVOKED = 2,   /* withdrawn; only the Withdraw is still sent */
+	NODE_RELEASED = 4,  /* goes when the Withdraw is done */
+	NODE_REACHABLE = 8, /* @at is one of its own addresses */
+};
+
+/* what a node measured: struct relay's number, 0 none; in units of 100 us */
+struct node_relay {
+	uint16_t relay, rtt;
 };
 
 struct node {
@@ -73,7 +80,11 @@ struct node {
 	uint64_t paid_us; /* directions: time paid for, see direction.c */
 	struct endpoint at;
 	struct node_address addrs[NODES_ADDRESSES_MAX];
+	struct node_relay relays[NODES_RELAYS_MAX];
 	uint8_t n_addrs, flags;
+	uint8_t families;    /* REACH_IP4, REACH_IP6: observed and its own */
+	uint8_t mapping;     /* enum NatMapping */
+	uint8_t relays_told; /* dc.relays_change when it was told of relays */
 };
 
 struct nodes {

@@ -23,6 +23,7 @@
  */
 #include <string.h>
 
+#include "servers/dc/reach.h"
 #include "servers/dc/state.h"
 
 #define TAG_TXN	       0x08 /* Signal.txn, varint */
@@ -191,6 +192,26 @@ static bool is_proven(const struct node *n, const struct endpoint *from)
 	return (n->flags & NODE_PROVEN) && endpoint_same_address(&n->at, from);
 }
 
+/* There is a relay that it has not heard of: a challenge makes it register. */
+static bool is_nudged(const struct dc *dc, const struct node *n)
+{
+	return n->relays_told != dc->relays_change;
+}
+
+struct relay_names {
+	struct reach_relay relay[REACH_TOLD_MAX];
+	Ntm__Relay *list[REACH_TOLD_MAX];
+};
+
+static void name_relays(struct dc *dc, const struct node *n,
+			Ntm__RegistrationResponse *body, struct relay_names *r)
+{
+	body->n_relays = reach_tell(dc, n, r->relay);
+	for (size_t i = 0; i < body->n_relays; i++)
+		r->list[i] = &r->relay[i].msg;
+	body->relays = r->list;
+}
+
 static bool is_within(const Ntm__Signal *msg, size_t asked)
 {
 	return PACKET_OVERHEAD + ntm__signal__get_packed_size(msg) <= asked;
@@ -224,6 +245,7 @@ static void answer_registration(struct dc *dc, uint32_t sh,
 	struct session *s = nodes_session(&dc->nodes, sh);
 	struct node *n = nodes_at(&dc->nodes, s->node);
 	uint8_t vip6[16], vip4[4], challenge[DC_CHALLENGE_LEN];
+	struct relay_names relays;
 	struct addr at;
 
 	nodes_vip6(&dc->nodes, n, vip6);
@@ -236,10 +258,12 @@ static void answer_registration(struct dc *dc, uint32_t sh,
 	if (n->vip4)
 		body.vip4 = (ProtobufCBinaryData){sizeof(vip4), vip4};
 	body.observed = &observed;
-	if (!err && !is_proven(n, from)) {
+	if (!err && (!is_proven(n, from) || is_nudged(dc, n))) {
 		challenge_mac(dc, from, s->node_id, dc_now_s(dc), challenge);
 		body.challenge =
 			(ProtobufCBinaryData){sizeof(challenge), challenge};
+	} else if (!err) {
+		name_relays(dc, n, &body, &relays);
 	}
 	body.keepalive_s = dc->conf->dc_keepalive;
 	body.boot = dc->boot;
@@ -313,6 +337,8 @@ static void registration(struct dc *dc, uint32_t sh,
 		n->flags |= NODE_PROVEN;
 		n->heard_s = n->registered_s = dc_now_s(dc);
 		keep_addresses(dc, n, q);
+		reach_note(dc, n, q);
+		n->relays_told = dc->relays_change;
 	}
 	answer_registration(dc, sh, from, asked, txn, 0);
 }
@@ -401,6 +427,10 @@ static void dispatch(struct dc *dc, uint32_t sh, const struct endpoint *from,
 	switch (msg->body_case) {
 	case NTM__SIGNAL__BODY_KEEP_ALIVE:
 		dc->stats.keepalives++;
+		if (is_nudged(dc, n) && relays_may_nudge(dc)) {
+			answer_registration(dc, sh, from, asked, msg->txn, 0);
+			break;
+		}
 		send_keep_alive_ack(dc, s, from, msg->txn);
 		break;
 	case NTM__SIGNAL__BODY_DIRECTION_REQUEST:
@@ -417,15 +447,22 @@ static void dispatch(struct dc *dc, uint32_t sh, const struct endpoint *from,
 	}
 }
 
-static void unpack(struct dc *dc, uint32_t sh, const struct endpoint *from,
-		   const uint8_t *p, size_t len)
+const Ntm__Signal *signal_unpack(struct dc *dc, const uint8_t *p, size_t len)
 {
 	ProtobufCAllocator arena = {arena_alloc, arena_free, dc};
 	Ntm__Signal *msg;
 
 	dc->arena_used = 0;
 	msg = ntm__signal__unpack(&arena, len, p);
-	if (!msg || datagram_check(&msg->base))
+	return msg && !datagram_check(&msg->base) ? msg : NULL;
+}
+
+static void unpack(struct dc *dc, uint32_t sh, const struct endpoint *from,
+		   const uint8_t *p, size_t len)
+{
+	const Ntm__Signal *msg = signal_unpack(dc, p, len);
+
+	if (!msg)
 		dc->stats.bad_datagrams++;
 	else
 		dispatch(dc, sh, from, len + PACKET_OVERHEAD, msg);
@@ -447,6 +484,8 @@ void signal_receive(void *arg, const struct endpoint *from, uint8_t *buf,
 	}
 	sh = nodes_find_session(&dc->nodes, h.id);
 	if (!sh) {
+		if (relays_receive(dc, from, &h, buf, len))
+			return;
 		dc->stats.unknown_sessions++;
 		return;
 	}
@@ -465,7 +504,7 @@ void signal_receive(void *arg, const struct endpoint *from, uint8_t *buf,
 	len -= PACKET_OVERHEAD;
 	n = nodes_at(&dc->nodes, s->node);
 	if (is_keep_alive(buf + PACKET_HEADER_LEN, len, &txn) &&
-	    is_proven(n, from) && sh == n->session &&
+	    is_proven(n, from) && sh == n->session && !is_nudged(dc, n) &&
 	    !(n->flags & NODE_REVOKED) && s->expires > loop_wall(dc->loop)) {
 		n->heard_s = dc_now_s(dc);
 		dc->stats.keepalives++;

@@ -8,6 +8,10 @@
  *   signal.c     datagrams of nodes: open, registration, keep-alive; and sending
  *   direction.c  Direction Requests until they are answered
  *   withdraw.c   withdrawals until they are acknowledged
+ *   nodeinfo.c   what one node is told of another
+ *   reach.c      whether nodes reach each other, and through which relay
+ *   relays.c     the Relay Servers
+ *   serverlink.c channels of servers, by their roles
  *   aslink.c     what the AS says
  */
 #ifndef NTM_SERVERS_DC_STATE_H
@@ -19,6 +23,7 @@
 #include "servers/dc/journal.h"
 #include "servers/dc/nodes.h"
 #include "servers/dc/pairs.h"
+#include "servers/dc/relays.h"
 #include "servers/dc/udp.h"
 #include "servers/servercert.h"
 
@@ -41,6 +46,7 @@ struct dc_revocation {
 
 struct dc_stats {
 	uint64_t keepalives, registrations, directions, directions_refused;
+	uint64_t directions_relayed;
 	uint64_t withdrawals, bad_datagrams, replays, unknown_sessions;
 };
 
@@ -58,6 +64,8 @@ struct dc {
 	struct withdrawals *withdrawals;
 	struct channel_listener *listeners[ROLE_SOCKETS_MAX];
 	struct aslink *links; /* utlist */
+	struct relays *relays;
+	uint8_t relays_change; /* goes up when there is one to tell nodes of */
 	uint64_t boot;
 	uint32_t start_s;
 	bool forgot_pairs; /* there were sessions before this boot */
@@ -96,6 +104,8 @@ void signal_receive(void *arg, const struct endpoint *from, uint8_t *buf,
 /** seal under @session and queue; false when it cannot be sent at all */
 bool signal_send(struct dc *dc, uint32_t session, const struct endpoint *to,
 		 const Ntm__Signal *msg);
+/** a checked message in the arena, valid until the next one; NULL: it is none */
+const Ntm__Signal *signal_unpack(struct dc *dc, const uint8_t *p, size_t len);
 bool signal_send_ack(struct dc *dc, uint32_t session, const struct endpoint *to,
 		     uint32_t txn, int err, uint64_t retry_after_ms);
 
@@ -109,6 +119,9 @@ void direction_request(struct dc *dc, uint32_t session,
 /** a CN's answer to a Route Direction; unknown ones are ignored */
 void direction_ack(struct dc *dc, uint32_t session, uint32_t txn,
 		   const Ntm__NtmAck *ack);
+/** a relay's answer to a Relay Direction; unknown ones are ignored */
+void direction_relay_ack(struct dc *dc, uint16_t relay, uint32_t txn,
+			 const Ntm__NtmAck *ack);
 
 /* withdraw.c */
 #define WITHDRAW_TXN                                                           \
@@ -118,10 +131,18 @@ void withdrawals_free(struct withdrawals *w);
 /** durable already: end the sessions, tell the nodes */
 void withdraw_start(struct dc *dc, const uint8_t (*fps)[NTMC_FP_LEN], size_t n,
 		    bool release);
+/** after a start: tell relays what the last process may not have told them */
+void withdraw_restart(struct dc *dc);
 void withdraw_ack(struct dc *dc, uint32_t session, uint32_t txn);
 
+/* serverlink.c */
+extern const struct channel_ops serverlink_ops; /* @arg: struct dc */
+
 /* aslink.c */
-extern const struct channel_ops aslink_ops; /* @arg: struct dc */
+void aslink_open(struct dc *dc, struct channel *c);
+/** these: false when @c is no AS's */
+bool aslink_message(struct dc *dc, struct channel *c, const Ntm__Envelope *msg);
+bool aslink_closed(struct dc *dc, struct channel *c, int err);
 void aslinks_free(struct dc *dc);
 
 #endif

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/fqdn.h"
 #include "common/log.h"
 #include "servers/dc/state.h"
 
@@ -27,6 +28,7 @@
 #define GENERATIONS	(1u << (31 - HANDLE_BITS))
 #define REPEAT_NS	LOOP_MS(500)
 #define REPEAT_TIMES	10
+#define RELAYS_AGAIN_S	600 /* back from a start: what relays may not know */
 #define SWEEPS_MAX	16
 #define SWEEP_EVERY_NS	LOOP_MS(100)
 #define SWEEP_NODES	2000
@@ -287,6 +289,15 @@ static void tell_partner(void *arg, uint32_t other)
 		tell(t->w, other, t->set, false);
 }
 
+/* a relay knows no devices: who else of the account had a path asks for one */
+static void tell_relays(struct dc *dc, const char *fqdn)
+{
+	struct fqdn_parts parts;
+
+	if (!fqdn_split(fqdn, dc->cert.domain.domain, &parts))
+		relays_withdraw(dc, parts.account);
+}
+
 static void withdraw_set(struct dc *dc, const uint8_t (*fps)[NTMC_FP_LEN],
 			 size_t n, bool release)
 {
@@ -315,12 +326,25 @@ static void withdraw_set(struct dc *dc, const uint8_t (*fps)[NTMC_FP_LEN],
 		if (!h)
 			continue;
 		log_info("withdraw", "%s", nodes_at(&dc->nodes, h)->fqdn);
+		tell_relays(dc, nodes_at(&dc->nodes, h)->fqdn);
 		pairs_each(&dc->pairs, &dc->nodes, h, dc_now_s(dc),
 			   tell_partner, &t);
 		tell(w, h, set, true);
 	}
 	sweep_start(w, set);
 	set_put(set);
+}
+
+void withdraw_restart(struct dc *dc)
+{
+	int64_t since = loop_wall(dc->loop) - RELAYS_AGAIN_S;
+
+	for (size_t i = 0; i < dc->n_revocations; i++) {
+		uint32_t h = nodes_find_fp(&dc->nodes, dc->revocations[i].fp);
+
+		if (h && dc->revocations[i].at >= since)
+			tell_relays(dc, nodes_at(&dc->nodes, h)->fqdn);
+	}
 }
 
 void withdraw_start(struct dc *dc, const uint8_t (*fps)[NTMC_FP_LEN], size_t n,

@@ -7,3 +7,11 @@ $(O)/tests/bench/dc_load: $(O)/obj/tests/bench/dc_load.o \
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
 		$(shell pkg-config --libs $(SERVERS_PKGS)) $(LIBS)
 bench-build: $(O)/tests/bench/dc_load
+# The relay's clients and a DC for it; tests/bench/relay.sh runs them.
+$(O)/tests/bench/relay_load: $(O)/obj/tests/bench/relay_load.o \
+		$(call lib,servers common ntmcrypto)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
+		$(shell pkg-config --libs $(SERVERS_PKGS)) $(LIBS)
+bench-build: $(O)/tests/bench/relay_load

@@ -452,3 +452,4 @@ lab_unit()
 }
 
 . "$LAB_SRC/tests/lab/net.sh"
+. "$LAB_SRC/tests/lab/nat.sh"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# net.sh - the networks of a lab: switches, links, routers, NATs, moves, captures
+# net.sh - the networks of a lab: switches, links, routers, moves, captures
 #
 # Part of lab.sh.  A network is a namespace with one bridge; a link is a veth pair
 # or, with a delay, a pair of TAPs joined by the wire program (tests/lab/wire.c).
@@ -91,38 +91,6 @@ lab_router()
 	lab_root "$1" bash -ec '
 		echo 1 >/proc/sys/net/ipv4/ip_forward
 		echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
-}
-
-# lab_nat ROUTER OUTSIDE_NET [KIND]: make a router translate IPv4 towards its link
-# into OUTSIDE_NET and refuse what was not asked for from inside.
-#   plain  the kernel's masquerade: keeps ports where it can, and answers only
-#          the exact peer that was written to (port-restricted in practice)
-# Other kinds (full-cone, address-restricted, port-restricted, symmetric) belong
-# in this one `case`; an unknown kind is an error.
-lab_nat()
-{
-	local router=$1 net=$2 kind=${3:-plain} dev
-	dev=$(lab_dev "$router" "$net")
-	case $kind in
-	plain)
-		lab_root "$router" nft -f - <<-END
-		table ip nat {
-			chain pre { type nat hook prerouting priority dstnat; }
-			chain post {
-				type nat hook postrouting priority srcnat;
-				oifname "$dev" masquerade
-			}
-		}
-		table inet filter {
-			chain through {
-				type filter hook forward priority filter;
-				iifname "$dev" ct state new,invalid drop
-			}
-		}
-		END
-		;;
-	*)	not_ok "no such kind of NAT: $kind" ;;
-	esac
 }
 
 # lab_dev HOST NET: the name of the host's interface in that network.

@@ -108,12 +108,16 @@ static void write_messages(FILE *out)
 
 /* --- datagrams ---------------------------------------------------------------------- */
 
-/* What a node sends; the rest comes from the DC. */
+/* What a node or a relay sends; the rest comes from the DC. */
 static bool goes_up(const char *body)
 {
 	static const char *const up[] = {
-		"registration_request", "keep_alive",	      "ack",
-		"direction_request",	"revocation_request",
+		"registration_request",
+		"keep_alive",
+		"ack",
+		"direction_request",
+		"revocation_request",
+		"relay_registration",
 	};
 	size_t i;
 
@@ -123,7 +127,16 @@ static bool goes_up(const char *body)
 	return false;
 }
 
-static void write_signals(FILE *out, const struct ntmc_key *kntmdc)
+/* names of the keys: node's and relay's */
+static const char *key_of(bool relay, bool up)
+{
+	if (relay)
+		return up ? "rs->dc" : "dc->rs";
+	return up ? "node->dc" : "dc->node";
+}
+
+static void write_signals(FILE *out, const struct ntmc_key *kntmdc,
+			  const struct ntmc_key *kdcrs)
 {
 	static const struct {
 		enum ntmc_aead_alg alg;
@@ -134,19 +147,24 @@ static void write_signals(FILE *out, const struct ntmc_key *kntmdc)
 	};
 	struct packet_header h = {.type = PACKET_SIGNAL, .id = NODE_ID};
 	const ProtobufCFieldDescriptor *body;
-	struct datagram_keys keys;
+	struct datagram_keys keys[2]; /* of a node, of a relay */
 	ProtobufCMessage *msg;
 	char key_name[64];
 	size_t i, k;
-	bool up;
+	bool up, relay;
 	int ret;
 
-	ret = datagram_keys_derive(kntmdc, NODE_ID, NTMC_AES_256_GCM, &keys);
+	ret = datagram_keys_derive(kntmdc, NODE_ID, NTMC_AES_256_GCM, &keys[0]);
 	assert(ret == 0);
-	hex(out, "node->dc", keys.up.b, sizeof(keys.up.b));
-	hex(out, "dc->node", keys.down.b, sizeof(keys.down.b));
+	ret = datagram_relay_keys(kdcrs, NODE_ID, NTMC_AES_256_GCM, &keys[1]);
+	assert(ret == 0);
+	for (i = 0; i < 2; i++) {
+		hex(out, key_of(i, true), keys[i].up.b, NTMC_KEY_LEN);
+		hex(out, key_of(i, false), keys[i].down.b, NTMC_KEY_LEN);
+	}
 	for (i = 0; (body = sample_body(&ntm__signal__descriptor, i)); i++) {
 		up = goes_up(body->name);
+		relay = strncmp(body->name, "relay_", 6) == 0;
 		msg = sample_new(&ntm__signal__descriptor, body->id,
 				 SAMPLE_USUAL);
 		fprintf(out, "\nname: Signal %s\n", body->name);
@@ -155,10 +173,10 @@ static void write_signals(FILE *out, const struct ntmc_key *kntmdc)
 			h.counter =
 				(uint64_t)BOOT << PACKET_BOOT_SHIFT | (i + 1);
 			snprintf(key_name, sizeof(key_name), "%s%s",
-				 up ? "node->dc" : "dc->node",
-				 suites[k].suffix);
+				 key_of(relay, up), suites[k].suffix);
 			datagram(out, &h, suites[k].alg,
-				 up ? &keys.up : &keys.down, key_name, msg);
+				 up ? &keys[relay].up : &keys[relay].down,
+				 key_name, msg);
 		}
 		datagram_free(msg);
 	}
@@ -191,6 +209,41 @@ static void write_tunnel_messages(FILE *out, const struct ntmc_key *secret,
 			 name, msg);
 	}
 	datagram_free(msg);
+}
+
+/* both ends', each with its answer */
+static void write_punches(FILE *out, const struct ntmc_key *ktun)
+{
+	static const struct {
+		const char *name;
+		const ProtobufCMessageDescriptor *d;
+		uint8_t type;
+	} kinds[] = {
+		{"hole punch", &ntm__hole_punch__descriptor, PACKET_HOLE_PUNCH},
+		{"hole punch ack", &ntm__hole_punch_ack__descriptor,
+		 PACKET_HOLE_PUNCH_ACK},
+	};
+	struct packet_header h = {.counter = UINT64_C(0x1020304050607080)};
+	struct datagram_keys keys;
+	ProtobufCMessage *msg;
+	char name[32];
+	int ret;
+
+	for (unsigned int i = 0; i < 4; i++) {
+		h.type = kinds[i % 2].type;
+		h.id = PATH_ID | i / 2;
+		ret = datagram_punch_keys(ktun, h.id, NTMC_AES_256_GCM, &keys);
+		assert(ret == 0);
+		snprintf(name, sizeof(name), "%s %s", kinds[i % 2].name,
+			 i / 2 ? "cn" : "mn");
+		fprintf(out, "\nname: %s\n", name);
+		hex(out, name, i % 2 ? keys.down.b : keys.up.b, NTMC_KEY_LEN);
+		msg = sample_new(kinds[i % 2].d, 0, SAMPLE_USUAL);
+		message(out, msg);
+		datagram(out, &h, NTMC_AES_256_GCM,
+			 i % 2 ? &keys.down : &keys.up, name, msg);
+		datagram_free(msg);
+	}
 }
 
 static void write_controls(FILE *out, const struct ntmc_key *transport)
@@ -279,12 +332,13 @@ static void write_frames(FILE *out)
 
 void vectors_write(FILE *out)
 {
-	struct ntmc_key kntmdc, ktun, resume, transport;
+	struct ntmc_key kntmdc, ktun, resume, transport, kdcrs;
 
 	fixed_key(&kntmdc, 0x00);
 	fixed_key(&ktun, 0x20);
 	fixed_key(&resume, 0x40);
 	fixed_key(&transport, 0x60);
+	fixed_key(&kdcrs, 0x80);
 	fputs(head, out);
 	fprintf(out, "\nNode ID: %016llx\nPath ID: %016llx\n",
 		(unsigned long long)NODE_ID, (unsigned long long)PATH_ID);
@@ -292,9 +346,11 @@ void vectors_write(FILE *out)
 	hex(out, "Ktun", ktun.b, sizeof(ktun.b));
 	hex(out, "resumption secret", resume.b, sizeof(resume.b));
 	hex(out, "transport", transport.b, sizeof(transport.b));
-	write_signals(out, &kntmdc);
+	hex(out, "Kdcrs", kdcrs.b, sizeof(kdcrs.b));
+	write_signals(out, &kntmdc, &kdcrs);
 	write_tunnel_messages(out, &ktun, false);
 	write_tunnel_messages(out, &resume, true);
+	write_punches(out, &ktun);
 	write_controls(out, &transport);
 	write_data(out, &transport);
 	write_frames(out);

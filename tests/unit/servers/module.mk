@@ -3,3 +3,11 @@ SERVERS_TESTS := login direction zone rate tables folder run
 $(foreach t,$(SERVERS_TESTS),$(eval $(call unit-test,unit-servers-$(t),\
 	tests/unit/servers/test_$(t).c tests/unit/servers/site.c,\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
+$(foreach t,relays relayed,$(eval $(call unit-test,unit-servers-$(t),\
+	$(patsubst %,tests/unit/servers/%.c,test_$(t) relay_site played_rs site),\
+	servers common ntmcrypto,$(SERVERS_PKGS))))
+$(foreach t,relay relay_dc,$(eval $(call unit-test,unit-servers-$(t),\
+	$(addprefix tests/unit/servers/,test_$(t).c relay.c site.c),\
+	servers common ntmcrypto,$(SERVERS_PKGS))))
+$(eval $(call unit-test,unit-servers-paths,tests/unit/servers/test_paths.c,\
+	servers common ntmcrypto,$(SERVERS_PKGS)))

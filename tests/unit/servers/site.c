@@ -173,6 +173,8 @@ void site_new_on(struct site *s, const char *listen, const char *server_ip)
 	assert_int_equal(serverconf_load(path, &s->conf, error), 0);
 	s->conf.as_port = site_free_port();
 	s->conf.dc_port = site_free_port();
+	s->conf.rs_port = site_free_port();
+	s->conf.rs_other_port = site_free_port();
 	s->conf.dc_loopback = true;
 	s->conf.dc_keepalive = 1;
 	assert_int_equal(
@@ -465,7 +467,7 @@ static void on_datagram(void *arg, int fd, unsigned int events)
 	if (s->body_case == NTM__SIGNAL__BODY_WITHDRAW) {
 		on_withdraw(p, s->txn);
 	} else if (s->body_case == NTM__SIGNAL__BODY_ROUTE_DIRECTION &&
-		   s->route_direction->role == NTM__TUNNEL_ROLE__ROLE_WAIT) {
+		   s->txn != p->asked) {
 		on_route(p, s);
 		return;
 	}
@@ -556,7 +558,7 @@ const Ntm__Signal *peer_call(struct peer *p, Ntm__Signal *msg)
 
 	if (!msg->txn)
 		msg->txn = ++p->txn;
-	w.txn = msg->txn;
+	w.txn = p->asked = msg->txn;
 	w.until = loop_now_exact(p->site->loop) + LOOP_S(2);
 	if (p->got)
 		ntm__signal__free_unpacked(p->got, NULL);

@@ -72,14 +72,14 @@ struct peer {
 	int fd;
 	struct loop_io *io;
 	uint64_t counter, boot;
-	uint32_t txn;
+	uint32_t txn, asked; /* @asked: of the last peer_call() */
 	/** newest datagram from the DC, unpacked; NULL: none since the last send */
 	Ntm__Signal *got;
 	size_t sent_len, got_len; /* bytes of the last datagrams */
 	unsigned int n_got;
 	bool ack_withdraw; /* answer Withdraw as a broker does */
 	unsigned int n_withdraw;
-	uint32_t cn_code;	 /* answer to Route Direction, role WAIT */
+	uint32_t cn_code;	 /* answer to a Route Direction not asked for */
 	Ntm__Signal *route_wait; /* last Route Direction as CN */
 	bool silent;		 /* as CN: do not answer */
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* test_folder - init, configuration, join string, backup, journal, manual */
+/* test_folder - init, configuration, join string, backup, journal, relays, manual */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -17,6 +17,8 @@
 #include "common/join.h"
 #include "servers/cli.h"
 #include "servers/dc/journal.h"
+#include "servers/enrol.h"
+#include "servers/servercert.h"
 #include "site.h"
 
 static char dir[64];
@@ -104,12 +106,16 @@ static void conf_errors(void **state)
 		{"[server]\ndomain = x.org\nspeed = 3\n", ":3:"},
 		{"[sever]\ndomain = x.org\n", ":2:"},
 		{"[as]\nport = 1\n", "server.domain is missing"},
-		{"[server]\ndomain = x.org\nroles = as, rs\n", "roles"},
+		{"[server]\ndomain = x.org\nroles = as, ns\n", "roles"},
 		{"[server]\ndomain = x.org\n[as]\nport = 0\n", "port"},
 		{"[server]\ndomain = x.org\n[dc]\nslice = 10.0.0.1/8\n",
 		 "slice"},
 		{"[server]\ndomain = x.org\n[dc]\nlisten = here\n", "listen"},
 		{"[server]\ndomain = x.org\n[as]\nlifetime = 1s\n", "lifetime"},
+		{"[server]\ndomain = x.org\n[rs]\npaths = 0\n", "paths"},
+		{"[server]\ndomain = x.org\n[rs]\nthreads = 17\n", "threads"},
+		{"[server]\ndomain = x.org\n[rs]\nport = 4504\n", "other_port"},
+		{"[server]\ndomain = x.org\n[rs]\ndc = there\n", "address"},
 	};
 	char path[128], error[SERVERCONF_ERROR_LEN];
 	struct server_conf c;
@@ -318,6 +324,116 @@ static void journal_full_disk(void **state)
 	loop_free(l);
 }
 
+/* --- a relay elsewhere ----------------------------------------------------------- */
+
+/* the text that the domain in @name gives a relay */
+static size_t enrol_text(const char *name, char text[static ENROL_TEXT_MAX])
+{
+	char path[128], error[SERVERCONF_ERROR_LEN];
+	struct server_conf c;
+	struct enrol e;
+	int len;
+
+	snprintf(path, sizeof(path), "%s/%s/ntm-server.conf", dir, name);
+	assert_int_equal(serverconf_load(path, &c, error), 0);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	assert_int_equal(enrol_new(path, &c, ntmc_now(NULL), &e), 0);
+	len = enrol_format(&e, text);
+	assert_true(len > 0);
+	enrol_clear(&e);
+	serverconf_clear(&c);
+	return (size_t)len;
+}
+
+static int relay_command(const char *name, const char *verb, const char *file)
+{
+	struct cli c = {.user = "root", .args = {verb, file}, .n_args = 2};
+	int r;
+
+	snprintf(c.dir, sizeof(c.dir), "%s/%s", dir, name);
+	if (!strcmp(verb, "init"))
+		c.relay = file;
+	hush();
+	r = c.relay ? cli_init(&c) : cli_relay(&c, verb);
+	unhush();
+	return r;
+}
+
+static void relay_elsewhere(void **state)
+{
+	struct servercert before, after;
+	char path[128], file[128];
+	uint8_t *conf;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(init("home"), 0);
+	snprintf(file, sizeof(file), "%s/enrolled", dir);
+	assert_int_equal(relay_command("home", "enrol", file), 0);
+	assert_int_equal(relay_command("home", "enrol", file), CLI_FAILED);
+	assert_int_equal(relay_command("away", "init", file), 0);
+	assert_int_equal(relay_command("away", "init", file), CLI_FAILED);
+	snprintf(path, sizeof(path), "%s/away/ntm-server.conf", dir);
+	assert_int_equal(file_read(path, 1 << 16, &conf, &len), 0);
+	assert_non_null(strstr((char *)conf, "\nroles = rs\n"));
+	assert_non_null(strstr((char *)conf, "\ndomain = example.org\n"));
+	assert_non_null(strstr((char *)conf, ":4502"));
+	file_free(conf, len);
+	snprintf(path, sizeof(path), "%s/away", dir);
+	assert_int_equal(servercert_load(path, "rs", &before), 0);
+	assert_string_equal(before.domain.domain, "example.org");
+	assert_int_equal(servercert_load(path, "dc", &after), -NTM_ENOTFOUND);
+	/* a new certificate, but not another domain's */
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(relay_command("home", "enrol", file), 0);
+	assert_int_equal(relay_command("away", "renew", file), 0);
+	assert_int_equal(servercert_load(path, "rs", &after), 0);
+	servercert_clear(&before);
+	servercert_clear(&after);
+	assert_int_equal(relay_command("away", "enrol", "/nowhere"),
+			 CLI_FAILED);
+	assert_int_equal(relay_command("away", "renew", path), CLI_FAILED);
+}
+
+static void enrolment_damaged(void **state)
+{
+	static const char *const lines[] = {"domain",	   "dc ",     "ca ",
+					    "certificate", "ed25519", "x25519"};
+	char text[ENROL_TEXT_MAX], bad[ENROL_TEXT_MAX];
+	struct enrol e;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(init("whole"), 0);
+	len = enrol_text("whole", text);
+	assert_int_equal(enrol_parse(text, len, &e), 0);
+	assert_string_equal(e.domain, "example.org");
+	for (size_t i = 0; i < len; i++)
+		assert_true(enrol_parse(text, i, &e) < 0);
+	memcpy(bad, text, len);
+	bad[len] = 'x';
+	assert_int_equal(enrol_parse(bad, len + 1, &e), -NTM_EDECODE);
+	/* one byte in each line */
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		char *at = strstr(text, lines[i]), *end = strchr(at, '\n');
+
+		memcpy(bad, text, len);
+		bad[end - text - 1] ^= 1;
+		if (i != 1) /* another port is another port */
+			assert_true(enrol_parse(bad, len, &e) < 0);
+		bad[end - text - 1] = '\0';
+		assert_true(enrol_parse(bad, len, &e) < 0);
+		/* without the line */
+		memcpy(bad, text, (size_t)(at - text));
+		memcpy(bad + (at - text), end + 1,
+		       len - (size_t)(end + 1 - text));
+		if (i != 1 || !strstr(end, "\ndc "))
+			assert_true(enrol_parse(bad,
+						len - (size_t)(end + 1 - at),
+						&e) < 0);
+	}
+}
+
 /* --- manual ---------------------------------------------------------------------- */
 
 static void manual_names_every_key(void **state)
@@ -362,6 +478,7 @@ int main(void)
 		T(init_refuses_overwrite), T(conf_errors),
 		T(join_strings),	   T(backup_restore),
 		T(journal_full_disk),	   T(manual_names_every_key),
+		T(relay_elsewhere),	   T(enrolment_damaged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test_run - the supervisor with real role processes: isolated, killed, stopped */
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -127,6 +128,44 @@ static void isolated_login(void **state)
 	peer_free(&b);
 }
 
+static bool answers_probe(void *arg)
+{
+	struct packet_header h = {.type = PACKET_RELAY_PROBE, .id = 1};
+	uint8_t buf[PACKET_PROBE_LEN] = {0};
+	const struct addr *to = arg;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	bool ok;
+
+	packet_header_put(&h, buf);
+	ok = !connect(fd, &to->sa, addr_len(to)) &&
+	     send(fd, buf, sizeof(buf), 0) == sizeof(buf) &&
+	     poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 200) == 1 &&
+	     recv(fd, buf, sizeof(buf), 0) == sizeof(buf) &&
+	     buf[0] == PACKET_RELAY_PROBE_ACK;
+	close(fd);
+	return ok;
+}
+
+static bool relay_is_registered(void *arg)
+{
+	(void)arg;
+	return number("rs", "links_up") == 1;
+}
+
+/* its threads start and forward inside the list */
+static void isolated_relay(void **state)
+{
+	struct addr to;
+
+	(void)state;
+	assert_int_equal(
+		addr_parse("127.0.0.1", (uint16_t)site.conf.rs_port, &to), 0);
+	assert_true(site_wait(&site, answers_probe, &to));
+	assert_true(number("rs", "probes") > 0);
+	assert_true(number("rs", "threads") > 0);
+	assert_true(site_wait(&site, relay_is_registered, NULL));
+}
+
 static pid_t child_named(const char *name)
 {
 	char path[64], comm[32];
@@ -221,13 +260,13 @@ static void dns_is_no_reflector(void **state)
 	assert_int_equal(answers - truncated + limited, DNS_QUERIES);
 }
 
-/* bytes of a seeded generator at every TCP port and the DNS port */
+/* bytes of a seeded generator at every port, TCP and UDP */
 static void garbage_everywhere(void **state)
 {
 	unsigned int ports[] = {site.conf.as_port, site.conf.dc_port,
-				site.conf.dns_port};
+				site.conf.dns_port, site.conf.rs_port};
 	pid_t dc = child_named("dc"), as = child_named("as"),
-	      dns = child_named("dns");
+	      dns = child_named("dns"), rs = child_named("rs");
 	unsigned int seed = 99;
 	uint8_t buf[2000];
 
@@ -237,9 +276,9 @@ static void garbage_everywhere(void **state)
 		struct addr to;
 		int fd = socket(AF_INET, type, 0);
 
-		assert_int_equal(
-			addr_parse("127.0.0.1", (uint16_t)ports[i % 3], &to),
-			0);
+		assert_int_equal(addr_parse("127.0.0.1",
+					    (uint16_t)ports[i / 2 % 4], &to),
+				 0);
 		for (size_t k = 0; k < sizeof(buf); k++)
 			buf[k] = (uint8_t)rand_r(&seed);
 		if (i % 5 == 0)
@@ -254,6 +293,8 @@ static void garbage_everywhere(void **state)
 	assert_int_equal(child_named("dc"), dc);
 	assert_int_equal(child_named("as"), as);
 	assert_int_equal(child_named("dns"), dns);
+	assert_int_equal(child_named("rs"), rs);
+	assert_true(number("rs", "malformed") > 0);
 }
 
 static void one_at_a_time(void **state)
@@ -300,9 +341,13 @@ static void ends_in_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(isolated_login),	T(killed_role_returns),
-		T(dns_is_no_reflector), T(garbage_everywhere),
-		T(one_at_a_time),	T(bad_reload_changes_nothing),
+		T(isolated_login),
+		T(isolated_relay),
+		T(killed_role_returns),
+		T(dns_is_no_reflector),
+		T(garbage_everywhere),
+		T(one_at_a_time),
+		T(bad_reload_changes_nothing),
 		T(ends_in_order),
 	};
 

@@ -27,6 +27,7 @@ struct member {
 	uint8_t challenge[CHALLENGE_LEN];
 	struct addr challenged;
 	uint64_t seen_ns;
+	struct dc_told told;
 };
 
 /* struct directed - one direction on its way to CN */
@@ -36,7 +37,8 @@ struct directed {
 	struct member *mn, *cn;
 	uint32_t mn_txn, cn_txn;
 	uint64_t path_id;
-	bool move;
+	bool move, cn_sends, swapped;
+	struct rs *rs;
 	struct ntmc_key ktun, ktmp;
 	unsigned int tries;
 	struct loop_timer *timer;
@@ -44,7 +46,7 @@ struct directed {
 
 struct dc {
 	struct world *wd;
-	bool down;
+	bool down, cn_sends;
 	uint64_t boot, serial;
 	uint8_t revoked[NTMC_FP_LEN]; /* by @serial, if not 0 */
 	uint32_t txn;
@@ -100,7 +102,8 @@ static void registered(struct dc *dc, struct member *m, uint32_t txn,
 {
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
 	Ntm__RegistrationResponse r = NTM__REGISTRATION_RESPONSE__INIT;
-	Ntm__Address where;
+	Ntm__Address where, a[WORLD_RELAYS][2], *lists[WORLD_RELAYS][2];
+	Ntm__Relay relays[WORLD_RELAYS], *list[WORLD_RELAYS];
 
 	addr_to_message(from, NTM__ADDRESS_KIND__ADDRESS_OBSERVED, &where);
 	r.observed = &where;
@@ -116,6 +119,14 @@ static void registered(struct dc *dc, struct member *m, uint32_t txn,
 		r.challenge =
 			(ProtobufCBinaryData){CHALLENGE_LEN, m->challenge};
 	}
+	for (size_t i = 0; i < dc->wd->n_rs && !challenge; i++) {
+		if (rs_is_down(dc->wd->rs[i]))
+			continue;
+		rs_name(dc->wd->rs[i], &relays[r.n_relays], a[i], lists[i]);
+		list[r.n_relays] = &relays[r.n_relays];
+		r.n_relays++;
+	}
+	r.relays = list;
 	msg.txn = txn;
 	msg.body_case = NTM__SIGNAL__BODY_REGISTRATION_RESPONSE;
 	msg.registration_response = &r;
@@ -128,6 +139,10 @@ static void on_register(struct dc *dc, struct member *m, const Ntm__Signal *s,
 	const Ntm__RegistrationRequest *r = s->registration_request;
 	bool proven = addr_equal(&m->proven, from);
 
+	m->told.requests++;
+	m->told.mapping = r->mapping;
+	m->told.n_relays = r->n_relays;
+	m->told.rtt_us = r->n_relays ? r->relays[0]->rtt_us : 0;
 	if (r->challenge.len == CHALLENGE_LEN &&
 	    addr_equal(&m->challenged, from) &&
 	    !memcmp(r->challenge.data, m->challenge, CHALLENGE_LEN))
@@ -177,6 +192,8 @@ static void route_send(struct directed *d, struct member *to,
 	Ntm__RouteDirection r = NTM__ROUTE_DIRECTION__INIT;
 	Ntm__NodeInfo info = NTM__NODE_INFO__INIT;
 	Ntm__Address a[ADDR_REMOTES_MAX], *list[ADDR_REMOTES_MAX];
+	Ntm__Address ra[2], *rlist[2];
+	Ntm__Relay relay;
 
 	info_fill(about, &info);
 	addr_to_message(&about->proven, NTM__ADDRESS_KIND__ADDRESS_OBSERVED,
@@ -201,6 +218,10 @@ static void route_send(struct directed *d, struct member *to,
 	msg.txn = txn;
 	msg.body_case = NTM__SIGNAL__BODY_ROUTE_DIRECTION;
 	msg.route_direction = &r;
+	if (d->rs) {
+		rs_name(d->rs, &relay, ra, rlist);
+		r.relay = &relay;
+	}
 	signal_send(d->dc, to, &msg, &to->proven);
 }
 
@@ -211,7 +232,7 @@ static void route_due(void *arg)
 	if (d->answered)
 		return;
 	if (d->tries++ < 4) {
-		route_send(d, d->cn, d->mn, false, d->cn_txn);
+		route_send(d, d->cn, d->mn, d->cn_sends, d->cn_txn);
 		loop_timer_arm(d->timer, LOOP_MS(250));
 		return;
 	}
@@ -245,6 +266,52 @@ static struct directed *repeated(struct dc *dc, struct member *mn, uint32_t txn)
 	return NULL;
 }
 
+static bool reachable(const struct member *m)
+{
+	for (size_t i = 0; i < m->n_locals; i++)
+		if (addr_equal(&m->locals[i], &m->proven))
+			return true;
+	return false;
+}
+
+static bool has_family(const struct member *m, int family)
+{
+	for (size_t i = 0; i < m->n_locals; i++)
+		if (m->locals[i].sa.sa_family == family)
+			return true;
+	return false;
+}
+
+static bool needs_relay(const struct directed *d)
+{
+	bool shared =
+		(has_family(d->mn, AF_INET) && has_family(d->cn, AF_INET)) ||
+		(has_family(d->mn, AF_INET6) && has_family(d->cn, AF_INET6));
+
+	return d->move || !shared || (!reachable(d->mn) && !reachable(d->cn));
+}
+
+/* The way, and the relay: another one than that of before. */
+static void way_choose(struct dc *dc, struct directed *d)
+{
+	struct rs *was = NULL;
+
+	d->cn_sends = dc->cn_sends ||
+		      (dc->wd->n_rs && reachable(d->mn) && !reachable(d->cn));
+	for (size_t i = 0; i < DIRECTIONS; i++)
+		if (&dc->directions[i] != d &&
+		    dc->directions[i].path_id == d->path_id)
+			was = dc->directions[i].rs;
+	d->rs = NULL;
+	for (size_t i = 0; i < dc->wd->n_rs && needs_relay(d); i++)
+		if (!rs_is_down(dc->wd->rs[i]) && (!d->rs || d->rs == was))
+			d->rs = dc->wd->rs[i];
+	if (d->rs)
+		rs_direct(d->rs, d->path_id, &d->ktun,
+			  d->swapped ? &d->cn->proven : &d->mn->proven,
+			  d->swapped ? &d->mn->proven : &d->cn->proven);
+}
+
 static void on_direction(struct dc *dc, struct member *mn, const Ntm__Signal *s)
 {
 	const Ntm__DirectionRequest *r = s->direction_request;
@@ -253,7 +320,7 @@ static void on_direction(struct dc *dc, struct member *mn, const Ntm__Signal *s)
 
 	if (d) {
 		if (d->answered)
-			route_send(d, d->mn, d->cn, true, d->mn_txn);
+			route_send(d, d->mn, d->cn, !d->cn_sends, d->mn_txn);
 		return;
 	}
 	if (!cn || cn == mn) {
@@ -281,9 +348,11 @@ static void on_direction(struct dc *dc, struct member *mn, const Ntm__Signal *s)
 	ntmc_random(&dc->wd->crypto, &d->path_id, sizeof(d->path_id));
 	d->path_id &= ~1ull;
 	if (d->move && r->path_id)
-		d->path_id = r->path_id;
+		d->path_id = r->path_id & ~1ull;
+	d->swapped = d->move && r->path_id & 1;
 	ntmc_key_random(&dc->wd->crypto, &d->ktun);
 	ntmc_key_random(&dc->wd->crypto, &d->ktmp);
+	way_choose(dc, d);
 	route_due(d);
 }
 
@@ -315,7 +384,7 @@ static void on_ack(struct dc *dc, const struct member *cn, const Ntm__Signal *s)
 		if (s->ack->code)
 			refusal_send(d, (int)s->ack->code);
 		else
-			route_send(d, d->mn, d->cn, true, d->mn_txn);
+			route_send(d, d->mn, d->cn, !d->cn_sends, d->mn_txn);
 		d->used = !s->ack->code;
 	}
 }
@@ -488,6 +557,19 @@ void dc_revoke(struct dc *dc, const uint8_t *fp)
 {
 	memcpy(dc->revoked, fp, NTMC_FP_LEN);
 	dc->serial++;
+}
+
+void dc_cn_sends(struct dc *dc, bool on)
+{
+	dc->cn_sends = on;
+}
+
+const struct dc_told *dc_told(struct dc *dc, const struct node *n)
+{
+	for (size_t i = 0; i < dc->n; i++)
+		if (dc->members[i].node == n)
+			return &dc->members[i].told;
+	return NULL;
 }
 
 struct dc *dc_new(struct world *wd)

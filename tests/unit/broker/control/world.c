@@ -87,35 +87,76 @@ static bool too_big(struct world *wd, size_t len, const struct addr *a)
 }
 
 void world_send(struct world *wd, const uint8_t *buf, size_t len,
-		const struct addr *from, const struct addr *to)
+		const struct addr *sender, const struct addr *to)
 {
+	struct node *n = owner_of(wd, sender);
+	struct addr outside = *sender;
+	const struct addr *from = &outside;
+
+	if (n && n->nat.on)
+		nat_out(&n->nat, &outside, to);
 	if (world_random(wd, 100) < wd->wire.loss_percent ||
-	    too_big(wd, len, from) || too_big(wd, len, to))
+	    too_big(wd, len, sender) || too_big(wd, len, to))
 		return;
 	enqueue(wd, buf, len, from, to);
 	if (world_random(wd, 100) < wd->wire.dup_percent)
 		enqueue(wd, buf, len, from, to);
 }
 
+static struct node *behind(struct world *wd, const struct addr *a)
+{
+	for (size_t i = 0; i < wd->n_nodes; i++)
+		if (wd->nodes[i].nat.on &&
+		    addr_equal_ip(&wd->nodes[i].nat.outside, a))
+			return &wd->nodes[i];
+	return NULL;
+}
+
+static bool to_relay(struct world *wd, struct packet *p)
+{
+	for (size_t i = 0; i < wd->n_rs; i++) {
+		if (!rs_owns(wd->rs[i], &p->to))
+			continue;
+		rs_datagram(wd->rs[i], p->buf, p->len, &p->from, &p->to);
+		return true;
+	}
+	return false;
+}
+
+/* What is behind a NAT is reached by its outside alone. */
+static struct node *receiver(struct world *wd, struct packet *p)
+{
+	struct node *n = owner_of(wd, &p->to), *nat = behind(wd, &p->to);
+
+	if (nat)
+		return nat_in(&nat->nat, &p->from, &p->to) ? nat : NULL;
+	if (n && n->nat.on && p->to.sa.sa_family == AF_INET)
+		return NULL; /* inside */
+	return n;
+}
+
 static void deliver(struct world *wd, struct packet *p)
 {
-	struct node *n = owner_of(wd, &p->to);
+	struct node *n;
 
 	wd->delivered++;
+	if ((wd->watch && wd->watch(wd, p)) || to_relay(wd, p))
+		return;
+	n = receiver(wd, p);
 	if (dc_owns(&p->to))
 		dc_datagram(wd->dc, p->buf, p->len, &p->from);
 	else if (n && n->running && addr_port(&p->to) == WORLD_PORT)
 		fake_input(n->w.dp, p->buf, p->len, &p->from);
 }
 
-/* the due one that was due first */
+/* the due one that was due first; of those alike the one sent last, or first */
 static struct packet *take_due(struct world *wd)
 {
 	struct packet **at, **best = NULL, *p;
 
 	for (at = &wd->packets; *at; at = &(*at)->next)
 		if ((*at)->due_ns <= wd->now_ns &&
-		    (!best || (*at)->due_ns < (*best)->due_ns))
+		    (!best || (*at)->due_ns < (*best)->due_ns + wd->in_order))
 			best = at;
 	if (!best)
 		return NULL;
@@ -342,6 +383,8 @@ void world_down(struct world *wd)
 		free(p);
 	}
 	dc_free(wd->dc);
+	for (size_t i = 0; i < wd->n_rs; i++)
+		rs_free(wd->rs[i]);
 	ntmc_ca_free(wd->ca);
 	loop_free(wd->loop);
 	scratch(dir);

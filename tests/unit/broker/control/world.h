@@ -44,6 +44,30 @@ struct keeper_link {
 	struct engine_config configured;
 };
 
+#define NAT_MAPS    32
+#define NAT_FILTERS 16
+
+/** enum nat_rule - what a NAT makes its choice by */
+enum nat_rule { NAT_ANY, NAT_ADDRESS, NAT_PORT };
+
+/**
+ * struct nat - in front of one node, IPv4 alone
+ * @mapping: NAT_ANY: one outside port whoever is spoken to; NAT_PORT: one for each
+ * @filter:  who may come in: anybody; an address, or address and port, spoken to
+ */
+struct nat {
+	bool on;
+	struct addr outside;
+	enum nat_rule mapping, filter;
+	struct nat_map {
+		struct addr inside, to;
+		uint16_t port;
+		struct addr spoken[NAT_FILTERS];
+		size_t n_spoken;
+	} maps[NAT_MAPS];
+	size_t n;
+};
+
 /**
  * struct node - one device
  * @addrs:   outer addresses it has now
@@ -61,11 +85,14 @@ struct node {
 	struct keeper_link keeper;
 	struct addr addrs[WORLD_ADDRS];
 	size_t n_addrs;
+	struct nat nat;
 	unsigned int mtu, path_mtu;
 	uint8_t vip6[16], vip4[4];
 	uint64_t sent, got[WORLD_NODES], rejected;
 	uint64_t signals, datagrams;
 };
+
+struct packet;
 
 /** struct wire - what the network does to a datagram */
 struct wire {
@@ -81,6 +108,9 @@ struct packet {
 };
 
 struct dc;
+struct rs;
+
+#define WORLD_RELAYS 2
 
 struct world {
 	uint64_t seed, now_ns;
@@ -93,8 +123,13 @@ struct world {
 	struct node nodes[WORLD_NODES];
 	size_t n_nodes;
 	struct wire wire;
+	bool in_order; /* what is sent in one ms arrives so, not the other way */
 	struct packet *packets;
 	struct dc *dc;
+	struct rs *rs[WORLD_RELAYS];
+	size_t n_rs;
+	/* sees each datagram on its way; true: lost */
+	bool (*watch)(struct world *wd, const struct packet *p);
 	uint64_t delivered;
 };
 
@@ -133,7 +168,51 @@ void dc_restart(struct dc *dc);
 void dc_revoke(struct dc *dc, const uint8_t *fp);
 void dc_withdraw(struct dc *dc, const uint8_t *fp, struct node *to);
 bool dc_owns(const struct addr *a);
-/* network, for dc.c */
+/** the way of the next directions: CN is the one that sends */
+void dc_cn_sends(struct dc *dc, bool on);
+/** what the node told of itself, and how often */
+const struct dc_told {
+	unsigned int requests;
+	Ntm__NatMapping mapping;
+	size_t n_relays;
+	uint32_t rtt_us;
+} * dc_told(struct dc *dc, const struct node *n);
+
+/* --- nat.c --- */
+/** @outside: NULL: no NAT. Forgets every mapping */
+void nat_set(struct node *n, const char *outside, enum nat_rule mapping,
+	     enum nat_rule filter);
+/** a datagram leaves: @from becomes the outside */
+void nat_out(struct nat *nat, struct addr *from, const struct addr *to);
+/** a datagram comes to the outside: @to becomes the inside. Return: let in */
+bool nat_in(struct nat *nat, const struct addr *from, struct addr *to);
+
+/* --- rs.c: relays; each has an IPv4 and an IPv6 address --- */
+/** another one, that the DC names from now on */
+struct rs *rs_add(struct world *wd);
+void rs_free(struct rs *rs);
+bool rs_owns(const struct rs *rs, const struct addr *a);
+void rs_datagram(struct rs *rs, uint8_t *buf, size_t len,
+		 const struct addr *from, const struct addr *to);
+void rs_set_down(struct rs *rs, bool down);
+bool rs_is_down(const struct rs *rs);
+/** say LIMIT to every punch, forward nothing */
+void rs_set_limit(struct rs *rs, bool on);
+/** a Relay Direction; @proven: by end, NULL: none */
+void rs_direct(struct rs *rs, uint64_t path_id, const struct ntmc_key *ktun,
+	       const struct addr *mn, const struct addr *cn);
+void rs_name(const struct rs *rs, Ntm__Relay *out, Ntm__Address *a,
+	     Ntm__Address **list);
+uint64_t rs_id(const struct rs *rs);
+/** struct rs_count - since it was made */
+struct rs_count {
+	uint64_t probes, punches, cookies, leaves, forwarded, refused;
+};
+const struct rs_count *rs_count(const struct rs *rs);
+/** ends bound now */
+unsigned int rs_bound(const struct rs *rs);
+
+/* network, for dc.c and rs.c */
 void world_send(struct world *wd, const uint8_t *buf, size_t len,
 		const struct addr *from, const struct addr *to);
 

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * path_impl - what path.c and relayed.c share
+ *
+ * Owner:    these two. Context: loop thread.
+ */
+#ifndef NTM_BROKER_PATH_IMPL_H
+#define NTM_BROKER_PATH_IMPL_H
+
+#include "broker/path.h"
+
+void path_set_state(struct peer *p, struct candidate *c, enum path_state state);
+/** the current one; NULL: none */
+struct candidate *path_now(struct peer *p);
+struct candidate *path_find(struct peer *p, const struct addr *a);
+void path_remove(struct peer *p, struct candidate *c);
+/** a new round of challenges; the first leaves now, of @wire_len bytes at least */
+void path_challenge(struct peer *p, struct candidate *c, size_t wire_len);
+/** all that are routed, but the current one */
+void path_probe_others(struct peer *p);
+/** after challenges: when the next is due */
+void path_timer_arm(struct peer *p);
+bool path_routed(struct peer *p, const struct addr *remote);
+bool path_proven_lately(const struct peer *p, const struct candidate *c);
+/** data goes there from now on */
+void path_choose(struct peer *p, struct candidate *c);
+/** does the current one still work? */
+void path_suspect(struct peer *p, struct candidate *cur);
+
+#endif

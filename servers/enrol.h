@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * enrol - how a machine that has no CA becomes a relay of a domain
+ *
+ * The machine of the AS writes a file: the domain, its DCs, the CA's certificate, and
+ * a fresh key and certificate of role RS. The relay's machine makes its data folder
+ * of it. Whoever holds the file can be that relay: it goes by a safe way and is
+ * deleted then. Text, one newline after each line and nothing behind:
+ *
+ *   ntm-relay 1
+ *   domain example.org
+ *   dc 192.0.2.1:4502              1 to 8 lines
+ *   ca HEX                         DER, as the next
+ *   certificate HEX
+ *   ed25519 HEX                    private keys, 32 bytes
+ *   x25519 HEX
+ *
+ * Context: commands; may block.
+ */
+#ifndef NTM_SERVERS_ENROL_H
+#define NTM_SERVERS_ENROL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/addr.h"
+#include "common/err.h"
+#include "common/fqdn.h"
+#include "libntmcrypto/ntmcrypto.h"
+#include "servers/serverconf.h"
+
+#define ENROL_TEXT_MAX 8192
+
+/** struct enrol - what such a file says; wiped by enrol_clear() */
+struct enrol {
+	char domain[FQDN_MAX + 1];
+	struct addr dcs[SERVERCONF_ADDRESSES_MAX];
+	size_t n_dcs;
+	uint8_t ca[NTMC_CERT_MAX], cert[NTMC_CERT_MAX];
+	size_t ca_len, cert_len;
+	struct ntmc_identity id;
+};
+
+void enrol_clear(struct enrol *e);
+/** a fresh key and certificate, from the CA of @dir.
+ *  Return: 0, -NTM_ENOTFOUND (no CA here), -NTM_ECONF ... */
+NTM_MUST_CHECK int enrol_new(const char *dir, const struct server_conf *conf,
+			     int64_t now, struct enrol *out);
+/** @out: wiped by the caller. Return: bytes, or -NTM_ETOOBIG */
+NTM_MUST_CHECK int enrol_format(const struct enrol *e,
+				char out[static ENROL_TEXT_MAX]);
+/** the certificate is of that CA, key, domain and role RS.
+ *  Return: 0, -NTM_EDECODE, -NTM_ECERT, -NTM_EEXPIRED ... */
+NTM_MUST_CHECK int enrol_parse(const char *text, size_t len, struct enrol *out);
+/** CA, key and certificate into the data folder @dir */
+NTM_MUST_CHECK int enrol_store(const struct enrol *e, const char *dir);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rs - the Relay Server: forwards sealed packets between the two ends of a path
+ *
+ * Owner:   its role process. Context: the loop's thread controls (links to the DCs,
+ *          paths, sweeps); rs.threads threads of its own forward (thread.h).
+ * Sockets: UDP for nodes and DCs: role_sockets.copies of each address, one a
+ *          thread; role_sockets.other: the second port.
+ */
+#ifndef NTM_SERVERS_RS_RS_H
+#define NTM_SERVERS_RS_RS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "common/err.h"
+#include "servers/role.h"
+
+struct rs;
+
+/** @env: outlives it; its sockets are taken over on success */
+NTM_MUST_CHECK int rs_new(const struct role_env *env, struct rs **out);
+/** ends the threads, then all at once */
+void rs_free(struct rs *rs);
+void rs_reload(struct rs *rs, const struct server_conf *conf);
+bool rs_wants_restart(const struct rs *rs);
+/** "status", "drain", "undrain" */
+json_t *rs_admin(struct rs *rs, const char *command, json_t *request);
+/** rs.threads, or as many as there are processors */
+unsigned int rs_threads(const struct server_conf *c);
+
+#endif

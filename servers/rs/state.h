@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * state - the RS's own data, shared by the files of this folder
+ *
+ * Owner: rs.c makes and frees it. Context: as each field says.
+ *
+ *   rs.c       start, stop, clock, admin               control thread
+ *   link.c     links to the DCs: keys, registration, directions, withdrawals
+ *   thread.c   the forwarding threads: poll, receive, send
+ *   forward.c  what a thread does with a datagram
+ *   punch.c    Hole Punch: proves an end, binds it      forwarding threads
+ *   probe.c    Relay Probe: an echo                     forwarding threads
+ */
+#ifndef NTM_SERVERS_RS_STATE_H
+#define NTM_SERVERS_RS_STATE_H
+
+#include <stdatomic.h>
+
+#include "common/datagram.h"
+#include "servers/rs/locals.h"
+#include "servers/rs/paths.h"
+#include "servers/rs/quota.h"
+#include "servers/rs/rs.h"
+#include "servers/rs/thread.h"
+#include "servers/servercert.h"
+
+#define RS_THREADS_MAX	  16
+#define RS_LINKS_MAX	  SERVERCONF_ADDRESSES_MAX
+#define RS_CLOCK_MS	  250
+#define RS_SWEEP_ROUND_S  4 /* every path is looked at this often */
+#define RS_REGISTRATION_S 5
+#define RS_COOKIE_LEN	  16
+#define RS_COOKIE_S	  30
+
+struct link;
+
+struct rs {
+	const struct role_env *env;
+	struct loop *loop;
+	const struct server_conf *conf;
+	struct servercert cert;
+	bool restart;
+	/* control thread writes, all read */
+	struct paths paths;
+	struct quota quota;
+	_Atomic uint32_t now_s; /* rs_now_s() */
+	/* ids that a Signal may carry: two of each link, 0: none */
+	_Atomic uint64_t signal_ids[RS_LINKS_MAX * 2];
+	struct ntmc_key cookie_key; /* constant */
+	struct locals locals;
+	/* control thread */
+	struct rs_thread *threads[RS_THREADS_MAX];
+	unsigned int n_threads;
+	/* Signals, from the threads to the control thread: one packet a datagram */
+	int signals[2];
+	struct loop_io *signals_io;
+	struct link *links[RS_LINKS_MAX];
+	unsigned int n_links;
+	bool draining;
+	unsigned int load; /* permille */
+	uint64_t load_cpu_ns, load_at_ns;
+	uint32_t start_s, daily_s;
+	struct loop_timer *clock;
+	struct loop_task destroy;
+	uint64_t directions, withdrawals, ended;
+};
+
+/** monotonic seconds since an hour before the start, as the control thread last
+ *  said: never 0. Any thread */
+static inline uint32_t rs_now_s(const struct rs *rs)
+{
+	return atomic_load_explicit(&rs->now_s, memory_order_relaxed);
+}
+/** the sum of the threads' counter at @offset in struct rs_stats */
+uint64_t rs_sum(const struct rs *rs, size_t offset);
+/** a path ends: its accounts are free of it (paths_fn; @arg: struct rs) */
+void rs_path_gone(void *arg, const struct path *path);
+
+/* link.c */
+NTM_MUST_CHECK int link_new(struct rs *rs, unsigned int number,
+			    const struct addr *dc, struct link **out);
+void link_free(struct link *l);
+/** tell the DC now: something has changed */
+void link_register(struct link *l);
+/** a Signal, as a thread received it; destroyed */
+void link_signal(struct rs *rs, uint8_t *buf, size_t len);
+/** has the DC acknowledged a registration lately? */
+bool link_is_up(const struct link *l);
+
+/* punch.c */
+void punch_receive(struct rs_thread *t, struct arrival *a,
+		   const struct packet_header *h, uint8_t *buf, size_t len);
+/* probe.c */
+void probe_receive(struct rs_thread *t, struct arrival *a,
+		   const struct packet_header *h, uint8_t *buf, size_t len);
+
+#endif

@@ -1,0 +1,12 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# nat-grid-port - a node behind a port-restricted NAT, with a node of every kind
+# limit: 600
+# show
+. "$(dirname "$0")/../lab/lab.sh"
+. "$LAB_SRC/tests/lab/ntm.sh"
+. "$LAB_SRC/tests/lab/grid.sh"
+
+ntm_installed
+grid_lab
+grid_row port

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* nat - a NAT in front of a node of the world: mapping and filtering, IPv4 */
+#include <string.h>
+
+#include "tests/unit/broker/control/world.h"
+
+void nat_set(struct node *n, const char *outside, enum nat_rule mapping,
+	     enum nat_rule filter)
+{
+	memset(&n->nat, 0, sizeof(n->nat));
+	if (!outside || addr_parse(outside, 0, &n->nat.outside))
+		return;
+	n->nat.on = true;
+	n->nat.mapping = mapping;
+	n->nat.filter = filter;
+}
+
+static struct nat_map *map_for(struct nat *nat, const struct addr *inside,
+			       const struct addr *to)
+{
+	struct nat_map *m;
+
+	for (size_t i = 0; i < nat->n; i++) {
+		m = &nat->maps[i];
+		if (addr_equal(&m->inside, inside) &&
+		    (nat->mapping == NAT_ANY || addr_equal(&m->to, to)))
+			return m;
+	}
+	m = &nat->maps[nat->n % NAT_MAPS];
+	if (nat->n < NAT_MAPS)
+		nat->n++;
+	memset(m, 0, sizeof(*m));
+	m->inside = *inside;
+	m->to = *to;
+	m->port = addr_equal_ip(inside, &nat->outside)
+			  ? addr_port(inside) /* a firewall, no more */
+			  : (uint16_t)(40000 + (m - nat->maps));
+	return m;
+}
+
+void nat_out(struct nat *nat, struct addr *from, const struct addr *to)
+{
+	struct nat_map *m;
+	size_t i = 0;
+
+	if (from->sa.sa_family != AF_INET)
+		return;
+	m = map_for(nat, from, to);
+	while (i < m->n_spoken && !addr_equal(&m->spoken[i], to))
+		i++;
+	if (i == m->n_spoken) {
+		m->spoken[i % NAT_FILTERS] = *to;
+		m->n_spoken += m->n_spoken < NAT_FILTERS - 1;
+	}
+	*from = nat->outside;
+	addr_set_port(from, m->port);
+}
+
+static bool lets_in(const struct nat *nat, const struct nat_map *m,
+		    const struct addr *from)
+{
+	if (nat->filter == NAT_ANY)
+		return true;
+	for (size_t i = 0; i < m->n_spoken; i++)
+		if (nat->filter == NAT_ADDRESS
+			    ? addr_equal_ip(&m->spoken[i], from)
+			    : addr_equal(&m->spoken[i], from))
+			return true;
+	return false;
+}
+
+bool nat_in(struct nat *nat, const struct addr *from, struct addr *to)
+{
+	for (size_t i = 0; i < nat->n; i++) {
+		const struct nat_map *m = &nat->maps[i];
+
+		if (m->port != addr_port(to) || !lets_in(nat, m, from))
+			continue;
+		*to = m->inside;
+		return true;
+	}
+	return false;
+}

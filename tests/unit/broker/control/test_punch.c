@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: MIT */
+/* test_punch - peers behind NATs: by the relay at once, then directly if it can be */
+#include "broker/punch.h"
+#include "broker/relayed.h"
+#include "tests/unit/broker/control/story.h"
+
+#define OUT_A  "203.0.113.1"
+#define OUT_B  "203.0.113.2"
+#define OUT_A2 "203.0.113.9"
+
+static struct rs *rs;
+
+/* what the tests begin with: two nodes, IPv4 alone, behind these NATs */
+static void begin(enum nat_rule map_a, enum nat_rule filter_a,
+		  enum nat_rule map_b, enum nat_rule filter_b)
+{
+	world_up(&world, 7, 2);
+	world.in_order = true;
+	rs = rs_add(&world);
+	nat_set(a, OUT_A, map_a, filter_a);
+	nat_set(b, OUT_B, map_b, filter_b);
+	log_in(a, A4, NULL, "laptop.alice." WORLD_DOMAIN);
+	log_in(b, B4, NULL, "desk.alice." WORLD_DOMAIN);
+	assert_true(world_until(&world, 500, both_online, NULL));
+	world_run(&world, 300);
+}
+
+static bool is_relayed(void *arg)
+{
+	(void)arg;
+	return node_peer(a, b) && relayed_is(node_peer(a, b)) &&
+	       node_peer(b, a) && relayed_is(node_peer(b, a));
+}
+
+static bool is_direct(struct node *n, struct node *o)
+{
+	struct peer *p = node_peer(n, o);
+
+	return p && p->state == PEER_UP && path_current(p) && !relayed_is(p);
+}
+
+static bool both_direct(void *arg)
+{
+	(void)arg;
+	return is_direct(a, b) && is_direct(b, a);
+}
+
+static const struct punch *punch_of(struct node *n, struct node *o)
+{
+	return &node_peer(n, o)->punches.list[0];
+}
+
+/* Both behind NATs that map alike for everybody: at once, and soon directly. */
+static void test_relay_then_direct(void **state)
+{
+	uint64_t ms, forwarded;
+
+	(void)state;
+	begin(NAT_ANY, NAT_PORT, NAT_ANY, NAT_PORT);
+	assert_int_equal(look_up(a, b->fqdn, &ms), 0);
+	assert_in_range(ms, 0, 150); /* DC, CN, DC, relay: 4 round trips */
+	assert_true(relayed_is(node_peer(a, b)));
+	node_send(a, b);
+	world_run(&world, 60);
+	assert_int_equal(b->got[0], 1); /* whichever way */
+	assert_true(world_until(&world, 1000, both_direct, NULL));
+	assert_flows();
+	forwarded = rs_count(rs)->forwarded;
+	exchange(20, 10);
+	assert_int_equal(rs_count(rs)->forwarded, forwarded);
+}
+
+/* Punches go on every 20 s; after a minute of the direct path both leave. */
+static void test_punches_and_leave(void **state)
+{
+	uint64_t punches;
+
+	(void)state;
+	begin(NAT_ANY, NAT_PORT, NAT_ANY, NAT_PORT);
+	connect_both();
+	assert_true(world_until(&world, 1000, both_direct, NULL));
+	assert_int_equal(rs_bound(rs), 2);
+	punches = rs_count(rs)->punches;
+	world_run(&world, 41000);
+	assert_int_equal(rs_count(rs)->punches - punches, 4);
+	assert_int_equal(rs_count(rs)->leaves, 0);
+	world_run(&world, 22000);
+	assert_int_equal(rs_count(rs)->leaves, 2);
+	assert_int_equal(rs_bound(rs), 0);
+	assert_flows();
+	punches = rs_count(rs)->punches;
+	world_run(&world, 60000);
+	assert_int_equal(rs_count(rs)->punches, punches);
+}
+
+/* Each destination another port, and only it may answer: the relay stays. */
+static void test_both_dependent(void **state)
+{
+	uint64_t before, datagrams;
+
+	(void)state;
+	begin(NAT_PORT, NAT_PORT, NAT_PORT, NAT_PORT);
+	connect_both();
+	world_run(&world, 6000);
+	assert_true(is_relayed(NULL));
+	assert_string_equal(relayed_why(node_peer(a, b)),
+			    "both NATs map by destination");
+	assert_string_equal(peer_shown(node_peer(a, b)), "relayed");
+	assert_flows();
+	/* the direct addresses are tried on, and no more than that */
+	before = world.now_ns;
+	datagrams = a->datagrams;
+	world_run(&world, 60000);
+	assert_true(world.now_ns > before);
+	assert_in_range(a->datagrams - datagrams, 6, 40);
+	assert_true(is_relayed(NULL));
+	assert_flows();
+}
+
+/* One maps by destination, the other lets in whoever it spoke to: the one that finds
+ * the way is followed. */
+static void test_one_dependent(void **state)
+{
+	(void)state;
+	begin(NAT_PORT, NAT_PORT, NAT_ANY, NAT_ADDRESS);
+	connect_both();
+	assert_true(world_until(&world, 2000, both_direct, NULL));
+	assert_flows();
+}
+
+/* MN can be reached, CN cannot: CN sends, without any relay. */
+static void test_cn_sends(void **state)
+{
+	uint64_t ms;
+
+	(void)state;
+	world_up(&world, 8, 2);
+	world.in_order = true;
+	rs = rs_add(&world);
+	nat_set(b, OUT_B, NAT_PORT, NAT_PORT);
+	log_in(a, A4, NULL, "laptop.alice." WORLD_DOMAIN);
+	log_in(b, B4, NULL, "desk.alice." WORLD_DOMAIN);
+	assert_true(world_until(&world, 500, both_online, NULL));
+	world_run(&world, 300);
+	assert_int_equal(look_up(a, b->fqdn, &ms), 0);
+	assert_in_range(ms, 0, 100);
+	assert_true(is_direct(a, b));
+	assert_int_equal(node_peer(a, b)->path_id & 1, 0);
+	assert_int_equal(node_peer(b, a)->path_id & 1, 1);
+	assert_flows();
+	assert_int_equal(rs_count(rs)->punches, 0);
+}
+
+static unsigned int requests;
+
+/* Only the first request arrives: it comes before MN has its direction. */
+static bool first_request(struct world *wd, const struct packet *p)
+{
+	(void)wd;
+	return p->buf[0] == PACKET_TUNNEL_REQUEST && ++requests > 1;
+}
+
+static void test_early_request(void **state)
+{
+	uint64_t ms;
+
+	(void)state;
+	world_up(&world, 9, 2);
+	world.in_order = true;
+	nat_set(b, OUT_B, NAT_PORT, NAT_PORT);
+	log_in(a, A4, NULL, "laptop.alice." WORLD_DOMAIN);
+	log_in(b, B4, NULL, "desk.alice." WORLD_DOMAIN);
+	assert_true(world_until(&world, 500, both_online, NULL));
+	dc_cn_sends(world.dc, true);
+	requests = 0;
+	world.watch = first_request;
+	assert_int_equal(look_up(a, b->fqdn, &ms), 0);
+	world.watch = NULL;
+	assert_flows();
+}
+
+/* Behind the relay, and the network changes: the end follows. */
+static void test_move_relayed(void **state)
+{
+	unsigned int ms;
+
+	(void)state;
+	begin(NAT_PORT, NAT_PORT, NAT_PORT, NAT_PORT);
+	connect_both();
+	world_run(&world, 2000);
+	assert_true(is_relayed(NULL));
+	assert_flows();
+	/* another NAT: the relay does not know the address, and asks back */
+	nat_set(a, OUT_A2, NAT_PORT, NAT_PORT);
+	node_move(a, A4B, NULL);
+	ms = outage_ms(2000);
+	assert_in_range(ms, 1, 200);
+	assert_true(rs_count(rs)->cookies > 0);
+	world_run(&world, 100);
+	assert_true(is_relayed(NULL));
+	assert_flows();
+}
+
+/* Both at once, behind the relay. */
+static void test_both_move_relayed(void **state)
+{
+	(void)state;
+	begin(NAT_PORT, NAT_PORT, NAT_PORT, NAT_PORT);
+	connect_both();
+	world_run(&world, 2000);
+	nat_set(a, OUT_A2, NAT_PORT, NAT_PORT);
+	nat_set(b, "203.0.113.8", NAT_PORT, NAT_PORT);
+	node_move(a, A4B, NULL);
+	node_move(b, B4B, NULL);
+	assert_in_range(outage_ms(2000), 1, 400);
+	world_run(&world, 100);
+	assert_flows();
+}
+
+/* IPv4 alone meets IPv6 alone. */
+static void test_families(void **state)
+{
+	uint64_t ms;
+
+	(void)state;
+	world_up(&world, 11, 2);
+	world.in_order = true;
+	rs = rs_add(&world);
+	log_in(a, A4, NULL, "laptop.alice." WORLD_DOMAIN);
+	log_in(b, NULL, B6, "desk.alice." WORLD_DOMAIN);
+	assert_true(world_until(&world, 500, both_online, NULL));
+	world_run(&world, 300);
+	assert_int_equal(look_up(a, b->fqdn, &ms), 0);
+	world_run(&world, 6000);
+	assert_true(is_relayed(NULL));
+	assert_string_equal(relayed_why(node_peer(a, b)),
+			    "the peer has IPv6 only, and we do not");
+	assert_string_equal(relayed_why(node_peer(b, a)),
+			    "the peer has IPv4 only, and we do not");
+	assert_flows();
+	/* and from one family to the other */
+	node_move(a, NULL, A6);
+	assert_in_range(outage_ms(2000), 1, 300);
+	assert_true(world_until(&world, 2000, both_direct, NULL));
+	assert_flows();
+}
+
+/* The relay dies: the DC names another one. */
+static void test_relay_dies(void **state)
+{
+	struct rs *other;
+
+	(void)state;
+	begin(NAT_PORT, NAT_PORT, NAT_PORT, NAT_PORT);
+	other = rs_add(&world);
+	connect_both();
+	world_run(&world, 2000);
+	assert_true(is_relayed(NULL));
+	assert_flows();
+	if (!rs_bound(rs)) {
+		struct rs *t = rs;
+
+		rs = other;
+		other = t;
+	}
+	rs_set_down(rs, true);
+	assert_in_range(outage_ms(4000), 100, 2500);
+	world_run(&world, 500);
+	assert_true(is_relayed(NULL));
+	assert_true(rs_bound(other) == 2);
+	assert_flows();
+}
+
+/* The direct way ends: the relay, still bound, takes over. */
+static void test_direct_dies(void **state)
+{
+	(void)state;
+	begin(NAT_ANY, NAT_PORT, NAT_ANY, NAT_PORT);
+	connect_both();
+	assert_true(world_until(&world, 1000, both_direct, NULL));
+	exchange(10, 10);
+	/* both NATs forget, and map by destination from now on */
+	a->nat.n = 0;
+	a->nat.mapping = b->nat.mapping = NAT_PORT;
+	assert_in_range(outage_ms(4000), 100, 2000);
+	world_run(&world, 3000);
+	assert_flows();
+}
+
+/* A direct way that fails at first: MN asks for a relay after 300 ms. */
+static void test_asks_for_relay(void **state)
+{
+	uint64_t ms;
+
+	(void)state;
+	world_up(&world, 12, 2);
+	world.in_order = true;
+	rs = rs_add(&world);
+	nat_set(b, OUT_B, NAT_PORT, NAT_PORT);
+	log_in(a, A4, NULL, "laptop.alice." WORLD_DOMAIN);
+	log_in(b, B4, NULL, "desk.alice." WORLD_DOMAIN);
+	assert_true(world_until(&world, 500, both_online, NULL));
+	world_run(&world, 300);
+	/* it looks reachable, and is not: a firewall */
+	nat_set(a, A4, NAT_PORT, NAT_PORT);
+	assert_int_equal(look_up(a, b->fqdn, &ms), 0);
+	assert_in_range(ms, 300, 700);
+	world_run(&world, 100);
+	assert_flows();
+	assert_true(rs_count(rs)->forwarded > 0);
+}
+
+/* A worker is killed: the next one goes on through the relay, with the DC down. */
+static void test_restart_relayed(void **state)
+{
+	struct node *const both[] = {a, b};
+
+	(void)state;
+	begin(NAT_PORT, NAT_PORT, NAT_PORT, NAT_PORT);
+	connect_both();
+	world_run(&world, 2000);
+	assert_flows();
+	dc_set_down(world.dc, true);
+	for (int i = 0; i < 2; i++) {
+		node_kill(both[i]);
+		world_run(&world, 50);
+		node_start(both[i]);
+		assert_in_range(outage_ms(2000), 1, 400);
+		world_run(&world, 100);
+		assert_flows();
+		/* and its punches go on */
+		world_run(&world, 70000);
+		assert_int_equal(rs_bound(rs), 2);
+		assert_flows();
+	}
+}
+
+static void test_limit(void **state)
+{
+	(void)state;
+	begin(NAT_PORT, NAT_PORT, NAT_PORT, NAT_PORT);
+	connect_both();
+	world_run(&world, 500);
+	assert_flows();
+	rs_set_limit(rs, true);
+	world_run(&world, 25000);
+	assert_int_equal(punch_of(a, b)->code, NTM_ELIMIT);
+	rs_set_limit(rs, false);
+	world_run(&world, 25000);
+	assert_int_equal(punch_of(a, b)->code, 0);
+}
+
+/* The tunnel ends: the relay is told. */
+static void test_end_leaves(void **state)
+{
+	(void)state;
+	begin(NAT_PORT, NAT_PORT, NAT_PORT, NAT_PORT);
+	connect_both();
+	assert_int_equal(rs_bound(rs), 2);
+	peer_close(node_peer(a, b), 0, true);
+	world_run(&world, 100);
+	assert_int_equal(rs_bound(rs), 0);
+	assert_int_equal(rs_count(rs)->leaves, 2);
+}
+
+/* --- forged ------------------------------------------------------------------------------- */
+
+static struct packet *recorded;
+
+static bool record_ack(struct world *wd, const struct packet *p)
+{
+	(void)wd;
+	if (p->buf[0] != PACKET_HOLE_PUNCH_ACK || recorded)
+		return false;
+	recorded = malloc(sizeof(*p) + p->len);
+	assert_non_null(recorded);
+	memcpy(recorded, p, sizeof(*p) + p->len);
+	return false;
+}
+
+/* A recorded answer, said again, and one under no key at all, change nothing. */
+static void test_forged_acks(void **state)
+{
+	const struct punch *u;
+	uint64_t acked, answered;
+	uint8_t junk[PACKET_OVERHEAD + 60] = {0};
+	struct packet_header h = {.type = PACKET_HOLE_PUNCH_ACK};
+	struct addr relay, to;
+
+	(void)state;
+	recorded = NULL;
+	begin(NAT_PORT, NAT_PORT, NAT_PORT, NAT_PORT);
+	world.watch = record_ack;
+	connect_both();
+	world_run(&world, 25000); /* punched again since */
+	world.watch = NULL;
+	assert_non_null(recorded);
+	u = punch_of(a, b);
+	if (addr_equal_ip(&recorded->to, &b->nat.outside))
+		u = punch_of(b, a);
+	acked = u->acked_ms;
+	answered = u->answered_ns;
+	world_send(&world, recorded->buf, recorded->len, &recorded->from,
+		   &recorded->to);
+	relay = recorded->from;
+	to = recorded->to;
+	h.id = u->path_id;
+	for (int i = 0; i < 50; i++) {
+		ntmc_random(&world.crypto, junk, sizeof(junk));
+		packet_header_put(&h, junk);
+		world_send(&world, junk, sizeof(junk), &relay, &to);
+	}
+	world_run(&world, 100);
+	assert_int_equal(u->acked_ms, acked);
+	assert_true(u->answered_ns == answered);
+	assert_true(u->bound);
+	free(recorded);
+	assert_flows();
+}
+
+/* Somebody on the way gives a challenge that came by the relay another source: that
+ * address is challenged, at a bounded price, and proves nothing. */
+static uint64_t to_victim;
+
+static bool forge_source(struct world *wd, const struct packet *p)
+{
+	struct addr victim;
+
+	assert_int_equal(addr_parse("198.51.100.7:9999", 0, &victim), 0);
+	if (addr_equal(&p->to, &victim)) {
+		to_victim++;
+		return true;
+	}
+	if (p->buf[0] == PACKET_DATA && rs_owns(rs, &p->from)) {
+		struct packet *q = (struct packet *)p;
+
+		(void)wd;
+		q->from = victim;
+	}
+	return false;
+}
+
+static void test_forged_source(void **state)
+{
+	(void)state;
+	begin(NAT_PORT, NAT_ANY, NAT_PORT, NAT_PORT); /* lets the forged in */
+	connect_both();
+	world_run(&world, 3000);
+	assert_true(is_relayed(NULL));
+	to_victim = 0;
+	world.watch = forge_source;
+	world_run(&world, 3000);
+	exchange(50, 10);
+	world.watch = NULL;
+	assert_true(is_relayed(NULL));
+	assert_in_range(to_victim, 0, 30);
+	world_run(&world, 2000);
+	assert_true(is_relayed(NULL));
+	assert_flows();
+}
+
+/* --- the change to the direct way ------------------------------------------------------------ */
+
+/* Packets wait for half of the difference of both round trips, and no longer than
+ * TAKE_HOLD_MAX_MS; none is lost. */
+static void test_hold_bounded(void **state)
+{
+	struct peer *p;
+	uint64_t held = 0, sent = 0;
+
+	(void)state;
+	begin(NAT_ANY, NAT_PORT, NAT_ANY, NAT_PORT);
+	assert_true(look_up(a, b->fqdn, &held) == 0);
+	p = node_peer(a, b);
+	held = 0;
+	for (int i = 0; i < 2000 && !both_direct(NULL); i++) {
+		node_send(a, b);
+		sent++;
+		world_run(&world, 1);
+		held += relayed_taking(p);
+	}
+	assert_true(both_direct(NULL));
+	assert_in_range(held, 1, TAKE_HOLD_MAX_MS + 1);
+	world_run(&world, 100);
+	assert_int_equal(b->got[0], sent);
+}
+
+static int end(void **state)
+{
+	(void)state;
+	world_down(&world);
+	return 0;
+}
+
+#define P(name) cmocka_unit_test_teardown(name, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		P(test_relay_then_direct), P(test_punches_and_leave),
+		P(test_both_dependent),	   P(test_one_dependent),
+		P(test_cn_sends),	   P(test_early_request),
+		P(test_move_relayed),	   P(test_both_move_relayed),
+		P(test_families),	   P(test_relay_dies),
+		P(test_direct_dies),	   P(test_asks_for_relay),
+		P(test_restart_relayed),   P(test_limit),
+		P(test_end_leaves),	   P(test_forged_acks),
+		P(test_forged_source),	   P(test_hold_bounded),
+	};
+
+	log_open("test", getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: MIT */
+/* test_relay - the RS from outside: punching, forwarding, quotas, what strangers try */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <netinet/in.h>
+#include <netinet/udp.h>
+
+#include <cmocka.h>
+
+#include "relay.h"
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+
+#define PATH_ID UINT64_C(0x1122334455667788)
+#define OTHER	UINT64_C(0x99aabbccddeeff00)
+
+static struct relay relay;
+static struct ntmc_key ktun;
+static struct end mn, cn;
+
+static void direct(void)
+{
+	relay_pair(&relay, PATH_ID, &ktun, &mn, &cn, false);
+}
+
+static void direct_and_bind(void)
+{
+	relay_pair(&relay, PATH_ID, &ktun, &mn, &cn, true);
+}
+
+static void ends_free(void)
+{
+	end_free(&mn);
+	end_free(&cn);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	relay_new(&relay);
+	relay_start(&relay);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	relay_free(&relay);
+	return 0;
+}
+
+/* --- punching ------------------------------------------------------------------------ */
+
+static void proven_is_bound_at_once(void **state)
+{
+	(void)state;
+	direct();
+	assert_true(end_punch(&mn, false));
+	assert_true(mn.bound);
+	assert_false(mn.has_cookie);
+	assert_false(mn.peer_bound);
+	assert_true(addr_equal(&mn.observed, &mn.self));
+	/* what is sent at once behind the punch finds the end bound */
+	end_send_punch(&cn, false, false, 100);
+	end_send(&cn, 300, 5);
+	assert_true(end_gets(&mn, 300, 5));
+	assert_true(end_take_ack(&cn));
+	assert_true(cn.bound && cn.peer_bound);
+	end_send(&mn, 1400, 6);
+	assert_true(end_gets(&cn, 1400, 6));
+	ends_free();
+}
+
+static void unproven_needs_the_cookie(void **state)
+{
+	(void)state;
+	ntmc_key_random(NULL, &ktun);
+	assert_int_equal(
+		relay_direct(&relay, PATH_ID, &ktun, "127.0.0.1", "192.0.2.1"),
+		0);
+	end_new(&mn, &relay, AF_INET, PATH_ID, &ktun);
+	end_new(&cn, &relay, AF_INET, PATH_ID | 1, &ktun);
+	end_bind(&mn);
+	assert_true(end_punch(&cn, false));
+	assert_false(cn.bound);
+	assert_true(cn.has_cookie);
+	end_send(&mn, 100, 1);
+	end_gets_nothing(&cn, "unbound", 1);
+	end_send(&cn, 100, 1);
+	end_gets_nothing(&mn, "wrong_source", 1);
+	/* the cookie is of that address */
+	end_move(&cn);
+	assert_true(end_punch(&cn, true));
+	assert_false(cn.bound);
+	/* and of that time */
+	relay_later(&relay, 31);
+	assert_true(end_punch(&cn, true));
+	assert_false(cn.bound);
+	assert_true(end_punch(&cn, true));
+	assert_true(cn.bound);
+	end_send(&mn, 100, 2);
+	assert_true(end_gets(&cn, 100, 2));
+	ends_free();
+}
+
+static void no_more_out_than_in(void **state)
+{
+	(void)state;
+	direct();
+	/* a punch shorter than its answer is not answered */
+	end_send_punch(&mn, false, false, 0);
+	end_gets_nothing(&mn, "short_punch", 1);
+	for (size_t padding = 0; padding < 100; padding++) {
+		long long n = relay_number(&relay, "short_punch");
+		long long answered = relay_number(&relay, "sent");
+
+		end_send_punch(&mn, false, false, padding);
+		while (relay_number(&relay, "short_punch") == n &&
+		       relay_number(&relay, "sent") == answered)
+			assert_int_equal(loop_turn(relay.loop, false), 0);
+		if (relay_number(&relay, "short_punch") == n) {
+			assert_true(end_take_ack(&mn));
+			assert_true(mn.ack_len <= mn.punch_len);
+		}
+	}
+	assert_true(end_punch(&mn, false)); /* the large ones were answered */
+	ends_free();
+}
+
+static void replayed_punch(void **state)
+{
+	struct end other;
+
+	(void)state;
+	direct_and_bind();
+	end_new(&other, &relay, AF_INET, PATH_ID, &ktun);
+	assert_int_equal(send(other.fd, mn.punch, mn.punch_len, 0),
+			 mn.punch_len);
+	end_gets_nothing(&other, "old_punch", 1);
+	/* an older one, too */
+	mn.sent_ms -= 5;
+	end_send_punch(&mn, false, false, 100);
+	end_gets_nothing(&mn, "old_punch", 2);
+	end_send(&cn, 100, 1);
+	assert_true(end_gets(&mn, 100, 1));
+	end_free(&other);
+	ends_free();
+}
+
+static void forged_punch(void **state)
+{
+	struct ntmc_key wrong;
+	struct end thief;
+
+	(void)state;
+	direct_and_bind();
+	ntmc_key_random(NULL, &wrong);
+	end_new(&thief, &relay, AF_INET, PATH_ID, &wrong);
+	end_send_punch(&thief, false, false, 100);
+	end_gets_nothing(&thief, "bad_punch", 1);
+	end_free(&thief);
+	/* CN's keys do not open MN's end */
+	end_new(&thief, &relay, AF_INET, PATH_ID | 1, &ktun);
+	thief.id = PATH_ID;
+	end_send_punch(&thief, false, false, 100);
+	end_gets_nothing(&thief, "bad_punch", 2);
+	end_free(&thief);
+	/* a path that nobody directed */
+	end_new(&thief, &relay, AF_INET, OTHER, &ktun);
+	end_send_punch(&thief, false, false, 100);
+	end_gets_nothing(&thief, "unknown_path", 1);
+	end_free(&thief);
+	end_send(&cn, 100, 1);
+	assert_true(end_gets(&mn, 100, 1));
+	ends_free();
+}
+
+static void end_follows(void **state)
+{
+	(void)state;
+	direct_and_bind();
+	end_move(&mn);
+	end_send(&mn, 100, 1);
+	end_gets_nothing(&cn, "wrong_source", 1);
+	assert_true(end_punch(&mn, false));
+	assert_true(mn.bound && mn.peer_bound);
+	end_send(&mn, 100, 2);
+	assert_true(end_gets(&cn, 100, 2));
+	end_send(&cn, 100, 3);
+	assert_true(end_gets(&mn, 100, 3));
+	ends_free();
+}
+
+static void end_leaves(void **state)
+{
+	(void)state;
+	direct_and_bind();
+	end_send_punch(&mn, false, true, 100);
+	assert_true(end_take_ack(&mn));
+	assert_false(mn.bound);
+	assert_false(mn.has_cookie);
+	end_send(&cn, 100, 1);
+	end_gets_nothing(&mn, "unbound", 1);
+	end_send(&mn, 100, 1);
+	end_gets_nothing(&cn, "wrong_source", 1);
+	ends_free();
+}
+
+static void end_forgotten(void **state)
+{
+	(void)state;
+	direct_and_bind();
+	for (int i = 0; i < 3; i++) {
+		relay_later(&relay, 20);
+		assert_true(end_punch(&mn, false));
+		assert_true(mn.bound);
+	}
+	assert_false(mn.peer_bound);
+	end_send(&mn, 100, 1);
+	end_gets_nothing(&cn, "unbound", 1);
+	assert_int_equal(relay_number(&relay, "paths"), 1);
+	relay_later(&relay, 61);
+	assert_int_equal(relay_number(&relay, "paths"), 0);
+	end_send(&mn, 100, 1);
+	end_gets_nothing(&cn, "unknown_path", 1);
+	ends_free();
+}
+
+static void keys_replaced(void **state)
+{
+	struct ntmc_key fresh;
+	struct end old;
+
+	(void)state;
+	direct_and_bind();
+	ntmc_key_random(NULL, &fresh);
+	assert_int_equal(
+		relay_direct(&relay, PATH_ID, &fresh, "127.0.0.1", "127.0.0.1"),
+		0);
+	assert_int_equal(relay_number(&relay, "paths"), 1);
+	end_send(&mn, 100, 1);
+	assert_true(end_gets(&cn, 100, 1));
+	old = mn;
+	end_send_punch(&old, false, false, 100);
+	end_gets_nothing(&old, "bad_punch", 1);
+	assert_int_equal(datagram_punch_keys(&fresh, PATH_ID, NTMC_AES_256_GCM,
+					     &mn.keys),
+			 0);
+	assert_true(end_punch(&mn, false));
+	assert_true(mn.bound && mn.peer_bound);
+	ends_free();
+}
+
+static void accounts_withdrawn(void **state)
+{
+	Ntm__RelayWithdraw w = NTM__RELAY_WITHDRAW__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	char *names[] = {(char *)"nobody", (char *)"bob"};
+
+	(void)state;
+	direct_and_bind();
+	w.n_accounts = 1;
+	w.accounts = names;
+	msg.body_case = NTM__SIGNAL__BODY_RELAY_WITHDRAW;
+	msg.relay_withdraw = &w;
+	assert_int_equal(relay_tell(&relay, &msg), 0);
+	assert_int_equal(relay_number(&relay, "paths"), 1);
+	w.n_accounts = 2;
+	assert_int_equal(relay_tell(&relay, &msg), 0);
+	assert_int_equal(relay_number(&relay, "paths"), 0);
+	end_send(&mn, 100, 1);
+	end_gets_nothing(&cn, "unknown_path", 1);
+	ends_free();
+}
+
+/* --- forwarding ------------------------------------------------------------------------ */
+
+static void forged_source(void **state)
+{
+	struct end thief;
+	uint8_t buf[100];
+
+	(void)state;
+	direct_and_bind();
+	end_new(&thief, &relay, AF_INET, PATH_ID, &ktun);
+	end_send(&thief, 100, 1);
+	end_gets_nothing(&cn, "wrong_source", 1);
+	/* an end cannot send as the other one */
+	end_packet(PATH_ID | 1, sizeof(buf), 1, buf);
+	assert_int_equal(send(mn.fd, buf, sizeof(buf), 0), sizeof(buf));
+	end_gets_nothing(&mn, "wrong_source", 2);
+	end_free(&thief);
+	ends_free();
+}
+
+static void malformed(void **state)
+{
+	uint8_t buf[1300] = {0};
+
+	(void)state;
+	direct_and_bind();
+	end_packet(PATH_ID, 100, 1, buf);
+	for (size_t len = 1; len < PACKET_OVERHEAD; len++)
+		assert_int_equal(send(mn.fd, buf, len, 0), len);
+	end_gets_nothing(&cn, "malformed", PACKET_OVERHEAD - 1);
+	buf[1]++; /* version */
+	assert_int_equal(send(mn.fd, buf, 100, 0), 100);
+	buf[1]--;
+	buf[0] = PACKET_HOLE_PUNCH_ACK;
+	assert_int_equal(send(mn.fd, buf, 100, 0), 100);
+	buf[0] = PACKET_RELAY_PROBE;
+	assert_int_equal(send(mn.fd, buf, 63, 0), 63);
+	assert_int_equal(send(mn.fd, buf, 65, 0), 65);
+	end_gets_nothing(&mn, "malformed", PACKET_OVERHEAD + 3);
+	buf[0] = PACKET_HOLE_PUNCH; /* longer than any signal */
+	buf[11] ^= 1;
+	assert_int_equal(send(mn.fd, buf, sizeof(buf), 0), sizeof(buf));
+	end_gets_nothing(&mn, "bad_punch", 1);
+	ends_free();
+}
+
+static void families_differ(void **state)
+{
+	(void)state;
+	ntmc_key_random(NULL, &ktun);
+	assert_int_equal(
+		relay_direct(&relay, PATH_ID, &ktun, "127.0.0.1", "::1"), 0);
+	end_new(&mn, &relay, AF_INET, PATH_ID, &ktun);
+	end_new(&cn, &relay, AF_INET6, PATH_ID | 1, &ktun);
+	assert_true(end_punch(&cn, false));
+	assert_true(cn.bound);
+	assert_true(addr_equal(&cn.observed, &cn.self));
+	end_bind(&mn);
+	end_send(&mn, 1200, 1);
+	assert_true(end_gets(&cn, 1200, 1));
+	end_send(&cn, 1200, 2);
+	assert_true(end_gets(&mn, 1200, 2));
+	ends_free();
+}
+
+/* @n datagrams of @size in one send, as one message of UDP_GRO at the RS */
+static void send_segments(int fd, const uint8_t *data, size_t len, int size)
+{
+	assert_int_equal(
+		setsockopt(fd, SOL_UDP, UDP_SEGMENT, &size, sizeof(size)), 0);
+	assert_int_equal(send(fd, data, len, 0), len);
+	size = 0;
+	assert_int_equal(
+		setsockopt(fd, SOL_UDP, UDP_SEGMENT, &size, sizeof(size)), 0);
+}
+
+/* one node with two paths: datagrams of both, and of none, in one message */
+static void batch_of_two_paths(void **state)
+{
+	uint8_t buf[12 * 200], *p = buf;
+	struct end mn2, cn2;
+
+	(void)state;
+	direct_and_bind();
+	assert_int_equal(
+		relay_direct(&relay, OTHER, &ktun, "127.0.0.1", "127.0.0.1"),
+		0);
+	end_new(&mn2, &relay, AF_INET, OTHER, &ktun);
+	end_new(&cn2, &relay, AF_INET, OTHER | 1, &ktun);
+	close(mn2.fd);
+	mn2.fd = dup(mn.fd);
+	end_bind(&mn2);
+	end_bind(&cn2);
+	for (uint8_t i = 0; i < 4; i++) {
+		p += end_packet(PATH_ID, 200, i, p);
+		p += end_packet(i == 2 ? OTHER + 2 : OTHER, 200,
+				(uint8_t)(100 + i), p);
+		p += end_packet(PATH_ID, i == 3 ? 90 : 200, (uint8_t)(50 + i),
+				p);
+	}
+	send_segments(mn.fd, buf, (size_t)(p - buf), 200);
+	for (uint8_t i = 0; i < 4; i++) {
+		assert_true(end_gets(&cn, 200, i));
+		assert_true(
+			end_gets(&cn, i == 3 ? 90 : 200, (uint8_t)(50 + i)));
+		if (i != 2)
+			assert_true(end_gets(&cn2, 200, (uint8_t)(100 + i)));
+	}
+	assert_int_equal(relay_number(&relay, "unknown_path"), 1);
+	assert_int_equal(relay_number(&relay, "forwarded"), 11);
+	end_free(&mn2);
+	end_free(&cn2);
+	ends_free();
+}
+
+/* more than one message of UDP_SEGMENT can take, in order */
+static void long_runs(void **state)
+{
+	static uint8_t buf[60 * 1000];
+
+	(void)state;
+	direct_and_bind();
+	for (int round = 0; round < 3; round++) {
+		for (uint8_t i = 0; i < 60; i++)
+			end_packet(PATH_ID, 1000, i, buf + i * 1000);
+		send_segments(mn.fd, buf, sizeof(buf), 1000);
+		for (uint8_t i = 0; i < 60; i++)
+			assert_true(end_gets(&cn, 1000, i));
+	}
+	/* in fewer messages than datagrams; two were answers to punches */
+	assert_true(relay_number(&relay, "sent") == 182);
+	if (relay_number(&relay, "gso_fallbacks") == 0)
+		assert_true(relay_number(&relay, "sent_messages") < 100);
+	ends_free();
+}
+
+static void ecn_is_kept(void **state)
+{
+	struct msghdr m = {.msg_namelen = 0};
+	uint8_t buf[200], control[64];
+	struct iovec iov = {buf, sizeof(buf)};
+	int tos = 3, one = 1;
+	struct cmsghdr *c;
+
+	(void)state;
+	direct_and_bind();
+	assert_int_equal(
+		setsockopt(mn.fd, IPPROTO_IP, IP_TOS, &tos, sizeof(tos)), 0);
+	assert_int_equal(
+		setsockopt(cn.fd, IPPROTO_IP, IP_RECVTOS, &one, sizeof(one)),
+		0);
+	end_send(&mn, 100, 1);
+	m.msg_iov = &iov;
+	m.msg_iovlen = 1;
+	m.msg_control = control;
+	m.msg_controllen = sizeof(control);
+	assert_int_equal(recvmsg(cn.fd, &m, 0), 100);
+	c = CMSG_FIRSTHDR(&m);
+	assert_non_null(c);
+	assert_int_equal(c->cmsg_type, IP_TOS);
+	assert_int_equal(*CMSG_DATA(c) & 3, 3);
+	ends_free();
+}
+
+/* --- probes ---------------------------------------------------------------------- */
+
+static void probe(int family, bool other)
+{
+	struct packet_header h = {.type = PACKET_RELAY_PROBE,
+				  .flags = other ? PACKET_OTHER_PORT : 0,
+				  .id = 42,
+				  .counter = UINT64_C(0x123456789abcdef0)};
+	struct sockaddr_storage from;
+	socklen_t from_len = sizeof(from);
+	uint8_t buf[128] = {0};
+	struct addr at;
+	struct end e;
+	size_t ip_len;
+	const uint8_t *ip;
+	struct sockaddr none = {.sa_family = AF_UNSPEC};
+
+	ntmc_key_random(NULL, &ktun);
+	end_new(&e, &relay, family, PATH_ID, &ktun);
+	packet_header_put(&h, buf);
+	assert_int_equal(send(e.fd, buf, PACKET_PROBE_LEN, 0),
+			 PACKET_PROBE_LEN);
+	if (other) /* let anybody answer at this port */
+		assert_int_equal(connect(e.fd, &none, sizeof(none)), 0);
+	if (other &&
+	    recvfrom(e.fd, buf, sizeof(buf), MSG_DONTWAIT, NULL, NULL) < 0)
+		assert_int_equal(sendto(e.fd, buf, PACKET_PROBE_LEN, 0,
+					&e.rs.sa, addr_len(&e.rs)),
+				 PACKET_PROBE_LEN);
+	assert_int_equal(recvfrom(e.fd, buf, sizeof(buf), 0,
+				  (struct sockaddr *)&from, &from_len),
+			 PACKET_PROBE_LEN);
+	assert_int_equal(
+		addr_from_sockaddr((struct sockaddr *)&from, from_len, &at), 0);
+	assert_int_equal(addr_port(&at),
+			 other ? relay.conf.rs_other_port : relay.conf.rs_port);
+	assert_int_equal(packet_header_get(buf, PACKET_PROBE_LEN, &h), 0);
+	assert_int_equal(h.type, PACKET_RELAY_PROBE_ACK);
+	assert_int_equal(h.id, 42);
+	assert_int_equal(h.counter, UINT64_C(0x123456789abcdef0));
+	assert_int_equal(buf[20] << 8 | buf[21], family == AF_INET ? 4 : 6);
+	if (!other) { /* the port may be another one since */
+		assert_int_equal(buf[22] << 8 | buf[23], addr_port(&e.self));
+		ip = addr_ip(&e.self, &ip_len);
+		assert_memory_equal(buf + 24, ip, ip_len);
+	}
+	end_free(&e);
+}
+
+static void probes(void **state)
+{
+	(void)state;
+	probe(AF_INET, false);
+	probe(AF_INET6, false);
+	probe(AF_INET, true);
+	probe(AF_INET6, true);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(proven_is_bound_at_once),
+		T(unproven_needs_the_cookie),
+		T(no_more_out_than_in),
+		T(replayed_punch),
+		T(forged_punch),
+		T(end_follows),
+		T(end_leaves),
+		T(end_forgotten),
+		T(keys_replaced),
+		T(accounts_withdrawn),
+		T(forged_source),
+		T(malformed),
+		T(families_differ),
+		T(batch_of_two_paths),
+		T(long_runs),
+		T(ecn_is_kept),
+		T(probes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
