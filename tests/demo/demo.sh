@@ -3,7 +3,8 @@
 #
 # demo - the main job, shown as it happens: an unmodified curl downloads from an
 #        unmodified nginx by name, the machine moves, the daemon is killed, and the
-#        download ends with the right checksum. Firefox shows a page of the peer.
+#        download ends with the right checksum. Then both are behind NATs, meet at
+#        the relay and go on directly. Firefox shows a page of the peer.
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 
@@ -57,6 +58,20 @@ build_network()
 	lab_link a home 10.1.0.2/24 2001:db8:1::2/64 5 --rate-mbit 600
 	lab_link b office 10.3.0.2/24 2001:db8:3::2/64 5
 	lab_link server hosting 10.4.0.2/24 2001:db8:4::2/64 5
+	# Behind the cafe's and the office's addresses, for the third act: routers as at
+	# home, that let in only who was written to, address and port.
+	build_nat gate-a cafe 10.2.0.5/24 attic
+	build_nat gate-b office 10.3.0.5/24 flat
+}
+
+# build_nat ROUTER OUTSIDE ADDR NET: IPv4 only
+build_nat()
+{
+	lab_router "$1"
+	lab_uplink "$1" "$2" "$3" -
+	lab_net "$4"
+	lab_link "$1" "$4" 192.168.1.1/24 -
+	lab_nat "$1" "$2" port-restricted
 }
 
 build_domain()
@@ -97,24 +112,26 @@ build_site()
 
 # --- the acts -------------------------------------------------------------------
 
-# follow: print what the peers' table says about B whenever it changes
+# follow: print what A's broker says of the way to B whenever it changes
 follow()
 {
-	local last='' now t0
-	t0=$(lab_now)
-	while :; do
-		now=$(lab_as_user a ntm peers --json 2>/dev/null | python3 -c '
-import json, sys
-text = sys.stdin.read()
-for p in json.loads(text).get("peers", []) if text else []:
-    print(p["state"], "to", p["remote"])' 2>/dev/null || true)
-		if [ -n "$now" ] && [ "$now" != "$last" ]; then
+	local at way remote t0
+	t0=$(awk '{ print int($1 * 1000) }' /proc/uptime)
+	lab_as_user a "$LAB_SRC/tests/lab/natcell.py" watch "$B" "$LAB/unwatched" |
+		while read -r at way remote; do
+			[ "$way" != none ] || continue
 			printf '%s    + %4d ms  tunnel %s%s\n' "$dim" \
-				"$(lab_ms_since "$t0")" "$now" "$plain" >&2
-			last=$now
-		fi
-		read -rt 0.02 -u "$LAB_NEVER" || true
-	done
+				$((at > t0 ? at - t0 : 0)) \
+				"${way/relay/through the relay}, $remote" "$plain" >&2
+			echo "$way" >>"$LAB/ways"
+		done
+}
+
+unfollow()
+{
+	touch "$LAB/unwatched"
+	wait "$1"
+	rm "$LAB/unwatched"
 }
 
 # download NAME COMMAND: 200 MB from B, COMMAND when half has come
@@ -166,8 +183,8 @@ act_move()
 	) &
 	follower=$!
 	download move true
-	kill "$follower" 2>/dev/null || true
-	wait "$follower" 2>/dev/null || true
+	unfollow $follower
+	LAB_PORT_NET[a.0]=cafe		# as the subshell left it
 	report move "$(cat "$LAB/moved")"
 }
 
@@ -192,11 +209,47 @@ act_kill()
 	report kill
 }
 
+act_nat()
+{
+	local follower mover
+
+	chapter "3. Both are behind NATs; then A has IPv6 only, and B IPv4 only"
+	lab_as_user a ntm down >"$LAB/log/down-a"
+	lab_move a attic 192.168.1.2/24 -
+	lab_move b flat 192.168.1.3/24 -
+	ntm_up a
+	ntm_wait_online a
+	wait_for 10 '[[ $(ntm_get b observed) == 10.3.0.5:* ]]'
+	say "A is 192.168.1.2 behind 10.2.0.5, B is 192.168.1.3 behind 10.3.0.5"
+	say "neither router lets in whom its host has not written to"
+	say "A runs: ntm-run curl http://$B:8080/big"
+	rm -f "$LAB/half" "$LAB/ways"
+	follow &
+	follower=$!
+	(
+		wait_for 60 '[ -s "$LAB/half" ]'
+		say "half has come: A moves to a network of IPv6 alone"
+		lab_move a home - 2001:db8:1::77/64
+		echo "$LAB_MOVED" >"$LAB/moved"
+		say "A is at $(lab_addresses a | tr '\n' ' ')"
+	) &
+	mover=$!
+	download nat true
+	wait $mover
+	unfollow $follower
+	assert_contains "$(grep -xe relay -e direct "$LAB/ways" | xargs)" \
+		"relay direct relay" "the relay's way, the direct one, the relay's"
+	say "why not direct: $(lab_as_user a ntm peers --json | python3 -c '
+import json, sys
+print(json.load(sys.stdin)["peers"][0]["why"])')"
+	report nat "$(cat "$LAB/moved")"
+}
+
 act_firefox()
 {
 	local png=$LAB/firefox.png
 
-	chapter "3. Firefox, unmodified, under ntm-run"
+	chapter "4. Firefox, unmodified, under ntm-run"
 	if ! command -v firefox-esr >/dev/null; then
 		say "firefox-esr is not installed: make demo installs it"
 		return 1
@@ -225,12 +278,14 @@ say "B runs: ntm-run nginx, serving $((SIZE / 1000000)) MB of random bytes"
 build_site
 act_move
 act_kill
+act_nat
 act_firefox
 chapter "Done"
-python3 - "$LAB/move.json" "$LAB/kill.json" <<'PY' >&2
+python3 - "$LAB/move.json" "$LAB/kill.json" "$LAB/nat.json" <<'PY' >&2
 import json, sys
-move, kill = (json.load(open(f))["gap_ms"] for f in sys.argv[1:])
-print("measured gap: %.0f ms when A moved, %.0f ms when A's worker was killed" % (move, kill))
+move, kill, nat = (json.load(open(f))["gap_ms"] for f in sys.argv[1:])
+print("measured gap: %.0f ms when A moved, %.0f ms when A's worker was killed,"
+      " %.0f ms from IPv4 to IPv6" % (move, kill, nat))
 PY
 LAB_ENDED=1
 trap - EXIT
