@@ -94,6 +94,7 @@ int direction_parse(const struct worker *w, const Ntm__RouteDirection *msg,
 	err = node_parse(w, msg->peer, &r.peer);
 	if (err)
 		return err;
+	r.bit = msg->end == NTM__TUNNEL_END__END_CN;
 	r.send = msg->role == NTM__TUNNEL_ROLE__ROLE_SEND;
 	relay_parse(msg->relay, &r.relay);
 	r.move = msg->reason == NTM__DIRECTION_REASON__DIRECTION_MOVE;
@@ -187,7 +188,8 @@ int direction_told(struct worker *w, const Ntm__RouteDirection *msg)
 
 	if (err)
 		return -err;
-	r.bit = 1;
+	if (msg->end == NTM__TUNNEL_END__END_UNKNOWN)
+		r.bit = 1;
 	p = peers_find(w->peers, r.peer.fqdn);
 	policy_check(w->policy, w->account->fqdn, r.peer.fqdn, &grant);
 	if (!grant.in && !(p && p->outward)) {

@@ -36,8 +36,8 @@ struct route_relay {
 /**
  * struct route - one Route Direction
  * @path_id: bit 0 clear
- * @bit:     bit 0 where we receive: 0 we asked (MN), 1 we were told (CN); of a
- *           tunnel that exists, what it has: route_bit()
+ * @bit:     bit 0 where we receive: 0 MN, 1 CN; of a tunnel remade (MOVE) as before,
+ *           whoever asks
  * @send:    we send the Tunnel Request; else we wait for it
  * @expires_ns: loop clock; Ktun and Ktmp are wiped then
  */

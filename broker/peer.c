@@ -203,7 +203,7 @@ static int tunnel_for(struct peer *p, const struct ntmc_cert *cert,
 	if (err)
 		return err;
 	p->path_id = path_id;
-	p->route_path = path_id & ~1ull;
+	p->route_path = path_id;
 	p->cert_expires = cert->not_after;
 	return peer_index(p);
 }

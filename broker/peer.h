@@ -106,7 +106,7 @@ struct peer {
 	unsigned int rate_used;
 
 	uint32_t direction;  /* request in flight; 0 none */
-	uint64_t route_path; /* of the last direction asked for */
+	uint64_t route_path; /* of the last direction, with our bit */
 	unsigned int moves;
 	struct punches punches;
 	struct paths paths;

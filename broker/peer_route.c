@@ -6,7 +6,8 @@
  *
  * The DC tells CN first, and MN with its answer. One of both is to SEND, the other one
  * WAITs: the one that cannot be reached sends; if both can, or neither, it is MN. Bit 0
- * of the Path ID says who asked (0 MN, 1 CN) whoever sends, and stays with the tunnel.
+ * of the Path ID says who asked first (0 MN, 1 CN) whoever sends, and stays with the
+ * tunnel: who asks for a MOVE tells the DC which end it is, and the DC tells the other.
  *
  * CN may be told to send before MN has its answer: early.c keeps the request at MN.
  *
@@ -21,13 +22,6 @@
 #include "broker/peer.h"
 #include "broker/timers.h"
 #include "common/log.h"
-
-/* a tunnel remade (MOVE) keeps its Path ID and who is who in it */
-static void bit_keep(const struct peer *p, struct route *r)
-{
-	if ((p->path_id & ~1ull) == r->path_id)
-		r->bit = p->path_id & 1;
-}
 
 /* The direction's place among those expected. Return: 0, -NTM_EEXISTS */
 static int expect_add(struct peer *p, const struct route *r)
@@ -86,7 +80,7 @@ static void shaking(struct peer *p, const struct route *r)
 
 static int route_go(struct peer *p, const struct route *r)
 {
-	p->route_path = r->path_id;
+	p->route_path = r->path_id | r->bit;
 	relay_take(p, r);
 	if (p->state == PEER_MOVING)
 		path_probe(p, true);
@@ -102,7 +96,6 @@ void peer_route(struct peer *p, const struct route *route)
 
 	if (strcmp(p->fqdn, r.peer.fqdn))
 		return;
-	bit_keep(p, &r);
 	err = peer_identify(p, &r.peer);
 	if (!err && p->state == PEER_UP) {
 		/* it came up meanwhile; but the relay has new keys */
@@ -130,7 +123,6 @@ int peer_expect(struct peer *p, const struct route *route)
 
 	if (err)
 		goto out;
-	bit_keep(p, &r);
 	again = expected(p, &r);
 	err = expect_add(p, &r);
 	if (err || again)

@@ -238,7 +238,7 @@ static bool wanted(const struct punch *u)
 	uint64_t id = u->path_id & ~1ull, now = peer_now(p);
 
 	if (p->state != PEER_IDLE && p->state != PEER_DOWN &&
-	    ((p->path_id & ~1ull) == id || p->route_path == id))
+	    ((p->path_id & ~1ull) == id || (p->route_path & ~1ull) == id))
 		return true;
 	if (shake_path(p) == id)
 		return true;

@@ -196,10 +196,7 @@ static int shake_spec(const struct peer *p, enum shake_kind kind,
 		spec->request = spec->psk_secret = p->secret;
 		return 0;
 	}
-	/* a tunnel remade (MOVE) keeps its Path ID and who is who in it */
-	spec_fill(p, r->path_id,
-		  (p->path_id & ~1ull) == r->path_id ? p->path_id & 1 : r->bit,
-		  spec);
+	spec_fill(p, r->path_id, r->bit, spec);
 	spec->aead = r->aead;
 	spec->request = r->ktun;
 	spec->psk_secret = r->ktmp;
@@ -382,7 +379,7 @@ static int request_open(struct peer *p, const struct packet_header *h,
 	for (size_t i = 0; err && !spec.resume && i < PEER_EXPECT_MAX; i++) {
 		const struct route *r = &p->expect[i];
 
-		if ((r->path_id | r->bit) != h->id ||
+		if (r->path_id != (h->id & ~1ull) ||
 		    r->expires_ns <= loop_now(p->w->loop))
 			continue;
 		spec.aead = r->aead;

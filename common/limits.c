@@ -85,6 +85,7 @@ static const struct limit direction_request[] = {
 static const struct limit route_direction[] = {
 	PATH_ID(path_id), ENUM(role), NEEDED(peer), KEY(ktun), KEY(ktmp),
 	AEAD(aead), ANY(lifetime_s), ENUM(reason), OPTIONAL(relay),
+	ENUM(end),
 };
 static const struct limit ntm_ack[] = {
 	CODE(code), ANY(retry_after_ms), OPTIONAL(peer),

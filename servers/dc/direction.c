@@ -219,6 +219,9 @@ static void send_route(struct directions *d, struct direction *x,
 	body.aead = x->aead;
 	body.lifetime_s = LIFETIME_S;
 	body.reason = x->reason;
+	body.end = (to->fp8 == x->mn_fp8) != x->swapped
+			   ? NTM__TUNNEL_END__END_MN
+			   : NTM__TUNNEL_END__END_CN;
 	msg.txn = txn;
 	msg.body_case = NTM__SIGNAL__BODY_ROUTE_DIRECTION;
 	msg.route_direction = &body;

@@ -217,6 +217,8 @@ static void route_send(struct directed *d, struct member *to,
 			   : NTM__DIRECTION_REASON__DIRECTION_NEW;
 	msg.txn = txn;
 	msg.body_case = NTM__SIGNAL__BODY_ROUTE_DIRECTION;
+	r.end = (to == d->mn) != d->swapped ? NTM__TUNNEL_END__END_MN
+					    : NTM__TUNNEL_END__END_CN;
 	msg.route_direction = &r;
 	if (d->rs) {
 		rs_name(d->rs, &relay, ra, rlist);

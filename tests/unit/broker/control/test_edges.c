@@ -279,6 +279,7 @@ static void test_direct_crosses_resume(void **state)
 		struct peer *p = node_peer(n, o), *q = node_peer(o, n);
 		uint64_t before = p->keyed_ns;
 		struct route r = {.path_id = p->path_id & ~1ull,
+				  .bit = p->path_id & 1,
 				  .move = true,
 				  .aead = p->aead,
 				  .expires_ns = world.now_ns + LOOP_S(60)};

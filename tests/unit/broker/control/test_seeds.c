@@ -7,6 +7,9 @@
  * back, long silences. Then the network heals. Within HEAL_MS traffic must flow both
  * ways, every packet of it, under one Path ID; and nothing may have been sent more
  * often than a bound. A failing seed is printed; NTM_SEED=n runs it alone.
+ *
+ * Once more with two relays, which die and come back, and NATs, which change and
+ * forget: NTM_NAT=1 with NTM_SEED.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,6 +28,7 @@
 #define SIGNALS_PER_S 120   /* by one node, all its signalling, on average */
 
 static struct world world;
+static bool nats; /* and relays */
 static struct node *const a = &world.nodes[0], *const b = &world.nodes[1];
 
 static void on_resolved(void *arg, int err, struct peer *p)
@@ -67,6 +71,41 @@ static void move(struct node *n)
 	node_move(n, kind == 0 ? NULL : v4, kind == 1 ? NULL : v6);
 }
 
+/* another NAT, or none, in front of it */
+static void nat_change(struct node *n)
+{
+	char outside[32];
+
+	if (!nats)
+		return;
+	snprintf(outside, sizeof(outside), "203.0.%u.%u", n->index + 113,
+		 world_random(&world, 200) + 1);
+	nat_set(n, world_random(&world, 5) ? outside : NULL,
+		world_random(&world, 2) ? NAT_ANY : NAT_PORT,
+		(enum nat_rule)world_random(&world, 3));
+}
+
+static void nat_event(void)
+{
+	switch (world_random(&world, 5)) {
+	case 0: /* nobody says so */
+		nat_change(world_random(&world, 2) ? a : b);
+		break;
+	case 1:
+		nat_change(a);
+		move(a);
+		break;
+	case 2:
+		nat_change(b);
+		move(b);
+		break;
+	default:
+		rs_set_down(world.rs[world_random(&world, WORLD_RELAYS)],
+			    world_random(&world, 2));
+		break;
+	}
+}
+
 static void kill_worker(struct node *n)
 {
 	if (!n->running)
@@ -78,6 +117,8 @@ static void kill_worker(struct node *n)
 
 static void event(void)
 {
+	if (nats && !world_random(&world, 3))
+		nat_event();
 	switch (world_random(&world, 12)) {
 	case 0:
 		look_up(a, b->fqdn);
@@ -131,7 +172,7 @@ static bool flows(void)
 		node_send(b, a);
 		world_run(&world, 20);
 	}
-	world_run(&world, 150);
+	world_run(&world, 400);
 	return a->got[1] == at_a + 10 && b->got[0] == at_b + 10;
 }
 
@@ -141,12 +182,15 @@ static bool heals(void)
 
 	world.wire.loss_percent = world.wire.dup_percent = 0;
 	dc_set_down(world.dc, false);
+	for (size_t i = 0; i < world.n_rs; i++)
+		rs_set_down(world.rs[i], false);
 	for (unsigned int i = 0; i < 2; i++)
 		if (!world.nodes[i].n_addrs)
 			node_move(&world.nodes[i], i ? "10.2.0.2" : "10.1.0.2",
 				  NULL);
-	/* one family in common */
-	node_move(a, "10.1.255.2", "2001:db8:1:ff::2");
+	/* one family in common; with a relay none need be */
+	if (!nats)
+		node_move(a, "10.1.255.2", "2001:db8:1:ff::2");
 	for (end = world.now_ns + LOOP_MS(HEAL_MS); world.now_ns < end;) {
 		look_up(a, b->fqdn);
 		look_up(b, a->fqdn);
@@ -172,10 +216,17 @@ static void one(uint64_t seed)
 	uint64_t seconds;
 
 	world_up(&world, seed, 2);
+	world.in_order = nats && seed % 2;
 	world.wire.delay_ms = 1 + world_random(&world, 50);
 	world.wire.jitter_ms = world_random(&world, 25);
 	world.wire.loss_percent = world_random(&world, 20);
 	world.wire.dup_percent = world_random(&world, 10);
+	if (nats) {
+		rs_add(&world);
+		rs_add(&world);
+		nat_change(a);
+		nat_change(b);
+	}
 	log_in(a, "10.1.0.2", "2001:db8:1::2", "laptop.alice." WORLD_DOMAIN);
 	log_in(b, "10.2.0.2", "2001:db8:2::2", "desk.alice." WORLD_DOMAIN);
 	world_run(&world, world_random(&world, 1000));
@@ -198,12 +249,11 @@ static void one(uint64_t seed)
 	world_down(&world);
 }
 
-static void test_seeds(void **state)
+static void seeds(void)
 {
 	const char *only = getenv("NTM_SEED"), *many = getenv("NTM_SEEDS");
 	uint64_t n = many ? strtoull(many, NULL, 10) : SEEDS;
 
-	(void)state;
 	if (only) {
 		one(strtoull(only, NULL, 10));
 		return;
@@ -214,10 +264,25 @@ static void test_seeds(void **state)
 	}
 }
 
+static void test_seeds(void **state)
+{
+	(void)state;
+	nats = getenv("NTM_NAT") != NULL;
+	seeds();
+}
+
+static void test_seeds_nat(void **state)
+{
+	(void)state;
+	nats = true;
+	seeds();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_seeds),
+		cmocka_unit_test(test_seeds_nat),
 	};
 
 	log_open("test", getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR, NULL);
