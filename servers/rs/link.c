@@ -472,6 +472,12 @@ void link_free(struct link *l)
 	free(l);
 }
 
+void link_reconnect(struct link *l)
+{
+	if (l->channel)
+		channel_close(l->channel);
+}
+
 bool link_is_up(const struct link *l)
 {
 	return l->acked && l->now.id && l->silent <= 2;

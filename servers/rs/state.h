@@ -38,8 +38,7 @@ struct rs {
 	const struct role_env *env;
 	struct loop *loop;
 	const struct server_conf *conf;
-	struct servercert cert;
-	bool restart;
+	struct servercert cert, cert_before;
 	/* control thread writes, all read */
 	struct paths paths;
 	struct quota quota;
@@ -80,6 +79,8 @@ void rs_path_gone(void *arg, const struct path *path);
 NTM_MUST_CHECK int link_new(struct rs *rs, unsigned int number,
 			    const struct addr *dc, struct link **out);
 void link_free(struct link *l);
+/** its channel ends; the next one shows the certificate of now */
+void link_reconnect(struct link *l);
 /** tell the DC now: something has changed */
 void link_register(struct link *l);
 /** a Signal, as a thread received it; destroyed */

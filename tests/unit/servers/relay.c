@@ -307,12 +307,11 @@ static int bound(int type, unsigned int port)
 static void dc_start(struct relay *r)
 {
 	unsigned int port = site_free_port();
-	struct loop_io *io;
 
 	snprintf(r->dc_text, sizeof(r->dc_text), "127.0.0.1:%u", port);
 	r->fd = bound(SOCK_DGRAM, port);
 	assert_int_equal(loop_io_add(r->loop, r->fd, LOOP_READ, false,
-				     on_signal, r, &io),
+				     on_signal, r, &r->io),
 			 0);
 	assert_int_equal(servercert_load(r->dir, "dc", &r->cert), 0);
 	assert_int_equal(channel_listen_take(r->loop, r->cert.tls,
@@ -401,6 +400,7 @@ void relay_free(struct relay *r)
 	if (r->rs)
 		relay_stop(r);
 	channel_listener_close(r->listener);
+	loop_io_del(r->io);
 	assert_int_equal(loop_turn(r->loop, false), 0);
 	loop_free(r->loop);
 	servercert_clear(&r->cert);

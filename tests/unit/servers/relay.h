@@ -30,6 +30,7 @@ struct relay {
 	struct channel_listener *listener;
 	struct channel *link;
 	int fd;
+	struct loop_io *io;
 	uint64_t id, counter;
 	struct ntmc_key key; /* Kdcrs */
 	struct datagram_keys keys;

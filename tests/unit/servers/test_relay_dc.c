@@ -2,6 +2,7 @@
 /* test_relay_dc - the RS and its DC: registration, keys, directions, quotas, drain */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -150,6 +151,41 @@ static void key_renewed(void **state)
 	withdraw_under(old_id, &old.down);
 	assert_true(relay_counts(&relay, "malformed", 1));
 	assert_int_equal(relay_number(&relay, "paths"), 1);
+}
+
+/* shown by a new link; the paths stay */
+static void certificate_renewed(void **state)
+{
+	char key[128], cert[128];
+	struct ntmc_ca *ca;
+	unsigned int n = relay.n_links;
+	int64_t later = ntmc_now(NULL) + 10; /* another end */
+
+	(void)state;
+	direct_and_bind();
+	snprintf(key, sizeof(key), "%s/as/ca.key", relay.dir);
+	snprintf(cert, sizeof(cert), "%s/as/ca.pem", relay.dir);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(ntmc_ca_load(key, cert, &ca), 0);
+		assert_int_equal(servercert_renew(relay.dir, ca, "example.org",
+						  later + i, true, NULL),
+				 0);
+		ntmc_ca_free(ca);
+		relay.key_acked = false;
+		n = relay.n_links;
+		/* an hour, and the ends want their punches meanwhile */
+		for (int k = 0; k < 3600 / 50 + 2; k++) {
+			relay_later(&relay, 50);
+			assert_true(end_punch(&mn, false) && mn.bound);
+			assert_true(end_punch(&cn, false) && cn.bound);
+		}
+		assert_true(relay_wait(&relay, is_new_link, &n));
+	}
+	end_send(&mn, 100, 1);
+	assert_true(end_gets(&cn, 100, 1));
+	assert_int_equal(relay_number(&relay, "paths"), 1);
+	assert_true(relay_counts(&relay, "links_up", 1));
+	ends_free();
 }
 
 static bool is_second_link(void *arg)
@@ -311,6 +347,7 @@ int main(void)
 		T(registers),
 		T(link_returns),
 		T(key_renewed),
+		T(certificate_renewed),
 		T(silent_dc_is_left),
 		T(forged_signal),
 		T(bad_direction),
