@@ -24,7 +24,7 @@
 #include "broker/worker.h"
 
 #define PEERS_MAX	1024
-#define PEER_EXPECT_MAX 2 /* Route Directions waited for at one time */
+#define PEER_EXPECT_MAX 4 /* Route Directions waited for at one time */
 #define PEER_PATHS_MAX                                                         \
 	(3 + PEER_EXPECT_MAX) /* in use, asked for, expected, directed */
 
