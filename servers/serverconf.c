@@ -71,6 +71,38 @@ int serverconf_addresses(const char *list, uint16_t port,
 	return n;
 }
 
+/* one item of serverconf_ways(); destroyed */
+static bool take_ways(char *item, uint16_t port, struct server_ways *out)
+{
+	char *next = item, *way;
+
+	out->n = 0;
+	while ((way = strsep(&next, "|"))) {
+		if (out->n == SERVERCONF_WAYS_MAX ||
+		    addr_parse(way, port, &out->a[out->n]))
+			return false;
+		out->n++;
+	}
+	return true;
+}
+
+int serverconf_ways(const char *list, uint16_t port,
+		    struct server_ways out[static SERVERCONF_ADDRESSES_MAX])
+{
+	char item[SERVERCONF_WAYS_MAX * ADDR_TEXT_LEN];
+	int n = 0;
+
+	if (!list || !*list)
+		return 0;
+	while (list_next(&list, item, sizeof(item))) {
+		if (n == SERVERCONF_ADDRESSES_MAX ||
+		    !take_ways(item, port, &out[n]))
+			return -NTM_EINVAL;
+		n++;
+	}
+	return n;
+}
+
 static bool is_wildcard(const struct addr *a)
 {
 	static const uint8_t zero[16];
@@ -183,6 +215,7 @@ static const char *check_roles(const struct server_conf *c)
 /* Return: NULL, or what is wrong */
 static const char *check(struct server_conf *c)
 {
+	struct server_ways ways[SERVERCONF_ADDRESSES_MAX];
 	struct addr a[SERVERCONF_ADDRESSES_MAX];
 	struct server_slice slice;
 	enum log_level level;
@@ -205,7 +238,7 @@ static const char *check(struct server_conf *c)
 	if (serverconf_addresses(c->as_address, 1, a) < 0 ||
 	    serverconf_addresses(c->dc_address, 1, a) < 0 ||
 	    serverconf_addresses(c->rs_address, 1, a) < 0 ||
-	    serverconf_addresses(c->rs_dc, 1, a) < 0)
+	    serverconf_ways(c->rs_dc, 1, ways) < 0)
 		return "an address list is not up to 8 addresses";
 	if (c->as_dc && addr_parse(c->as_dc, (uint16_t)c->dc_port, &a[0]))
 		return "as.dc is not ADDRESS:PORT";

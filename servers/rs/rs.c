@@ -207,14 +207,14 @@ static int default_dc(const struct server_conf *c, struct addr *out)
 static int open_links(struct rs *rs)
 {
 	const struct server_conf *c = rs->conf;
-	struct addr dcs[SERVERCONF_ADDRESSES_MAX];
-	int n = serverconf_addresses(c->rs_dc, (uint16_t)c->dc_port, dcs),
-	    r = 0;
+	struct server_ways dcs[SERVERCONF_ADDRESSES_MAX];
+	int n = serverconf_ways(c->rs_dc, (uint16_t)c->dc_port, dcs), r = 0;
 
 	if (n < 0)
 		return -NTM_ECONF;
 	if (!n) {
-		r = default_dc(c, &dcs[0]);
+		r = default_dc(c, &dcs[0].a[0]);
+		dcs[0].n = 1;
 		n = 1;
 	}
 	for (int i = 0; !r && i < n; i++) {

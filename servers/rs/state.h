@@ -77,7 +77,7 @@ void rs_path_gone(void *arg, const struct path *path);
 
 /* link.c */
 NTM_MUST_CHECK int link_new(struct rs *rs, unsigned int number,
-			    const struct addr *dc, struct link **out);
+			    const struct server_ways *dc, struct link **out);
 void link_free(struct link *l);
 /** its channel ends; the next one shows the certificate of now */
 void link_reconnect(struct link *l);

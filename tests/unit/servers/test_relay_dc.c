@@ -56,6 +56,21 @@ static int setup_rate(void **state)
 	return 0;
 }
 
+/* a DC of two addresses, at the first of which nobody listens */
+static int setup_ways(void **state)
+{
+	char text[64];
+
+	(void)state;
+	relay_new(&relay);
+	snprintf(text, sizeof(text), "[::1]:%s|%s",
+		 strchr(relay.dc_text, ':') + 1, relay.dc_text);
+	free(relay.conf.rs_dc);
+	relay.conf.rs_dc = strdup(text);
+	relay_start(&relay);
+	return 0;
+}
+
 static int teardown(void **state)
 {
 	(void)state;
@@ -90,6 +105,19 @@ static bool is_new_link(void *arg)
 	unsigned int *n = arg;
 
 	return relay.n_links > *n && relay.key_acked;
+}
+
+static void second_address(void **state)
+{
+	unsigned int n = relay.n_links;
+
+	(void)state;
+	assert_int_equal(relay_number(&relay, "links"), 1);
+	assert_int_equal(relay_direct(&relay, OTHER, &ktun, NULL, NULL), 0);
+	channel_close(relay.link);
+	relay_later(&relay, 5);
+	assert_true(relay_wait(&relay, is_new_link, &n));
+	assert_int_equal(relay_direct(&relay, OTHER, &ktun, NULL, NULL), 0);
 }
 
 static void link_returns(void **state)
@@ -353,6 +381,8 @@ int main(void)
 		T(bad_direction),
 		T(table_full),
 		T(drains),
+		cmocka_unit_test_setup_teardown(second_address, setup_ways,
+						teardown),
 		cmocka_unit_test_setup_teardown(daily_amount, setup_quota,
 						teardown),
 		cmocka_unit_test_setup_teardown(rate, setup_rate, teardown),
