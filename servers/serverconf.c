@@ -254,6 +254,10 @@ static const char *check(struct server_conf *c)
 		return "dc.direction_burst is not between 1 and 60000";
 	if (c->rs_port == c->rs_other_port)
 		return "rs.other_port is rs.port";
+	if (serverconf_has_role(c->roles, "rs") &&
+	    serverconf_has_role(c->roles, "dc") && c->dns_enable &&
+	    (c->dns_port == c->rs_port || c->dns_port == c->rs_other_port))
+		return "dns.port is one of rs's ports";
 	if (c->rs_threads > ROLE_COPIES_MAX)
 		return "rs.threads is more than 16";
 	if (!c->rs_paths || c->rs_paths > 1u << 24)

@@ -229,6 +229,9 @@ static void write_keys(struct path *path, const struct path_keys *k)
 	for (int i = 0; i < 2; i++) {
 		struct path_end *e = &path->end[i];
 
+		/* what was recorded under other keys does not open any more */
+		if (!ntmc_equal(&e->up, &k->end[i].up, sizeof(e->up)))
+			e->sent_ms = 0;
 		e->up = k->end[i].up;
 		e->down = k->end[i].down;
 		memcpy(e->proven, k->proven[i], sizeof(e->proven));

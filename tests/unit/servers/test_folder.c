@@ -112,6 +112,7 @@ static void conf_errors(void **state)
 		 "slice"},
 		{"[server]\ndomain = x.org\n[dc]\nlisten = here\n", "listen"},
 		{"[server]\ndomain = x.org\n[as]\nlifetime = 1s\n", "lifetime"},
+		{"[server]\ndomain = x.org\n[dns]\nport = 4503\n", "dns.port"},
 		{"[server]\ndomain = x.org\n[rs]\npaths = 0\n", "paths"},
 		{"[server]\ndomain = x.org\n[rs]\nthreads = 17\n", "threads"},
 		{"[server]\ndomain = x.org\n[rs]\nport = 4504\n", "other_port"},
