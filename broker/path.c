@@ -17,7 +17,8 @@
  * Silence. While we send inner packets and hear nothing for PATH_SILENCE_MS the
  * current path is SUSPECT: it is challenged, with a packet as large as the data's
  * too (pmtu_check()), and so are all others. PATH_SUSPECT_TRIES unanswered: DEAD;
- * whoever answered takes over, else the peer is MOVING.
+ * whoever answered takes over, else the peer is MOVING. Who has nothing to send asks
+ * once, PATH_TAIL_MS after the last inner packet: its NAT may have forgotten it.
  *
  * Our own move. If the kernel would send to the current remote from another address
  * now, we go on sending at once, challenge it and say where we are; the others are
@@ -359,6 +360,8 @@ static void candidate_due(struct peer *p, struct candidate *c)
 	if (c->tries < max) {
 		if (c->state == PATH_SUSPECT && c->tries + 1 < max)
 			pmtu_check(p);
+		if (c->relay && c->tries == 1)
+			punch_again(p, &c->addr);
 		challenge_send(p, c, 0);
 		return;
 	}
@@ -489,6 +492,8 @@ void path_suspect(struct peer *p, struct candidate *cur)
 	    (cur->due_ns && cur->state != PATH_PROVEN))
 		return;
 	path_set_state(p, cur, PATH_SUSPECT);
+	if (cur->relay)
+		punch_again(p, &cur->addr);
 	path_challenge(p, cur, 0);
 	pmtu_check(p);
 	for (size_t i = 0; i < p->paths.n; i++) {
@@ -664,6 +669,18 @@ static uint64_t silence(struct peer *p, const struct dp_counters *n)
 	return p->paths.silent_ns;
 }
 
+/* Packets came, and then none: our NAT may have forgotten us, and we would have no
+ * reason to send. One challenge tells, and opens the NAT again. */
+static void tail(struct peer *p, const struct candidate *cur, uint64_t now)
+{
+	if (p->paths.tail_ns == p->inner_ns ||
+	    now - p->inner_ns < LOOP_MS(PATH_TAIL_MS))
+		return;
+	p->paths.tail_ns = p->inner_ns;
+	if (!cur->due_ns)
+		path_probe(p, false);
+}
+
 static void keep(struct peer *p, const struct candidate *cur, uint64_t now)
 {
 	if (now - p->paths.kept_ns <= LOOP_S(PATH_KEEPALIVE_S))
@@ -697,6 +714,7 @@ void path_tick(struct peer *p)
 	if (since && now - since > limit)
 		path_suspect(p, cur);
 	relayed_tick(p);
+	tail(p, cur, now);
 	keep(p, cur, now);
 }
 

@@ -73,6 +73,7 @@ struct paths {
 	unsigned int sent, answered;
 	uint64_t since_ns, relay_heard_ns, opened_ns, once_ns;
 	uint64_t rate_bytes, rate_ns, rate; /* sent; bytes/s of late */
+	uint64_t tail_ns; /* inner packet that was asked after */
 	bool open_again;
 	Ntm__NatMapping peer_mapping; /* as it told */
 	struct addr taking;

@@ -56,11 +56,12 @@
 #define PATH_TICK_IDLE_MS      500
 #define PATH_TRAFFIC_S	       10 /* traffic ended that long ago: idle tick */
 #define PATH_SILENCE_MS	       500 /* sent and heard nothing: suspect, at least */
+#define PATH_TAIL_MS	       1000 /* traffic ended: does the path still work? */
 #define PATH_SUSPECT_MS	       250 /* repetition of its probes */
 #define PATH_SUSPECT_TRIES     3   /* unanswered: the path is dead */
 #define PATH_MOVE_DIRECT_MS    300 /* no path answers: ask the DC beside it */
 #define PATH_MOVE_AGAIN_MS     2000 /* and again, while nothing answers: doubles */
-#define PATH_MOVE_AGAIN_MAX_MS 60000
+#define PATH_MOVE_AGAIN_MAX_MS 30000
 #define PATH_KEEPALIVE_S       25 /* an idle path is probed, for NATs on the way */
 #define HANDOVER_SETTLE_MS     4 /* netlink events that follow the first */
 

@@ -34,7 +34,7 @@ static struct nat_map *map_for(struct nat *nat, const struct addr *inside,
 	m->to = *to;
 	m->port = addr_equal_ip(inside, &nat->outside)
 			  ? addr_port(inside) /* a firewall, no more */
-			  : (uint16_t)(40000 + (m - nat->maps));
+			  : (uint16_t)(40000 + nat->shift + (m - nat->maps));
 	return m;
 }
 

@@ -287,6 +287,36 @@ static void test_direct_dies(void **state)
 	assert_flows();
 }
 
+/* NATs forget, and tell nobody; only one side has something to send. */
+static void test_nat_forgets(void **state)
+{
+	struct node *const both[] = {a, b};
+
+	(void)state;
+	begin(NAT_PORT, NAT_PORT, NAT_PORT, NAT_PORT);
+	connect_both();
+	world_run(&world, 2000);
+	assert_flows();
+	for (int i = 0; i < 4; i++) {
+		uint64_t at_b;
+		int ms = 0;
+
+		both[i % 2]->nat.n = 0;
+		both[i % 2]->nat.shift += 100;
+		for (at_b = b->got[0]; b->got[0] == at_b && ms < 9000;
+		     ms += 20) {
+			node_send(a, b);
+			world_run(&world, 20);
+		}
+		/* a MOVE that CN did not hear of has changed the relay's keys:
+		 * then it takes another one, when both can be reached again */
+		assert_in_range(ms, 1, 4000);
+		world_run(&world, 100);
+		assert_flows();
+	}
+	assert_true(is_relayed(NULL));
+}
+
 /* A direct way that fails at first: MN asks for a relay after 300 ms. */
 static void test_asks_for_relay(void **state)
 {
@@ -497,15 +527,25 @@ static int end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		P(test_relay_then_direct), P(test_punches_and_leave),
-		P(test_both_dependent),	   P(test_one_dependent),
-		P(test_cn_sends),	   P(test_early_request),
-		P(test_move_relayed),	   P(test_both_move_relayed),
-		P(test_families),	   P(test_relay_dies),
-		P(test_direct_dies),	   P(test_asks_for_relay),
-		P(test_restart_relayed),   P(test_limit),
-		P(test_end_leaves),	   P(test_forged_acks),
-		P(test_forged_source),	   P(test_hold_bounded),
+		P(test_relay_then_direct),
+		P(test_punches_and_leave),
+		P(test_both_dependent),
+		P(test_one_dependent),
+		P(test_cn_sends),
+		P(test_early_request),
+		P(test_move_relayed),
+		P(test_both_move_relayed),
+		P(test_families),
+		P(test_relay_dies),
+		P(test_direct_dies),
+		P(test_nat_forgets),
+		P(test_asks_for_relay),
+		P(test_restart_relayed),
+		P(test_limit),
+		P(test_end_leaves),
+		P(test_forged_acks),
+		P(test_forged_source),
+		P(test_hold_bounded),
 	};
 
 	log_open("test", getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR, NULL);

@@ -57,6 +57,7 @@ enum nat_rule { NAT_ANY, NAT_ADDRESS, NAT_PORT };
 struct nat {
 	bool on;
 	struct addr outside;
+	uint16_t shift; /* of the outside ports */
 	enum nat_rule mapping, filter;
 	struct nat_map {
 		struct addr inside, to;
