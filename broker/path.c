@@ -270,8 +270,9 @@ void path_choose(struct peer *p, struct candidate *c)
 	p->paths.silent_ns = 0;
 	relayed_chosen(p, c, other);
 	source_note(p, &c->addr);
-	if (!peer_keys_ended(p) &&
-	    (other || dp_tunnel_state(p->tunnel) != DP_OPEN))
+	if (peer_keys_ended(p))
+		dp_tunnel_hold(p->tunnel); /* opened there by new ones */
+	else if (other || dp_tunnel_state(p->tunnel) != DP_OPEN)
 		dp_tunnel_open(p->tunnel, &c->addr);
 	if (c->state != PATH_PROVEN)
 		return;
