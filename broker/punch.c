@@ -483,9 +483,10 @@ bool punch_limited(const struct peer *p)
 	return false;
 }
 
-size_t punch_observed(const struct peer *p, struct addr *out, size_t n,
-		      size_t max)
+size_t punch_observed(const struct peer *p, struct addr *out, size_t max)
 {
+	size_t n = 0;
+
 	for (size_t i = 0; i < PUNCHES_MAX && n < max; i++) {
 		const struct punch *u = &p->punches.list[i];
 		size_t j = 0;

@@ -91,9 +91,8 @@ bool punch_limited(const struct peer *p);
 #define PUNCH_LIMITED                                                          \
 	"the relay forwards no more for this account today: its limit is "     \
 	"reached"
-/** where relays saw us, each once, behind @n others. Return: how many now */
-size_t punch_observed(const struct peer *p, struct addr *out, size_t n,
-		      size_t max);
+/** where relays saw us, each once. Return: how many */
+size_t punch_observed(const struct peer *p, struct addr *out, size_t max);
 
 /** struct punch_packed - room for punch_save() */
 struct punch_packed {

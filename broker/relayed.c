@@ -181,9 +181,15 @@ void relayed_chosen(struct peer *p, const struct candidate *c, bool other)
 		loop_timer_arm(p->paths.open, 0);
 }
 
+/* The relay is in use, or knows us elsewhere: both must know where to look. */
 static void open_due(void *arg)
 {
-	relayed_open(arg);
+	struct peer *p = arg;
+
+	if (!may_open(p))
+		return;
+	path_tell(p);
+	relayed_open(p);
 }
 
 /* --- what the peer does --------------------------------------------------------------------- */
@@ -255,10 +261,13 @@ void relayed_bound(struct peer *p, const struct addr *a)
 	shake_again(p, a);
 	if (!p->tunnel || !p->keyed_ns || peer_keys_ended(p))
 		return;
-	if (p->state != PEER_MOVING && c != cur)
+	if (p->state != PEER_MOVING && c != cur &&
+	    !(cur && cur->state == PATH_SUSPECT))
 		return;
 	path_challenge(p, c, 0);
 	path_timer_arm(p);
+	if (c == cur)
+		loop_timer_arm(p->paths.open, 0);
 	if (p->state != PEER_MOVING || !cur || !cur->relay || !u ||
 	    !u->peer_bound || punch_at(p, &cur->addr) != u)
 		return;
@@ -303,8 +312,15 @@ size_t relayed_seen(const struct peer *p, struct addr *out, size_t max)
 	const struct worker_env *env = p->w->env;
 	size_t n, k, i, j, kept = 0;
 
-	n = punch_observed(p, out, relays_observed(p->w->relays, out, max / 2),
-			   max / 2);
+	/* punches are the fresher ones */
+	n = punch_observed(p, out, max / 2);
+	k = relays_observed(p->w->relays, list, ADDR_REMOTES_MAX);
+	for (i = 0; i < k && n < max / 2; i++) {
+		for (j = 0; j < n && !addr_equal(&out[j], &list[i]); j++)
+			;
+		if (j == n)
+			out[n++] = list[i];
+	}
 	k = env->locals(env->ctx, list, ADDR_REMOTES_MAX);
 	for (i = 0; i < n; i++) {
 		for (j = 0; j < k; j++)

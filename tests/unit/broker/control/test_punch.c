@@ -317,6 +317,27 @@ static void test_nat_forgets(void **state)
 	assert_true(is_relayed(NULL));
 }
 
+/* The same on the direct way: through the relay, and back to a direct one. */
+static void test_nat_forgets_direct(void **state)
+{
+	struct node *const both[] = {a, b};
+
+	(void)state;
+	begin(NAT_ANY, NAT_PORT, NAT_ANY, NAT_PORT);
+	connect_both();
+	assert_true(world_until(&world, 1000, both_direct, NULL));
+	for (int i = 0; i < 4; i++) {
+		exchange(100, 20);
+		both[i % 2]->nat.n = 0;
+		both[i % 2]->nat.shift += 100;
+		assert_in_range(outage_ms(4000), 1, 2500);
+		for (int k = 0; k < 200 && !both_direct(NULL); k++)
+			exchange(1, 20);
+		assert_true(both_direct(NULL));
+		assert_flows();
+	}
+}
+
 /* A direct way that fails at first: MN asks for a relay after 300 ms. */
 static void test_asks_for_relay(void **state)
 {
@@ -527,25 +548,16 @@ static int end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		P(test_relay_then_direct),
-		P(test_punches_and_leave),
-		P(test_both_dependent),
-		P(test_one_dependent),
-		P(test_cn_sends),
-		P(test_early_request),
-		P(test_move_relayed),
-		P(test_both_move_relayed),
-		P(test_families),
-		P(test_relay_dies),
-		P(test_direct_dies),
-		P(test_nat_forgets),
-		P(test_asks_for_relay),
-		P(test_restart_relayed),
-		P(test_limit),
-		P(test_end_leaves),
-		P(test_forged_acks),
-		P(test_forged_source),
-		P(test_hold_bounded),
+		P(test_relay_then_direct),  P(test_punches_and_leave),
+		P(test_both_dependent),	    P(test_one_dependent),
+		P(test_cn_sends),	    P(test_early_request),
+		P(test_move_relayed),	    P(test_both_move_relayed),
+		P(test_families),	    P(test_relay_dies),
+		P(test_direct_dies),	    P(test_nat_forgets),
+		P(test_nat_forgets_direct), P(test_asks_for_relay),
+		P(test_restart_relayed),    P(test_limit),
+		P(test_end_leaves),	    P(test_forged_acks),
+		P(test_forged_source),	    P(test_hold_bounded),
 	};
 
 	log_open("test", getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR, NULL);
