@@ -195,7 +195,7 @@ static int punch_fill(struct punch *u, uint64_t path_id,
 		      const struct route_relay *relay,
 		      const struct ntmc_key *ktun, enum ntmc_aead_alg aead)
 {
-	int err = datagram_punch_keys(ktun, path_id, aead, &u->keys);
+	int err = datagram_punch_keys_of(ktun, path_id, aead, &u->keys);
 
 	if (err)
 		return err;

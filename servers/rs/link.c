@@ -186,14 +186,14 @@ static bool take_proven(const Ntm__RelayEnd *m, uint64_t out[2])
 
 static int take_keys(const Ntm__RelayDirection *d, struct path_keys *k)
 {
-	struct ntmc_key ktun;
+	struct ntmc_key kpunch;
 	int r = 0;
 
-	memcpy(ktun.b, d->ktun.data, NTMC_KEY_LEN);
+	memcpy(kpunch.b, d->kpunch.data, NTMC_KEY_LEN);
 	for (unsigned int i = 0; !r && i < 2; i++)
-		r = datagram_punch_keys(&ktun, d->path_id | i, k->aead,
+		r = datagram_punch_keys(&kpunch, d->path_id | i, k->aead,
 					&k->end[i]);
-	ntmc_key_clear(&ktun);
+	ntmc_key_clear(&kpunch);
 	return r;
 }
 

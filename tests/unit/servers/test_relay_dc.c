@@ -15,12 +15,12 @@
 #define OTHER	UINT64_C(0x99aabbccddeeff00)
 
 static struct relay relay;
-static struct ntmc_key ktun;
+static struct ntmc_key kpunch;
 static struct end mn, cn;
 
 static void direct_and_bind(void)
 {
-	relay_pair(&relay, PATH_ID, &ktun, &mn, &cn, true);
+	relay_pair(&relay, PATH_ID, &kpunch, &mn, &cn, true);
 }
 
 static void ends_free(void)
@@ -113,11 +113,11 @@ static void second_address(void **state)
 
 	(void)state;
 	assert_int_equal(relay_number(&relay, "links"), 1);
-	assert_int_equal(relay_direct(&relay, OTHER, &ktun, NULL, NULL), 0);
+	assert_int_equal(relay_direct(&relay, OTHER, &kpunch, NULL, NULL), 0);
 	channel_close(relay.link);
 	relay_later(&relay, 5);
 	assert_true(relay_wait(&relay, is_new_link, &n));
-	assert_int_equal(relay_direct(&relay, OTHER, &ktun, NULL, NULL), 0);
+	assert_int_equal(relay_direct(&relay, OTHER, &kpunch, NULL, NULL), 0);
 }
 
 static void link_returns(void **state)
@@ -131,7 +131,7 @@ static void link_returns(void **state)
 	assert_true(relay_wait(&relay, is_new_link, &n));
 	end_send(&mn, 100, 7);
 	assert_true(end_gets(&cn, 100, 7));
-	assert_int_equal(relay_direct(&relay, OTHER, &ktun, NULL, NULL), 0);
+	assert_int_equal(relay_direct(&relay, OTHER, &kpunch, NULL, NULL), 0);
 	ends_free();
 }
 
@@ -168,14 +168,14 @@ static void key_renewed(void **state)
 	relay_share_key(&relay);
 	assert_true(relay_wait(&relay, is_new_link, &n));
 	assert_int_equal(relay.key_code, 0);
-	ntmc_key_random(NULL, &ktun);
-	assert_int_equal(relay_direct(&relay, PATH_ID, &ktun, NULL, NULL), 0);
+	ntmc_key_random(NULL, &kpunch);
+	assert_int_equal(relay_direct(&relay, PATH_ID, &kpunch, NULL, NULL), 0);
 	withdraw_under(old_id, &old.down);
 	assert_true(relay_counts(&relay, "withdrawals", 1));
 	/* the one before that is forgotten */
 	relay_share_key(&relay);
 	assert_true(relay_wait(&relay, is_new_link, &n));
-	assert_int_equal(relay_direct(&relay, PATH_ID, &ktun, NULL, NULL), 0);
+	assert_int_equal(relay_direct(&relay, PATH_ID, &kpunch, NULL, NULL), 0);
 	withdraw_under(old_id, &old.down);
 	assert_true(relay_counts(&relay, "malformed", 1));
 	assert_int_equal(relay_number(&relay, "paths"), 1);
@@ -248,7 +248,7 @@ static void forged_signal(void **state)
 	packet_header_put(&h, buf);
 	assert_int_equal(send(mn.fd, buf, sizeof(buf), 0), sizeof(buf));
 	assert_true(relay_counts(&relay, "malformed", 1));
-	assert_int_equal(relay_direct(&relay, OTHER, &ktun, NULL, NULL), 0);
+	assert_int_equal(relay_direct(&relay, OTHER, &kpunch, NULL, NULL), 0);
 	assert_int_equal(relay_number(&relay, "paths"), 2);
 	ends_free();
 }
@@ -261,16 +261,16 @@ static void bad_direction(void **state)
 	uint8_t seven[7] = {1};
 
 	(void)state;
-	ntmc_key_random(NULL, &ktun);
+	ntmc_key_random(NULL, &kpunch);
 	e.proven = (ProtobufCBinaryData){sizeof(seven), seven};
 	d.path_id = PATH_ID;
-	d.ktun = (ProtobufCBinaryData){NTMC_KEY_LEN, ktun.b};
+	d.kpunch = (ProtobufCBinaryData){NTMC_KEY_LEN, kpunch.b};
 	d.aead = NTMC_AES_256_GCM;
 	d.mn = d.cn = &e;
 	msg.body_case = NTM__SIGNAL__BODY_RELAY_DIRECTION;
 	msg.relay_direction = &d;
 	assert_int_equal(relay_tell(&relay, &msg), NTM_EINVAL);
-	assert_int_equal(relay_direct(&relay, 0, &ktun, NULL, NULL),
+	assert_int_equal(relay_direct(&relay, 0, &kpunch, NULL, NULL),
 			 NTM_EINVAL);
 	assert_int_equal(relay_number(&relay, "paths"), 0);
 }
@@ -278,16 +278,16 @@ static void bad_direction(void **state)
 static void table_full(void **state)
 {
 	(void)state;
-	ntmc_key_random(NULL, &ktun);
+	ntmc_key_random(NULL, &kpunch);
 	for (uint64_t i = 1; i <= 64; i++)
 		assert_int_equal(
-			relay_direct(&relay, i << 8, &ktun, NULL, NULL), 0);
-	assert_int_equal(relay_direct(&relay, PATH_ID, &ktun, NULL, NULL),
+			relay_direct(&relay, i << 8, &kpunch, NULL, NULL), 0);
+	assert_int_equal(relay_direct(&relay, PATH_ID, &kpunch, NULL, NULL),
 			 NTM_ELIMIT);
 	assert_int_equal(relay_number(&relay, "paths"), 64);
 	relay_later(&relay, 61);
 	assert_int_equal(relay_number(&relay, "paths"), 0);
-	assert_int_equal(relay_direct(&relay, PATH_ID, &ktun, NULL, NULL), 0);
+	assert_int_equal(relay_direct(&relay, PATH_ID, &kpunch, NULL, NULL), 0);
 	assert_true(relay_number(&relay, "path_bytes") <= 1024);
 }
 
@@ -353,16 +353,16 @@ static void drains(void **state)
 	direct_and_bind();
 	json_decref(rs_admin(relay.rs, "drain", NULL));
 	assert_true(relay_wait(&relay, is_draining, &yes));
-	assert_int_equal(relay_direct(&relay, OTHER, &ktun, NULL, NULL),
+	assert_int_equal(relay_direct(&relay, OTHER, &kpunch, NULL, NULL),
 			 NTM_EAGAIN);
-	assert_int_equal(
-		relay_direct(&relay, PATH_ID, &ktun, "127.0.0.1", "127.0.0.1"),
-		0);
+	assert_int_equal(relay_direct(&relay, PATH_ID, &kpunch, "127.0.0.1",
+				      "127.0.0.1"),
+			 0);
 	end_send(&mn, 100, 1);
 	assert_true(end_gets(&cn, 100, 1));
 	json_decref(rs_admin(relay.rs, "undrain", NULL));
 	assert_true(relay_wait(&relay, is_draining, &no));
-	assert_int_equal(relay_direct(&relay, OTHER, &ktun, NULL, NULL), 0);
+	assert_int_equal(relay_direct(&relay, OTHER, &kpunch, NULL, NULL), 0);
 	assert_null(rs_admin(relay.rs, "dance", NULL));
 	ends_free();
 }
