@@ -64,6 +64,7 @@ for router in a-port b-port a-port; do
 	lab_nat_forget $router
 	echoes 60
 done
+wait_for 40 'grid_settled direct' 'cat "$LAB"/log/watch-*'
 finish "one NAT, then the other"
 
 begin symm symm relay
