@@ -324,12 +324,22 @@ void link_signal(struct rs *rs, uint8_t *buf, size_t len)
 
 /* --- the channel -------------------------------------------------------------------------- */
 
-static void publish_ids(struct link *l)
+static void publish(struct link *l)
 {
-	_Atomic uint64_t *ids = &l->rs->signal_ids[l->number * 2];
+	struct signal_peer *s = &l->rs->signal_peers[l->number];
+	uint8_t ip[16] = {[10] = 0xff, [11] = 0xff};
+	uint64_t half[2];
+	const uint8_t *from;
+	size_t len;
 
-	atomic_store(&ids[0], l->now.id);
-	atomic_store(&ids[1], l->before.id);
+	from = addr_ip(&l->at, &len);
+	memcpy(ip + sizeof(ip) - len, from, len);
+	memcpy(half, ip, sizeof(half));
+	atomic_store(&s->ip[0], half[0]);
+	atomic_store(&s->ip[1], half[1]);
+	atomic_store(&s->port, htons(addr_port(&l->at)));
+	atomic_store(&s->ids[0], l->now.id);
+	atomic_store(&s->ids[1], l->before.id);
 }
 
 static int key_sharing(struct link *l, const Ntm__KeySharing *s)
@@ -355,7 +365,7 @@ static int key_sharing(struct link *l, const Ntm__KeySharing *s)
 	l->before = l->now;
 	l->now = k;
 	ntmc_wipe(&k, sizeof(k));
-	publish_ids(l);
+	publish(l);
 	return 0;
 }
 

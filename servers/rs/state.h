@@ -34,6 +34,14 @@
 
 struct link;
 
+/** struct signal_peer - whose Signals are taken: of a DC, from its address. Written by
+ *  the control thread, word by word: a reader in between loses one datagram.
+ *  @ids: that a Signal may carry; 0: none; @ip, @port as in struct remote */
+struct signal_peer {
+	_Atomic uint64_t ids[2], ip[2];
+	_Atomic uint16_t port;
+};
+
 struct rs {
 	const struct role_env *env;
 	struct loop *loop;
@@ -43,8 +51,7 @@ struct rs {
 	struct paths paths;
 	struct quota quota;
 	_Atomic uint32_t now_s; /* rs_now_s() */
-	/* ids that a Signal may carry: two of each link, 0: none */
-	_Atomic uint64_t signal_ids[RS_LINKS_MAX * 2];
+	struct signal_peer signal_peers[RS_LINKS_MAX];
 	struct ntmc_key cookie_key; /* constant */
 	struct locals locals;
 	/* control thread */
