@@ -555,6 +555,7 @@ void path_addresses(struct peer *p, const Ntm__PeerAddresses *a,
 {
 	struct addr list[ADDR_REMOTES_MAX];
 	const struct candidate *cur = path_now(p);
+	bool news = false;
 	size_t n;
 
 	if (a->serial <= p->paths.heard)
@@ -562,12 +563,15 @@ void path_addresses(struct peer *p, const Ntm__PeerAddresses *a,
 	p->paths.heard = a->serial;
 	n = addr_list_from_messages(a->addresses, a->n_addresses, list,
 				    ADDR_REMOTES_MAX);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		news |= !path_find(p, &list[i]);
 		path_add(p, &list[i]);
+	}
 	p->paths.peer_mapping = a->mapping;
 	if (!cur || !addr_equal(&cur->addr, from))
 		path_peer_moved(p, from, wire_len, true);
-	relayed_open(p);
+	if (news)
+		relayed_open(p);
 }
 
 /* --- our own side ------------------------------------------------------------------------------ */
@@ -626,6 +630,8 @@ void path_we_moved(struct peer *p, bool changed)
 	if (!p->tunnel || !cur ||
 	    (p->state != PEER_UP && p->state != PEER_MOVING))
 		return;
+	if (changed)
+		relayed_we_are_elsewhere(p);
 	if (env->route(env->ctx, &cur->addr, &source, &mtu)) {
 		addr_clear(&p->paths.source);
 		path_set_state(p, cur, PATH_DEAD);
@@ -643,6 +649,7 @@ void path_we_moved(struct peer *p, bool changed)
 		return;
 	}
 	p->paths.source = source;
+	relayed_we_are_elsewhere(p);
 	path_set_state(p, cur, PATH_PROBING);
 	if (cur->relay && relayed_we_moved(p, cur))
 		return;

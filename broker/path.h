@@ -61,6 +61,7 @@ struct candidate {
  * @since_ns:  when the current one was chosen
  * @relay_heard_ns: data by the relay while another one was in use
  * @opened_ns, @once_ns: last round that opens NATs, last single challenge
+ * @open_pause_ns: between rounds, doubles; 0: none was since a direct one was taken
  * @open_again: a round is due; @taking: takes over when the hold is over
  */
 struct paths {
@@ -72,6 +73,7 @@ struct paths {
 	uint64_t told, heard;
 	unsigned int sent, answered;
 	uint64_t since_ns, relay_heard_ns, opened_ns, once_ns;
+	uint64_t open_pause_ns;
 	uint64_t rate_bytes, rate_ns, rate; /* sent; bytes/s of late */
 	uint64_t tail_ns; /* inner packet that was asked after */
 	bool open_again;

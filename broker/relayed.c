@@ -9,8 +9,9 @@
  *
  * While it is in use both sides challenge every direct address of the other at the
  * same time, which opens their NATs: OPEN_TRIES each, close together, when the relay
- * is chosen, at every move and when the peer tells addresses; afterwards one each every
- * OPEN_EVERY_S. A challenge that comes from a direct address is returned.
+ * is chosen, at every move and when the peer tells new addresses; afterwards one each
+ * every OPEN_EVERY_S. The pause between rounds doubles until a direct path is taken or we
+ * move: the peer names the addresses, and must not make us flood anybody there. A challenge that comes from a direct address is returned.
  *
  * A direct one that answers takes over. What is still under way through the relay is
  * slower by half of the difference of both round trips, so our packets wait that long
@@ -73,17 +74,27 @@ static void challenge_direct(struct peer *p, unsigned int tries)
 void relayed_open(struct peer *p)
 {
 	uint64_t now = peer_now(p);
+	uint64_t pause = p->paths.open_pause_ns ? p->paths.open_pause_ns
+						: LOOP_MS(OPEN_AGAIN_MS);
 
 	if (!may_open(p))
 		return;
 	if (p->paths.opened_ns &&
-	    now - p->paths.opened_ns < LOOP_MS(OPEN_AGAIN_MS)) {
+	    now - p->paths.opened_ns < pause) {
 		p->paths.open_again = true;
 		return;
 	}
+	p->paths.open_pause_ns = pause * (p->paths.open_pause_ns ? 2 : 1);
+	if (p->paths.open_pause_ns > LOOP_MS(OPEN_AGAIN_MAX_MS))
+		p->paths.open_pause_ns = LOOP_MS(OPEN_AGAIN_MAX_MS);
 	p->paths.open_again = false;
 	p->paths.opened_ns = p->paths.once_ns = now;
 	challenge_direct(p, OPEN_TRIES);
+}
+
+void relayed_we_are_elsewhere(struct peer *p)
+{
+	p->paths.open_pause_ns = 0;
 }
 
 void relayed_challenged(struct peer *p, struct candidate *c)
@@ -175,8 +186,10 @@ void relayed_chosen(struct peer *p, const struct candidate *c, bool other)
 	loop_timer_disarm(p->paths.hold);
 	if (other && c->relay)
 		p->paths.open_again = true; /* at the end of the turn's work */
-	if (other && !c->relay)
+	if (other && !c->relay) {
 		p->paths.relay_heard_ns = peer_now(p);
+		p->paths.open_pause_ns = 0;
+	}
 	if (p->paths.open_again)
 		loop_timer_arm(p->paths.open, 0);
 }
@@ -258,6 +271,7 @@ void relayed_bound(struct peer *p, const struct addr *a)
 	struct candidate *c = relay_add(p, a), *cur = path_now(p);
 	const struct punch *u = punch_at(p, a);
 
+	relayed_we_are_elsewhere(p);
 	shake_again(p, a);
 	if (!p->tunnel || !p->keyed_ns || peer_keys_ended(p))
 		return;

@@ -29,8 +29,10 @@ void relayed_gone(struct peer *p, const struct addr *a);
 
 /* --- path.c --- */
 /** while the path is relayed: challenge what is direct, so that NATs open; at most
- *  every OPEN_AGAIN_MS, later then */
+ *  every OPEN_AGAIN_MS, which doubles, later then */
 void relayed_open(struct peer *p);
+/** addresses or NATs of ours changed: what failed before may work now */
+void relayed_we_are_elsewhere(struct peer *p);
 /** after which time the next of those challenges leaves, ns; @tries: were sent */
 uint64_t relayed_pause(unsigned int tries);
 /** @c is used now */

@@ -82,6 +82,7 @@
 #define PUNCH_HEARD_S	     30 /* and nothing came by the relay that long */
 #define OPEN_TRIES	     5	/* challenges that open NATs: at 0, 50, 150, */
 #define OPEN_AGAIN_MS	     1000 /* 400, 1000 ms; a round that often at most */
+#define OPEN_AGAIN_MAX_MS    30000 /* that doubles, until one is taken */
 #define OPEN_EVERY_S	     30	  /* and one challenge that often */
 #define OPEN_NEWS_S	     5	  /* until then nothing is said of failing */
 #define TAKE_HOLD_MAX_MS     50	  /* packets wait for those sent by the relay */

@@ -510,6 +510,70 @@ static void test_forged_source(void **state)
 	assert_flows();
 }
 
+/* A peer tells addresses of others again and again, each time some new ones: what we
+ * send there is bounded. */
+static bool count_named(struct world *wd, const struct packet *p)
+{
+	struct addr named;
+
+	(void)wd;
+	assert_int_equal(addr_parse("198.51.100.9", 0, &named), 0);
+	if (!addr_equal_ip(&p->to, &named))
+		return false;
+	to_victim++;
+	return true;
+}
+
+static void name_others(uint16_t first_port)
+{
+	Ntm__PeerAddresses m = NTM__PEER_ADDRESSES__INIT;
+	struct peer *p = node_peer(a, b);
+	Ntm__Address addrs[8], *list[8];
+
+	for (unsigned int i = 0; i < 8; i++) {
+		struct addr named;
+
+		assert_int_equal(addr_parse("198.51.100.9", 0, &named), 0);
+		addr_set_port(&named, (uint16_t)(first_port + i));
+		addr_to_message(&named, NTM__ADDRESS_KIND__ADDRESS_OBSERVED,
+				&addrs[i]);
+		list[i] = &addrs[i];
+	}
+	m.serial = p->paths.heard + 1;
+	m.n_addresses = 8;
+	m.addresses = list;
+	path_addresses(p, &m, &path_current(p)->addr, 300);
+}
+
+static uint64_t named_for(unsigned int s, uint16_t step)
+{
+	uint64_t before = to_victim;
+
+	while (s--) {
+		name_others((uint16_t)(1000 + s * step));
+		world_run(&world, 1000);
+	}
+	return to_victim - before;
+}
+
+static void test_named_addresses(void **state)
+{
+	(void)state;
+	begin(NAT_PORT, NAT_PORT, NAT_PORT, NAT_PORT);
+	connect_both();
+	world_run(&world, 3000);
+	assert_true(is_relayed(NULL));
+	to_victim = 0;
+	world.watch = count_named;
+	/* the same ones: two rounds (there is no place for all), singles */
+	assert_in_range(named_for(60, 0), 8, 8 * (2 * OPEN_TRIES + 3));
+	/* others each time: rounds every 1, 2, 4 .. 30 s */
+	assert_in_range(named_for(120, 8), 1, 8 * OPEN_TRIES * 12);
+	world.watch = NULL;
+	assert_true(is_relayed(NULL));
+	assert_flows();
+}
+
 /* --- the change to the direct way ------------------------------------------------------------ */
 
 /* Packets wait for half of the difference of both round trips, and no longer than
@@ -558,6 +622,7 @@ int main(void)
 		P(test_restart_relayed),    P(test_limit),
 		P(test_end_leaves),	    P(test_forged_acks),
 		P(test_forged_source),	    P(test_hold_bounded),
+		P(test_named_addresses),
 	};
 
 	log_open("test", getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR, NULL);
