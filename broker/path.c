@@ -265,6 +265,7 @@ void path_choose(struct peer *p, struct candidate *c)
 		log_info(p->fqdn, "path %s%s", addr_format(&c->addr, text),
 			 c->relay ? ", a relay" : "");
 		p->paths.since_ns = peer_now(p);
+		p->paths.carried_ns = 0;
 	}
 	p->paths.current = (int)(c - p->paths.list);
 	p->paths.silent_ns = 0;
@@ -316,7 +317,13 @@ void path_use(struct peer *p, const struct addr *a, size_t wire_len,
 	path_choose(p, c);
 }
 
-/* one that answered since @since_ns: direct before relayed, then nearest first */
+/* the relay stands behind what is direct, but before what failed lately */
+static int rank(const struct peer *p, const struct candidate *c)
+{
+	return c->relay ? 1 : relayed_barred(p, c) ? 2 : 0;
+}
+
+/* one that answered since @since_ns, by rank, then nearest first */
 static struct candidate *answering(struct peer *p, uint64_t since_ns)
 {
 	struct candidate *best = NULL;
@@ -328,8 +335,8 @@ static struct candidate *answering(struct peer *p, uint64_t since_ns)
 		    c->answered_ns < since_ns)
 			continue;
 		if (!best ||
-		    (c->relay != best->relay ? best->relay
-					     : c->rtt_ns < best->rtt_ns))
+		    (rank(p, c) != rank(p, best) ? rank(p, c) < rank(p, best)
+						 : c->rtt_ns < best->rtt_ns))
 			best = c;
 	}
 	return best;
@@ -339,6 +346,7 @@ static void current_dead(struct peer *p)
 {
 	struct candidate *c = answering(p, path_now(p)->sent_ns[0]);
 
+	relayed_broke(p, path_now(p));
 	path_set_state(p, path_now(p), PATH_DEAD);
 	if (c) {
 		path_choose(p, c);
@@ -477,7 +485,9 @@ void path_answered(struct peer *p, const Ntm__PathResponse *r,
 	} else if (cur && cur->relay && !c->relay) {
 		relayed_take(p, c);
 	} else if (cur && (cur->guessed ||
-			   (cur->state == PATH_SUSPECT && cur->tries >= 2))) {
+			   (cur->state == PATH_SUSPECT && cur->tries >= 2 &&
+			    !relayed_barred(p, c)))) {
+		relayed_broke(p, cur);
 		path_set_state(p, cur, PATH_DEAD);
 		cur->due_ns = 0;
 		path_choose(p, c);
@@ -535,6 +545,8 @@ void path_peer_moved(struct peer *p, const struct addr *from, size_t wire_len,
 		return;
 	if (relayed_stays(p, c, told) || (!told && contested(p, c)))
 		return;
+	if (was && c->relay)
+		relayed_broke(p, was); /* the peer says so */
 	if (path_proven_lately(p, c)) {
 		path_set_state(p, c, PATH_PROVEN);
 		path_choose(p, c);
@@ -568,6 +580,8 @@ void path_addresses(struct peer *p, const Ntm__PeerAddresses *a,
 		path_add(p, &list[i]);
 	}
 	p->paths.peer_mapping = a->mapping;
+	if (news)
+		relayed_peer_is_elsewhere(p);
 	if (!cur || !addr_equal(&cur->addr, from))
 		path_peer_moved(p, from, wire_len, true);
 	if (news)
@@ -715,6 +729,9 @@ void path_tick(struct peer *p)
 	}
 	if (p->state != PEER_UP || !cur)
 		return;
+	if (n.rx_packets != p->paths.carried)
+		p->paths.carried_ns += LOOP_MS(PATH_TICK_MS);
+	p->paths.carried = n.rx_packets;
 	since = silence(p, &n);
 	limit = rtt_of(cur) * 3;
 	if (limit < LOOP_MS(PATH_SILENCE_MS))

@@ -19,6 +19,10 @@
  * none overtake another. The peer does the same for its direction, when its own
  * challenge is answered: what comes directly before that moves nothing.
  *
+ * A direct path may answer challenges and fail as soon as it carries data. One that
+ * failed within BROKE_SOON_S is not taken again for BROKE_AGAIN_MS, which doubles, until
+ * one of us moves.
+ *
  * Back to the relay. When the direct path falls silent the relay, still bound, is
  * challenged beside the others, and used if nothing direct answers. The peer may know
  * before we do: it tells its addresses through the relay, and we follow, unless our own
@@ -79,8 +83,7 @@ void relayed_open(struct peer *p)
 
 	if (!may_open(p))
 		return;
-	if (p->paths.opened_ns &&
-	    now - p->paths.opened_ns < pause) {
+	if (p->paths.opened_ns && now - p->paths.opened_ns < pause) {
 		p->paths.open_again = true;
 		return;
 	}
@@ -95,6 +98,7 @@ void relayed_open(struct peer *p)
 void relayed_we_are_elsewhere(struct peer *p)
 {
 	p->paths.open_pause_ns = 0;
+	relayed_peer_is_elsewhere(p);
 }
 
 void relayed_challenged(struct peer *p, struct candidate *c)
@@ -102,6 +106,51 @@ void relayed_challenged(struct peer *p, struct candidate *c)
 	if (c->relay || c->due_ns || !may_open(p))
 		return;
 	path_challenge(p, c, 0);
+	path_timer_arm(p);
+}
+
+/* --- those that fail under data -------------------------------------------------------- */
+
+/* What failed may work now, and what fails now may have had that reason. */
+void relayed_peer_is_elsewhere(struct peer *p)
+{
+	p->paths.moved_ns = peer_now(p);
+	for (size_t i = 0; i < p->paths.n; i++)
+		p->paths.list[i].not_before_ns = p->paths.list[i].broke_ns = 0;
+}
+
+void relayed_broke(struct peer *p, struct candidate *c)
+{
+	uint64_t now = peer_now(p), since = p->paths.since_ns;
+
+	if (p->paths.carried_ns >= LOOP_S(BROKE_NOT_S))
+		c->broke_ns = 0;
+	if (c->relay || p->paths.moved_ns > since ||
+	    now - since > LOOP_S(BROKE_SOON_S))
+		return;
+	c->broke_ns = c->broke_ns ? 2 * c->broke_ns : LOOP_MS(BROKE_AGAIN_MS);
+	if (c->broke_ns > LOOP_MS(BROKE_AGAIN_MAX_MS))
+		c->broke_ns = LOOP_MS(BROKE_AGAIN_MAX_MS);
+	c->not_before_ns = now + c->broke_ns;
+}
+
+bool relayed_barred(const struct peer *p, const struct candidate *c)
+{
+	return c->not_before_ns && peer_now(p) < c->not_before_ns;
+}
+
+/* their time is over: do they answer? */
+static void challenge_barred(struct peer *p)
+{
+	for (size_t i = 0; i < p->paths.n; i++) {
+		struct candidate *c = &p->paths.list[i];
+
+		if (!c->not_before_ns || relayed_barred(p, c))
+			continue;
+		c->not_before_ns = 0;
+		if (!c->relay && !c->due_ns && path_routed(p, &c->addr))
+			path_challenge(p, c, 0);
+	}
 	path_timer_arm(p);
 }
 
@@ -151,7 +200,7 @@ void relayed_take(struct peer *p, struct candidate *c)
 	struct candidate *cur = path_now(p);
 	uint64_t ns;
 
-	if (relayed_taking(p))
+	if (relayed_taking(p) || relayed_barred(p, c))
 		return;
 	ns = hold_for(p, cur, c);
 	if (!ns || dp_tunnel_state(p->tunnel) != DP_OPEN) {
@@ -314,6 +363,7 @@ void relayed_tick(struct peer *p)
 	rate_measure(p, now);
 	if (p->paths.open_again)
 		relayed_open(p);
+	challenge_barred(p);
 	if (now - p->paths.once_ns < LOOP_S(OPEN_EVERY_S))
 		return;
 	p->paths.once_ns = now;

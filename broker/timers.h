@@ -84,6 +84,10 @@
 #define OPEN_AGAIN_MS	     1000 /* 400, 1000 ms; a round that often at most */
 #define OPEN_AGAIN_MAX_MS    30000 /* that doubles, until one is taken */
 #define OPEN_EVERY_S	     30	  /* and one challenge that often */
+#define BROKE_SOON_S	     30	  /* a direct path, chosen so lately, is dead: */
+#define BROKE_AGAIN_MS	     10000 /* not taken again until then; doubles to: */
+#define BROKE_AGAIN_MAX_MS   600000
+#define BROKE_NOT_S	     60	  /* data came for so long: forgotten */
 #define OPEN_NEWS_S	     5	  /* until then nothing is said of failing */
 #define TAKE_HOLD_MAX_MS     50	  /* packets wait for those sent by the relay */
 #define TAKE_FRESH_MS	     1000 /* a path that answered so lately works */

@@ -574,6 +574,42 @@ static void test_named_addresses(void **state)
 	assert_flows();
 }
 
+/* What is direct is lost while data flows there, and challenges are answered else. */
+static uint64_t flowed_ns;
+
+static bool only_sparse(struct world *wd, const struct packet *p)
+{
+	if (p->buf[0] != PACKET_DATA || rs_owns(rs, &p->from) ||
+	    rs_owns(rs, &p->to))
+		return false;
+	if (!(p->buf[3] & PACKET_CONTROL) && p->len == 100 + PACKET_OVERHEAD)
+		flowed_ns = wd->now_ns;
+	return flowed_ns && wd->now_ns - flowed_ns < LOOP_MS(500);
+}
+
+static void test_fails_under_data(void **state)
+{
+	uint64_t at_a, at_b;
+
+	(void)state;
+	begin(NAT_ANY, NAT_PORT, NAT_ANY, NAT_PORT);
+	connect_both();
+	assert_true(world_until(&world, 1000, both_direct, NULL));
+	flowed_ns = 0;
+	world.watch = only_sparse;
+	at_a = a->got[1];
+	at_b = b->got[0];
+	exchange(3000, 20);
+	assert_in_range(a->got[1] - at_a, 2600, 3000);
+	assert_in_range(b->got[0] - at_b, 2600, 3000);
+	world.watch = NULL;
+	/* it works again: taken when the time is over */
+	for (int i = 0; i < 6000 && !both_direct(NULL); i++)
+		exchange(1, 20);
+	assert_true(both_direct(NULL));
+	assert_flows();
+}
+
 /* --- the change to the direct way ------------------------------------------------------------ */
 
 /* Packets wait for half of the difference of both round trips, and no longer than
@@ -622,7 +658,7 @@ int main(void)
 		P(test_restart_relayed),    P(test_limit),
 		P(test_end_leaves),	    P(test_forged_acks),
 		P(test_forged_source),	    P(test_hold_bounded),
-		P(test_named_addresses),
+		P(test_named_addresses),    P(test_fails_under_data),
 	};
 
 	log_open("test", getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR, NULL);
