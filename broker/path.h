@@ -76,8 +76,8 @@ struct paths {
 	uint64_t told, heard;
 	unsigned int sent, answered;
 	uint64_t since_ns, relay_heard_ns, opened_ns, once_ns;
-	uint64_t open_pause_ns, moved_ns; /* we, or the peer */
-	uint64_t carried_ns, carried; /* data came that long; packets */
+	uint64_t open_pause_ns, moved_ns;   /* we, or the peer */
+	uint64_t carried_ns, carried;	    /* data came that long; packets */
 	uint64_t rate_bytes, rate_ns, rate; /* sent; bytes/s of late */
 	uint64_t tail_ns; /* inner packet that was asked after */
 	bool open_again;

@@ -83,8 +83,8 @@
 #define OPEN_TRIES	     5	/* challenges that open NATs: at 0, 50, 150, */
 #define OPEN_AGAIN_MS	     1000 /* 400, 1000 ms; a round that often at most */
 #define OPEN_AGAIN_MAX_MS    30000 /* that doubles, until one is taken */
-#define OPEN_EVERY_S	     30	  /* and one challenge that often */
-#define BROKE_SOON_S	     30	  /* a direct path, chosen so lately, is dead: */
+#define OPEN_EVERY_S	     30	   /* and one challenge that often */
+#define BROKE_SOON_S	     30 /* a direct path, chosen so lately, is dead: */
 #define BROKE_AGAIN_MS	     10000 /* not taken again until then; doubles to: */
 #define BROKE_AGAIN_MAX_MS   600000
 #define BROKE_NOT_S	     60	  /* data came for so long: forgotten */
