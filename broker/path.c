@@ -17,7 +17,8 @@
  * Silence. While we send inner packets and hear nothing for PATH_SILENCE_MS the
  * current path is SUSPECT: it is challenged, with a packet as large as the data's
  * too (pmtu_check()), and so are all others. PATH_SUSPECT_TRIES unanswered: DEAD;
- * whoever answered takes over, else the peer is MOVING.
+ * whoever answered takes over, else the peer is MOVING. Who has nothing to send asks
+ * once, PATH_TAIL_MS after the last inner packet: its NAT may have forgotten it.
  *
  * Our own move. If the kernel would send to the current remote from another address
  * now, we go on sending at once, challenge it and say where we are; the others are
@@ -264,13 +265,15 @@ void path_choose(struct peer *p, struct candidate *c)
 		log_info(p->fqdn, "path %s%s", addr_format(&c->addr, text),
 			 c->relay ? ", a relay" : "");
 		p->paths.since_ns = peer_now(p);
+		p->paths.carried_ns = 0;
 	}
 	p->paths.current = (int)(c - p->paths.list);
 	p->paths.silent_ns = 0;
 	relayed_chosen(p, c, other);
 	source_note(p, &c->addr);
-	if (!peer_keys_ended(p) &&
-	    (other || dp_tunnel_state(p->tunnel) != DP_OPEN))
+	if (peer_keys_ended(p))
+		dp_tunnel_hold(p->tunnel); /* opened there by new ones */
+	else if (other || dp_tunnel_state(p->tunnel) != DP_OPEN)
 		dp_tunnel_open(p->tunnel, &c->addr);
 	if (c->state != PATH_PROVEN)
 		return;
@@ -314,7 +317,13 @@ void path_use(struct peer *p, const struct addr *a, size_t wire_len,
 	path_choose(p, c);
 }
 
-/* one that answered since @since_ns: direct before relayed, then nearest first */
+/* the relay stands behind what is direct, but before what failed lately */
+static int rank(const struct peer *p, const struct candidate *c)
+{
+	return c->relay ? 1 : relayed_barred(p, c) ? 2 : 0;
+}
+
+/* one that answered since @since_ns, by rank, then nearest first */
 static struct candidate *answering(struct peer *p, uint64_t since_ns)
 {
 	struct candidate *best = NULL;
@@ -326,8 +335,8 @@ static struct candidate *answering(struct peer *p, uint64_t since_ns)
 		    c->answered_ns < since_ns)
 			continue;
 		if (!best ||
-		    (c->relay != best->relay ? best->relay
-					     : c->rtt_ns < best->rtt_ns))
+		    (rank(p, c) != rank(p, best) ? rank(p, c) < rank(p, best)
+						 : c->rtt_ns < best->rtt_ns))
 			best = c;
 	}
 	return best;
@@ -337,6 +346,7 @@ static void current_dead(struct peer *p)
 {
 	struct candidate *c = answering(p, path_now(p)->sent_ns[0]);
 
+	relayed_broke(p, path_now(p));
 	path_set_state(p, path_now(p), PATH_DEAD);
 	if (c) {
 		path_choose(p, c);
@@ -359,6 +369,8 @@ static void candidate_due(struct peer *p, struct candidate *c)
 	if (c->tries < max) {
 		if (c->state == PATH_SUSPECT && c->tries + 1 < max)
 			pmtu_check(p);
+		if (c->relay && c->tries == 1)
+			punch_again(p, &c->addr);
 		challenge_send(p, c, 0);
 		return;
 	}
@@ -473,7 +485,9 @@ void path_answered(struct peer *p, const Ntm__PathResponse *r,
 	} else if (cur && cur->relay && !c->relay) {
 		relayed_take(p, c);
 	} else if (cur && (cur->guessed ||
-			   (cur->state == PATH_SUSPECT && cur->tries >= 2))) {
+			   (cur->state == PATH_SUSPECT && cur->tries >= 2 &&
+			    !relayed_barred(p, c)))) {
+		relayed_broke(p, cur);
 		path_set_state(p, cur, PATH_DEAD);
 		cur->due_ns = 0;
 		path_choose(p, c);
@@ -489,6 +503,8 @@ void path_suspect(struct peer *p, struct candidate *cur)
 	    (cur->due_ns && cur->state != PATH_PROVEN))
 		return;
 	path_set_state(p, cur, PATH_SUSPECT);
+	if (cur->relay)
+		punch_again(p, &cur->addr);
 	path_challenge(p, cur, 0);
 	pmtu_check(p);
 	for (size_t i = 0; i < p->paths.n; i++) {
@@ -529,6 +545,8 @@ void path_peer_moved(struct peer *p, const struct addr *from, size_t wire_len,
 		return;
 	if (relayed_stays(p, c, told) || (!told && contested(p, c)))
 		return;
+	if (was && c->relay)
+		relayed_broke(p, was); /* the peer says so */
 	if (path_proven_lately(p, c)) {
 		path_set_state(p, c, PATH_PROVEN);
 		path_choose(p, c);
@@ -549,6 +567,7 @@ void path_addresses(struct peer *p, const Ntm__PeerAddresses *a,
 {
 	struct addr list[ADDR_REMOTES_MAX];
 	const struct candidate *cur = path_now(p);
+	bool news = false;
 	size_t n;
 
 	if (a->serial <= p->paths.heard)
@@ -556,12 +575,17 @@ void path_addresses(struct peer *p, const Ntm__PeerAddresses *a,
 	p->paths.heard = a->serial;
 	n = addr_list_from_messages(a->addresses, a->n_addresses, list,
 				    ADDR_REMOTES_MAX);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		news |= !path_find(p, &list[i]);
 		path_add(p, &list[i]);
+	}
 	p->paths.peer_mapping = a->mapping;
+	if (news)
+		relayed_peer_is_elsewhere(p);
 	if (!cur || !addr_equal(&cur->addr, from))
 		path_peer_moved(p, from, wire_len, true);
-	relayed_open(p);
+	if (news)
+		relayed_open(p);
 }
 
 /* --- our own side ------------------------------------------------------------------------------ */
@@ -620,6 +644,8 @@ void path_we_moved(struct peer *p, bool changed)
 	if (!p->tunnel || !cur ||
 	    (p->state != PEER_UP && p->state != PEER_MOVING))
 		return;
+	if (changed)
+		relayed_we_are_elsewhere(p);
 	if (env->route(env->ctx, &cur->addr, &source, &mtu)) {
 		addr_clear(&p->paths.source);
 		path_set_state(p, cur, PATH_DEAD);
@@ -637,6 +663,7 @@ void path_we_moved(struct peer *p, bool changed)
 		return;
 	}
 	p->paths.source = source;
+	relayed_we_are_elsewhere(p);
 	path_set_state(p, cur, PATH_PROBING);
 	if (cur->relay && relayed_we_moved(p, cur))
 		return;
@@ -662,6 +689,18 @@ static uint64_t silence(struct peer *p, const struct dp_counters *n)
 	if (n->last_tx_ns > n->last_rx_ns && !p->paths.silent_ns)
 		p->paths.silent_ns = n->last_tx_ns;
 	return p->paths.silent_ns;
+}
+
+/* Packets came, and then none: our NAT may have forgotten us, and we would have no
+ * reason to send. One challenge tells, and opens the NAT again. */
+static void tail(struct peer *p, const struct candidate *cur, uint64_t now)
+{
+	if (p->paths.tail_ns == p->inner_ns ||
+	    now - p->inner_ns < LOOP_MS(PATH_TAIL_MS))
+		return;
+	p->paths.tail_ns = p->inner_ns;
+	if (!cur->due_ns)
+		path_probe(p, false);
 }
 
 static void keep(struct peer *p, const struct candidate *cur, uint64_t now)
@@ -690,6 +729,9 @@ void path_tick(struct peer *p)
 	}
 	if (p->state != PEER_UP || !cur)
 		return;
+	if (n.rx_packets != p->paths.carried)
+		p->paths.carried_ns += LOOP_MS(PATH_TICK_MS);
+	p->paths.carried = n.rx_packets;
 	since = silence(p, &n);
 	limit = rtt_of(cur) * 3;
 	if (limit < LOOP_MS(PATH_SILENCE_MS))
@@ -697,6 +739,7 @@ void path_tick(struct peer *p)
 	if (since && now - since > limit)
 		path_suspect(p, cur);
 	relayed_tick(p);
+	tail(p, cur, now);
 	keep(p, cur, now);
 }
 

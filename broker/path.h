@@ -42,6 +42,8 @@ enum path_state {
 /** struct candidate - @relay: of a relay, not of the peer itself; @max: challenges of
  *  this round; @opening: they are timed to open NATs; @cookie: of this round, low byte clear; @sent_ns by try;
  *  @credit: bytes of challenges from there that no budget was given for yet;
+ *  @not_before_ns: not taken from a relay until then, @broke_ns: how long the last
+ *  time; it failed under data (relayed_broke())
  *  @guessed: in use because the peer seemed to be there, never proven */
 struct candidate {
 	struct addr addr;
@@ -51,6 +53,7 @@ struct candidate {
 	unsigned int tries, max;
 	bool guessed, relay, opening;
 	uint64_t rtt_ns, answered_ns, credit;
+	uint64_t not_before_ns, broke_ns;
 };
 
 /**
@@ -61,6 +64,7 @@ struct candidate {
  * @since_ns:  when the current one was chosen
  * @relay_heard_ns: data by the relay while another one was in use
  * @opened_ns, @once_ns: last round that opens NATs, last single challenge
+ * @open_pause_ns: between rounds, doubles; 0: none was since a direct one was taken
  * @open_again: a round is due; @taking: takes over when the hold is over
  */
 struct paths {
@@ -72,7 +76,10 @@ struct paths {
 	uint64_t told, heard;
 	unsigned int sent, answered;
 	uint64_t since_ns, relay_heard_ns, opened_ns, once_ns;
+	uint64_t open_pause_ns, moved_ns;   /* we, or the peer */
+	uint64_t carried_ns, carried;	    /* data came that long; packets */
 	uint64_t rate_bytes, rate_ns, rate; /* sent; bytes/s of late */
+	uint64_t tail_ns; /* inner packet that was asked after */
 	bool open_again;
 	Ntm__NatMapping peer_mapping; /* as it told */
 	struct addr taking;

@@ -236,6 +236,14 @@ static int peer_ask(struct peer *p, bool move)
 				 peer_directed, p, &p->direction);
 }
 
+void peer_look_again(struct peer *p)
+{
+	if (p->state != PEER_MOVING)
+		return;
+	p->moves = 0;
+	loop_timer_arm(p->move, LOOP_MS(PATH_MOVE_DIRECT_MS));
+}
+
 void peer_relay_silent(struct peer *p)
 {
 	if (p->state == PEER_UP && relayed_is(p) && peer_ask(p, true))

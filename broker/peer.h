@@ -24,7 +24,7 @@
 #include "broker/worker.h"
 
 #define PEERS_MAX	1024
-#define PEER_EXPECT_MAX 2 /* Route Directions waited for at one time */
+#define PEER_EXPECT_MAX 4 /* Route Directions waited for at one time */
 #define PEER_PATHS_MAX                                                         \
 	(3 + PEER_EXPECT_MAX) /* in use, asked for, expected, directed */
 
@@ -184,6 +184,8 @@ void peer_path_up(struct peer *p);
 void peer_path_lost(struct peer *p);
 /** path.c: we send from another address now; nobody has answered there yet */
 void peer_path_unsure(struct peer *p);
+/** the DC can be asked again */
+void peer_look_again(struct peer *p);
 /** punch.c: the relay in use does not answer, though packets may pass still */
 void peer_relay_silent(struct peer *p);
 /** one packed TunnelControl to @to (NULL: current) */

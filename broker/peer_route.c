@@ -23,14 +23,22 @@
 #include "broker/timers.h"
 #include "common/log.h"
 
-/* The direction's place among those expected. Return: 0, -NTM_EEXISTS */
+static bool same(const struct route *a, const struct route *b)
+{
+	return a->path_id == b->path_id &&
+	       ntmc_equal(a->ktun.b, b->ktun.b, NTMC_KEY_LEN);
+}
+
+/* The direction's place among those expected: its own, or the oldest. Both may have
+ * asked for one Path ID; nobody knows which of the two the other one takes.
+ * Return: 0, -NTM_EEXISTS */
 static int expect_add(struct peer *p, const struct route *r)
 {
 	struct route *slot = &p->expect[0];
 	int err;
 
 	for (size_t i = 0; i < PEER_EXPECT_MAX; i++) {
-		if (p->expect[i].path_id == r->path_id) {
+		if (same(&p->expect[i], r)) {
 			slot = &p->expect[i];
 			break;
 		}
@@ -49,8 +57,7 @@ static int expect_add(struct peer *p, const struct route *r)
 static bool expected(const struct peer *p, const struct route *r)
 {
 	for (size_t i = 0; i < PEER_EXPECT_MAX; i++)
-		if (p->expect[i].path_id == r->path_id &&
-		    ntmc_equal(p->expect[i].ktun.b, r->ktun.b, NTMC_KEY_LEN))
+		if (same(&p->expect[i], r))
 			return true;
 	return false;
 }

@@ -195,7 +195,7 @@ static int punch_fill(struct punch *u, uint64_t path_id,
 		      const struct route_relay *relay,
 		      const struct ntmc_key *ktun, enum ntmc_aead_alg aead)
 {
-	int err = datagram_punch_keys(ktun, path_id, aead, &u->keys);
+	int err = datagram_punch_keys_of(ktun, path_id, aead, &u->keys);
 
 	if (err)
 		return err;
@@ -341,6 +341,19 @@ void punch_moved(struct peer *p)
 	}
 }
 
+void punch_again(struct peer *p, const struct addr *a)
+{
+	for (size_t i = 0; i < PUNCHES_MAX; i++) {
+		struct punch *u = &p->punches.list[i];
+
+		if (!owns(u, a) ||
+		    loop_now(p->w->loop) - u->sent_ns < LOOP_MS(PUNCH_FIRST_MS))
+			continue;
+		u->tries = 0;
+		punch_go(u);
+	}
+}
+
 /* --- answers --------------------------------------------------------------------------------- */
 
 int punch_ack_open(const struct datagram_keys *keys,
@@ -381,7 +394,8 @@ static void limit_note(struct punch *u, int code)
 static void punch_answered(struct punch *u, const struct punch_answer *a)
 {
 	struct peer *p = u->p;
-	bool was = u->bound;
+	/* bound from elsewhere: a NAT has forgotten us, and what we sent is lost */
+	bool was = u->bound && addr_equal(&u->observed, &a->observed);
 
 	if (a->sent_ms == u->sent_ms)
 		u->rtt_ns = loop_now_exact(p->w->loop) - u->sent_ns;
@@ -469,9 +483,10 @@ bool punch_limited(const struct peer *p)
 	return false;
 }
 
-size_t punch_observed(const struct peer *p, struct addr *out, size_t n,
-		      size_t max)
+size_t punch_observed(const struct peer *p, struct addr *out, size_t max)
 {
+	size_t n = 0;
+
 	for (size_t i = 0; i < PUNCHES_MAX && n < max; i++) {
 		const struct punch *u = &p->punches.list[i];
 		size_t j = 0;

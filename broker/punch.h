@@ -69,6 +69,8 @@ void punch_clear(struct peer *p);
 void punch_route(struct peer *p, const struct route *r);
 /** we have moved: punch from where we are now */
 void punch_moved(struct peer *p);
+/** the relay at @a may have lost us: punch, unless that was done just now */
+void punch_again(struct peer *p, const struct addr *a);
 /** the tunnel ends: leave every relay */
 void punch_stop(struct peer *p);
 /** leave those that are needed no more; every tick of the peer */
@@ -89,9 +91,8 @@ bool punch_limited(const struct peer *p);
 #define PUNCH_LIMITED                                                          \
 	"the relay forwards no more for this account today: its limit is "     \
 	"reached"
-/** where relays saw us, each once, behind @n others. Return: how many now */
-size_t punch_observed(const struct peer *p, struct addr *out, size_t n,
-		      size_t max);
+/** where relays saw us, each once. Return: how many */
+size_t punch_observed(const struct peer *p, struct addr *out, size_t max);
 
 /** struct punch_packed - room for punch_save() */
 struct punch_packed {

@@ -9,14 +9,19 @@
  *
  * While it is in use both sides challenge every direct address of the other at the
  * same time, which opens their NATs: OPEN_TRIES each, close together, when the relay
- * is chosen, at every move and when the peer tells addresses; afterwards one each every
- * OPEN_EVERY_S. A challenge that comes from a direct address is returned.
+ * is chosen, at every move and when the peer tells new addresses; afterwards one each
+ * every OPEN_EVERY_S. The pause between rounds doubles until a direct path is taken or we
+ * move: the peer names the addresses, and must not make us flood anybody there. A challenge that comes from a direct address is returned.
  *
  * A direct one that answers takes over. What is still under way through the relay is
  * slower by half of the difference of both round trips, so our packets wait that long
  * (TAKE_HOLD_MAX_MS at most, less where they would not fit into the queue): TCP sees
  * none overtake another. The peer does the same for its direction, when its own
  * challenge is answered: what comes directly before that moves nothing.
+ *
+ * A direct path may answer challenges and fail as soon as it carries data. One that
+ * failed within BROKE_SOON_S is not taken again for BROKE_AGAIN_MS, which doubles, until
+ * one of us moves.
  *
  * Back to the relay. When the direct path falls silent the relay, still bound, is
  * challenged beside the others, and used if nothing direct answers. The peer may know
@@ -73,17 +78,27 @@ static void challenge_direct(struct peer *p, unsigned int tries)
 void relayed_open(struct peer *p)
 {
 	uint64_t now = peer_now(p);
+	uint64_t pause = p->paths.open_pause_ns ? p->paths.open_pause_ns
+						: LOOP_MS(OPEN_AGAIN_MS);
 
 	if (!may_open(p))
 		return;
-	if (p->paths.opened_ns &&
-	    now - p->paths.opened_ns < LOOP_MS(OPEN_AGAIN_MS)) {
+	if (p->paths.opened_ns && now - p->paths.opened_ns < pause) {
 		p->paths.open_again = true;
 		return;
 	}
+	p->paths.open_pause_ns = pause * (p->paths.open_pause_ns ? 2 : 1);
+	if (p->paths.open_pause_ns > LOOP_MS(OPEN_AGAIN_MAX_MS))
+		p->paths.open_pause_ns = LOOP_MS(OPEN_AGAIN_MAX_MS);
 	p->paths.open_again = false;
 	p->paths.opened_ns = p->paths.once_ns = now;
 	challenge_direct(p, OPEN_TRIES);
+}
+
+void relayed_we_are_elsewhere(struct peer *p)
+{
+	p->paths.open_pause_ns = 0;
+	relayed_peer_is_elsewhere(p);
 }
 
 void relayed_challenged(struct peer *p, struct candidate *c)
@@ -91,6 +106,51 @@ void relayed_challenged(struct peer *p, struct candidate *c)
 	if (c->relay || c->due_ns || !may_open(p))
 		return;
 	path_challenge(p, c, 0);
+	path_timer_arm(p);
+}
+
+/* --- those that fail under data -------------------------------------------------------- */
+
+/* What failed may work now, and what fails now may have had that reason. */
+void relayed_peer_is_elsewhere(struct peer *p)
+{
+	p->paths.moved_ns = peer_now(p);
+	for (size_t i = 0; i < p->paths.n; i++)
+		p->paths.list[i].not_before_ns = p->paths.list[i].broke_ns = 0;
+}
+
+void relayed_broke(struct peer *p, struct candidate *c)
+{
+	uint64_t now = peer_now(p), since = p->paths.since_ns;
+
+	if (p->paths.carried_ns >= LOOP_S(BROKE_NOT_S))
+		c->broke_ns = 0;
+	if (c->relay || p->paths.moved_ns > since ||
+	    now - since > LOOP_S(BROKE_SOON_S))
+		return;
+	c->broke_ns = c->broke_ns ? 2 * c->broke_ns : LOOP_MS(BROKE_AGAIN_MS);
+	if (c->broke_ns > LOOP_MS(BROKE_AGAIN_MAX_MS))
+		c->broke_ns = LOOP_MS(BROKE_AGAIN_MAX_MS);
+	c->not_before_ns = now + c->broke_ns;
+}
+
+bool relayed_barred(const struct peer *p, const struct candidate *c)
+{
+	return c->not_before_ns && peer_now(p) < c->not_before_ns;
+}
+
+/* their time is over: do they answer? */
+static void challenge_barred(struct peer *p)
+{
+	for (size_t i = 0; i < p->paths.n; i++) {
+		struct candidate *c = &p->paths.list[i];
+
+		if (!c->not_before_ns || relayed_barred(p, c))
+			continue;
+		c->not_before_ns = 0;
+		if (!c->relay && !c->due_ns && path_routed(p, &c->addr))
+			path_challenge(p, c, 0);
+	}
 	path_timer_arm(p);
 }
 
@@ -140,7 +200,7 @@ void relayed_take(struct peer *p, struct candidate *c)
 	struct candidate *cur = path_now(p);
 	uint64_t ns;
 
-	if (relayed_taking(p))
+	if (relayed_taking(p) || relayed_barred(p, c))
 		return;
 	ns = hold_for(p, cur, c);
 	if (!ns || dp_tunnel_state(p->tunnel) != DP_OPEN) {
@@ -175,15 +235,23 @@ void relayed_chosen(struct peer *p, const struct candidate *c, bool other)
 	loop_timer_disarm(p->paths.hold);
 	if (other && c->relay)
 		p->paths.open_again = true; /* at the end of the turn's work */
-	if (other && !c->relay)
+	if (other && !c->relay) {
 		p->paths.relay_heard_ns = peer_now(p);
+		p->paths.open_pause_ns = 0;
+	}
 	if (p->paths.open_again)
 		loop_timer_arm(p->paths.open, 0);
 }
 
+/* The relay is in use, or knows us elsewhere: both must know where to look. */
 static void open_due(void *arg)
 {
-	relayed_open(arg);
+	struct peer *p = arg;
+
+	if (!may_open(p))
+		return;
+	path_tell(p);
+	relayed_open(p);
 }
 
 /* --- what the peer does --------------------------------------------------------------------- */
@@ -252,13 +320,17 @@ void relayed_bound(struct peer *p, const struct addr *a)
 	struct candidate *c = relay_add(p, a), *cur = path_now(p);
 	const struct punch *u = punch_at(p, a);
 
+	relayed_we_are_elsewhere(p);
 	shake_again(p, a);
 	if (!p->tunnel || !p->keyed_ns || peer_keys_ended(p))
 		return;
-	if (p->state != PEER_MOVING && c != cur)
+	if (p->state != PEER_MOVING && c != cur &&
+	    !(cur && cur->state == PATH_SUSPECT))
 		return;
 	path_challenge(p, c, 0);
 	path_timer_arm(p);
+	if (c == cur)
+		loop_timer_arm(p->paths.open, 0);
 	if (p->state != PEER_MOVING || !cur || !cur->relay || !u ||
 	    !u->peer_bound || punch_at(p, &cur->addr) != u)
 		return;
@@ -291,6 +363,7 @@ void relayed_tick(struct peer *p)
 	rate_measure(p, now);
 	if (p->paths.open_again)
 		relayed_open(p);
+	challenge_barred(p);
 	if (now - p->paths.once_ns < LOOP_S(OPEN_EVERY_S))
 		return;
 	p->paths.once_ns = now;
@@ -303,8 +376,15 @@ size_t relayed_seen(const struct peer *p, struct addr *out, size_t max)
 	const struct worker_env *env = p->w->env;
 	size_t n, k, i, j, kept = 0;
 
-	n = punch_observed(p, out, relays_observed(p->w->relays, out, max / 2),
-			   max / 2);
+	/* punches are the fresher ones */
+	n = punch_observed(p, out, max / 2);
+	k = relays_observed(p->w->relays, list, ADDR_REMOTES_MAX);
+	for (i = 0; i < k && n < max / 2; i++) {
+		for (j = 0; j < n && !addr_equal(&out[j], &list[i]); j++)
+			;
+		if (j == n)
+			out[n++] = list[i];
+	}
 	k = env->locals(env->ctx, list, ADDR_REMOTES_MAX);
 	for (i = 0; i < n; i++) {
 		for (j = 0; j < k; j++)

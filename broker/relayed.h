@@ -29,8 +29,16 @@ void relayed_gone(struct peer *p, const struct addr *a);
 
 /* --- path.c --- */
 /** while the path is relayed: challenge what is direct, so that NATs open; at most
- *  every OPEN_AGAIN_MS, later then */
+ *  every OPEN_AGAIN_MS, which doubles, later then */
 void relayed_open(struct peer *p);
+/** addresses or NATs of ours changed: what failed before may work now */
+void relayed_we_are_elsewhere(struct peer *p);
+/** the peer told a new address */
+void relayed_peer_is_elsewhere(struct peer *p);
+/** @c, which was in use, is left because it failed */
+void relayed_broke(struct peer *p, struct candidate *c);
+/** it failed lately: the relay stands before it */
+bool relayed_barred(const struct peer *p, const struct candidate *c);
 /** after which time the next of those challenges leaves, ns; @tries: were sent */
 uint64_t relayed_pause(unsigned int tries);
 /** @c is used now */

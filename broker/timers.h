@@ -56,11 +56,12 @@
 #define PATH_TICK_IDLE_MS      500
 #define PATH_TRAFFIC_S	       10 /* traffic ended that long ago: idle tick */
 #define PATH_SILENCE_MS	       500 /* sent and heard nothing: suspect, at least */
+#define PATH_TAIL_MS	       1000 /* traffic ended: does the path still work? */
 #define PATH_SUSPECT_MS	       250 /* repetition of its probes */
 #define PATH_SUSPECT_TRIES     3   /* unanswered: the path is dead */
 #define PATH_MOVE_DIRECT_MS    300 /* no path answers: ask the DC beside it */
 #define PATH_MOVE_AGAIN_MS     2000 /* and again, while nothing answers: doubles */
-#define PATH_MOVE_AGAIN_MAX_MS 60000
+#define PATH_MOVE_AGAIN_MAX_MS 30000
 #define PATH_KEEPALIVE_S       25 /* an idle path is probed, for NATs on the way */
 #define HANDOVER_SETTLE_MS     4 /* netlink events that follow the first */
 
@@ -81,7 +82,12 @@
 #define PUNCH_HEARD_S	     30 /* and nothing came by the relay that long */
 #define OPEN_TRIES	     5	/* challenges that open NATs: at 0, 50, 150, */
 #define OPEN_AGAIN_MS	     1000 /* 400, 1000 ms; a round that often at most */
-#define OPEN_EVERY_S	     30	  /* and one challenge that often */
+#define OPEN_AGAIN_MAX_MS    30000 /* that doubles, until one is taken */
+#define OPEN_EVERY_S	     30	   /* and one challenge that often */
+#define BROKE_SOON_S	     30 /* a direct path, chosen so lately, is dead: */
+#define BROKE_AGAIN_MS	     10000 /* not taken again until then; doubles to: */
+#define BROKE_AGAIN_MAX_MS   600000
+#define BROKE_NOT_S	     60	  /* data came for so long: forgotten */
 #define OPEN_NEWS_S	     5	  /* until then nothing is said of failing */
 #define TAKE_HOLD_MAX_MS     50	  /* packets wait for those sent by the relay */
 #define TAKE_FRESH_MS	     1000 /* a path that answered so lately works */

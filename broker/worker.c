@@ -299,6 +299,12 @@ void worker_logged_out(struct worker *w, int code)
 		log_warn("worker", "the page could not be changed");
 }
 
+static void look_again(void *arg, struct peer *p)
+{
+	(void)arg;
+	peer_look_again(p);
+}
+
 void worker_online(struct worker *w)
 {
 	struct addr dc;
@@ -307,6 +313,7 @@ void worker_online(struct worker *w)
 	if (session_dc(w->session, &dc))
 		log_info("session", "registered with %s",
 			 addr_format(&dc, text));
+	peers_each(w->peers, look_again, NULL);
 }
 
 static void withdraw_one(void *arg, struct peer *p)

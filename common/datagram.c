@@ -13,20 +13,26 @@ _Static_assert(PACKET_OVERHEAD == PACKET_HEADER_LEN + NTMC_TAG_LEN,
 
 /* --- keys -------------------------------------------------------------------- */
 
+static int derive(const struct ntmc_key *secret, uint64_t salt,
+		  const char *label, struct ntmc_key *out)
+{
+	uint8_t salt_be[8];
+
+	for (int i = 7; i >= 0; i--, salt >>= 8)
+		salt_be[i] = (uint8_t)salt;
+	return ntmc_derive(secret, salt_be, sizeof(salt_be), label, NULL, 0,
+			   out);
+}
+
 static int derive_both(const struct ntmc_key *secret, uint64_t salt,
 		       const char *up, const char *down,
 		       enum ntmc_aead_alg aead, struct datagram_keys *out)
 {
 	struct datagram_keys k = {.aead = aead};
-	uint8_t salt_be[8];
-	int i, ret;
+	int ret = derive(secret, salt, up, &k.up);
 
-	for (i = 7; i >= 0; i--, salt >>= 8)
-		salt_be[i] = (uint8_t)salt;
-	ret = ntmc_derive(secret, salt_be, sizeof(salt_be), up, NULL, 0, &k.up);
 	if (ret == 0)
-		ret = ntmc_derive(secret, salt_be, sizeof(salt_be), down, NULL,
-				  0, &k.down);
+		ret = derive(secret, salt, down, &k.down);
 	if (ret == 0)
 		*out = k;
 	datagram_keys_clear(&k);
@@ -59,17 +65,35 @@ int datagram_relay_keys(const struct ntmc_key *kdcrs, uint64_t id,
 			   out);
 }
 
-int datagram_punch_keys(const struct ntmc_key *ktun, uint64_t path_id,
+int datagram_punch_secret(const struct ntmc_key *ktun, uint64_t path_id,
+			  struct ntmc_key *kpunch)
+{
+	return derive(ktun, path_id & ~UINT64_C(1), "ntm punch v1", kpunch);
+}
+
+int datagram_punch_keys(const struct ntmc_key *kpunch, uint64_t path_id,
 			enum ntmc_aead_alg aead, struct datagram_keys *out)
 {
-	/* both ends share Ktun: each has keys of its own, so that random
+	/* both ends share Kpunch: each has keys of its own, so that random
 	 * counters of two nodes never meet under one */
 	if (path_id & 1)
-		return derive_both(ktun, path_id & ~UINT64_C(1),
+		return derive_both(kpunch, path_id & ~UINT64_C(1),
 				   "ntm hole punch cn v1",
 				   "ntm hole punch ack cn v1", aead, out);
-	return derive_both(ktun, path_id, "ntm hole punch mn v1",
+	return derive_both(kpunch, path_id, "ntm hole punch mn v1",
 			   "ntm hole punch ack mn v1", aead, out);
+}
+
+int datagram_punch_keys_of(const struct ntmc_key *ktun, uint64_t path_id,
+			   enum ntmc_aead_alg aead, struct datagram_keys *out)
+{
+	struct ntmc_key kpunch;
+	int err = datagram_punch_secret(ktun, path_id, &kpunch);
+
+	if (!err)
+		err = datagram_punch_keys(&kpunch, path_id, aead, out);
+	ntmc_key_clear(&kpunch);
+	return err;
 }
 
 void datagram_keys_clear(struct datagram_keys *k)

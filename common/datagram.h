@@ -46,12 +46,22 @@ NTM_MUST_CHECK int datagram_relay_keys(const struct ntmc_key *kdcrs,
 				       uint64_t id, enum ntmc_aead_alg aead,
 				       struct datagram_keys *out);
 
-/** Hole Punching of the end that bit 0 of @path_id names (0 MN, 1 CN), from Ktun,
+/** Kpunch, "ntm punch v1" from Ktun, salted with the Path ID, bit 0 clear: what the RS
+ *  gets. Ktun itself would let it answer Tunnel Requests, with a refusal */
+NTM_MUST_CHECK int datagram_punch_secret(const struct ntmc_key *ktun,
+					 uint64_t path_id,
+					 struct ntmc_key *kpunch);
+/** Hole Punching of the end that bit 0 of @path_id names (0 MN, 1 CN), from Kpunch,
  *  salted with the Path ID, bit 0 clear: @up seals HolePunch, @down HolePunchAck */
-NTM_MUST_CHECK int datagram_punch_keys(const struct ntmc_key *ktun,
+NTM_MUST_CHECK int datagram_punch_keys(const struct ntmc_key *kpunch,
 				       uint64_t path_id,
 				       enum ntmc_aead_alg aead,
 				       struct datagram_keys *out);
+/** the same for a node, which has Ktun */
+NTM_MUST_CHECK int datagram_punch_keys_of(const struct ntmc_key *ktun,
+					  uint64_t path_id,
+					  enum ntmc_aead_alg aead,
+					  struct datagram_keys *out);
 
 /**
  * datagram_seal() - pack and seal a message

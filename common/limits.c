@@ -106,7 +106,7 @@ static const struct limit relay_end[] = {
 	LABEL_OR_NONE(account), { "proven", LIMIT_BYTES_OR_NONE, 4, 16, 0 },
 };
 static const struct limit relay_direction[] = {
-	PATH_ID(path_id), KEY(ktun), AEAD(aead), NEEDED(mn), NEEDED(cn),
+	PATH_ID(path_id), KEY(kpunch), AEAD(aead), NEEDED(mn), NEEDED(cn),
 };
 static const struct limit relay_withdraw[] = {
 	{ "accounts", LIMIT_LABEL, 1, 63, LIMIT_ACCOUNTS },

@@ -42,7 +42,7 @@ enum packet_type {
 	PACKET_SIGNAL = 2,
 	PACKET_TUNNEL_REQUEST = 3,
 	PACKET_TUNNEL_RESPONSE = 4,
-	PACKET_HOLE_PUNCH = 5,	   /* node -> RS, sealed under Ktun */
+	PACKET_HOLE_PUNCH = 5,	   /* node -> RS */
 	PACKET_HOLE_PUNCH_ACK = 6, /* RS -> node */
 	PACKET_RELAY_PROBE = 7,	   /* anybody -> RS, clear; see below */
 	PACKET_RELAY_PROBE_ACK = 8,

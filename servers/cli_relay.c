@@ -99,11 +99,13 @@ static int read_enrol(const char *path, struct enrol *out)
 	return r ? cli_fail("%s: %s", path, err_text(r)) : 0;
 }
 
-static void append(char list[static LIST_MAX], const char *item)
+static void append(char list[static LIST_MAX], const char *between,
+		   const char *item)
 {
 	size_t used = strlen(list);
 
-	snprintf(list + used, LIST_MAX - used, "%s%s", used ? ", " : "", item);
+	snprintf(list + used, LIST_MAX - used, "%s%s", used ? between : "",
+		 item);
 }
 
 static int write_conf(const struct cli *c, const struct enrol *e)
@@ -116,9 +118,9 @@ static int write_conf(const struct cli *c, const struct enrol *e)
 	int r = datadir_file(c->dir, DATADIR_CONF, path);
 
 	for (size_t i = 0; i < e->n_dcs; i++)
-		append(dcs, addr_format(&e->dcs[i], text));
+		append(dcs, "|", addr_format(&e->dcs[i], text));
 	for (size_t i = 0; i < c->n_listen; i++)
-		append(listen, c->listen[i]);
+		append(listen, ", ", c->listen[i]);
 	v[n++] = (struct server_conf_value){"rs", "dc", dcs};
 	if (listen[0])
 		v[n++] = (struct server_conf_value){"rs", "listen", listen};

@@ -35,13 +35,15 @@ int enrol_new(const char *dir, const struct server_conf *conf, int64_t now,
 {
 	struct enrol e = {.ca_len = NTMC_CERT_MAX, .cert_len = NTMC_CERT_MAX};
 	struct ntmc_ca *ca = NULL;
+	struct addr dcs[SERVERCONF_ADDRESSES_MAX];
 	int n = serverconf_announced(conf->dc_address, conf->dc_listen,
-				     (uint16_t)conf->dc_port, e.dcs),
+				     (uint16_t)conf->dc_port, dcs),
 	    r = n < 1 ? -NTM_ECONF : load_ca(dir, &ca);
 
 	if (r)
 		return r;
-	e.n_dcs = (size_t)n;
+	for (int i = 0; i < n && i < SERVERCONF_WAYS_MAX; i++)
+		e.dcs[e.n_dcs++] = dcs[i];
 	snprintf(e.domain, sizeof(e.domain), "%s", conf->domain);
 	ntmc_identity_new(NULL, &e.id);
 	r = ntmc_ca_der(ca, e.ca, &e.ca_len);
@@ -160,7 +162,7 @@ static int decode(struct reader *r, struct enrol *e)
 	if (!v || fqdn_normalize(v, e->domain))
 		return -NTM_EDECODE;
 	while ((v = value(r, "dc"))) {
-		if (e->n_dcs == SERVERCONF_ADDRESSES_MAX ||
+		if (e->n_dcs == SERVERCONF_WAYS_MAX ||
 		    addr_parse(v, 0, &e->dcs[e->n_dcs]) ||
 		    !addr_port(&e->dcs[e->n_dcs]))
 			return -NTM_EDECODE;

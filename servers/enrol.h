@@ -2,14 +2,14 @@
 /*
  * enrol - how a machine that has no CA becomes a relay of a domain
  *
- * The machine of the AS writes a file: the domain, its DCs, the CA's certificate, and
+ * The machine of the AS writes a file: the domain, its DC, the CA's certificate, and
  * a fresh key and certificate of role RS. The relay's machine makes its data folder
  * of it. Whoever holds the file can be that relay: it goes by a safe way and is
  * deleted then. Text, one newline after each line and nothing behind:
  *
  *   ntm-relay 1
  *   domain example.org
- *   dc 192.0.2.1:4502              1 to 8 lines
+ *   dc 192.0.2.1:4502              1 to 4 lines: its addresses
  *   ca HEX                         DER, as the next
  *   certificate HEX
  *   ed25519 HEX                    private keys, 32 bytes
@@ -34,7 +34,7 @@
 /** struct enrol - what such a file says; wiped by enrol_clear() */
 struct enrol {
 	char domain[FQDN_MAX + 1];
-	struct addr dcs[SERVERCONF_ADDRESSES_MAX];
+	struct addr dcs[SERVERCONF_WAYS_MAX];
 	size_t n_dcs;
 	uint8_t ca[NTMC_CERT_MAX], cert[NTMC_CERT_MAX];
 	size_t ca_len, cert_len;

@@ -127,11 +127,6 @@ static void rs_reread(void *state, const struct server_conf *c)
 	rs_reload(state, c);
 }
 
-static bool rs_restarts(const void *state)
-{
-	return rs_wants_restart(state);
-}
-
 static json_t *rs_asked(void *state, const char *command, json_t *request)
 {
 	return rs_admin(state, command, request);
@@ -167,7 +162,6 @@ const struct role role_table[] = {
 	 .start = rs_start,
 	 .stop = rs_stop,
 	 .reload = rs_reread,
-	 .restarts = rs_restarts,
 	 .admin = rs_asked},
 	{.name = "dns",
 	 .parent = "dc",

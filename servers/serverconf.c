@@ -72,6 +72,38 @@ int serverconf_addresses(const char *list, uint16_t port,
 	return n;
 }
 
+/* one item of serverconf_ways(); destroyed */
+static bool take_ways(char *item, uint16_t port, struct server_ways *out)
+{
+	char *next = item, *way;
+
+	out->n = 0;
+	while ((way = strsep(&next, "|"))) {
+		if (out->n == SERVERCONF_WAYS_MAX ||
+		    addr_parse(way, port, &out->a[out->n]))
+			return false;
+		out->n++;
+	}
+	return true;
+}
+
+int serverconf_ways(const char *list, uint16_t port,
+		    struct server_ways out[static SERVERCONF_ADDRESSES_MAX])
+{
+	char item[SERVERCONF_WAYS_MAX * ADDR_TEXT_LEN];
+	int n = 0;
+
+	if (!list || !*list)
+		return 0;
+	while (list_next(&list, item, sizeof(item))) {
+		if (n == SERVERCONF_ADDRESSES_MAX ||
+		    !take_ways(item, port, &out[n]))
+			return -NTM_EINVAL;
+		n++;
+	}
+	return n;
+}
+
 static bool is_wildcard(const struct addr *a)
 {
 	static const uint8_t zero[16];
@@ -184,6 +216,7 @@ static const char *check_roles(const struct server_conf *c)
 /* Return: NULL, or what is wrong */
 static const char *check(struct server_conf *c)
 {
+	struct server_ways ways[SERVERCONF_ADDRESSES_MAX];
 	struct addr a[SERVERCONF_ADDRESSES_MAX];
 	struct server_slice slice;
 	enum log_level level;
@@ -206,7 +239,7 @@ static const char *check(struct server_conf *c)
 	if (serverconf_addresses(c->as_address, 1, a) < 0 ||
 	    serverconf_addresses(c->dc_address, 1, a) < 0 ||
 	    serverconf_addresses(c->rs_address, 1, a) < 0 ||
-	    serverconf_addresses(c->rs_dc, 1, a) < 0)
+	    serverconf_ways(c->rs_dc, 1, ways) < 0)
 		return "an address list is not up to 8 addresses";
 	if (c->as_dc && addr_parse(c->as_dc, (uint16_t)c->dc_port, &a[0]))
 		return "as.dc is not ADDRESS:PORT";
@@ -222,6 +255,10 @@ static const char *check(struct server_conf *c)
 		return "dc.direction_burst is not between 1 and 60000";
 	if (c->rs_port == c->rs_other_port)
 		return "rs.other_port is rs.port";
+	if (serverconf_has_role(c->roles, "rs") &&
+	    serverconf_has_role(c->roles, "dc") && c->dns_enable &&
+	    (c->dns_port == c->rs_port || c->dns_port == c->rs_other_port))
+		return "dns.port is one of rs's ports";
 	if (c->rs_threads > ROLE_COPIES_MAX)
 		return "rs.threads is more than 16";
 	if (!c->rs_paths || c->rs_paths > 1u << 24)

@@ -19,6 +19,7 @@
 
 #define SERVERCONF_ERROR_LEN	 512
 #define SERVERCONF_ADDRESSES_MAX 8 /* in one list */
+#define SERVERCONF_WAYS_MAX	 4 /* to one server */
 
 struct server_conf {
 #define SERVERCONF_STRING			    char *
@@ -72,6 +73,19 @@ void serverconf_print_mdoc(void);
 NTM_MUST_CHECK int
 serverconf_addresses(const char *list, uint16_t port,
 		     struct addr out[static SERVERCONF_ADDRESSES_MAX]);
+/** struct server_ways - addresses of one server, to be tried in turn */
+struct server_ways {
+	struct addr a[SERVERCONF_WAYS_MAX];
+	size_t n;
+};
+/**
+ * serverconf_ways() - a list of servers; "192.0.2.1:4502|[2001:db8::1]:4502" is one
+ * that has two addresses
+ * Return: how many servers, or -NTM_EINVAL
+ */
+NTM_MUST_CHECK int
+serverconf_ways(const char *list, uint16_t port,
+		struct server_ways out[static SERVERCONF_ADDRESSES_MAX]);
 /**
  * serverconf_announced() - addresses to tell nodes: @address if set, else @listen,
  * with wildcards replaced by this machine's global addresses (loopback if none)

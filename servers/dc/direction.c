@@ -249,18 +249,20 @@ static bool send_relay(struct directions *d, struct direction *x,
 	Ntm__RelayEnd ends[2] = {NTM__RELAY_END__INIT, NTM__RELAY_END__INIT};
 	struct relay *relay = relays_find(d->dc, x->relay);
 	struct fqdn_parts parts[2];
+	struct ntmc_key kpunch;
 
-	if (!relay)
+	if (!relay || datagram_punch_secret(&x->ktun, x->path_id, &kpunch))
 		return false;
 	end_fill(d->dc, mn, &parts[0], &ends[x->swapped]);
 	end_fill(d->dc, cn, &parts[1], &ends[!x->swapped]);
 	body.path_id = x->path_id;
-	body.ktun = (ProtobufCBinaryData){NTMC_KEY_LEN, x->ktun.b};
+	body.kpunch = (ProtobufCBinaryData){NTMC_KEY_LEN, kpunch.b};
 	body.aead = x->aead;
 	body.mn = &ends[0];
 	body.cn = &ends[1];
 	if (!relays_direct(d->dc, relay, x->cn_txn, &body))
 		log_debug("direction", "a Relay Direction was not sent");
+	ntmc_key_clear(&kpunch);
 	return true;
 }
 
@@ -355,6 +357,8 @@ static void direction_replace_relay(struct directions *d, uint32_t h)
 	x->relay = next;
 	if (next) { /* an answer to what was asked before is none to this */
 		set_txn(d, h);
+		/* and the relay before has no keys for this one */
+		draw(d, &x->ktun, sizeof(x->ktun));
 		x->tries = 0;
 		x->waits = WAIT_CN | WAIT_RS;
 		direction_ask(d, h);
@@ -486,9 +490,9 @@ static bool is_move(const Ntm__DirectionRequest *q)
 }
 
 /* Path ID, and the relay if the way is through one */
-static int choose_way(struct directions *d, struct direction *x,
-		      const struct node *mn, const struct node *cn,
-		      const Ntm__DirectionRequest *q)
+static void choose_way(struct directions *d, struct direction *x,
+		       const struct node *mn, const struct node *cn,
+		       const Ntm__DirectionRequest *q)
 {
 	const struct named *was;
 
@@ -501,16 +505,14 @@ static int choose_way(struct directions *d, struct direction *x,
 	x->cn_sends = reach_cn_sends(mn, cn);
 	x->waits = WAIT_CN;
 	was = named_at(d, x->path_id);
-	if (was->path_id == x->path_id && was->relay) {
-		if (was->pair != (mn->fp8 ^ cn->fp8))
-			return -NTM_EINVAL; /* the path of others */
+	/* a hint: others may have taken its place. That a path of others is not
+	 * taken over is the relay's to see, which knows whose it is */
+	if (was->path_id == x->path_id && was->pair == (mn->fp8 ^ cn->fp8))
 		x->not_relay = was->relay;
-	}
 	if (is_move(q) || reach_needs_relay(mn, cn))
 		x->relay = reach_choose(d->dc, mn, cn, 0, x->not_relay);
 	if (x->relay)
 		x->waits |= WAIT_RS;
-	return 0;
 }
 
 static int direction_start(struct directions *d, uint32_t mnh, uint32_t cnh,
@@ -521,7 +523,6 @@ static int direction_start(struct directions *d, uint32_t mnh, uint32_t cnh,
 	struct node *cn = nodes_at(&dc->nodes, cnh);
 	uint32_t h = direction_new(d);
 	struct direction *x;
-	int err;
 
 	if (!h)
 		return -NTM_ELIMIT;
@@ -534,16 +535,14 @@ static int direction_start(struct directions *d, uint32_t mnh, uint32_t cnh,
 	set_txn(d, h);
 	x->reason = (uint8_t)q->reason;
 	x->aead = (uint8_t)choose_aead(dc, mn, cn, q->aead);
-	err = choose_way(d, x, mn, cn, q);
+	choose_way(d, x, mn, cn, q);
 	draw(d, &x->ktun, sizeof(x->ktun));
 	draw(d, &x->ktmp, sizeof(x->ktmp));
 	x->state = DIRECTION_ASKED;
 	x->deadline = UINT64_MAX;
-	if (!err && index_add(&d->by_txn, h))
-		err = -NTM_ELIMIT;
-	if (err) {
+	if (index_add(&d->by_txn, h)) {
 		slab_del(&d->slab, h);
-		return err;
+		return -NTM_ELIMIT;
 	}
 	list_append(d, h);
 	pairs_add(&dc->pairs, &dc->nodes, mnh, cnh, dc_now_s(dc));

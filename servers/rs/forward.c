@@ -91,17 +91,29 @@ static void forward_run(struct rs_thread *t, const struct arrival *a,
 	STAT_ADD(t->stats.forwarded_bytes, bytes);
 }
 
-/* to the control thread, if it can be for one of the links */
+static bool is_peer(const struct signal_peer *s, const struct remote *from,
+		    uint64_t id)
+{
+	const memory_order any = memory_order_relaxed;
+
+	return (atomic_load_explicit(&s->ids[0], any) == id ||
+		atomic_load_explicit(&s->ids[1], any) == id) &&
+	       atomic_load_explicit(&s->ip[0], any) == from->ip[0] &&
+	       atomic_load_explicit(&s->ip[1], any) == from->ip[1] &&
+	       atomic_load_explicit(&s->port, any) == from->port;
+}
+
+/* To the control thread, if it can be for one of the links. Every node knows the id;
+ * from elsewhere than the DC a flood of it would leave no room for the DC's. */
 static void forward_signal(struct rs_thread *t, const struct packet_header *h,
-			   const uint8_t *data, size_t len)
+			   const struct remote *from, const uint8_t *data,
+			   size_t len)
 {
 	struct rs *rs = t->rs;
 	bool known = false;
 
-	for (unsigned int i = 0; i < RS_LINKS_MAX * 2 && !known; i++)
-		known = h->id &&
-			atomic_load_explicit(&rs->signal_ids[i],
-					     memory_order_relaxed) == h->id;
+	for (unsigned int i = 0; i < RS_LINKS_MAX && h->id && !known; i++)
+		known = is_peer(&rs->signal_peers[i], from, h->id);
 	if (!known || len > PACKET_SIGNAL_MAX) {
 		STAT_ADD(t->stats.malformed, 1);
 		return;
@@ -122,7 +134,7 @@ static void forward_other(struct rs_thread *t, struct arrival *a, uint8_t *data,
 	}
 	switch (h.type) {
 	case PACKET_SIGNAL:
-		forward_signal(t, &h, data, len);
+		forward_signal(t, &h, &a->from, data, len);
 		break;
 	case PACKET_HOLE_PUNCH:
 		punch_receive(t, a, &h, data, len);

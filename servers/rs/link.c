@@ -4,7 +4,7 @@
  *
  * Theory of operation
  *
- *   DOWN        waits to try again: 100 ms, doubling to 5 s
+ *   DOWN        waits to try again, by the DC's next address: 100 ms, doubling to 5 s
  *   CONNECTING  TLS to the DC's server port, with our certificate of role RS
  *   UP          Key Sharing came; it comes again at half of the key's life
  *
@@ -32,6 +32,7 @@
 
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 5000
+#define STABLE_S     10
 #define SILENT_MAX   6 /* registrations without an answer */
 #define ADDRESSES    4 /* in a registration */
 
@@ -48,10 +49,13 @@ struct link_keys {
 struct link {
 	struct rs *rs;
 	unsigned int number;
-	struct addr dc;
+	struct server_ways dc;
+	size_t way;	/* the address that is used, or tried next */
+	struct addr at; /* the one by which the keys came */
 	struct channel *channel;
 	enum link_state state;
 	unsigned int retry_ms, silent;
+	uint64_t up_ns;
 	struct loop_timer *retry, *beat;
 	struct link_keys now, before;
 	uint32_t txn;
@@ -92,14 +96,14 @@ static void link_send(struct link *l, const Ntm__Signal *msg)
 	struct link_keys *k = &l->now;
 	struct packet_header h = {.type = PACKET_SIGNAL, .id = k->id};
 	uint8_t buf[PACKET_SIGNAL_MAX];
-	int fd = socket_for(l->rs, l->dc.sa.sa_family), len;
+	int fd = socket_for(l->rs, l->at.sa.sa_family), len;
 
 	if (!k->id || fd < 0 || loop_now(l->rs->loop) > k->ends_ns)
 		return;
 	h.counter = k->counter++;
 	len = datagram_seal(&h, k->keys.aead, &k->keys.up, &msg->base, buf);
-	if (len > 0 && sendto(fd, buf, (size_t)len, MSG_DONTWAIT, &l->dc.sa,
-			      addr_len(&l->dc)) < 0)
+	if (len > 0 && sendto(fd, buf, (size_t)len, MSG_DONTWAIT, &l->at.sa,
+			      addr_len(&l->at)) < 0)
 		log_debug("rs", "link %u: %s", l->number, strerror(errno));
 }
 
@@ -182,14 +186,14 @@ static bool take_proven(const Ntm__RelayEnd *m, uint64_t out[2])
 
 static int take_keys(const Ntm__RelayDirection *d, struct path_keys *k)
 {
-	struct ntmc_key ktun;
+	struct ntmc_key kpunch;
 	int r = 0;
 
-	memcpy(ktun.b, d->ktun.data, NTMC_KEY_LEN);
+	memcpy(kpunch.b, d->kpunch.data, NTMC_KEY_LEN);
 	for (unsigned int i = 0; !r && i < 2; i++)
-		r = datagram_punch_keys(&ktun, d->path_id | i, k->aead,
+		r = datagram_punch_keys(&kpunch, d->path_id | i, k->aead,
 					&k->end[i]);
-	ntmc_key_clear(&ktun);
+	ntmc_key_clear(&kpunch);
 	return r;
 }
 
@@ -320,12 +324,22 @@ void link_signal(struct rs *rs, uint8_t *buf, size_t len)
 
 /* --- the channel -------------------------------------------------------------------------- */
 
-static void publish_ids(struct link *l)
+static void publish(struct link *l)
 {
-	_Atomic uint64_t *ids = &l->rs->signal_ids[l->number * 2];
+	struct signal_peer *s = &l->rs->signal_peers[l->number];
+	uint8_t ip[16] = {[10] = 0xff, [11] = 0xff};
+	uint64_t half[2];
+	const uint8_t *from;
+	size_t len;
 
-	atomic_store(&ids[0], l->now.id);
-	atomic_store(&ids[1], l->before.id);
+	from = addr_ip(&l->at, &len);
+	memcpy(ip + sizeof(ip) - len, from, len);
+	memcpy(half, ip, sizeof(half));
+	atomic_store(&s->ip[0], half[0]);
+	atomic_store(&s->ip[1], half[1]);
+	atomic_store(&s->port, htons(addr_port(&l->at)));
+	atomic_store(&s->ids[0], l->now.id);
+	atomic_store(&s->ids[1], l->before.id);
 }
 
 static int key_sharing(struct link *l, const Ntm__KeySharing *s)
@@ -345,12 +359,13 @@ static int key_sharing(struct link *l, const Ntm__KeySharing *s)
 	if (r)
 		return r;
 	k.counter = l->now.counter;
+	l->at = l->dc.a[l->way];
 	k.ends_ns = loop_now(l->rs->loop) + LOOP_S(s->lifetime_s);
 	ntmc_wipe(&l->before, sizeof(l->before));
 	l->before = l->now;
 	l->now = k;
 	ntmc_wipe(&k, sizeof(k));
-	publish_ids(l);
+	publish(l);
 	return 0;
 }
 
@@ -392,8 +407,8 @@ static void link_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 	if (channel_send(c, &answer) || r)
 		return;
 	l->silent = 0;
-	/* only now: a DC that wants no relay closes at once, again and again */
-	l->retry_ms = RETRY_MIN_MS;
+	if (l->state != LINK_UP)
+		l->up_ns = loop_now(l->rs->loop);
 	link_set_state(l, LINK_UP);
 	link_register(l);
 }
@@ -408,6 +423,12 @@ static void link_closed(struct channel *c, int err, void *arg)
 	if (l->state == LINK_UP || l->retry_ms == RETRY_MIN_MS)
 		log_warn("rs", "link %u: no channel to the DC: %s", l->number,
 			 err_text(err));
+	/* a DC that ends each link soon is not asked again and again */
+	if (l->state == LINK_UP &&
+	    loop_now(l->rs->loop) - l->up_ns > LOOP_S(STABLE_S))
+		l->retry_ms = RETRY_MIN_MS;
+	if (l->state != LINK_UP)
+		l->way = (l->way + 1) % l->dc.n;
 	l->channel = NULL;
 	link_set_state(l, LINK_DOWN);
 	loop_timer_arm(l->retry, LOOP_MS(l->retry_ms));
@@ -428,13 +449,14 @@ static void link_retry(void *arg)
 	int r;
 
 	link_set_state(l, LINK_CONNECTING);
-	r = channel_connect(l->rs->loop, l->rs->cert.tls, &l->dc.sa,
-			    addr_len(&l->dc), &link_ops, l, &l->channel);
+	r = channel_connect(l->rs->loop, l->rs->cert.tls, &l->dc.a[l->way].sa,
+			    addr_len(&l->dc.a[l->way]), &link_ops, l,
+			    &l->channel);
 	if (r)
 		link_closed(NULL, r, l);
 }
 
-int link_new(struct rs *rs, unsigned int number, const struct addr *dc,
+int link_new(struct rs *rs, unsigned int number, const struct server_ways *dc,
 	     struct link **out)
 {
 	struct link *l = calloc(1, sizeof(*l));
@@ -470,6 +492,12 @@ void link_free(struct link *l)
 	loop_timer_free(l->beat);
 	ntmc_wipe(l, sizeof(*l));
 	free(l);
+}
+
+void link_reconnect(struct link *l)
+{
+	if (l->channel)
+		channel_close(l->channel);
 }
 
 bool link_is_up(const struct link *l)

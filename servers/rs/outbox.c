@@ -114,7 +114,8 @@ static struct outbox_run *run_open(struct outbox *o, uint32_t key,
 	return r && r->key == key && takes(r, to, ecn, len) ? r : NULL;
 }
 
-/* how many of the first @bytes fit behind what the run has */
+/* How many of the first @bytes fit behind what the run has: at least the first
+ * datagram, for which takes() or a new run has found room. */
 static size_t fitting(const struct outbox_run *r, size_t bytes)
 {
 	size_t n = OUTBOX_SEGMENTS - r->n;
@@ -122,6 +123,8 @@ static size_t fitting(const struct outbox_run *r, size_t bytes)
 
 	if (by_bytes < n)
 		n = by_bytes;
+	if (!n)
+		n = 1;
 	return bytes < n * r->size ? bytes : n * r->size;
 }
 

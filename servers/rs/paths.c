@@ -229,12 +229,25 @@ static void write_keys(struct path *path, const struct path_keys *k)
 	for (int i = 0; i < 2; i++) {
 		struct path_end *e = &path->end[i];
 
+		/* what was recorded under other keys does not open any more */
+		if (!ntmc_equal(&e->up, &k->end[i].up, sizeof(e->up)))
+			e->sent_ms = 0;
 		e->up = k->end[i].up;
 		e->down = k->end[i].down;
 		memcpy(e->proven, k->proven[i], sizeof(e->proven));
 		atomic_store_explicit(&e->account, k->account[i],
 				      memory_order_relaxed);
 	}
+}
+
+/* of the same two accounts, whichever end they are */
+static bool same_accounts(const struct path *path, const struct path_keys *k)
+{
+	uint32_t a = atomic_load(&path->end[0].account);
+	uint32_t b = atomic_load(&path->end[1].account);
+
+	return (a == k->account[0] && b == k->account[1]) ||
+	       (a == k->account[1] && b == k->account[0]);
 }
 
 int paths_put(struct paths *p, const struct path_keys *k, uint32_t now_s,
@@ -247,7 +260,7 @@ int paths_put(struct paths *p, const struct path_keys *k, uint32_t now_s,
 	old[0] = old[1] = 0;
 	if (h) {
 		path = paths_at(p, h);
-		if (path->owner != k->owner)
+		if (path->owner != k->owner || !same_accounts(path, k))
 			return -NTM_EEXISTS;
 		for (int i = 0; i < 2; i++)
 			old[i] = atomic_load(&path->end[i].account);

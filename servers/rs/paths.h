@@ -118,7 +118,8 @@ struct path_keys {
  * ends stay bound
  * @old: set to the accounts a known one had, else zeros
  *
- * Return: 0, -NTM_ELIMIT (no place), -NTM_EEXISTS (another link's)
+ * Return: 0, -NTM_ELIMIT (no place), -NTM_EEXISTS (another link's, or of
+ * other accounts)
  */
 NTM_MUST_CHECK int paths_put(struct paths *p, const struct path_keys *k,
 			     uint32_t now_s, uint32_t old[2]);

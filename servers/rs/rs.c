@@ -86,15 +86,33 @@ static void measure_load(struct rs *rs)
 	rs->load_at_ns = now;
 }
 
+/* Without a restart, which would end every path: only the links begin anew. The
+ * certificate before goes with the next one; its channels have ended by then. */
+static void take_certificate(struct rs *rs)
+{
+	struct servercert fresh;
+	int r = servercert_load(rs->env->dir, "rs", &fresh);
+
+	if (r) {
+		log_err("rs", "new certificate: %s", err_text(r));
+		return;
+	}
+	log_info("rs", "new server certificate");
+	servercert_clear(&rs->cert_before);
+	rs->cert_before = rs->cert;
+	rs->cert = fresh;
+	for (unsigned int i = 0; i < rs->n_links; i++)
+		link_reconnect(rs->links[i]);
+}
+
 static void look_at_certificate(struct rs *rs)
 {
-	int64_t left = rs->cert.not_after - loop_wall(rs->loop);
+	int64_t left;
 
-	if (servercert_is_stale(rs->env->dir, "rs", &rs->cert)) {
-		log_info("rs", "new server certificate");
-		rs->restart = true;
-		loop_stop(rs->loop);
-	} else if (left < CERT_WARN_S) {
+	if (servercert_is_stale(rs->env->dir, "rs", &rs->cert))
+		take_certificate(rs);
+	left = rs->cert.not_after - loop_wall(rs->loop);
+	if (left < CERT_WARN_S) {
 		log_warn("rs",
 			 "the certificate ends in %lld days: see `relay "
 			 "enrol` in ntm-server(8)",
@@ -189,14 +207,14 @@ static int default_dc(const struct server_conf *c, struct addr *out)
 static int open_links(struct rs *rs)
 {
 	const struct server_conf *c = rs->conf;
-	struct addr dcs[SERVERCONF_ADDRESSES_MAX];
-	int n = serverconf_addresses(c->rs_dc, (uint16_t)c->dc_port, dcs),
-	    r = 0;
+	struct server_ways dcs[SERVERCONF_ADDRESSES_MAX];
+	int n = serverconf_ways(c->rs_dc, (uint16_t)c->dc_port, dcs), r = 0;
 
 	if (n < 0)
 		return -NTM_ECONF;
 	if (!n) {
-		r = default_dc(c, &dcs[0]);
+		r = default_dc(c, &dcs[0].a[0]);
+		dcs[0].n = 1;
 		n = 1;
 	}
 	for (int i = 0; !r && i < n; i++) {
@@ -263,6 +281,7 @@ static void rs_destroy(void *arg)
 	struct rs *rs = arg;
 
 	servercert_clear(&rs->cert);
+	servercert_clear(&rs->cert_before);
 	ntmc_key_clear(&rs->cookie_key);
 	free(rs);
 }
@@ -296,11 +315,6 @@ void rs_reload(struct rs *rs, const struct server_conf *conf)
 {
 	rs->conf = conf;
 	set_quota(rs);
-}
-
-bool rs_wants_restart(const struct rs *rs)
-{
-	return rs->restart;
 }
 
 /* --- admin ------------------------------------------------------------------------- */

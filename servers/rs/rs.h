@@ -23,7 +23,6 @@ NTM_MUST_CHECK int rs_new(const struct role_env *env, struct rs **out);
 /** ends the threads, then all at once */
 void rs_free(struct rs *rs);
 void rs_reload(struct rs *rs, const struct server_conf *conf);
-bool rs_wants_restart(const struct rs *rs);
 /** "status", "drain", "undrain" */
 json_t *rs_admin(struct rs *rs, const char *command, json_t *request);
 /** rs.threads, or as many as there are processors */

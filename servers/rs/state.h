@@ -34,18 +34,24 @@
 
 struct link;
 
+/** struct signal_peer - whose Signals are taken: of a DC, from its address. Written by
+ *  the control thread, word by word: a reader in between loses one datagram.
+ *  @ids: that a Signal may carry; 0: none; @ip, @port as in struct remote */
+struct signal_peer {
+	_Atomic uint64_t ids[2], ip[2];
+	_Atomic uint16_t port;
+};
+
 struct rs {
 	const struct role_env *env;
 	struct loop *loop;
 	const struct server_conf *conf;
-	struct servercert cert;
-	bool restart;
+	struct servercert cert, cert_before;
 	/* control thread writes, all read */
 	struct paths paths;
 	struct quota quota;
 	_Atomic uint32_t now_s; /* rs_now_s() */
-	/* ids that a Signal may carry: two of each link, 0: none */
-	_Atomic uint64_t signal_ids[RS_LINKS_MAX * 2];
+	struct signal_peer signal_peers[RS_LINKS_MAX];
 	struct ntmc_key cookie_key; /* constant */
 	struct locals locals;
 	/* control thread */
@@ -78,8 +84,10 @@ void rs_path_gone(void *arg, const struct path *path);
 
 /* link.c */
 NTM_MUST_CHECK int link_new(struct rs *rs, unsigned int number,
-			    const struct addr *dc, struct link **out);
+			    const struct server_ways *dc, struct link **out);
 void link_free(struct link *l);
+/** its channel ends; the next one shows the certificate of now */
+void link_reconnect(struct link *l);
 /** tell the DC now: something has changed */
 void link_register(struct link *l);
 /** a Signal, as a thread received it; destroyed */

@@ -159,9 +159,9 @@ static void dc_direct(struct dc *dc, unsigned int i)
 	Ntm__RelayEnd mn = NTM__RELAY_END__INIT, cn = NTM__RELAY_END__INIT;
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
 	char names[2][32];
-	struct ntmc_key ktun;
+	struct ntmc_key kpunch;
 
-	ktun_of(i, &ktun);
+	ktun_of(i, &kpunch);
 	snprintf(names[0], sizeof(names[0]), "caller-%u", i);
 	snprintf(names[1], sizeof(names[1]), "callee-%u", i);
 	mn.account = names[0];
@@ -169,7 +169,7 @@ static void dc_direct(struct dc *dc, unsigned int i)
 	mn.proven.data = (uint8_t *)addr_ip(&dc->mn, &mn.proven.len);
 	cn.proven.data = (uint8_t *)addr_ip(&dc->cn, &cn.proven.len);
 	d.path_id = path_of(i);
-	d.ktun = (ProtobufCBinaryData){NTMC_KEY_LEN, ktun.b};
+	d.kpunch = (ProtobufCBinaryData){NTMC_KEY_LEN, kpunch.b};
 	d.aead = NTMC_AES_256_GCM;
 	d.mn = &mn;
 	d.cn = &cn;
@@ -378,12 +378,12 @@ static bool punched(struct client *c)
 static void client_ntm(struct client *c, const struct addr *relay,
 		       unsigned int i, unsigned int end)
 {
-	struct ntmc_key ktun;
+	struct ntmc_key kpunch;
 
-	ktun_of(i, &ktun);
+	ktun_of(i, &kpunch);
 	c->id = path_of(i) | end;
 	c->fd = udp_socket(NULL, relay);
-	if (datagram_punch_keys(&ktun, c->id, NTMC_AES_256_GCM, &c->keys))
+	if (datagram_punch_keys(&kpunch, c->id, NTMC_AES_256_GCM, &c->keys))
 		die("keys");
 	for (int k = 0; k < TRIES; k++) {
 		punch_send(c);

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # 152-nat-forgets - NATs lose their mappings and tell nobody: connections live on
-# limit: 180
+# limit: 240
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/grid.sh"
@@ -10,20 +10,32 @@ GRID_WIRE=(5)
 ntm_installed
 grid_lab
 
-# begin KIND_A KIND_B WAY: echoes on two connections, the tunnel has its way
+# begin KIND_A KIND_B WAY [listener]: connections from a and, unless b only listens,
+# from b; the tunnel has its way
 begin()
 {
 	grid_site a "$1"
 	grid_site b "$2"
 	grid_meet "$1" 4 "$2" 4
-	ntm_start call a "$LAB_SRC/tests/lab/natcell.py" call \
-		"${NTM_NAME[b]}" 7000 "$GRID_STOP"
+	ntm_start serve-a a "$LAB_SRC/tests/lab/natcell.py" serve 7000
+	wait_for 5 'ntm_listens a tcp 7000'
+	TALKERS=()
+	talk a "${NTM_NAME[b]}"
 	wait_for 10 "grid_settled $3" 'cat "$LAB"/log/watch-*'
-	wait_for 10 'grep -q first= "$(lab_log call)"'
-	echoes 20
+	[ -n "${4-}" ] || talk b "${NTM_NAME[a]}"
+	echoes 40
 }
 
-# echoes N: so many packets go to b and come back
+# talk HOST NAME
+talk()
+{
+	TALKERS+=("$1")
+	ntm_start "call-$1" "$1" "$LAB_SRC/tests/lab/natcell.py" call "$2" 7000 \
+		"$GRID_STOP"
+	wait_for 10 "grep -q first= \$(lab_log call-$1)"
+}
+
+# echoes N [SECONDS]: so many packets go to b and come back
 echoes()
 {
 	local tx rx
@@ -36,31 +48,41 @@ echoes()
 
 finish()
 {
+	local host
 	touch "$GRID_STOP"
-	lab_join call
-	ok "$1: both connections live on: $(tail -n 1 "$(lab_log call)")"
-	echo "# a: $(sed 's/^[0-9]* //' "$(lab_log watch-a)" | xargs)"
-	echo "# b: $(sed 's/^[0-9]* //' "$(lab_log watch-b)" | xargs)"
+	for host in "${TALKERS[@]}"; do
+		lab_join call-$host
+		ok "$1: the connections of $host live on:" \
+			"$(tail -n 1 "$(lab_log call-$host)")"
+	done
+	lab_stop serve-a
 	grid_part
 }
 
 begin port port direct
-for router in a-port b-port; do
+for router in a-port b-port a-port; do
 	lab_nat_forget $router
-	echoes 50
+	echoes 60
 done
-wait_for 10 'grid_settled direct' 'cat "$LAB"/log/watch-*'
+wait_for 40 'grid_settled direct' 'cat "$LAB"/log/watch-*'
 finish "one NAT, then the other"
 
 begin symm symm relay
-lab_nat_forget a-symm
-echoes 50
-lab_nat_forget b-symm
-echoes 50
+for router in a-symm b-symm; do
+	lab_nat_forget $router
+	echoes 60
+done
 finish "behind symmetric NATs, through the relay"
 
 begin port symm relay
-lab_nat_forgetful a-port 4
-echoes 150 60
-lab_stop forgetful-a-port
+lab_nat_forgetful b-symm 4
+echoes 300 60
+lab_stop forgetful-b-symm
 finish "a NAT that forgets every 4 s"
+
+# Who has nothing to say does not know that nobody reaches it any more: it is found
+# at its next sign of life, at most 20 s later.
+begin port port direct listener
+lab_nat_forget b-port
+echoes 60 40
+finish "behind the NAT that forgets is a listener"

@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct rs rs;
 static struct role_env env;
 static struct rs_thread *thread;
-static struct ntmc_key ktun;
+static struct ntmc_key kpunch;
 static uint8_t buf[THREAD_MESSAGE_MAX];
 
 static void source(unsigned int which, struct remote *out)
@@ -48,7 +48,7 @@ static void path_put(void)
 	if (h)
 		paths_remove(&rs.paths, h, 3600);
 	for (unsigned int i = 0; i < 2; i++)
-		if (datagram_punch_keys(&ktun, PATH_ID | i, NTMC_AES_256_GCM,
+		if (datagram_punch_keys(&kpunch, PATH_ID | i, NTMC_AES_256_GCM,
 					&k.end[i]))
 			abort();
 	source(2, &at);
@@ -64,7 +64,7 @@ static void path_put(void)
 
 static void start(void)
 {
-	memset(&ktun, 0x21, sizeof(ktun));
+	memset(&kpunch, 0x21, sizeof(kpunch));
 	rs.env = &env;
 	atomic_store(&rs.now_s, 3600);
 	ntmc_key_random(NULL, &rs.cookie_key);
@@ -92,7 +92,7 @@ static size_t seal(unsigned int end, const uint8_t *data, size_t size)
 
 	if (size > PACKET_SIGNAL_MAX - PACKET_OVERHEAD)
 		size = PACKET_SIGNAL_MAX - PACKET_OVERHEAD;
-	if (datagram_punch_keys(&ktun, h.id, NTMC_AES_256_GCM, &keys))
+	if (datagram_punch_keys(&kpunch, h.id, NTMC_AES_256_GCM, &keys))
 		abort();
 	packet_header_put(&h, buf);
 	memcpy(buf + PACKET_HEADER_LEN, data, size);

@@ -232,7 +232,8 @@ static void write_punches(FILE *out, const struct ntmc_key *ktun)
 	for (unsigned int i = 0; i < 4; i++) {
 		h.type = kinds[i % 2].type;
 		h.id = PATH_ID | i / 2;
-		ret = datagram_punch_keys(ktun, h.id, NTMC_AES_256_GCM, &keys);
+		ret = datagram_punch_keys_of(ktun, h.id, NTMC_AES_256_GCM,
+					     &keys);
 		assert(ret == 0);
 		snprintf(name, sizeof(name), "%s %s", kinds[i % 2].name,
 			 i / 2 ? "cn" : "mn");

@@ -9,5 +9,5 @@ $(foreach t,relays relayed,$(eval $(call unit-test,unit-servers-$(t),\
 $(foreach t,relay relay_dc,$(eval $(call unit-test,unit-servers-$(t),\
 	$(addprefix tests/unit/servers/,test_$(t).c relay.c site.c),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
-$(eval $(call unit-test,unit-servers-paths,tests/unit/servers/test_paths.c,\
-	servers common ntmcrypto,$(SERVERS_PKGS)))
+$(foreach t,paths outbox,$(eval $(call unit-test,unit-servers-$(t),\
+	tests/unit/servers/test_$(t).c,servers common ntmcrypto,$(SERVERS_PKGS))))

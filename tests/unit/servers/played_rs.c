@@ -45,7 +45,7 @@ static void on_direction(struct played_rs *p, uint32_t txn,
 	p->n_directions++;
 	p->direction_txn = txn;
 	p->path_id = d->path_id;
-	memcpy(p->ktun, d->ktun.data, sizeof(p->ktun));
+	memcpy(p->kpunch, d->kpunch.data, sizeof(p->kpunch));
 	for (int i = 0; i < 2; i++) {
 		snprintf(p->accounts[i], sizeof(p->accounts[i]), "%s",
 			 ends[i]->account);

@@ -39,7 +39,7 @@ struct played_rs {
 	unsigned int n_acks, n_directions, n_withdrawn;
 	uint32_t ack_code, direction_txn;
 	uint64_t ack_boot, path_id;
-	uint8_t ktun[NTMC_KEY_LEN];
+	uint8_t kpunch[NTMC_KEY_LEN];
 	char accounts[2][64]; /* of MN, CN */
 	uint8_t proven[2][16];
 	size_t proven_len[2];

@@ -207,7 +207,7 @@ static void set_end(Ntm__RelayEnd *e, const char *account, const char *proven,
 }
 
 uint32_t relay_direct(struct relay *r, uint64_t path_id,
-		      const struct ntmc_key *ktun, const char *proven_mn,
+		      const struct ntmc_key *kpunch, const char *proven_mn,
 		      const char *proven_cn)
 {
 	Ntm__RelayDirection d = NTM__RELAY_DIRECTION__INIT;
@@ -218,7 +218,7 @@ uint32_t relay_direct(struct relay *r, uint64_t path_id,
 	set_end(&mn, "alice", proven_mn, &a);
 	set_end(&cn, "bob", proven_cn, &b);
 	d.path_id = path_id;
-	d.ktun = (ProtobufCBinaryData){NTMC_KEY_LEN, (uint8_t *)ktun->b};
+	d.kpunch = (ProtobufCBinaryData){NTMC_KEY_LEN, (uint8_t *)kpunch->b};
 	d.aead = NTMC_AES_256_GCM;
 	d.mn = &mn;
 	d.cn = &cn;
@@ -307,12 +307,11 @@ static int bound(int type, unsigned int port)
 static void dc_start(struct relay *r)
 {
 	unsigned int port = site_free_port();
-	struct loop_io *io;
 
 	snprintf(r->dc_text, sizeof(r->dc_text), "127.0.0.1:%u", port);
 	r->fd = bound(SOCK_DGRAM, port);
 	assert_int_equal(loop_io_add(r->loop, r->fd, LOOP_READ, false,
-				     on_signal, r, &io),
+				     on_signal, r, &r->io),
 			 0);
 	assert_int_equal(servercert_load(r->dir, "dc", &r->cert), 0);
 	assert_int_equal(channel_listen_take(r->loop, r->cert.tls,
@@ -401,6 +400,7 @@ void relay_free(struct relay *r)
 	if (r->rs)
 		relay_stop(r);
 	channel_listener_close(r->listener);
+	loop_io_del(r->io);
 	assert_int_equal(loop_turn(r->loop, false), 0);
 	loop_free(r->loop);
 	servercert_clear(&r->cert);
@@ -430,7 +430,7 @@ static void end_open(struct end *e)
 }
 
 void end_new(struct end *e, struct relay *r, int family, uint64_t id,
-	     const struct ntmc_key *ktun)
+	     const struct ntmc_key *kpunch)
 {
 	memset(e, 0, sizeof(*e));
 	e->relay = r;
@@ -438,7 +438,7 @@ void end_new(struct end *e, struct relay *r, int family, uint64_t id,
 	e->id = id;
 	e->sent_ms = 1000;
 	assert_int_equal(
-		datagram_punch_keys(ktun, id, NTMC_AES_256_GCM, &e->keys), 0);
+		datagram_punch_keys(kpunch, id, NTMC_AES_256_GCM, &e->keys), 0);
 	end_open(e);
 }
 
@@ -568,14 +568,14 @@ void end_gets_nothing(struct end *e, const char *counter, long long n)
 	assert_int_equal(end_receive(e, buf, 0), 0);
 }
 
-void relay_pair(struct relay *r, uint64_t path_id, struct ntmc_key *ktun,
+void relay_pair(struct relay *r, uint64_t path_id, struct ntmc_key *kpunch,
 		struct end *mn, struct end *cn, bool bind)
 {
-	ntmc_key_random(NULL, ktun);
+	ntmc_key_random(NULL, kpunch);
 	assert_int_equal(
-		relay_direct(r, path_id, ktun, "127.0.0.1", "127.0.0.1"), 0);
-	end_new(mn, r, AF_INET, path_id, ktun);
-	end_new(cn, r, AF_INET, path_id | 1, ktun);
+		relay_direct(r, path_id, kpunch, "127.0.0.1", "127.0.0.1"), 0);
+	end_new(mn, r, AF_INET, path_id, kpunch);
+	end_new(cn, r, AF_INET, path_id | 1, kpunch);
 	if (!bind)
 		return;
 	end_bind(mn);

@@ -30,6 +30,7 @@ struct relay {
 	struct channel_listener *listener;
 	struct channel *link;
 	int fd;
+	struct loop_io *io;
 	uint64_t id, counter;
 	struct ntmc_key key; /* Kdcrs */
 	struct datagram_keys keys;
@@ -60,7 +61,7 @@ uint32_t relay_tell(struct relay *r, Ntm__Signal *msg);
 void relay_share_key(struct relay *r);
 /** Relay Direction; proven: text of an address or NULL. Return: as relay_tell() */
 uint32_t relay_direct(struct relay *r, uint64_t path_id,
-		      const struct ntmc_key *ktun, const char *proven_mn,
+		      const struct ntmc_key *kpunch, const char *proven_mn,
 		      const char *proven_cn);
 
 /** struct end - a node's socket towards the RS */
@@ -83,7 +84,7 @@ struct end {
 
 /** @family: AF_INET or AF_INET6; @id: with the bit of the end */
 void end_new(struct end *e, struct relay *r, int family, uint64_t id,
-	     const struct ntmc_key *ktun);
+	     const struct ntmc_key *kpunch);
 void end_free(struct end *e);
 /** another local port */
 void end_move(struct end *e);
@@ -104,7 +105,7 @@ bool end_gets(struct end *e, size_t len, uint8_t fill);
 /** nothing has come and, as @counter has risen to @n, nothing will; asserts */
 void end_gets_nothing(struct end *e, const char *counter, long long n);
 /** a fresh path whose ends are proven at loopback; @bind: and bound */
-void relay_pair(struct relay *r, uint64_t path_id, struct ntmc_key *ktun,
+void relay_pair(struct relay *r, uint64_t path_id, struct ntmc_key *kpunch,
 		struct end *mn, struct end *cn, bool bind);
 
 #endif

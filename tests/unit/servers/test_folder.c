@@ -112,10 +112,15 @@ static void conf_errors(void **state)
 		 "slice"},
 		{"[server]\ndomain = x.org\n[dc]\nlisten = here\n", "listen"},
 		{"[server]\ndomain = x.org\n[as]\nlifetime = 1s\n", "lifetime"},
+		{"[server]\ndomain = x.org\n[dns]\nport = 4503\n", "dns.port"},
 		{"[server]\ndomain = x.org\n[rs]\npaths = 0\n", "paths"},
 		{"[server]\ndomain = x.org\n[rs]\nthreads = 17\n", "threads"},
 		{"[server]\ndomain = x.org\n[rs]\nport = 4504\n", "other_port"},
 		{"[server]\ndomain = x.org\n[rs]\ndc = there\n", "address"},
+		{"[server]\ndomain = x.org\n[rs]\ndc = 192.0.2.1|\n",
+		 "address"},
+		{"[server]\ndomain = x.org\n[rs]\ndc = ::1|::2|::3|::4|::5\n",
+		 "address"},
 	};
 	char path[128], error[SERVERCONF_ERROR_LEN];
 	struct server_conf c;

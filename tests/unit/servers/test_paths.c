@@ -26,6 +26,26 @@ static int put(uint64_t id, uint8_t owner, uint32_t now_s)
 	return paths_put(&paths, &k, now_s, old);
 }
 
+/* A Path ID that is in use is nobody else's: the keys of its ends would go. */
+static void other_accounts(void **state)
+{
+	struct path_keys k = {.id = 2, .account = {5, 6}};
+	uint32_t old[2];
+
+	(void)state;
+	assert_int_equal(paths_init(&paths, SIZE), 0);
+	assert_int_equal(paths_put(&paths, &k, 10, old), 0);
+	assert_int_equal(paths_put(&paths, &k, 10, old), 0);
+	k.account[0] = 6;
+	k.account[1] = 5;
+	assert_int_equal(paths_put(&paths, &k, 10, old), 0);
+	k.account[1] = 7;
+	assert_int_equal(paths_put(&paths, &k, 10, old), -NTM_EEXISTS);
+	k.account[0] = 5;
+	assert_int_equal(paths_put(&paths, &k, 10, old), -NTM_EEXISTS);
+	paths_clear(&paths);
+}
+
 static void gone(void *arg, const struct path *path)
 {
 	(void)arg;
@@ -267,6 +287,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(full_and_again),
+		cmocka_unit_test(other_accounts),
 		cmocka_unit_test(like_a_list),
 		cmocka_unit_test(ends_age),
 		cmocka_unit_test(readers_see_whole_ends),

@@ -2,6 +2,7 @@
 /* test_relay_dc - the RS and its DC: registration, keys, directions, quotas, drain */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,12 +15,12 @@
 #define OTHER	UINT64_C(0x99aabbccddeeff00)
 
 static struct relay relay;
-static struct ntmc_key ktun;
+static struct ntmc_key kpunch;
 static struct end mn, cn;
 
 static void direct_and_bind(void)
 {
-	relay_pair(&relay, PATH_ID, &ktun, &mn, &cn, true);
+	relay_pair(&relay, PATH_ID, &kpunch, &mn, &cn, true);
 }
 
 static void ends_free(void)
@@ -51,6 +52,21 @@ static int setup_rate(void **state)
 	(void)state;
 	relay_new(&relay);
 	relay.conf.rs_account_rate = 1000;
+	relay_start(&relay);
+	return 0;
+}
+
+/* a DC of two addresses, at the first of which nobody listens */
+static int setup_ways(void **state)
+{
+	char text[64];
+
+	(void)state;
+	relay_new(&relay);
+	snprintf(text, sizeof(text), "[::1]:%s|%s",
+		 strchr(relay.dc_text, ':') + 1, relay.dc_text);
+	free(relay.conf.rs_dc);
+	relay.conf.rs_dc = strdup(text);
 	relay_start(&relay);
 	return 0;
 }
@@ -91,6 +107,19 @@ static bool is_new_link(void *arg)
 	return relay.n_links > *n && relay.key_acked;
 }
 
+static void second_address(void **state)
+{
+	unsigned int n = relay.n_links;
+
+	(void)state;
+	assert_int_equal(relay_number(&relay, "links"), 1);
+	assert_int_equal(relay_direct(&relay, OTHER, &kpunch, NULL, NULL), 0);
+	channel_close(relay.link);
+	relay_later(&relay, 5);
+	assert_true(relay_wait(&relay, is_new_link, &n));
+	assert_int_equal(relay_direct(&relay, OTHER, &kpunch, NULL, NULL), 0);
+}
+
 static void link_returns(void **state)
 {
 	unsigned int n = relay.n_links;
@@ -102,7 +131,7 @@ static void link_returns(void **state)
 	assert_true(relay_wait(&relay, is_new_link, &n));
 	end_send(&mn, 100, 7);
 	assert_true(end_gets(&cn, 100, 7));
-	assert_int_equal(relay_direct(&relay, OTHER, &ktun, NULL, NULL), 0);
+	assert_int_equal(relay_direct(&relay, OTHER, &kpunch, NULL, NULL), 0);
 	ends_free();
 }
 
@@ -139,17 +168,52 @@ static void key_renewed(void **state)
 	relay_share_key(&relay);
 	assert_true(relay_wait(&relay, is_new_link, &n));
 	assert_int_equal(relay.key_code, 0);
-	ntmc_key_random(NULL, &ktun);
-	assert_int_equal(relay_direct(&relay, PATH_ID, &ktun, NULL, NULL), 0);
+	ntmc_key_random(NULL, &kpunch);
+	assert_int_equal(relay_direct(&relay, PATH_ID, &kpunch, NULL, NULL), 0);
 	withdraw_under(old_id, &old.down);
 	assert_true(relay_counts(&relay, "withdrawals", 1));
 	/* the one before that is forgotten */
 	relay_share_key(&relay);
 	assert_true(relay_wait(&relay, is_new_link, &n));
-	assert_int_equal(relay_direct(&relay, PATH_ID, &ktun, NULL, NULL), 0);
+	assert_int_equal(relay_direct(&relay, PATH_ID, &kpunch, NULL, NULL), 0);
 	withdraw_under(old_id, &old.down);
 	assert_true(relay_counts(&relay, "malformed", 1));
 	assert_int_equal(relay_number(&relay, "paths"), 1);
+}
+
+/* shown by a new link; the paths stay */
+static void certificate_renewed(void **state)
+{
+	char key[128], cert[128];
+	struct ntmc_ca *ca;
+	unsigned int n = relay.n_links;
+	int64_t later = ntmc_now(NULL) + 10; /* another end */
+
+	(void)state;
+	direct_and_bind();
+	snprintf(key, sizeof(key), "%s/as/ca.key", relay.dir);
+	snprintf(cert, sizeof(cert), "%s/as/ca.pem", relay.dir);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(ntmc_ca_load(key, cert, &ca), 0);
+		assert_int_equal(servercert_renew(relay.dir, ca, "example.org",
+						  later + i, true, NULL),
+				 0);
+		ntmc_ca_free(ca);
+		relay.key_acked = false;
+		n = relay.n_links;
+		/* an hour, and the ends want their punches meanwhile */
+		for (int k = 0; k < 3600 / 50 + 2; k++) {
+			relay_later(&relay, 50);
+			assert_true(end_punch(&mn, false) && mn.bound);
+			assert_true(end_punch(&cn, false) && cn.bound);
+		}
+		assert_true(relay_wait(&relay, is_new_link, &n));
+	}
+	end_send(&mn, 100, 1);
+	assert_true(end_gets(&cn, 100, 1));
+	assert_int_equal(relay_number(&relay, "paths"), 1);
+	assert_true(relay_counts(&relay, "links_up", 1));
+	ends_free();
 }
 
 static bool is_second_link(void *arg)
@@ -178,13 +242,13 @@ static void forged_signal(void **state)
 
 	(void)state;
 	direct_and_bind();
-	packet_header_put(&h, buf); /* the right id, a wrong tag */
+	packet_header_put(&h, buf); /* the right id, which every node knows */
 	assert_int_equal(send(mn.fd, buf, sizeof(buf), 0), sizeof(buf));
 	h.id ^= 2;
 	packet_header_put(&h, buf);
 	assert_int_equal(send(mn.fd, buf, sizeof(buf), 0), sizeof(buf));
-	assert_true(relay_counts(&relay, "malformed", 1));
-	assert_int_equal(relay_direct(&relay, OTHER, &ktun, NULL, NULL), 0);
+	assert_true(relay_counts(&relay, "malformed", 2));
+	assert_int_equal(relay_direct(&relay, OTHER, &kpunch, NULL, NULL), 0);
 	assert_int_equal(relay_number(&relay, "paths"), 2);
 	ends_free();
 }
@@ -197,16 +261,16 @@ static void bad_direction(void **state)
 	uint8_t seven[7] = {1};
 
 	(void)state;
-	ntmc_key_random(NULL, &ktun);
+	ntmc_key_random(NULL, &kpunch);
 	e.proven = (ProtobufCBinaryData){sizeof(seven), seven};
 	d.path_id = PATH_ID;
-	d.ktun = (ProtobufCBinaryData){NTMC_KEY_LEN, ktun.b};
+	d.kpunch = (ProtobufCBinaryData){NTMC_KEY_LEN, kpunch.b};
 	d.aead = NTMC_AES_256_GCM;
 	d.mn = d.cn = &e;
 	msg.body_case = NTM__SIGNAL__BODY_RELAY_DIRECTION;
 	msg.relay_direction = &d;
 	assert_int_equal(relay_tell(&relay, &msg), NTM_EINVAL);
-	assert_int_equal(relay_direct(&relay, 0, &ktun, NULL, NULL),
+	assert_int_equal(relay_direct(&relay, 0, &kpunch, NULL, NULL),
 			 NTM_EINVAL);
 	assert_int_equal(relay_number(&relay, "paths"), 0);
 }
@@ -214,16 +278,16 @@ static void bad_direction(void **state)
 static void table_full(void **state)
 {
 	(void)state;
-	ntmc_key_random(NULL, &ktun);
+	ntmc_key_random(NULL, &kpunch);
 	for (uint64_t i = 1; i <= 64; i++)
 		assert_int_equal(
-			relay_direct(&relay, i << 8, &ktun, NULL, NULL), 0);
-	assert_int_equal(relay_direct(&relay, PATH_ID, &ktun, NULL, NULL),
+			relay_direct(&relay, i << 8, &kpunch, NULL, NULL), 0);
+	assert_int_equal(relay_direct(&relay, PATH_ID, &kpunch, NULL, NULL),
 			 NTM_ELIMIT);
 	assert_int_equal(relay_number(&relay, "paths"), 64);
 	relay_later(&relay, 61);
 	assert_int_equal(relay_number(&relay, "paths"), 0);
-	assert_int_equal(relay_direct(&relay, PATH_ID, &ktun, NULL, NULL), 0);
+	assert_int_equal(relay_direct(&relay, PATH_ID, &kpunch, NULL, NULL), 0);
 	assert_true(relay_number(&relay, "path_bytes") <= 1024);
 }
 
@@ -289,16 +353,16 @@ static void drains(void **state)
 	direct_and_bind();
 	json_decref(rs_admin(relay.rs, "drain", NULL));
 	assert_true(relay_wait(&relay, is_draining, &yes));
-	assert_int_equal(relay_direct(&relay, OTHER, &ktun, NULL, NULL),
+	assert_int_equal(relay_direct(&relay, OTHER, &kpunch, NULL, NULL),
 			 NTM_EAGAIN);
-	assert_int_equal(
-		relay_direct(&relay, PATH_ID, &ktun, "127.0.0.1", "127.0.0.1"),
-		0);
+	assert_int_equal(relay_direct(&relay, PATH_ID, &kpunch, "127.0.0.1",
+				      "127.0.0.1"),
+			 0);
 	end_send(&mn, 100, 1);
 	assert_true(end_gets(&cn, 100, 1));
 	json_decref(rs_admin(relay.rs, "undrain", NULL));
 	assert_true(relay_wait(&relay, is_draining, &no));
-	assert_int_equal(relay_direct(&relay, OTHER, &ktun, NULL, NULL), 0);
+	assert_int_equal(relay_direct(&relay, OTHER, &kpunch, NULL, NULL), 0);
 	assert_null(rs_admin(relay.rs, "dance", NULL));
 	ends_free();
 }
@@ -311,11 +375,14 @@ int main(void)
 		T(registers),
 		T(link_returns),
 		T(key_renewed),
+		T(certificate_renewed),
 		T(silent_dc_is_left),
 		T(forged_signal),
 		T(bad_direction),
 		T(table_full),
 		T(drains),
+		cmocka_unit_test_setup_teardown(second_address, setup_ways,
+						teardown),
 		cmocka_unit_test_setup_teardown(daily_amount, setup_quota,
 						teardown),
 		cmocka_unit_test_setup_teardown(rate, setup_rate, teardown),

@@ -86,6 +86,7 @@ static void both_unreachable(void **state)
 {
 	static const uint8_t ip[4] = {127, 0, 0, 1};
 	const Ntm__RouteDirection *r;
+	struct ntmc_key ktun, kpunch;
 
 	(void)state;
 	played_start(&rs);
@@ -98,7 +99,11 @@ static void both_unreachable(void **state)
 	assert_int_equal(rs.n_directions, 1);
 	assert_true(rs.path_id == r->path_id);
 	assert_true(cn_route()->path_id == r->path_id);
-	assert_memory_equal(rs.ktun, r->ktun.data, NTMC_KEY_LEN);
+	/* what opens punches, and not what opens Tunnel Requests */
+	memcpy(ktun.b, r->ktun.data, NTMC_KEY_LEN);
+	assert_int_equal(datagram_punch_secret(&ktun, r->path_id, &kpunch), 0);
+	assert_memory_equal(rs.kpunch, kpunch.b, NTMC_KEY_LEN);
+	assert_memory_not_equal(rs.kpunch, ktun.b, NTMC_KEY_LEN);
 	assert_string_equal(rs.accounts[0], "alice");
 	assert_string_equal(rs.accounts[1], "bob");
 	for (int i = 0; i < 2; i++) {
@@ -411,14 +416,17 @@ static void move(void **state)
 	assert_true(s->route_direction->path_id == path);
 	assert_string_equal(rs2.accounts[0], "alice");
 	assert_string_equal(rs2.accounts[1], "bob");
-	/* somebody else's path is not to be had */
+	/* others may name it: whether it is theirs,
+	 * the relay knows (unit-servers-paths), and what they were told is not what
+	 * its own nodes are told next */
 	peer_new(&eve, &site, "eve");
 	assert_int_equal(peer_login(&eve, "alice", SITE_PASSWORD), 0);
 	come(&eve, &open_node);
 	s = ask(&eve, cn.fqdn, path);
 	assert_non_null(s);
-	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_ACK);
-	assert_int_equal(s->ack->code, NTM_EINVAL);
+	s = ask(&cn, mn.fqdn, path | 1);
+	assert_non_null(s);
+	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_ROUTE_DIRECTION);
 	peer_free(&eve);
 }
 

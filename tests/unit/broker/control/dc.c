@@ -24,8 +24,11 @@ struct member {
 	uint8_t ed_pub[32], x_pub[32], x_sig[64], vip6[16], vip4[4];
 	struct addr proven, locals[ADDR_REMOTES_MAX];
 	size_t n_locals;
-	uint8_t challenge[CHALLENGE_LEN];
-	struct addr challenged;
+	/* by family: a node may ask over both at once */
+	struct challenge {
+		uint8_t text[CHALLENGE_LEN];
+		struct addr at;
+	} challenges[2];
 	uint64_t seen_ns;
 	struct dc_told told;
 };
@@ -104,6 +107,7 @@ static void registered(struct dc *dc, struct member *m, uint32_t txn,
 	Ntm__RegistrationResponse r = NTM__REGISTRATION_RESPONSE__INIT;
 	Ntm__Address where, a[WORLD_RELAYS][2], *lists[WORLD_RELAYS][2];
 	Ntm__Relay relays[WORLD_RELAYS], *list[WORLD_RELAYS];
+	struct challenge *c = &m->challenges[from->sa.sa_family == AF_INET6];
 
 	addr_to_message(from, NTM__ADDRESS_KIND__ADDRESS_OBSERVED, &where);
 	r.observed = &where;
@@ -114,10 +118,9 @@ static void registered(struct dc *dc, struct member *m, uint32_t txn,
 	r.revocation_serial = dc->serial;
 	r.now = ntmc_now(&dc->wd->crypto);
 	if (challenge) {
-		ntmc_random(&dc->wd->crypto, m->challenge, CHALLENGE_LEN);
-		m->challenged = *from;
-		r.challenge =
-			(ProtobufCBinaryData){CHALLENGE_LEN, m->challenge};
+		ntmc_random(&dc->wd->crypto, c->text, CHALLENGE_LEN);
+		c->at = *from;
+		r.challenge = (ProtobufCBinaryData){CHALLENGE_LEN, c->text};
 	}
 	for (size_t i = 0; i < dc->wd->n_rs && !challenge; i++) {
 		if (rs_is_down(dc->wd->rs[i]))
@@ -137,15 +140,16 @@ static void on_register(struct dc *dc, struct member *m, const Ntm__Signal *s,
 			const struct addr *from)
 {
 	const Ntm__RegistrationRequest *r = s->registration_request;
+	const struct challenge *c =
+		&m->challenges[from->sa.sa_family == AF_INET6];
 	bool proven = addr_equal(&m->proven, from);
 
 	m->told.requests++;
 	m->told.mapping = r->mapping;
 	m->told.n_relays = r->n_relays;
 	m->told.rtt_us = r->n_relays ? r->relays[0]->rtt_us : 0;
-	if (r->challenge.len == CHALLENGE_LEN &&
-	    addr_equal(&m->challenged, from) &&
-	    !memcmp(r->challenge.data, m->challenge, CHALLENGE_LEN))
+	if (r->challenge.len == CHALLENGE_LEN && addr_equal(&c->at, from) &&
+	    !memcmp(r->challenge.data, c->text, CHALLENGE_LEN))
 		proven = true;
 	if (proven) {
 		m->proven = *from;

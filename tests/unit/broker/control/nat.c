@@ -18,23 +18,23 @@ void nat_set(struct node *n, const char *outside, enum nat_rule mapping,
 static struct nat_map *map_for(struct nat *nat, const struct addr *inside,
 			       const struct addr *to)
 {
-	struct nat_map *m;
+	struct nat_map *m, *oldest = &nat->maps[0];
 
 	for (size_t i = 0; i < nat->n; i++) {
 		m = &nat->maps[i];
 		if (addr_equal(&m->inside, inside) &&
 		    (nat->mapping == NAT_ANY || addr_equal(&m->to, to)))
 			return m;
+		if (m->used < oldest->used)
+			oldest = m;
 	}
-	m = &nat->maps[nat->n % NAT_MAPS];
-	if (nat->n < NAT_MAPS)
-		nat->n++;
+	m = nat->n < NAT_MAPS ? &nat->maps[nat->n++] : oldest;
 	memset(m, 0, sizeof(*m));
 	m->inside = *inside;
 	m->to = *to;
 	m->port = addr_equal_ip(inside, &nat->outside)
 			  ? addr_port(inside) /* a firewall, no more */
-			  : (uint16_t)(40000 + (m - nat->maps));
+			  : (uint16_t)(40000 + nat->shift + (m - nat->maps));
 	return m;
 }
 
@@ -46,12 +46,11 @@ void nat_out(struct nat *nat, struct addr *from, const struct addr *to)
 	if (from->sa.sa_family != AF_INET)
 		return;
 	m = map_for(nat, from, to);
-	while (i < m->n_spoken && !addr_equal(&m->spoken[i], to))
+	m->used = ++nat->clock;
+	while (i < NAT_FILTERS && !addr_equal(&m->spoken[i], to))
 		i++;
-	if (i == m->n_spoken) {
-		m->spoken[i % NAT_FILTERS] = *to;
-		m->n_spoken += m->n_spoken < NAT_FILTERS - 1;
-	}
+	if (i == NAT_FILTERS)
+		m->spoken[m->n_spoken++ % NAT_FILTERS] = *to;
 	*from = nat->outside;
 	addr_set_port(from, m->port);
 }
@@ -61,7 +60,7 @@ static bool lets_in(const struct nat *nat, const struct nat_map *m,
 {
 	if (nat->filter == NAT_ANY)
 		return true;
-	for (size_t i = 0; i < m->n_spoken; i++)
+	for (size_t i = 0; i < NAT_FILTERS; i++)
 		if (nat->filter == NAT_ADDRESS
 			    ? addr_equal_ip(&m->spoken[i], from)
 			    : addr_equal(&m->spoken[i], from))

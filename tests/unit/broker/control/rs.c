@@ -143,9 +143,9 @@ void rs_direct(struct rs *rs, uint64_t path_id, const struct ntmc_key *ktun,
 	for (unsigned int i = 0; i < 2; i++) {
 		p->ends[i].proven = i ? *cn : *mn;
 		p->ends[i].sent_ms = 0;
-		assert_int_equal(datagram_punch_keys(ktun, path_id | i,
-						     NTMC_AES_256_GCM,
-						     &p->ends[i].keys),
+		assert_int_equal(datagram_punch_keys_of(ktun, path_id | i,
+							NTMC_AES_256_GCM,
+							&p->ends[i].keys),
 				 0);
 	}
 }

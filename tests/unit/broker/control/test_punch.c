@@ -287,6 +287,57 @@ static void test_direct_dies(void **state)
 	assert_flows();
 }
 
+/* NATs forget, and tell nobody; only one side has something to send. */
+static void test_nat_forgets(void **state)
+{
+	struct node *const both[] = {a, b};
+
+	(void)state;
+	begin(NAT_PORT, NAT_PORT, NAT_PORT, NAT_PORT);
+	connect_both();
+	world_run(&world, 2000);
+	assert_flows();
+	for (int i = 0; i < 4; i++) {
+		uint64_t at_b;
+		int ms = 0;
+
+		both[i % 2]->nat.n = 0;
+		both[i % 2]->nat.shift += 100;
+		for (at_b = b->got[0]; b->got[0] == at_b && ms < 9000;
+		     ms += 20) {
+			node_send(a, b);
+			world_run(&world, 20);
+		}
+		/* a MOVE that CN did not hear of has changed the relay's keys:
+		 * then it takes another one, when both can be reached again */
+		assert_in_range(ms, 1, 4000);
+		world_run(&world, 100);
+		assert_flows();
+	}
+	assert_true(is_relayed(NULL));
+}
+
+/* The same on the direct way: through the relay, and back to a direct one. */
+static void test_nat_forgets_direct(void **state)
+{
+	struct node *const both[] = {a, b};
+
+	(void)state;
+	begin(NAT_ANY, NAT_PORT, NAT_ANY, NAT_PORT);
+	connect_both();
+	assert_true(world_until(&world, 1000, both_direct, NULL));
+	for (int i = 0; i < 4; i++) {
+		exchange(100, 20);
+		both[i % 2]->nat.n = 0;
+		both[i % 2]->nat.shift += 100;
+		assert_in_range(outage_ms(4000), 1, 2500);
+		for (int k = 0; k < 200 && !both_direct(NULL); k++)
+			exchange(1, 20);
+		assert_true(both_direct(NULL));
+		assert_flows();
+	}
+}
+
 /* A direct way that fails at first: MN asks for a relay after 300 ms. */
 static void test_asks_for_relay(void **state)
 {
@@ -459,6 +510,106 @@ static void test_forged_source(void **state)
 	assert_flows();
 }
 
+/* A peer tells addresses of others again and again, each time some new ones: what we
+ * send there is bounded. */
+static bool count_named(struct world *wd, const struct packet *p)
+{
+	struct addr named;
+
+	(void)wd;
+	assert_int_equal(addr_parse("198.51.100.9", 0, &named), 0);
+	if (!addr_equal_ip(&p->to, &named))
+		return false;
+	to_victim++;
+	return true;
+}
+
+static void name_others(uint16_t first_port)
+{
+	Ntm__PeerAddresses m = NTM__PEER_ADDRESSES__INIT;
+	struct peer *p = node_peer(a, b);
+	Ntm__Address addrs[8], *list[8];
+
+	for (unsigned int i = 0; i < 8; i++) {
+		struct addr named;
+
+		assert_int_equal(addr_parse("198.51.100.9", 0, &named), 0);
+		addr_set_port(&named, (uint16_t)(first_port + i));
+		addr_to_message(&named, NTM__ADDRESS_KIND__ADDRESS_OBSERVED,
+				&addrs[i]);
+		list[i] = &addrs[i];
+	}
+	m.serial = p->paths.heard + 1;
+	m.n_addresses = 8;
+	m.addresses = list;
+	path_addresses(p, &m, &path_current(p)->addr, 300);
+}
+
+static uint64_t named_for(unsigned int s, uint16_t step)
+{
+	uint64_t before = to_victim;
+
+	while (s--) {
+		name_others((uint16_t)(1000 + s * step));
+		world_run(&world, 1000);
+	}
+	return to_victim - before;
+}
+
+static void test_named_addresses(void **state)
+{
+	(void)state;
+	begin(NAT_PORT, NAT_PORT, NAT_PORT, NAT_PORT);
+	connect_both();
+	world_run(&world, 3000);
+	assert_true(is_relayed(NULL));
+	to_victim = 0;
+	world.watch = count_named;
+	/* the same ones: two rounds (there is no place for all), singles */
+	assert_in_range(named_for(60, 0), 8, 8 * (2 * OPEN_TRIES + 3));
+	/* others each time: rounds every 1, 2, 4 .. 30 s */
+	assert_in_range(named_for(120, 8), 1, 8 * OPEN_TRIES * 12);
+	world.watch = NULL;
+	assert_true(is_relayed(NULL));
+	assert_flows();
+}
+
+/* What is direct is lost while data flows there, and challenges are answered else. */
+static uint64_t flowed_ns;
+
+static bool only_sparse(struct world *wd, const struct packet *p)
+{
+	if (p->buf[0] != PACKET_DATA || rs_owns(rs, &p->from) ||
+	    rs_owns(rs, &p->to))
+		return false;
+	if (!(p->buf[3] & PACKET_CONTROL) && p->len == 100 + PACKET_OVERHEAD)
+		flowed_ns = wd->now_ns;
+	return flowed_ns && wd->now_ns - flowed_ns < LOOP_MS(500);
+}
+
+static void test_fails_under_data(void **state)
+{
+	uint64_t at_a, at_b;
+
+	(void)state;
+	begin(NAT_ANY, NAT_PORT, NAT_ANY, NAT_PORT);
+	connect_both();
+	assert_true(world_until(&world, 1000, both_direct, NULL));
+	flowed_ns = 0;
+	world.watch = only_sparse;
+	at_a = a->got[1];
+	at_b = b->got[0];
+	exchange(3000, 20);
+	assert_in_range(a->got[1] - at_a, 2600, 3000);
+	assert_in_range(b->got[0] - at_b, 2600, 3000);
+	world.watch = NULL;
+	/* it works again: taken when the time is over */
+	for (int i = 0; i < 6000 && !both_direct(NULL); i++)
+		exchange(1, 20);
+	assert_true(both_direct(NULL));
+	assert_flows();
+}
+
 /* --- the change to the direct way ------------------------------------------------------------ */
 
 /* Packets wait for half of the difference of both round trips, and no longer than
@@ -497,15 +648,17 @@ static int end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		P(test_relay_then_direct), P(test_punches_and_leave),
-		P(test_both_dependent),	   P(test_one_dependent),
-		P(test_cn_sends),	   P(test_early_request),
-		P(test_move_relayed),	   P(test_both_move_relayed),
-		P(test_families),	   P(test_relay_dies),
-		P(test_direct_dies),	   P(test_asks_for_relay),
-		P(test_restart_relayed),   P(test_limit),
-		P(test_end_leaves),	   P(test_forged_acks),
-		P(test_forged_source),	   P(test_hold_bounded),
+		P(test_relay_then_direct),  P(test_punches_and_leave),
+		P(test_both_dependent),	    P(test_one_dependent),
+		P(test_cn_sends),	    P(test_early_request),
+		P(test_move_relayed),	    P(test_both_move_relayed),
+		P(test_families),	    P(test_relay_dies),
+		P(test_direct_dies),	    P(test_nat_forgets),
+		P(test_nat_forgets_direct), P(test_asks_for_relay),
+		P(test_restart_relayed),    P(test_limit),
+		P(test_end_leaves),	    P(test_forged_acks),
+		P(test_forged_source),	    P(test_hold_bounded),
+		P(test_named_addresses),    P(test_fails_under_data),
 	};
 
 	log_open("test", getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR, NULL);

@@ -45,7 +45,7 @@ struct keeper_link {
 };
 
 #define NAT_MAPS    32
-#define NAT_FILTERS 16
+#define NAT_FILTERS 32
 
 /** enum nat_rule - what a NAT makes its choice by */
 enum nat_rule { NAT_ANY, NAT_ADDRESS, NAT_PORT };
@@ -58,10 +58,13 @@ enum nat_rule { NAT_ANY, NAT_ADDRESS, NAT_PORT };
 struct nat {
 	bool on;
 	struct addr outside;
+	uint64_t clock;
+	uint16_t shift; /* of the outside ports */
 	enum nat_rule mapping, filter;
 	struct nat_map {
 		struct addr inside, to;
 		uint16_t port;
+		uint64_t used;
 		struct addr spoken[NAT_FILTERS];
 		size_t n_spoken;
 	} maps[NAT_MAPS];
