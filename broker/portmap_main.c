@@ -11,6 +11,7 @@
  *   answer    should: be one message.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <seccomp.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -62,6 +63,17 @@ static int limits_set(void)
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return -1;
 	return CONFINED ? setrlimit(RLIMIT_AS, &memory) : 0;
+}
+
+/* The libraries talk of what they find; nobody is to read strangers' words. */
+static int silence(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	return fd >= 0 && dup2(fd, STDOUT_FILENO) >= 0 &&
+			       dup2(fd, STDERR_FILENO) >= 0
+		       ? close(fd)
+		       : -1;
 }
 
 /* A kernel without seccomp: the worker does without it there, too. */
@@ -147,7 +159,7 @@ int main(void)
 	struct portmap_try t = {.say = {.version = PORTMAP_PROTO_VERSION,
 					.protocol = PORTMAP_NO_PROTOCOL}};
 
-	if (limits_set() || ask_read(&t.ask))
+	if (limits_set() || silence() || ask_read(&t.ask))
 		return 2;
 	t.say.routed = router_find(&t);
 	calls_limit();
