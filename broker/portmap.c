@@ -16,7 +16,7 @@
  * next Registration Request (one is sent at once) and to peers as Peer Addresses.
  *
  * A mapping is renewed at half of its life, by the protocol that made it, with the
- * same port and nonce. If that fails it is asked for again until its life is over.
+ * same port and nonce (the next worker, too, has that nonce). If that fails it is asked for again until its life is over.
  * Without one we ask again after RETRY_S, doubling. Another network (our source
  * address, or the outside) is a new beginning; the old router, out of reach, forgets
  * by itself. At an orderly end it is deleted.
@@ -30,6 +30,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "broker/account.h"
 #include "broker/peer.h"
 #include "broker/relay.h"
 #include "broker/session.h"
@@ -345,6 +346,22 @@ static void forget(struct portmap *pm)
 	addr_clear(&pm->source);
 }
 
+/* A router gives a mapping again only to the nonce that made it, so the next worker
+ * must have the same one; nobody else can know it. */
+static void nonce_make(struct portmap *pm)
+{
+	static const char label[] = "ntm portmap nonce";
+	uint8_t data[sizeof(label) + 16], hash[NTMC_HASH_LEN];
+	size_t len;
+	const uint8_t *ip = addr_ip(&pm->source, &len);
+
+	memcpy(data, label, sizeof(label));
+	memcpy(data + sizeof(label), ip, len);
+	ntmc_hmac(&pm->w->account->secrets->kntmdc, sizeof(struct ntmc_key),
+		  data, sizeof(label) + len, hash);
+	memcpy(pm->nonce, hash, sizeof(pm->nonce));
+}
+
 void portmap_look(struct portmap *pm)
 {
 	const struct worker_env *env = pm->w->env;
@@ -367,7 +384,7 @@ void portmap_look(struct portmap *pm)
 	pm->seen = seen;
 	pm->source = source;
 	pm->retry_s = PORTMAP_RETRY_S;
-	ntmc_random(&env->crypto, pm->nonce, sizeof(pm->nonce));
+	nonce_make(pm);
 	ask_now(pm);
 }
 

@@ -237,6 +237,24 @@ static void test_move(void **state)
 	assert_int_equal(now().state, PORTMAP_NONE);
 }
 
+/* The next worker asks with the same nonce, or the router would refuse it. */
+static void test_worker_killed(void **state)
+{
+	struct portmap_ask first, second;
+
+	(void)state;
+	begin(OUTSIDE);
+	first = asked();
+	answer(OUTSIDE, 20000, 3600);
+	node_kill(a);
+	node_start(a);
+	world_run(&world, 1000);
+	assert_int_equal(starts, 2);
+	second = asked();
+	assert_memory_equal(first.nonce, second.nonce, PCP_NONCE_LEN);
+	assert_int_equal(second.life_s, PORTMAP_LIFE_S);
+}
+
 static void test_not_asked(void **state)
 {
 	(void)state;
@@ -254,6 +272,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_helper_ill, end),
 		cmocka_unit_test_teardown(test_runs_out, end),
 		cmocka_unit_test_teardown(test_move, end),
+		cmocka_unit_test_teardown(test_worker_killed, end),
 		cmocka_unit_test_teardown(test_not_asked, end),
 	};
 
