@@ -24,7 +24,7 @@ endif
 FUZZ_CC ?= clang
 
 PKGS := gnutls nettle hogweed libevent libprotobuf-c sqlite3 libargon2 \
-        libmnl libseccomp jansson inih ldns
+        libmnl libseccomp jansson inih ldns miniupnpc
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
         -Wvla -Wformat=2 -Werror
@@ -145,7 +145,7 @@ $(GENERATED): | can-build
 can-build:
 	@if ! type $(firstword $(CC)) protoc-c pkg-config &>/dev/null || \
 	    ! pkg-config --exists $(PKGS) || \
-	    ! $(CC) -E -include uthash.h -x c /dev/null &>/dev/null; then \
+	    ! $(CC) -E -include uthash.h -include natpmp.h -x c /dev/null &>/dev/null; then \
 		packaging/deps.sh -n build; \
 		echo "To install what is missing: make deps FOR=build"; exit 1; \
 	fi >&2

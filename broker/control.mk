@@ -8,13 +8,17 @@ GENERATED += $(O)/gen/broker/state.pb-c.h
 CONTROL_SRC := $(addprefix broker/,account.c statefile.c login.c as_link.c \
 	session.c revocation.c writer.c pins.c policy.c handshake.c direction.c \
 	peer.c peers.c early.c shake.c path.c relayed.c pmtu.c relay.c punch.c \
-	peer_route.c resolve.c worker.c) \
+	peer_route.c resolve.c portmap.c brokerconf.c worker.c) \
 	$(O)/gen/broker/state.pb-c.c
 WORKER_SRC := $(addprefix broker/,worker_main.c handover.c control.c \
 	control_account.c control_peer.c control_status.c control_netcheck.c \
 	isolate.c)
 CONTROL_PKGS := gnutls nettle hogweed libargon2 libevent libprotobuf-c sqlite3 \
 	inih jansson libmnl libseccomp
+# Strangers' XML and libraries that block: a program of its own, without keys.
+PORTMAP_SRC := $(addprefix broker/,portmap_main.c portmap_try.c portmap_upnp.c pcp.c)
+$(O)/bin/ntm-portmap: LIBS += -lnatpmp
+$(eval $(call program,ntm-portmap,$(PORTMAP_SRC),,miniupnpc libseccomp))
 $(eval $(call static-library,nodecontrol,$(CONTROL_SRC)))
 $(eval $(call program,ntm-worker,$(WORKER_SRC),nodecontrol datapath brokerengine \
 	ntmcrypto common,$(CONTROL_PKGS)))

@@ -7,6 +7,7 @@
 #include "broker/account.h"
 #include "broker/control.h"
 #include "broker/peer.h"
+#include "broker/portmap.h"
 #include "broker/relayed.h"
 #include "broker/session.h"
 
@@ -221,6 +222,112 @@ static void relayed_say(void *arg, struct peer *p)
 	say(arg, text);
 }
 
+static const char *const protocol_names[PORTMAP_PROTOCOLS + 1] = {
+	[PORTMAP_PCP] = "PCP",
+	[PORTMAP_NATPMP] = "NAT-PMP",
+	[PORTMAP_UPNP] = "UPnP",
+	[PORTMAP_NO_PROTOCOL] = "",
+};
+
+static const char *const why_names[PORTMAP_WHYS] = {
+	[PORTMAP_UNASKED] = "not asked",
+	[PORTMAP_DONE] = "mapped",
+	[PORTMAP_NO_ANSWER] = "no answer",
+	[PORTMAP_NO_SERVICE] = "not offered",
+	[PORTMAP_DENIED] = "denied",
+	[PORTMAP_GARBAGE] = "an answer that is none",
+	[PORTMAP_FAILED] = "failed here",
+};
+
+static const char *const lie_names[PORTMAP_LIES] = {
+	[PORTMAP_TRUE] = "",
+	[PORTMAP_LIE_PORT] = "port 0",
+	[PORTMAP_LIE_ADDRESS] = "an address that is not public",
+	[PORTMAP_LIE_OWN] = "an address of this device",
+	[PORTMAP_LIE_OTHER] = "an address where nobody sees this device",
+	[PORTMAP_LIE_LIFE] = "a mapping for too short a time",
+};
+
+static const char *const portmap_states[PORTMAP_STATES] = {
+	[PORTMAP_OFF] = "off",	       [PORTMAP_NONE] = "none",
+	[PORTMAP_ASKING] = "asking",   [PORTMAP_MAPPED] = "mapped",
+	[PORTMAP_REFUSED] = "refused",
+};
+
+static json_t *portmap_json(const struct worker *w)
+{
+	struct portmap_status s;
+
+	portmap_status(w->portmap, &s);
+	return json_pack("{s:s, s:s, s:o, s:I, s:s, s:s, s:s, s:s, s:i}",
+			 "state", portmap_states[s.state], "protocol",
+			 protocol_names[s.protocol], "address",
+			 s.state == PORTMAP_MAPPED ? control_addr(&s.mapped)
+						   : json_string(""),
+			 "left_s", (json_int_t)s.left_s, "pcp",
+			 why_names[s.why[PORTMAP_PCP]], "natpmp",
+			 why_names[s.why[PORTMAP_NATPMP]], "upnp",
+			 why_names[s.why[PORTMAP_UPNP]], "refused",
+			 lie_names[s.lie], "lies", (int)s.lies);
+}
+
+static void portmap_refused_say(char *text, size_t size,
+				const struct portmap_status *s)
+{
+	if (s->lie)
+		snprintf(text, size,
+			 "What the router says of a port for this device is "
+			 "not used: %s.",
+			 lie_names[s->lie]);
+	else if (!s->answered)
+		snprintf(text, size,
+			 "The router could not be asked for a port: "
+			 "ntm-portmap ended without an answer.");
+	else if (!s->routed)
+		snprintf(text, size,
+			 "No router to ask for a port is on the way out.");
+	else
+		snprintf(text, size,
+			 "The router gives this device no port: PCP %s, "
+			 "NAT-PMP %s, UPnP %s.",
+			 why_names[s->why[PORTMAP_PCP]],
+			 why_names[s->why[PORTMAP_NATPMP]],
+			 why_names[s->why[PORTMAP_UPNP]]);
+}
+
+static void portmap_say(json_t *list, const struct worker *w)
+{
+	char text[240], at[ADDR_TEXT_LEN];
+	struct portmap_status s;
+
+	portmap_status(w->portmap, &s);
+	switch (s.state) {
+	case PORTMAP_MAPPED:
+		snprintf(text, sizeof(text),
+			 "The router has mapped %s to this device by %s, for "
+			 "%u minutes more unless renewed.",
+			 addr_format(&s.mapped, at), protocol_names[s.protocol],
+			 (unsigned int)(s.left_s / 60));
+		break;
+	case PORTMAP_REFUSED:
+		portmap_refused_say(text, sizeof(text), &s);
+		break;
+	case PORTMAP_ASKING:
+		snprintf(text, sizeof(text),
+			 "The router is being asked for a port.");
+		break;
+	case PORTMAP_OFF:
+		snprintf(text, sizeof(text),
+			 "The router is not asked for a port: portmap = off.");
+		break;
+	case PORTMAP_NONE:
+	case PORTMAP_STATES:
+	default:
+		return;
+	}
+	say(list, text);
+}
+
 static json_t *sentences(const struct netcheck *n)
 {
 	json_t *list = json_array();
@@ -229,6 +336,7 @@ static json_t *sentences(const struct netcheck *n)
 	family_say(list, "IPv6", &n->probes[1]);
 	mapping_say(list, n, "IPv4", AF_INET);
 	mapping_say(list, n, "IPv6", AF_INET6);
+	portmap_say(list, n->w);
 	relays_say(list, n->w);
 	peers_each(n->w->peers, relayed_say, list);
 	return list;
@@ -246,6 +354,7 @@ static void netcheck_end(struct netcheck *n)
 	struct control_call *call = n->call;
 
 	json_object_set_new(o, "relays", control_relays(n->w));
+	json_object_set_new(o, "portmap", portmap_json(n->w));
 	if (p->works)
 		json_object_set_new(o, "dc_rtt_ms", json_real(p->rtt_ns / 1e6));
 	free(n);

@@ -40,6 +40,7 @@
 #include "broker/fdmsg.h"
 #include "broker/keeper_proto.h"
 #include "broker/keeper_store.h"
+#include "broker/mapper.h"
 #include "broker/outer.h"
 #include "broker/watchdog.h"
 #include "common/log.h"
@@ -83,6 +84,7 @@ struct keeper {
 	struct keeper_store *store;
 	struct worker worker;
 	struct watchdog watchdog; /* of a worker that is ready */
+	struct mapper mapper;
 	int signals, listener;
 	uint64_t repair_at; /* not before */
 	bool ending;
@@ -275,6 +277,19 @@ static int do_socket(struct keeper *k, struct request *req)
 	return err;
 }
 
+static int do_portmap(struct keeper *k, struct request *req)
+{
+	const struct keeper_msg ok = {.version = KEEPER_PROTO_VERSION,
+				      .op = req->msg.op};
+	int fd, err = mapper_start(&k->mapper, k->opt->worker, &fd);
+
+	if (err)
+		return answer_err(k, req->msg.op, err);
+	err = answer(k, &ok, NULL, 0, &fd, 1);
+	close(fd);
+	return err;
+}
+
 static int do_udp(struct keeper *k, struct request *req)
 {
 	struct outer fresh;
@@ -365,6 +380,7 @@ static int (*const handlers[KEEPER_NOPS])(struct keeper *, struct request *) = {
 	[KEEPER_BLOB_DEL] = do_blob_del,
 	[KEEPER_BLOB_EACH] = do_each,
 	[KEEPER_BEAT] = do_beat,
+	[KEEPER_PORTMAP] = do_portmap,
 };
 
 /* Return: 0 when one was read and answered, -NTM_EAGAIN, else the link is lost. */
@@ -573,12 +589,14 @@ static void signals_ready(struct keeper *k)
 	struct signalfd_siginfo si;
 
 	while (read(k->signals, &si, sizeof(si)) == sizeof(si)) {
-		if (si.ssi_signo == SIGCHLD)
+		if (si.ssi_signo == SIGCHLD) {
 			worker_check(k);
-		else if (si.ssi_signo != SIGHUP)
+			mapper_check(&k->mapper);
+		} else if (si.ssi_signo != SIGHUP) {
 			end_begin(k, 0);
-		else if (k->worker.pid)
+		} else if (k->worker.pid) {
 			kill(k->worker.pid, SIGHUP);
+		}
 	}
 }
 

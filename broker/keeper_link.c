@@ -235,6 +235,18 @@ int keeper_configure(struct keeper_link *k, const struct engine_config *conf)
 	return tell(k, &msg, conf, sizeof(*conf), -1);
 }
 
+/* the one descriptor that an answer brings */
+static int answer_fd(int err, struct answer *ans, int *fd)
+{
+	if (!err && ans->n_fds == 1) {
+		*fd = ans->fds[0];
+		return 0;
+	}
+	while (ans->n_fds)
+		close(ans->fds[--ans->n_fds]);
+	return err ? err : -NTM_ESYSTEM;
+}
+
 int keeper_socket(struct keeper_link *k, int domain, int type, int protocol,
 		  int *fd)
 {
@@ -245,13 +257,16 @@ int keeper_socket(struct keeper_link *k, int domain, int type, int protocol,
 	struct answer ans;
 	int err = ask(k, &msg, NULL, 0, -1, &ans);
 
-	if (!err && ans.n_fds == 1) {
-		*fd = ans.fds[0];
-		return 0;
-	}
-	while (ans.n_fds)
-		close(ans.fds[--ans.n_fds]);
-	return err ? err : -NTM_ESYSTEM;
+	return answer_fd(err, &ans, fd);
+}
+
+int keeper_portmap(struct keeper_link *k, int *fd)
+{
+	struct keeper_msg msg = {.op = KEEPER_PORTMAP};
+	struct answer ans;
+	int err = ask(k, &msg, NULL, 0, -1, &ans);
+
+	return answer_fd(err, &ans, fd);
 }
 
 int keeper_fd_put(struct keeper_link *k, const char *key, int fd)

@@ -77,6 +77,10 @@ NTM_MUST_CHECK int keeper_configure(struct keeper_link *k,
 NTM_MUST_CHECK int keeper_socket(struct keeper_link *k, int domain, int type,
 				 int protocol, int *fd);
 
+/** start ntm-portmap, which is asked over *@fd (portmap_proto.h); the one before ends.
+ *  *@fd is the caller's */
+NTM_MUST_CHECK int keeper_portmap(struct keeper_link *k, int *fd);
+
 /** keep a duplicate of @fd for later workers; replaces */
 NTM_MUST_CHECK int keeper_fd_put(struct keeper_link *k, const char *key,
 				 int fd);

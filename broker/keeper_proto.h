@@ -15,7 +15,7 @@
 
 #include "broker/keeper_link.h"
 
-#define KEEPER_PROTO_VERSION 2
+#define KEEPER_PROTO_VERSION 3
 #define KEEPER_REPLY_MS	     2000
 
 enum keeper_op {
@@ -33,7 +33,8 @@ enum keeper_op {
 	KEEPER_BLOB_PUT, /* key; body: the blob */
 	KEEPER_BLOB_DEL,
 	KEEPER_BLOB_EACH,
-	KEEPER_BEAT, /* the loop turns */
+	KEEPER_BEAT,	/* the loop turns */
+	KEEPER_PORTMAP, /* answered with a socket to a new ntm-portmap */
 	KEEPER_NOPS
 };
 

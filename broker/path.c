@@ -33,6 +33,7 @@
 
 #include "broker/path_impl.h"
 #include "broker/peer.h"
+#include "broker/portmap.h"
 #include "broker/relayed.h"
 #include "broker/timers.h"
 #include "common/log.h"
@@ -598,22 +599,27 @@ void path_tell(struct peer *p)
 	const struct worker_env *env = p->w->env;
 	struct addr addrs[ADDR_REMOTES_MAX];
 	uint64_t now = worker_wall_ms(p->w);
-	size_t seen;
+	size_t seen, mapped;
 
 	/* later than any told before, by an earlier worker too */
 	p->paths.told = now > p->paths.told ? now : p->paths.told + 1;
 	pa.serial = p->paths.told;
 	seen = relayed_seen(p, addrs, ADDR_REMOTES_MAX);
-	pa.n_addresses = seen + env->locals(env->ctx, addrs + seen,
-					    ADDR_REMOTES_MAX - seen);
+	mapped = seen < ADDR_REMOTES_MAX &&
+		 portmap_mapped(p->w->portmap, &addrs[seen]);
+	pa.n_addresses = seen + mapped;
+	pa.n_addresses += env->locals(env->ctx, addrs + pa.n_addresses,
+				      ADDR_REMOTES_MAX - pa.n_addresses);
 	pa.addresses = list;
 	pa.mapping = relays_told_mapping(p->w->relays);
 	for (size_t i = 0; i < pa.n_addresses; i++) {
-		if (i >= seen)
+		if (i >= seen + mapped)
 			addr_set_port(&addrs[i], p->w->udp_port);
 		addr_to_message(&addrs[i],
 				i < seen ? NTM__ADDRESS_KIND__ADDRESS_OBSERVED
-					 : NTM__ADDRESS_KIND__ADDRESS_LOCAL,
+				: i < seen + mapped
+					? NTM__ADDRESS_KIND__ADDRESS_MAPPED
+					: NTM__ADDRESS_KIND__ADDRESS_LOCAL,
 				&m[i]);
 		list[i] = &m[i];
 	}

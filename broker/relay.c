@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "broker/account.h"
+#include "broker/portmap.h"
 #include "broker/session.h"
 #include "broker/timers.h"
 #include "common/log.h"
@@ -294,6 +295,7 @@ static void round_end(struct relays *rs)
 		rs->waits = wait->next;
 		wait->fn(wait->arg);
 	}
+	portmap_look(rs->w->portmap);
 	refresh(rs);
 }
 

@@ -38,6 +38,7 @@
 #include "broker/login.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
+#include "broker/portmap.h"
 #include "broker/relay.h"
 #include "broker/revocation.h"
 #include "broker/timers.h"
@@ -161,11 +162,16 @@ static size_t local_messages(struct session *s, struct addr *addrs,
 			     Ntm__Address *m, Ntm__Address **list)
 {
 	const struct worker_env *env = s->w->env;
-	size_t n = env->locals(env->ctx, addrs, ADDR_REMOTES_MAX);
+	size_t mapped = portmap_mapped(s->w->portmap, &addrs[0]);
+	size_t n = mapped + env->locals(env->ctx, addrs + mapped,
+					ADDR_REMOTES_MAX - mapped);
 
 	for (size_t i = 0; i < n; i++) {
-		addr_set_port(&addrs[i], s->w->udp_port);
-		addr_to_message(&addrs[i], NTM__ADDRESS_KIND__ADDRESS_LOCAL,
+		if (i >= mapped)
+			addr_set_port(&addrs[i], s->w->udp_port);
+		addr_to_message(&addrs[i],
+				i < mapped ? NTM__ADDRESS_KIND__ADDRESS_MAPPED
+					   : NTM__ADDRESS_KIND__ADDRESS_LOCAL,
 				&m[i]);
 		list[i] = &m[i];
 	}

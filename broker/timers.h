@@ -93,6 +93,15 @@
 #define TAKE_FRESH_MS	     1000 /* a path that answered so lately works */
 #define EARLY_KEEP_MS	     1000 /* Tunnel Requests before their direction */
 
+/* --- port mapping (portmap.c) --- */
+#define PORTMAP_LIFE_S	    7200 /* asked for; renewed at half */
+#define PORTMAP_LIFE_MIN_S  120	 /* less is not worth its packets */
+#define PORTMAP_LIFE_MAX_S  86400
+#define PORTMAP_RENEW_MIN_S 60	/* between failed renewals */
+#define PORTMAP_RETRY_S	    600 /* no mapping: asked again, doubling up to: */
+#define PORTMAP_RETRY_MAX_S 14400
+#define PORTMAP_ANSWER_S    25 /* ntm-portmap itself is given 20 */
+
 /* --- path MTU (pmtu.c) --- */
 #define PMTU_TRIES   3	 /* unanswered probes of a size: too big */
 #define PMTU_RAISE_S 600 /* try larger again */

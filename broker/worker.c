@@ -8,11 +8,13 @@
 #include <string.h>
 
 #include "broker/account.h"
+#include "broker/brokerconf.h"
 #include "broker/early.h"
 #include "broker/login.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
 #include "broker/policy.h"
+#include "broker/portmap.h"
 #include "broker/relay.h"
 #include "broker/resolve.h"
 #include "broker/session.h"
@@ -290,6 +292,7 @@ void worker_logged_out(struct worker *w, int code)
 	if (code)
 		log_warn("account", "the session ended: %s", err_text(code));
 	peers_drop_all(w->peers);
+	portmap_end(w->portmap);
 	session_stop(w->session);
 	relays_forget(w->relays);
 	account_forget(w->account, code);
@@ -314,6 +317,7 @@ void worker_online(struct worker *w)
 		log_info("session", "registered with %s",
 			 addr_format(&dc, text));
 	peers_each(w->peers, look_again, NULL);
+	portmap_look(w->portmap);
 }
 
 static void withdraw_one(void *arg, struct peer *p)
@@ -363,6 +367,7 @@ void worker_moved(struct worker *w)
 	peers_each(w->peers, move_one, &changed);
 	session_moved(w->session, changed);
 	relays_moved(w->relays);
+	portmap_look(w->portmap);
 	login_moved(w->login);
 }
 
@@ -371,6 +376,7 @@ void worker_moved(struct worker *w)
 int worker_init(struct worker *w, const char *config, const char *state,
 		char *why, size_t why_size)
 {
+	struct brokerconf conf;
 	int err;
 
 	w->started_ns = loop_now(w->loop);
@@ -380,6 +386,8 @@ int worker_init(struct worker *w, const char *config, const char *state,
 		err = account_open(w->env, state, &w->account, why, why_size);
 	if (!err)
 		err = policy_open(w->writer, config, &w->policy, why, why_size);
+	if (!err)
+		err = brokerconf_read(config, &conf, why, why_size);
 	if (err)
 		return err;
 	err = pins_open(w->loop, w->writer, state, &w->env->crypto, &w->pins);
@@ -391,6 +399,8 @@ int worker_init(struct worker *w, const char *config, const char *state,
 	err = session_new(w, &w->session);
 	if (!err)
 		err = relays_new(w, &w->relays);
+	if (!err)
+		err = portmap_new(w, conf.portmap, &w->portmap);
 	if (!err)
 		err = early_new(w, &w->early);
 	if (!err)
@@ -428,6 +438,7 @@ static void goodbye_one(void *arg, struct peer *p)
 
 void worker_say_goodbye(struct worker *w)
 {
+	portmap_end(w->portmap);
 	peers_each(w->peers, goodbye_one, NULL);
 }
 
@@ -440,6 +451,7 @@ void worker_clear(struct worker *w)
 	peers_free(w->peers);
 	early_free(w->early);
 	session_free(w->session);
+	portmap_free(w->portmap);
 	relays_free(w->relays);
 	pins_free(w->pins);
 	policy_free(w->policy);

@@ -50,6 +50,7 @@ struct peers;
 struct ping;
 struct pins;
 struct policy;
+struct portmap;
 struct relays;
 struct resolve;
 struct session;
@@ -77,6 +78,7 @@ struct worker {
 	char policy_why[WORKER_WHY_MAX]; /* its file is wrong; "": it is not */
 	struct session *session;
 	struct relays *relays;
+	struct portmap *portmap;
 	struct early *early;
 	unsigned int n_directions; /* asked for, not answered */
 	struct peers *peers;

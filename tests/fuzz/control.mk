@@ -10,3 +10,4 @@ $(eval $(call fuzz-target,control,tests/fuzz/fuzz_control.c broker/control.c \
 	broker/handover.c $(FUZZ_WORLD),$(FUZZ_WORLD_PKGS)))
 $(eval $(call fuzz-target,relay,tests/fuzz/fuzz_relay.c $(FUZZ_WORLD),\
 	$(FUZZ_WORLD_PKGS)))
+$(eval $(call fuzz-target,pcp,tests/fuzz/fuzz_pcp.c broker/pcp.c))

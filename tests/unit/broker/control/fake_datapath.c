@@ -538,6 +538,11 @@ uint32_t keeper_generation(const struct keeper_link *k)
 	return 1;
 }
 
+int keeper_portmap(struct keeper_link *k, int *fd)
+{
+	return k->portmap ? k->portmap(fd) : -NTM_ESYSTEM;
+}
+
 int keeper_fd_put(struct keeper_link *k, const char *key, int fd)
 {
 	(void)k, (void)key, (void)fd;

@@ -42,6 +42,8 @@ struct blob {
 struct keeper_link {
 	struct blob *blobs;
 	struct engine_config configured;
+	/* NULL: ntm-portmap cannot be started */
+	int (*portmap)(int *fd);
 };
 
 #define NAT_MAPS    32
