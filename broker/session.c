@@ -26,12 +26,10 @@
  * Presence. A Keep Alive every keepalive_s; two repetitions; then registration. A
  * new `boot` in any answer: the DC restarted, register. Never gives up.
  */
-#include "broker/session.h"
+#include "broker/session_state.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include <uthash.h>
 
 #include "broker/account.h"
 #include "broker/direction.h"
@@ -44,51 +42,6 @@
 #include "broker/timers.h"
 #include "common/datagram.h"
 #include "common/log.h"
-
-#define ENDED_MAX 64
-
-/* struct request - one transaction; @packed: the Signal as it is sent */
-struct request {
-	struct session *s;
-	uint32_t txn;
-	bool probe;
-	struct addr to; /* probes only */
-	session_answer_fn *fn;
-	void *arg;
-	uint64_t deadline_ns, sent_ns;
-	unsigned int repeat_ms;
-	struct loop_timer *timer;
-	size_t len;
-	uint8_t *packed;
-	UT_hash_handle hh;
-};
-
-struct session {
-	struct worker *w;
-	enum session_state state;
-	struct datagram_keys keys;
-	bool keyed, synced, skew_said;
-	uint64_t node_id, sequence;
-	struct ntmc_replay64 replay;
-
-	size_t dc; /* index in account->dc */
-	bool dc_works;
-	struct addr observed, source;		   /* ours towards the DC */
-	uint64_t boot, rtt_us, asked_ns, since_ns; /* REGISTERING since */
-	int64_t skew;
-
-	uint32_t next_txn;
-	uint32_t register_txn, keepalive_txn;
-	unsigned int register_tries, keepalive_tries, keepalive_s;
-	unsigned int challenges, echoes; /* in a row; requests since the last */
-	uint8_t challenge[16];
-	size_t challenge_len;
-	struct loop_timer *register_timer, *keepalive_timer;
-	struct request *requests;
-	uint32_t ended[ENDED_MAX]; /* requests, the last ones */
-	unsigned int n_ended;
-	struct revocation revocation;
-};
 
 static const char *const state_names[] = {
 	[SESSION_OFF] = "OFF",
@@ -131,16 +84,16 @@ static int send_to(struct session *s, const ProtobufCMessage *msg,
 	return datapath_send(s->w->dp, buf, (size_t)n, to);
 }
 
-static int send_signal(struct session *s, const Ntm__Signal *msg)
-{
-	return send_to(s, &msg->base, &s->w->account->dc[s->dc]);
-}
-
-static uint32_t new_txn(struct session *s)
+uint32_t session_txn(struct session *s)
 {
 	if (!++s->next_txn)
 		++s->next_txn;
 	return s->next_txn;
+}
+
+int session_send(struct session *s, const Ntm__Signal *msg)
+{
+	return send_to(s, &msg->base, &s->w->account->dc[s->dc]);
 }
 
 static void send_ack(struct session *s, uint32_t txn, int code)
@@ -152,7 +105,7 @@ static void send_ack(struct session *s, uint32_t txn, int code)
 	msg.txn = txn;
 	msg.body_case = NTM__SIGNAL__BODY_ACK;
 	msg.ack = &ack;
-	if (send_signal(s, &msg))
+	if (session_send(s, &msg))
 		log_debug("session", "an acknowledgement could not be sent");
 }
 
@@ -178,8 +131,8 @@ static size_t local_messages(struct session *s, struct addr *addrs,
 	return n;
 }
 
-static int register_send_to(struct session *s, uint32_t txn,
-			    const struct addr *to, bool challenge)
+int session_register_to(struct session *s, uint32_t txn, const struct addr *to,
+			bool challenge)
 {
 	Ntm__RegistrationRequest r = NTM__REGISTRATION_REQUEST__INIT;
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
@@ -205,7 +158,7 @@ static int register_send_to(struct session *s, uint32_t txn,
 
 /* The first attempt asks the DC that worked; later ones, or one that could not
  * leave, ask all: IPv6 may work where IPv4 does not. */
-static void register_send(struct session *s)
+void session_register(struct session *s)
 {
 	const struct account *a = s->w->account;
 	bool all = s->register_tries > 0 || !s->dc_works;
@@ -213,11 +166,11 @@ static void register_send(struct session *s)
 	uint8_t jitter;
 
 	s->asked_ns = loop_now_exact(s->w->loop);
-	if (register_send_to(s, s->register_txn, &a->dc[s->dc], true))
+	if (session_register_to(s, s->register_txn, &a->dc[s->dc], true))
 		all = true;
 	for (size_t i = 0; all && i < a->n_dc; i++)
 		if (i != s->dc &&
-		    register_send_to(s, s->register_txn, &a->dc[i], false))
+		    session_register_to(s, s->register_txn, &a->dc[i], false))
 			continue;
 	pause = LOOP_MS((uint64_t)REQUEST_FIRST_MS
 			<< (s->register_tries < 7 ? s->register_tries : 7));
@@ -242,15 +195,15 @@ static void register_again(void *arg)
 		log_warn("session", "the DC does not answer; still trying");
 	if (s->echoes > 2)
 		s->challenge_len = s->challenges = 0;
-	register_send(s);
+	session_register(s);
 }
 
 static void register_anew(struct session *s)
 {
 	s->register_tries = s->echoes = 0;
-	s->register_txn = new_txn(s);
+	s->register_txn = session_txn(s);
 	session_set_state(s, SESSION_REGISTERING);
-	register_send(s);
+	session_register(s);
 }
 
 static void register_start(struct session *s)
@@ -274,171 +227,6 @@ static void register_challenged(struct session *s,
 		register_anew(s);
 }
 
-/* --- requests ------------------------------------------------------------------------ */
-
-static void request_free(struct request *rq)
-{
-	struct session *s = rq->s;
-
-	s->ended[s->n_ended++ % ENDED_MAX] = rq->txn;
-	HASH_DEL(s->requests, rq);
-	loop_timer_free(rq->timer);
-	free(rq->packed);
-	free(rq);
-}
-
-static void request_end(struct request *rq, int err, const Ntm__Signal *msg)
-{
-	session_answer_fn *fn = rq->fn;
-	void *arg = rq->arg;
-
-	request_free(rq);
-	fn(arg, err, msg);
-}
-
-static void request_send(struct request *rq)
-{
-	struct session *s = rq->s;
-	Ntm__Signal *msg;
-
-	if (rq->probe) {
-		if (register_send_to(s, rq->txn, &rq->to, false))
-			log_debug("session", "a probe could not be sent");
-		return;
-	}
-	msg = ntm__signal__unpack(NULL, rq->len, rq->packed);
-	if (!msg)
-		return;
-	if (send_signal(s, msg))
-		log_debug("session", "a request could not be sent");
-	ntm__signal__free_unpacked(msg, NULL);
-}
-
-static void request_arm(struct request *rq)
-{
-	uint64_t now = loop_now(rq->s->w->loop);
-	uint64_t pause = LOOP_MS(rq->repeat_ms);
-
-	if (rq->deadline_ns <= now)
-		pause = 0;
-	else if (rq->deadline_ns - now < pause)
-		pause = rq->deadline_ns - now;
-	loop_timer_arm(rq->timer, pause);
-}
-
-static void request_due(void *arg)
-{
-	struct request *rq = arg;
-
-	if (loop_now(rq->s->w->loop) >= rq->deadline_ns) {
-		request_end(rq, -NTM_ETIMEOUT, NULL);
-		return;
-	}
-	if (rq->repeat_ms < REQUEST_REPEAT_MAX_MS)
-		rq->repeat_ms *= 2;
-	if (rq->probe || rq->s->state == SESSION_ONLINE)
-		request_send(rq);
-	request_arm(rq);
-}
-
-static int request_new(struct session *s, unsigned int limit_ms,
-		       session_answer_fn *fn, void *arg, struct request **out)
-{
-	struct request *rq;
-
-	if (!s->keyed)
-		return -NTM_ENOLOGIN;
-	if (HASH_COUNT(s->requests) >= SESSION_REQUESTS_MAX)
-		return -NTM_ELIMIT;
-	rq = calloc(1, sizeof(*rq));
-	if (!rq)
-		return -NTM_ENOMEM;
-	if (loop_timer_new(s->w->loop, request_due, rq, &rq->timer)) {
-		free(rq);
-		return -NTM_ENOMEM;
-	}
-	rq->s = s;
-	rq->txn = new_txn(s);
-	rq->fn = fn;
-	rq->arg = arg;
-	rq->sent_ns = loop_now_exact(s->w->loop);
-	rq->deadline_ns = loop_now(s->w->loop) + LOOP_MS(limit_ms);
-	rq->repeat_ms = REQUEST_FIRST_MS;
-	HASH_ADD_INT(s->requests, txn, rq);
-	*out = rq;
-	return 0;
-}
-
-int session_request(struct session *s, Ntm__Signal *msg, unsigned int limit_ms,
-		    session_answer_fn *fn, void *arg, uint32_t *id)
-{
-	struct request *rq;
-	int err = request_new(s, limit_ms, fn, arg, &rq);
-
-	if (err)
-		return err;
-	msg->txn = rq->txn;
-	rq->len = ntm__signal__get_packed_size(msg);
-	rq->packed = malloc(rq->len);
-	if (!rq->packed || rq->len > PACKET_SIGNAL_MAX - PACKET_OVERHEAD) {
-		err = rq->packed ? -NTM_ETOOBIG : -NTM_ENOMEM;
-		request_free(rq);
-		return err;
-	}
-	ntm__signal__pack(msg, rq->packed);
-	if (s->state == SESSION_ONLINE)
-		request_send(rq);
-	else if (loop_now(s->w->loop) - s->asked_ns > LOOP_S(1))
-		register_send(s); /* somebody waits: no long pause now */
-	request_arm(rq);
-	*id = rq->txn;
-	return 0;
-}
-
-int session_probe(struct session *s, const struct addr *dc,
-		  unsigned int limit_ms, session_answer_fn *fn, void *arg,
-		  uint32_t *id)
-{
-	struct request *rq;
-	int err = request_new(s, limit_ms, fn, arg, &rq);
-
-	if (err)
-		return err;
-	rq->probe = true;
-	rq->to = *dc;
-	request_send(rq);
-	request_arm(rq);
-	*id = rq->txn;
-	return 0;
-}
-
-static struct request *request_find(const struct session *s, uint32_t txn)
-{
-	struct request *rq;
-
-	HASH_FIND_INT(s->requests, &txn, rq);
-	return rq;
-}
-
-void *session_cancel(struct session *s, uint32_t id)
-{
-	struct request *rq = id ? request_find(s, id) : NULL;
-	void *arg;
-
-	if (!rq)
-		return NULL;
-	arg = rq->arg;
-	request_free(rq);
-	return arg;
-}
-
-/* Whoever is told may cancel others; asking anew is refused by now. */
-static void requests_fail(struct session *s, int err)
-{
-	while (s->requests)
-		request_end(s->requests, err, NULL);
-}
-
 /* --- presence -------------------------------------------------------------------------- */
 
 static void keepalive_send(struct session *s)
@@ -450,7 +238,7 @@ static void keepalive_send(struct session *s)
 	msg.body_case = NTM__SIGNAL__BODY_KEEP_ALIVE;
 	msg.keep_alive = &k;
 	s->asked_ns = loop_now_exact(s->w->loop);
-	if (send_signal(s, &msg))
+	if (session_send(s, &msg))
 		log_debug("session", "a keep-alive could not be sent");
 }
 
@@ -460,7 +248,7 @@ static void keepalive_due(void *arg)
 
 	switch (s->keepalive_tries++) {
 	case 0:
-		s->keepalive_txn = new_txn(s);
+		s->keepalive_txn = session_txn(s);
 		loop_timer_arm(s->keepalive_timer, LOOP_MS(KEEPALIVE_FIRST_MS));
 		break;
 	case 1:
@@ -596,21 +384,13 @@ static void told(struct session *s, const Ntm__Signal *msg)
 	}
 }
 
-static bool is_ended(const struct session *s, uint32_t txn)
-{
-	for (size_t i = 0; i < ENDED_MAX; i++)
-		if (txn && s->ended[i] == txn)
-			return true;
-	return false;
-}
-
 /* A Route Direction with a number that is not ours, nor was lately: an answer that
  * comes twice is not the DC's own word. */
 static bool is_told(const struct session *s, const Ntm__Signal *msg)
 {
 	return msg->body_case == NTM__SIGNAL__BODY_WITHDRAW ||
 	       (msg->body_case == NTM__SIGNAL__BODY_ROUTE_DIRECTION &&
-		!request_find(s, msg->txn) && !is_ended(s, msg->txn));
+		!request_find(s, msg->txn) && !request_was(s, msg->txn));
 }
 
 /* Is it an answer to something we asked? */
@@ -703,12 +483,9 @@ int session_new(struct worker *w, struct session **out)
 
 void session_free(struct session *s)
 {
-	struct request *rq, *tmp;
-
 	if (!s)
 		return;
-	HASH_ITER (hh, s->requests, rq, tmp)
-		request_free(rq);
+	requests_free(s);
 	loop_timer_free(s->register_timer);
 	loop_timer_free(s->keepalive_timer);
 	datagram_keys_clear(&s->keys);
