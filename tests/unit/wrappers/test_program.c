@@ -126,7 +126,9 @@ static void setuid_of_another(void **state)
 	if (geteuid() != 0) {
 		struct stat st;
 
-		if (stat("/usr/bin/passwd", &st) == 0 && (st.st_mode & S_ISUID))
+		/* In a user namespace its owner may look like us. */
+		if (stat("/usr/bin/passwd", &st) == 0 &&
+		    (st.st_mode & S_ISUID) && st.st_uid != geteuid())
 			assert_int_equal(kind_of("/usr/bin/passwd"),
 					 PROGRAM_SETUID);
 		return;
