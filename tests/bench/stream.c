@@ -5,7 +5,9 @@
  *   stream sink PORT LOG     one connection; a log line "<microseconds since 1970>
  *                            <bytes>" a read; prints "complete BYTES" when the
  *                            stream ended in order and as sent
- *   stream source NAME PORT  8 kB each millisecond until SIGTERM, then a clean end
+ *   stream source NAME PORT [BYTES]
+ *                            BYTES (8192 at most, which is the default) each
+ *                            millisecond until SIGTERM, then a clean end
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -97,7 +99,7 @@ static int source_connect(const char *name, const char *port)
 	return fd;
 }
 
-static int source(const char *name, const char *port)
+static int source(const char *name, const char *port, size_t chunk)
 {
 	int fd = source_connect(name, port);
 	static uint8_t buf[CHUNK];
@@ -107,10 +109,10 @@ static int source(const char *name, const char *port)
 
 	clock_gettime(CLOCK_MONOTONIC, &due);
 	while (!ended) {
-		for (i = 0; i < CHUNK; i++)
+		for (i = 0; i < chunk; i++)
 			buf[i] = pattern(at + i);
-		for (done = 0; done < CHUNK;) {
-			ssize_t n = write(fd, buf + done, CHUNK - done);
+		for (done = 0; done < chunk;) {
+			ssize_t n = write(fd, buf + done, chunk - done);
 
 			if (n < 0 && errno == EINTR)
 				continue;
@@ -120,7 +122,7 @@ static int source(const char *name, const char *port)
 			}
 			done += (size_t)n;
 		}
-		at += CHUNK;
+		at += chunk;
 		due.tv_nsec += 1000000;
 		if (due.tv_nsec >= 1000000000) {
 			due.tv_nsec -= 1000000000;
@@ -138,8 +140,13 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &sa, NULL);
 	if (argc == 4 && !strcmp(argv[1], "sink"))
 		return sink(argv[2], argv[3]);
-	if (argc == 4 && !strcmp(argv[1], "source"))
-		return source(argv[2], argv[3]);
-	fputs("usage: stream sink PORT LOG | source NAME PORT\n", stderr);
+	if ((argc == 4 || argc == 5) && !strcmp(argv[1], "source")) {
+		size_t chunk = argc == 5 ? strtoul(argv[4], NULL, 10) : CHUNK;
+
+		if (chunk && chunk <= CHUNK)
+			return source(argv[2], argv[3], chunk);
+	}
+	fputs("usage: stream sink PORT LOG | source NAME PORT [BYTES]\n",
+	      stderr);
 	return 2;
 }

@@ -19,3 +19,6 @@ $(O)/tests/e2e/flood: $(O)/obj/tests/e2e/flood.o
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^
+
+# 180-moves measures as make bench does
+E2E_TOOLS += $(O)/tests/bench/beacon $(O)/tests/bench/stream
