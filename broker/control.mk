@@ -6,7 +6,8 @@ $(O)/gen/broker/%.pb-c.c $(O)/gen/broker/%.pb-c.h: broker/%.proto
 	@protoc-c --c_out=$(O)/gen $<
 GENERATED += $(O)/gen/broker/state.pb-c.h
 CONTROL_SRC := $(addprefix broker/,account.c statefile.c login.c as_link.c \
-	session.c request.c revocation.c writer.c pins.c policy.c handshake.c direction.c \
+	session.c request.c keepalive.c feeler.c revocation.c writer.c pins.c \
+	policy.c handshake.c direction.c \
 	peer.c peers.c early.c shake.c path.c relayed.c pmtu.c relay.c punch.c \
 	peer_route.c resolve.c portmap.c brokerconf.c worker.c) \
 	$(O)/gen/broker/state.pb-c.c

@@ -6,6 +6,7 @@
 
 #include "broker/account.h"
 #include "broker/control.h"
+#include "broker/keepalive.h"
 #include "broker/peer.h"
 #include "broker/portmap.h"
 #include "broker/relayed.h"
@@ -328,6 +329,36 @@ static void portmap_say(json_t *list, const struct worker *w)
 	say(list, text);
 }
 
+static void keepalive_say(json_t *list, const struct worker *w)
+{
+	struct keepalive_status s;
+	char text[240], bears[80] = "";
+
+	keepalive_status(w->keepalive, &s);
+	if (!s.interval_s)
+		return;
+	if (s.alive_s && s.dead_s)
+		snprintf(bears, sizeof(bears),
+			 "the network keeps a silent mapping %u to %u s",
+			 s.alive_s, s.dead_s);
+	else if (s.alive_s)
+		snprintf(bears, sizeof(bears),
+			 "the network keeps a silent mapping at least %u s",
+			 s.alive_s);
+	else if (s.dead_s)
+		snprintf(bears, sizeof(bears),
+			 "the network keeps a silent mapping less than %u s",
+			 s.dead_s);
+	snprintf(text, sizeof(text),
+		 "A keep-alive goes to the DC every %u s%s%s%s%s.",
+		 s.interval_s, *bears ? ": " : "", bears,
+		 s.lost ? "; mappings die in use, too" : "",
+		 s.state == KEEPALIVE_FIXED || s.state == KEEPALIVE_DONE
+			 ? ""
+			 : "; it is still being measured");
+	say(list, text);
+}
+
 static json_t *sentences(const struct netcheck *n)
 {
 	json_t *list = json_array();
@@ -336,6 +367,7 @@ static json_t *sentences(const struct netcheck *n)
 	family_say(list, "IPv6", &n->probes[1]);
 	mapping_say(list, n, "IPv4", AF_INET);
 	mapping_say(list, n, "IPv6", AF_INET6);
+	keepalive_say(list, n->w);
 	portmap_say(list, n->w);
 	relays_say(list, n->w);
 	peers_each(n->w->peers, relayed_say, list);
@@ -354,6 +386,7 @@ static void netcheck_end(struct netcheck *n)
 	struct control_call *call = n->call;
 
 	json_object_set_new(o, "relays", control_relays(n->w));
+	json_object_set_new(o, "keepalive", control_keepalive(n->w));
 	json_object_set_new(o, "portmap", portmap_json(n->w));
 	if (p->works)
 		json_object_set_new(o, "dc_rtt_ms", json_real(p->rtt_ns / 1e6));

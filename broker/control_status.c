@@ -6,6 +6,7 @@
 
 #include "broker/account.h"
 #include "broker/control.h"
+#include "broker/keepalive.h"
 #include "broker/login.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
@@ -182,6 +183,24 @@ static void live(void *arg, struct peer *p)
 	*n += p->state == PEER_UP || p->state == PEER_MOVING;
 }
 
+json_t *control_keepalive(const struct worker *w)
+{
+	static const char *const states[KEEPALIVE_NSTATES] = {
+		[KEEPALIVE_FIXED] = "fixed",
+		[KEEPALIVE_OPENING] = "measuring",
+		[KEEPALIVE_SILENT] = "measuring",
+		[KEEPALIVE_ASKING] = "measuring",
+		[KEEPALIVE_DONE] = "measured",
+	};
+	struct keepalive_status s;
+
+	keepalive_status(w->keepalive, &s);
+	return json_pack("{s:s, s:s, s:i, s:i, s:i, s:i}", "by", "udp", "state",
+			 states[s.state], "interval_s", (int)s.interval_s,
+			 "alive_s", (int)s.alive_s, "dead_s", (int)s.dead_s,
+			 "lost", (int)s.lost);
+}
+
 static void status_account(const struct worker *w, json_t *o)
 {
 	const struct account *a = w->account;
@@ -205,6 +224,7 @@ static void status_account(const struct worker *w, json_t *o)
 	json_object_set_new(
 		o, "mapping",
 		json_string(control_mapping(relays_told_mapping(w->relays))));
+	json_object_set_new(o, "keepalive", control_keepalive(w));
 	json_object_set_new(o, "relays", control_relays(w));
 }
 

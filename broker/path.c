@@ -31,6 +31,7 @@
 
 #include <string.h>
 
+#include "broker/keepalive.h"
 #include "broker/path_impl.h"
 #include "broker/peer.h"
 #include "broker/portmap.h"
@@ -711,7 +712,8 @@ static void tail(struct peer *p, const struct candidate *cur, uint64_t now)
 
 static void keep(struct peer *p, const struct candidate *cur, uint64_t now)
 {
-	if (now - p->paths.kept_ns <= LOOP_S(PATH_KEEPALIVE_S))
+	if (now - p->paths.kept_ns <=
+	    LOOP_S(keepalive_path_s(p->w->keepalive, cur->addr.sa.sa_family)))
 		return;
 	p->paths.kept_ns = now;
 	if (!cur->due_ns)

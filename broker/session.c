@@ -23,8 +23,9 @@
  * Requests (SESSION_REQUESTS_MAX). Each has a transaction number, a time limit and
  * doubling repetitions. They leave while ONLINE; becoming ONLINE sends all that wait.
  *
- * Presence. A Keep Alive every keepalive_s; two repetitions; then registration. A
- * new `boot` in any answer: the DC restarted, register. Never gives up.
+ * Presence. A Keep Alive every so often as keepalive.c says; two repetitions; then
+ * registration. One that follows a change of that interval says so: the DC counts by
+ * it. A new `boot` in any answer: the DC restarted, register. Never gives up.
  */
 #include "broker/session_state.h"
 
@@ -33,6 +34,7 @@
 
 #include "broker/account.h"
 #include "broker/direction.h"
+#include "broker/keepalive.h"
 #include "broker/login.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
@@ -66,8 +68,7 @@ static void session_set_state(struct session *s, enum session_state state)
 
 /* --- sending ---------------------------------------------------------------------- */
 
-static int send_to(struct session *s, const ProtobufCMessage *msg,
-		   const struct addr *to)
+static int seal(struct session *s, const ProtobufCMessage *msg, uint8_t *buf)
 {
 	const struct account *a = s->w->account;
 	struct packet_header h = {
@@ -76,8 +77,15 @@ static int send_to(struct session *s, const ProtobufCMessage *msg,
 		.counter =
 			(uint64_t)a->boot << PACKET_BOOT_SHIFT | s->sequence++,
 	};
+
+	return datagram_seal(&h, s->keys.aead, &s->keys.up, msg, buf);
+}
+
+static int send_to(struct session *s, const ProtobufCMessage *msg,
+		   const struct addr *to)
+{
 	uint8_t buf[PACKET_SIGNAL_MAX];
-	int n = datagram_seal(&h, s->keys.aead, &s->keys.up, msg, buf);
+	int n = seal(s, msg, buf);
 
 	if (n < 0)
 		return n;
@@ -145,6 +153,7 @@ int session_register_to(struct session *s, uint32_t txn, const struct addr *to,
 	r.n_relays = relays_tell(s->w->relays, rtt, rtts, &r.mapping);
 	r.relays = rtts;
 	r.revocation_serial = pins_serial(s->w->pins);
+	r.keepalive_s = keepalive_interval_s(s->w->keepalive);
 	if (challenge) {
 		r.challenge.data = s->challenge;
 		r.challenge.len = s->challenge_len;
@@ -237,6 +246,9 @@ static void keepalive_send(struct session *s)
 	msg.txn = s->keepalive_txn;
 	msg.body_case = NTM__SIGNAL__BODY_KEEP_ALIVE;
 	msg.keep_alive = &k;
+	if (keepalive_interval_s(s->w->keepalive) != s->told_s)
+		k.interval_s = keepalive_interval_s(s->w->keepalive);
+	s->telling_s = keepalive_interval_s(s->w->keepalive);
 	s->asked_ns = loop_now_exact(s->w->loop);
 	if (session_send(s, &msg))
 		log_debug("session", "a keep-alive could not be sent");
@@ -268,7 +280,8 @@ static void keepalive_arm(struct session *s)
 {
 	s->keepalive_tries = 0;
 	s->keepalive_txn = 0;
-	loop_timer_arm(s->keepalive_timer, LOOP_S(s->keepalive_s));
+	loop_timer_arm(s->keepalive_timer,
+		       LOOP_S(keepalive_interval_s(s->w->keepalive)));
 }
 
 /* --- receiving -------------------------------------------------------------------------- */
@@ -301,23 +314,50 @@ static void dc_answered(struct session *s, const struct addr *from)
 		}
 }
 
+static unsigned int within(unsigned int v, unsigned int min, unsigned int max)
+{
+	return v < min ? min : v > max ? max : v;
+}
+
+/* The DC sees us by another port of the same NAT, and we had not moved. */
+static bool is_lost(const struct session *s, uint64_t boot)
+{
+	return !s->moved && boot == s->boot &&
+	       addr_equal_ip(&s->observed, &s->proven) &&
+	       !addr_equal(&s->observed, &s->proven);
+}
+
+static void presence(struct session *s, const Ntm__RegistrationResponse *r)
+{
+	struct keepalive *k = s->w->keepalive;
+	bool lost = is_lost(s, r->boot);
+	unsigned int base =
+		r->keepalive_s ? r->keepalive_s : KEEPALIVE_DEFAULT_S;
+
+	base = within(base, KEEPALIVE_MIN_S, KEEPALIVE_MAX_S);
+	s->boot = r->boot;
+	s->proven = s->observed;
+	s->moved = false;
+	s->told_s = keepalive_interval_s(k); /* in the request */
+	keepalive_online(k, base,
+			 within(r->keepalive_max_s, 0, KEEPALIVE_MAX_S),
+			 &s->observed);
+	if (lost)
+		keepalive_lost(k);
+	keepalive_arm(s);
+}
+
 static void online(struct session *s, const Ntm__RegistrationResponse *r)
 {
 	bool was = s->state == SESSION_ONLINE;
 	struct request *rq, *tmp;
 
-	s->boot = r->boot;
-	s->keepalive_s = r->keepalive_s ? r->keepalive_s : KEEPALIVE_DEFAULT_S;
-	if (s->keepalive_s < KEEPALIVE_MIN_S)
-		s->keepalive_s = KEEPALIVE_MIN_S;
-	if (s->keepalive_s > KEEPALIVE_MAX_S)
-		s->keepalive_s = KEEPALIVE_MAX_S;
 	s->challenge_len = 0;
 	s->challenges = 0;
 	s->register_txn = 0;
 	s->rtt_us = (loop_now_exact(s->w->loop) - s->asked_ns) / 1000;
 	session_set_state(s, SESSION_ONLINE);
-	keepalive_arm(s);
+	presence(s, r);
 	HASH_ITER (hh, s->requests, rq, tmp)
 		if (!rq->probe)
 			request_send(rq);
@@ -368,6 +408,7 @@ static void keepalive_ack(struct session *s, const Ntm__KeepAliveAck *k)
 		register_start(s);
 		return;
 	}
+	s->told_s = s->telling_s;
 	keepalive_arm(s);
 	revocation_ask(&s->revocation, k->revocation_serial);
 }
@@ -456,6 +497,35 @@ void session_datagram(struct session *s, const struct packet_header *h,
 	datagram_free(msg);
 }
 
+int session_seal(struct session *s, Ntm__Signal *msg,
+		 uint8_t buf[static PACKET_SIGNAL_MAX], uint32_t *txn)
+{
+	if (!s->keyed)
+		return -NTM_ENOLOGIN;
+	*txn = msg->txn = session_txn(s);
+	return seal(s, &msg->base, buf);
+}
+
+int session_open(struct session *s, uint8_t *buf, size_t len, Ntm__Signal **out)
+{
+	struct packet_header h;
+	ProtobufCMessage *msg;
+
+	if (packet_header_get(buf, len, &h) || h.type != PACKET_SIGNAL)
+		return -NTM_EDECODE;
+	if (!s->keyed || !s->synced || h.id != s->node_id ||
+	    !ntmc_replay64_check(&s->replay, h.counter) ||
+	    datagram_open(&h, s->keys.aead, &s->keys.down, buf, len,
+			  &ntm__signal__descriptor, &msg))
+		return -NTM_EAUTH;
+	if (!ntmc_replay64_mark(&s->replay, h.counter)) {
+		datagram_free(msg);
+		return -NTM_EAUTH;
+	}
+	*out = (Ntm__Signal *)msg;
+	return 0;
+}
+
 /* --- life ---------------------------------------------------------------------------------- */
 
 int session_new(struct worker *w, struct session **out)
@@ -518,6 +588,7 @@ void session_stop(struct session *s)
 	datagram_keys_clear(&s->keys);
 	s->keyed = s->synced = false;
 	s->node_id = 0;
+	keepalive_moved(s->w->keepalive);
 	requests_fail(s, -NTM_ENOLOGIN);
 }
 
@@ -534,6 +605,8 @@ void session_moved(struct session *s, bool changed)
 	if (!changed && addr_equal_ip(&source, &s->source))
 		return;
 	s->source = source;
+	s->moved = true;
+	keepalive_moved(s->w->keepalive);
 	register_start(s);
 }
 

@@ -62,6 +62,16 @@ NTM_MUST_CHECK int session_probe(struct session *s, const struct addr *dc,
 				 unsigned int limit_ms, session_answer_fn *fn,
 				 void *arg, uint32_t *id);
 
+/** for what does not leave by our own socket: a Signal, sealed. @txn: its number.
+ *  Return: bytes, or -NTM_ENOLOGIN, -NTM_ETOOBIG */
+NTM_MUST_CHECK int session_seal(struct session *s, Ntm__Signal *msg,
+				uint8_t buf[static PACKET_SIGNAL_MAX],
+				uint32_t *txn);
+/** what the DC sent there. @buf: destroyed; @out: freed by datagram_free().
+ *  Return: 0, -NTM_EDECODE, -NTM_EAUTH */
+NTM_MUST_CHECK int session_open(struct session *s, uint8_t *buf, size_t len,
+				Ntm__Signal **out);
+
 enum session_state session_state(const struct session *s);
 /** false: not known yet */
 bool session_dc(const struct session *s, struct addr *dc);

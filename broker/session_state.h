@@ -47,7 +47,10 @@ struct session {
 
 	uint32_t next_txn;
 	uint32_t register_txn, keepalive_txn;
-	unsigned int register_tries, keepalive_tries, keepalive_s;
+	unsigned int register_tries, keepalive_tries;
+	unsigned int telling_s, told_s; /* the DC, of our interval */
+	struct addr proven; /* where it saw us when we were online last */
+	bool moved;	    /* since then */
 	unsigned int challenges, echoes; /* in a row; requests since the last */
 	uint8_t challenge[16];
 	size_t challenge_len;

@@ -20,6 +20,16 @@
 #define KEEPALIVE_MIN_S	      2
 #define KEEPALIVE_MAX_S	      300
 
+/* --- how long the NAT bears silence (keepalive.c) --- */
+#define KEEPALIVE_PAPERS_S 20 /* the papers' interval */
+#define KEEPALIVE_SETTLE_S                                                     \
+	3		    /* Linux: a flow lives longer after 2 s both ways */
+#define KEEPALIVE_TRIES	  3 /* of the feeler; and of the DC's to reach it */
+#define KEEPALIVE_HEAR_MS 1500 /* the DC wrote: it comes until then */
+#define KEEPALIVE_LATE_S  3    /* a silence that much longer is another one */
+#define KEEPALIVE_RETRY_S 300  /* the DC did not answer: measured again */
+#define KEEPALIVE_AGAIN_S 3600 /* a mapping died in use: measured again */
+
 /* --- direction and handshake (direction.c, peer.c) --- */
 #define DIRECTION_LIMIT_MS 3000 /* the DC's answer; it gives CN 1 s itself */
 #define CONNECT_LIMIT_MS   4800 /* a look-up fails by then: 5 s to the program */
@@ -62,8 +72,10 @@
 #define PATH_MOVE_DIRECT_MS    300 /* no path answers: ask the DC beside it */
 #define PATH_MOVE_AGAIN_MS     2000 /* and again, while nothing answers: doubles */
 #define PATH_MOVE_AGAIN_MAX_MS 30000
-#define PATH_KEEPALIVE_S       25 /* an idle path is probed, for NATs on the way */
-#define HANDOVER_SETTLE_MS     4 /* netlink events that follow the first */
+#define PATH_KEEPALIVE_S                                                       \
+	25		     /* an idle path is probed, for NATs on the way;
+				   * keepalive.c may know better */
+#define HANDOVER_SETTLE_MS 4 /* netlink events that follow the first */
 
 /* --- relays (relay.c, punch.c, relayed.c) --- */
 #define RELAY_PROBE_S	     300 /* measured again by whoever needs one, then */

@@ -10,6 +10,7 @@
 #include "broker/account.h"
 #include "broker/brokerconf.h"
 #include "broker/early.h"
+#include "broker/keepalive.h"
 #include "broker/login.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
@@ -396,7 +397,9 @@ int worker_init(struct worker *w, const char *config, const char *state,
 			 err_text(err));
 		return err;
 	}
-	err = session_new(w, &w->session);
+	err = keepalive_new(w, &w->keepalive);
+	if (!err)
+		err = session_new(w, &w->session);
 	if (!err)
 		err = relays_new(w, &w->relays);
 	if (!err)
@@ -450,6 +453,7 @@ void worker_clear(struct worker *w)
 	login_free(w->login);
 	peers_free(w->peers);
 	early_free(w->early);
+	keepalive_free(w->keepalive);
 	session_free(w->session);
 	portmap_free(w->portmap);
 	relays_free(w->relays);

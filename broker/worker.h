@@ -29,20 +29,24 @@
  *          @remote now; -NTM_EUNREACHABLE when it would not
  * @locals: usable addresses of the interfaces (no loopback, no link-local, none
  *          tentative), port 0; returns how many
+ * @feeler: keepalive.h; NULL: keep-alives go as the DC says
  */
 struct worker_env {
 	struct ntmc_env crypto;
 	int (*route)(void *ctx, const struct addr *remote, struct addr *source,
 		     unsigned int *mtu);
 	size_t (*locals)(void *ctx, struct addr *out, size_t max);
+	const struct feeler_ops *feeler;
 	void *ctx;
 };
 
 struct account;
 struct as_link;
 struct control;
+struct feeler_ops;
 struct handover;
 struct held;
+struct keepalive;
 struct login;
 struct peer;
 struct early;
@@ -76,6 +80,7 @@ struct worker {
 	struct pins *pins;
 	struct policy *policy;
 	char policy_why[WORKER_WHY_MAX]; /* its file is wrong; "": it is not */
+	struct keepalive *keepalive;
 	struct session *session;
 	struct relays *relays;
 	struct portmap *portmap;

@@ -22,6 +22,7 @@
 #include "broker/control.h"
 #include "broker/handover.h"
 #include "broker/isolate.h"
+#include "broker/keepalive.h"
 #include "broker/policy.h"
 #include "broker/peer.h"
 #include "broker/worker.h"
@@ -271,7 +272,8 @@ int main(int argc, char **argv)
 	struct program p = {
 		.env = {.crypto = {.random = env_random, .now = env_now},
 			.route = env_route,
-			.locals = env_locals}};
+			.locals = env_locals,
+			.feeler = &feeler_sockets}};
 	int err;
 
 	if (options_parse(&p, argc, argv)) {

@@ -104,6 +104,8 @@ void datagram_free(ProtobufCMessage *msg);
 /** bytes of a datagram with a Registration Request, at least: those of an answer to
  *  an address not proven yet, which is never larger than what came from there */
 #define DATAGRAM_REGISTRATION_MIN 160
+/** zeros in a MappingRequest without cookie, for the same reason */
+#define DATAGRAM_MAPPING_PADDING 64
 /** pads @msg, a complete Signal with a Registration Request; borrows static zeros */
 void datagram_pad_registration(Ntm__Signal *msg);
 

@@ -68,13 +68,21 @@ static const struct limit relay_rtt[] = { ANY(id), ANY(rtt_us) };
 static const struct limit registration_request[] = {
 	ADDRESSES(addresses), FIXED_OR_NONE(challenge, LIMIT_CHALLENGE),
 	ANY(revocation_serial), BYTES(padding, 0, LIMIT_SIZE_MAX),
-	MANY(relays, LIMIT_RELAYS), ENUM(mapping),
+	MANY(relays, LIMIT_RELAYS), ENUM(mapping), ANY(keepalive_s),
 };
 static const struct limit registration_response[] = {
 	CODE(code), FIXED_OR_NONE(vip6, 16), FIXED_OR_NONE(vip4, 4),
 	OPTIONAL(observed), FIXED_OR_NONE(challenge, LIMIT_CHALLENGE),
 	ANY(keepalive_s), ANY(boot), ANY(revocation_serial), ANY(now),
-	MANY(relays, LIMIT_RELAYS),
+	MANY(relays, LIMIT_RELAYS), ANY(keepalive_max_s),
+};
+static const struct limit keep_alive[] = { ANY(interval_s) };
+static const struct limit mapping_request[] = {
+	OPTIONAL(at), FIXED_OR_NONE(cookie, LIMIT_CHALLENGE),
+	BYTES(padding, 0, PACKET_SIGNAL_MAX),
+};
+static const struct limit mapping_response[] = {
+	OPTIONAL(observed), FIXED_OR_NONE(cookie, LIMIT_CHALLENGE),
 };
 static const struct limit keep_alive_ack[] = {
 	ANY(boot), ANY(revocation_serial),
@@ -130,6 +138,7 @@ static const struct limit signal[] = {
 	BODY(revocation_request), BODY(revocation_list),
 	BODY(relay_registration), BODY(relay_registration_ack),
 	BODY(relay_direction), BODY(relay_withdraw),
+	BODY(mapping_request), BODY(mapping_response),
 };
 static const struct limit tunnel_message[] = {
 	CODE(code), BYTES(noise, 0, PACKET_SIGNAL_MAX),
@@ -213,7 +222,7 @@ static const struct {
 	const struct limit *rows;
 	size_t n;
 } tables[] = {
-	ROWS(signal), EMPTY(keep_alive), ROWS(keep_alive_ack), ROWS(address),
+	ROWS(signal), ROWS(keep_alive), ROWS(keep_alive_ack), ROWS(address),
 	ROWS(direction_request), ROWS(route_direction), ROWS(node_info),
 	ROWS(ntm_ack), ROWS(registration_request), ROWS(registration_response),
 	ROWS(tunnel_control), ROWS(path_challenge), ROWS(path_response),
@@ -227,7 +236,8 @@ static const struct {
 	ROWS(revoke_request), ROWS(hole_punch), ROWS(hole_punch_ack),
 	ROWS(relay), ROWS(relay_rtt), ROWS(relay_registration),
 	ROWS(relay_registration_ack), ROWS(relay_end), ROWS(relay_direction),
-	ROWS(relay_withdraw), ROWS(key_sharing),
+	ROWS(relay_withdraw), ROWS(key_sharing), ROWS(mapping_request),
+	ROWS(mapping_response),
 };
 /* clang-format on */
 

@@ -249,6 +249,8 @@ static const char *check(struct server_conf *c)
 		return "as.lifetime is not between 10m and 30d";
 	if (c->dc_keepalive < 1 || c->dc_keepalive > 3600)
 		return "dc.keepalive is not between 1s and 1h";
+	if (c->dc_keepalive_max > 300)
+		return "dc.keepalive_max is above 5m";
 	if (!c->as_device_limit || c->as_device_limit > 256)
 		return "as.device_limit is not between 1 and 256";
 	if (c->dc_direction_burst < 1 || c->dc_direction_burst > 60000)

@@ -73,6 +73,28 @@ static void paths_draw(const json_t *answer)
 	}
 }
 
+static void keepalive_draw(const json_t *answer)
+{
+	const json_t *k = json_object_get(answer, "keepalive");
+	json_int_t alive = json_integer_value(json_object_get(k, "alive_s"));
+	json_int_t dead = json_integer_value(json_object_get(k, "dead_s"));
+	char text[160], bears[80] = "";
+
+	if (!json_integer_value(json_object_get(k, "interval_s")))
+		return;
+	if (alive || dead)
+		snprintf(bears, sizeof(bears),
+			 dead ? ", silence is borne %lld to %lld s"
+			      : ", silence is borne at least %lld s",
+			 (long long)alive, (long long)dead);
+	snprintf(
+		text, sizeof(text), "%s, every %lld s%s (%s)",
+		out_text(k, "by", "?"),
+		(long long)json_integer_value(json_object_get(k, "interval_s")),
+		bears, out_text(k, "state", "?"));
+	line("keep-alive", text);
+}
+
 static int status_draw(const struct command_args *a)
 {
 	const json_t *warnings, *w, *totals;
@@ -96,6 +118,7 @@ static int status_draw(const struct command_args *a)
 	snprintf(text, sizeof(text), "%s%s", out_text(answer, "observed", ""),
 		 mapping_text(out_text(answer, "mapping", "")));
 	line("seen as", *out_text(answer, "observed", "") ? text : "");
+	keepalive_draw(answer);
 	relays_draw(answer);
 	if (out_int(answer, "certificate_expires"))
 		line("certificate",

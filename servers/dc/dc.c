@@ -21,7 +21,9 @@
 
 bool dc_is_online(struct dc *dc, const struct node *n)
 {
-	uint32_t limit = DC_OFFLINE_AFTER * dc->conf->dc_keepalive;
+	uint32_t limit =
+		DC_OFFLINE_AFTER *
+		(n->keepalive_s ? n->keepalive_s : dc->conf->dc_keepalive);
 
 	return n->session && n->flags & NODE_PROVEN &&
 	       !(n->flags & NODE_REVOKED) && dc_now_s(dc) - n->heard_s <= limit;

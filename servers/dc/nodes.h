@@ -82,9 +82,10 @@ struct node {
 	struct node_address addrs[NODES_ADDRESSES_MAX];
 	struct node_relay relays[NODES_RELAYS_MAX];
 	uint8_t n_addrs, flags;
-	uint8_t families;    /* REACH_IP4, REACH_IP6: observed and its own */
-	uint8_t mapping;     /* enum NatMapping */
-	uint8_t relays_told; /* dc.relays_change when it was told of relays */
+	uint8_t families;     /* REACH_IP4, REACH_IP6: observed and its own */
+	uint8_t mapping;      /* enum NatMapping */
+	uint8_t relays_told;  /* dc.relays_change when it was told of relays */
+	uint16_t keepalive_s; /* its interval; 0: the configured one */
 };
 
 struct nodes {

@@ -266,6 +266,7 @@ static void answer_registration(struct dc *dc, uint32_t sh,
 		name_relays(dc, n, &body, &relays);
 	}
 	body.keepalive_s = dc->conf->dc_keepalive;
+	body.keepalive_max_s = dc->conf->dc_keepalive_max;
 	body.boot = dc->boot;
 	body.revocation_serial = dc->serial;
 	body.now = loop_wall(dc->loop);
@@ -338,6 +339,7 @@ static void registration(struct dc *dc, uint32_t sh,
 		n->heard_s = n->registered_s = dc_now_s(dc);
 		keep_addresses(dc, n, q);
 		reach_note(dc, n, q);
+		mapping_keepalive(dc, n, q->keepalive_s);
 		n->relays_told = dc->relays_change;
 	}
 	answer_registration(dc, sh, from, asked, txn, 0);
@@ -419,6 +421,11 @@ static void dispatch(struct dc *dc, uint32_t sh, const struct endpoint *from,
 			     msg->registration_request);
 		return;
 	}
+	if (msg->body_case == NTM__SIGNAL__BODY_MAPPING_REQUEST) {
+		mapping_request(dc, sh, from, asked, proven, msg->txn,
+				msg->mapping_request);
+		return;
+	}
 	if (!proven) { /* moved, or we were restarted: prove it first */
 		answer_registration(dc, sh, from, asked, msg->txn, 0);
 		return;
@@ -427,6 +434,8 @@ static void dispatch(struct dc *dc, uint32_t sh, const struct endpoint *from,
 	switch (msg->body_case) {
 	case NTM__SIGNAL__BODY_KEEP_ALIVE:
 		dc->stats.keepalives++;
+		if (msg->keep_alive->interval_s)
+			mapping_keepalive(dc, n, msg->keep_alive->interval_s);
 		if (is_nudged(dc, n) && relays_may_nudge(dc)) {
 			answer_registration(dc, sh, from, asked, msg->txn, 0);
 			break;

@@ -6,6 +6,7 @@
  *
  *   dc.c         start, stop, sweep of what expired
  *   signal.c     datagrams of nodes: open, registration, keep-alive; and sending
+ *   mapping.c    how long a node's NAT bears silence: cookies, and what they allow
  *   direction.c  Direction Requests until they are answered
  *   withdraw.c   withdrawals until they are acknowledged
  *   nodeinfo.c   what one node is told of another
@@ -108,6 +109,14 @@ bool signal_send(struct dc *dc, uint32_t session, const struct endpoint *to,
 const Ntm__Signal *signal_unpack(struct dc *dc, const uint8_t *p, size_t len);
 bool signal_send_ack(struct dc *dc, uint32_t session, const struct endpoint *to,
 		     uint32_t txn, int err, uint64_t retry_after_ms);
+
+/* mapping.c */
+/** @proven: from the node's own address. @asked: bytes of the datagram */
+void mapping_request(struct dc *dc, uint32_t session,
+		     const struct endpoint *from, size_t asked, bool proven,
+		     uint32_t txn, const Ntm__MappingRequest *q);
+/** what a node says of its interval, s; 0: nothing */
+void mapping_keepalive(struct dc *dc, struct node *n, uint32_t interval_s);
 
 /* direction.c */
 NTM_MUST_CHECK int directions_new(struct dc *dc, struct directions **out);

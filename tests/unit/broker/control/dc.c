@@ -51,6 +51,7 @@ struct dc {
 	struct world *wd;
 	bool down, cn_sends;
 	uint64_t boot, serial;
+	unsigned int base_s, max_s;   /* of keep-alives */
 	uint8_t revoked[NTMC_FP_LEN]; /* by @serial, if not 0 */
 	uint32_t txn;
 	size_t n;
@@ -113,7 +114,8 @@ static void registered(struct dc *dc, struct member *m, uint32_t txn,
 	r.observed = &where;
 	r.vip6 = (ProtobufCBinaryData){16, m->vip6};
 	r.vip4 = (ProtobufCBinaryData){4, m->vip4};
-	r.keepalive_s = 20;
+	r.keepalive_s = dc->base_s;
+	r.keepalive_max_s = dc->max_s;
 	r.boot = dc->boot;
 	r.revocation_serial = dc->serial;
 	r.now = ntmc_now(&dc->wd->crypto);
@@ -146,6 +148,7 @@ static void on_register(struct dc *dc, struct member *m, const Ntm__Signal *s,
 
 	m->told.requests++;
 	m->told.mapping = r->mapping;
+	m->told.interval_s = r->keepalive_s;
 	m->told.n_relays = r->n_relays;
 	m->told.rtt_us = r->n_relays ? r->relays[0]->rtt_us : 0;
 	if (r->challenge.len == CHALLENGE_LEN && addr_equal(&c->at, from) &&
@@ -397,6 +400,37 @@ static void on_ack(struct dc *dc, const struct member *cn, const Ntm__Signal *s)
 
 /* --- datagrams -------------------------------------------------------------------------------- */
 
+/* The cookie is a number and the address itself: nodes echo it, no more. */
+static void on_mapping(struct dc *dc, struct member *m, const Ntm__Signal *s,
+		       const struct addr *from)
+{
+	const Ntm__MappingRequest *q = s->mapping_request;
+	Ntm__MappingResponse r = NTM__MAPPING_RESPONSE__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	Ntm__Address where;
+	uint8_t cookie[CHALLENGE_LEN] = {7};
+	struct addr at;
+
+	m->told.mappings++;
+	msg.txn = s->txn;
+	msg.body_case = NTM__SIGNAL__BODY_MAPPING_RESPONSE;
+	msg.mapping_response = &r;
+	if (q->cookie.len) {
+		assert_true(addr_equal(from, &m->proven));
+		assert_memory_equal(q->cookie.data, cookie, sizeof(cookie));
+		assert_non_null(q->at);
+		assert_int_equal(addr_from_message(q->at, &at), 0);
+		signal_send(dc, m, &msg, &at);
+		send_code(dc, m, s->txn, 0);
+		return;
+	}
+	assert_false(addr_equal(from, &m->proven));
+	addr_to_message(from, NTM__ADDRESS_KIND__ADDRESS_OBSERVED, &where);
+	r.observed = &where;
+	r.cookie = (ProtobufCBinaryData){sizeof(cookie), cookie};
+	signal_send(dc, m, &msg, from);
+}
+
 static void dispatch(struct dc *dc, struct member *m, const Ntm__Signal *s,
 		     const struct addr *from)
 {
@@ -411,6 +445,10 @@ static void dispatch(struct dc *dc, struct member *m, const Ntm__Signal *s,
 		on_ack(dc, m, s);
 		return;
 	}
+	if (s->body_case == NTM__SIGNAL__BODY_MAPPING_REQUEST) {
+		on_mapping(dc, m, s, from);
+		return;
+	}
 	if (!addr_equal(&m->proven, from)) {
 		/* a Keep Alive is too small to be answered by a challenge */
 		registered(dc, m, s->txn, from,
@@ -420,6 +458,9 @@ static void dispatch(struct dc *dc, struct member *m, const Ntm__Signal *s,
 	if (s->body_case == NTM__SIGNAL__BODY_DIRECTION_REQUEST) {
 		on_direction(dc, m, s);
 	} else if (s->body_case == NTM__SIGNAL__BODY_KEEP_ALIVE) {
+		m->told.keepalives++;
+		if (s->keep_alive->interval_s)
+			m->told.interval_s = s->keep_alive->interval_s;
 		ka.boot = dc->boot;
 		ka.revocation_serial = dc->serial;
 		msg.txn = s->txn;
@@ -541,6 +582,27 @@ void dc_restart(struct dc *dc)
 	}
 }
 
+void dc_keepalive(struct dc *dc, unsigned int base_s, unsigned int max_s)
+{
+	dc->base_s = base_s;
+	dc->max_s = max_s;
+}
+
+bool dc_reaches(struct dc *dc, const struct node *n)
+{
+	struct nat nat = n->nat; /* which does not notice */
+	struct addr from;
+
+	assert_int_equal(addr_parse(DC4, 0, &from), 0);
+	for (size_t i = 0; i < dc->n; i++) {
+		struct addr to = dc->members[i].proven;
+
+		if (dc->members[i].node == n)
+			return nat_in(&nat, &from, &to);
+	}
+	return false;
+}
+
 void dc_withdraw(struct dc *dc, const uint8_t *fp, struct node *to)
 {
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
@@ -585,6 +647,7 @@ struct dc *dc_new(struct world *wd)
 	assert_non_null(dc);
 	dc->wd = wd;
 	dc->boot = 1;
+	dc->base_s = 20;
 	return dc;
 }
 

@@ -15,10 +15,34 @@ void nat_set(struct node *n, const char *outside, enum nat_rule mapping,
 	n->nat.filter = filter;
 }
 
+void nat_forgets(struct node *n, unsigned int silent_s, unsigned int life_s)
+{
+	n->nat.forget_ns = LOOP_S(silent_s);
+	n->nat.cut_ns = LOOP_S(life_s);
+	n->nat.now_ns = &n->world->now_ns;
+}
+
+/* Who is gone leaves his port to whoever comes: no other tells that he was. */
+static void forget(struct nat *nat)
+{
+	for (size_t i = 0; nat->now_ns && i < nat->n; i++) {
+		struct nat_map *m = &nat->maps[i];
+		uint64_t now = *nat->now_ns;
+
+		if ((nat->forget_ns && now - m->used_ns >= nat->forget_ns) ||
+		    (nat->cut_ns && now - m->made_ns >= nat->cut_ns)) {
+			memset(m, 0, sizeof(*m));
+			nat->shift += nat->cut_ns != 0;
+		}
+	}
+}
+
 static struct nat_map *map_for(struct nat *nat, const struct addr *inside,
 			       const struct addr *to)
 {
 	struct nat_map *m, *oldest = &nat->maps[0];
+
+	forget(nat);
 
 	for (size_t i = 0; i < nat->n; i++) {
 		m = &nat->maps[i];
@@ -31,6 +55,7 @@ static struct nat_map *map_for(struct nat *nat, const struct addr *inside,
 	m = nat->n < NAT_MAPS ? &nat->maps[nat->n++] : oldest;
 	memset(m, 0, sizeof(*m));
 	m->inside = *inside;
+	m->made_ns = nat->now_ns ? *nat->now_ns : 0;
 	m->to = *to;
 	m->port = addr_equal_ip(inside, &nat->outside)
 			  ? addr_port(inside) /* a firewall, no more */
@@ -47,6 +72,7 @@ void nat_out(struct nat *nat, struct addr *from, const struct addr *to)
 		return;
 	m = map_for(nat, from, to);
 	m->used = ++nat->clock;
+	m->used_ns = nat->now_ns ? *nat->now_ns : 0;
 	while (i < NAT_FILTERS && !addr_equal(&m->spoken[i], to))
 		i++;
 	if (i == NAT_FILTERS)
@@ -70,12 +96,14 @@ static bool lets_in(const struct nat *nat, const struct nat_map *m,
 
 bool nat_in(struct nat *nat, const struct addr *from, struct addr *to)
 {
+	forget(nat);
 	for (size_t i = 0; i < nat->n; i++) {
-		const struct nat_map *m = &nat->maps[i];
+		struct nat_map *m = &nat->maps[i];
 
 		if (m->port != addr_port(to) || !lets_in(nat, m, from))
 			continue;
 		*to = m->inside;
+		m->used_ns = nat->now_ns ? *nat->now_ns : 0;
 		return true;
 	}
 	return false;

@@ -52,6 +52,52 @@ static uint64_t mono(void *ctx)
 
 /* --- the network ------------------------------------------------------------------------ */
 
+/* struct feeler - one at a time for each node; the next has another port */
+struct feeler {
+	struct node *node;
+	uint16_t port;
+	feeler_fn *fn;
+	void *arg;
+};
+
+static int feeler_open(struct worker *w, int family, feeler_fn *fn, void *arg,
+		       struct feeler **out)
+{
+	static uint16_t next;
+	struct node *n = w->env->ctx;
+	struct feeler *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	assert_null(n->feeler);
+	assert_int_equal(family, AF_INET);
+	f->node = n;
+	f->port = (uint16_t)(20000 + next++ % 10000);
+	f->fn = fn;
+	f->arg = arg;
+	*out = n->feeler = f;
+	return 0;
+}
+
+static void feeler_send(struct feeler *f, const void *buf, size_t len,
+			const struct addr *to)
+{
+	struct addr from = f->node->addrs[0];
+
+	addr_set_port(&from, f->port);
+	world_send(f->node->world, buf, len, &from, to);
+}
+
+static void feeler_close(struct feeler *f)
+{
+	if (!f)
+		return;
+	f->node->feeler = NULL;
+	free(f);
+}
+
+static const struct feeler_ops feelers = {feeler_open, feeler_send,
+					  feeler_close};
+
 static struct node *owner_of(struct world *wd, const struct addr *a)
 {
 	for (size_t i = 0; i < wd->n_nodes; i++)
@@ -147,6 +193,9 @@ static void deliver(struct world *wd, struct packet *p)
 		dc_datagram(wd->dc, p->buf, p->len, &p->from);
 	else if (n && n->running && addr_port(&p->to) == WORLD_PORT)
 		fake_input(n->w.dp, p->buf, p->len, &p->from);
+	else if (n && n->running && n->feeler &&
+		 addr_port(&p->to) == n->feeler->port)
+		n->feeler->fn(n->feeler->arg, p->buf, p->len, &p->from);
 }
 
 /* the due one that was due first; of those alike the one sent last, or first */
@@ -310,6 +359,7 @@ static void node_init(struct world *wd, unsigned int i)
 	n->env.crypto = wd->crypto;
 	n->env.route = env_route;
 	n->env.locals = env_locals;
+	n->env.feeler = &feelers;
 	n->env.ctx = n;
 	snprintf(n->state, sizeof(n->state), "%s/%u", dir, i);
 	snprintf(n->config, sizeof(n->config), "%s/c%u", dir, i);

@@ -13,6 +13,7 @@
 #define NTM_TESTS_CONTROL_WORLD_H
 
 #include "broker/account.h"
+#include "broker/keepalive.h"
 #include "broker/login.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
@@ -61,12 +62,15 @@ struct nat {
 	bool on;
 	struct addr outside;
 	uint64_t clock;
-	uint16_t shift; /* of the outside ports */
+	uint16_t shift;	    /* of the outside ports */
+	uint64_t forget_ns; /* a mapping silent for so long is gone; 0 never */
+	uint64_t cut_ns;    /* every mapping older than that is; 0 none */
+	const uint64_t *now_ns;
 	enum nat_rule mapping, filter;
 	struct nat_map {
 		struct addr inside, to;
 		uint16_t port;
-		uint64_t used;
+		uint64_t used, made_ns, used_ns;
 		struct addr spoken[NAT_FILTERS];
 		size_t n_spoken;
 	} maps[NAT_MAPS];
@@ -91,6 +95,7 @@ struct node {
 	struct addr addrs[WORLD_ADDRS];
 	size_t n_addrs;
 	struct nat nat;
+	struct feeler *feeler; /* the open one */
 	unsigned int mtu, path_mtu;
 	uint8_t vip6[16], vip4[4];
 	uint64_t sent, got[WORLD_NODES], rejected;
@@ -169,6 +174,10 @@ Ntm__LoginResponse *dc_login(struct dc *dc, struct node *n, const char *fqdn);
 void dc_set_down(struct dc *dc, bool down);
 /** forget addresses, raise boot */
 void dc_restart(struct dc *dc);
+/** what it says of keep-alives: s; 20 and 0 at first */
+void dc_keepalive(struct dc *dc, unsigned int base_s, unsigned int max_s);
+/** the DC writes to the node, as with a Route Direction. Return: it would arrive */
+bool dc_reaches(struct dc *dc, const struct node *n);
 /** note it in the list alone: nodes that ask find it */
 void dc_revoke(struct dc *dc, const uint8_t *fp);
 void dc_withdraw(struct dc *dc, const uint8_t *fp, struct node *to);
@@ -181,12 +190,16 @@ const struct dc_told {
 	Ntm__NatMapping mapping;
 	size_t n_relays;
 	uint32_t rtt_us;
+	uint32_t interval_s;
+	unsigned int keepalives, mappings;
 } * dc_told(struct dc *dc, const struct node *n);
 
 /* --- nat.c --- */
 /** @outside: NULL: no NAT. Forgets every mapping */
 void nat_set(struct node *n, const char *outside, enum nat_rule mapping,
 	     enum nat_rule filter);
+/** @silent_s: of a mapping until it is gone; @life_s: of every one, used or not */
+void nat_forgets(struct node *n, unsigned int silent_s, unsigned int life_s);
 /** a datagram leaves: @from becomes the outside */
 void nat_out(struct nat *nat, struct addr *from, const struct addr *to);
 /** a datagram comes to the outside: @to becomes the inside. Return: let in */
