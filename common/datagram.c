@@ -65,6 +65,13 @@ int datagram_relay_keys(const struct ntmc_key *kdcrs, uint64_t id,
 			   out);
 }
 
+int datagram_domain_keys(const struct ntmc_key *kdcdc, uint64_t id,
+			 enum ntmc_aead_alg aead, struct datagram_keys *out)
+{
+	return derive_both(kdcdc, id, "ntm dc->dc ask v1",
+			   "ntm dc->dc answer v1", aead, out);
+}
+
 int datagram_punch_secret(const struct ntmc_key *ktun, uint64_t path_id,
 			  struct ntmc_key *kpunch)
 {

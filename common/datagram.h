@@ -46,6 +46,12 @@ NTM_MUST_CHECK int datagram_relay_keys(const struct ntmc_key *kdcrs,
 				       uint64_t id, enum ntmc_aead_alg aead,
 				       struct datagram_keys *out);
 
+/** "ntm dc->dc ask v1" (@up: of who made the key) and "ntm dc->dc answer v1" from
+ *  Kdcdc, salted with its id */
+NTM_MUST_CHECK int datagram_domain_keys(const struct ntmc_key *kdcdc,
+					uint64_t id, enum ntmc_aead_alg aead,
+					struct datagram_keys *out);
+
 /** Kpunch, "ntm punch v1" from Ktun, salted with the Path ID, bit 0 clear: what the RS
  *  gets. Ktun itself would let it answer Tunnel Requests, with a refusal */
 NTM_MUST_CHECK int datagram_punch_secret(const struct ntmc_key *ktun,

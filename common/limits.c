@@ -111,13 +111,26 @@ static const struct limit relay_registration[] = {
 };
 static const struct limit relay_registration_ack[] = { CODE(code), ANY(boot) };
 static const struct limit relay_end[] = {
-	LABEL_OR_NONE(account), { "proven", LIMIT_BYTES_OR_NONE, 4, 16, 0 },
+	FQDN_OR_NONE(account), { "proven", LIMIT_BYTES_OR_NONE, 4, 16, 0 },
 };
 static const struct limit relay_direction[] = {
 	PATH_ID(path_id), KEY(kpunch), AEAD(aead), NEEDED(mn), NEEDED(cn),
 };
 static const struct limit relay_withdraw[] = {
-	{ "accounts", LIMIT_LABEL, 1, 63, LIMIT_ACCOUNTS },
+	{ "accounts", LIMIT_FQDN, 1, NTMC_FQDN_MAX, LIMIT_ACCOUNTS },
+};
+static const struct limit node_information_request[] = {
+	FQDN(fqdn), FQDN(asker),
+};
+static const struct limit node_information[] = {
+	CODE(code), ANY(retry_after_ms), OPTIONAL(node),
+	{ "proven", LIMIT_BYTES_OR_NONE, 4, 16, 0 }, UPTO(reachable, 1),
+	UPTO(families, 3), AEAD(aead),
+};
+static const struct limit peer_direction[] = { FQDN(fqdn), NEEDED(route) };
+static const struct limit domain_request[] = { FQDN(name) };
+static const struct limit domain_information[] = {
+	CODE(code), FQDN_OR_NONE(domain), CERT_OR_NONE(ca),
 };
 static const struct limit hole_punch[] = {
 	ANY(sent_ms), FIXED_OR_NONE(cookie, LIMIT_CHALLENGE), UPTO(leave, 1),
@@ -138,6 +151,8 @@ static const struct limit signal[] = {
 	BODY(revocation_request), BODY(revocation_list),
 	BODY(relay_registration), BODY(relay_registration_ack),
 	BODY(relay_direction), BODY(relay_withdraw),
+	BODY(node_information_request), BODY(node_information),
+	BODY(peer_direction), BODY(domain_request), BODY(domain_information),
 	BODY(mapping_request), BODY(mapping_response),
 };
 static const struct limit tunnel_message[] = {
@@ -238,6 +253,8 @@ static const struct {
 	ROWS(relay_registration_ack), ROWS(relay_end), ROWS(relay_direction),
 	ROWS(relay_withdraw), ROWS(key_sharing), ROWS(mapping_request),
 	ROWS(mapping_response),
+	ROWS(node_information_request), ROWS(node_information),
+	ROWS(peer_direction), ROWS(domain_request), ROWS(domain_information),
 };
 /* clang-format on */
 

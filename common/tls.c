@@ -17,6 +17,8 @@
  *           first login, when all that is known is the join string.
  *   grace   a server may let nodes in whose certificate has run out (not others,
  *           and nothing else about it may be wrong), so that they can renew it
+ *   accept  a chain with a CA of another domain, of which the owner says whether it
+ *           may speak; of a DC alone
  *   role    what kind of server the peer is to be. Nodes and servers have
  *           certificates of the same CA, so a client refuses nodes here.
  *
@@ -46,6 +48,8 @@ struct tls_context {
 	uint8_t pin_fp[NTMC_FP_LEN];
 	uint32_t roles;
 	unsigned int grace_s;
+	tls_accept_fn *accept;
+	void *accept_arg;
 	const struct ntmc_env *env;
 };
 
@@ -64,7 +68,8 @@ struct tls_session {
 /* Does @leaf chain to the CA that came along, and is that one as it must be? */
 static int verify_by_chain(const struct tls_context *ctx,
 			   const gnutls_datum_t *leaf, const gnutls_datum_t *ca,
-			   const uint8_t *fp, struct ntmc_cert *out)
+			   const uint8_t *fp, struct ntmc_trust_domain *domain,
+			   struct ntmc_cert *out)
 {
 	struct ntmc_trust *t;
 	int ret;
@@ -72,7 +77,7 @@ static int verify_by_chain(const struct tls_context *ctx,
 	ret = ntmc_trust_new(&t);
 	if (ret)
 		return ret;
-	ret = ntmc_trust_add(t, ca->data, ca->size, fp, NULL);
+	ret = ntmc_trust_add(t, ca->data, ca->size, fp, domain);
 	if (ret == 0)
 		ret = ntmc_trust_verify(t, leaf->data, leaf->size,
 					ntmc_now(ctx->env), out);
@@ -120,6 +125,23 @@ static int verify_by_trust(const struct tls_session *s,
 	return ret;
 }
 
+/* a DC of another domain, whose CA came along */
+static int verify_foreign(const struct tls_context *ctx,
+			  const gnutls_datum_t *chain, unsigned int n,
+			  struct ntmc_cert *out)
+{
+	struct ntmc_trust_domain d;
+	int ret;
+
+	if (!ctx->accept || n != TLS_CHAIN_MAX)
+		return -NTM_ECERT;
+	ret = verify_by_chain(ctx, &chain[0], &chain[1], NULL, &d, out);
+	if (!ret &&
+	    (out->kind != NTMC_CERT_SERVER || !(out->roles & NTMC_ROLE_DC)))
+		ret = -NTM_ECERT;
+	return ret ? ret : ctx->accept(ctx->accept_arg, &d);
+}
+
 static int verify_chain(struct tls_session *s, const gnutls_datum_t *chain,
 			unsigned int n)
 {
@@ -131,6 +153,8 @@ static int verify_chain(struct tls_session *s, const gnutls_datum_t *chain,
 		return -NTM_ECERT;
 	if (ctx->trust) {
 		ret = verify_by_trust(s, &chain[0], &cert);
+		if (ret == -NTM_ECERT)
+			ret = verify_foreign(ctx, chain, n, &cert);
 		if (ret)
 			return ret;
 	}
@@ -138,7 +162,8 @@ static int verify_chain(struct tls_session *s, const gnutls_datum_t *chain,
 		return -NTM_ECERT;
 	if (n == TLS_CHAIN_MAX) {
 		ret = verify_by_chain(ctx, &chain[0], &chain[1],
-				      ctx->pinned ? ctx->pin_fp : NULL, &cert);
+				      ctx->pinned ? ctx->pin_fp : NULL, NULL,
+				      &cert);
 		if (ret && ctx->pinned)
 			return ret;
 		if (ret == 0)
@@ -271,6 +296,12 @@ void tls_context_set_roles(struct tls_context *c, uint32_t roles)
 void tls_context_set_grace(struct tls_context *c, unsigned int grace_s)
 {
 	c->grace_s = grace_s;
+}
+
+void tls_context_set_accept(struct tls_context *c, tls_accept_fn *fn, void *arg)
+{
+	c->accept = fn;
+	c->accept_arg = arg;
 }
 
 void tls_context_set_env(struct tls_context *c, const struct ntmc_env *env)

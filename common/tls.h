@@ -60,6 +60,16 @@ void tls_context_set_roles(struct tls_context *c, uint32_t roles);
  *           decides what it is still good for. A server's is never accepted late.
  */
 void tls_context_set_grace(struct tls_context *c, unsigned int grace_s);
+/**
+ * tls_context_set_accept() - servers of other domains
+ * @fn: a chain of two that @trust does not vouch for: may the CA in it, which is
+ *      constrained as it must be and signed a DC's certificate, speak for its domain
+ *      here? 0 or -NTM_EPIN, -NTM_ECONSTRAINT. NULL (as made): nobody may.
+ * The owner looks at tls_peer_ca() again once the session is open.
+ */
+typedef int tls_accept_fn(void *arg, const struct ntmc_trust_domain *d);
+void tls_context_set_accept(struct tls_context *c, tls_accept_fn *fn,
+			    void *arg);
 /** time for validity; NULL (as made): the system's. Borrowed. */
 void tls_context_set_env(struct tls_context *c, const struct ntmc_env *env);
 

@@ -66,6 +66,8 @@ int cli_account(struct cli *c, const char *verb);
 int cli_device(struct cli *c, const char *verb);
 /** @verb: "status", "drain", "undrain", "enrol", "renew" */
 int cli_relay(struct cli *c, const char *verb);
+/** @verb: "add", "list", "remove" */
+int cli_peer(struct cli *c, const char *verb);
 /** init with --relay: no domain is made, but a relay of one */
 int cli_init_relay(struct cli *c);
 

@@ -30,6 +30,7 @@ static const char *const names[] = {
 	[DATADIR_DC_DB] = "dc/dc.db",
 	[DATADIR_RS_KEY] = "rs/server.key",
 	[DATADIR_RS_CERT] = "rs/server.der",
+	[DATADIR_DC_PEERS] = "dc/peers",
 };
 static_assert(sizeof(names) / sizeof(names[0]) == DATADIR_NFILES, "names");
 

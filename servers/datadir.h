@@ -4,7 +4,7 @@
  *
  *   ntm-server.conf                     what an administrator edits
  *   as/  ca.key ca.pem  server.key server.der  as.db
- *   dc/  ca.der         server.key server.der  dc.db
+ *   dc/  ca.der         server.key server.der  dc.db  peers
  *   rs/                 server.key server.der
  *   as.sock dc.sock rs.sock dns.sock lock       while `run` is going
  *
@@ -36,6 +36,7 @@ enum datadir_file {
 	DATADIR_DC_DB,
 	DATADIR_RS_KEY,
 	DATADIR_RS_CERT,
+	DATADIR_DC_PEERS, /* may be missing */
 	DATADIR_NFILES,
 };
 

@@ -28,6 +28,11 @@ static int relay(struct cli *c)
 	return cli_relay(c, c->args[0]);
 }
 
+static int peer(struct cli *c)
+{
+	return cli_peer(c, c->args[0]);
+}
+
 /* clang-format off */
 static const struct command commands[] = {
 	{ "init", "--domain DOMAIN [--listen ADDRESS]... [--slice PREFIX] [--user USER]",
@@ -57,6 +62,11 @@ static const struct command commands[] = {
 	  0, 0, 0, NULL },
 	{ NULL, "relay renew FILE", "on the relay's machine: take new ones",
 	  0, 0, 0, NULL },
+	{ "peer", "add DOMAIN SHA256 [ADDRESS]",
+	  "let nodes meet those of another domain, whose CA has that fingerprint",
+	  CLI_DIR | CLI_JSON, 1, 4, peer },
+	{ NULL, "peer list|remove DOMAIN", "which there are; no more, from now on",
+	  0, 0, 0, NULL },
 	{ "join-string", "", "what a person gives to `ntm login`",
 	  CLI_DIR | CLI_JSON, 0, 0, cli_join_string },
 	{ "status", "", "what the running roles do", CLI_DIR | CLI_JSON, 0, 0, cli_status },
@@ -79,6 +89,7 @@ static void help(void)
 	printf("\nEvery command takes --dir DIR (default /var/lib/ntm for "
 	       "root, "
 	       "else\n~/.local/share/ntm-server); account, device, relay, "
+	       "peer, "
 	       "join-string "
 	       "and status take --json.\nSee ntm-server(8).\n");
 }

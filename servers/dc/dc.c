@@ -7,6 +7,8 @@
 
 #include "common/log.h"
 #include "servers/datadir.h"
+#include "servers/dc/abroad.h"
+#include "servers/dc/finder.h"
 #include "servers/dc/state.h"
 
 #define BOOT_MAX      ((UINT64_C(1) << 24) - 1)
@@ -141,6 +143,7 @@ static void dc_sweep(void *arg)
 			nodes_drop_session(&dc->nodes, dc->sweep_at);
 	}
 	relays_sweep(dc, loop_now(dc->loop));
+	domains_sweep(dc, loop_now(dc->loop));
 	if (dc_now_s(dc) >= dc->prune_s) {
 		dc->prune_s = dc_now_s(dc) + PRUNE_EVERY_S;
 		dc_prune(dc, loop_wall(dc->loop));
@@ -195,6 +198,19 @@ static void close_nodes(struct dc *dc)
 	free(dc);
 }
 
+static int dc_open_domains(struct dc *dc)
+{
+	int r = finder_new(dc, &dc->finder);
+
+	if (!r)
+		r = domains_new(dc, &dc->domains);
+	if (!r)
+		r = abroad_new(dc, &dc->abroad);
+	if (!r)
+		r = guests_new(dc, &dc->guests);
+	return r ? r : peersfile_load(dc);
+}
+
 static int dc_open(struct dc *dc)
 {
 	const struct role_sockets *s = &dc->env->sockets;
@@ -206,6 +222,8 @@ static int dc_open(struct dc *dc)
 		r = withdrawals_new(dc, &dc->withdrawals);
 	if (!r)
 		r = relays_new(dc, &dc->relays);
+	if (!r)
+		r = dc_open_domains(dc);
 	if (!r)
 		withdraw_restart(dc);
 	if (!r)
@@ -252,6 +270,7 @@ static void dc_destroy(void *arg)
 
 	aslinks_free(dc);
 	relays_free(dc->relays);
+	domains_free(dc->domains);
 	close_nodes(dc);
 }
 
@@ -266,6 +285,10 @@ void dc_free(struct dc *dc)
 	journal_close(dc->journal);
 	loop_timer_free(dc->sweep);
 	directions_free(dc->directions);
+	finder_free(dc->finder);
+	abroad_free(dc->abroad);
+	guests_free(dc->guests);
+	domains_close(dc->domains);
 	withdrawals_free(dc->withdrawals);
 	udp_free(dc->udp);
 	dc->destroy = (struct loop_task){.fn = dc_destroy, .arg = dc};
@@ -289,9 +312,8 @@ json_t *dc_admin(struct dc *dc, const char *command, json_t *request)
 	unsigned int online = 0,
 		     mapping[NTM__NAT_MAPPING__MAPPING_DEPENDENT + 1] = {0};
 
-	(void)request;
 	if (strcmp(command, "status"))
-		return NULL;
+		return peersfile_admin(dc, command, request);
 	for (uint32_t h = 1; h <= dc->nodes.nodes.top; h++) {
 		const struct node *n = nodes_at(&dc->nodes, h);
 
@@ -303,7 +325,7 @@ json_t *dc_admin(struct dc *dc, const char *command, json_t *request)
 #define N(x) (json_int_t)(x)
 	return json_pack(
 		"{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-		" s:I, s:I, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+		" s:I, s:I, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
 		"ok", 1, "boot", N(dc->boot), "nodes", N(dc->nodes.nodes.used),
 		"online", N(online), "sessions", N(dc->nodes.sessions.used),
 		"vip4_free", N(dc->nodes.vip4_free), "revocation_serial",
@@ -318,6 +340,7 @@ json_t *dc_admin(struct dc *dc, const char *command, json_t *request)
 		"mapping_independent", N(mapping[2]), "mapping_dependent",
 		N(mapping[3]), "directions_relayed", N(s->directions_relayed),
 		"relays_silent", N(dc->relays->silent), "relays_usable",
-		N(relays_usable(dc)), "relays", relays_admin(dc));
+		N(relays_usable(dc)), "relays", relays_admin(dc), "domains",
+		domains_admin(dc));
 #undef N
 }

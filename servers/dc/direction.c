@@ -33,13 +33,14 @@
 
 #include "common/fqdn.h"
 #include "common/log.h"
+#include "servers/dc/abroad.h"
 #include "servers/dc/nodeinfo.h"
 #include "servers/dc/reach.h"
 #include "servers/dc/state.h"
 
 #define HANDLE_BITS    17
 #define DIRECTIONS_MAX ((1u << HANDLE_BITS) - 1)
-#define GENERATIONS    (1u << (31 - HANDLE_BITS))
+#define GENERATIONS    (1u << (30 - HANDLE_BITS)) /* below ABROAD_TXN */
 #define ASK_EVERY_NS   LOOP_MS(250)
 #define ASK_TIMES      4
 #define KEEP_ANSWER_NS LOOP_S(2)
@@ -318,6 +319,22 @@ static struct named *named_at(struct directions *d, uint64_t path_id)
 	return &d->named[(path_id >> 1) & (NAMED_MAX - 1)];
 }
 
+void direction_name_relay(struct dc *dc, uint64_t path_id, uint64_t pair,
+			  uint16_t relay)
+{
+	*named_at(dc->directions, path_id) =
+		(struct named){path_id, pair, relay};
+}
+
+/* a hint: others may have taken its place. That a path of others is not taken over is
+ * the relay's to see, which knows whose it is */
+uint16_t direction_relay_named(struct dc *dc, uint64_t path_id, uint64_t pair)
+{
+	const struct named *was = named_at(dc->directions, path_id);
+
+	return was->path_id == path_id && was->pair == pair ? was->relay : 0;
+}
+
 static void direction_answer(struct directions *d, uint32_t h, int err)
 {
 	struct direction *x = direction_at(d, h);
@@ -330,8 +347,8 @@ static void direction_answer(struct directions *d, uint32_t h, int err)
 		d->dc->stats.directions_relayed += x->relay != 0;
 	}
 	if (!err && x->relay)
-		*named_at(d, x->path_id) = (struct named){
-			x->path_id, x->mn_fp8 ^ x->cn_fp8, x->relay};
+		direction_name_relay(d->dc, x->path_id, x->mn_fp8 ^ x->cn_fp8,
+				     x->relay);
 	send_answer(d, x);
 	direction_set_state(d, h, DIRECTION_ANSWERED, KEEP_ANSWER_NS);
 }
@@ -436,8 +453,7 @@ static uint64_t must_wait_ms(struct dc *dc, struct node *n)
 	return 0;
 }
 
-/* CN by its own name, or the account's device that registered last */
-static int find_cn(struct dc *dc, const char *fqdn, uint32_t *out)
+int direction_find_cn(struct dc *dc, const char *fqdn, uint32_t *out)
 {
 	uint32_t h = nodes_find(&dc->nodes, fqdn), best = 0;
 
@@ -494,8 +510,6 @@ static void choose_way(struct directions *d, struct direction *x,
 		       const struct node *mn, const struct node *cn,
 		       const Ntm__DirectionRequest *q)
 {
-	const struct named *was;
-
 	draw(d, &x->path_id, sizeof(x->path_id));
 	if (is_move(q) && q->path_id > 1) {
 		x->path_id = q->path_id;
@@ -504,11 +518,8 @@ static void choose_way(struct directions *d, struct direction *x,
 	x->path_id &= ~UINT64_C(1);
 	x->cn_sends = reach_cn_sends(mn, cn);
 	x->waits = WAIT_CN;
-	was = named_at(d, x->path_id);
-	/* a hint: others may have taken its place. That a path of others is not
-	 * taken over is the relay's to see, which knows whose it is */
-	if (was->path_id == x->path_id && was->pair == (mn->fp8 ^ cn->fp8))
-		x->not_relay = was->relay;
+	x->not_relay =
+		direction_relay_named(d->dc, x->path_id, mn->fp8 ^ cn->fp8);
 	if (is_move(q) || reach_needs_relay(mn, cn))
 		x->relay = reach_choose(d->dc, mn, cn, 0, x->not_relay);
 	if (x->relay)
@@ -572,6 +583,7 @@ void direction_request(struct dc *dc, uint32_t session,
 	struct directions *d = dc->directions;
 	uint32_t mnh = nodes_session(&dc->nodes, session)->node, cnh = 0, h;
 	uint64_t wait_ms = 0;
+	bool abroad;
 	int err;
 
 	h = direction_find(d, mnh, txn);
@@ -580,8 +592,18 @@ void direction_request(struct dc *dc, uint32_t session,
 			send_answer(d, direction_at(d, h));
 		return;
 	}
+	abroad = !fqdn_is_within(q->fqdn, dc->cert.domain.domain);
+	if (abroad && abroad_repeated(dc, mnh, txn))
+		return;
 	wait_ms = must_wait_ms(dc, nodes_at(&dc->nodes, mnh));
-	err = wait_ms ? -NTM_ELIMIT : find_cn(dc, q->fqdn, &cnh);
+	err = wait_ms ? -NTM_ELIMIT : 0;
+	if (!err && abroad) {
+		err = abroad_request(dc, mnh, txn, q);
+		if (!err)
+			return;
+	}
+	if (!err)
+		err = direction_find_cn(dc, q->fqdn, &cnh);
 	if (!err && cnh == mnh)
 		err = -NTM_EINVAL;
 	if (!err)

@@ -34,10 +34,12 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "servers/dc/abroad.h"
 #include "servers/dc/reach.h"
 #include "servers/dc/state.h"
 
-#define WITHDRAW_EVERY_NS LOOP_MS(500)
+#define WITHDRAW_EVERY_NS     LOOP_MS(500)
+#define RELAY_WITHDRAWN_BYTES 800 /* of names, then one more */
 
 /* --- the table ----------------------------------------------------------------- */
 
@@ -420,6 +422,8 @@ static void dispatch(struct dc *dc, struct relay *r,
 		dc->stats.bad_datagrams++;
 	else if (msg->txn & WITHDRAW_TXN)
 		withdraw_acked(dc->relays, r, msg->txn);
+	else if (msg->txn & ABROAD_TXN)
+		abroad_relay_ack(dc, r->number, msg->txn, -(int)msg->ack->code);
 	else
 		direction_relay_ack(dc, r->number, msg->txn, msg->ack);
 }
@@ -490,6 +494,19 @@ static char *account_at(struct relays *rs, uint64_t number)
 	return rs->accounts[number % RELAY_WITHDRAWN_MAX];
 }
 
+/* how many of the next ones go into one datagram, with names of other domains */
+static uint32_t fitting(struct relays *rs, const struct relay *r,
+			uint64_t behind)
+{
+	size_t bytes = 0;
+	uint32_t n = 0;
+
+	while (n < behind && n < RELAY_WITHDRAWN_ONE &&
+	       bytes < RELAY_WITHDRAWN_BYTES)
+		bytes += strlen(account_at(rs, r->withdrawn + 1 + n++)) + 4;
+	return n;
+}
+
 /* the next ones, or those again that it has not acknowledged */
 static void tell_withdrawn(struct dc *dc, struct relay *r)
 {
@@ -508,8 +525,7 @@ static void tell_withdrawn(struct dc *dc, struct relay *r)
 		r->telling = 0;
 	}
 	if (!r->telling) {
-		r->telling = behind < RELAY_WITHDRAWN_ONE ? (uint32_t)behind
-							  : RELAY_WITHDRAWN_ONE;
+		r->telling = fitting(rs, r, behind);
 		r->withdraw_txn = WITHDRAW_TXN | ++rs->txn;
 	}
 	for (uint32_t i = 0; i < r->telling; i++)

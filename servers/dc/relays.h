@@ -83,7 +83,7 @@ struct relays {
 	/* accounts by number, the newest last; @sent: of the last one that
 	 * somebody was told */
 	uint64_t withdrawn, sent;
-	char accounts[RELAY_WITHDRAWN_MAX][FQDN_LABEL_MAX + 1];
+	char accounts[RELAY_WITHDRAWN_MAX][FQDN_MAX + 1];
 	uint32_t nudged_s, nudges;
 	uint64_t silent; /* Relay Directions without an answer */
 };
@@ -120,7 +120,8 @@ bool relays_direct(struct dc *dc, struct relay *r, uint32_t txn,
 		   const Ntm__RelayDirection *msg);
 /** it did not answer: no new paths until it says something */
 void relays_silent(struct dc *dc, struct relay *r);
-/** the paths of @account end, at every relay */
+/** the paths of @account end, at every relay: a label, or account.domain of another
+ *  domain */
 void relays_withdraw(struct dc *dc, const char *account);
 /** may one more node be made to ask for the relays now? */
 bool relays_may_nudge(struct dc *dc);

@@ -3,18 +3,25 @@
  * serverlink - channels of servers, to whom their role belongs
  *
  * Accepted only by a certificate that makes it a server's: the AS's go to aslink.c,
- * a relay's to relays.c. Each of them knows its channels.
+ * a relay's to relays.c, another domain's DC's to domains.c. Each of them knows its
+ * channels.
  */
+#include <string.h>
+
 #include "common/log.h"
+#include "servers/dc/domains.h"
 #include "servers/dc/state.h"
 
 static void link_open(struct channel *c, void *arg)
 {
 	const struct ntmc_cert *peer = channel_peer(c);
+	struct dc *dc = arg;
 	uint32_t roles =
 		peer && peer->kind == NTMC_CERT_SERVER ? peer->roles : 0;
 
-	if (roles & NTMC_ROLE_AS) {
+	if (roles && strcmp(peer->fqdn, dc->cert.domain.domain)) {
+		domains_link_open(dc, c); /* whatever else it may be there */
+	} else if (roles & NTMC_ROLE_AS) {
 		aslink_open(arg, c);
 	} else if (roles & NTMC_ROLE_RS) {
 		relays_link_open(arg, c);
@@ -27,14 +34,14 @@ static void link_open(struct channel *c, void *arg)
 static void link_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 {
 	/* of neither: replaced or turned away, and about to close */
-	if (!aslink_message(arg, c, msg))
-		(void)relays_link_message(arg, c, msg);
+	if (!aslink_message(arg, c, msg) && !relays_link_message(arg, c, msg))
+		(void)domains_link_message(arg, c, msg);
 }
 
 static void link_closed(struct channel *c, int err, void *arg)
 {
-	if (!aslink_closed(arg, c, err))
-		(void)relays_link_closed(arg, c, err);
+	if (!aslink_closed(arg, c, err) && !relays_link_closed(arg, c, err))
+		(void)domains_link_closed(arg, c);
 }
 
 const struct channel_ops serverlink_ops = {

@@ -23,6 +23,7 @@
  */
 #include <string.h>
 
+#include "servers/dc/abroad.h"
 #include "servers/dc/reach.h"
 #include "servers/dc/state.h"
 
@@ -406,7 +407,11 @@ static void dispatch(struct dc *dc, uint32_t sh, const struct endpoint *from,
 	if (msg->body_case == NTM__SIGNAL__BODY_ACK) {
 		if (msg->txn & WITHDRAW_TXN)
 			withdraw_ack(dc, sh, msg->txn);
-		else if (proven && !(n->flags & NODE_REVOKED))
+		else if (!proven || n->flags & NODE_REVOKED)
+			return;
+		else if (msg->txn & ABROAD_TXN)
+			guest_ack(dc, sh, msg->txn, msg->ack);
+		else
 			direction_ack(dc, sh, msg->txn, msg->ack);
 		return;
 	}
@@ -445,6 +450,9 @@ static void dispatch(struct dc *dc, uint32_t sh, const struct endpoint *from,
 	case NTM__SIGNAL__BODY_DIRECTION_REQUEST:
 		direction_request(dc, sh, from, msg->txn,
 				  msg->direction_request);
+		break;
+	case NTM__SIGNAL__BODY_DOMAIN_REQUEST:
+		domains_request(dc, sh, from, msg->txn, msg->domain_request);
 		break;
 	case NTM__SIGNAL__BODY_REVOCATION_REQUEST:
 		revocation_list(dc, sh, from, msg->txn,
@@ -493,7 +501,8 @@ void signal_receive(void *arg, const struct endpoint *from, uint8_t *buf,
 	}
 	sh = nodes_find_session(&dc->nodes, h.id);
 	if (!sh) {
-		if (relays_receive(dc, from, &h, buf, len))
+		if (relays_receive(dc, from, &h, buf, len) ||
+		    domains_receive(dc, from, &h, buf, len))
 			return;
 		dc->stats.unknown_sessions++;
 		return;

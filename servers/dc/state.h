@@ -14,6 +14,7 @@
  *   relays.c     the Relay Servers
  *   serverlink.c channels of servers, by their roles
  *   aslink.c     what the AS says
+ *   domains.c    other domains' DCs; kdcdc.c, finder.c, peersfile.c, abroad.c, guest.c
  */
 #ifndef NTM_SERVERS_DC_STATE_H
 #define NTM_SERVERS_DC_STATE_H
@@ -35,7 +36,11 @@
 #define DC_SESSION_MAX_S  (31 * 86400) /* and its certificate */
 #define DC_NODE_ADDRESSES 8
 
+struct abroad;
 struct directions;
+struct domains;
+struct finder;
+struct guests;
 struct withdrawals;
 struct aslink;
 
@@ -66,6 +71,10 @@ struct dc {
 	struct channel_listener *listeners[ROLE_SOCKETS_MAX];
 	struct aslink *links; /* utlist */
 	struct relays *relays;
+	struct domains *domains;
+	struct finder *finder;
+	struct abroad *abroad;
+	struct guests *guests;
 	uint8_t relays_change; /* goes up when there is one to tell nodes of */
 	uint64_t boot;
 	uint32_t start_s;
@@ -128,6 +137,13 @@ void direction_request(struct dc *dc, uint32_t session,
 /** a CN's answer to a Route Direction; unknown ones are ignored */
 void direction_ack(struct dc *dc, uint32_t session, uint32_t txn,
 		   const Ntm__NtmAck *ack);
+/** CN by its own name, or the account's device that registered last. Return: 0,
+ *  -NTM_ENONAME, -NTM_EOFFLINE */
+int direction_find_cn(struct dc *dc, const char *fqdn, uint32_t *out);
+/** which relay a path had last: a hint. @pair: fp8 of both, by XOR. 0: not known */
+uint16_t direction_relay_named(struct dc *dc, uint64_t path_id, uint64_t pair);
+void direction_name_relay(struct dc *dc, uint64_t path_id, uint64_t pair,
+			  uint16_t relay);
 /** a relay's answer to a Relay Direction; unknown ones are ignored */
 void direction_relay_ack(struct dc *dc, uint16_t relay, uint32_t txn,
 			 const Ntm__NtmAck *ack);
@@ -142,6 +158,9 @@ void withdraw_start(struct dc *dc, const uint8_t (*fps)[NTMC_FP_LEN], size_t n,
 		    bool release);
 /** after a start: tell relays what the last process may not have told them */
 void withdraw_restart(struct dc *dc);
+/** an identity of another domain: @node is told that it is withdrawn */
+void withdraw_tell(struct dc *dc, uint32_t node,
+		   const uint8_t fp[static NTMC_FP_LEN]);
 void withdraw_ack(struct dc *dc, uint32_t session, uint32_t txn);
 
 /* serverlink.c */

@@ -278,6 +278,28 @@ void udp_flush(struct udp *u)
 			socket_flush(u->sockets[i]);
 }
 
+bool udp_endpoint(const struct udp *u, const struct addr *to,
+		  struct endpoint *out)
+{
+	const uint8_t *ip;
+	size_t len;
+
+	memset(out, 0, sizeof(*out));
+	ip = addr_ip(to, &len);
+	for (size_t i = 0; ip && i < u->n_sockets; i++) {
+		if (u->sockets[i]->family != to->sa.sa_family)
+			continue;
+		if (len == 4)
+			map_ip4(ip, out->ip);
+		else
+			memcpy(out->ip, ip, 16);
+		out->port = addr_port(to);
+		out->sock = (uint8_t)i;
+		return true;
+	}
+	return false;
+}
+
 uint8_t *udp_slot(struct udp *u, const struct endpoint *to)
 {
 	struct udp_socket *s;

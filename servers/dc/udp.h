@@ -42,6 +42,10 @@ void udp_free(struct udp *u);
 uint8_t *udp_slot(struct udp *u, const struct endpoint *to);
 /** it is complete; leaves with the batch, at the latest at the end of the turn */
 void udp_commit(struct udp *u, const struct endpoint *to, size_t len);
+/** an endpoint for @to, by the first socket of its family. Return: false: there is
+ *  none */
+bool udp_endpoint(const struct udp *u, const struct addr *to,
+		  struct endpoint *out);
 void udp_flush(struct udp *u);
 const struct udp_stats *udp_stats(const struct udp *u);
 

@@ -20,6 +20,7 @@
 
 #include "common/fqdn.h"
 #include "common/log.h"
+#include "servers/dc/abroad.h"
 #include "servers/dc/state.h"
 
 #define SET_MAX		16
@@ -298,6 +299,20 @@ static void tell_relays(struct dc *dc, const char *fqdn)
 		relays_withdraw(dc, parts.account);
 }
 
+void withdraw_tell(struct dc *dc, uint32_t node,
+		   const uint8_t fp[static NTMC_FP_LEN])
+{
+	struct set *set = calloc(1, sizeof(*set));
+
+	if (!set)
+		return;
+	set->refs = 1; /* serial 0: none of ours */
+	set->n = 1;
+	memcpy(set->fps[0], fp, NTMC_FP_LEN);
+	tell(dc->withdrawals, node, set, false);
+	set_put(set);
+}
+
 static void withdraw_set(struct dc *dc, const uint8_t (*fps)[NTMC_FP_LEN],
 			 size_t n, bool release)
 {
@@ -329,6 +344,7 @@ static void withdraw_set(struct dc *dc, const uint8_t (*fps)[NTMC_FP_LEN],
 		tell_relays(dc, nodes_at(&dc->nodes, h)->fqdn);
 		pairs_each(&dc->pairs, &dc->nodes, h, dc_now_s(dc),
 			   tell_partner, &t);
+		guests_withdrawn(dc, h);
 		tell(w, h, set, true);
 	}
 	sweep_start(w, set);

@@ -299,7 +299,8 @@ static int dns_zone(struct dns *d, const struct role_env *env)
 				.serial = (uint32_t)loop_wall(env->loop),
 				.dc = dc,
 				.as = as,
-				.as_port = (uint16_t)c->as_port};
+				.as_port = (uint16_t)c->as_port,
+				.dc_port = (uint16_t)c->dc_port};
 	struct ntmc_trust_domain domain;
 	struct ntmc_trust *trust = NULL;
 	char path[DATADIR_PATH_MAX];

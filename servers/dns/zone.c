@@ -14,10 +14,10 @@
 #define EDNS_BADVERS  1 /* upper bits of RCODE 16 */
 
 struct zone {
-	ldns_rdf *apex, *ntm;
+	ldns_rdf *apex, *ntm, *dc;
 	uint32_t ttl;
 	ldns_rr *soa;
-	ldns_rr_list *records; /* of @apex and @ntm, SOA too */
+	ldns_rr_list *records; /* of @apex, @ntm and @dc, SOA too */
 };
 
 /* --- records ------------------------------------------------------------------ */
@@ -55,15 +55,17 @@ static int add_addresses(struct zone *z, const char *owner,
 
 static int add_records(struct zone *z, const struct zone_config *c)
 {
-	char text[1024], apex[260], ntm[270], fp[NTMC_FP_TEXT_LEN];
+	char text[1024], apex[260], ntm[270], dc[280], fp[NTMC_FP_TEXT_LEN];
 	int r;
 
 	snprintf(apex, sizeof(apex), "%s.", c->domain);
 	snprintf(ntm, sizeof(ntm), "_ntm.%s.", c->domain);
+	snprintf(dc, sizeof(dc), "_dc.%s", ntm);
 	ntmc_fingerprint_text(c->ca_fp, fp);
 	z->apex = ldns_dname_new_frm_str(apex);
 	z->ntm = ldns_dname_new_frm_str(ntm);
-	if (!z->apex || !z->ntm)
+	z->dc = ldns_dname_new_frm_str(dc);
+	if (!z->apex || !z->ntm || !z->dc)
 		return -NTM_EINVAL;
 	snprintf(text, sizeof(text),
 		 "%s %u IN SOA %s hostmaster.%s %u 3600 900 604800 300", apex,
@@ -84,6 +86,10 @@ static int add_records(struct zone *z, const struct zone_config *c)
 		r = add_text(z, text, NULL);
 	if (!r)
 		r = add_addresses(z, ntm, c->as, c->n_as);
+	snprintf(text, sizeof(text), "%s %u IN SRV 0 0 %u %s", dc, z->ttl,
+		 c->dc_port, apex);
+	if (!r)
+		r = add_text(z, text, NULL);
 	return r;
 }
 
@@ -111,6 +117,7 @@ void zone_free(struct zone *z)
 		return;
 	ldns_rdf_deep_free(z->apex);
 	ldns_rdf_deep_free(z->ntm);
+	ldns_rdf_deep_free(z->dc);
 	ldns_rr_list_deep_free(z->records);
 	free(z);
 }
@@ -169,11 +176,14 @@ static void answer_question(const struct zone *z, ldns_pkt *pkt,
 		owner = z->apex;
 	else if (!ldns_dname_compare(name, z->ntm))
 		owner = z->ntm;
+	else if (!ldns_dname_compare(name, z->dc))
+		owner = z->dc;
 	if (owner)
 		n = push_records(z, pkt, LDNS_SECTION_ANSWER, owner, type);
 	if (!n) { /* NODATA */
 		push_copy(pkt, LDNS_SECTION_AUTHORITY, z->soa);
 	} else if (type == LDNS_RR_TYPE_NS || type == LDNS_RR_TYPE_SRV) {
+		owner = owner == z->dc ? z->apex : owner; /* its target */
 		push_records(z, pkt, LDNS_SECTION_ADDITIONAL, owner,
 			     LDNS_RR_TYPE_A);
 		push_records(z, pkt, LDNS_SECTION_ADDITIONAL, owner,

@@ -4,7 +4,8 @@
  *
  * Owner:    the dns process. Context: loop thread; stateless but for the records.
  * Records:  SOA, NS, A and AAAA at the domain; _ntm with SRV (the AS), TXT (the
- *           CA's fingerprint), A and AAAA of the AS. Any other name below the
+ *           CA's fingerprint), A and AAAA of the AS; _dc._ntm with SRV (the DC, for
+ *           those of other domains). Any other name below the
  *           domain: NODATA, whether such a node exists or not. Elsewhere: REFUSED.
  */
 #ifndef NTM_SERVERS_DNS_ZONE_H
@@ -28,7 +29,7 @@ struct zone_config {
 	uint32_t ttl, serial;
 	const struct addr *dc, *as; /* their port of @as is in the SRV */
 	size_t n_dc, n_as;
-	uint16_t as_port;
+	uint16_t as_port, dc_port;
 	const uint8_t *ca_fp;
 };
 

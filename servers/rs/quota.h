@@ -18,7 +18,7 @@
 #include "common/err.h"
 #include "servers/keyhash.h"
 
-#define QUOTA_NAME_MAX	63 /* a label */
+#define QUOTA_NAME_MAX	253 /* a label; of another domain account.domain */
 #define QUOTA_BURST_MS	250
 #define QUOTA_BURST_MIN 131072
 

@@ -11,3 +11,6 @@ $(foreach t,relay relay_dc,$(eval $(call unit-test,unit-servers-$(t),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(foreach t,paths outbox,$(eval $(call unit-test,unit-servers-$(t),\
 	tests/unit/servers/test_$(t).c,servers common ntmcrypto,$(SERVERS_PKGS))))
+$(eval $(call unit-test,unit-servers-domains,\
+	$(patsubst %,tests/unit/servers/%.c,test_domains played_dc relay_site played_rs site)\
+	tests/unit/common/pki.c,servers common ntmcrypto,$(SERVERS_PKGS)))

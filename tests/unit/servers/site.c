@@ -176,6 +176,8 @@ void site_new_on(struct site *s, const char *listen, const char *server_ip)
 	s->conf.rs_port = site_free_port();
 	s->conf.rs_other_port = site_free_port();
 	s->conf.dc_loopback = true;
+	free(s->conf.dc_anchor); /* no test asks the world's DNS */
+	s->conf.dc_anchor = strdup("");
 	s->conf.dc_keepalive = 1;
 	assert_int_equal(
 		addr_parse(server_ip, (uint16_t)s->conf.as_port, &s->as_addr),

@@ -25,6 +25,7 @@ static int setup(void **state)
 				.as = at,
 				.n_as = 1,
 				.as_port = 4501,
+				.dc_port = 4502,
 				.ca_fp = fp};
 
 	(void)state;
@@ -86,6 +87,7 @@ static void records(void **state)
 		{"example.org", LDNS_RR_TYPE_A, 1},
 		{"EXAMPLE.ORG", LDNS_RR_TYPE_AAAA, 1},
 		{"_ntm.example.org", LDNS_RR_TYPE_SRV, 1},
+		{"_dc._ntm.example.org", LDNS_RR_TYPE_SRV, 1},
 		{"_ntm.example.org", LDNS_RR_TYPE_TXT, 1},
 		{"_ntm.example.org", LDNS_RR_TYPE_A, 1},
 		/* NODATA: whoever asks learns nothing */

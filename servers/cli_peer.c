@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* cli_peer - `ntm-server peer`: which other domains this one talks to */
+#include <stdio.h>
+#include <string.h>
+
+#include "servers/adminsock.h"
+#include "servers/cli.h"
+
+static json_t *make_request(const struct cli *c, const char *verb)
+{
+	if (verb[0] == 'l')
+		return json_pack("{s:s}", "command", "peer-list");
+	if (verb[0] == 'r')
+		return json_pack("{s:s, s:s}", "command", "peer-remove",
+				 "domain", c->args[1]);
+	return json_pack("{s:s, s:s, s:s, s:s}", "command", "peer-add",
+			 "domain", c->args[1], "ca", c->args[2], "address",
+			 c->n_args > 3 ? c->args[3] : "");
+}
+
+static const char *text_of(json_t *o, const char *key)
+{
+	const char *text = json_string_value(json_object_get(o, key));
+
+	return text ? text : "";
+}
+
+static void print_list(json_t *answer)
+{
+	json_t *peer;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "peers"), i, peer)
+	{
+		const char *why = text_of(peer, "why");
+
+		printf("%-32s %s  %s%s%s%s\n", text_of(peer, "domain"),
+		       text_of(peer, "ca"), text_of(peer, "state"),
+		       why[0] ? ": " : "", why,
+		       json_is_true(json_object_get(peer, "added"))
+			       ? ""
+			       : " (by DNSSEC)");
+	}
+}
+
+static int ask(struct cli *c, const char *verb)
+{
+	json_t *request, *answer;
+	int r = datadir_enter(c->dir);
+
+	if (r)
+		return cli_fail("%s: %s", c->dir, err_text(r));
+	request = make_request(c, verb);
+	if (!request) {
+		cli_fail("peer %s: an argument is not UTF-8", verb);
+		return CLI_USAGE;
+	}
+	r = adminsock_ask(c->dir, "dc", request, &answer);
+	json_decref(request);
+	if (r == -NTM_ENOTFOUND)
+		return cli_fail("no Direction Coordinator runs in %s; start "
+				"ntm-server run there",
+				c->dir);
+	if (r)
+		return cli_fail("the Direction Coordinator does not answer: %s",
+				err_text(r));
+	if (!json_is_true(json_object_get(answer, "ok")))
+		r = cli_fail("peer %s: %s", verb, text_of(answer, "error"));
+	else if (c->json)
+		json_dumpf(answer, stdout, JSON_INDENT(2)), printf("\n");
+	else if (verb[0] == 'l')
+		print_list(answer);
+	json_decref(answer);
+	return r;
+}
+
+int cli_peer(struct cli *c, const char *verb)
+{
+	size_t min, max;
+
+	if (!strcmp(verb, "add")) {
+		min = 3;
+		max = 4;
+	} else if (!strcmp(verb, "list")) {
+		min = max = 1;
+	} else if (!strcmp(verb, "remove")) {
+		min = max = 2;
+	} else {
+		cli_fail("peer has no command %s; see ntm-server --help", verb);
+		return CLI_USAGE;
+	}
+	if (c->n_args < min || c->n_args > max) {
+		cli_fail("peer %s: wrong arguments; see ntm-server --help",
+			 verb);
+		return CLI_USAGE;
+	}
+	return ask(c, verb);
+}

@@ -1,0 +1,761 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * abroad - directions of our nodes towards nodes of other domains (we are DCmn)
+ *
+ * Theory of operation
+ *
+ *   LOOKING   there is no key with CN's DC yet (domains.c makes one).
+ *   ASKING    Node Information Request sent.
+ *   DIRECTING CN is known: Peer Direction sent to its DC, which tells CN, and where
+ *             the way is through a relay, ours, Relay Direction beside it. Leaves
+ *             when both have agreed, by CN's refusal, or by the clock.
+ *   ANSWERED  MN has its Route Direction or why not. Kept 2 s for a repeated request.
+ *
+ * Whoever has not answered is asked again every 250 ms. A DC that has not answered
+ * three times may have been restarted: another key is made beside it, under which the
+ * next ones go. All waits are equally long: the list is in the order of deadlines.
+ *
+ * A relay that refuses or is silent is replaced once, as in direction.c. What CN's DC
+ * says of CN was held against its CA (domain_check_node()); MN checks it again.
+ */
+#include "servers/dc/abroad.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "servers/dc/nodeinfo.h"
+#include "servers/dc/reach.h"
+#include "servers/dc/state.h"
+
+#define ABROAD_MAX   4095 /* one chunk of the slab */
+#define HANDLE_BITS  12
+#define GENERATIONS  (1u << (30 - HANDLE_BITS))
+#define TICK_NS	     LOOP_MS(250)
+#define LOOK_TICKS   20 /* 5 s: MN asks for 3 s, then anew */
+#define ASK_TICKS    10
+#define SUSPECT_TICK 3
+#define CN_TICKS     10
+#define RELAY_TICKS  4
+#define KEEP_TICKS   8 /* 2 s */
+#define LIFETIME_S   60
+#define RELAY_TRIES  2
+
+enum abroad_state { LOOKING, ASKING, DIRECTING, ANSWERED, ABROAD_NSTATES };
+
+#define WAIT_CN 1
+#define WAIT_RS 2
+
+/* struct foreign - CN, as its DC says */
+struct foreign {
+	char fqdn[FQDN_MAX + 1];
+	uint8_t ed_pub[NTMC_KEY_LEN], x_pub[NTMC_KEY_LEN], x_sig[NTMC_SIG_LEN];
+	uint8_t vip6[16], vip4[4], fp[NTMC_FP_LEN];
+	bool has_vip4, has_proven;
+	struct addr addrs[DC_NODE_ADDRESSES];
+	size_t n_addrs;
+	uint8_t aead;
+	/* what reach.c looks at: families, flags, at, fp8 */
+	struct node shadow;
+};
+
+struct going {
+	uint32_t slab_link;
+	uint32_t mn, mn_txn, txn; /* mn 0: the place is free */
+	uint64_t mn_fp8, path_id, deadline, retry_after_ms;
+	uint32_t prev, next;
+	uint16_t domain, relay, not_relay;
+	int err;
+	uint8_t state, ticks, wanted_aead, aead, reason, waits, relay_tries;
+	bool swapped, cn_sends;
+	char name[FQDN_MAX + 1];
+	struct ntmc_key ktun, ktmp;
+	struct foreign cn;
+};
+
+struct abroad {
+	struct dc *dc;
+	struct slab slab;
+	struct index by_mn; /* MN and its txn */
+	uint32_t head, tail, generation;
+	struct loop_timer *timer;
+};
+
+static struct going *at(const struct abroad *a, uint32_t h)
+{
+	return slab_at(&a->slab, h);
+}
+
+static uint64_t mn_hash(uint32_t mn, uint32_t txn)
+{
+	uint64_t v = (uint64_t)mn << 32 | txn;
+
+	/* a node can only collide with itself: mixing is enough */
+	v ^= v >> 31;
+	v *= UINT64_C(0x9e3779b97f4a7c15);
+	return v ^ v >> 29;
+}
+
+static uint64_t going_hash(const void *owner, uint32_t h)
+{
+	const struct going *x = at(owner, h);
+
+	return mn_hash(x->mn, x->mn_txn);
+}
+
+/* --- the list --------------------------------------------------------------------- */
+
+static void list_append(struct abroad *a, uint32_t h)
+{
+	struct going *x = at(a, h);
+
+	x->deadline = loop_now(a->dc->loop) + TICK_NS;
+	x->prev = a->tail;
+	x->next = 0;
+	if (a->tail)
+		at(a, a->tail)->next = h;
+	else
+		a->head = h;
+	a->tail = h;
+	if (!loop_timer_armed(a->timer))
+		loop_timer_arm(a->timer, TICK_NS);
+}
+
+static void list_remove(struct abroad *a, uint32_t h)
+{
+	struct going *x = at(a, h);
+
+	if (x->prev)
+		at(a, x->prev)->next = x->next;
+	else
+		a->head = x->next;
+	if (x->next)
+		at(a, x->next)->prev = x->prev;
+	else
+		a->tail = x->prev;
+}
+
+static void set_state(struct abroad *a, uint32_t h, enum abroad_state s)
+{
+	list_remove(a, h);
+	at(a, h)->state = (uint8_t)s;
+	at(a, h)->ticks = 0;
+	list_append(a, h);
+}
+
+static void new_txn(struct abroad *a, uint32_t h)
+{
+	a->generation = (a->generation + 1) % GENERATIONS;
+	at(a, h)->txn = ABROAD_TXN | a->generation << HANDLE_BITS | h;
+}
+
+static uint32_t by_txn(const struct abroad *a, uint32_t txn)
+{
+	uint32_t h = txn & ABROAD_MAX;
+
+	return h && h <= a->slab.top && at(a, h)->mn && at(a, h)->txn == txn
+		       ? h
+		       : 0;
+}
+
+static struct node *mn_of(struct abroad *a, const struct going *x)
+{
+	struct node *n = nodes_at(&a->dc->nodes, x->mn);
+
+	return n->fqdn && n->fp8 == x->mn_fp8 && n->session &&
+			       !(n->flags & NODE_REVOKED)
+		       ? n
+		       : NULL;
+}
+
+/* --- answers to MN -------------------------------------------------------------------- */
+
+/* struct told - CN as MN is told of it; borrows from struct foreign */
+struct told {
+	Ntm__NodeInfo msg;
+	Ntm__Address address[DC_NODE_ADDRESSES], *list[DC_NODE_ADDRESSES];
+};
+
+static void told_fill(const struct foreign *cn, bool addresses,
+		      struct told *out)
+{
+	Ntm__NodeInfo *m = &out->msg;
+
+	ntm__node_info__init(m);
+	m->fqdn = (char *)cn->fqdn;
+	m->ed_pub = (ProtobufCBinaryData){NTMC_KEY_LEN, (uint8_t *)cn->ed_pub};
+	m->x_pub = (ProtobufCBinaryData){NTMC_KEY_LEN, (uint8_t *)cn->x_pub};
+	m->x_sig = (ProtobufCBinaryData){NTMC_SIG_LEN, (uint8_t *)cn->x_sig};
+	m->vip6 = (ProtobufCBinaryData){16, (uint8_t *)cn->vip6};
+	if (cn->has_vip4)
+		m->vip4 = (ProtobufCBinaryData){4, (uint8_t *)cn->vip4};
+	for (size_t i = 0; addresses && i < cn->n_addrs; i++) {
+		ntm__address__init(&out->address[i]);
+		addr_to_message(&cn->addrs[i],
+				i ? NTM__ADDRESS_KIND__ADDRESS_LOCAL
+				  : NTM__ADDRESS_KIND__ADDRESS_OBSERVED,
+				&out->address[i]);
+		out->list[i] = &out->address[i];
+	}
+	m->addresses = out->list;
+	m->n_addresses = addresses ? cn->n_addrs : 0;
+}
+
+/* struct way - a Route Direction being made */
+struct way {
+	Ntm__RouteDirection msg;
+	struct reach_relay relay;
+};
+
+static void way_fill(struct abroad *a, struct going *x, bool to_mn,
+		     struct way *out)
+{
+	const struct relay *relay = relays_find(a->dc, x->relay);
+	Ntm__RouteDirection *m = &out->msg;
+
+	ntm__route_direction__init(m);
+	if (relay) {
+		reach_fill_relay(relay, &out->relay);
+		m->relay = &out->relay.msg;
+	}
+	m->path_id = x->path_id;
+	m->role = x->cn_sends == to_mn ? NTM__TUNNEL_ROLE__ROLE_WAIT
+				       : NTM__TUNNEL_ROLE__ROLE_SEND;
+	m->ktun = (ProtobufCBinaryData){NTMC_KEY_LEN, x->ktun.b};
+	m->ktmp = (ProtobufCBinaryData){NTMC_KEY_LEN, x->ktmp.b};
+	m->aead = x->aead;
+	m->lifetime_s = LIFETIME_S;
+	m->reason = x->reason;
+	m->end = to_mn != x->swapped ? NTM__TUNNEL_END__END_MN
+				     : NTM__TUNNEL_END__END_CN;
+}
+
+static void send_answer(struct abroad *a, struct going *x)
+{
+	Ntm__NtmAck ack = NTM__NTM_ACK__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	struct node *mn = mn_of(a, x);
+	struct told told;
+	struct way way;
+
+	if (!mn)
+		return;
+	msg.txn = x->mn_txn;
+	if (!x->err) {
+		way_fill(a, x, true, &way);
+		told_fill(&x->cn, true, &told);
+		way.msg.peer = &told.msg;
+		msg.body_case = NTM__SIGNAL__BODY_ROUTE_DIRECTION;
+		msg.route_direction = &way.msg;
+	} else {
+		ack.code = (uint32_t)-x->err;
+		ack.retry_after_ms = x->retry_after_ms;
+		if (x->cn.fqdn[0] &&
+		    (x->err == -NTM_EPIN || x->err == -NTM_EUNVERIFIED)) {
+			told_fill(&x->cn, false, &told);
+			ack.peer = &told.msg;
+		}
+		msg.body_case = NTM__SIGNAL__BODY_ACK;
+		msg.ack = &ack;
+	}
+	if (!signal_send(a->dc, mn->session, &mn->at, &msg))
+		log_debug("abroad", "an answer was not sent");
+}
+
+static void answer(struct abroad *a, uint32_t h, int err)
+{
+	struct going *x = at(a, h);
+	struct domain *d = domains_at(a->dc, x->domain);
+
+	x->err = err;
+	if (err) {
+		a->dc->stats.directions_refused++;
+	} else {
+		a->dc->stats.directions++;
+		a->dc->stats.directions_relayed += x->relay != 0;
+		if (x->relay)
+			direction_name_relay(a->dc, x->path_id,
+					     x->mn_fp8 ^ x->cn.shadow.fp8,
+					     x->relay);
+		if (d)
+			guests_met(a->dc, d, x->mn, x->cn.fp);
+	}
+	send_answer(a, x);
+	set_state(a, h, ANSWERED);
+}
+
+/* --- asking ------------------------------------------------------------------------------ */
+
+static void send_request(struct abroad *a, struct going *x, struct domain *d)
+{
+	Ntm__NodeInformationRequest body = NTM__NODE_INFORMATION_REQUEST__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	struct node *mn = mn_of(a, x);
+
+	if (!mn)
+		return;
+	body.fqdn = x->name;
+	body.asker = mn->fqdn;
+	msg.txn = x->txn;
+	msg.body_case = NTM__SIGNAL__BODY_NODE_INFORMATION_REQUEST;
+	msg.node_information_request = &body;
+	d->asked++;
+	if (!domain_send(a->dc, d, true, &msg))
+		log_debug("abroad", "%s: not asked", d->name);
+}
+
+static void send_direction(struct abroad *a, struct going *x, struct domain *d)
+{
+	Ntm__PeerDirection body = NTM__PEER_DIRECTION__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	struct node *mn = mn_of(a, x);
+	struct nodeinfo info;
+	struct way way;
+
+	if (!mn)
+		return;
+	way_fill(a, x, false, &way);
+	nodeinfo_fill(a->dc, mn, &info);
+	nodeinfo_fill_addresses(a->dc, mn, &info);
+	way.msg.peer = &info.msg;
+	body.fqdn = x->cn.fqdn;
+	body.route = &way.msg;
+	msg.txn = x->txn;
+	msg.body_case = NTM__SIGNAL__BODY_PEER_DIRECTION;
+	msg.peer_direction = &body;
+	if (!domain_send(a->dc, d, true, &msg))
+		log_debug("abroad", "%s: not directed", d->name);
+}
+
+/* the account's name with its domain, as the relay counts it */
+static char *account_of(const struct foreign *cn)
+{
+	const char *dot = strchr(cn->fqdn, '.');
+
+	return (char *)(dot ? dot + 1 : cn->fqdn);
+}
+
+static void proven_fill(const struct node *n, Ntm__RelayEnd *out)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	size_t skip = memcmp(n->at.ip, mapped, sizeof(mapped)) ? 0 : 12;
+
+	out->proven = (ProtobufCBinaryData){sizeof(n->at.ip) - skip,
+					    (uint8_t *)n->at.ip + skip};
+}
+
+/* false: there is no such relay any more */
+static bool send_relay(struct abroad *a, struct going *x)
+{
+	Ntm__RelayDirection body = NTM__RELAY_DIRECTION__INIT;
+	Ntm__RelayEnd ends[2] = {NTM__RELAY_END__INIT, NTM__RELAY_END__INIT};
+	struct relay *relay = relays_find(a->dc, x->relay);
+	struct node *mn = mn_of(a, x);
+	struct fqdn_parts parts;
+	struct ntmc_key kpunch;
+
+	if (!relay || !mn ||
+	    fqdn_split(mn->fqdn, a->dc->cert.domain.domain, &parts) ||
+	    datagram_punch_secret(&x->ktun, x->path_id, &kpunch))
+		return false;
+	ends[x->swapped].account = parts.account;
+	proven_fill(mn, &ends[x->swapped]);
+	ends[!x->swapped].account = account_of(&x->cn);
+	if (x->cn.has_proven)
+		proven_fill(&x->cn.shadow, &ends[!x->swapped]);
+	body.path_id = x->path_id;
+	body.kpunch = (ProtobufCBinaryData){NTMC_KEY_LEN, kpunch.b};
+	body.aead = x->aead;
+	body.mn = &ends[0];
+	body.cn = &ends[1];
+	if (!relays_direct(a->dc, relay, x->txn, &body))
+		log_debug("abroad", "a Relay Direction was not sent");
+	ntmc_key_clear(&kpunch);
+	return true;
+}
+
+static void direct(struct abroad *a, uint32_t h, struct domain *d);
+
+static void replace_relay(struct abroad *a, uint32_t h, struct domain *d)
+{
+	struct going *x = at(a, h);
+	struct node *mn = mn_of(a, x);
+	uint16_t next = 0;
+
+	if (mn && ++x->relay_tries < RELAY_TRIES)
+		next = reach_choose(a->dc, mn, &x->cn.shadow, x->relay,
+				    x->not_relay);
+	x->relay = next;
+	if (next) {
+		new_txn(a, h);
+		ntmc_key_random(NULL, &x->ktun);
+		x->ticks = 0;
+		x->waits = WAIT_CN | WAIT_RS;
+		direct(a, h, d);
+		return;
+	}
+	x->waits &= (uint8_t)~WAIT_RS;
+	if (!x->waits)
+		answer(a, h, 0);
+}
+
+/* whoever has not answered yet */
+static void direct(struct abroad *a, uint32_t h, struct domain *d)
+{
+	struct going *x = at(a, h);
+
+	if (x->waits & WAIT_CN)
+		send_direction(a, x, d);
+	if (x->waits & WAIT_RS && !send_relay(a, x))
+		replace_relay(a, h, d);
+}
+
+static void choose_way(struct abroad *a, struct going *x, struct node *mn)
+{
+	bool move = x->reason == NTM__DIRECTION_REASON__DIRECTION_MOVE;
+
+	x->cn_sends = reach_cn_sends(mn, &x->cn.shadow);
+	x->waits = WAIT_CN;
+	x->not_relay = direction_relay_named(a->dc, x->path_id,
+					     x->mn_fp8 ^ x->cn.shadow.fp8);
+	if (move || reach_needs_relay(mn, &x->cn.shadow))
+		x->relay =
+			reach_choose(a->dc, mn, &x->cn.shadow, 0, x->not_relay);
+	if (x->relay)
+		x->waits |= WAIT_RS;
+}
+
+/* --- the clock ------------------------------------------------------------------------------ */
+
+static void look(struct abroad *a, uint32_t h, struct domain *d)
+{
+	int err = domain_ready(a->dc, d);
+
+	if (err == -NTM_EAGAIN)
+		return;
+	if (err) {
+		answer(a, h, err);
+		return;
+	}
+	set_state(a, h, ASKING);
+	send_request(a, at(a, h), d);
+}
+
+static void tick_directing(struct abroad *a, uint32_t h, struct domain *d)
+{
+	struct going *x = at(a, h);
+	struct relay *relay;
+
+	if (x->ticks >= CN_TICKS && x->waits & WAIT_CN) {
+		answer(a, h, -NTM_EOFFLINE);
+		return;
+	}
+	if (x->waits & WAIT_CN && x->ticks == SUSPECT_TICK + 2 &&
+	    d->heard + LOOP_S(1) < loop_now(a->dc->loop))
+		domain_suspect(a->dc, d);
+	if (x->ticks == RELAY_TICKS && x->waits & WAIT_RS) {
+		relay = relays_find(a->dc, x->relay);
+		if (relay)
+			relays_silent(a->dc, relay);
+		replace_relay(a, h, d);
+		return;
+	}
+	direct(a, h, d);
+}
+
+static void tick_one(struct abroad *a, uint32_t h)
+{
+	struct going *x = at(a, h);
+	struct domain *d = domains_at(a->dc, x->domain);
+
+	x->ticks++;
+	list_remove(a, h);
+	list_append(a, h);
+	if (x->state == ANSWERED) {
+		if (x->ticks >= KEEP_TICKS) {
+			list_remove(a, h);
+			index_del(&a->by_mn, h);
+			slab_del(&a->slab, h); /* wipes the keys */
+		}
+	} else if (!d || !mn_of(a, x)) {
+		answer(a, h, -NTM_ENONAME);
+	} else if (x->state == LOOKING) {
+		if (x->ticks >= LOOK_TICKS)
+			answer(a, h, -NTM_EUNREACHABLE);
+		else
+			look(a, h, d);
+	} else if (x->state == ASKING) {
+		if (x->ticks >= ASK_TICKS) {
+			answer(a, h, -NTM_EUNREACHABLE);
+			return;
+		}
+		if (x->ticks == SUSPECT_TICK)
+			domain_suspect(a->dc, d);
+		send_request(a, x, d);
+	} else {
+		tick_directing(a, h, d);
+	}
+}
+
+static void tick(void *arg)
+{
+	struct abroad *a = arg;
+	uint64_t now = loop_now(a->dc->loop);
+	uint32_t h;
+
+	while ((h = a->head) && at(a, h)->deadline <= now)
+		tick_one(a, h);
+	if (a->head)
+		loop_timer_arm(a->timer, at(a, a->head)->deadline - now);
+}
+
+void abroad_domain_changed(struct dc *dc, struct domain *d)
+{
+	struct abroad *a = dc->abroad;
+
+	for (uint32_t h = 1; a && h <= a->slab.top; h++) {
+		struct going *x = at(a, h);
+
+		if (!x->mn || x->domain != d->number)
+			continue;
+		if (x->state == LOOKING)
+			look(a, h, d);
+		else if (x->state == ASKING && d->state == DOMAIN_READY)
+			send_request(a, x, d); /* under the new key */
+		else if (x->state == DIRECTING && d->state == DOMAIN_READY)
+			direct(a, h, d);
+	}
+}
+
+/* --- what comes ------------------------------------------------------------------------------- */
+
+/* Is @fqdn what was asked for: the name, or a device of the account? */
+static bool is_asked(const struct going *x, const char *fqdn)
+{
+	const char *dot = strchr(fqdn, '.');
+
+	return !strcmp(fqdn, x->name) || (dot && !strcmp(dot + 1, x->name));
+}
+
+static bool is_usable(struct dc *dc, const struct addr *a)
+{
+	size_t len;
+	const uint8_t *ip = addr_ip(a, &len);
+
+	return (dc->conf->dc_loopback || addr_is_usable_remote(a)) &&
+	       (len == 4 || memcmp(ip, dc->nodes.prefix6, 2) != 0);
+}
+
+static void foreign_take(struct dc *dc, const Ntm__NodeInformation *m,
+			 struct foreign *cn)
+{
+	const Ntm__NodeInfo *n = m->node;
+
+	memset(cn, 0, sizeof(*cn));
+	strcpy(cn->fqdn, n->fqdn);
+	memcpy(cn->ed_pub, n->ed_pub.data, NTMC_KEY_LEN);
+	memcpy(cn->x_pub, n->x_pub.data, NTMC_KEY_LEN);
+	memcpy(cn->x_sig, n->x_sig.data, NTMC_SIG_LEN);
+	memcpy(cn->vip6, n->vip6.data, 16);
+	cn->has_vip4 = n->vip4.len == 4;
+	if (cn->has_vip4)
+		memcpy(cn->vip4, n->vip4.data, 4);
+	ntmc_fingerprint(cn->ed_pub, cn->fp);
+	for (size_t i = 0;
+	     i < n->n_addresses && cn->n_addrs < DC_NODE_ADDRESSES; i++) {
+		struct addr *a = &cn->addrs[cn->n_addrs];
+
+		cn->n_addrs += !addr_from_message(n->addresses[i], a) &&
+			       is_usable(dc, a);
+	}
+	cn->aead = (uint8_t)m->aead;
+	memcpy(&cn->shadow.fp8, cn->fp, sizeof(cn->shadow.fp8));
+	cn->shadow.families = (uint8_t)(m->families & 3);
+	cn->shadow.flags = m->reachable ? NODE_REACHABLE : 0;
+	cn->has_proven = m->proven.len == 4 || m->proven.len == 16;
+	if (m->proven.len == 4)
+		memset(cn->shadow.at.ip + 10, 0xff, 2);
+	if (cn->has_proven)
+		memcpy(cn->shadow.at.ip + 16 - m->proven.len, m->proven.data,
+		       m->proven.len);
+}
+
+static void information(struct abroad *a, struct domain *d, uint32_t h,
+			const Ntm__NodeInformation *m)
+{
+	struct going *x = at(a, h);
+	struct node *mn = mn_of(a, x);
+
+	if (x->state != ASKING)
+		return;
+	if (m->code) {
+		x->retry_after_ms = m->retry_after_ms;
+		answer(a, h, -(int)m->code);
+		return;
+	}
+	if (!m->node || !is_asked(x, m->node->fqdn) ||
+	    domain_check_node(d, m->node)) {
+		domain_refuse(a->dc, d, "its DC speaks for",
+			      m->node ? m->node->fqdn : "nobody");
+		answer(a, h, -NTM_ECONSTRAINT);
+		return;
+	}
+	if (!mn)
+		return;
+	foreign_take(a->dc, m, &x->cn);
+	x->aead = x->wanted_aead == NTMC_AES_256_GCM &&
+				  x->cn.aead == NTMC_AES_256_GCM
+			  ? NTMC_AES_256_GCM
+			  : NTMC_CHACHA20_POLY1305;
+	choose_way(a, x, mn);
+	set_state(a, h, DIRECTING);
+	direct(a, h, d);
+}
+
+static void agreed(struct abroad *a, uint32_t h, uint8_t who)
+{
+	struct going *x = at(a, h);
+
+	x->waits &= (uint8_t)~who;
+	if (!x->waits)
+		answer(a, h, 0);
+}
+
+void abroad_receive(struct dc *dc, struct domain *d, const Ntm__Signal *msg)
+{
+	struct abroad *a = dc->abroad;
+	uint32_t h;
+
+	if (msg->body_case == NTM__SIGNAL__BODY_WITHDRAW) {
+		guests_told(dc, d, true, msg);
+		return;
+	}
+	if (msg->txn & WITHDRAW_TXN) {
+		guests_acked(dc, d, msg->txn);
+		return;
+	}
+	h = by_txn(a, msg->txn);
+	if (!h || at(a, h)->domain != d->number)
+		return;
+	d->answered++;
+	if (msg->body_case == NTM__SIGNAL__BODY_NODE_INFORMATION)
+		information(a, d, h, msg->node_information);
+	else if (msg->body_case != NTM__SIGNAL__BODY_ACK)
+		dc->stats.bad_datagrams++;
+	else if (at(a, h)->state != DIRECTING || !(at(a, h)->waits & WAIT_CN))
+		return;
+	else if (msg->ack->code)
+		answer(a, h, -(int)msg->ack->code);
+	else
+		agreed(a, h, WAIT_CN);
+}
+
+void abroad_relay_ack(struct dc *dc, uint16_t relay, uint32_t txn, int err)
+{
+	struct abroad *a = dc->abroad;
+	uint32_t h = by_txn(a, txn);
+	struct domain *d = h ? domains_at(dc, at(a, h)->domain) : NULL;
+
+	if (!d || at(a, h)->state != DIRECTING || at(a, h)->relay != relay ||
+	    !(at(a, h)->waits & WAIT_RS))
+		return;
+	if (err)
+		replace_relay(a, h, d);
+	else
+		agreed(a, h, WAIT_RS);
+}
+
+/* --- requests ------------------------------------------------------------------------------------ */
+
+bool abroad_repeated(struct dc *dc, uint32_t mn, uint32_t txn)
+{
+	struct abroad *a = dc->abroad;
+
+	uint32_t place, h;
+
+	for (h = index_first(&a->by_mn, mn_hash(mn, txn), &place); h;
+	     h = index_next(&a->by_mn, &place)) {
+		struct going *x = at(a, h);
+
+		if (x->mn != mn || x->mn_txn != txn)
+			continue;
+		if (x->state == ANSWERED)
+			send_answer(a, x);
+		return true;
+	}
+	return false;
+}
+
+int abroad_request(struct dc *dc, uint32_t mn, uint32_t txn,
+		   const Ntm__DirectionRequest *q)
+{
+	struct abroad *a = dc->abroad;
+	struct domain *d = domains_want(dc, q->fqdn);
+	struct going *x;
+	uint32_t h;
+	int err;
+
+	if (!d)
+		return -NTM_ENONAME;
+	err = domain_ready(dc, d);
+	if (err && err != -NTM_EAGAIN)
+		return err;
+	h = slab_add(&a->slab);
+	if (!h)
+		return -NTM_ELIMIT;
+	x = at(a, h);
+	x->mn = mn;
+	x->mn_txn = txn;
+	x->mn_fp8 = nodes_at(&dc->nodes, mn)->fp8;
+	x->domain = d->number;
+	x->wanted_aead = (uint8_t)q->aead;
+	x->reason = (uint8_t)q->reason;
+	snprintf(x->name, sizeof(x->name), "%s", q->fqdn);
+	ntmc_random(NULL, &x->path_id, sizeof(x->path_id));
+	if (q->reason == NTM__DIRECTION_REASON__DIRECTION_MOVE &&
+	    q->path_id > 1) {
+		x->path_id = q->path_id;
+		x->swapped = q->path_id & 1;
+	}
+	x->path_id &= ~UINT64_C(1);
+	ntmc_key_random(NULL, &x->ktun);
+	ntmc_key_random(NULL, &x->ktmp);
+	new_txn(a, h);
+	if (index_add(&a->by_mn, h)) {
+		slab_del(&a->slab, h);
+		return -NTM_ELIMIT;
+	}
+	list_append(a, h);
+	look(a, h, d);
+	return 0;
+}
+
+int abroad_new(struct dc *dc, struct abroad **out)
+{
+	struct abroad *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (!a)
+		return -NTM_ENOMEM;
+	a->dc = dc;
+	slab_init(&a->slab, sizeof(struct going), ABROAD_MAX);
+	index_init(&a->by_mn, going_hash, a);
+	r = loop_timer_new(dc->loop, tick, a, &a->timer);
+	if (r)
+		free(a);
+	else
+		*out = a;
+	return r;
+}
+
+void abroad_free(struct abroad *a)
+{
+	if (!a)
+		return;
+	loop_timer_free(a->timer);
+	for (uint32_t h = 1; h <= a->slab.top; h++)
+		ntmc_wipe(at(a, h), sizeof(struct going));
+	slab_clear(&a->slab);
+	index_clear(&a->by_mn);
+	free(a);
+}

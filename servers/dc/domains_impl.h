@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * domains_impl - what domains.c and kdcdc.c share
+ *
+ * Owner:   see domains.h. For these two files alone.
+ */
+#ifndef NTM_SERVERS_DC_DOMAINS_IMPL_H
+#define NTM_SERVERS_DC_DOMAINS_IMPL_H
+
+#include "servers/dc/domains.h"
+
+/** struct inbound - a channel from another DC; @has_key: it waits for DNS to vouch */
+struct inbound {
+	struct channel *channel; /* NULL: the place is free */
+	uint16_t number;
+	bool has_key;
+	uint32_t txn;
+	uint64_t since;
+	struct domain_key key;
+};
+
+struct domains {
+	struct dc *dc;
+	struct domain *list[DOMAINS_MAX];
+	uint16_t last_number;
+	uint32_t txn;
+	struct inbound in[DOMAIN_LINKS_MAX];
+};
+
+/* domains.c */
+struct domain *domains_find(const struct dc *dc, const char *name);
+void domain_set_state(struct dc *dc, struct domain *d, enum domain_state s);
+void domain_channel_drop(struct channel **c);
+bool domains_nested(const char *a, const char *b);
+/** what a person is told of an error with another DC */
+const char *domain_reason(int err);
+void domain_fail(struct dc *dc, struct domain *d, int err, const char *why);
+
+/* kdcdc.c */
+int kdcdc_accept(void *arg, const struct ntmc_trust_domain *ca);
+void kdcdc_sweep(struct dc *dc, uint64_t now);
+
+#endif

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * guest - directions of other domains' nodes to ours (we are DCcn), withdrawals across
+ *
+ * Theory of operation
+ *
+ * Peer Direction. The other DC repeats it until it has CN's answer, so nothing is
+ * repeated here: each one is checked and goes to CN as a Route Direction, whose txn
+ * names a place in a table; CN's NTM ACK finds it and goes back. The place follows
+ * from who asks and its txn, so a repetition takes the same one, and CN sees the same
+ * txn again; another asker may take it over, and the loser is repeated.
+ *
+ * What MN is called, its identity and addresses must be of the domain that speaks.
+ *
+ * Withdrawals. Whoever met whom across domains is kept for a day in a ring. A
+ * withdrawn identity of ours is told to the DCs of those it met, every 500 ms, ten
+ * times, until they acknowledge; what they tell us reaches only nodes of ours that
+ * met that identity of that domain, so no DC can end a tunnel to another's node.
+ */
+#include "servers/dc/abroad.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "servers/dc/nodeinfo.h"
+#include "servers/dc/state.h"
+
+#define PLACE_BITS  14
+#define PLACES	    (1u << PLACE_BITS)
+#define GENERATIONS (1u << (30 - PLACE_BITS))
+#define MEETINGS    65536 /* a power of two */
+#define MEETING_S   86400
+#define TELLS_MAX   256
+#define TELL_NS	    LOOP_MS(500)
+#define TELL_TIMES  10
+
+/* struct guest - a Peer Direction whose answer is awaited; @domain 0: none */
+struct guest {
+	uint16_t domain, generation;
+	uint32_t peer_txn, cn;
+	uint64_t cn_fp8;
+	uint8_t fp[NTMC_FP_LEN]; /* MN */
+};
+
+/* struct meeting - @node 0: none */
+struct meeting {
+	uint32_t node, at_s;
+	uint64_t fp8;
+	uint16_t domain;
+	uint8_t fp[NTMC_FP_LEN];
+};
+
+/* struct tell - a withdrawal that another DC has yet to acknowledge; @domain 0: none */
+struct tell {
+	uint16_t domain;
+	uint8_t tries;
+	uint32_t txn;
+	uint8_t fp[NTMC_FP_LEN];
+};
+
+struct guests {
+	struct dc *dc;
+	struct guest places[PLACES];
+	struct meeting *ring; /* made when two have met */
+	uint32_t next, tell_txn;
+	struct tell tells[TELLS_MAX];
+	struct loop_timer *timer;
+};
+
+/* --- Node Information ------------------------------------------------------------- */
+
+static void send_information(struct dc *dc, struct domain *d, uint32_t txn,
+			     Ntm__NodeInformation *body)
+{
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+
+	msg.txn = txn;
+	msg.body_case = NTM__SIGNAL__BODY_NODE_INFORMATION;
+	msg.node_information = body;
+	if (!domain_send(dc, d, false, &msg))
+		log_debug("guest", "%s: not answered", d->name);
+}
+
+static void information_request(struct dc *dc, struct domain *d, uint32_t txn,
+				const Ntm__NodeInformationRequest *q)
+{
+	Ntm__NodeInformation body = NTM__NODE_INFORMATION__INIT;
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	struct fqdn_parts parts;
+	struct nodeinfo info;
+	struct node *cn;
+	uint32_t h = 0;
+	size_t skip;
+	int err = 0;
+
+	if (fqdn_split(q->asker, d->name, &parts) || !parts.device[0]) {
+		domain_refuse(dc, d, "its DC asks for", q->asker);
+		err = -NTM_EPERM;
+	}
+	body.retry_after_ms = err ? 0 : domain_must_wait_ms(dc, d);
+	if (body.retry_after_ms)
+		err = -NTM_ELIMIT;
+	if (!err)
+		err = direction_find_cn(dc, q->fqdn, &h);
+	body.code = (uint32_t)-err;
+	if (!err) {
+		cn = nodes_at(&dc->nodes, h);
+		nodeinfo_fill(dc, cn, &info);
+		nodeinfo_fill_addresses(dc, cn, &info);
+		body.node = &info.msg;
+		skip = memcmp(cn->at.ip, mapped, sizeof(mapped)) ? 0 : 12;
+		body.proven =
+			(ProtobufCBinaryData){16 - skip, cn->at.ip + skip};
+		body.reachable = cn->flags & NODE_REACHABLE;
+		body.families = cn->families;
+		body.aead = nodes_session(&dc->nodes, cn->session)->aead;
+	}
+	send_information(dc, d, txn, &body);
+}
+
+/* --- Peer Direction ------------------------------------------------------------------ */
+
+static void send_ack(struct dc *dc, struct domain *d, bool ours, uint32_t txn,
+		     int err, uint64_t retry_after_ms)
+{
+	Ntm__NtmAck body = NTM__NTM_ACK__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+
+	body.code = (uint32_t)-err;
+	body.retry_after_ms = retry_after_ms;
+	msg.txn = txn;
+	msg.body_case = NTM__SIGNAL__BODY_ACK;
+	msg.ack = &body;
+	if (!domain_send(dc, d, ours, &msg))
+		log_debug("guest", "%s: not acknowledged", d->name);
+}
+
+static uint32_t place_of(const struct domain *d, uint32_t txn)
+{
+	uint64_t v = (uint64_t)d->number << 32 | txn;
+
+	v *= UINT64_C(0x9e3779b97f4a7c15);
+	return (uint32_t)(v >> (64 - PLACE_BITS));
+}
+
+/* the place of this direction; a repetition finds its own. Return: txn for CN */
+static uint32_t place_take(struct guests *g, const struct domain *d,
+			   uint32_t txn, uint32_t cn, const uint8_t *fp)
+{
+	uint32_t i = place_of(d, txn);
+	struct guest *x = &g->places[i];
+
+	if (x->domain != d->number || x->peer_txn != txn || x->cn != cn)
+		x->generation = (uint16_t)((x->generation + 1) % GENERATIONS);
+	x->domain = d->number;
+	x->peer_txn = txn;
+	x->cn = cn;
+	x->cn_fp8 = nodes_at(&g->dc->nodes, cn)->fp8;
+	memcpy(x->fp, fp, NTMC_FP_LEN);
+	return ABROAD_TXN | (uint32_t)x->generation << PLACE_BITS | i;
+}
+
+/* Is what it says of MN its to say? */
+static int check_direction(struct dc *dc, struct domain *d,
+			   const Ntm__PeerDirection *q, uint32_t *cn)
+{
+	int err = domain_check_node(d, q->route->peer);
+
+	if (err) {
+		domain_refuse(dc, d, "its DC speaks for", q->route->peer->fqdn);
+		return err;
+	}
+	return direction_find_cn(dc, q->fqdn, cn);
+}
+
+static void peer_direction(struct dc *dc, struct domain *d, uint32_t txn,
+			   const Ntm__PeerDirection *q)
+{
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	uint64_t wait_ms = domain_must_wait_ms(dc, d);
+	uint8_t fp[NTMC_FP_LEN];
+	uint32_t h = 0;
+	struct node *cn;
+	int err = wait_ms ? -NTM_ELIMIT : check_direction(dc, d, q, &h);
+
+	if (err) {
+		send_ack(dc, d, false, txn, err, wait_ms);
+		return;
+	}
+	cn = nodes_at(&dc->nodes, h);
+	ntmc_fingerprint(q->route->peer->ed_pub.data, fp);
+	msg.txn = place_take(dc->guests, d, txn, h, fp);
+	msg.body_case = NTM__SIGNAL__BODY_ROUTE_DIRECTION;
+	msg.route_direction = q->route;
+	if (!signal_send(dc, cn->session, &cn->at, &msg))
+		log_debug("guest", "a Route Direction was not sent");
+}
+
+void guest_ack(struct dc *dc, uint32_t session, uint32_t txn,
+	       const Ntm__NtmAck *ack)
+{
+	struct guest *x = &dc->guests->places[txn & (PLACES - 1)];
+	struct domain *d = domains_at(dc, x->domain);
+	struct node *cn;
+
+	if (!d || ((txn & ~ABROAD_TXN) >> PLACE_BITS) != x->generation ||
+	    nodes_session(&dc->nodes, session)->node != x->cn)
+		return;
+	cn = nodes_at(&dc->nodes, x->cn);
+	if (cn->fp8 != x->cn_fp8)
+		return;
+	if (!ack->code)
+		guests_met(dc, d, x->cn, x->fp);
+	send_ack(dc, d, false, x->peer_txn, -(int)ack->code, 0);
+}
+
+/* --- withdrawals ------------------------------------------------------------------------ */
+
+void guests_met(struct dc *dc, struct domain *d, uint32_t h,
+		const uint8_t fp[static NTMC_FP_LEN])
+{
+	struct guests *g = dc->guests;
+	struct meeting *m;
+
+	if (!g->ring)
+		g->ring = calloc(MEETINGS, sizeof(*g->ring));
+	if (!g->ring)
+		return;
+	m = &g->ring[g->next++ % MEETINGS];
+	m->node = h;
+	m->fp8 = nodes_at(&dc->nodes, h)->fp8;
+	m->at_s = dc_now_s(dc);
+	m->domain = d->number;
+	memcpy(m->fp, fp, NTMC_FP_LEN);
+}
+
+static bool is_fresh(struct dc *dc, const struct meeting *m)
+{
+	return m->node && dc_now_s(dc) - m->at_s < MEETING_S;
+}
+
+static void tell_send(struct dc *dc, struct domain *d, struct tell *t)
+{
+	Ntm__Withdraw body = NTM__WITHDRAW__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	ProtobufCBinaryData fp = {NTMC_FP_LEN, t->fp};
+
+	body.n_fingerprints = 1;
+	body.fingerprints = &fp;
+	msg.txn = t->txn;
+	msg.body_case = NTM__SIGNAL__BODY_WITHDRAW;
+	msg.withdraw = &body;
+	t->tries++;
+	/* by whichever key there is; where there is none one is made */
+	if (!domain_ready(dc, d))
+		(void)domain_send(dc, d, true, &msg);
+	else
+		(void)domain_send(dc, d, false, &msg);
+}
+
+static void tell_add(struct guests *g, struct domain *d, const uint8_t *fp)
+{
+	struct tell *t = NULL;
+
+	for (size_t i = 0; i < TELLS_MAX; i++) {
+		struct tell *x = &g->tells[i];
+
+		if (x->domain == d->number && !memcmp(x->fp, fp, NTMC_FP_LEN))
+			return;
+		if (!x->domain)
+			t = x;
+	}
+	if (!t) {
+		log_warn("guest", "%s was not told of a withdrawal: too many",
+			 d->name);
+		return;
+	}
+	memset(t, 0, sizeof(*t));
+	t->domain = d->number;
+	memcpy(t->fp, fp, NTMC_FP_LEN);
+	t->txn = WITHDRAW_TXN | (++g->tell_txn & ~WITHDRAW_TXN);
+	tell_send(g->dc, d, t);
+	if (!loop_timer_armed(g->timer))
+		loop_timer_arm(g->timer, TELL_NS);
+}
+
+static void tell_tick(void *arg)
+{
+	struct guests *g = arg;
+	bool again = false;
+
+	for (size_t i = 0; i < TELLS_MAX; i++) {
+		struct tell *t = &g->tells[i];
+		struct domain *d = domains_at(g->dc, t->domain);
+
+		if (!d || t->tries == TELL_TIMES) {
+			t->domain = 0;
+			continue;
+		}
+		tell_send(g->dc, d, t);
+		again = true;
+	}
+	if (again)
+		loop_timer_arm(g->timer, TELL_NS);
+}
+
+void guests_acked(struct dc *dc, struct domain *d, uint32_t txn)
+{
+	struct guests *g = dc->guests;
+
+	for (size_t i = 0; i < TELLS_MAX; i++)
+		if (g->tells[i].domain == d->number && g->tells[i].txn == txn)
+			g->tells[i].domain = 0;
+}
+
+void guests_withdrawn(struct dc *dc, uint32_t h)
+{
+	struct guests *g = dc->guests;
+	const struct node *n = nodes_at(&dc->nodes, h);
+	uint8_t fp[NTMC_FP_LEN];
+
+	ntmc_fingerprint(n->ed_pub, fp);
+	for (size_t i = 0; g->ring && i < MEETINGS; i++) {
+		const struct meeting *m = &g->ring[i];
+		struct domain *d =
+			m->node == h && m->fp8 == n->fp8 && is_fresh(dc, m)
+				? domains_at(dc, m->domain)
+				: NULL;
+
+		if (d)
+			tell_add(g, d, fp);
+	}
+}
+
+void guests_removed(struct dc *dc, struct domain *d)
+{
+	struct guests *g = dc->guests;
+
+	for (size_t i = 0; g->ring && i < MEETINGS; i++) {
+		const struct meeting *m = &g->ring[i];
+		struct node *n;
+
+		if (!is_fresh(dc, m) || m->domain != d->number)
+			continue;
+		n = nodes_at(&dc->nodes, m->node);
+		if (n->fqdn && n->fp8 == m->fp8)
+			withdraw_tell(dc, m->node, m->fp);
+	}
+}
+
+static bool told_one(struct dc *dc, const struct domain *d, const uint8_t *fp)
+{
+	struct guests *g = dc->guests;
+	bool known = false;
+
+	for (size_t i = 0; g->ring && i < MEETINGS; i++) {
+		const struct meeting *m = &g->ring[i];
+		struct node *n;
+
+		if (!is_fresh(dc, m) || m->domain != d->number ||
+		    memcmp(m->fp, fp, NTMC_FP_LEN))
+			continue;
+		known = true;
+		n = nodes_at(&dc->nodes, m->node);
+		if (n->fqdn && n->fp8 == m->fp8)
+			withdraw_tell(dc, m->node, fp);
+	}
+	return known;
+}
+
+void guests_told(struct dc *dc, struct domain *d, bool ours,
+		 const Ntm__Signal *msg)
+{
+	const Ntm__Withdraw *w = msg->withdraw;
+
+	for (size_t i = 0; i < w->n_fingerprints; i++)
+		if (!told_one(dc, d, w->fingerprints[i].data))
+			domain_refuse(dc, d, "its DC withdraws",
+				      "somebody whom nobody met");
+	send_ack(dc, d, ours, msg->txn, 0, 0);
+}
+
+/* --- life ---------------------------------------------------------------------------------- */
+
+void guest_receive(struct dc *dc, struct domain *d, const Ntm__Signal *msg)
+{
+	switch (msg->body_case) {
+	case NTM__SIGNAL__BODY_NODE_INFORMATION_REQUEST:
+		information_request(dc, d, msg->txn,
+				    msg->node_information_request);
+		break;
+	case NTM__SIGNAL__BODY_PEER_DIRECTION:
+		peer_direction(dc, d, msg->txn, msg->peer_direction);
+		break;
+	case NTM__SIGNAL__BODY_WITHDRAW:
+		guests_told(dc, d, false, msg);
+		break;
+	case NTM__SIGNAL__BODY_ACK:
+		guests_acked(dc, d, msg->txn);
+		break;
+	default: /* nothing that a DC says to another one */
+		dc->stats.bad_datagrams++;
+		break;
+	}
+}
+
+int guests_new(struct dc *dc, struct guests **out)
+{
+	struct guests *g = calloc(1, sizeof(*g));
+	int r;
+
+	if (!g)
+		return -NTM_ENOMEM;
+	g->dc = dc;
+	r = loop_timer_new(dc->loop, tell_tick, g, &g->timer);
+	if (r)
+		free(g);
+	else
+		*out = g;
+	return r;
+}
+
+void guests_free(struct guests *g)
+{
+	if (!g)
+		return;
+	loop_timer_free(g->timer);
+	free(g->ring);
+	free(g);
+}

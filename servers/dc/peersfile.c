@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * peersfile - dc/peers: the domains that an administrator added, a line each
+ *
+ *     DOMAIN SHA256 [ADDRESS[|ADDRESS]...]
+ *
+ * Written anew by each command, and durable before it is answered. A line that is
+ * none is logged and kept out: nobody is trusted by mistake.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/file.h"
+#include "common/log.h"
+#include "servers/datadir.h"
+#include "servers/dc/abroad.h"
+#include "servers/dc/domains_impl.h"
+#include "servers/dc/state.h"
+
+#define FILE_MAX_BYTES (256 * 1024)
+#define WAYS_TEXT_MAX  320
+
+/* --- one line ------------------------------------------------------------------- */
+
+struct peer_line {
+	char name[FQDN_MAX + 1];
+	uint8_t fp[NTMC_FP_LEN];
+	struct server_ways ways;
+};
+
+/* @error: DOMAIN_WHY_MAX bytes */
+static int line_make(const struct dc *dc, const char *name, const char *fp,
+		     const char *ways, struct peer_line *out, char *error)
+{
+	struct server_ways list[SERVERCONF_ADDRESSES_MAX];
+
+	memset(out, 0, sizeof(*out));
+	if (fqdn_normalize(name, out->name)) {
+		snprintf(error, DOMAIN_WHY_MAX, "%.80s is not a domain", name);
+		return -NTM_EINVAL;
+	}
+	if (ntmc_fingerprint_parse(fp, out->fp)) {
+		snprintf(error, DOMAIN_WHY_MAX,
+			 "%.80s is not a CA's fingerprint: 64 hexadecimal "
+			 "digits, behind # in its join string",
+			 fp);
+		return -NTM_EINVAL;
+	}
+	if (ways && *ways) {
+		if (serverconf_ways(ways, (uint16_t)dc->conf->dc_port, list) !=
+		    1) {
+			snprintf(error, DOMAIN_WHY_MAX,
+				 "%.80s is not ADDRESS[:PORT], or several with "
+				 "| between them",
+				 ways);
+			return -NTM_EINVAL;
+		}
+		out->ways = list[0];
+	}
+	return domains_conflict(dc, out->name, out->fp, error)
+		       ? -NTM_ECONSTRAINT
+		       : 0;
+}
+
+static int line_take(struct dc *dc, const struct peer_line *l)
+{
+	struct domain *d = domains_find(dc, l->name);
+
+	/* another key, another place: nothing of before is good any more */
+	if (d)
+		domain_drop(dc, d);
+	d = domain_put(dc, l->name);
+	if (!d)
+		return -NTM_ELIMIT;
+	d->added = d->has_fp = true;
+	memcpy(d->fp, l->fp, NTMC_FP_LEN);
+	d->fixed = l->ways;
+	return 0;
+}
+
+static void ways_text(const struct server_ways *w, char out[WAYS_TEXT_MAX])
+{
+	char text[ADDR_TEXT_LEN];
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < w->n; i++)
+		used += (size_t)snprintf(out + used, WAYS_TEXT_MAX - used,
+					 "%s%s", i ? "|" : "",
+					 addr_format(&w->a[i], text));
+}
+
+/* --- the file ---------------------------------------------------------------------- */
+
+static int save(struct dc *dc)
+{
+	char path[DATADIR_PATH_MAX], *text = NULL, fp[NTMC_FP_TEXT_LEN],
+				     ways[WAYS_TEXT_MAX];
+	size_t len = 0;
+	FILE *f;
+	int r = datadir_file(dc->env->dir, DATADIR_DC_PEERS, path);
+
+	if (r)
+		return r;
+	f = open_memstream(&text, &len);
+	if (!f)
+		return -NTM_ENOMEM;
+	fputs("# other domains, by `ntm-server peer add`: DOMAIN SHA256 "
+	      "[ADDRESS]\n",
+	      f);
+	for (size_t i = 0; i < DOMAINS_MAX; i++) {
+		const struct domain *d = dc->domains->list[i];
+
+		if (!d || !d->added)
+			continue;
+		ntmc_fingerprint_text(d->fp, fp);
+		ways_text(&d->fixed, ways);
+		fprintf(f, "%s %s%s%s\n", d->name, fp, ways[0] ? " " : "",
+			ways);
+	}
+	r = fclose(f) ? -NTM_ENOMEM : file_write(path, text, len, 0600);
+	free(text);
+	return r;
+}
+
+static void load_line(struct dc *dc, char *line, unsigned int number)
+{
+	char *save_ptr = NULL, error[DOMAIN_WHY_MAX] = "";
+	char *name = strtok_r(line, " \t", &save_ptr);
+	char *fp = strtok_r(NULL, " \t", &save_ptr);
+	char *ways = strtok_r(NULL, " \t", &save_ptr);
+	struct peer_line l;
+
+	if (!name || *name == '#')
+		return;
+	if (!fp || strtok_r(NULL, " \t", &save_ptr))
+		snprintf(error, sizeof(error), "not DOMAIN SHA256 [ADDRESS]");
+	else if (!line_make(dc, name, fp, ways, &l, error) && line_take(dc, &l))
+		snprintf(error, sizeof(error), "too many");
+	if (error[0])
+		log_err("domains", "dc/peers:%u: %s; left out", number, error);
+}
+
+int peersfile_load(struct dc *dc)
+{
+	char path[DATADIR_PATH_MAX], *text, *line;
+	unsigned int number = 0;
+	uint8_t *data;
+	size_t len;
+	int r = datadir_file(dc->env->dir, DATADIR_DC_PEERS, path);
+
+	if (!r)
+		r = file_read(path, FILE_MAX_BYTES, &data, &len);
+	if (r == -NTM_ENOTFOUND)
+		return 0;
+	if (r) {
+		log_err("domains", "%s cannot be read: %s", path, err_text(r));
+		return r;
+	}
+	text = (char *)data;
+	while ((line = strsep(&text, "\n")))
+		load_line(dc, line, ++number);
+	file_free(data, len);
+	return 0;
+}
+
+/* --- commands ------------------------------------------------------------------------ */
+
+static json_t *failed(const char *why)
+{
+	return json_pack("{s:b, s:s}", "ok", 0, "error", why);
+}
+
+static json_t *peer_add(struct dc *dc, json_t *request)
+{
+	const char *name =
+		json_string_value(json_object_get(request, "domain"));
+	const char *fp = json_string_value(json_object_get(request, "ca"));
+	const char *at = json_string_value(json_object_get(request, "address"));
+	char error[DOMAIN_WHY_MAX];
+	struct peer_line l;
+	int r;
+
+	if (!name || !fp)
+		return failed("domain and fingerprint are missing");
+	if (line_make(dc, name, fp, at, &l, error))
+		return failed(error);
+	r = line_take(dc, &l);
+	if (!r)
+		r = save(dc);
+	if (r) /* not durable: not there */
+		domain_drop(dc, domains_find(dc, l.name));
+	return r ? failed(err_text(r))
+		 : json_pack("{s:b, s:s}", "ok", 1, "domain", l.name);
+}
+
+static json_t *peer_remove(struct dc *dc, json_t *request)
+{
+	const char *name =
+		json_string_value(json_object_get(request, "domain"));
+	char norm[FQDN_MAX + 1];
+	struct domain *d = name && !fqdn_normalize(name, norm)
+				   ? domains_find(dc, norm)
+				   : NULL;
+	int r;
+
+	if (!d || !d->added)
+		return failed("no such peer");
+	d->added = false;
+	r = save(dc);
+	if (r) {
+		d->added = true;
+		return failed(err_text(r));
+	}
+	log_info("domains", "%s was removed", d->name);
+	guests_removed(dc, d);
+	domain_drop(dc, d);
+	return json_pack("{s:b}", "ok", 1);
+}
+
+json_t *peersfile_admin(struct dc *dc, const char *command, json_t *request)
+{
+	if (!strcmp(command, "peer-add"))
+		return peer_add(dc, request);
+	if (!strcmp(command, "peer-remove"))
+		return peer_remove(dc, request);
+	if (!strcmp(command, "peer-list"))
+		return json_pack("{s:b, s:o}", "ok", 1, "peers",
+				 domains_admin(dc));
+	return NULL;
+}

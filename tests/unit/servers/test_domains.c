@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: MIT */
+/* test_domains - the DC of another domain: keys, directions both ways, lies, removal */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "played_dc.h"
+#include "relay_site.h"
+#include "servers/dc/domains.h"
+
+static const struct said natted, open_node = {.reachable = true};
+static struct played_dc far;
+
+#define CAROL "desk.carol." PLAYED_DOMAIN
+
+static int begin(void **state)
+{
+	setup(state);
+	played_dc_new(&far, &site, PLAYED_DOMAIN);
+	come(&mn, &open_node);
+	come(&cn, &open_node);
+	return 0;
+}
+
+static int begin_added(void **state)
+{
+	begin(state);
+	assert_string_equal(played_dc_add(&far), "");
+	return 0;
+}
+
+static int end(void **state)
+{
+	played_dc_free(&far);
+	return teardown(state);
+}
+
+static json_t *first_domain(void)
+{
+	json_t *all = domains_admin(site.dc);
+	json_t *one = json_incref(json_array_get(all, 0));
+
+	json_decref(all);
+	return one;
+}
+
+static long long refused(void)
+{
+	json_t *d = first_domain();
+	long long n = json_integer_value(json_object_get(d, "refused"));
+
+	json_decref(d);
+	return n;
+}
+
+static const Ntm__RouteDirection *directed(const char *fqdn)
+{
+	const Ntm__Signal *s = peer_direction(&mn, fqdn);
+
+	assert_non_null(s);
+	if (s->body_case == NTM__SIGNAL__BODY_ACK)
+		fail_msg("code %u", s->ack->code);
+	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_ROUTE_DIRECTION);
+	return s->route_direction;
+}
+
+static uint32_t not_directed(const char *fqdn)
+{
+	const Ntm__Signal *s = peer_direction(&mn, fqdn);
+
+	assert_non_null(s);
+	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_ACK);
+	return s->ack->code;
+}
+
+/* --- we ask ---------------------------------------------------------------------- */
+
+static void outward(void **state)
+{
+	const Ntm__RouteDirection *r, *told;
+
+	(void)state;
+	r = directed(CAROL);
+	assert_string_equal(r->peer->fqdn, CAROL);
+	assert_memory_equal(r->peer->ed_pub.data, far.node.ed_pub, 32);
+	assert_memory_equal(r->peer->vip6.data, far.vip6, 16);
+	assert_int_equal(r->peer->n_addresses, 1);
+	assert_int_equal(r->role, NTM__TUNNEL_ROLE__ROLE_SEND);
+	assert_int_equal(r->end, NTM__TUNNEL_END__END_MN);
+	assert_string_equal(far.asked, CAROL);
+	assert_string_equal(far.asker, mn.fqdn);
+	assert_string_equal(far.direction->peer_direction->fqdn, CAROL);
+	told = far.direction->peer_direction->route;
+	assert_string_equal(told->peer->fqdn, mn.fqdn);
+	assert_int_equal(told->role, NTM__TUNNEL_ROLE__ROLE_WAIT);
+	assert_int_equal(told->end, NTM__TUNNEL_END__END_CN);
+	assert_true(told->path_id == r->path_id);
+	assert_memory_equal(told->ktun.data, r->ktun.data, 32);
+	assert_memory_equal(told->ktmp.data, r->ktmp.data, 32);
+	/* one key serves the next one; an account's name means its device */
+	r = directed("carol." PLAYED_DOMAIN);
+	assert_string_equal(r->peer->fqdn, CAROL);
+	assert_int_equal(far.n_keys, 1);
+}
+
+static void refusals(void **state)
+{
+	(void)state;
+	assert_int_equal(not_directed("desk.dora.example.com"), NTM_ENONAME);
+	assert_int_equal(far.n_keys, 0);
+	far.info_code = NTM_EOFFLINE;
+	assert_int_equal(not_directed(CAROL), NTM_EOFFLINE);
+	far.info_code = 0;
+	far.ack_code = NTM_EPOLICY;
+	assert_int_equal(not_directed(CAROL), NTM_EPOLICY);
+}
+
+/* it speaks for a node that is not its own */
+static void outward_lies(void **state)
+{
+	(void)state;
+	far.fqdn = "desk.bob." SITE_DOMAIN;
+	assert_int_equal(not_directed(CAROL), NTM_ECONSTRAINT);
+	far.fqdn = "desk.carol.example.com";
+	assert_int_equal(not_directed(CAROL), NTM_ECONSTRAINT);
+	far.fqdn = "desk.dora." PLAYED_DOMAIN; /* another than was asked for */
+	assert_int_equal(not_directed(CAROL), NTM_ECONSTRAINT);
+	far.fqdn = CAROL;
+	far.vip6[5] ^= 1;
+	assert_int_equal(not_directed(CAROL), NTM_ECONSTRAINT);
+	far.vip6[5] ^= 1;
+	far.vip4[0] = 10;
+	assert_int_equal(not_directed(CAROL), NTM_ECONSTRAINT);
+	far.vip4[0] = 198;
+	far.sig[3] ^= 1;
+	assert_int_equal(not_directed(CAROL), NTM_ECONSTRAINT);
+	far.sig[3] ^= 1;
+	assert_int_equal(far.n_directions, 0);
+	assert_int_equal(refused(), 6);
+	directed(CAROL);
+}
+
+static void silent_ask(const char *fqdn, Ntm__DirectionRequest *q,
+		       Ntm__Signal *msg)
+{
+	ntm__direction_request__init(q);
+	ntm__signal__init(msg);
+	q->fqdn = (char *)fqdn;
+	q->aead = NTMC_AES_256_GCM;
+	msg->txn = mn.asked = ++mn.txn;
+	msg->body_case = NTM__SIGNAL__BODY_DIRECTION_REQUEST;
+	msg->direction_request = q;
+}
+
+static bool mn_told(void *arg)
+{
+	(void)arg;
+	return mn.got && mn.got->txn == mn.asked;
+}
+
+/* the other DC was restarted: it has no keys, and gets new ones by itself */
+static void restarted(void **state)
+{
+	Ntm__DirectionRequest q;
+	Ntm__Signal msg;
+
+	(void)state;
+	directed(CAROL);
+	played_dc_forget(&far);
+	silent_ask(CAROL, &q, &msg);
+	peer_send(&mn, &msg);
+	assert_true(site_wait(&site, mn_told, NULL));
+	assert_int_equal(mn.got->body_case, NTM__SIGNAL__BODY_ROUTE_DIRECTION);
+	assert_int_equal(far.n_keys, 2);
+}
+
+/* no node of either side can be reached: our relay, and whose accounts meet there */
+static void relayed(void **state)
+{
+	const Ntm__RouteDirection *r;
+
+	(void)state;
+	played_start(&rs);
+	come(&mn, &natted);
+	far.reachable = false;
+	r = directed(CAROL);
+	assert_non_null(r->relay);
+	assert_true(r->relay->id == rs.now.id);
+	assert_non_null(far.direction->peer_direction->route->relay);
+	assert_string_equal(rs.accounts[0], "alice");
+	assert_string_equal(rs.accounts[1], "carol." PLAYED_DOMAIN);
+	assert_int_equal(rs.proven_len[1], 4);
+	/* one that refuses, and no other: the direct way alone */
+	rs.code = NTM_ELIMIT;
+	r = directed(CAROL);
+	assert_null(r->relay);
+}
+
+/* --- they ask ------------------------------------------------------------------------ */
+
+static const Ntm__NodeInformation *inform(const char *fqdn, const char *asker)
+{
+	Ntm__NodeInformationRequest body = NTM__NODE_INFORMATION_REQUEST__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	const Ntm__Signal *s;
+
+	body.fqdn = (char *)fqdn;
+	body.asker = (char *)asker;
+	msg.body_case = NTM__SIGNAL__BODY_NODE_INFORMATION_REQUEST;
+	msg.node_information_request = &body;
+	s = played_dc_answer(&far, played_dc_send(&far, &far.out, &msg));
+	assert_non_null(s);
+	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_NODE_INFORMATION);
+	return s->node_information;
+}
+
+/* Return: code of the NTM ACK */
+static uint32_t direct_in(const char *fqdn)
+{
+	static uint8_t key[NTMC_KEY_LEN] = {1};
+	Ntm__PeerDirection body = NTM__PEER_DIRECTION__INIT;
+	Ntm__RouteDirection route = NTM__ROUTE_DIRECTION__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	Ntm__NodeInfo info;
+	const Ntm__Signal *s;
+
+	played_dc_info(&far, &info);
+	route.path_id = UINT64_C(0x1122334455667788);
+	route.role = NTM__TUNNEL_ROLE__ROLE_WAIT;
+	route.end = NTM__TUNNEL_END__END_CN;
+	route.ktun = route.ktmp = (ProtobufCBinaryData){NTMC_KEY_LEN, key};
+	route.aead = NTMC_AES_256_GCM;
+	route.lifetime_s = 60;
+	route.peer = &info;
+	body.fqdn = (char *)fqdn;
+	body.route = &route;
+	msg.body_case = NTM__SIGNAL__BODY_PEER_DIRECTION;
+	msg.peer_direction = &body;
+	s = played_dc_answer(&far, played_dc_send(&far, &far.out, &msg));
+	assert_non_null(s);
+	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_ACK);
+	return s->ack->code;
+}
+
+static void inward(void **state)
+{
+	const Ntm__NodeInformation *i;
+
+	(void)state;
+	assert_int_equal(played_dc_link(&far), 0);
+	i = inform("bob." SITE_DOMAIN, CAROL);
+	assert_int_equal(i->code, 0);
+	assert_string_equal(i->node->fqdn, cn.fqdn);
+	assert_true(i->reachable);
+	assert_int_equal(i->families, 1);
+	assert_int_equal(i->proven.len, 4);
+	assert_int_equal(direct_in(cn.fqdn), 0);
+	assert_non_null(cn.route_wait);
+	assert_string_equal(cn.route_wait->route_direction->peer->fqdn, CAROL);
+	cn.cn_code = NTM_EPOLICY;
+	assert_int_equal(direct_in(cn.fqdn), NTM_EPOLICY);
+	assert_int_equal(inform("desk.dora." SITE_DOMAIN, CAROL)->code,
+			 NTM_ENONAME);
+}
+
+static void inward_lies(void **state)
+{
+	(void)state;
+	assert_int_equal(played_dc_link(&far), 0);
+	assert_int_equal(inform(cn.fqdn, "desk.dora.example.com")->code,
+			 NTM_EPERM);
+	far.fqdn = "desk.dora.example.com";
+	assert_int_equal(direct_in(cn.fqdn), NTM_EPERM);
+	far.fqdn = mn.fqdn;
+	assert_int_equal(direct_in(cn.fqdn), NTM_EPERM);
+	far.fqdn = "carol." PLAYED_DOMAIN; /* no device */
+	assert_int_equal(direct_in(cn.fqdn), NTM_EPERM);
+	far.fqdn = CAROL;
+	far.vip6[4] ^= 1;
+	assert_int_equal(direct_in(cn.fqdn), NTM_EPERM);
+	far.vip6[4] ^= 1;
+	far.sig[0] ^= 1;
+	assert_int_equal(direct_in(cn.fqdn), NTM_EAUTH);
+	assert_null(cn.route_wait);
+	assert_int_equal(refused(), 6);
+}
+
+static void rate(void **state)
+{
+	const Ntm__NodeInformation *i;
+	unsigned int n = 0;
+
+	(void)state;
+	site.conf.dc_peer_rate = 5;
+	assert_int_equal(played_dc_link(&far), 0);
+	do
+		i = inform(cn.fqdn, CAROL);
+	while (!i->code && ++n < 50);
+	assert_int_equal(i->code, NTM_ELIMIT);
+	assert_true(i->retry_after_ms > 0);
+	assert_true(n >= 5 && n < 10);
+}
+
+/* --- whom we believe ------------------------------------------------------------------- */
+
+static void unknown(void **state)
+{
+	(void)state;
+	assert_int_not_equal(played_dc_link(&far), 0);
+	assert_int_equal(not_directed(CAROL), NTM_ENONAME);
+}
+
+/* the DC there shows another CA than the one that was added */
+static void wrong_ca(void **state)
+{
+	json_t *d;
+
+	(void)state;
+	far.pki->ca_fp[9] ^= 1;
+	assert_string_equal(played_dc_add(&far), "");
+	assert_int_equal(not_directed(CAROL), NTM_EPIN);
+	assert_int_equal(far.n_keys, 0);
+	assert_int_not_equal(played_dc_link(&far), 0);
+	d = first_domain();
+	assert_string_equal(json_string_value(json_object_get(d, "state")),
+			    "failed");
+	assert_non_null(strstr(json_string_value(json_object_get(d, "why")),
+			       "another CA"));
+	json_decref(d);
+}
+
+static void overlaps(void **state)
+{
+	struct played_dc other;
+
+	(void)state;
+	/* the same addresses under another name */
+	played_dc_new(&other, &site, "example.com");
+	memcpy(other.pki->ca_fp, far.pki->ca_fp, NTMC_FP_LEN);
+	assert_non_null(strstr(played_dc_add(&other), "overlaps the peer"));
+	/* ours */
+	memcpy(other.pki->ca_fp, site.ca_fp, NTMC_FP_LEN);
+	assert_non_null(strstr(played_dc_add(&other), "server's own"));
+	played_dc_free(&other);
+	played_dc_new(&other, &site, "sub." PLAYED_DOMAIN);
+	assert_non_null(strstr(played_dc_add(&other), "its name"));
+	played_dc_free(&other);
+	played_dc_new(&other, &site, "sub." SITE_DOMAIN);
+	assert_non_null(strstr(played_dc_add(&other), "server's own"));
+	played_dc_free(&other);
+	directed(CAROL);
+}
+
+static void durable(void **state)
+{
+	(void)state;
+	site_stop_dc(&site);
+	site_start_dc(&site);
+	site_wait_link(&site);
+	come(&mn, &open_node);
+	directed(CAROL);
+}
+
+/* --- withdrawals ---------------------------------------------------------------------------- */
+
+static bool is_told(void *arg)
+{
+	(void)arg;
+	return far.n_withdraws;
+}
+
+static void withdrawn_here(void **state)
+{
+	uint8_t fp[NTMC_FP_LEN];
+
+	(void)state;
+	directed(CAROL);
+	site_admin(&site, "account-disable", "alice");
+	assert_true(site_wait(&site, is_told, NULL));
+	ntmc_fingerprint(mn.id.ed_pub, fp);
+	assert_memory_equal(far.withdrawn, fp, NTMC_FP_LEN);
+}
+
+static void withdraw_there(const uint8_t *fp)
+{
+	Ntm__Withdraw body = NTM__WITHDRAW__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	ProtobufCBinaryData one = {NTMC_FP_LEN, (uint8_t *)fp};
+
+	body.n_fingerprints = 1;
+	body.fingerprints = &one;
+	msg.txn = 0x80000001;
+	msg.body_case = NTM__SIGNAL__BODY_WITHDRAW;
+	msg.withdraw = &body;
+	played_dc_send(&far, &far.out, &msg);
+	assert_non_null(played_dc_answer(&far, msg.txn));
+}
+
+static bool cn_told(void *arg)
+{
+	(void)arg;
+	return cn.n_withdraw;
+}
+
+static void withdrawn_there(void **state)
+{
+	uint8_t fp[NTMC_FP_LEN];
+
+	(void)state;
+	assert_int_equal(played_dc_link(&far), 0);
+	assert_int_equal(direct_in(cn.fqdn), 0);
+	/* one of ours: not its to say */
+	ntmc_fingerprint(mn.id.ed_pub, fp);
+	withdraw_there(fp);
+	assert_int_equal(refused(), 1);
+	assert_int_equal(cn.n_withdraw + mn.n_withdraw, 0);
+	ntmc_fingerprint(far.node.ed_pub, fp);
+	withdraw_there(fp);
+	assert_true(site_wait(&site, cn_told, NULL));
+	assert_int_equal(mn.n_withdraw, 0);
+}
+
+static void removed(void **state)
+{
+	json_t *request = json_pack("{s:s}", "domain", PLAYED_DOMAIN), *answer;
+
+	(void)state;
+	assert_int_equal(played_dc_link(&far), 0);
+	assert_int_equal(direct_in(cn.fqdn), 0);
+	answer = dc_admin(site.dc, "peer-remove", request);
+	assert_true(json_is_true(json_object_get(answer, "ok")));
+	json_decref(answer);
+	answer = dc_admin(site.dc, "peer-remove", request);
+	assert_false(json_is_true(json_object_get(answer, "ok")));
+	json_decref(answer);
+	json_decref(request);
+	assert_true(site_wait(&site, cn_told, NULL));
+	assert_int_equal(not_directed(CAROL), NTM_ENONAME);
+	assert_int_not_equal(played_dc_link(&far), 0);
+}
+
+/* --- nodes get the CA -------------------------------------------------------------------------- */
+
+static const Ntm__DomainInformation *domain_information(const char *name)
+{
+	Ntm__DomainRequest body = NTM__DOMAIN_REQUEST__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	const Ntm__Signal *s = NULL;
+
+	body.name = (char *)name;
+	msg.txn = ++mn.txn;
+	msg.body_case = NTM__SIGNAL__BODY_DOMAIN_REQUEST;
+	msg.domain_request = &body;
+	for (int i = 0; i < 3 && !s; i++)
+		s = peer_call(&mn, &msg);
+	assert_non_null(s);
+	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_DOMAIN_INFORMATION);
+	return s->domain_information;
+}
+
+static void ca(void **state)
+{
+	const Ntm__DomainInformation *i;
+
+	(void)state;
+	i = domain_information(CAROL);
+	assert_int_equal(i->code, 0);
+	assert_string_equal(i->domain, PLAYED_DOMAIN);
+	assert_int_equal(i->ca.len, far.pki->ca_len);
+	assert_memory_equal(i->ca.data, far.pki->ca_der, i->ca.len);
+	assert_int_equal(domain_information(PLAYED_DOMAIN)->code, 0);
+	assert_int_equal(domain_information("desk.dora.example.com")->code,
+			 NTM_ENONAME);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, begin_added, end)
+#define U(f) cmocka_unit_test_setup_teardown(f, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(outward),	   T(refusals),
+		T(outward_lies),   T(restarted),
+		T(relayed),	   T(inward),
+		T(inward_lies),	   T(rate),
+		U(unknown),	   U(wrong_ca),
+		T(overlaps),	   T(durable),
+		T(withdrawn_here), T(withdrawn_there),
+		T(removed),	   T(ca),
+	};
+
+	return cmocka_run_group_tests_name("domains", tests, NULL, NULL);
+}
