@@ -8,10 +8,10 @@ GENERATED += $(O)/gen/broker/state.pb-c.h
 CONTROL_SRC := $(addprefix broker/,account.c statefile.c login.c as_link.c \
 	session.c request.c keepalive.c feeler.c revocation.c writer.c pins.c \
 	policy.c handshake.c direction.c \
-	peer.c peers.c early.c shake.c path.c relayed.c pmtu.c relay.c punch.c \
+	peer.c peers.c early.c shake.c path.c path_health.c relayed.c pmtu.c relay.c punch.c \
 	peer_route.c resolve.c portmap.c brokerconf.c worker.c) \
 	$(O)/gen/broker/state.pb-c.c
-WORKER_SRC := $(addprefix broker/,worker_main.c handover.c control.c \
+WORKER_SRC := $(addprefix broker/,worker_main.c handover.c wake.c control.c \
 	control_account.c control_peer.c control_status.c control_netcheck.c \
 	isolate.c)
 CONTROL_PKGS := gnutls nettle hogweed libargon2 libevent libprotobuf-c sqlite3 \

@@ -24,6 +24,8 @@
  * now, we go on sending at once, challenge it and say where we are; the others are
  * challenged beside it, and the first that answers is used. No route at all: packets wait until there is one.
  *
+ * Whether the current one is still good, and a wake from sleep: path_health.c.
+ *
  * A candidate may be the peer's relay (punch.h). It is proven as the others are, and
  * stands behind all that are direct: relayed.c.
  */
@@ -31,7 +33,6 @@
 
 #include <string.h>
 
-#include "broker/keepalive.h"
 #include "broker/path_impl.h"
 #include "broker/peer.h"
 #include "broker/portmap.h"
@@ -125,7 +126,7 @@ size_t path_remotes(const struct peer *p, struct addr *out, size_t max)
 	return n;
 }
 
-static uint64_t rtt_of(const struct candidate *c)
+uint64_t path_rtt(const struct candidate *c)
 {
 	return c->rtt_ns ? c->rtt_ns : LOOP_MS(PATH_RTT_GUESS_MS);
 }
@@ -163,7 +164,7 @@ size_t path_challenge_pack(uint64_t cookie, size_t wire_len, uint8_t *buf,
 static void challenge_send(struct peer *p, struct candidate *c, size_t wire_len)
 {
 	uint8_t buf[PACKET_SIGNAL_MAX];
-	uint64_t pause = rtt_of(c) * 2;
+	uint64_t pause = path_rtt(c) * 2;
 	size_t len;
 
 	len = path_challenge_pack(c->cookie | (c->tries & PATH_COOKIE_TRY),
@@ -681,74 +682,6 @@ void path_we_moved(struct peer *p, bool changed)
 	p->pmtu.raised_ns = 0;
 	peer_path_unsure(p);
 	path_probe_others(p);
-}
-
-/* --- health --------------------------------------------------------------------------------------- */
-
-/* since when have we sent and heard nothing; 0: all is well */
-static uint64_t silence(struct peer *p, const struct dp_counters *n)
-{
-	if (n->last_tx_ns <= n->last_rx_ns ||
-	    n->last_rx_ns != p->paths.last_rx_ns) {
-		p->paths.last_rx_ns = n->last_rx_ns;
-		p->paths.silent_ns = 0;
-	}
-	if (n->last_tx_ns > n->last_rx_ns && !p->paths.silent_ns)
-		p->paths.silent_ns = n->last_tx_ns;
-	return p->paths.silent_ns;
-}
-
-/* Packets came, and then none: our NAT may have forgotten us, and we would have no
- * reason to send. One challenge tells, and opens the NAT again. */
-static void tail(struct peer *p, const struct candidate *cur, uint64_t now)
-{
-	if (p->paths.tail_ns == p->inner_ns ||
-	    now - p->inner_ns < LOOP_MS(PATH_TAIL_MS))
-		return;
-	p->paths.tail_ns = p->inner_ns;
-	if (!cur->due_ns)
-		path_probe(p, false);
-}
-
-static void keep(struct peer *p, const struct candidate *cur, uint64_t now)
-{
-	if (now - p->paths.kept_ns <=
-	    LOOP_S(keepalive_path_s(p->w->keepalive, cur->addr.sa.sa_family)))
-		return;
-	p->paths.kept_ns = now;
-	if (!cur->due_ns)
-		path_probe(p, false);
-	if (p->pmtu.raised_ns && now - p->pmtu.raised_ns > LOOP_S(PMTU_RAISE_S))
-		pmtu_start(p);
-}
-
-void path_tick(struct peer *p)
-{
-	struct candidate *cur = path_now(p);
-	struct dp_counters n;
-	uint64_t now = peer_now(p), limit, since;
-
-	if (!p->tunnel)
-		return;
-	dp_tunnel_counters(p->tunnel, &n);
-	if (n.tx_packets + n.rx_packets != p->inner_packets) {
-		p->inner_packets = n.tx_packets + n.rx_packets;
-		p->inner_ns = now;
-	}
-	if (p->state != PEER_UP || !cur)
-		return;
-	if (n.rx_packets != p->paths.carried)
-		p->paths.carried_ns += LOOP_MS(PATH_TICK_MS);
-	p->paths.carried = n.rx_packets;
-	since = silence(p, &n);
-	limit = rtt_of(cur) * 3;
-	if (limit < LOOP_MS(PATH_SILENCE_MS))
-		limit = LOOP_MS(PATH_SILENCE_MS);
-	if (since && now - since > limit)
-		path_suspect(p, cur);
-	relayed_tick(p);
-	tail(p, cur, now);
-	keep(p, cur, now);
 }
 
 /* --- life -------------------------------------------------------------------------------------------- */

@@ -114,6 +114,8 @@ void path_peer_moved(struct peer *p, const struct addr *from, size_t wire_len,
 		     bool told);
 /** routes changed; @changed: our addresses too */
 void path_we_moved(struct peer *p, bool changed);
+/** as after a move: the NATs on the way may have forgotten us */
+void path_woke(struct peer *p);
 /** health, every tick, while UP or MOVING */
 void path_tick(struct peer *p);
 /** our addresses, to the peer on the current path: it sends there from now on */

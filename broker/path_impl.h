@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * path_impl - what path.c and relayed.c share
+ * path_impl - what path.c, path_health.c and relayed.c share
  *
- * Owner:    these two. Context: loop thread.
+ * Owner:    these three. Context: loop thread.
  */
 #ifndef NTM_BROKER_PATH_IMPL_H
 #define NTM_BROKER_PATH_IMPL_H
@@ -20,6 +20,8 @@ void path_challenge(struct peer *p, struct candidate *c, size_t wire_len);
 void path_probe_others(struct peer *p);
 /** after challenges: when the next is due */
 void path_timer_arm(struct peer *p);
+/** measured, or a guess; ns */
+uint64_t path_rtt(const struct candidate *c);
 bool path_routed(struct peer *p, const struct addr *remote);
 bool path_proven_lately(const struct peer *p, const struct candidate *c);
 /** data goes there from now on */

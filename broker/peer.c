@@ -131,6 +131,10 @@ int peer_identify(struct peer *p, const struct node_info *info)
 
 static void tunnel_drop(struct peer *p, bool reject)
 {
+	if (p->tunnel && reject) { /* its streams may outlive it */
+		dp_tail_free(p->tail);
+		p->tail = dp_tunnel_tail(p->tunnel);
+	}
 	if (p->tunnel)
 		dp_tunnel_close(p->tunnel, reject);
 	p->tunnel = NULL;
@@ -176,6 +180,10 @@ int peer_tunnel(struct peer *p)
 		tunnel_drop(p, false);
 		return -NTM_EEXISTS;
 	}
+	if (p->tail)
+		dp_tunnel_set_tail(p->tunnel, p->tail);
+	dp_tail_free(p->tail);
+	p->tail = NULL;
 	if (p->pmtu.size)
 		dp_tunnel_set_mtu(p->tunnel, p->pmtu.size);
 	p->inner_packets = 0;
@@ -581,6 +589,8 @@ void peer_close(struct peer *p, int code, bool tell)
 	direction_cancel(p->w, p->direction);
 	p->direction = 0;
 	tunnel_drop(p, true);
+	dp_tail_free(p->tail); /* by somebody's word: its streams end, too */
+	p->tail = NULL;
 	secret_forget(p);
 	p->why = code;
 	peer_set_state(p, code ? PEER_DOWN : PEER_IDLE);
@@ -749,6 +759,7 @@ int peer_init(struct peer *p, struct worker *w, const char *fqdn)
 
 void peer_clear(struct peer *p)
 {
+	dp_tail_free(p->tail);
 	shake_stop(p);
 	if (p->direction)
 		direction_cancel(p->w, p->direction);

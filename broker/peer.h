@@ -93,6 +93,7 @@ struct peer {
 	uint64_t path_id;
 	enum ntmc_aead_alg aead, pending_aead;
 	struct ntmc_key secret, pending;
+	struct dp_tail *tail; /* of a tunnel that failed */
 	bool has_secret, has_pending, pending_kept;
 	uint8_t pending_phase;
 	uint64_t keyed_ns, seen_ms, unknown_ns;

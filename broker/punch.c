@@ -341,6 +341,13 @@ void punch_moved(struct peer *p)
 	}
 }
 
+void punch_woke(struct peer *p)
+{
+	for (size_t i = 0; i < PUNCHES_MAX; i++)
+		addr_clear(&p->punches.list[i].source);
+	punch_moved(p);
+}
+
 void punch_again(struct peer *p, const struct addr *a)
 {
 	for (size_t i = 0; i < PUNCHES_MAX; i++) {

@@ -610,6 +610,14 @@ void session_moved(struct session *s, bool changed)
 	register_start(s);
 }
 
+void session_woke(struct session *s)
+{
+	if (!s->keyed)
+		return;
+	s->moved = true; /* a mapping that is gone did not die in use */
+	register_start(s);
+}
+
 /* --- questions ------------------------------------------------------------------------------- */
 
 enum session_state session_state(const struct session *s)

@@ -40,6 +40,8 @@ void session_stop(struct session *s);
 /** routes changed; @changed: our addresses too. Registers when the DC would see us
  *  elsewhere, or must be told where else we are */
 void session_moved(struct session *s, bool changed);
+/** nothing was sent or heard for long: registers, if there is anything to say */
+void session_woke(struct session *s);
 /** a datagram of type SIGNAL; destroyed */
 void session_datagram(struct session *s, const struct packet_header *h,
 		      uint8_t *buf, size_t len, const struct addr *from);

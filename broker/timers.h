@@ -105,6 +105,10 @@
 #define TAKE_FRESH_MS	     1000 /* a path that answered so lately works */
 #define EARLY_KEEP_MS	     1000 /* Tunnel Requests before their direction */
 
+/* --- wake from sleep (wake.c) --- */
+#define WAKE_LOOK_S 2
+#define WAKE_LATE_S 5 /* later than that: we slept, or were stopped */
+
 /* --- port mapping (portmap.c) --- */
 #define PORTMAP_LIFE_S	    7200 /* asked for; renewed at half */
 #define PORTMAP_LIFE_MIN_S  120	 /* less is not worth its packets */

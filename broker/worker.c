@@ -19,6 +19,7 @@
 #include "broker/relay.h"
 #include "broker/resolve.h"
 #include "broker/session.h"
+#include "broker/timers.h"
 #include "broker/writer.h"
 #include "common/log.h"
 
@@ -369,6 +370,29 @@ void worker_moved(struct worker *w)
 	session_moved(w->session, changed);
 	relays_moved(w->relays);
 	portmap_look(w->portmap);
+	login_moved(w->login);
+}
+
+/* What peers, relays and NATs knew of us may be gone; our own timers have not noticed. */
+static void wake_one(void *arg, struct peer *p)
+{
+	const unsigned int *slept_s = arg;
+
+	punch_woke(p);
+	path_woke(p);
+	if (*slept_s >= REKEY_LOW_S)
+		peer_rekey(
+			p); /* the other side has dropped these keys, or will */
+}
+
+void worker_woke(struct worker *w, unsigned int slept_s)
+{
+	if (!w->account->logged_in)
+		return;
+	log_info("worker", "woke after %u s: all paths are looked at", slept_s);
+	locals_changed(w);
+	peers_each(w->peers, wake_one, &slept_s);
+	session_woke(w->session);
 	login_moved(w->login);
 }
 

@@ -134,6 +134,9 @@ void worker_withdraw(struct worker *w, const uint8_t *fp);
 /** handover.c: addresses or routes changed */
 void worker_moved(struct worker *w);
 
+/** wake.c: nothing was sent or heard for so long */
+void worker_woke(struct worker *w, unsigned int slept_s);
+
 /** loop time in ms, wall time in s and ms (env's) */
 uint64_t worker_now_ms(const struct worker *w);
 int64_t worker_wall(const struct worker *w);

@@ -25,6 +25,7 @@
 #include "broker/keepalive.h"
 #include "broker/policy.h"
 #include "broker/peer.h"
+#include "broker/wake.h"
 #include "broker/worker.h"
 #include "common/log.h"
 
@@ -38,6 +39,7 @@ struct program {
 	struct loop_io *keeper_io;
 	struct loop_signal *term, *hup;
 	struct loop_timer *beat;
+	struct wake *wake;
 	const char *config, *state;
 	int link_fd, control_fd;
 	enum log_level level;
@@ -133,6 +135,13 @@ static void on_moved(void *arg)
 		worker_moved(&p->w);
 }
 
+static void on_wake(void *arg, unsigned int slept_s)
+{
+	struct program *p = arg;
+
+	worker_woke(&p->w, slept_s);
+}
+
 static int env_route(void *ctx, const struct addr *remote, struct addr *source,
 		     unsigned int *mtu)
 {
@@ -216,6 +225,8 @@ static int watch(struct program *p)
 				  LOOP_READ, false, on_keeper, p,
 				  &p->keeper_io);
 	if (!err)
+		err = wake_open(p->loop, on_wake, p, &p->wake);
+	if (!err)
 		err = loop_timer_new(p->loop, on_beat, p, &p->beat);
 	if (!err)
 		loop_timer_arm(p->beat, LOOP_MS(KEEPER_BEAT_MS));
@@ -227,6 +238,7 @@ static void parts_close(struct program *p)
 	struct worker *w = &p->w;
 
 	loop_timer_free(p->beat);
+	wake_close(p->wake);
 	loop_io_del(p->keeper_io);
 	loop_signal_del(p->hup);
 	loop_signal_del(p->term);

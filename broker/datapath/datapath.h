@@ -26,6 +26,7 @@
 #include "libntmcrypto/ntmcrypto.h"
 
 struct datapath;
+struct dp_tail;
 struct dp_tunnel;
 
 #define DP_QUEUE_BYTES	 (512 * 1024) /* waiting per tunnel while HELD */
@@ -116,6 +117,11 @@ NTM_MUST_CHECK int dp_tunnel_new(struct datapath *dp,
 				 struct dp_tunnel **out);
 /** flush the queue to ICMP unreachable when @reject, wipe keys, free at turn end */
 void dp_tunnel_close(struct dp_tunnel *t, bool reject);
+/** the last TCP segment with payload that it sent, for the next tunnel to the same
+ *  identity, which sends it again when it can. NULL: none; freed by dp_tail_free() */
+struct dp_tail *dp_tunnel_tail(const struct dp_tunnel *t);
+void dp_tunnel_set_tail(struct dp_tunnel *t, const struct dp_tail *tail);
+void dp_tail_free(struct dp_tail *tail); /* NULL is fine */
 void *dp_tunnel_arg(const struct dp_tunnel *t);
 /** false: none */
 bool dp_tunnel_find(struct datapath *dp, const struct addr *vip,

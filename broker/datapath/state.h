@@ -28,7 +28,7 @@
 #define DP_STALL_NS	LOOP_MS(100) /* between tries on a dead route */
 #define DP_ERROR_GAP_NS LOOP_MS(100) /* between reports of one tunnel */
 #define DP_TAIL_MAX	1500	     /* inner bytes of a segment kept */
-#define DP_TAIL_LIFE_NS LOOP_S(60)   /* then its stream has given up or ended */
+#define DP_TAIL_LIFE_NS LOOP_S(900)  /* then its stream has given up or ended */
 
 /* what the owner is told at the end of the turn */
 #define DP_EVENT_REKEY 1u

@@ -102,6 +102,28 @@ static void leave_lists(struct dp_tunnel *t)
 	t->events = 0;
 }
 
+struct dp_tail *dp_tunnel_tail(const struct dp_tunnel *t)
+{
+	struct dp_tail *tail = t->tail.len ? malloc(sizeof(*tail)) : NULL;
+
+	if (tail)
+		*tail = t->tail;
+	return tail;
+}
+
+void dp_tunnel_set_tail(struct dp_tunnel *t, const struct dp_tail *tail)
+{
+	t->tail = *tail;
+	t->tail.due = false; /* until it is opened */
+}
+
+void dp_tail_free(struct dp_tail *tail)
+{
+	if (tail)
+		ntmc_wipe(tail, sizeof(*tail));
+	free(tail);
+}
+
 void dp_tunnel_close(struct dp_tunnel *t, bool reject)
 {
 	struct datapath *dp = t->dp;

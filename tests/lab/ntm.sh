@@ -140,6 +140,7 @@ ntm_slow_web()
 		scgi_temp_path $home/tmp;
 		sendfile on;
 		limit_rate $3;
+		send_timeout 600;
 		server {
 			listen $2;
 			listen [::]:$2;

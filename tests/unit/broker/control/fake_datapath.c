@@ -278,6 +278,23 @@ int dp_tunnel_new(struct datapath *dp, const uint8_t vip6[static 16],
 }
 
 /* the dead stay in the list, as the real ones do until the end of the turn */
+/* which segments are sent again is the real data path's test */
+struct dp_tail *dp_tunnel_tail(const struct dp_tunnel *t)
+{
+	(void)t;
+	return NULL;
+}
+
+void dp_tunnel_set_tail(struct dp_tunnel *t, const struct dp_tail *tail)
+{
+	(void)t, (void)tail;
+}
+
+void dp_tail_free(struct dp_tail *tail)
+{
+	(void)tail;
+}
+
 void dp_tunnel_close(struct dp_tunnel *t, bool reject)
 {
 	if (reject)
