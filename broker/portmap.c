@@ -16,10 +16,10 @@
  * next Registration Request (one is sent at once) and to peers as Peer Addresses.
  *
  * A mapping is renewed at half of its life, by the protocol that made it, with the
- * same port and nonce (the next worker, too, has that nonce). If that fails it is asked for again until its life is over.
- * Without one we ask again after RETRY_S, doubling. Another network (our source
- * address, or the outside) is a new beginning; the old router, out of reach, forgets
- * by itself. At an orderly end it is deleted.
+ * same port and nonce (the next worker, too, has that nonce). If that fails it is
+ * asked for again until its life is over. Without one we ask again after RETRY_S,
+ * doubling. Another network (our source address, or the outside) is a new beginning;
+ * the old router, out of reach, forgets by itself. At an orderly end it is deleted.
  */
 #include "broker/portmap.h"
 

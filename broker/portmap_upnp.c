@@ -47,6 +47,7 @@ static bool of_router(const struct igd *g, const char *url)
 static enum portmap_why igd_find(struct igd *g)
 {
 	struct UPNPDev *list, *d;
+	enum portmap_why why = PORTMAP_DONE;
 	char lan[64];
 	int err = 0;
 
@@ -57,11 +58,11 @@ static enum portmap_why igd_find(struct igd *g)
 		    UPNP_GetIGDFromUrl(d->descURL, &g->urls, &g->data, lan,
 				       sizeof(lan)))
 			break;
-	if (!d) {
-		freeUPNPDevlist(list);
-		return list ? PORTMAP_NO_SERVICE : PORTMAP_NO_ANSWER;
-	}
+	if (!d)
+		why = list ? PORTMAP_NO_SERVICE : PORTMAP_NO_ANSWER;
 	freeUPNPDevlist(list);
+	if (why != PORTMAP_DONE)
+		return why;
 	if (g->data.first.servicetype[0] && of_router(g, g->urls.controlURL))
 		return PORTMAP_DONE;
 	FreeUPNPUrls(&g->urls);
