@@ -49,9 +49,9 @@ void control_on_gone(struct control_call *call, void (*fn)(void *arg),
 json_t *control_addr(const struct addr *a);
 /** "none", "independent", "dependent", "unknown" */
 const char *control_mapping(Ntm__NatMapping m);
-/** the relays named by the DC: [{"address", "rtt_ms", "observed"}] */
 /** how often the node speaks to the DC, and why so often */
 json_t *control_keepalive(const struct worker *w);
+/** the relays named by the DC: [{"address", "rtt_ms", "observed"}] */
 json_t *control_relays(const struct worker *w);
 
 typedef void control_fn(struct control_call *call);
