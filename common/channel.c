@@ -41,6 +41,7 @@
 #define KEEPALIVE_IDLE_S 30
 #define KEEPALIVE_STEP_S 10
 #define KEEPALIVE_COUNT	 3
+#define RAW_UNSENT_MAX	 131072
 #define LINK_SILENT_MS	 60000 /* unacknowledged data: the link is dead */
 
 static const char *const state_names[] = {
@@ -234,10 +235,27 @@ static int next_frame(struct channel *c)
 	return 1;
 }
 
+static int take_bytes(struct channel *c)
+{
+	int used;
+
+	if (!c->in.len)
+		return 0;
+	used = c->ops->bytes(c, buffer_peek(&c->in), c->in.len, c->arg);
+	if (used <= 0)
+		return used;
+	buffer_consume(&c->in, (size_t)used);
+	if (c->state == CHANNEL_OPEN)
+		arm_timer(c);
+	return 0;
+}
+
 static int take_frames(struct channel *c)
 {
 	int ret;
 
+	if (c->ops->bytes && c->state == CHANNEL_OPEN)
+		return take_bytes(c);
 	if (c->state == CHANNEL_CLOSING)
 		buffer_consume(&c->in, c->in.len);
 	do {
@@ -316,6 +334,7 @@ static void try_finish(struct channel *c)
 static void try_write(struct channel *c)
 {
 	enum tls_outcome outcome = TLS_OK;
+	bool put_any = c->queue.len > 0;
 	size_t put;
 
 	if (c->state != CHANNEL_OPEN && c->state != CHANNEL_CLOSING)
@@ -331,6 +350,8 @@ static void try_write(struct channel *c)
 		channel_die(c, tls_error(c->tls));
 		return;
 	}
+	if (put_any && !c->queue.len && c->ops->drained)
+		c->ops->drained(c, c->arg);
 	try_finish(c);
 	if (c->state != CHANNEL_DEAD)
 		update_io(c);
@@ -353,10 +374,12 @@ static void on_event(void *arg, int fd, unsigned int events)
 
 /* --- making and using ------------------------------------------------------------------ */
 
-/* Without these a link to a host that vanished would stay for hours. */
-static void set_socket_options(int fd)
+/* Without these a link to a host that vanished would stay for hours. Of a raw one the
+ * kernel keeps little: what waits there cannot be dropped any more. */
+static void set_socket_options(int fd, bool raw)
 {
-	int on = 1, idle = KEEPALIVE_IDLE_S, step = KEEPALIVE_STEP_S;
+	int unsent = RAW_UNSENT_MAX, on = 1, idle = KEEPALIVE_IDLE_S,
+	    step = KEEPALIVE_STEP_S;
 	int count = KEEPALIVE_COUNT;
 	unsigned int silent = LINK_SILENT_MS;
 
@@ -366,6 +389,9 @@ static void set_socket_options(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &step, sizeof(step));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silent, sizeof(silent));
+	if (raw)
+		setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent,
+			   sizeof(unsent));
 }
 
 int channel_new_take(struct loop *l, struct tls_context *ctx, int fd,
@@ -401,7 +427,7 @@ int channel_new_take(struct loop *l, struct tls_context *ctx, int fd,
 		ret = loop_io_add(l, fd, 0, false, on_event, c, &c->io);
 	if (ret)
 		goto err_channel;
-	set_socket_options(fd);
+	set_socket_options(fd, ops->bytes != NULL);
 	c->fd = fd;
 	c->listener = listener;
 	c->idle_s = listener ? CHANNEL_IDLE_S : 0;
@@ -464,6 +490,31 @@ int channel_send(struct channel *c, const Ntm__Envelope *msg)
 	return 0;
 }
 
+uint8_t *channel_room(struct channel *c, size_t len)
+{
+	uint8_t *room;
+
+	if (c->state != CHANNEL_OPEN || c->finish ||
+	    buffer_reserve(&c->queue, len, &room))
+		return NULL;
+	return room;
+}
+
+void channel_put(struct channel *c, size_t len)
+{
+	buffer_grow(&c->queue, len);
+}
+
+size_t channel_queued(const struct channel *c)
+{
+	return c->queue.len;
+}
+
+void channel_flush(struct channel *c)
+{
+	try_write(c);
+}
+
 void channel_finish(struct channel *c)
 {
 	if (c->state == CHANNEL_DEAD || c->finish)
@@ -485,6 +536,11 @@ void channel_set_idle(struct channel *c, unsigned int seconds)
 	c->idle_s = seconds;
 	if (c->state == CHANNEL_OPEN)
 		arm_timer(c);
+}
+
+bool channel_was_open(const struct channel *c)
+{
+	return c->opened;
 }
 
 void channel_set_arg(struct channel *c, void *arg)

@@ -9,6 +9,8 @@
  *           be sent; listeners: half-open handshakes and sessions per source, total
  *           sessions, handshake and idle time-outs; accept pauses when descriptors
  *           run out.
+ * Raw:      a channel whose ops have bytes() carries what its owner makes of it
+ *           instead of messages: channel_room(), channel_put(), channel_flush().
  */
 #ifndef NTM_COMMON_CHANNEL_H
 #define NTM_COMMON_CHANNEL_H
@@ -41,6 +43,11 @@ struct channel_ops {
 	void (*open)(struct channel *c, void *arg);
 	/** one checked message (datagram_check() passed); borrowed for the call */
 	void (*message)(struct channel *c, const Ntm__Envelope *msg, void *arg);
+	/** raw: what came, and may be changed. Return: how many of the bytes are done
+	 *  with, 0 when all of it must wait for more; -NTM_E... ends the channel */
+	int (*bytes)(struct channel *c, uint8_t *data, size_t len, void *arg);
+	/** raw: all that was put has left */
+	void (*drained)(struct channel *c, void *arg);
 	/** called once, last, at the end of a turn, whoever ended it; @c is freed
 	 *  after it. @err: 0 for an orderly end, else -NTM_E...: CLOSED, TIMEOUT,
 	 *  UNREACHABLE, DECODE, LIMIT, and tls_error()'s */
@@ -56,12 +63,22 @@ NTM_MUST_CHECK int channel_connect(struct loop *l, struct tls_context *ctx,
 /** queue a message; Return: 0, -NTM_ELIMIT (queue full; channel is closing),
  *  -NTM_ECLOSED, -NTM_ETOOBIG */
 NTM_MUST_CHECK int channel_send(struct channel *c, const Ntm__Envelope *msg);
+/** raw: room for @len bytes behind what waits; NULL: there is none, or it is not
+ *  open. What is written there counts from channel_put() on */
+uint8_t *channel_room(struct channel *c, size_t len);
+void channel_put(struct channel *c, size_t len);
+/** raw: bytes that wait */
+size_t channel_queued(const struct channel *c);
+/** raw: hand the kernel what it takes, now */
+void channel_flush(struct channel *c);
 /** flush what is queued, then close; what still comes in is dropped */
 void channel_finish(struct channel *c);
 /** now; closed() comes with 0 */
 void channel_close(struct channel *c);
 /** close when no message came in or was sent for so long; 0: never */
 void channel_set_idle(struct channel *c, unsigned int seconds);
+/** was the handshake ever done? */
+bool channel_was_open(const struct channel *c);
 void channel_set_arg(struct channel *c, void *arg);
 /** NULL before open() and for clients without certificate */
 const struct ntmc_cert *channel_peer(const struct channel *c);
@@ -86,6 +103,9 @@ NTM_MUST_CHECK int channel_listen_take(struct loop *l, struct tls_context *ctx,
 				       struct channel_listener **out);
 /** its sessions too; freed at the end of the turn */
 void channel_listener_close(struct channel_listener *cl);
+/** for sessions from now on; the one before must live as long as its sessions */
+void channel_listener_set_context(struct channel_listener *cl,
+				  struct tls_context *ctx);
 void channel_listener_stats(const struct channel_listener *cl,
 			    struct channel_listener_stats *out);
 

@@ -289,6 +289,12 @@ err_listener:
 	return ret;
 }
 
+void channel_listener_set_context(struct channel_listener *cl,
+				  struct tls_context *ctx)
+{
+	cl->ctx = ctx;
+}
+
 void channel_listener_stats(const struct channel_listener *cl,
 			    struct channel_listener_stats *out)
 {

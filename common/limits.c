@@ -62,7 +62,7 @@ static const struct limit node_info[] = {
 	FIXED_OR_NONE(vip6, 16), FIXED_OR_NONE(vip4, 4), ADDRESSES(addresses),
 };
 static const struct limit relay[] = {
-	ANY(id), MANY(addresses, LIMIT_RELAY_ADDRS),
+	ANY(id), MANY(addresses, LIMIT_RELAY_ADDRS), UPTO(tls_port, 65535),
 };
 static const struct limit relay_rtt[] = { ANY(id), ANY(rtt_us) };
 static const struct limit registration_request[] = {
@@ -107,7 +107,7 @@ static const struct limit revocation_list[] = {
 };
 static const struct limit relay_registration[] = {
 	MANY(addresses, LIMIT_RELAY_ADDRS), ANY(load), ANY(paths),
-	UPTO(draining, 1),
+	UPTO(draining, 1), UPTO(tls_port, 65535),
 };
 static const struct limit relay_registration_ack[] = { CODE(code), ANY(boot) };
 static const struct limit relay_end[] = {
@@ -195,7 +195,7 @@ static const struct limit login_response[] = {
 	CODE(code), FQDN_OR_NONE(fqdn), ANY(node_id), KEY_OR_NONE(kntmdc),
 	CERT_OR_NONE(certificate), CERT_OR_NONE(ca), ADDRESSES(dc),
 	ANY(lifetime_s), ANY(now), MANY(recommendations, LIMIT_RECOMMENDED),
-	ANY(retry_after_s),
+	ANY(retry_after_s), MANY(relays, LIMIT_RELAYS),
 };
 static const struct limit key_distribution[] = {
 	ANY(node_id), FQDN(fqdn), KEY(kntmdc), AEAD(aead), ANY(expires),
@@ -203,6 +203,7 @@ static const struct limit key_distribution[] = {
 };
 static const struct limit key_distribution_ack[] = {
 	CODE(code), FIXED_OR_NONE(vip6, 16), FIXED_OR_NONE(vip4, 4),
+	MANY(relays, LIMIT_RELAYS),
 };
 static const struct limit revocation[] = {
 	FINGERPRINTS(fingerprints, LIMIT_DEVICES), UPTO(release, 1),

@@ -14,6 +14,8 @@
 #include "servers/servercert.h"
 
 #define DNS_PORT_UNPRIVILEGED "4553"
+#define TLS_PORT	      443
+#define TLS_PORT_UNPRIVILEGED "4443"
 #define LIST_MAX	      512
 
 static int make_ca(const char *dir, const char *domain,
@@ -59,8 +61,8 @@ static int make_stores(const char *dir)
 	return r;
 }
 
-/* may our user bind port 53? */
-static bool may_bind_dns(void)
+/* may our user bind that port? */
+static bool may_bind(int port)
 {
 	FILE *f;
 	int start = 1024;
@@ -72,7 +74,7 @@ static bool may_bind_dns(void)
 		start = 1024;
 	if (f)
 		fclose(f);
-	return start <= 53;
+	return start <= port;
 }
 
 static int make_conf(const struct cli *c, const char *domain, bool dns53)
@@ -98,6 +100,9 @@ static int make_conf(const struct cli *c, const char *domain, bool dns53)
 	if (!dns53)
 		v[n++] = (struct server_conf_value){"dns", "port",
 						    DNS_PORT_UNPRIVILEGED};
+	if (!may_bind(TLS_PORT))
+		v[n++] = (struct server_conf_value){"rs", "tls_port",
+						    TLS_PORT_UNPRIVILEGED};
 	return r ? r : serverconf_write(path, v, n);
 }
 
@@ -147,7 +152,7 @@ int cli_init(struct cli *c)
 {
 	char domain[FQDN_MAX + 1];
 	struct server_slice slice;
-	bool dns53 = may_bind_dns();
+	bool dns53 = may_bind(53);
 	int r;
 
 	if (c->relay && (c->domain || c->slice)) {
@@ -176,6 +181,10 @@ int cli_init(struct cli *c)
 	if (!dns53)
 		printf("DNS listens on port %s: port 53 is for root.\n",
 		       DNS_PORT_UNPRIVILEGED);
+	if (!may_bind(TLS_PORT))
+		printf("Nodes without UDP reach the relay on port %s: port "
+		       "%d is for root.\n",
+		       TLS_PORT_UNPRIVILEGED, TLS_PORT);
 	printf("Next: ntm-server account add NAME; ntm-server run; "
 	       "ntm-server join-string\n");
 	return 0;

@@ -36,8 +36,9 @@
 #define DC   2u
 #define DNS  4u
 #define RS   8u
+#define GATE 16u
 #define DISK (AS | DC)
-#define ALL  (AS | DC | DNS | RS)
+#define ALL  (AS | DC | DNS | RS | GATE)
 
 /* clang-format off */
 static const struct {
@@ -81,7 +82,7 @@ static const struct {
 	{ "ppoll", RS, "the same, where there is no poll" },
 	/* interfaces: which addresses to announce, and the AS's link to the DC */
 	{ "socket", ALL, "TCP to the DC; netlink for getifaddrs()" },
-	{ "connect", AS | DC | RS, "to the DC; of a DC to other domains' DCs and DNS" },
+	{ "connect", AS | DC | RS | GATE, "to the DC; of a DC to other domains' DCs and DNS; of a gate to relay and DC" },
 	{ "bind", ALL, "getifaddrs() binds its netlink socket" },
 	/* files */
 	{ "read", ALL, "files, eventfd, timerfd" },
@@ -228,10 +229,11 @@ static int add_rules(scmp_filter_ctx ctx, unsigned int role)
 
 int isolate_syscalls(const char *role)
 {
-	unsigned int bit = !strcmp(role, "as")	 ? AS
-			   : !strcmp(role, "dc") ? DC
-			   : !strcmp(role, "rs") ? RS
-						 : DNS;
+	unsigned int bit = !strcmp(role, "as")	   ? AS
+			   : !strcmp(role, "dc")   ? DC
+			   : !strcmp(role, "rs")   ? RS
+			   : !strcmp(role, "gate") ? GATE
+						   : DNS;
 	scmp_filter_ctx ctx;
 	int r;
 

@@ -13,6 +13,7 @@
 #include "servers/as/as.h"
 #include "servers/dc/dc.h"
 #include "servers/dns/dns.h"
+#include "servers/gate/gate.h"
 #include "servers/isolate.h"
 #include "servers/rs/rs.h"
 
@@ -80,6 +81,11 @@ static json_t *dc_asked(void *state, const char *command, json_t *request)
 	return dc_admin(state, command, request);
 }
 
+static bool dns_wanted(const struct server_conf *c)
+{
+	return c->dns_enable;
+}
+
 static const char *dns_listens(const struct server_conf *c, uint16_t *port)
 {
 	*port = (uint16_t)c->dns_port;
@@ -132,6 +138,32 @@ static json_t *rs_asked(void *state, const char *command, json_t *request)
 	return rs_admin(state, command, request);
 }
 
+static bool gate_wanted(const struct server_conf *c)
+{
+	return c->rs_tls_port != 0;
+}
+
+static const char *gate_listens(const struct server_conf *c, uint16_t *port)
+{
+	*port = (uint16_t)c->rs_tls_port;
+	return c->rs_listen;
+}
+
+static int gate_start(const struct role_env *env, void **state)
+{
+	return gate_new(env, (struct gate **)state);
+}
+
+static void gate_stop(void *state)
+{
+	gate_free(state);
+}
+
+static json_t *gate_asked(void *state, const char *command, json_t *request)
+{
+	return gate_admin(state, command, request);
+}
+
 /* A role that is built gets its row here; ns, cs and gms are still to come.
  * The DC starts before AS and RS, which look for it. */
 const struct role role_table[] = {
@@ -163,8 +195,17 @@ const struct role role_table[] = {
 	 .stop = rs_stop,
 	 .reload = rs_reread,
 	 .admin = rs_asked},
+	{.name = "gate",
+	 .parent = "rs",
+	 .flags = ROLE_TCP | ROLE_SPARED,
+	 .wanted = gate_wanted,
+	 .listens = gate_listens,
+	 .start = gate_start,
+	 .stop = gate_stop,
+	 .admin = gate_asked},
 	{.name = "dns",
 	 .parent = "dc",
+	 .wanted = dns_wanted,
 	 .flags = ROLE_TCP | ROLE_UDP,
 	 .listens = dns_listens,
 	 .start = dns_start,
@@ -185,7 +226,8 @@ bool role_is_wanted(const struct role *r, const struct server_conf *c)
 {
 	if (!r->parent)
 		return serverconf_has_role(c->roles, r->name);
-	return c->dns_enable && serverconf_has_role(c->roles, r->parent);
+	return (!r->wanted || r->wanted(c)) &&
+	       serverconf_has_role(c->roles, r->parent);
 }
 
 /* --- a role's process -------------------------------------------------------------- */

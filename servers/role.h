@@ -48,7 +48,9 @@ struct role_env {
  * @listens:    addresses and port of @c
  * @copies:     UDP sockets of each address, at most ROLE_COPIES_MAX; NULL: one
  * @other_port: a second UDP port; 0: none. May be NULL
- * @flags:      ROLE_TCP, ROLE_UDP: which sockets it needs
+ * @flags:      ROLE_TCP, ROLE_UDP: which sockets it needs; ROLE_SPARED: where they
+ *              cannot be had, the others run without it
+ * @wanted:     may a role that has a parent run? NULL: yes
  * @start:      takes over the sockets of @env on success
  * @stop:       orderly; frees @state
  * @reload:     run-time values of @c, which lives on; may be NULL
@@ -58,7 +60,8 @@ struct role_env {
 struct role {
 	const char *name, *parent;
 	bool configured;
-	unsigned int flags; /* ROLE_TCP, ROLE_UDP */
+	unsigned int flags; /* ROLE_TCP, ROLE_UDP, ROLE_SPARED */
+	bool (*wanted)(const struct server_conf *c);
 	const char *(*listens)(const struct server_conf *c, uint16_t *port);
 	unsigned int (*copies)(const struct server_conf *c);
 	uint16_t (*other_port)(const struct server_conf *c);
@@ -68,8 +71,9 @@ struct role {
 	bool (*restarts)(const void *state);
 	json_t *(*admin)(void *state, const char *command, json_t *request);
 };
-#define ROLE_TCP 1u
-#define ROLE_UDP 2u
+#define ROLE_TCP    1u
+#define ROLE_UDP    2u
+#define ROLE_SPARED 4u
 
 #define ROLE_EXIT_RESTART 75 /* exit status: start me again at once */
 

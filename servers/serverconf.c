@@ -140,6 +140,17 @@ static int add_interfaces(sa_family_t family, uint16_t port, struct addr *out,
 	return n;
 }
 
+int serverconf_reachable(struct addr *a)
+{
+	size_t len;
+	const uint8_t *ip = addr_ip(a, &len);
+
+	for (size_t i = 0; i < len; i++)
+		if (ip[i])
+			return 0;
+	return addr_parse(len == 4 ? "127.0.0.1" : "::1", addr_port(a), a);
+}
+
 int serverconf_announced(const char *address, const char *listen, uint16_t port,
 			 struct addr out[static SERVERCONF_ADDRESSES_MAX])
 {
@@ -255,6 +266,8 @@ static const char *check(struct server_conf *c)
 		return "as.device_limit is not between 1 and 256";
 	if (c->dc_direction_burst < 1 || c->dc_direction_burst > 60000)
 		return "dc.direction_burst is not between 1 and 60000";
+	if (c->rs_tls_port > 65535)
+		return "rs.tls_port is not between 0 and 65535";
 	if (c->rs_port == c->rs_other_port)
 		return "rs.other_port is rs.port";
 	if (serverconf_has_role(c->roles, "rs") &&

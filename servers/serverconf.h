@@ -96,6 +96,10 @@ NTM_MUST_CHECK int
 serverconf_announced(const char *address, const char *listen, uint16_t port,
 		     struct addr out[static SERVERCONF_ADDRESSES_MAX]);
 
+/** where a server of this machine that listens on @a is reached from here: @a, or
+ *  loopback for a wildcard. Return: 0, -NTM_EINVAL */
+NTM_MUST_CHECK int serverconf_reachable(struct addr *a);
+
 /** "198.18.0.0/15"; /8 to /24, host bits zero. Return: 0, -NTM_EINVAL */
 NTM_MUST_CHECK int serverconf_slice(const char *text, struct server_slice *out);
 /** is @role named in the comma separated @list? */

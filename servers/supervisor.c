@@ -188,7 +188,8 @@ static void reload(struct supervisor *sv)
 	    !same(o->rs_listen, c.rs_listen) || o->as_port != c.as_port ||
 	    o->dc_port != c.dc_port || o->dns_port != c.dns_port ||
 	    o->rs_port != c.rs_port || o->rs_other_port != c.rs_other_port ||
-	    o->rs_threads != c.rs_threads || o->dns_enable != c.dns_enable)
+	    o->rs_tls_port != c.rs_tls_port || o->rs_threads != c.rs_threads ||
+	    o->dns_enable != c.dns_enable)
 		log_warn("server",
 			 "roles, listen and port change at the next start");
 	serverconf_clear(&c);
@@ -233,6 +234,11 @@ static int bind_roles(struct supervisor *sv)
 		if (sv->n == CHILDREN_MAX)
 			return -NTM_ELIMIT;
 		err = sockets_bind(r, sv->conf, sv->dir, &c->sockets, error);
+		if (err && r->flags & ROLE_SPARED && error[0]) {
+			log_warn("server", "%s; %s is left out", error,
+				 r->name);
+			continue;
+		}
 		if (err) {
 			log_err("server", "%s", error);
 			return err;

@@ -171,7 +171,8 @@ static int public_error(int err)
 
 /* --- the last steps of a login ----------------------------------------------- */
 
-static void send_login(struct request *r, const uint8_t *der, size_t len)
+static void send_login(struct request *r, const uint8_t *der, size_t len,
+		       const Ntm__KeyDistributionAck *ack)
 {
 	struct as *as = r->as;
 	Ntm__LoginResponse body = NTM__LOGIN_RESPONSE__INIT;
@@ -196,6 +197,8 @@ static void send_login(struct request *r, const uint8_t *der, size_t len)
 	body.n_dc = n > 0 ? (size_t)n : 0;
 	body.dc = list;
 	body.lifetime_s = as->conf->as_lifetime;
+	body.n_relays = ack->n_relays;
+	body.relays = ack->relays;
 	body.now = loop_wall(as->loop);
 	msg.txn = r->txn;
 	msg.body_case = NTM__ENVELOPE__BODY_LOGIN_RESPONSE;
@@ -245,7 +248,7 @@ static void issue(void *arg, int err, const Ntm__KeyDistributionAck *ack)
 		as->stats.logins++;
 	log_info("as", "login %s%s", r->device.fqdn,
 		 r->by_cert ? " (certificate)" : "");
-	send_login(r, der, len);
+	send_login(r, der, len, ack);
 	request_free(r);
 }
 

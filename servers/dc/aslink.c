@@ -17,6 +17,7 @@
 
 #include "common/fqdn.h"
 #include "common/log.h"
+#include "servers/dc/reach.h"
 #include "servers/dc/state.h"
 
 struct aslink {
@@ -69,6 +70,8 @@ static void ack_session(struct dc *dc, uint64_t link, uint32_t txn, int err,
 {
 	Ntm__KeyDistributionAck body = NTM__KEY_DISTRIBUTION_ACK__INIT;
 	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
+	struct reach_relay gates[REACH_TOLD_MAX];
+	Ntm__Relay *list[REACH_TOLD_MAX];
 	uint8_t vip6[16], vip4[4];
 
 	body.code = (uint32_t)-err;
@@ -79,6 +82,10 @@ static void ack_session(struct dc *dc, uint64_t link, uint32_t txn, int err,
 		body.vip6 = (ProtobufCBinaryData){sizeof(vip6), vip6};
 		if (n->vip4)
 			body.vip4 = (ProtobufCBinaryData){sizeof(vip4), vip4};
+		body.n_relays = reach_gates(dc, gates);
+		for (size_t i = 0; i < body.n_relays; i++)
+			list[i] = &gates[i].msg;
+		body.relays = list;
 	}
 	msg.txn = txn;
 	msg.body_case = NTM__ENVELOPE__BODY_KEY_DISTRIBUTION_ACK;

@@ -40,7 +40,10 @@ void nodeinfo_fill_addresses(struct dc *dc, const struct node *n,
 			     struct nodeinfo *i)
 {
 	i->msg.addresses = i->list;
-	add(dc, i, n->at.ip, n->at.port, NTM__ADDRESS_KIND__ADDRESS_OBSERVED);
+	/* what is seen of a node behind a gate is the gate's */
+	if (n->mapping != NTM__NAT_MAPPING__MAPPING_BLOCKED)
+		add(dc, i, n->at.ip, n->at.port,
+		    NTM__ADDRESS_KIND__ADDRESS_OBSERVED);
 	for (size_t k = 0; k < n->n_addrs; k++)
 		add(dc, i, n->addrs[k].ip, n->addrs[k].port,
 		    NTM__ADDRESS_KIND__ADDRESS_LOCAL);

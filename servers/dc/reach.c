@@ -43,20 +43,27 @@ static void keep_rtt(struct node_relay *kept, struct relay *r, uint32_t rtt_us)
 		r->rtt_us = rtt_us;
 }
 
+/* no UDP passes there, in nor out */
+static bool is_blocked(const struct node *n)
+{
+	return n->mapping == NTM__NAT_MAPPING__MAPPING_BLOCKED;
+}
+
 void reach_note(struct dc *dc, struct node *n,
 		const Ntm__RegistrationRequest *q)
 {
 	size_t kept = 0;
 
 	n->flags &= (uint8_t)~NODE_REACHABLE;
-	n->families = ip_family(n->at.ip);
+	n->mapping = (uint8_t)q->mapping;
+	/* what is seen of it through a gate is the gate's */
+	n->families = is_blocked(n) ? 0 : ip_family(n->at.ip);
 	for (size_t i = 0; i < n->n_addrs; i++) {
 		n->families |= ip_family(n->addrs[i].ip);
 		if (n->addrs[i].port == n->at.port &&
 		    !memcmp(n->addrs[i].ip, n->at.ip, sizeof(n->at.ip)))
 			n->flags |= NODE_REACHABLE;
 	}
-	n->mapping = (uint8_t)q->mapping;
 	memset(n->relays, 0, sizeof(n->relays));
 	for (size_t i = 0; i < q->n_relays && kept < NODES_RELAYS_MAX; i++) {
 		struct relay *r = relays_find_id(dc, q->relays[i]->id);
@@ -81,13 +88,15 @@ static bool rtt_of(const struct node *n, uint16_t relay, uint32_t *out)
 
 bool reach_needs_relay(const struct node *mn, const struct node *cn)
 {
-	return !((mn->flags | cn->flags) & NODE_REACHABLE) ||
+	return is_blocked(mn) || is_blocked(cn) ||
+	       !((mn->flags | cn->flags) & NODE_REACHABLE) ||
 	       !(mn->families & cn->families);
 }
 
 bool reach_cn_sends(const struct node *mn, const struct node *cn)
 {
-	return mn->flags & NODE_REACHABLE && !(cn->flags & NODE_REACHABLE);
+	return mn->flags & NODE_REACHABLE && !is_blocked(mn) &&
+	       !(cn->flags & NODE_REACHABLE);
 }
 
 /* --- relays ------------------------------------------------------------------- */
@@ -148,6 +157,22 @@ void reach_fill_relay(const struct relay *r, struct reach_relay *out)
 	}
 	out->msg.n_addresses = r->n_addrs;
 	out->msg.addresses = out->list;
+	out->msg.tls_port = r->tls_port;
+}
+
+size_t reach_gates(struct dc *dc, struct reach_relay out[static REACH_TOLD_MAX])
+{
+	uint32_t start = dc->relays->turn++;
+	size_t n = 0;
+
+	for (size_t i = 0; i < RELAYS_MAX && n < REACH_TOLD_MAX; i++) {
+		const struct relay *r =
+			&dc->relays->list[(start + i) % RELAYS_MAX];
+
+		if (r->number && r->tls_port && relay_is_usable(dc, r))
+			reach_fill_relay(r, &out[n++]);
+	}
+	return n;
 }
 
 static bool is_told(const struct relay *const *told, size_t n,

@@ -42,6 +42,9 @@ bool reach_cn_sends(const struct node *mn, const struct node *cn);
 uint16_t reach_choose(struct dc *dc, const struct node *mn,
 		      const struct node *cn, uint16_t never,
 		      uint16_t rather_not);
+/** those that have a gate, for a node that logs in. Return: how many */
+size_t reach_gates(struct dc *dc,
+		   struct reach_relay out[static REACH_TOLD_MAX]);
 /** relays for @n to measure: those nearest to it, then by turns. Return: how many */
 size_t reach_tell(struct dc *dc, const struct node *n,
 		  struct reach_relay out[static REACH_TOLD_MAX]);

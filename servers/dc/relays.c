@@ -359,7 +359,7 @@ static void keep_registration(struct dc *dc, struct relay *r,
 		if (!addr_from_message(q->addresses[i], &a) &&
 		    (dc->conf->dc_loopback || addr_is_usable_remote(&a)))
 			addrs[n++] = a;
-	changed = !same_addrs(r, addrs, n);
+	changed = !same_addrs(r, addrs, n) || r->tls_port != q->tls_port;
 	if (changed && n)
 		log_info("relays", "relay %u is at %s", r->number,
 			 addr_format(&addrs[0], text));
@@ -367,6 +367,7 @@ static void keep_registration(struct dc *dc, struct relay *r,
 		dc->relays_change++; /* nodes will ask */
 	r->families = 0;
 	r->n_addrs = (uint8_t)n;
+	r->tls_port = (uint16_t)q->tls_port;
 	for (size_t i = 0; i < n; i++) {
 		r->addrs[i] = addrs[i];
 		r->families |= reach_family(&addrs[i]);

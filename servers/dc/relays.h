@@ -63,6 +63,7 @@ struct relay {
 	struct endpoint at;
 	struct addr addrs[RELAY_ADDRESSES_MAX];
 	uint8_t n_addrs, families; /* REACH_IP4, REACH_IP6 */
+	uint16_t tls_port;	   /* of its gate; 0: none */
 	bool draining;
 	bool mute; /* left a Relay Direction without an answer, or its link */
 	uint32_t load, paths;

@@ -130,6 +130,7 @@ void link_register(struct link *l)
 	body.load = l->rs->load;
 	body.paths = l->rs->paths.used;
 	body.draining = l->rs->draining;
+	body.tls_port = c->rs_tls_port;
 	msg.txn = ++l->txn;
 	msg.body_case = NTM__SIGNAL__BODY_RELAY_REGISTRATION;
 	msg.relay_registration = &body;

@@ -190,33 +190,30 @@ static int open_threads(struct rs *rs)
 static int default_dc(const struct server_conf *c, struct addr *out)
 {
 	struct addr a[SERVERCONF_ADDRESSES_MAX];
-	const uint8_t *ip;
-	size_t len;
 	int n = serverconf_addresses(c->dc_listen, (uint16_t)c->dc_port, a);
 
 	if (n < 1)
 		return -NTM_ECONF;
 	*out = a[0];
-	ip = addr_ip(out, &len);
-	for (size_t i = 0; i < len; i++)
-		if (ip[i])
-			return 0;
-	return addr_parse(len == 4 ? "127.0.0.1" : "::1", addr_port(out), out);
+	return serverconf_reachable(out);
+}
+
+int rs_dcs(const struct server_conf *c,
+	   struct server_ways out[static SERVERCONF_ADDRESSES_MAX])
+{
+	int n = serverconf_ways(c->rs_dc, (uint16_t)c->dc_port, out);
+
+	if (n)
+		return n < 0 ? -NTM_ECONF : n;
+	out[0].n = 1;
+	return default_dc(c, &out[0].a[0]) ? -NTM_ECONF : 1;
 }
 
 static int open_links(struct rs *rs)
 {
-	const struct server_conf *c = rs->conf;
 	struct server_ways dcs[SERVERCONF_ADDRESSES_MAX];
-	int n = serverconf_ways(c->rs_dc, (uint16_t)c->dc_port, dcs), r = 0;
+	int n = rs_dcs(rs->conf, dcs), r = n < 0 ? n : 0;
 
-	if (n < 0)
-		return -NTM_ECONF;
-	if (!n) {
-		r = default_dc(c, &dcs[0].a[0]);
-		dcs[0].n = 1;
-		n = 1;
-	}
 	for (int i = 0; !r && i < n; i++) {
 		r = link_new(rs, (unsigned int)i, &dcs[i], &rs->links[i]);
 		rs->n_links += !r;

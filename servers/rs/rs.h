@@ -15,6 +15,7 @@
 
 #include "common/err.h"
 #include "servers/role.h"
+#include "servers/serverconf.h"
 
 struct rs;
 
@@ -25,6 +26,11 @@ void rs_free(struct rs *rs);
 void rs_reload(struct rs *rs, const struct server_conf *conf);
 /** "status", "drain", "undrain" */
 json_t *rs_admin(struct rs *rs, const char *command, json_t *request);
+/** the DCs it works for, each with its addresses: rs.dc, or the one on this machine.
+ *  Return: how many, or -NTM_ECONF */
+NTM_MUST_CHECK int
+rs_dcs(const struct server_conf *c,
+       struct server_ways out[static SERVERCONF_ADDRESSES_MAX]);
 /** rs.threads, or as many as there are processors */
 unsigned int rs_threads(const struct server_conf *c);
 

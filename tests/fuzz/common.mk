@@ -8,3 +8,5 @@ $(eval $(call fuzz-target,packet,tests/fuzz/fuzz_packet.c $(FUZZ_DATAGRAM),\
 	$(FUZZ_DATAGRAM_PKGS)))
 $(eval $(call fuzz-target,conf,tests/fuzz/fuzz_conf.c common/conf.c \
 	common/err.c,inih))
+$(eval $(call fuzz-target,gateframe,tests/fuzz/fuzz_gateframe.c \
+	common/gateframe.c,))
