@@ -6,6 +6,7 @@
 
 #include "broker/account.h"
 #include "broker/control.h"
+#include "broker/gate.h"
 #include "broker/keepalive.h"
 #include "broker/peer.h"
 #include "broker/portmap.h"
@@ -98,6 +99,8 @@ const char *control_mapping(Ntm__NatMapping m)
 		return "independent";
 	case NTM__NAT_MAPPING__MAPPING_DEPENDENT:
 		return "dependent";
+	case NTM__NAT_MAPPING__MAPPING_BLOCKED:
+		return "blocked";
 	case NTM__NAT_MAPPING__MAPPING_UNKNOWN:
 	default:
 		return "unknown";
@@ -173,7 +176,8 @@ static void mapping_say(json_t *list, const struct netcheck *n,
 	int in = lets_in(n->w, family);
 	char text[240];
 
-	if (m == NTM__NAT_MAPPING__MAPPING_UNKNOWN)
+	if (m == NTM__NAT_MAPPING__MAPPING_UNKNOWN ||
+	    m == NTM__NAT_MAPPING__MAPPING_BLOCKED)
 		return;
 	snprintf(text, sizeof(text), "%s: %s%s", name,
 		 m == NTM__NAT_MAPPING__MAPPING_NONE
@@ -359,12 +363,26 @@ static void keepalive_say(json_t *list, const struct worker *w)
 	say(list, text);
 }
 
+static void gate_say(json_t *list, const struct worker *w)
+{
+	char text[160], at[ADDR_TEXT_LEN];
+	struct addr a;
+
+	if (!gate_address(w->gate, &a))
+		return;
+	snprintf(text, sizeof(text),
+		 "UDP is blocked here: relayed by TLS on %u, through %s.",
+		 addr_port(&a), addr_format_ip(&a, at));
+	say(list, text);
+}
+
 static json_t *sentences(const struct netcheck *n)
 {
 	json_t *list = json_array();
 
 	family_say(list, "IPv4", &n->probes[0]);
 	family_say(list, "IPv6", &n->probes[1]);
+	gate_say(list, n->w);
 	mapping_say(list, n, "IPv4", AF_INET);
 	mapping_say(list, n, "IPv6", AF_INET6);
 	keepalive_say(list, n->w);
@@ -384,10 +402,13 @@ static void netcheck_end(struct netcheck *n)
 			  probe_json(n, &n->probes[0]), "udp6",
 			  probe_json(n, &n->probes[1]), "text", sentences(n));
 	struct control_call *call = n->call;
+	struct addr gate;
 
 	json_object_set_new(o, "relays", control_relays(n->w));
 	json_object_set_new(o, "keepalive", control_keepalive(n->w));
 	json_object_set_new(o, "portmap", portmap_json(n->w));
+	if (gate_address(n->w->gate, &gate))
+		json_object_set_new(o, "gate", control_addr(&gate));
 	if (p->works)
 		json_object_set_new(o, "dc_rtt_ms", json_real(p->rtt_ns / 1e6));
 	free(n);
@@ -455,8 +476,8 @@ void control_netcheck(struct control_call *call)
 		p->n = n;
 		p->tried = true;
 		p->sent_ns = loop_now_exact(w->loop);
-		if (!session_probe(w->session, &a->dc[i], PROBE_LIMIT_MS,
-				   probed, p, &p->id))
+		if (!session_probe_udp(w->session, &a->dc[i], PROBE_LIMIT_MS,
+				       probed, p, &p->id))
 			n->open++;
 	}
 	n->wait = (struct relays_wait){.fn = measured, .arg = n};

@@ -6,6 +6,7 @@
 
 #include "broker/account.h"
 #include "broker/control.h"
+#include "broker/gate.h"
 #include "broker/keepalive.h"
 #include "broker/login.h"
 #include "broker/peer.h"
@@ -204,7 +205,7 @@ json_t *control_keepalive(const struct worker *w)
 static void status_account(const struct worker *w, json_t *o)
 {
 	const struct account *a = w->account;
-	struct addr dc, observed;
+	struct addr dc, observed, gate;
 
 	if (!a->logged_in)
 		return;
@@ -226,6 +227,8 @@ static void status_account(const struct worker *w, json_t *o)
 		json_string(control_mapping(relays_told_mapping(w->relays))));
 	json_object_set_new(o, "keepalive", control_keepalive(w));
 	json_object_set_new(o, "relays", control_relays(w));
+	if (gate_address(w->gate, &gate))
+		json_object_set_new(o, "gate", control_addr(&gate));
 }
 
 /* --- peers --------------------------------------------------------------------------------- */

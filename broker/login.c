@@ -21,6 +21,7 @@
 
 #include "broker/account.h"
 #include "broker/as_link.h"
+#include "broker/gate.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
 #include "broker/session.h"
@@ -182,6 +183,7 @@ static int login_take(struct slot *s, const Ntm__LoginResponse *r)
 	if (err)
 		return err;
 	/* we are logged in from here on, whatever else goes wrong */
+	gate_named(l->w->gate, r->relays, r->n_relays);
 	store = pins_server_learn(l->w->pins, s->join.domain, s->join.ca_fp);
 	err = worker_logged_in(l->w);
 	if (!err)

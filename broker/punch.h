@@ -69,7 +69,8 @@ void punch_clear(struct peer *p);
 void punch_route(struct peer *p, const struct route *r);
 /** we have moved: punch from where we are now */
 void punch_moved(struct peer *p);
-/** the relay may have forgotten our ends, the NAT our mappings */
+/** the relay may have forgotten our ends, the NAT our mappings; or the way there is
+ *  another one, from the same address (gate.h) */
 void punch_woke(struct peer *p);
 /** the relay at @a may have lost us: punch, unless that was done just now */
 void punch_again(struct peer *p, const struct addr *a);

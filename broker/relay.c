@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "broker/account.h"
+#include "broker/gate.h"
 #include "broker/portmap.h"
 #include "broker/session.h"
 #include "broker/timers.h"
@@ -44,6 +45,7 @@ struct relays {
 	struct relays_wait *waits;
 	unsigned int tries;
 	struct addr dc_observed; /* at the last round */
+	uint64_t heard_ns;	 /* an answer by UDP; 0 never */
 	struct loop_timer *timer;
 	uint32_t refresh; /* request under way; 0 none */
 
@@ -125,6 +127,8 @@ Ntm__NatMapping relays_mapping(const struct relays *rs, int family)
 	struct seen s = {.w = rs->w, .family = family};
 	struct addr dc;
 
+	if (gate_state(rs->w->gate) == GATE_USED)
+		return NTM__NAT_MAPPING__MAPPING_BLOCKED;
 	if (session_observed(rs->w->session, &dc))
 		seen_add(&s, &dc);
 	for (size_t i = 0; i < rs->n; i++)
@@ -142,6 +146,8 @@ Ntm__NatMapping relays_told_mapping(const struct relays *rs)
 {
 	struct addr dc;
 
+	if (gate_state(rs->w->gate) == GATE_USED)
+		return NTM__NAT_MAPPING__MAPPING_BLOCKED;
 	if (!session_observed(rs->w->session, &dc))
 		return NTM__NAT_MAPPING__MAPPING_UNKNOWN;
 	return relays_mapping(rs, dc.sa.sa_family);
@@ -431,6 +437,25 @@ void relays_wanted(struct relays *rs)
 		relays_probe(rs);
 }
 
+void relays_check(struct relays *rs)
+{
+	if (!rs->running)
+		relays_probe(rs);
+}
+
+bool relays_heard_since(const struct relays *rs, uint64_t since_ns)
+{
+	return rs->heard_ns && rs->heard_ns >= since_ns;
+}
+
+void relays_rerouted(struct relays *rs)
+{
+	for (size_t i = 0; i < rs->n; i++)
+		for (size_t j = 0; j < rs->list[i].n; j++)
+			addr_clear(&rs->list[i].addrs[j].observed);
+	relays_probe(rs);
+}
+
 void relays_moved(struct relays *rs)
 {
 	struct addr now;
@@ -503,11 +528,19 @@ void relays_datagram(struct relays *rs, const struct packet_header *h,
 {
 	struct relay_addr *a = by_probe(rs, h);
 	struct addr observed;
+	bool carried;
 	uint64_t rtt;
 
-	if (!a || relay_ack_get(buf, len, &observed) ||
-	    observed.sa.sa_family != a->addr.sa.sa_family)
+	if (!a || relay_ack_get(buf, len, &observed))
 		return;
+	/* through its gate a relay sees the gate, by whichever family */
+	carried = gate_carries(rs->w->gate, &a->addr);
+	if (!carried && observed.sa.sa_family != a->addr.sa.sa_family)
+		return;
+	if (carried)
+		addr_clear(&observed);
+	else
+		rs->heard_ns = loop_now(rs->w->loop);
 	if (h->flags & PACKET_OTHER_PORT) {
 		a->other = true;
 		return;
@@ -556,6 +589,7 @@ void relays_named(struct relays *rs, Ntm__Relay *const *list, size_t n)
 	size_t k = 0, known = 0;
 	bool gone;
 
+	gate_named(rs->w->gate, list, n);
 	for (size_t i = 0; i < n && k < RELAYS_MAX; i++)
 		if (relay_take(list[i], &fresh[k]))
 			k++;

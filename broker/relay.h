@@ -55,6 +55,12 @@ void relays_datagram(struct relays *rs, const struct packet_header *h,
 		     const uint8_t *buf, size_t len);
 /** routes changed: what was measured from other addresses is measured again */
 void relays_moved(struct relays *rs);
+/** do they answer, now that the DC does not? */
+void relays_check(struct relays *rs);
+/** did one answer by UDP since then (loop time)? */
+bool relays_heard_since(const struct relays *rs, uint64_t since_ns);
+/** the way to them is another one now: measure */
+void relays_rerouted(struct relays *rs);
 /** a direction is asked for: measure, if the last time is long ago */
 void relays_wanted(struct relays *rs);
 /** measure now, and whether other ports are let in. Return: @wait->fn is called

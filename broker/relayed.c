@@ -352,6 +352,13 @@ void relayed_gone(struct peer *p, const struct addr *a)
 		path_remove(p, c);
 }
 
+void relayed_rerouted(struct peer *p)
+{
+	if (relayed_is(p))
+		addr_clear(&p->paths.source);
+	path_we_moved(p, false);
+}
+
 /* --- looking after it --------------------------------------------------------------------------- */
 
 void relayed_tick(struct peer *p)

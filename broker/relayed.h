@@ -24,6 +24,8 @@ void relayed_stop(struct peer *p);
 void relayed_named(struct peer *p, const struct addr *a);
 /** the relay sends on from where we are now */
 void relayed_bound(struct peer *p, const struct addr *a);
+/** the way to relays is another one, from the same address (gate.h) */
+void relayed_rerouted(struct peer *p);
 /** it is none of a relay any more */
 void relayed_gone(struct peer *p, const struct addr *a);
 

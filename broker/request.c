@@ -33,7 +33,8 @@ void request_send(struct request *rq)
 	Ntm__Signal *msg;
 
 	if (rq->probe) {
-		if (session_register_to(s, rq->txn, &rq->to, false))
+		if (session_register_to(s, rq->txn, &rq->to, false,
+					rq->udp ? SESSION_UDP : SESSION_ANY))
 			log_debug("session", "a probe could not be sent");
 		return;
 	}
@@ -126,9 +127,9 @@ int session_request(struct session *s, Ntm__Signal *msg, unsigned int limit_ms,
 	return 0;
 }
 
-int session_probe(struct session *s, const struct addr *dc,
-		  unsigned int limit_ms, session_answer_fn *fn, void *arg,
-		  uint32_t *id)
+static int probe(struct session *s, const struct addr *dc, bool udp,
+		 unsigned int limit_ms, session_answer_fn *fn, void *arg,
+		 uint32_t *id)
 {
 	struct request *rq;
 	int err = request_new(s, limit_ms, fn, arg, &rq);
@@ -136,11 +137,26 @@ int session_probe(struct session *s, const struct addr *dc,
 	if (err)
 		return err;
 	rq->probe = true;
+	rq->udp = udp;
 	rq->to = *dc;
 	request_send(rq);
 	request_arm(rq);
 	*id = rq->txn;
 	return 0;
+}
+
+int session_probe(struct session *s, const struct addr *dc,
+		  unsigned int limit_ms, session_answer_fn *fn, void *arg,
+		  uint32_t *id)
+{
+	return probe(s, dc, false, limit_ms, fn, arg, id);
+}
+
+int session_probe_udp(struct session *s, const struct addr *dc,
+		      unsigned int limit_ms, session_answer_fn *fn, void *arg,
+		      uint32_t *id)
+{
+	return probe(s, dc, true, limit_ms, fn, arg, id);
 }
 
 struct request *request_find(const struct session *s, uint32_t txn)

@@ -34,6 +34,7 @@
 
 #include "broker/account.h"
 #include "broker/direction.h"
+#include "broker/gate.h"
 #include "broker/keepalive.h"
 #include "broker/login.h"
 #include "broker/peer.h"
@@ -82,14 +83,20 @@ static int seal(struct session *s, const ProtobufCMessage *msg, uint8_t *buf)
 }
 
 static int send_to(struct session *s, const ProtobufCMessage *msg,
-		   const struct addr *to)
+		   const struct addr *to, enum session_way way)
 {
 	uint8_t buf[PACKET_SIGNAL_MAX];
 	int n = seal(s, msg, buf);
 
 	if (n < 0)
 		return n;
-	return datapath_send(s->w->dp, buf, (size_t)n, to);
+	if (way == SESSION_GATE)
+		return gate_send_dc(s->w->gate, to, buf, (size_t)n)
+			       ? 0
+			       : -NTM_ECLOSED;
+	return way == SESSION_UDP
+		       ? datapath_send_udp(s->w->dp, buf, (size_t)n, to)
+		       : datapath_send(s->w->dp, buf, (size_t)n, to);
 }
 
 uint32_t session_txn(struct session *s)
@@ -101,7 +108,7 @@ uint32_t session_txn(struct session *s)
 
 int session_send(struct session *s, const Ntm__Signal *msg)
 {
-	return send_to(s, &msg->base, &s->w->account->dc[s->dc]);
+	return send_to(s, &msg->base, &s->w->account->dc[s->dc], SESSION_ANY);
 }
 
 static void send_ack(struct session *s, uint32_t txn, int code)
@@ -140,7 +147,7 @@ static size_t local_messages(struct session *s, struct addr *addrs,
 }
 
 int session_register_to(struct session *s, uint32_t txn, const struct addr *to,
-			bool challenge)
+			bool challenge, enum session_way way)
 {
 	Ntm__RegistrationRequest r = NTM__REGISTRATION_REQUEST__INIT;
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
@@ -162,7 +169,16 @@ int session_register_to(struct session *s, uint32_t txn, const struct addr *to,
 	msg.body_case = NTM__SIGNAL__BODY_REGISTRATION_REQUEST;
 	msg.registration_request = &r;
 	datagram_pad_registration(&msg);
-	return send_to(s, &msg.base, to);
+	return send_to(s, &msg.base, to, way);
+}
+
+void session_by_gate(struct session *s)
+{
+	if (s->state == SESSION_REGISTERING &&
+	    gate_state(s->w->gate) == GATE_TRYING &&
+	    session_register_to(s, s->register_txn, &s->w->account->dc[s->dc],
+				false, SESSION_GATE))
+		log_debug("session", "no gate to the DC yet");
 }
 
 /* The first attempt asks the DC that worked; later ones, or one that could not
@@ -170,17 +186,23 @@ int session_register_to(struct session *s, uint32_t txn, const struct addr *to,
 void session_register(struct session *s)
 {
 	const struct account *a = s->w->account;
-	bool all = s->register_tries > 0 || !s->dc_works;
+	/* behind a gate all are one */
+	bool carried = gate_state(s->w->gate) == GATE_USED;
+	bool all = !carried && (s->register_tries > 0 || !s->dc_works);
 	uint64_t pause, longest;
 	uint8_t jitter;
 
 	s->asked_ns = loop_now_exact(s->w->loop);
-	if (session_register_to(s, s->register_txn, &a->dc[s->dc], true))
-		all = true;
+	if (session_register_to(s, s->register_txn, &a->dc[s->dc], true,
+				SESSION_ANY))
+		all = !carried;
 	for (size_t i = 0; all && i < a->n_dc; i++)
 		if (i != s->dc &&
-		    session_register_to(s, s->register_txn, &a->dc[i], false))
+		    session_register_to(s, s->register_txn, &a->dc[i], false,
+					SESSION_ANY))
 			continue;
+	gate_unanswered(s->w->gate, s->register_tries);
+	session_by_gate(s);
 	pause = LOOP_MS((uint64_t)REQUEST_FIRST_MS
 			<< (s->register_tries < 7 ? s->register_tries : 7));
 	longest = LOOP_S(s->challenges > CHALLENGES_AT_ONCE
@@ -339,9 +361,13 @@ static void presence(struct session *s, const Ntm__RegistrationResponse *r)
 	s->proven = s->observed;
 	s->moved = false;
 	s->told_s = keepalive_interval_s(k); /* in the request */
-	keepalive_online(k, base,
-			 within(r->keepalive_max_s, 0, KEEPALIVE_MAX_S),
-			 &s->observed);
+	/* behind a gate no NAT's mapping is kept: nothing to measure */
+	keepalive_online(
+		k, base,
+		gate_state(s->w->gate) == GATE_USED
+			? 0
+			: within(r->keepalive_max_s, 0, KEEPALIVE_MAX_S),
+		&s->observed);
 	if (lost)
 		keepalive_lost(k);
 	keepalive_arm(s);
@@ -386,7 +412,9 @@ static void registration_response(struct session *s, uint32_t txn,
 	clock_compare(s, r->now);
 	if (txn == s->register_txn || !r->code)
 		dc_answered(s, from);
-	if (r->observed && addr_from_message(r->observed, &s->observed))
+	/* what is seen of us through a gate is the gate's */
+	if (gate_state(s->w->gate) == GATE_USED ||
+	    (r->observed && addr_from_message(r->observed, &s->observed)))
 		addr_clear(&s->observed);
 	if (r->challenge.len && !r->code)
 		register_challenged(s, r);
@@ -647,6 +675,11 @@ unsigned int session_rtt_us(const struct session *s)
 int64_t session_clock_skew(const struct session *s)
 {
 	return s->skew;
+}
+
+uint64_t session_since_ns(const struct session *s)
+{
+	return s->since_ns;
 }
 
 unsigned int session_silent_s(const struct session *s)

@@ -74,11 +74,21 @@ NTM_MUST_CHECK int session_seal(struct session *s, Ntm__Signal *msg,
 NTM_MUST_CHECK int session_open(struct session *s, uint8_t *buf, size_t len,
 				Ntm__Signal **out);
 
+/** the same, by UDP in any case (gate.h) */
+NTM_MUST_CHECK int session_probe_udp(struct session *s, const struct addr *dc,
+				     unsigned int limit_ms,
+				     session_answer_fn *fn, void *arg,
+				     uint32_t *id);
+/** gate.c: the DC can be asked by a stream too: do so now, while registering */
+void session_by_gate(struct session *s);
+
 enum session_state session_state(const struct session *s);
 /** false: not known yet */
 bool session_dc(const struct session *s, struct addr *dc);
 bool session_observed(const struct session *s, struct addr *observed);
 unsigned int session_rtt_us(const struct session *s); /* 0: unknown */
+/** loop time since when it is registering */
+uint64_t session_since_ns(const struct session *s);
 /** since when the DC does not answer; 0: it does, or nothing is asked of it */
 unsigned int session_silent_s(const struct session *s);
 /** DC's clock minus ours, s; 0 while unknown */

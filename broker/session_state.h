@@ -19,8 +19,8 @@
 struct request {
 	struct session *s;
 	uint32_t txn;
-	bool probe;
-	struct addr to; /* probes only */
+	bool probe, udp; /* @udp: and not by a gate */
+	struct addr to;	 /* probes only */
 	session_answer_fn *fn;
 	void *arg;
 	uint64_t deadline_ns, sent_ns;
@@ -61,12 +61,16 @@ struct session {
 	struct revocation revocation;
 };
 
+/* how a message goes: as is due, by UDP in any case, by a gate that is tried */
+enum session_way { SESSION_ANY, SESSION_UDP, SESSION_GATE };
+
 /* session.c: a transaction number; a message to the DC; a Registration Request, with
  * the challenge's echo or without, to one of its addresses, or as is due now */
 uint32_t session_txn(struct session *s);
 NTM_MUST_CHECK int session_send(struct session *s, const Ntm__Signal *msg);
 NTM_MUST_CHECK int session_register_to(struct session *s, uint32_t txn,
-				       const struct addr *to, bool challenge);
+				       const struct addr *to, bool challenge,
+				       enum session_way way);
 void session_register(struct session *s);
 
 /* request.c */

@@ -109,6 +109,17 @@
 #define WAKE_LOOK_S 2
 #define WAKE_LATE_S 5 /* later than that: we slept, or were stopped */
 
+/* --- where no UDP passes (gate.c) --- */
+#define GATE_TRIES	  3  /* unanswered registrations until TLS is tried; */
+#define GATE_TRIES_SOON	  1  /* just after a move */
+#define GATE_SOON_S	  10 /* so long is it just after */
+#define GATE_RETRY_MS	  1000 /* a gate that was not reached; doubles up to: */
+#define GATE_RETRY_MAX_MS 30000
+#define GATE_PROBE_S	  5  /* does UDP pass now? doubles up to: */
+#define GATE_PROBE_MAX_S  60 /* and twice that where it had passed in vain */
+#define GATE_LINGER_S	  5  /* for what is under way when UDP passes again */
+#define GATE_RELAPSE_S	  60 /* UDP passed no longer than this: in vain */
+
 /* --- port mapping (portmap.c) --- */
 #define PORTMAP_LIFE_S	    7200 /* asked for; renewed at half */
 #define PORTMAP_LIFE_MIN_S  120	 /* less is not worth its packets */

@@ -10,6 +10,7 @@
 #include "broker/account.h"
 #include "broker/brokerconf.h"
 #include "broker/early.h"
+#include "broker/gate.h"
 #include "broker/keepalive.h"
 #include "broker/login.h"
 #include "broker/peer.h"
@@ -17,6 +18,7 @@
 #include "broker/policy.h"
 #include "broker/portmap.h"
 #include "broker/relay.h"
+#include "broker/relayed.h"
 #include "broker/resolve.h"
 #include "broker/session.h"
 #include "broker/timers.h"
@@ -295,6 +297,7 @@ void worker_logged_out(struct worker *w, int code)
 		log_warn("account", "the session ended: %s", err_text(code));
 	peers_drop_all(w->peers);
 	portmap_end(w->portmap);
+	gate_forget(w->gate);
 	session_stop(w->session);
 	relays_forget(w->relays);
 	account_forget(w->account, code);
@@ -319,7 +322,21 @@ void worker_online(struct worker *w)
 		log_info("session", "registered with %s",
 			 addr_format(&dc, text));
 	peers_each(w->peers, look_again, NULL);
+	gate_online(w->gate);
 	portmap_look(w->portmap);
+}
+
+static void reroute_one(void *arg, struct peer *p)
+{
+	(void)arg;
+	punch_woke(p); /* first: the relay must know where we are */
+	relayed_rerouted(p);
+}
+
+void worker_rerouted(struct worker *w)
+{
+	relays_rerouted(w->relays);
+	peers_each(w->peers, reroute_one, NULL);
 }
 
 static void withdraw_one(void *arg, struct peer *p)
@@ -366,6 +383,7 @@ void worker_moved(struct worker *w)
 	if (!w->account->logged_in)
 		return;
 	changed = locals_changed(w);
+	gate_moved(w->gate);
 	peers_each(w->peers, move_one, &changed);
 	session_moved(w->session, changed);
 	relays_moved(w->relays);
@@ -427,6 +445,8 @@ int worker_init(struct worker *w, const char *config, const char *state,
 	if (!err)
 		err = relays_new(w, &w->relays);
 	if (!err)
+		err = gate_new(w, state, &w->gate);
+	if (!err)
 		err = portmap_new(w, conf.portmap, &w->portmap);
 	if (!err)
 		err = early_new(w, &w->early);
@@ -480,6 +500,7 @@ void worker_clear(struct worker *w)
 	keepalive_free(w->keepalive);
 	session_free(w->session);
 	portmap_free(w->portmap);
+	gate_free(w->gate);
 	relays_free(w->relays);
 	pins_free(w->pins);
 	policy_free(w->policy);

@@ -50,6 +50,7 @@ struct keepalive;
 struct login;
 struct peer;
 struct early;
+struct gate;
 struct peers;
 struct ping;
 struct pins;
@@ -83,6 +84,7 @@ struct worker {
 	struct keepalive *keepalive;
 	struct session *session;
 	struct relays *relays;
+	struct gate *gate;
 	struct portmap *portmap;
 	struct early *early;
 	unsigned int n_directions; /* asked for, not answered */
@@ -129,6 +131,8 @@ NTM_MUST_CHECK int worker_logged_in(struct worker *w);
 void worker_logged_out(struct worker *w, int code);
 /** session.c: proven with the DC */
 void worker_online(struct worker *w);
+/** gate.c: the way to DC and relays is another one, from the same address */
+void worker_rerouted(struct worker *w);
 /** an identity was withdrawn: ours, or a peer's */
 void worker_withdraw(struct worker *w, const uint8_t *fp);
 /** handover.c: addresses or routes changed */

@@ -119,6 +119,9 @@ static int status_draw(const struct command_args *a)
 		 mapping_text(out_text(answer, "mapping", "")));
 	line("seen as", *out_text(answer, "observed", "") ? text : "");
 	keepalive_draw(answer);
+	snprintf(text, sizeof(text), "TLS, %s: UDP is blocked here",
+		 out_text(answer, "gate", ""));
+	line("through", *out_text(answer, "gate", "") ? text : "");
 	relays_draw(answer);
 	if (out_int(answer, "certificate_expires"))
 		line("certificate",

@@ -25,6 +25,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "broker/datapath/datapath.h"
+
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
@@ -38,12 +40,15 @@ struct run {
 	uint16_t seg, count;
 	uint8_t ecn;
 	bool closed; /* its last datagram was shorter */
+	bool carried;
 };
 
 struct batch {
 	int udp4, udp6;
 	const struct batch_ops *ops;
 	void *arg;
+	const struct dp_carrier *carrier;
+	void *carrier_arg;
 	bool gso, flushing, blocked;
 	uint64_t fallbacks;
 	unsigned int first, runs;
@@ -93,6 +98,14 @@ void batch_set_gso(struct batch *b, bool on)
 	b->gso = on;
 }
 
+void batch_set_carrier(struct batch *b, const struct dp_carrier *carrier,
+		       void *arg)
+{
+	batch_flush(b);
+	b->carrier = carrier;
+	b->carrier_arg = arg;
+}
+
 bool batch_gso(const struct batch *b)
 {
 	return b->gso;
@@ -139,6 +152,8 @@ void batch_commit(struct batch *b, struct dp_tunnel *t, const struct addr *to,
 				  .off = b->used,
 				  .seg = (uint16_t)len,
 				  .ecn = ecn};
+		r->carried =
+			b->carrier && b->carrier->takes(b->carrier_arg, to);
 	}
 	r->len += len;
 	r->count++;
@@ -255,7 +270,8 @@ static unsigned int group_end(const struct batch *b)
 	int fd = run_fd(b, &b->run[b->first]);
 	unsigned int end = b->first + 1;
 
-	while (end < b->runs && run_fd(b, &b->run[end]) == fd)
+	while (end < b->runs && !b->run[end].carried &&
+	       run_fd(b, &b->run[end]) == fd)
 		end++;
 	return end;
 }
@@ -283,6 +299,14 @@ static int send_group(struct batch *b, unsigned int end)
 	return n;
 }
 
+/* A carrier that has gone meanwhile: so has the run. */
+static void carry(struct batch *b, const struct run *r)
+{
+	if (b->carrier)
+		b->carrier->send(b->carrier_arg, &r->to, b->buf + r->off,
+				 r->len, r->seg);
+}
+
 void batch_flush(struct batch *b)
 {
 	int n;
@@ -292,6 +316,10 @@ void batch_flush(struct batch *b)
 	b->flushing = true;
 	b->blocked = false;
 	while (b->first < b->runs) {
+		if (b->run[b->first].carried) {
+			carry(b, &b->run[b->first++]);
+			continue;
+		}
 		n = send_group(b, group_end(b));
 		if (n > 0) {
 			b->first += (unsigned int)n;

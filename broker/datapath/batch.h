@@ -5,7 +5,8 @@
  * Owner:    struct datapath embeds a pointer. Context: loop thread.
  * A run is datagrams to one tunnel's remote, equal in size (the last may be
  * shorter), one after the other in the buffer: one UDP_SEGMENT send. Runs leave in
- * order, by one sendmmsg(). When a socket is full the rest waits here and the
+ * order, by one sendmmsg(), or are handed to a carrier that takes their destination
+ * (struct dp_carrier). When a socket is full the rest waits here and the
  * owner stops making more.
  */
 #ifndef NTM_BROKER_DATAPATH_BATCH_H
@@ -24,6 +25,7 @@
 #define BATCH_RUN_BYTES 65487 /* what fits one IPv6 or IPv4 send */
 
 struct batch;
+struct dp_carrier;
 struct dp_tunnel;
 
 /**
@@ -52,6 +54,9 @@ NTM_MUST_CHECK int batch_new(int udp4, int udp6, const struct batch_ops *ops,
 void batch_free(struct batch *b);
 /** UDP_SEGMENT may be used; also switched off by a kernel that refuses it */
 void batch_set_gso(struct batch *b, bool on);
+/** NULL: all go by UDP; @arg: its own */
+void batch_set_carrier(struct batch *b, const struct dp_carrier *carrier,
+		       void *arg);
 bool batch_gso(const struct batch *b);
 /** sends where UDP_SEGMENT failed and the datagrams went one by one */
 uint64_t batch_fallbacks(const struct batch *b);

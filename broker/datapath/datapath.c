@@ -278,8 +278,44 @@ void datapath_set_offload(struct datapath *dp, const struct dp_offload *o)
 	coalesce_set(dp->coalesce, o->tcp, o->udp);
 }
 
+void datapath_set_carrier(struct datapath *dp, const struct dp_carrier *carrier,
+			  void *arg)
+{
+	dp->carrier = carrier;
+	dp->carrier_arg = arg;
+	batch_set_carrier(dp->batch, carrier, arg);
+}
+
+/* Each stays where it lies: what coalesce.c holds of it is written before that goes. */
+void datapath_carried(struct datapath *dp, uint8_t *data, size_t len,
+		      const struct addr *from)
+{
+	struct udp_read r = {.data = data,
+			     .len = (uint32_t)len,
+			     .seg = (uint32_t)len,
+			     .from = *from};
+
+	input_read(dp, &r);
+}
+
+void datapath_carried_end(struct datapath *dp)
+{
+	dp->turn++;
+	coalesce_flush(dp->coalesce);
+	batch_flush(dp->batch);
+}
+
 int datapath_send(struct datapath *dp, const uint8_t *buf, size_t len,
 		  const struct addr *to)
+{
+	if (!dp->carrier || !dp->carrier->takes(dp->carrier_arg, to))
+		return datapath_send_udp(dp, buf, len, to);
+	dp->carrier->send(dp->carrier_arg, to, buf, len, len);
+	return 0;
+}
+
+int datapath_send_udp(struct datapath *dp, const uint8_t *buf, size_t len,
+		      const struct addr *to)
 {
 	int fd = to->sa.sa_family == AF_INET ? dp->udp4 : dp->udp6;
 	ssize_t n;

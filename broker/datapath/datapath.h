@@ -101,6 +101,28 @@ struct dp_offload {
 };
 void datapath_set_offload(struct datapath *dp, const struct dp_offload *o);
 
+/**
+ * struct dp_carrier - another way than UDP to some destinations
+ * @takes: does it carry what goes to @to? asked once a run of datagrams
+ * @send:  datagrams of @seg bytes, the last maybe shorter; what it has no room for
+ *         it drops
+ */
+struct dp_carrier {
+	bool (*takes)(void *arg, const struct addr *to);
+	void (*send)(void *arg, const struct addr *to, const uint8_t *data,
+		     size_t len, size_t seg);
+};
+/** NULL: everything goes by UDP */
+void datapath_set_carrier(struct datapath *dp, const struct dp_carrier *carrier,
+			  void *arg);
+/** a datagram that a carrier brought, as if UDP had brought it from @from;
+ *  destroyed. The last of several is followed by datapath_carried_end() */
+void datapath_carried(struct datapath *dp, uint8_t *data, size_t len,
+		      const struct addr *from);
+void datapath_carried_end(struct datapath *dp);
+/** as datapath_send(), by UDP in any case */
+NTM_MUST_CHECK int datapath_send_udp(struct datapath *dp, const uint8_t *buf,
+				     size_t len, const struct addr *to);
 /** one signalling datagram, sent now. Return: 0 or -NTM_ESYSTEM (errno kept) */
 NTM_MUST_CHECK int datapath_send(struct datapath *dp, const uint8_t *buf,
 				 size_t len, const struct addr *to);

@@ -109,6 +109,8 @@ struct datapath {
 	int udp4, udp6;
 	struct tun tun;
 	struct loop_io *io_tun, *io_udp4, *io_udp6;
+	const struct dp_carrier *carrier;
+	void *carrier_arg;
 	struct batch *batch;
 	struct coalesce *coalesce;
 	struct parts *parts;

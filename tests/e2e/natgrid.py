@@ -12,7 +12,6 @@ FAMILIES is 4, 6 or 46.  The outcome is
        local    by an address inside the one network that both are in
        direct   by an address that the other side sees
        relay    there is no direct way, however often both try
-       none     not to be had yet: UDP does not pass, and nothing else is spoken
 
 Nothing here was found by running NTMobile.  TABLE says what each kind does and passes()
 when a packet gets through; the rest follows.  That the lab's NATs are so prove 004-nat,
@@ -63,8 +62,9 @@ def passes(sender, receiver):
 
 
 def outcome(kind_a, family_a, kind_b, family_b):
+    # No UDP passes there: by TLS to the relay, and from there on.
     if "block" in (kind_a, kind_b):
-        return "none"
+        return "relay"
     common = [f for f in family_a if f in family_b]
     if common and kind_a == kind_b == "same":
         return "local"

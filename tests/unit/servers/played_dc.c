@@ -190,7 +190,8 @@ static void in_closed(struct channel *c, int err, void *arg)
 	(void)arg;
 }
 
-static const struct channel_ops in_ops = {in_open, in_message, in_closed};
+static const struct channel_ops in_ops = {
+	.open = in_open, .message = in_message, .closed = in_closed};
 
 static void out_open(struct channel *c, void *arg)
 {
@@ -234,7 +235,8 @@ static void out_closed(struct channel *c, int err, void *arg)
 	p->channel = NULL;
 }
 
-static const struct channel_ops out_ops = {out_open, out_message, out_closed};
+static const struct channel_ops out_ops = {
+	.open = out_open, .message = out_message, .closed = out_closed};
 
 static bool has_ended(void *arg)
 {

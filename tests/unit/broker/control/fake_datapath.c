@@ -44,6 +44,33 @@ struct datapath {
 
 /* --- the outside -------------------------------------------------------------------------- */
 
+/* nothing is blocked in this world */
+void datapath_set_carrier(struct datapath *dp, const struct dp_carrier *carrier,
+			  void *arg)
+{
+	(void)dp;
+	(void)carrier;
+	(void)arg;
+}
+
+void datapath_carried(struct datapath *dp, uint8_t *data, size_t len,
+		      const struct addr *from)
+{
+	dp->node->w.dp = dp;
+	worker_dp_ops.signal(&dp->node->w, data, len, from);
+}
+
+void datapath_carried_end(struct datapath *dp)
+{
+	(void)dp;
+}
+
+int datapath_send_udp(struct datapath *dp, const uint8_t *buf, size_t len,
+		      const struct addr *to)
+{
+	return datapath_send(dp, buf, len, to);
+}
+
 int datapath_send(struct datapath *dp, const uint8_t *buf, size_t len,
 		  const struct addr *to)
 {
