@@ -490,7 +490,8 @@ int relay_ack_get(const uint8_t *buf, size_t len, struct addr *observed)
 	memcpy(&port, p + 2, sizeof(port));
 	family = be16toh(family);
 	if ((family != 4 && family != 6) || !port ||
-	    addr_from_ip(p + 4, family == 4 ? 4 : 16, be16toh(port), &a))
+	    addr_from_ip(p + 4, family == 4 ? 4 : 16, be16toh(port), &a) ||
+	    !addr_is_usable_remote(&a))
 		return -NTM_EDECODE;
 	*observed = a;
 	return 0;

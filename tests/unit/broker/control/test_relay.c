@@ -147,6 +147,7 @@ static void test_decode(void **state)
 	(void)state;
 	buf[21] = 6;
 	buf[23] = 80;
+	buf[24] = 0x20;
 	for (size_t i = 0; i <= sizeof(buf); i++)
 		assert_int_equal(relay_ack_get(buf, i, &out),
 				 i == PACKET_PROBE_LEN ? 0 : -NTM_EDECODE);
@@ -158,6 +159,13 @@ static void test_decode(void **state)
 	buf[21] = 5;
 	assert_int_equal(relay_ack_get(buf, PACKET_PROBE_LEN, &out),
 			 -NTM_EDECODE);
+	/* nobody is told that we are at a loopback or multicast address */
+	buf[21] = 4;
+	for (int ip = 1; ip < 256; ip++) {
+		buf[24] = (uint8_t)ip;
+		assert_int_equal(relay_ack_get(buf, PACKET_PROBE_LEN, &out),
+				 ip == 127 || ip >> 4 == 14 ? -NTM_EDECODE : 0);
+	}
 }
 
 /* Without relays: nothing more than ever is sent. */
