@@ -8,7 +8,8 @@ GENERATED += $(O)/gen/broker/state.pb-c.h
 CONTROL_SRC := $(addprefix broker/,account.c statefile.c login.c as_link.c \
 	session.c request.c keepalive.c feeler.c revocation.c writer.c pins.c \
 	policy.c handshake.c direction.c \
-	peer.c peers.c early.c shake.c path.c path_health.c relayed.c pmtu.c relay.c punch.c \
+	peer.c peer_ask.c peers.c early.c shake.c path.c path_probe.c path_health.c \
+	relayed.c pmtu.c relay.c punch.c \
 	gate.c gatelist.c \
 	peer_route.c resolve.c portmap.c brokerconf.c worker.c) \
 	$(O)/gen/broker/state.pb-c.c

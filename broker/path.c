@@ -14,20 +14,13 @@
  * peer's packets led us, but which has not answered, gets three times the bytes that
  * came from it, each byte counted once; the rest waits (dp_tunnel_set_budget()).
  *
- * Silence. While we send inner packets and hear nothing for PATH_SILENCE_MS the
- * current path is SUSPECT: it is challenged, with a packet as large as the data's
- * too (pmtu_check()), and so are all others. PATH_SUSPECT_TRIES unanswered: DEAD;
- * whoever answered takes over, else the peer is MOVING. Who has nothing to send asks
- * once, PATH_TAIL_MS after the last inner packet: its NAT may have forgotten it.
- *
  * Our own move. If the kernel would send to the current remote from another address
  * now, we go on sending at once, challenge it and say where we are; the others are
  * challenged beside it, and the first that answers is used. No route at all: packets wait until there is one.
  *
- * Whether the current one is still good, and a wake from sleep: path_health.c.
- *
  * A candidate may be the peer's relay (punch.h). It is proven as the others are, and
- * stands behind all that are direct: relayed.c.
+ * stands behind all that are direct: relayed.c. Challenges are path_probe.c, silence is
+ * path_health.c.
  */
 #include "broker/path.h"
 
@@ -82,7 +75,13 @@ struct candidate *path_find(struct peer *p, const struct addr *a)
 	return NULL;
 }
 
-/* Which one gives way: dead before new before proven, oldest answer first. */
+static uint64_t news_of(const struct candidate *c)
+{
+	return c->named_ns > c->answered_ns ? c->named_ns : c->answered_ns;
+}
+
+/* Which one gives way: of which nothing was heard for longest, by anybody. What one
+ * message names must not displace each other. */
 static struct candidate *worst(struct peer *p)
 {
 	struct candidate *w = NULL;
@@ -92,9 +91,9 @@ static struct candidate *worst(struct peer *p)
 
 		if (c == path_now(p) || c->relay)
 			continue;
-		if (!w || (c->state == PATH_DEAD && w->state != PATH_DEAD) ||
-		    ((c->state == PATH_DEAD) == (w->state == PATH_DEAD) &&
-		     c->answered_ns < w->answered_ns))
+		if (!w || news_of(c) < news_of(w) ||
+		    (news_of(c) == news_of(w) && c->state == PATH_DEAD &&
+		     w->state != PATH_DEAD))
 			w = c;
 	}
 	return w;
@@ -104,12 +103,14 @@ struct candidate *path_add(struct peer *p, const struct addr *a)
 {
 	struct candidate *c = path_find(p, a);
 
-	if (c)
-		return c;
-	c = p->paths.n < PATHS_MAX ? &p->paths.list[p->paths.n++] : worst(p);
-	memset(c, 0, sizeof(*c));
-	c->addr = *a;
-	c->relay = punch_owns(p, a);
+	if (!c) {
+		c = p->paths.n < PATHS_MAX ? &p->paths.list[p->paths.n++]
+					   : worst(p);
+		memset(c, 0, sizeof(*c));
+		c->addr = *a;
+		c->relay = punch_owns(p, a);
+	}
+	c->named_ns = peer_now(p);
 	return c;
 }
 
@@ -124,127 +125,6 @@ size_t path_remotes(const struct peer *p, struct addr *out, size_t max)
 		if (&p->paths.list[i] != cur)
 			out[n++] = p->paths.list[i].addr;
 	return n;
-}
-
-uint64_t path_rtt(const struct candidate *c)
-{
-	return c->rtt_ns ? c->rtt_ns : LOOP_MS(PATH_RTT_GUESS_MS);
-}
-
-/* --- challenges ------------------------------------------------------------------------- */
-
-size_t path_challenge_pack(uint64_t cookie, size_t wire_len, uint8_t *buf,
-			   size_t size)
-{
-	static uint8_t zeros[PACKET_DATA_MAX];
-	Ntm__TunnelControl msg = NTM__TUNNEL_CONTROL__INIT;
-	Ntm__PathChallenge c = NTM__PATH_CHALLENGE__INIT;
-	size_t want, len;
-
-	c.cookie = cookie;
-	msg.body_case = NTM__TUNNEL_CONTROL__BODY_CHALLENGE;
-	msg.challenge = &c;
-	len = ntm__tunnel_control__get_packed_size(&msg);
-	want = wire_len > PACKET_OVERHEAD ? wire_len - PACKET_OVERHEAD : 0;
-	if (want > len + 6) {
-		/* the padding's own header and longer lengths: at most 6 bytes */
-		c.padding.data = zeros;
-		c.padding.len = want - len - 6;
-		len = ntm__tunnel_control__get_packed_size(&msg);
-		c.padding.len += want - len;
-		while ((len = ntm__tunnel_control__get_packed_size(&msg)) >
-		       want)
-			c.padding.len--;
-	}
-	if (len > size)
-		return 0;
-	return ntm__tunnel_control__pack(&msg, buf);
-}
-
-static void challenge_send(struct peer *p, struct candidate *c, size_t wire_len)
-{
-	uint8_t buf[PACKET_SIGNAL_MAX];
-	uint64_t pause = path_rtt(c) * 2;
-	size_t len;
-
-	len = path_challenge_pack(c->cookie | (c->tries & PATH_COOKIE_TRY),
-				  wire_len, buf, sizeof(buf));
-	c->sent_ns[c->tries % PATH_SENDS] = loop_now_exact(p->w->loop);
-	if (p->tunnel && len &&
-	    dp_tunnel_send_control(p->tunnel, buf, len, &c->addr))
-		log_debug(p->fqdn, "a challenge could not be sent");
-	p->paths.sent++;
-	if (c->state == PATH_SUSPECT) {
-		pause = pause > LOOP_MS(PATH_SUSPECT_MS)
-				? pause
-				: LOOP_MS(PATH_SUSPECT_MS);
-	} else if (c->opening) {
-		pause = relayed_pause(c->tries);
-	} else {
-		if (pause < LOOP_MS(PATH_RETRY_MIN_MS))
-			pause = LOOP_MS(PATH_RETRY_MIN_MS);
-		pause <<= c->tries < 6 ? c->tries : 6;
-		if (pause > LOOP_MS(PATH_RETRY_MAX_MS))
-			pause = LOOP_MS(PATH_RETRY_MAX_MS);
-	}
-	c->tries++;
-	c->due_ns = peer_now(p) + pause;
-}
-
-void path_timer_arm(struct peer *p)
-{
-	uint64_t now = peer_now(p), due = 0;
-
-	for (size_t i = 0; i < p->paths.n; i++) {
-		uint64_t d = p->paths.list[i].due_ns;
-
-		if (d && (!due || d < due))
-			due = d;
-	}
-	if (due)
-		loop_timer_arm(p->paths.timer, due > now ? due - now : 0);
-	else
-		loop_timer_disarm(p->paths.timer);
-}
-
-void path_challenge(struct peer *p, struct candidate *c, size_t wire_len)
-{
-	uint64_t cookie;
-
-	ntmc_random(&p->w->env->crypto, &cookie, sizeof(cookie));
-	c->cookie = cookie & ~PATH_COOKIE_TRY;
-	c->tries = 0;
-	c->max = PATH_TRIES;
-	c->opening = false;
-	if (c->state == PATH_NEW || c->state == PATH_DEAD)
-		path_set_state(p, c, PATH_PROBING);
-	challenge_send(p, c, wire_len);
-}
-
-bool path_routed(struct peer *p, const struct addr *remote)
-{
-	const struct worker_env *env = p->w->env;
-	struct addr source;
-	unsigned int mtu;
-
-	return !env->route(env->ctx, remote, &source, &mtu);
-}
-
-void path_probe(struct peer *p, bool all)
-{
-	struct candidate *cur = path_now(p);
-
-	if (!p->tunnel)
-		return;
-	if (cur)
-		path_challenge(p, cur, 0);
-	for (size_t i = 0; all && i < p->paths.n; i++) {
-		struct candidate *c = &p->paths.list[i];
-
-		if (c != cur && path_routed(p, &c->addr))
-			path_challenge(p, c, 0);
-	}
-	path_timer_arm(p);
 }
 
 /* --- choosing ----------------------------------------------------------------------------- */
@@ -320,150 +200,19 @@ void path_use(struct peer *p, const struct addr *a, size_t wire_len,
 	path_choose(p, c);
 }
 
-/* the relay stands behind what is direct, but before what failed lately */
-static int rank(const struct peer *p, const struct candidate *c)
-{
-	return c->relay ? 1 : relayed_barred(p, c) ? 2 : 0;
-}
-
-/* one that answered since @since_ns, by rank, then nearest first */
-static struct candidate *answering(struct peer *p, uint64_t since_ns)
-{
-	struct candidate *best = NULL;
-
-	for (size_t i = 0; i < p->paths.n; i++) {
-		struct candidate *c = &p->paths.list[i];
-
-		if (c == path_now(p) || c->state != PATH_PROVEN ||
-		    c->answered_ns < since_ns)
-			continue;
-		if (!best ||
-		    (rank(p, c) != rank(p, best) ? rank(p, c) < rank(p, best)
-						 : c->rtt_ns < best->rtt_ns))
-			best = c;
-	}
-	return best;
-}
-
-static void current_dead(struct peer *p)
-{
-	struct candidate *c = answering(p, path_now(p)->sent_ns[0]);
-
-	relayed_broke(p, path_now(p));
-	path_set_state(p, path_now(p), PATH_DEAD);
-	if (c) {
-		path_choose(p, c);
-		path_tell(p);
-		if (p->state == PEER_MOVING)
-			peer_path_up(p);
-	} else if (p->state == PEER_UP) {
-		peer_path_lost(p);
-	} else if (p->tunnel) {
-		dp_tunnel_hold(p->tunnel);
-	}
-}
-
-static void candidate_due(struct peer *p, struct candidate *c)
-{
-	bool is_current = c == path_now(p);
-	unsigned int max =
-		c->state == PATH_SUSPECT ? PATH_SUSPECT_TRIES : c->max;
-
-	if (c->tries < max) {
-		if (c->state == PATH_SUSPECT && c->tries + 1 < max)
-			pmtu_check(p);
-		if (c->relay && c->tries == 1)
-			punch_again(p, &c->addr);
-		challenge_send(p, c, 0);
-		return;
-	}
-	c->due_ns = 0;
-	if (is_current)
-		current_dead(p);
-	else
-		path_set_state(p, c, PATH_DEAD);
-}
-
-static void timer_due(void *arg)
-{
-	struct peer *p = arg;
-	uint64_t now = peer_now(p);
-
-	for (size_t i = 0; i < p->paths.n; i++) {
-		struct candidate *c = &p->paths.list[i];
-
-		if (c->due_ns && c->due_ns <= now)
-			candidate_due(p, c);
-	}
-	path_timer_arm(p);
-}
-
 /* --- what the peer sends -------------------------------------------------------------------- */
-
-void path_challenged(struct peer *p, const Ntm__PathChallenge *ch,
-		     const struct addr *from, size_t wire_len)
-{
-	Ntm__TunnelControl msg = NTM__TUNNEL_CONTROL__INIT;
-	Ntm__PathResponse r = NTM__PATH_RESPONSE__INIT;
-	Ntm__Address where;
-	struct candidate *c = path_add(p, from);
-
-	addr_to_message(from, NTM__ADDRESS_KIND__ADDRESS_OBSERVED, &where);
-	r.cookie = ch->cookie;
-	r.observed = &where;
-	r.size = (uint32_t)wire_len;
-	msg.body_case = NTM__TUNNEL_CONTROL__BODY_RESPONSE;
-	msg.response = &r;
-	if (peer_control_send(p, &msg, from))
-		log_debug(p->fqdn, "a path response could not be sent");
-	if (c->state != PATH_PROVEN) {
-		if (c == path_now(p) && p->tunnel)
-			dp_tunnel_add_budget(p->tunnel, 3 * wire_len);
-		else
-			c->credit += wire_len;
-	}
-	/* We look for it, and it has found us. */
-	if (p->state == PEER_MOVING && !c->due_ns && !peer_keys_ended(p)) {
-		path_challenge(p, c, 0);
-		path_timer_arm(p);
-	} else {
-		relayed_challenged(p, c);
-	}
-}
-
-static struct candidate *by_cookie(struct peer *p, uint64_t cookie)
-{
-	for (size_t i = 0; i < p->paths.n; i++) {
-		struct candidate *c = &p->paths.list[i];
-
-		if (c->cookie && c->cookie == (cookie & ~PATH_COOKIE_TRY) &&
-		    (cookie & PATH_COOKIE_TRY) < c->tries)
-			return c;
-	}
-	return NULL;
-}
-
-static void measure(struct peer *p, struct candidate *c, uint64_t cookie)
-{
-	uint64_t sent = c->sent_ns[(cookie & PATH_COOKIE_TRY) % PATH_SENDS];
-	uint64_t rtt = loop_now_exact(p->w->loop) - sent;
-
-	c->rtt_ns = c->rtt_ns ? (7 * c->rtt_ns + rtt) / 8 : rtt;
-	if (!c->rtt_ns)
-		c->rtt_ns = 1;
-}
 
 void path_answered(struct peer *p, const Ntm__PathResponse *r,
 		   const struct addr *from)
 {
-	struct candidate *c = by_cookie(p, r->cookie), *cur = path_now(p);
+	struct candidate *c = path_by_cookie(p, r->cookie), *cur = path_now(p);
 	bool first;
 
 	(void)from; /* the cookie says which address heard us */
 	if (!c || !p->tunnel)
 		return;
 	first = c->due_ns != 0;
-	measure(p, c, r->cookie);
+	path_measure(p, c, r->cookie);
 	p->paths.answered += first;
 	c->due_ns = 0;
 	c->credit = 0;
@@ -495,26 +244,6 @@ void path_answered(struct peer *p, const Ntm__PathResponse *r,
 		cur->due_ns = 0;
 		path_choose(p, c);
 		path_tell(p);
-	}
-	path_timer_arm(p);
-}
-
-/* Does the path in use still work? All others are asked beside it. */
-void path_suspect(struct peer *p, struct candidate *cur)
-{
-	if (cur->state == PATH_SUSPECT ||
-	    (cur->due_ns && cur->state != PATH_PROVEN))
-		return;
-	path_set_state(p, cur, PATH_SUSPECT);
-	if (cur->relay)
-		punch_again(p, &cur->addr);
-	path_challenge(p, cur, 0);
-	pmtu_check(p);
-	for (size_t i = 0; i < p->paths.n; i++) {
-		struct candidate *c = &p->paths.list[i];
-
-		if (c != cur && !c->due_ns && path_routed(p, &c->addr))
-			path_challenge(p, c, 0);
 	}
 	path_timer_arm(p);
 }
@@ -568,17 +297,16 @@ void path_peer_moved(struct peer *p, const struct addr *from, size_t wire_len,
 void path_addresses(struct peer *p, const Ntm__PeerAddresses *a,
 		    const struct addr *from, size_t wire_len)
 {
-	struct addr list[ADDR_REMOTES_MAX];
+	struct addr *list = p->paths.told_addrs;
 	const struct candidate *cur = path_now(p);
 	bool news = false;
-	size_t n;
 
 	if (a->serial <= p->paths.heard)
 		return;
 	p->paths.heard = a->serial;
-	n = addr_list_from_messages(a->addresses, a->n_addresses, list,
-				    ADDR_REMOTES_MAX);
-	for (size_t i = 0; i < n; i++) {
+	p->paths.n_told = addr_list_from_messages(a->addresses, a->n_addresses,
+						  list, ADDR_REMOTES_MAX);
+	for (size_t i = 0; i < p->paths.n_told; i++) {
 		news |= !path_find(p, &list[i]);
 		path_add(p, &list[i]);
 	}
@@ -631,17 +359,6 @@ void path_tell(struct peer *p)
 		log_debug(p->fqdn, "our addresses could not be told");
 }
 
-void path_probe_others(struct peer *p)
-{
-	for (size_t i = 0; i < p->paths.n; i++) {
-		struct candidate *c = &p->paths.list[i];
-
-		if (c != path_now(p) && path_routed(p, &c->addr))
-			path_challenge(p, c, 0);
-	}
-	path_timer_arm(p);
-}
-
 void path_we_moved(struct peer *p, bool changed)
 {
 	const struct worker_env *env = p->w->env;
@@ -691,7 +408,7 @@ int path_init(struct peer *p)
 	int err;
 
 	p->paths.current = -1;
-	err = loop_timer_new(p->w->loop, timer_due, p, &p->paths.timer);
+	err = loop_timer_new(p->w->loop, path_timer_due, p, &p->paths.timer);
 	return err ? err : relayed_init(p);
 }
 
@@ -719,7 +436,7 @@ void path_stop(struct peer *p)
 void path_reset(struct peer *p)
 {
 	path_stop(p);
-	p->paths.n = 0;
+	p->paths.n = p->paths.n_told = 0;
 	p->paths.current = -1;
 }
 

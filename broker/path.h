@@ -41,7 +41,7 @@ enum path_state {
 
 /** struct candidate - @relay: of a relay, not of the peer itself; @max: challenges of
  *  this round; @opening: they are timed to open NATs; @cookie: of this round, low byte clear; @sent_ns by try;
- *  @credit: bytes of challenges from there that no budget was given for yet;
+ *  @named_ns: somebody said so lately; @credit: bytes of challenges from there that no budget was given for yet;
  *  @not_before_ns: not taken from a relay until then, @broke_ns: how long the last
  *  time; it failed under data (relayed_broke())
  *  @guessed: in use because the peer seemed to be there, never proven */
@@ -52,7 +52,7 @@ struct candidate {
 	uint64_t sent_ns[PATH_SENDS], due_ns;
 	unsigned int tries, max;
 	bool guessed, relay, opening;
-	uint64_t rtt_ns, answered_ns, credit;
+	uint64_t rtt_ns, answered_ns, named_ns, credit;
 	uint64_t not_before_ns, broke_ns;
 };
 
@@ -60,6 +60,7 @@ struct candidate {
  * struct paths - @current: index, -1 none; @source: ours towards it
  * @silent_ns: since when we send and hear nothing; 0: all is well
  * @told:      serial of our PeerAddresses; @heard: latest of the peer's
+ * @told_addrs: the peer's, as it told last
  * @sent, @lost: challenges, for the loss shown
  * @since_ns:  when the current one was chosen
  * @relay_heard_ns: data by the relay while another one was in use
@@ -74,6 +75,8 @@ struct paths {
 	struct addr source;
 	uint64_t silent_ns, last_rx_ns, proven_ns, kept_ns;
 	uint64_t told, heard;
+	struct addr told_addrs[ADDR_REMOTES_MAX];
+	size_t n_told;
 	unsigned int sent, answered;
 	uint64_t since_ns, relay_heard_ns, opened_ns, once_ns;
 	uint64_t open_pause_ns, moved_ns;   /* we, or the peer */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * path_impl - what path.c, path_health.c and relayed.c share
+ * path_impl - what path.c, path_probe.c, path_health.c and relayed.c share
  *
- * Owner:    these three. Context: loop thread.
+ * Owner:    these four. Context: loop thread.
  */
 #ifndef NTM_BROKER_PATH_IMPL_H
 #define NTM_BROKER_PATH_IMPL_H
@@ -16,12 +16,20 @@ struct candidate *path_find(struct peer *p, const struct addr *a);
 void path_remove(struct peer *p, struct candidate *c);
 /** a new round of challenges; the first leaves now, of @wire_len bytes at least */
 void path_challenge(struct peer *p, struct candidate *c, size_t wire_len);
+/** the next try of a round */
+void path_challenge_send(struct peer *p, struct candidate *c, size_t wire_len);
+/** whose challenge that cookie was, or NULL */
+struct candidate *path_by_cookie(struct peer *p, uint64_t cookie);
+/** its answer is here: the round trip */
+void path_measure(struct peer *p, struct candidate *c, uint64_t cookie);
+/** ns, measured or guessed */
+uint64_t path_rtt(const struct candidate *c);
+/** paths.timer: tries and rounds that are over */
+void path_timer_due(void *arg);
 /** all that are routed, but the current one */
 void path_probe_others(struct peer *p);
 /** after challenges: when the next is due */
 void path_timer_arm(struct peer *p);
-/** measured, or a guess; ns */
-uint64_t path_rtt(const struct candidate *c);
 bool path_routed(struct peer *p, const struct addr *remote);
 bool path_proven_lately(const struct peer *p, const struct candidate *c);
 /** data goes there from now on */

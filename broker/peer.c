@@ -44,9 +44,6 @@
 #include "common/datagram.h"
 #include "common/log.h"
 
-#define PEER_MOVE_PATIENCE_S                                                   \
-	5 /* a moving peer said to be offline may be moving too */
-
 static const char *const state_names[] = {
 	[PEER_IDLE] = "IDLE",	    [PEER_ASKING] = "ASKING",
 	[PEER_SHAKING] = "SHAKING", [PEER_UP] = "UP",
@@ -218,46 +215,6 @@ static int tunnel_for(struct peer *p, const struct ntmc_cert *cert,
 
 /* --- wanting it ------------------------------------------------------------------------ */
 
-static void peer_directed(void *arg, int err, const struct route *r)
-{
-	struct peer *p = arg;
-
-	p->direction = 0;
-	if (!err)
-		peer_route(p, r);
-	else if (p->state == PEER_ASKING)
-		peer_fail(p, err);
-	else if (p->state == PEER_MOVING && err != -NTM_ETIMEOUT &&
-		 err != -NTM_ELIMIT && err != -NTM_ENOLOGIN &&
-		 peer_now(p) - p->state_ns > LOOP_S(PEER_MOVE_PATIENCE_S))
-		peer_fail(p, err);
-}
-
-static int peer_ask(struct peer *p, bool move)
-{
-	if (p->direction)
-		return 0;
-	return direction_request(p->w, p->fqdn, move,
-				 !move			    ? 0
-				 : p->state == PEER_SHAKING ? p->route_path
-							    : p->path_id,
-				 peer_directed, p, &p->direction);
-}
-
-void peer_look_again(struct peer *p)
-{
-	if (p->state != PEER_MOVING)
-		return;
-	p->moves = 0;
-	loop_timer_arm(p->move, LOOP_MS(PATH_MOVE_DIRECT_MS));
-}
-
-void peer_relay_silent(struct peer *p)
-{
-	if (p->state == PEER_UP && relayed_is(p) && peer_ask(p, true))
-		log_debug(p->fqdn, "the DC cannot be asked now");
-}
-
 static void peer_wake(struct peer *p)
 {
 	int err = 0;
@@ -316,42 +273,6 @@ static void connect_due(void *arg)
 	else if (p->state == PEER_ASKING || p->state == PEER_SHAKING)
 		peer_fail(p, p->state == PEER_ASKING ? NTM_ETIMEOUT
 						     : NTM_EUNREACHABLE);
-}
-
-/* Beside a resumption or a move that nobody answers: ask the DC. */
-static void move_due(void *arg)
-{
-	struct peer *p = arg;
-	uint64_t pause = (uint64_t)PATH_MOVE_AGAIN_MS << p->moves;
-	int err;
-
-	if (p->state == PEER_ASKING) {
-		if (p->pending_kept && shake_running(p, SHAKE_RESUME)) {
-			peer_swap_secrets(p);
-			shake_stop(p);
-			err = shake_start(p, SHAKE_RESUME, NULL);
-			log_debug(p->fqdn, "the other secret: %s",
-				  err_text(err));
-		}
-		err = peer_ask(p, false);
-		if (err)
-			peer_fail(p, err);
-		return;
-	}
-	if (p->state == PEER_SHAKING && peer_wants_relay(p) &&
-	    peer_ask(p, true))
-		log_debug(p->fqdn, "the DC cannot be asked now");
-	if (p->state != PEER_MOVING)
-		return;
-	if (peer_ask(p, p->tunnel && p->keyed_ns))
-		log_debug(p->fqdn, "the DC cannot be asked now");
-	if (p->moves)
-		path_probe(p, true);
-	if (p->moves < 5)
-		p->moves++;
-	if (pause > PATH_MOVE_AGAIN_MAX_MS)
-		pause = PATH_MOVE_AGAIN_MAX_MS;
-	loop_timer_arm(p->move, LOOP_MS(pause));
 }
 
 /* --- keys ------------------------------------------------------------------------------ */
@@ -606,38 +527,6 @@ void peer_withdraw(struct peer *p)
 
 /* --- paths ------------------------------------------------------------------------------ */
 
-void peer_path_up(struct peer *p)
-{
-	/* A path is nothing without keys: rekey_due() and the DC go on. */
-	if (p->state != PEER_MOVING || peer_keys_ended(p))
-		return;
-	/* A direction under way goes on: it may change the relay's keys. */
-	peer_set_state(p, PEER_UP);
-	path_tell(p);
-	peer_save(p);
-}
-
-void peer_path_lost(struct peer *p)
-{
-	if (p->state != PEER_UP)
-		return;
-	peer_set_state(p, PEER_MOVING);
-	dp_tunnel_hold(p->tunnel);
-	path_probe(p, true);
-	loop_timer_arm(p->move, 0);
-}
-
-/* We have moved, and send on; the old remote is asked whether it hears us. */
-void peer_path_unsure(struct peer *p)
-{
-	if (p->state == PEER_UP)
-		peer_set_state(p, PEER_MOVING);
-	if (p->state == PEER_MOVING) {
-		p->moves = 0;
-		loop_timer_arm(p->move, LOOP_MS(PATH_MOVE_DIRECT_MS));
-	}
-}
-
 int peer_control_send(struct peer *p, const Ntm__TunnelControl *msg,
 		      const struct addr *to)
 {
@@ -745,7 +634,7 @@ int peer_init(struct peer *p, struct worker *w, const char *fqdn)
 	if (!err)
 		err = loop_timer_new(l, connect_due, p, &p->connect);
 	if (!err)
-		err = loop_timer_new(l, move_due, p, &p->move);
+		err = loop_timer_new(l, peer_move_due, p, &p->move);
 	if (!err)
 		err = loop_timer_new(l, old_keys_due, p, &p->old_keys);
 	if (!err)

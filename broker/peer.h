@@ -107,6 +107,7 @@ struct peer {
 	unsigned int rate_used;
 
 	uint32_t direction;  /* request in flight; 0 none */
+	bool ask_waits;	     /* it had to wait for the session */
 	uint64_t route_path; /* of the last direction, with our bit */
 	unsigned int moves;
 	struct punches punches;
@@ -180,15 +181,6 @@ void peer_fail(struct peer *p, int err);
 void peer_close(struct peer *p, int code, bool tell);
 /** the identity is withdrawn: end, forget the secret */
 void peer_withdraw(struct peer *p);
-/** path.c: an answer came while MOVING / nothing answers any more */
-void peer_path_up(struct peer *p);
-void peer_path_lost(struct peer *p);
-/** path.c: we send from another address now; nobody has answered there yet */
-void peer_path_unsure(struct peer *p);
-/** the DC can be asked again */
-void peer_look_again(struct peer *p);
-/** punch.c: the relay in use does not answer, though packets may pass still */
-void peer_relay_silent(struct peer *p);
 /** one packed TunnelControl to @to (NULL: current) */
 int peer_control_send(struct peer *p, const Ntm__TunnelControl *msg,
 		      const struct addr *to);
@@ -204,6 +196,23 @@ uint64_t peer_now(const struct peer *p);
 bool peer_we_are_lower(const struct peer *p);
 /** the send counter asks for new keys */
 void peer_rekey(struct peer *p);
+
+/* --- peer_ask.c --------------------------------------------------------------------- */
+
+/** ask the DC for the way; @move: the tunnel's, under its Path ID. Nothing when that
+ *  is under way. Return: 0, or as direction_request() */
+NTM_MUST_CHECK int peer_ask(struct peer *p, bool move);
+/** path.c: an answer came while MOVING / nothing answers any more */
+void peer_path_up(struct peer *p);
+void peer_path_lost(struct peer *p);
+/** path.c: we send from another address now; nobody has answered there yet */
+void peer_path_unsure(struct peer *p);
+/** the DC can be asked again */
+void peer_look_again(struct peer *p);
+/** punch.c: the relay in use does not answer, though packets may pass still */
+void peer_relay_silent(struct peer *p);
+/** peer.move: nobody has answered in time */
+void peer_move_due(void *arg);
 
 /* --- peer_route.c ----------------------------------------------------------------- */
 

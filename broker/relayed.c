@@ -256,6 +256,16 @@ static void open_due(void *arg)
 
 /* --- what the peer does --------------------------------------------------------------------- */
 
+/* It says where it is, and that is not where our path leads. A NAT may show us another
+ * port than it shows to servers, but hardly another address. */
+static bool has_left(struct peer *p, const struct candidate *cur)
+{
+	for (size_t i = 0; i < p->paths.n_told; i++)
+		if (addr_equal_ip(&p->paths.told_addrs[i], &cur->addr))
+			return false;
+	return p->paths.n_told > 0;
+}
+
 bool relayed_stays(struct peer *p, struct candidate *c, bool told)
 {
 	struct candidate *cur = path_now(p);
@@ -275,6 +285,8 @@ bool relayed_stays(struct peer *p, struct candidate *c, bool told)
 		return true;
 	}
 	p->paths.relay_heard_ns = peer_now(p);
+	if (told && has_left(p, cur))
+		return false;
 	if (cur->state == PATH_PROVEN && cur->answered_ns &&
 	    peer_now(p) - cur->answered_ns < LOOP_MS(TAKE_FRESH_MS))
 		return true;
@@ -314,6 +326,13 @@ void relayed_named(struct peer *p, const struct addr *a)
 	relay_add(p, a);
 }
 
+/* No answer is to be awaited from there, or it would be here by now. */
+static bool is_hopeless(struct peer *p, const struct candidate *cur)
+{
+	return cur->state == PATH_DEAD || !path_routed(p, &cur->addr) ||
+	       (!cur->relay && cur->state == PATH_PROBING && cur->tries > 1);
+}
+
 /* What we sent there before was lost. */
 void relayed_bound(struct peer *p, const struct addr *a)
 {
@@ -331,10 +350,11 @@ void relayed_bound(struct peer *p, const struct addr *a)
 	path_timer_arm(p);
 	if (c == cur)
 		loop_timer_arm(p->paths.open, 0);
-	if (p->state != PEER_MOVING || !cur || !cur->relay || !u ||
-	    !u->peer_bound || punch_at(p, &cur->addr) != u)
+	if (p->state != PEER_MOVING || !cur || !u || !u->peer_bound ||
+	    !(punch_at(p, &cur->addr) == u || is_hopeless(p, cur)))
 		return;
-	/* it was in use, here or at another address of it, and we moved */
+	/* We moved, and the peer is there. What we send and it sends comes through;
+	 * the challenge's answer need not be waited for. */
 	path_choose(p, c);
 	dp_tunnel_open(p->tunnel, &c->addr);
 	path_tell(p);

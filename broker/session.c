@@ -237,8 +237,18 @@ static void register_anew(struct session *s)
 	session_register(s);
 }
 
+static void source_of(const struct session *s, struct addr *out)
+{
+	const struct worker_env *env = s->w->env;
+	unsigned int mtu;
+
+	if (env->route(env->ctx, &s->w->account->dc[s->dc], out, &mtu))
+		addr_clear(out);
+}
+
 static void register_start(struct session *s)
 {
+	source_of(s, &s->source);
 	s->challenges = 0;
 	register_anew(s);
 }
@@ -622,17 +632,15 @@ void session_stop(struct session *s)
 
 void session_moved(struct session *s, bool changed)
 {
-	const struct worker_env *env = s->w->env;
 	struct addr source;
-	unsigned int mtu;
 
 	if (!s->keyed)
 		return;
-	if (env->route(env->ctx, &s->w->account->dc[s->dc], &source, &mtu))
-		addr_clear(&source);
+	source_of(s, &source);
 	if (!changed && addr_equal_ip(&source, &s->source))
 		return;
-	s->source = source;
+	if (!addr_equal_ip(&source, &s->source))
+		addr_clear(&s->observed); /* that was elsewhere */
 	s->moved = true;
 	keepalive_moved(s->w->keepalive);
 	register_start(s);

@@ -58,23 +58,23 @@
 #define PINS_RETRY_S  60  /* the disk was full */
 
 /* --- paths (path.c) --- */
-#define PATH_RTT_GUESS_MS      100 /* before the first measurement */
-#define PATH_RETRY_MIN_MS      50 /* challenge repetition: 2 rtt, at least this */
-#define PATH_RETRY_MAX_MS      2000
-#define PATH_TRIES	       5 /* unanswered challenges until a candidate is dead */
-#define PATH_TICK_MS	       100 /* health is looked at, while there is traffic */
-#define PATH_TICK_IDLE_MS      500
-#define PATH_TRAFFIC_S	       10 /* traffic ended that long ago: idle tick */
-#define PATH_SILENCE_MS	       500 /* sent and heard nothing: suspect, at least */
-#define PATH_TAIL_MS	       1000 /* traffic ended: does the path still work? */
-#define PATH_SUSPECT_MS	       250 /* repetition of its probes */
-#define PATH_SUSPECT_TRIES     3   /* unanswered: the path is dead */
-#define PATH_MOVE_DIRECT_MS    300 /* no path answers: ask the DC beside it */
-#define PATH_MOVE_AGAIN_MS     2000 /* and again, while nothing answers: doubles */
-#define PATH_MOVE_AGAIN_MAX_MS 30000
-#define PATH_KEEPALIVE_S                                                       \
-	25		     /* an idle path is probed, for NATs on the way;
-				   * keepalive.c may know better */
+#define PATH_RTT_GUESS_MS	100 /* before the first measurement */
+#define PATH_RETRY_MIN_MS	50 /* challenge repetition: 2 rtt, at least this */
+#define PATH_RETRY_MAX_MS	2000
+#define PATH_TRIES		5 /* unanswered challenges until a candidate is dead */
+#define PATH_TICK_MS		100 /* health is looked at, while there is traffic */
+#define PATH_TICK_IDLE_MS	500
+#define PATH_TRAFFIC_S		10 /* traffic ended that long ago: idle tick */
+#define PATH_SILENCE_MS		500 /* sent and heard nothing: suspect, at least */
+#define PATH_TAIL_MS		1000 /* traffic ended: does the path still work? */
+#define PATH_SUSPECT_MS		250 /* repetition of its probes */
+#define PATH_SUSPECT_TRIES	3   /* unanswered: the path is dead */
+#define PATH_MOVE_DIRECT_MS	300 /* we moved, no path answers: ask the DC, */
+#define PATH_MOVE_DIRECT_MIN_MS 60  /* after 2 rtt; at least, at most */
+#define PATH_MOVE_AGAIN_MS	2000 /* and again, while nothing answers: doubles */
+#define PATH_MOVE_AGAIN_MAX_MS	30000
+/* an idle path is probed, for NATs on the way; keepalive.c may know better */
+#define PATH_KEEPALIVE_S   25
 #define HANDOVER_SETTLE_MS 4 /* netlink events that follow the first */
 
 /* --- relays (relay.c, punch.c, relayed.c) --- */

@@ -380,13 +380,14 @@ void worker_moved(struct worker *w)
 {
 	bool changed;
 
+	changed = locals_changed(w);
 	if (!w->account->logged_in)
 		return;
-	changed = locals_changed(w);
 	gate_moved(w->gate);
-	peers_each(w->peers, move_one, &changed);
+	/* first these: what was seen of us elsewhere is told to no peer */
 	session_moved(w->session, changed);
 	relays_moved(w->relays);
+	peers_each(w->peers, move_one, &changed);
 	portmap_look(w->portmap);
 	login_moved(w->login);
 }
@@ -465,6 +466,7 @@ int worker_start(struct worker *w)
 {
 	int err;
 
+	(void)locals_changed(w); /* since now */
 	if (!w->account->logged_in)
 		return 0;
 	err = lease_use(w);

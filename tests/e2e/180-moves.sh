@@ -11,9 +11,9 @@
 ntm_installed
 moves_lab
 # Generous, as the machine is busy with other tests: it is for what is forgotten.
-for row in v4-v4:2:1000 v4-v6:4:2500 open-nat:2:1000 nat-nat:3:2000 make-first:2:1000 \
-	break-500:1:2000 both:1:2000 both-nat:1:2000 dc-killed:1:2000 \
-	nat-lost:1:4000 relay-killed:1:4000; do
+for row in v4-v4:2:1000 v4-v6:4:1000 open-nat:2:1000 nat-nat:3:1000 make-first:2:1000 \
+	break-500:1:1000 both:2:1000 both-nat:2:1000 dc-killed:1:1000 \
+	nat-lost:1:3000 relay-killed:1:3000; do
 	IFS=: read -r case count most <<<"$row"
 	moves_run "$case" "$count"
 	for kind in $(moves_kinds "$case"); do
