@@ -68,7 +68,7 @@ static const struct command {
 	{"revoke", control_revoke}, {"ping", control_ping},
 	{"verify", control_verify}, {"allow", control_allow},
 	{"forget", control_forget}, {"netcheck", control_netcheck},
-	{"down", control_down},
+	{"down", control_down},	    {"exit", control_exit},
 };
 
 /* --- a client's end ------------------------------------------------------------------- */

@@ -4,7 +4,7 @@
  *
  * Owner:    worker_main.c. Context: loop thread. Peers of another user are refused
  * by SO_PEERCRED. The commands are a table in control.c; each is one function of
- * control_account.c, control_peer.c, control_status.c or control_netcheck.c.
+ * control_account.c, control_exit.c, control_peer.c, control_status.c or control_netcheck.c.
  */
 #ifndef NTM_BROKER_CONTROL_H
 #define NTM_BROKER_CONTROL_H
@@ -55,6 +55,9 @@ json_t *control_keepalive(const struct worker *w);
 json_t *control_relays(const struct worker *w);
 
 typedef void control_fn(struct control_call *call);
+/** {"on", "name", "state"} */
+json_t *control_exit_json(const struct worker *w);
+control_fn control_exit;
 control_fn control_login, control_logout, control_passwd, control_devices,
 	control_revoke;
 control_fn control_ping, control_verify, control_allow, control_forget;

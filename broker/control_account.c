@@ -88,7 +88,8 @@ static void logged_in(void *arg, int err, const char *why,
 	if (call)
 		control_answer(
 			call,
-			json_pack("{s:s, s:o, s:o, s:o}", "fqdn", a->fqdn,
+			json_pack("{s:s, s:b, s:o, s:o, s:o}", "fqdn", a->fqdn,
+				  "exit_offered", msg->login_response->exit,
 				  "vip6", address(a->cert.vip6, 16), "vip4",
 				  address(a->cert.vip4, 4), "recommendations",
 				  recommendations(msg->login_response)));

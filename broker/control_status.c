@@ -229,6 +229,7 @@ static void status_account(const struct worker *w, json_t *o)
 	json_object_set_new(o, "relays", control_relays(w));
 	if (gate_address(w->gate, &gate))
 		json_object_set_new(o, "gate", control_addr(&gate));
+	json_object_set_new(o, "exit", control_exit_json(w));
 }
 
 /* --- peers --------------------------------------------------------------------------------- */

@@ -35,6 +35,7 @@
 #include <string.h>
 
 #include "broker/account.h"
+#include "broker/exit.h"
 #include "broker/pins.h"
 #include "broker/policy.h"
 #include "broker/relayed.h"
@@ -186,6 +187,7 @@ int peer_tunnel(struct peer *p)
 	p->inner_packets = 0;
 	p->inner_ns = peer_now(p);
 	peer_apply_policy(p);
+	exit_tunnel(p->w->exit, p);
 	return 0;
 }
 

@@ -142,6 +142,20 @@ static int do_reverse(struct shimserver *s, struct shim_ticket *c,
 	return 0;
 }
 
+static int do_exit(struct shimserver *s, struct shim_ticket *c,
+		   const struct shim_request *req, struct reply *r)
+{
+	struct shim_addr a = req->remote;
+	struct addr dst;
+
+	(void)c;
+	(void)r;
+	shim_addr_unmap(&a);
+	if (addr_from_ip(a.addr, a.family == AF_INET ? 4 : 16, a.port, &dst))
+		return -NTM_EINVAL;
+	return s->names.exit(s->names.arg, req->type, &dst);
+}
+
 static int do_listen(struct shimserver *s, struct shim_ticket *c,
 		     const struct shim_request *req, struct reply *r)
 {
@@ -184,6 +198,7 @@ static int (*const handlers[])(struct shimserver *, struct shim_ticket *,
 	[SHIM_RESOLVE] = do_resolve, [SHIM_REVERSE] = do_reverse,
 	[SHIM_LISTEN] = do_listen,   [SHIM_CLAIM] = do_claim,
 	[SHIM_UDPBIND] = do_udpbind, [SHIM_UDPALIAS] = do_udpalias,
+	[SHIM_EXIT] = do_exit,
 };
 
 static void dispatch(struct shim_ticket *c, const struct shim_request *req)

@@ -12,6 +12,7 @@
 #include "broker/early.h"
 #include "broker/gate.h"
 #include "broker/keepalive.h"
+#include "broker/exit.h"
 #include "broker/login.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
@@ -69,11 +70,28 @@ static void on_signal(void *arg, uint8_t *buf, size_t len,
 	}
 }
 
+/* no virtual address of anybody's domain */
+static bool is_general(const struct worker *w, const struct addr *dst)
+{
+	const struct ntmc_trust_domain *d = &w->account->constraint;
+	const struct dp_range r = {.ip = {d->prefix4[0], d->prefix4[1],
+					  d->prefix4[2], d->prefix4[3]},
+				   .len = (uint8_t)d->prefix4_len};
+	struct general g = {.ranges = {r}, .n = 1};
+	const uint8_t *ip;
+	size_t len;
+
+	ip = addr_ip(dst, &len);
+	return w->account->logged_in && ip &&
+	       general_is(&g, len == 4 ? 4 : 6, ip);
+}
+
 static bool on_no_tunnel(void *arg, const struct addr *dst)
 {
 	struct worker *w = arg;
 
-	return resolve_packet(w->resolve, dst);
+	return resolve_packet(w->resolve, dst) ||
+	       (is_general(w, dst) && exit_packet(w->exit, dst));
 }
 
 static void on_control(void *arg, struct dp_tunnel *t, const uint8_t *msg,
@@ -240,11 +258,19 @@ static const char *names_reverse(void *arg, const struct addr *vip)
 	return resolve_reverse(w->resolve, vip);
 }
 
+static int names_exit(void *arg, unsigned int mode, const struct addr *dst)
+{
+	struct worker *w = arg;
+
+	return exit_ask(w->exit, mode, dst);
+}
+
 void worker_shim_names(struct worker *w, struct shim_names *out)
 {
 	out->resolve = names_resolve;
 	out->cancel = names_cancel;
 	out->reverse = names_reverse;
+	out->exit = names_exit;
 	out->arg = w;
 }
 
@@ -266,6 +292,7 @@ static int lease_use(struct worker *w)
 {
 	const struct account *a = w->account;
 	struct engine_config c;
+	struct dp_range virtual;
 	int err;
 
 	ranges_fill(a, &c);
@@ -273,6 +300,9 @@ static int lease_use(struct worker *w)
 	if (err)
 		return err;
 	datapath_set_lease(w->dp, a->cert.vip6, a->cert.vip4);
+	virtual.len = c.prefix4_len;
+	memcpy(virtual.ip, c.prefix4, sizeof(virtual.ip));
+	datapath_set_virtual(w->dp, &virtual, 1);
 	if (w->shim)
 		err = shimserver_configure(w->shim, a->cert.vip6, a->cert.vip4,
 					   &c, 1);
@@ -300,6 +330,7 @@ void worker_logged_out(struct worker *w, int code)
 	gate_forget(w->gate);
 	session_stop(w->session);
 	relays_forget(w->relays);
+	exit_forget(w->exit);
 	account_forget(w->account, code);
 	login_renew_arm(w->login);
 	datapath_set_lease(w->dp, none, none);
@@ -384,6 +415,7 @@ void worker_moved(struct worker *w)
 	if (!w->account->logged_in)
 		return;
 	gate_moved(w->gate);
+	exit_moved(w->exit);
 	/* first these: what was seen of us elsewhere is told to no peer */
 	session_moved(w->session, changed);
 	relays_moved(w->relays);
@@ -456,6 +488,8 @@ int worker_init(struct worker *w, const char *config, const char *state,
 	if (!err)
 		err = resolve_new(w, &w->resolve);
 	if (!err)
+		err = exit_new(w, state, &w->exit);
+	if (!err)
 		err = login_new(w, &w->login);
 	if (err)
 		snprintf(why, why_size, "%s", err_text(err));
@@ -494,6 +528,7 @@ void worker_say_goodbye(struct worker *w)
 void worker_clear(struct worker *w)
 {
 	writer_finish(w->writer); /* its callers are still there */
+	exit_free(w->exit);
 	resolve_free(w->resolve);
 	w->resolve = NULL;
 	login_free(w->login);

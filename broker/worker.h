@@ -44,6 +44,7 @@ struct account;
 struct as_link;
 struct control;
 struct feeler_ops;
+struct exit;
 struct handover;
 struct held;
 struct keepalive;
@@ -90,6 +91,7 @@ struct worker {
 	unsigned int n_directions; /* asked for, not answered */
 	struct peers *peers;
 	struct resolve *resolve;
+	struct exit *exit;
 	struct login *login;
 
 	struct held *held; /* questions of shims, worker.c's */

@@ -7,20 +7,21 @@
 #include "common/packet.h"
 #include "libntmcrypto/ntmcrypto.h"
 
-#define LIMIT_TEXT_MAX	   128
-#define LIMIT_PASSWORD_MAX 1024
-#define LIMIT_PHASES_MAX   16
-#define LIMIT_CHALLENGE	   16
-#define LIMIT_REQUEST	   8	/* of a refused request's tag */
-#define LIMIT_WITHDRAWN	   16	/* fingerprints in one Withdraw */
-#define LIMIT_REVOKED	   30	/* and in one RevocationList */
-#define LIMIT_DEVICES	   1024 /* of one account */
-#define LIMIT_RECOMMENDED  32
-#define LIMIT_PORTS	   32
-#define LIMIT_SIZE_MAX	   PACKET_DATA_MAX
-#define LIMIT_RELAYS	   4
-#define LIMIT_RELAY_ADDRS  4
-#define LIMIT_ACCOUNTS	   8 /* in one RelayWithdraw */
+#define LIMIT_TEXT_MAX	    128
+#define LIMIT_PASSWORD_MAX  1024
+#define LIMIT_PHASES_MAX    16
+#define LIMIT_CHALLENGE	    16
+#define LIMIT_REQUEST	    8	 /* of a refused request's tag */
+#define LIMIT_WITHDRAWN	    16	 /* fingerprints in one Withdraw */
+#define LIMIT_REVOKED	    30	 /* and in one RevocationList */
+#define LIMIT_DEVICES	    1024 /* of one account */
+#define LIMIT_RECOMMENDED   32
+#define LIMIT_PORTS	    32
+#define LIMIT_SIZE_MAX	    PACKET_DATA_MAX
+#define LIMIT_RELAYS	    4
+#define LIMIT_RELAY_ADDRS   4
+#define LIMIT_ACCOUNTS	    8	/* in one RelayWithdraw */
+#define LIMIT_EXIT_ACCOUNTS 500 /* in one ExitAccounts */
 
 /* clang-format off */
 /* The rows; several of a kind stand for fields of a kind. */
@@ -195,7 +196,10 @@ static const struct limit login_response[] = {
 	CODE(code), FQDN_OR_NONE(fqdn), ANY(node_id), KEY_OR_NONE(kntmdc),
 	CERT_OR_NONE(certificate), CERT_OR_NONE(ca), ADDRESSES(dc),
 	ANY(lifetime_s), ANY(now), MANY(recommendations, LIMIT_RECOMMENDED),
-	ANY(retry_after_s), MANY(relays, LIMIT_RELAYS),
+	ANY(retry_after_s), MANY(relays, LIMIT_RELAYS), UPTO(exit, 1),
+};
+static const struct limit exit_accounts[] = {
+	{ "accounts", LIMIT_LABEL, 1, 63, LIMIT_EXIT_ACCOUNTS }, UPTO(first, 1), UPTO(last, 1),
 };
 static const struct limit key_distribution[] = {
 	ANY(node_id), FQDN(fqdn), KEY(kntmdc), AEAD(aead), ANY(expires),
@@ -225,6 +229,7 @@ static const struct limit envelope[] = {
 	BODY(key_distribution), BODY(key_distribution_ack), BODY(revocation),
 	BODY(ack), BODY(password_request), BODY(devices_request),
 	BODY(devices_response), BODY(revoke_request), BODY(key_sharing),
+	BODY(exit_accounts),
 };
 static const struct limit nothing[1];
 
@@ -256,6 +261,7 @@ static const struct {
 	ROWS(mapping_response),
 	ROWS(node_information_request), ROWS(node_information),
 	ROWS(peer_direction), ROWS(domain_request), ROWS(domain_information),
+	ROWS(exit_accounts),
 };
 /* clang-format on */
 

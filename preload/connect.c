@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* connect - the hooks of connect() and bind() */
+#include <errno.h>
+
 #include "preload/accept.h"
+#include "preload/exit.h"
 #include "preload/shim.h"
 #include "preload/swap.h"
 #include "preload/udp.h"
@@ -21,10 +24,30 @@ SHIM_SLOW static int connect_virtual(int fd, const struct sockaddr *sa,
 	return ret;
 }
 
+SHIM_SLOW static int connect_general(int fd, const struct sockaddr *sa,
+				     socklen_t len)
+{
+	struct epoll_moved moved = {.count = 0};
+	enum exit_way way = exit_way(fd, sa, len, true);
+	int ret;
+
+	if (way == EXIT_REFUSE ||
+	    (way == EXIT_SWAP && !swap_socket(fd, &moved) &&
+	     shim.exit == SHIM_EXIT_RELAY)) {
+		errno = ENETUNREACH;
+		return -1;
+	}
+	ret = real.connect(fd, sa, len);
+	epoll_attach(fd, &moved);
+	return ret;
+}
+
 int hook_connect(int fd, const struct sockaddr *sa, socklen_t len)
 {
 	if (shim_virtual(sa, len))
 		return connect_virtual(fd, sa, len);
+	if (exit_wanted(sa))
+		return connect_general(fd, sa, len);
 	return real.connect(fd, sa, len);
 }
 

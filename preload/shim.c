@@ -14,6 +14,7 @@
  * virtual? is the source an alias or a doorbell?) and calls libc's function if the
  * answer is no. Else:
  *	connect, bind     swap.c    replace the socket by one of the namespace
+ *	                  exit.c    the same for general hosts, under --exit
  *	send*             udp.c     the same, or an alias for wildcard sockets
  *	recv*             udp.c     show the peer instead of its alias
  *	listen, accept*   accept.c  announce; exchange doorbells
@@ -64,6 +65,11 @@ __attribute__((constructor)) static void shim_start(void)
 		shim.listen = SHIM_LISTEN_VIRTUAL;
 	else if (mode && !strcmp(mode, "real"))
 		shim.listen = SHIM_LISTEN_REAL;
+	mode = getenv("NTM_EXIT");
+	if (mode && !strcmp(mode, "auto"))
+		shim.exit = SHIM_EXIT_AUTO;
+	else if (mode && !strcmp(mode, "relay"))
+		shim.exit = SHIM_EXIT_RELAY;
 	shim_page_refresh();
 	errno = saved;
 }

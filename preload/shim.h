@@ -48,6 +48,7 @@ struct shim {
 	struct shim_filter filter;
 	_Atomic(ino_t) page_ino;
 	enum shim_listen listen;
+	enum shim_exit exit;
 	_Atomic(uint64_t) host_cookie; /* 0: not read yet */
 };
 

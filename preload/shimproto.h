@@ -38,6 +38,14 @@ enum shim_op {
 #undef REQ
 };
 
+/**
+ * enum shim_exit - what NTM_EXIT says about hosts that are no nodes
+ * @SHIM_EXIT_DIRECT: they are reached directly
+ * @SHIM_EXIT_AUTO:   through the exit, if there is one and they are not near
+ * @SHIM_EXIT_RELAY:  through the exit or not at all
+ */
+enum shim_exit { SHIM_EXIT_DIRECT, SHIM_EXIT_AUTO, SHIM_EXIT_RELAY };
+
 /** struct shim_addr - an address and port as programs see it
  *  @family: AF_INET, AF_INET6 or 0 (none); @addr: 4 or 16 bytes used */
 struct shim_addr {
@@ -50,7 +58,8 @@ struct shim_addr {
  * struct shim_request - the union of all requests; unused fields are zero
  * @op:       enum shim_op
  * @domain, @type, @protocol: SOCKET, POOL: as for socket(2), type without flags.
- *            LISTEN, UDPBIND, UDPALIAS: @domain of the program's socket
+ *            LISTEN, UDPBIND, UDPALIAS: @domain of the program's socket. EXIT: @type
+ *            is an enum shim_exit
  * @v6only:   LISTEN, UDPBIND, UDPALIAS: IPV6_V6ONLY of it. SOCKET: wanted
  * @defer:    LISTEN: TCP_DEFER_ACCEPT is set, so the doorbell must carry a byte
  * @backlog:  LISTEN
@@ -59,7 +68,7 @@ struct shim_addr {
  *            UDPALIAS: local port of the program's socket
  * @remote:   CLAIM: getpeername() of the doorbell. REVERSE: address.
  *            UDPALIAS: the virtual peer (AF_INET for an IPv4 peer, never
- *            v4-mapped), or an alias to be confirmed
+ *            v4-mapped), or an alias to be confirmed. EXIT: the host
  * @name:     RESOLVE: as the program gave it, NUL-terminated
  */
 struct shim_request {
@@ -75,6 +84,7 @@ struct shim_request {
 /**
  * struct shim_answer - the answer; with a descriptor for SOCKET, CLAIM
  * @err:    0 or an enum ntm_err (positive): NOTOURS, NONAME, OFFLINE, ...
+ *          EXIT: 0 through the exit, NOTOURS directly, else not at all
  * @vip6, @vip4: RESOLVE: the peer's virtual addresses, all zero where absent
  * @addr:   UDPALIAS: the alias (to send to: 127.80.0.0/12, or ::1 when the socket
  *          is V6ONLY) or the virtual peer (confirmed). CLAIM: the virtual peer,

@@ -18,9 +18,11 @@
 #include "preload/udp.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "preload/exit.h"
 #include "preload/shim.h"
 #include "preload/swap.h"
 #include "preload/udp_sock.h"
@@ -120,11 +122,46 @@ SHIM_SLOW static ssize_t sendto_virtual(int fd, const void *buf, size_t n,
 	return ret;
 }
 
+/* Under --exit, before a send to a general host. false: with errno, not at all */
+SHIM_SLOW static bool general_prepare(int fd, const struct sockaddr *sa,
+				      socklen_t len, struct epoll_moved *moved)
+{
+	moved->count = 0;
+	switch (exit_way(fd, sa, len, false)) {
+	case EXIT_DIRECT:
+		return true;
+	case EXIT_SWAP:
+		if (swap_socket(fd, moved) || shim.exit != SHIM_EXIT_RELAY)
+			return true;
+		break;
+	case EXIT_REFUSE:
+		break;
+	}
+	errno = ENETUNREACH;
+	return false;
+}
+
+SHIM_SLOW static ssize_t sendto_general(int fd, const void *buf, size_t n,
+					int flags, const struct sockaddr *sa,
+					socklen_t len)
+{
+	struct epoll_moved moved;
+	ssize_t ret;
+
+	if (!general_prepare(fd, sa, len, &moved))
+		return -1;
+	ret = real.sendto(fd, buf, n, flags, sa, len);
+	epoll_attach(fd, &moved);
+	return ret;
+}
+
 ssize_t hook_sendto(int fd, const void *buf, size_t n, int flags,
 		    const struct sockaddr *sa, socklen_t len)
 {
 	if (shim_virtual(sa, len))
 		return sendto_virtual(fd, buf, n, flags, sa, len);
+	if (exit_wanted(sa))
+		return sendto_general(fd, buf, n, flags, sa, len);
 	return real.sendto(fd, buf, n, flags, sa, len);
 }
 
@@ -151,10 +188,25 @@ SHIM_SLOW static ssize_t sendmsg_virtual(int fd, const struct msghdr *msg,
 	return ret;
 }
 
+SHIM_SLOW static ssize_t sendmsg_general(int fd, const struct msghdr *msg,
+					 int flags)
+{
+	struct epoll_moved moved;
+	ssize_t ret;
+
+	if (!general_prepare(fd, msg->msg_name, msg->msg_namelen, &moved))
+		return -1;
+	ret = real.sendmsg(fd, msg, flags);
+	epoll_attach(fd, &moved);
+	return ret;
+}
+
 ssize_t hook_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	if (msg && shim_virtual(msg->msg_name, msg->msg_namelen))
 		return sendmsg_virtual(fd, msg, flags);
+	if (msg && exit_wanted(msg->msg_name))
+		return sendmsg_general(fd, msg, flags);
 	return real.sendmsg(fd, msg, flags);
 }
 
@@ -238,6 +290,21 @@ SHIM_SLOW static int sendmmsg_virtual(int fd, struct mmsghdr *vec,
 	return ret;
 }
 
+/* the first one decides for all */
+SHIM_SLOW static int sendmmsg_general(int fd, struct mmsghdr *vec,
+				      unsigned int n, int flags)
+{
+	const struct msghdr *m = &vec[0].msg_hdr;
+	struct epoll_moved moved;
+	int ret;
+
+	if (!general_prepare(fd, m->msg_name, m->msg_namelen, &moved))
+		return -1;
+	ret = real.sendmmsg(fd, vec, n, flags);
+	epoll_attach(fd, &moved);
+	return ret;
+}
+
 int hook_sendmmsg(int fd, struct mmsghdr *vec, unsigned int n, int flags)
 {
 	unsigned int i;
@@ -248,6 +315,8 @@ int hook_sendmmsg(int fd, struct mmsghdr *vec, unsigned int n, int flags)
 		if (shim_virtual(vec[i].msg_hdr.msg_name,
 				 vec[i].msg_hdr.msg_namelen))
 			return sendmmsg_virtual(fd, vec, n, flags);
+	if (n && exit_wanted(vec[0].msg_hdr.msg_name))
+		return sendmmsg_general(fd, vec, n, flags);
 	return real.sendmmsg(fd, vec, n, flags);
 }
 

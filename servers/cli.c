@@ -220,7 +220,7 @@ static int join_of(const struct cli *c, const struct server_conf *conf,
 	return 0;
 }
 
-int cli_join_string(struct cli *c)
+int cli_join_text(struct cli *c, char *out, size_t size)
 {
 	char text[JOIN_TEXT_MAX];
 	struct server_conf conf;
@@ -236,9 +236,19 @@ int cli_join_string(struct cli *c)
 	if (!r)
 		r = join_format(&j, text);
 	serverconf_clear(&conf);
+	if (!r && snprintf(out, size, "%s", text) >= (int)size)
+		r = -NTM_ETOOBIG;
+	return r ? cli_fail("the join string cannot be made: %s", err_text(r))
+		 : 0;
+}
+
+int cli_join_string(struct cli *c)
+{
+	char text[JOIN_TEXT_MAX];
+	int r = cli_join_text(c, text, sizeof(text));
+
 	if (r)
-		return cli_fail("the join string cannot be made: %s",
-				err_text(r));
+		return r;
 	if (c->json)
 		printf("{\"join\": \"%s\"}\n", text);
 	else

@@ -63,6 +63,13 @@ int cli_backup(struct cli *c);
 int cli_restore(struct cli *c);
 /** @verb: "add", "list" ...; arguments in @c */
 int cli_account(struct cli *c, const char *verb);
+/** ask the AS, or its store while it does not run; takes @request, prints a refusal.
+ *  Return: 0 with @answer, a new reference, or CLI_FAILED */
+int cli_ask_as(const struct cli *c, json_t *request, json_t **answer);
+/** the join string of the domain. Return: 0 or CLI_FAILED (said why) */
+int cli_join_text(struct cli *c, char *out, size_t size);
+/** @verb: "status", "enrol" */
+int cli_exit(struct cli *c, const char *verb);
 int cli_device(struct cli *c, const char *verb);
 /** @verb: "status", "drain", "undrain", "enrol", "renew" */
 int cli_relay(struct cli *c, const char *verb);

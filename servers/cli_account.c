@@ -130,7 +130,7 @@ static int do_offline(const struct cli *c, json_t *request, json_t **answer)
 }
 
 /* takes @request; prints a refusal. Return: 0 with @answer, or CLI_FAILED */
-static int ask_as(const struct cli *c, json_t *request, json_t **answer)
+int cli_ask_as(const struct cli *c, json_t *request, json_t **answer)
 {
 	json_t *text;
 	int r = datadir_enter(c->dir);
@@ -161,8 +161,9 @@ static int simple(const struct cli *c, const char *what, const char *verb,
 	int r;
 
 	snprintf(command, sizeof(command), "%s-%s", what, verb);
-	r = ask_as(c, json_pack("{s:s, s:s}", "command", command, "name", name),
-		   &answer);
+	r = cli_ask_as(
+		c, json_pack("{s:s, s:s}", "command", command, "name", name),
+		&answer);
 	if (r)
 		return r;
 	if (c->json)
@@ -183,7 +184,7 @@ static int with_password(const struct cli *c, const char *verb)
 	request = json_pack("{s:s, s:s, s:s}", "command", command, "name",
 			    c->args[1], "hash", hash);
 	ntmc_wipe(hash, sizeof(hash));
-	r = ask_as(c, request, &answer);
+	r = cli_ask_as(c, request, &answer);
 	if (r)
 		return r;
 	if (c->json)
@@ -214,9 +215,10 @@ static const char *text_of(json_t *o, const char *key)
 
 static void print_account(json_t *a)
 {
-	printf("%-24s %-8s %3lld devices  since ", text_of(a, "name"),
+	printf("%-24s %-8s %-4s %3lld devices  since ", text_of(a, "name"),
 	       json_is_true(json_object_get(a, "enabled")) ? "enabled"
 							   : "disabled",
+	       json_is_true(json_object_get(a, "exit")) ? "exit" : "",
 	       (long long)json_integer_value(json_object_get(a, "devices")));
 	print_time(json_integer_value(json_object_get(a, "created")));
 	printf("\n");
@@ -236,7 +238,7 @@ static int list(const struct cli *c, json_t *request, const char *key,
 {
 	json_t *answer, *items, *item;
 	size_t i;
-	int r = ask_as(c, request, &answer);
+	int r = cli_ask_as(c, request, &answer);
 
 	if (r)
 		return r;
@@ -265,6 +267,15 @@ static bool is_one_of(const char *verb, const char *const *verbs)
 	return false;
 }
 
+static int may_exit(const struct cli *c, const char *name, const char *what)
+{
+	if (!strcmp(what, "on"))
+		return simple(c, "account", "exit-on", name);
+	if (!strcmp(what, "off"))
+		return simple(c, "account", "exit-off", name);
+	return wrong_arguments("account", "exit");
+}
+
 int cli_account(struct cli *c, const char *verb)
 {
 	static const char *const plain[] = {"disable", "enable", "delete",
@@ -273,6 +284,8 @@ int cli_account(struct cli *c, const char *verb)
 	if (!strcmp(verb, "list") && c->n_args == 1)
 		return list(c, json_pack("{s:s}", "command", "account-list"),
 			    "accounts", print_account);
+	if (!strcmp(verb, "exit") && c->n_args == 3)
+		return may_exit(c, c->args[1], c->args[2]);
 	if (c->n_args != 2)
 		return wrong_arguments("account", verb);
 	if (!strcmp(verb, "add") || !strcmp(verb, "passwd"))

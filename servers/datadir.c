@@ -34,7 +34,7 @@ static const char *const names[] = {
 };
 static_assert(sizeof(names) / sizeof(names[0]) == DATADIR_NFILES, "names");
 
-static const char *const folders[] = {"as", "dc", "rs"};
+static const char *const folders[] = {"as", "dc", "rs", "exit"};
 
 const char *datadir_name(enum datadir_file f)
 {

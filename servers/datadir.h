@@ -6,7 +6,8 @@
  *   as/  ca.key ca.pem  server.key server.der  as.db
  *   dc/  ca.der         server.key server.der  dc.db  peers
  *   rs/                 server.key server.der
- *   as.sock dc.sock rs.sock dns.sock lock       while `run` is going
+ *   exit/  enrol, then what a node keeps: identity.key session known ...
+ *   as.sock dc.sock rs.sock dns.sock exit.sock lock       while `run` is going
  *
  * Every file is 0600, the folders 0700, owned by the user the roles run as. A
  * command started by root becomes that user before it touches anything.
@@ -51,7 +52,7 @@ NTM_MUST_CHECK int datadir_file(const char *dir, enum datadir_file f,
  *  ~/.local/share/ntm-server; Return: 0, -NTM_ENOTFOUND (no home) */
 NTM_MUST_CHECK int datadir_default(char out[static DATADIR_PATH_MAX]);
 /**
- * datadir_make() - the folder and as/, dc/, rs/ in it; empty folders are accepted
+ * datadir_make() - the folder and as/, dc/, rs/, exit/ in it; empty folders are accepted
  * @user: root only: who shall own it; NULL: "ntm" if there is one, else "nobody"
  *
  * Return: 0, -NTM_EEXISTS (something is in it), -NTM_ENOTFOUND (no such user),

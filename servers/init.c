@@ -79,7 +79,7 @@ static bool may_bind(int port)
 
 static int make_conf(const struct cli *c, const char *domain, bool dns53)
 {
-	struct server_conf_value v[8] = {{"server", "domain", domain}};
+	struct server_conf_value v[12] = {{"server", "domain", domain}};
 	char path[DATADIR_PATH_MAX], list[LIST_MAX] = "";
 	size_t n = 1, used = 0;
 	int r = datadir_file(c->dir, DATADIR_CONF, path);
@@ -93,6 +93,7 @@ static int make_conf(const struct cli *c, const char *domain, bool dns53)
 		v[n++] = (struct server_conf_value){"as", "listen", list};
 		v[n++] = (struct server_conf_value){"dc", "listen", list};
 		v[n++] = (struct server_conf_value){"rs", "listen", list};
+		v[n++] = (struct server_conf_value){"exit", "listen", list};
 		v[n++] = (struct server_conf_value){"dns", "listen", list};
 	}
 	if (c->slice)

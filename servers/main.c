@@ -33,6 +33,11 @@ static int peer(struct cli *c)
 	return cli_peer(c, c->args[0]);
 }
 
+static int exit_of(struct cli *c)
+{
+	return cli_exit(c, c->args[0]);
+}
+
 /* clang-format off */
 static const struct command commands[] = {
 	{ "init", "--domain DOMAIN [--listen ADDRESS]... [--slice PREFIX] [--user USER]",
@@ -46,10 +51,12 @@ static const struct command commands[] = {
 	  CLI_DIR | CLI_CHECK, 0, 0, cli_run },
 	{ "account", "add|passwd NAME [--password-file FILE | --password-stdin]",
 	  "make an account, or give it another password",
-	  CLI_DIR | CLI_JSON | CLI_PASSWORD, 1, 2, account },
+	  CLI_DIR | CLI_JSON | CLI_PASSWORD, 1, 3, account },
 	{ NULL, "account list", "list them", 0, 0, 0, NULL },
 	{ NULL, "account disable|enable|delete NAME",
 	  "withdraw all its devices; let them in again; forget it", 0, 0, 0, NULL },
+	{ NULL, "account exit NAME on|off", "may its nodes use the domain's exit?",
+	  0, 0, 0, NULL },
 	{ "device", "list [--account NAME]", "list devices",
 	  CLI_DIR | CLI_JSON | CLI_ACCOUNT, 1, 2, device },
 	{ NULL, "device revoke|delete FQDN",
@@ -67,6 +74,10 @@ static const struct command commands[] = {
 	  CLI_DIR | CLI_JSON, 1, 4, peer },
 	{ NULL, "peer list|remove DOMAIN", "which there are; no more, from now on",
 	  0, 0, 0, NULL },
+	{ "exit", "status", "the exit of this machine",
+	  CLI_DIR | CLI_JSON, 1, 2, exit_of },
+	{ NULL, "exit enrol [FILE]",
+	  "beside the Account Server: let an exit into the domain", 0, 0, 0, NULL },
 	{ "join-string", "", "what a person gives to `ntm login`",
 	  CLI_DIR | CLI_JSON, 0, 0, cli_join_string },
 	{ "status", "", "what the running roles do", CLI_DIR | CLI_JSON, 0, 0, cli_status },
@@ -89,7 +100,7 @@ static void help(void)
 	printf("\nEvery command takes --dir DIR (default /var/lib/ntm for "
 	       "root, "
 	       "else\n~/.local/share/ntm-server); account, device, relay, "
-	       "peer, "
+	       "peer, exit, "
 	       "join-string "
 	       "and status take --json.\nSee ntm-server(8).\n");
 }

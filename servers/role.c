@@ -13,6 +13,7 @@
 #include "servers/as/as.h"
 #include "servers/dc/dc.h"
 #include "servers/dns/dns.h"
+#include "servers/exitrole.h"
 #include "servers/gate/gate.h"
 #include "servers/isolate.h"
 #include "servers/rs/rs.h"
@@ -118,6 +119,12 @@ static uint16_t rs_other_port(const struct server_conf *c)
 	return (uint16_t)c->rs_other_port;
 }
 
+static const char *exit_listens(const struct server_conf *c, uint16_t *port)
+{
+	*port = (uint16_t)c->exit_port;
+	return c->exit_listen;
+}
+
 static int rs_start(const struct role_env *env, void **state)
 {
 	return rs_new(env, (struct rs **)state);
@@ -195,6 +202,11 @@ const struct role role_table[] = {
 	 .stop = rs_stop,
 	 .reload = rs_reread,
 	 .admin = rs_asked},
+	{.name = "exit",
+	 .configured = true,
+	 .flags = ROLE_UDP,
+	 .listens = exit_listens,
+	 .exec = exitrole_exec},
 	{.name = "gate",
 	 .parent = "rs",
 	 .flags = ROLE_TCP | ROLE_SPARED,
@@ -322,6 +334,8 @@ int role_main(const struct role *r, const char *dir, const char *conf_path,
 
 	prctl(PR_SET_NAME, r->name);
 	err = isolate_user(dir);
+	if (!err && r->exec)
+		return r->exec(dir, conf, sockets);
 	if (!err)
 		err = isolate_syscalls(r->name);
 	if (err) {

@@ -51,6 +51,9 @@ struct role_env {
  * @flags:      ROLE_TCP, ROLE_UDP: which sockets it needs; ROLE_SPARED: where they
  *              cannot be had, the others run without it
  * @wanted:     may a role that has a parent run? NULL: yes
+ * @exec:       the process becomes another program instead of using the functions
+ *              below; it is the folder's owner by then. Returns when that fails. NULL:
+ *              no other program
  * @start:      takes over the sockets of @env on success
  * @stop:       orderly; frees @state
  * @reload:     run-time values of @c, which lives on; may be NULL
@@ -65,6 +68,8 @@ struct role {
 	const char *(*listens)(const struct server_conf *c, uint16_t *port);
 	unsigned int (*copies)(const struct server_conf *c);
 	uint16_t (*other_port)(const struct server_conf *c);
+	int (*exec)(const char *dir, const struct server_conf *c,
+		    const struct role_sockets *s);
 	int (*start)(const struct role_env *env, void **state);
 	void (*stop)(void *state);
 	void (*reload)(void *state, const struct server_conf *c);

@@ -16,6 +16,7 @@
 #include "common/conf.h"
 #include "common/fqdn.h"
 #include "servers/dns/rate.h"
+#include "servers/exit/filter.h"
 #include "servers/role.h"
 
 static const struct conf_key keys[] = {
@@ -224,6 +225,30 @@ static const char *check_roles(const struct server_conf *c)
 	return any ? NULL : "server.roles is empty";
 }
 
+static const char *check_exit(const struct server_conf *c)
+{
+	struct addr a[SERVERCONF_ADDRESSES_MAX];
+	int n = serverconf_addresses(c->exit_listen, 1, a);
+	struct filter_list list;
+	struct filter f;
+
+	if (n < 1 || n > 2 ||
+	    (n == 2 && a[0].sa.sa_family == a[1].sa.sa_family))
+		return "exit.listen is not one address of each family, or of "
+		       "one";
+	if (!c->exit_port || c->exit_port > 65535)
+		return "exit.port is not between 1 and 65535";
+	if (filter_list_parse(c->exit_allow, &list) ||
+	    filter_list_parse(c->exit_deny, &list))
+		return "exit.allow or exit.deny is not a list of up to 64 "
+		       "prefixes";
+	if (filter_ports_parse(c->exit_closed_ports, &f))
+		return "exit.closed_ports is not a list of up to 16 ports";
+	if (!c->exit_sockets || c->exit_sockets > 65536)
+		return "exit.sockets is not between 1 and 65536";
+	return NULL;
+}
+
 /* Return: NULL, or what is wrong */
 static const char *check(struct server_conf *c)
 {
@@ -282,6 +307,8 @@ static const char *check(struct server_conf *c)
 		return "dns.rate is not between 0 and 100000";
 	if (c->dns_slip > RATE_SLIP_MAX)
 		return "dns.slip is not between 0 and 100";
+	if (serverconf_has_role(c->roles, "exit") && check_exit(c))
+		return check_exit(c);
 	return check_roles(c);
 }
 

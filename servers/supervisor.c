@@ -185,7 +185,9 @@ static void reload(struct supervisor *sv)
 	if (!same(o->roles, c.roles) || !same(o->as_listen, c.as_listen) ||
 	    !same(o->dc_listen, c.dc_listen) ||
 	    !same(o->dns_listen, c.dns_listen) ||
-	    !same(o->rs_listen, c.rs_listen) || o->as_port != c.as_port ||
+	    !same(o->rs_listen, c.rs_listen) ||
+	    !same(o->exit_listen, c.exit_listen) ||
+	    o->exit_port != c.exit_port || o->as_port != c.as_port ||
 	    o->dc_port != c.dc_port || o->dns_port != c.dns_port ||
 	    o->rs_port != c.rs_port || o->rs_other_port != c.rs_other_port ||
 	    o->rs_tls_port != c.rs_tls_port || o->rs_threads != c.rs_threads ||

@@ -63,6 +63,33 @@ static void recommendations_offer(const struct command_args *a,
 	}
 }
 
+/* The exit is asked of the person, or answered by --exit; never by --yes. */
+static int exit_offer(const struct command_args *a, const json_t *answer)
+{
+	bool on = a->exit && !strcmp(a->exit, "yes");
+	json_t *reply;
+
+	if (!a->exit) {
+		if (a->json ||
+		    !json_is_true(json_object_get(answer, "exit_offered")) ||
+		    !question("This account may use the domain's exit: "
+			      "programs under `ntm-run --exit=auto` then "
+			      "reach other hosts through it, and keep those "
+			      "connections when this machine moves; its "
+			      "administrator could see where they go. Use "
+			      "it?"))
+			return 0;
+		on = true;
+	}
+	if (command_call(a,
+			 json_pack("{s:s, s:s}", "cmd", "exit", "do",
+				   on ? "on" : "off"),
+			 &reply))
+		return 1;
+	json_decref(reply);
+	return 0;
+}
+
 int cmd_login(const struct command_args *a)
 {
 	char password[SECRET_INPUT_MAX];
@@ -95,8 +122,9 @@ int cmd_login(const struct command_args *a)
 		       out_text(answer, "vip4", ""));
 		recommendations_offer(a, answer);
 	}
+	err = exit_offer(a, answer);
 	json_decref(answer);
-	return 0;
+	return err;
 }
 
 /* A request whose success needs no more than a sentence. */
@@ -194,6 +222,32 @@ int cmd_devices(const struct command_args *a)
 		return 1;
 	if (!command_json(a, answer))
 		devices_print(json_object_get(answer, "devices"));
+	json_decref(answer);
+	return 0;
+}
+
+int cmd_exit(const struct command_args *a)
+{
+	const char *what = a->n_words ? a->words[0] : "status";
+	const json_t *e;
+	json_t *answer;
+
+	if (a->n_words && strcmp(what, "on") && strcmp(what, "off")) {
+		fputs("ntm: exit takes on or off\n", stderr);
+		return 2;
+	}
+	if (command_call(a, json_pack("{s:s, s:s}", "cmd", "exit", "do", what),
+			 &answer))
+		return 1;
+	e = json_object_get(answer, "exit");
+	if (!command_json(a, answer)) {
+		printf("the exit is %s",
+		       json_is_true(json_object_get(e, "on")) ? "on" : "off");
+		if (*out_text(e, "name", ""))
+			printf(": %s, %s", out_text(e, "name", ""),
+			       out_text(e, "state", ""));
+		putchar('\n');
+	}
 	json_decref(answer);
 	return 0;
 }

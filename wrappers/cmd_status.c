@@ -95,6 +95,21 @@ static void keepalive_draw(const json_t *answer)
 	line("keep-alive", text);
 }
 
+static void exit_draw(const json_t *e)
+{
+	const char *state = out_text(e, "state", "");
+	char text[320];
+
+	if (!e || !json_is_true(json_object_get(e, "on")))
+		return;
+	snprintf(text, sizeof(text), "%s%s%s",
+		 *out_text(e, "name", "") ? out_text(e, "name", "")
+					  : "not used yet",
+		 *out_text(e, "name", "") ? ", " : "",
+		 *out_text(e, "name", "") ? state : "");
+	line("exit", text);
+}
+
 static int status_draw(const struct command_args *a)
 {
 	const json_t *warnings, *w, *totals;
@@ -123,6 +138,7 @@ static int status_draw(const struct command_args *a)
 		 out_text(answer, "gate", ""));
 	line("through", *out_text(answer, "gate", "") ? text : "");
 	relays_draw(answer);
+	exit_draw(json_object_get(answer, "exit"));
 	if (out_int(answer, "certificate_expires"))
 		line("certificate",
 		     out_date(out_int(answer, "certificate_expires")));

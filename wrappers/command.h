@@ -18,7 +18,7 @@ struct command_args {
 	unsigned int interval_ms; /* ping -i, --watch=SECONDS */
 	unsigned int size;	  /* ping -s */
 	bool yes, remove, password_stdin, trust_changed;
-	const char *device, *revoke;
+	const char *device, *revoke, *exit;
 	char **words; /* what is not an option */
 	int n_words;
 };
@@ -34,6 +34,7 @@ typedef int command_fn(const struct command_args *a);
 #define OPT_DEVICE   (1u << 5)
 #define OPT_REVOKE   (1u << 6)
 #define OPT_CHANGED  (1u << 7)
+#define OPT_EXIT     (1u << 8)
 
 /** struct command - @name WORDS: @min..@max words */
 struct command {
@@ -44,7 +45,7 @@ struct command {
 };
 
 command_fn cmd_up, cmd_down, cmd_env;
-command_fn cmd_login, cmd_logout, cmd_passwd, cmd_devices;
+command_fn cmd_login, cmd_logout, cmd_passwd, cmd_devices, cmd_exit;
 command_fn cmd_status, cmd_peers, cmd_netcheck;
 command_fn cmd_ping, cmd_verify, cmd_allow, cmd_forget;
 

@@ -21,7 +21,8 @@ static const struct command commands[] = {
 	{"up", "", "start the broker", 0, 0, 0, cmd_up},
 	{"down", "", "end the broker and its tunnels", 0, 0, 0, cmd_down},
 	{"login", "JOIN-STRING ACCOUNT", "make this device a node of a domain",
-	 OPT_PASSWORD | OPT_DEVICE | OPT_CHANGED | OPT_YES, 2, 2, cmd_login},
+	 OPT_PASSWORD | OPT_DEVICE | OPT_CHANGED | OPT_YES | OPT_EXIT, 2, 2,
+	 cmd_login},
 	{"logout", "", "forget the session (keys and pins stay)", 0, 0, 0,
 	 cmd_logout},
 	{"passwd", "", "change the account's password", OPT_PASSWORD, 0, 0,
@@ -41,6 +42,8 @@ static const struct command commands[] = {
 	 cmd_allow},
 	{"forget", "NAME", "drop a peer's pinned key and remembered address", 0,
 	 1, 1, cmd_forget},
+	{"exit", "[on|off]", "the way to other hosts: use it, or not", 0, 0, 1,
+	 cmd_exit},
 	{"netcheck", "", "what network this machine is in", 0, 0, 0,
 	 cmd_netcheck},
 	{"env", "", "print the LD_PRELOAD line for scripts", 0, 0, 0, cmd_env},
@@ -64,6 +67,8 @@ static const struct {
 	 "  --device=NAME      name of this device (default: host name)\n"},
 	{OPT_REVOKE,
 	 "  --revoke=FQDN      end that device's access for good\n"},
+	{OPT_EXIT,
+	 "  --exit=yes|no      use the domain's exit, without asking\n"},
 	{OPT_CHANGED,
 	 "  --trust-changed    accept that the domain's CA has changed\n"},
 };
@@ -206,6 +211,13 @@ static void option_take(int c, const char *arg, struct command_args *a)
 	case 'T':
 		a->trust_changed = true;
 		break;
+	case 'x':
+		if (strcmp(arg, "yes") && strcmp(arg, "no")) {
+			fputs("ntm: --exit takes yes or no\n", stderr);
+			exit(EXIT_USAGE);
+		}
+		a->exit = arg;
+		break;
 	}
 }
 
@@ -222,6 +234,7 @@ static const struct option longs[] = {
 	{"device", required_argument, NULL, 'd'},
 	{"revoke", required_argument, NULL, 'R'},
 	{"trust-changed", no_argument, NULL, 'T'},
+	{"exit", required_argument, NULL, 'x'},
 	{NULL, 0, NULL, 0},
 };
 
@@ -247,6 +260,8 @@ static unsigned int option_bit(int c)
 		return OPT_REVOKE;
 	case 'T':
 		return OPT_CHANGED;
+	case 'x':
+		return OPT_EXIT;
 	default:
 		return 0;
 	}

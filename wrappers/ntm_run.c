@@ -34,16 +34,23 @@ static const char usage[] =
 	"                     and where they were (the default)\n"
 	"  --listen=virtual   on the virtual address only\n"
 	"  --listen=real      where they were only\n"
+	"  --exit=direct      other hosts are reached as ever (the default)\n"
+	"  --exit=auto        through the domain's exit, so that moves do not "
+	"break\n"
+	"                     connections; near ones, or without an exit, "
+	"directly\n"
+	"  --exit=relay       through the exit or not at all\n"
 	"  -q, --quiet        no warnings\n"
 	"  -h, --help         this text\n"
 	"  -V, --version      the version\n"
 	"\n"
 	"Examples:\n"
 	"  ntm-run ssh desk.me.example.org\n"
-	"  ntm-run --listen=virtual python3 -m http.server 8080\n";
+	"  ntm-run --listen=virtual python3 -m http.server 8080\n"
+	"  ntm-run --exit=auto wget https://example.org/large.iso\n";
 
 struct run_options {
-	const char *listen; /* NULL: leave the environment as it is */
+	const char *listen, *exit; /* NULL: leave the environment as it is */
 	bool quiet;
 };
 
@@ -53,11 +60,18 @@ static bool listen_valid(const char *text)
 	       !strcmp(text, "real");
 }
 
+static bool exit_valid(const char *text)
+{
+	return !strcmp(text, "auto") || !strcmp(text, "relay") ||
+	       !strcmp(text, "direct");
+}
+
 /* Return: index of PROGRAM in argv; exits for --help, --version, mistakes. */
 static int options_parse(int argc, char **argv, struct run_options *o)
 {
 	static const struct option longs[] = {
 		{"listen", required_argument, NULL, 'l'},
+		{"exit", required_argument, NULL, 'e'},
 		{"quiet", no_argument, NULL, 'q'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
@@ -76,6 +90,16 @@ static int options_parse(int argc, char **argv, struct run_options *o)
 				exit(EXIT_USAGE);
 			}
 			o->listen = optarg;
+			break;
+		case 'e':
+			if (!exit_valid(optarg)) {
+				fprintf(stderr,
+					"ntm-run: --exit takes auto, relay or "
+					"direct, not \"%s\"\n",
+					optarg);
+				exit(EXIT_USAGE);
+			}
+			o->exit = optarg;
 			break;
 		case 'q':
 			o->quiet = true;
@@ -169,6 +193,27 @@ static void warn_state(void)
 	json_decref(request);
 }
 
+/* The tunnel to the exit, before the program needs it. Return: false: it must not run */
+static bool exit_prepare(const struct run_options *o)
+{
+	const char *mode = o->exit ? o->exit : getenv("NTM_EXIT");
+	bool relay = mode && !strcmp(mode, "relay");
+	json_t *request, *answer = NULL;
+	int err;
+
+	if (!relay && !(mode && !strcmp(mode, "auto")))
+		return true;
+	request = json_pack("{s:s, s:s}", "cmd", "exit", "do", "connect");
+	err = request ? client_call(request, NULL, NULL, &answer) : -NTM_ENOMEM;
+	if (err && (relay || !o->quiet))
+		fprintf(stderr, "ntm-run: %s%s\n", client_text(err, answer),
+			relay ? ""
+			      : "; the program reaches other hosts directly");
+	json_decref(answer);
+	json_decref(request);
+	return !err || !relay;
+}
+
 int main(int argc, char **argv)
 {
 	struct run_options o = {0};
@@ -191,8 +236,12 @@ int main(int argc, char **argv)
 		warn_state();
 	if (preload_append())
 		return EXIT_NOT_RUN;
+	if (!exit_prepare(&o))
+		return EXIT_NOT_RUN;
 	if (o.listen)
 		setenv("NTM_LISTEN", o.listen, 1);
+	if (o.exit)
+		setenv("NTM_EXIT", o.exit, 1);
 	execv(path, argv + first);
 	fprintf(stderr, "ntm-run: %s: %s\n", path, strerror(errno));
 	return EXIT_NOT_RUN;

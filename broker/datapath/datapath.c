@@ -267,6 +267,26 @@ void datapath_set_lease(struct datapath *dp, const uint8_t vip6[static 16],
 	memcpy(dp->vip4, vip4, 4);
 }
 
+void datapath_set_virtual(struct datapath *dp, const struct dp_range *r,
+			  size_t n)
+{
+	if (n > GENERAL_RANGES_MAX)
+		n = GENERAL_RANGES_MAX;
+	if (n)
+		memcpy(dp->general.ranges, r, n * sizeof(*r));
+	dp->general.n = n;
+}
+
+void datapath_set_exit(struct datapath *dp, struct dp_tunnel *t)
+{
+	dp->general.exit = t;
+}
+
+void datapath_serve_exit(struct datapath *dp)
+{
+	dp->general.serves = true;
+}
+
 void datapath_set_offload(struct datapath *dp, const struct dp_offload *o)
 {
 	batch_set_gso(dp->batch, o->gso && dp->gso_works);

@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker/datapath/general.h"
 #include "common/addr.h"
 #include "common/err.h"
 #include "common/loop.h"
@@ -90,6 +91,15 @@ void datapath_free(struct datapath *dp);
 /** our lease: outgoing sources must be these, incoming destinations too */
 void datapath_set_lease(struct datapath *dp, const uint8_t vip6[static 16],
 			const uint8_t vip4[static 4]);
+/** which IPv4 addresses are virtual (at most GENERAL_RANGES_MAX are kept); all others
+ *  are those of general hosts */
+void datapath_set_virtual(struct datapath *dp, const struct dp_range *r,
+			  size_t n);
+/** the tunnel to the exit: packets to general hosts go there, and theirs may come from
+ *  there; NULL: none. Closing the tunnel ends it */
+void datapath_set_exit(struct datapath *dp, struct dp_tunnel *t);
+/** we are an exit: packets of tunnels may go anywhere, and any may go to them */
+void datapath_serve_exit(struct datapath *dp);
 
 /**
  * struct dp_offload - for tests, and for people whose kernel passes the test and

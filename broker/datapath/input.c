@@ -9,7 +9,7 @@
  * mark. Until then nothing is believed; strangers cost one AEAD at most. Behind
  * it: the first packet under a phase confirms it; the newest packet from another
  * address is reported; then the content, a control message, half a packet or a
- * packet. A packet must come from the tunnel's addresses, go to ours, and be for a
+ * packet. A packet must come from the tunnel's addresses (general.h), go to ours, and be for a
  * port that this peer may reach (ports.h); its
  * length is what its IP header says (what follows is padding).
  *
@@ -72,6 +72,23 @@ static void refuse_port(struct dp_tunnel *t, const uint8_t *pkt,
 		t->n.tx_datagrams++;
 }
 
+static bool source_fits(const struct dp_tunnel *t, const struct inner *in)
+{
+	if (in->version == 4 ? t->has_vip4 && !memcmp(in->src, t->vip4, 4)
+			     : t->has_vip6 && !memcmp(in->src, t->vip6, 16))
+		return true;
+	/* through the exit come general hosts, and nobody's peer */
+	return t->dp->general.exit == t &&
+	       general_is(&t->dp->general, in->version, in->src);
+}
+
+static bool is_for_us(const struct datapath *dp, const struct inner *in)
+{
+	return dp->general.serves ||
+	       (in->version == 4 ? !memcmp(in->dst, dp->vip4, 4)
+				 : !memcmp(in->dst, dp->vip6, 16));
+}
+
 static void deliver(struct dp_tunnel *t, uint8_t *pkt, size_t len,
 		    uint8_t flags, uint8_t ecn)
 {
@@ -83,14 +100,11 @@ static void deliver(struct dp_tunnel *t, uint8_t *pkt, size_t len,
 		dp->totals.malformed++;
 		return;
 	}
-	if (in.version == 4
-		    ? !t->has_vip4 || memcmp(in.src, t->vip4, 4) != 0
-		    : !t->has_vip6 || memcmp(in.src, t->vip6, 16) != 0) {
+	if (!source_fits(t, &in)) {
 		t->n.bad_source++;
 		return;
 	}
-	if (in.version == 4 ? memcmp(in.dst, dp->vip4, 4)
-			    : memcmp(in.dst, dp->vip6, 16)) {
+	if (!is_for_us(dp, &in)) {
 		t->n.bad_lease++;
 		return;
 	}

@@ -425,6 +425,8 @@ void output_failed(void *arg, const struct batch_run *run, int err)
 
 static bool from_lease(const struct datapath *dp, const struct inner *in)
 {
+	if (dp->general.serves)
+		return true;
 	return in->version == 4 ? !memcmp(in->src, dp->vip4, 4)
 				: !memcmp(in->src, dp->vip6, 16);
 }
@@ -470,6 +472,17 @@ bool dp_tunnel_find(struct datapath *dp, const struct addr *vip,
 	return t != NULL;
 }
 
+/* A peer's tunnel, or the exit's for general hosts. */
+static struct dp_tunnel *find(struct datapath *dp, const struct inner *in)
+{
+	struct dp_tunnel *t = find_by_vip(dp, in->version, in->dst);
+
+	if (!t && dp->general.exit &&
+	    general_is(&dp->general, in->version, in->dst))
+		t = dp->general.exit;
+	return t;
+}
+
 static struct dp_tunnel *ask_owner(struct datapath *dp, const struct inner *in)
 {
 	struct addr dst;
@@ -477,7 +490,7 @@ static struct dp_tunnel *ask_owner(struct datapath *dp, const struct inner *in)
 	if (addr_from_ip(in->dst, in->version == 4 ? 4 : 16, 0, &dst) ||
 	    !dp->ops->no_tunnel(dp->arg, &dst))
 		return NULL;
-	return find_by_vip(dp, in->version, in->dst);
+	return find(dp, in);
 }
 
 void output_packet(struct datapath *dp, const struct virtio_net_hdr *vh,
@@ -496,7 +509,7 @@ void output_packet(struct datapath *dp, const struct virtio_net_hdr *vh,
 		dp->totals.unroutable++;
 		return;
 	}
-	t = find_by_vip(dp, in.version, in.dst);
+	t = find(dp, &in);
 	if (!from_lease(dp, &in)) {
 		if (t)
 			t->n.bad_lease++;

@@ -16,6 +16,7 @@
 #include "broker/datapath/batch.h"
 #include "broker/datapath/coalesce.h"
 #include "broker/datapath/datapath.h"
+#include "broker/datapath/general.h"
 #include "broker/datapath/udp.h"
 #include "broker/datapath/parts.h"
 #include "broker/datapath/ports.h"
@@ -118,6 +119,7 @@ struct datapath {
 	struct udp_buffer *rx;
 	uint8_t *packet; /* TUN_PACKET_MAX: the packet just read */
 	uint8_t vip6[16], vip4[4];
+	struct general general;
 	struct dp_tunnel *by_path, *by_vip6, *by_vip4;
 	struct dp_tunnel *last_out, *last_in; /* most packets repeat */
 	struct dp_tunnel *backlog, *events, *dead;

@@ -138,6 +138,8 @@ void dp_tunnel_close(struct dp_tunnel *t, bool reject)
 	leave_path_table(t);
 	if (dp->last_out == t)
 		dp->last_out = NULL;
+	if (dp->general.exit == t)
+		dp->general.exit = NULL;
 	output_reject_queue(t, reject);
 	leave_lists(t);
 	batch_forget(dp->batch, t);

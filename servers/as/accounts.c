@@ -26,6 +26,8 @@ static const char *const schema[] = {
 	/* keys that an account brought on the newest day it brought any */
 	"CREATE TABLE newcomers (account TEXT PRIMARY KEY,"
 	" day INTEGER NOT NULL, n INTEGER NOT NULL) WITHOUT ROWID;",
+	/* may its nodes use the domain's exits? */
+	"ALTER TABLE accounts ADD COLUMN exit INTEGER NOT NULL DEFAULT 0;",
 };
 
 enum statement {
@@ -35,6 +37,8 @@ enum statement {
 	ACCOUNT_ENABLE,
 	ACCOUNT_DELETE,
 	ACCOUNT_EACH,
+	ACCOUNT_EXIT,
+	EXITS_EACH,
 	DEVICE_GET,
 	DEVICE_ADD,
 	DEVICE_SEEN,
@@ -61,14 +65,18 @@ enum statement {
 #define LIVE_DEVICES                                                           \
 	"(SELECT count(*) FROM devices WHERE account = name AND NOT revoked)"
 static const char *const statements[] = {
-	[ACCOUNT_ADD] = "INSERT INTO accounts VALUES (?1, ?2, 1, ?3)",
+	[ACCOUNT_ADD] = "INSERT INTO accounts (name, hash, enabled, created)"
+			" VALUES (?1, ?2, 1, ?3)",
 	[ACCOUNT_GET] = "SELECT name, hash, enabled, created, " LIVE_DEVICES
-			" FROM accounts WHERE name = ?1",
+			", exit FROM accounts WHERE name = ?1",
 	[ACCOUNT_HASH] = "UPDATE accounts SET hash = ?2 WHERE name = ?1",
 	[ACCOUNT_ENABLE] = "UPDATE accounts SET enabled = ?2 WHERE name = ?1",
 	[ACCOUNT_DELETE] = "DELETE FROM accounts WHERE name = ?1",
 	[ACCOUNT_EACH] = "SELECT name, '', enabled, created, " LIVE_DEVICES
-			 " FROM accounts ORDER BY name",
+			 ", exit FROM accounts ORDER BY name",
+	[ACCOUNT_EXIT] = "UPDATE accounts SET exit = ?2 WHERE name = ?1",
+	[EXITS_EACH] = "SELECT name FROM accounts WHERE exit AND enabled"
+		       " AND name > ?1 ORDER BY name LIMIT ?2",
 	[DEVICE_GET] = "SELECT " DEVICE_COLUMNS " FROM devices WHERE fqdn = ?1",
 	[DEVICE_ADD] = "INSERT INTO devices (" DEVICE_COLUMNS ")"
 		       " VALUES (?1, ?2, ?3, 0, ?4, ?5)",
@@ -175,6 +183,7 @@ static void account_read(struct accounts *a, enum statement st,
 	out->enabled = store_int(a->store, st, 2);
 	out->created = store_int(a->store, st, 3);
 	out->n_devices = (unsigned int)store_int(a->store, st, 4);
+	out->exit = store_int(a->store, st, 5);
 }
 
 static void device_read(struct accounts *a, enum statement st,
@@ -295,6 +304,31 @@ int accounts_set_enabled(struct accounts *a, const char *name, bool enabled)
 	if (!r && !enabled)
 		r = withdraw_devices(a, name, false);
 	return finish(a, r);
+}
+
+int accounts_set_exit(struct accounts *a, const char *name, bool may)
+{
+	int r = account_exists(a, name);
+
+	if (r)
+		return r;
+	store_bind_text(a->store, ACCOUNT_EXIT, 1, name);
+	store_bind_int(a->store, ACCOUNT_EXIT, 2, may);
+	return store_run(a->store, ACCOUNT_EXIT);
+}
+
+int accounts_exits(struct accounts *a, const char *after, size_t max,
+		   char (*out)[FQDN_LABEL_MAX + 1], size_t *n)
+{
+	int r;
+
+	*n = 0;
+	store_bind_text(a->store, EXITS_EACH, 1, after);
+	store_bind_int(a->store, EXITS_EACH, 2, (int64_t)max);
+	while ((r = store_step(a->store, EXITS_EACH)) == 1 && *n < max)
+		snprintf(out[(*n)++], FQDN_LABEL_MAX + 1, "%s",
+			 store_text(a->store, EXITS_EACH, 0));
+	return r;
 }
 
 int accounts_delete(struct accounts *a, const char *name)

@@ -27,7 +27,7 @@ struct accounts;
 struct account {
 	char name[FQDN_LABEL_MAX + 1];
 	char hash[NTMC_PASSWORD_HASH_MAX]; /* wiped by the caller */
-	bool enabled;
+	bool enabled, exit; /* @exit: may use the domain's exits */
 	int64_t created;
 	unsigned int n_devices;
 };
@@ -67,6 +67,13 @@ NTM_MUST_CHECK int accounts_set_hash(struct accounts *a, const char *name,
 /** disabling withdraws every device; enabling lets them log in again */
 NTM_MUST_CHECK int accounts_set_enabled(struct accounts *a, const char *name,
 					bool enabled);
+/** may its nodes use the domain's exits? -NTM_ENOTFOUND */
+NTM_MUST_CHECK int accounts_set_exit(struct accounts *a, const char *name,
+				     bool may);
+/** the next accounts, by name, that may: at most @max after @after ("": the first) */
+NTM_MUST_CHECK int accounts_exits(struct accounts *a, const char *after,
+				  size_t max, char (*out)[FQDN_LABEL_MAX + 1],
+				  size_t *n);
 NTM_MUST_CHECK int accounts_delete(struct accounts *a, const char *name);
 typedef void accounts_fn(void *arg, const struct account *account);
 NTM_MUST_CHECK int accounts_each(struct accounts *a, accounts_fn *fn,

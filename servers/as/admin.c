@@ -39,6 +39,16 @@ static int account_enable(struct call *c)
 	return accounts_set_enabled(c->accounts, c->name, true);
 }
 
+static int account_exit_on(struct call *c)
+{
+	return accounts_set_exit(c->accounts, c->name, true);
+}
+
+static int account_exit_off(struct call *c)
+{
+	return accounts_set_exit(c->accounts, c->name, false);
+}
+
 static int account_delete(struct call *c)
 {
 	return accounts_delete(c->accounts, c->name);
@@ -46,8 +56,9 @@ static int account_delete(struct call *c)
 
 static void list_account(void *arg, const struct account *a)
 {
-	json_array_append_new(arg, json_pack("{s:s, s:b, s:I, s:i}", "name",
-					     a->name, "enabled", a->enabled,
+	json_array_append_new(arg, json_pack("{s:s, s:b, s:b, s:I, s:i}",
+					     "name", a->name, "enabled",
+					     a->enabled, "exit", a->exit,
 					     "created", (json_int_t)a->created,
 					     "devices", (int)a->n_devices));
 }
@@ -87,7 +98,7 @@ static int device_delete(struct call *c)
 
 #define NEEDS_NAME 1u
 #define NEEDS_HASH 2u
-#define WITHDRAWS  4u
+#define WITHDRAWS  4u /* the DC is told: of withdrawals, of who may exit */
 #define LISTS	   8u
 
 static const struct command {
@@ -98,8 +109,10 @@ static const struct command {
 	{"account-add", NULL, NEEDS_NAME | NEEDS_HASH, account_add},
 	{"account-passwd", NULL, NEEDS_NAME | NEEDS_HASH, account_passwd},
 	{"account-disable", NULL, NEEDS_NAME | WITHDRAWS, account_disable},
-	{"account-enable", NULL, NEEDS_NAME, account_enable},
+	{"account-enable", NULL, NEEDS_NAME | WITHDRAWS, account_enable},
 	{"account-delete", NULL, NEEDS_NAME | WITHDRAWS, account_delete},
+	{"account-exit-on", NULL, NEEDS_NAME | WITHDRAWS, account_exit_on},
+	{"account-exit-off", NULL, NEEDS_NAME | WITHDRAWS, account_exit_off},
 	{"account-list", "accounts", LISTS, account_list},
 	{"device-list", "devices", LISTS, device_list},
 	{"device-revoke", NULL, NEEDS_NAME | WITHDRAWS, device_revoke},

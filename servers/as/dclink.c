@@ -12,6 +12,8 @@
  *    oldest not yet sent goes out, its id as txn | WITHDRAWAL, and the next one
  *    when it is acknowledged. After a reconnection the oldest goes out again; the
  *    DC takes it twice without harm.
+ *  - who may use the domain's exits goes out as a whole, in parts, when the channel
+ *    is there and when one has changed.
  * No key is distributed for an identity that a withdrawal in the store names
  * (request.c): a device that was disabled and enabled again ends up enabled, however
  * many withdrawals go before its own.
@@ -25,6 +27,8 @@
 #include "common/log.h"
 
 #define WITHDRAWAL 0x80000000u /* txn of a withdrawal */
+#define EXITS	   0x40000000u /* txn of who may use exits */
+#define EXITS_PART 400	       /* accounts in one ExitAccounts */
 
 struct pending {
 	dclink_fn *fn; /* NULL: free */
@@ -34,8 +38,13 @@ struct pending {
 };
 
 enum dclink_state { DCLINK_DOWN, DCLINK_CONNECTING, DCLINK_UP };
+/* the list of who may use exits: nothing under way, parts to come, the last sent */
+enum exits_state { EXITS_IDLE, EXITS_PARTS, EXITS_LAST };
 
 struct dclink {
+	enum exits_state exits;
+	bool exits_again;		      /* it has changed meanwhile */
+	char exits_after[FQDN_LABEL_MAX + 1]; /* the last name sent */
 	struct loop *loop;
 	struct addr dc;
 	struct tls_context *tls;
@@ -119,6 +128,59 @@ static void dclink_send_withdrawal(struct dclink *d)
 		d->sent = w.id;
 }
 
+/* The next part of who may use exits; after the last one the list is whole. */
+static void exits_send_part(struct dclink *d)
+{
+	Ntm__ExitAccounts body = NTM__EXIT_ACCOUNTS__INIT;
+	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
+	char names[EXITS_PART][FQDN_LABEL_MAX + 1];
+	char *list[EXITS_PART];
+	int r;
+
+	for (size_t i = 0; i < EXITS_PART; i++)
+		list[i] = names[i];
+	r = accounts_exits(d->accounts, d->exits_after, EXITS_PART, names,
+			   &body.n_accounts);
+	body.first = !d->exits_after[0];
+	body.last = body.n_accounts < EXITS_PART;
+	body.accounts = list;
+	msg.txn = EXITS;
+	msg.body_case = NTM__ENVELOPE__BODY_EXIT_ACCOUNTS;
+	msg.exit_accounts = &body;
+	if (!body.last)
+		strcpy(d->exits_after, names[EXITS_PART - 1]);
+	d->exits = body.last ? EXITS_LAST : EXITS_PARTS;
+	if (!r)
+		r = channel_send(d->channel, &msg);
+	if (r)
+		log_err("dclink", "who may use exits is not told: %s",
+			err_text(r));
+}
+
+/* All of them, in parts, each when the one before is acknowledged: the DC keeps
+ * nothing of it over a restart, and what has changed is seldom much less. */
+static void exits_send(struct dclink *d)
+{
+	if (d->state != DCLINK_UP)
+		return;
+	d->exits_again = d->exits != EXITS_IDLE;
+	if (d->exits_again)
+		return;
+	d->exits_after[0] = '\0';
+	exits_send_part(d);
+}
+
+static void exits_acked(struct dclink *d)
+{
+	if (d->exits == EXITS_PARTS) {
+		exits_send_part(d);
+	} else if (d->exits == EXITS_LAST) {
+		d->exits = EXITS_IDLE;
+		if (d->exits_again)
+			exits_send(d);
+	}
+}
+
 static void dclink_open(struct channel *c, void *arg)
 {
 	struct dclink *d = arg;
@@ -134,6 +196,8 @@ static void dclink_open(struct channel *c, void *arg)
 	d->sent = 0;
 	channel_set_idle(c, 0);
 	dclink_set_state(d, DCLINK_UP);
+	d->exits = EXITS_IDLE;
+	exits_send(d);
 	dclink_send_withdrawal(d);
 }
 
@@ -163,6 +227,10 @@ static void dclink_message(struct channel *c, const Ntm__Envelope *msg,
 	(void)c;
 	if (msg->body_case == NTM__ENVELOPE__BODY_KEY_DISTRIBUTION_ACK) {
 		dclink_acked(d, msg->key_distribution_ack, msg->txn);
+		return;
+	}
+	if (msg->body_case == NTM__ENVELOPE__BODY_ACK && msg->txn == EXITS) {
+		exits_acked(d);
 		return;
 	}
 	if (msg->body_case != NTM__ENVELOPE__BODY_ACK || !d->sent ||
@@ -303,6 +371,7 @@ int dclink_distribute(struct dclink *d, const Ntm__KeyDistribution *kd,
 
 void dclink_withdraw(struct dclink *d)
 {
+	exits_send(d);
 	dclink_send_withdrawal(d);
 }
 

@@ -40,7 +40,7 @@ void dclink_free(struct dclink *d);
 NTM_MUST_CHECK int dclink_distribute(struct dclink *d,
 				     const Ntm__KeyDistribution *kd,
 				     dclink_fn *fn, void *arg);
-/** new withdrawals stand in the store: send them now */
+/** new withdrawals, or other users of exits, stand in the store: send them now */
 void dclink_withdraw(struct dclink *d);
 bool dclink_is_up(const struct dclink *d);
 

@@ -177,6 +177,7 @@ static void send_login(struct request *r, const uint8_t *der, size_t len,
 	struct as *as = r->as;
 	Ntm__LoginResponse body = NTM__LOGIN_RESPONSE__INIT;
 	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
+	struct account account = {.exit = false};
 	struct addr dc[SERVERCONF_ADDRESSES_MAX];
 	Ntm__Address at[SERVERCONF_ADDRESSES_MAX],
 		*list[SERVERCONF_ADDRESSES_MAX];
@@ -200,6 +201,9 @@ static void send_login(struct request *r, const uint8_t *der, size_t len,
 	body.n_relays = ack->n_relays;
 	body.relays = ack->relays;
 	body.now = loop_wall(as->loop);
+	if (!accounts_get(as->accounts, r->account, &account))
+		body.exit = account.exit;
+	ntmc_wipe(account.hash, sizeof(account.hash));
 	msg.txn = r->txn;
 	msg.body_case = NTM__ENVELOPE__BODY_LOGIN_RESPONSE;
 	msg.login_response = &body;

@@ -17,6 +17,7 @@
 
 #include "common/fqdn.h"
 #include "common/log.h"
+#include "servers/dc/exits.h"
 #include "servers/dc/reach.h"
 #include "servers/dc/state.h"
 
@@ -205,7 +206,7 @@ static int key_distribution(struct dc *dc, struct aslink *l, uint32_t txn,
 
 /* --- Revocation ----------------------------------------------------------------- */
 
-static void ack_revocation(struct dc *dc, uint64_t link, uint32_t txn, int err)
+static void ack_plain(struct dc *dc, uint64_t link, uint32_t txn, int err)
 {
 	Ntm__NtmAck body = NTM__NTM_ACK__INIT;
 	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
@@ -241,7 +242,7 @@ static void revocation_durable(void *arg, int err)
 		withdraw_start(dc, (const uint8_t(*)[NTMC_FP_LEN])job->fps,
 			       job->n, job->release);
 	}
-	ack_revocation(dc, job->link, job->txn, err);
+	ack_plain(dc, job->link, job->txn, err);
 	job_free(job);
 }
 
@@ -321,7 +322,11 @@ bool aslink_message(struct dc *dc, struct channel *c, const Ntm__Envelope *msg)
 	case NTM__ENVELOPE__BODY_REVOCATION:
 		r = revocation(dc, l, msg->txn, msg->revocation);
 		if (r)
-			ack_revocation(dc, l->id, msg->txn, r);
+			ack_plain(dc, l->id, msg->txn, r);
+		break;
+	case NTM__ENVELOPE__BODY_EXIT_ACCOUNTS:
+		exits_told(dc, msg->exit_accounts);
+		ack_plain(dc, l->id, msg->txn, 0);
 		break;
 	default:
 		log_warn("aslink", "the AS said what an AS does not say");

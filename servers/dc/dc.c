@@ -9,6 +9,7 @@
 #include "servers/datadir.h"
 #include "servers/dc/abroad.h"
 #include "servers/dc/finder.h"
+#include "servers/dc/exits.h"
 #include "servers/dc/state.h"
 
 #define BOOT_MAX      ((UINT64_C(1) << 24) - 1)
@@ -225,6 +226,8 @@ static int dc_open(struct dc *dc)
 	if (!r)
 		r = dc_open_domains(dc);
 	if (!r)
+		r = exits_new(dc, &dc->exits);
+	if (!r)
 		withdraw_restart(dc);
 	if (!r)
 		r = journal_start(dc->journal, dc->loop);
@@ -271,6 +274,7 @@ static void dc_destroy(void *arg)
 	aslinks_free(dc);
 	relays_free(dc->relays);
 	domains_free(dc->domains);
+	exits_free(dc->exits);
 	close_nodes(dc);
 }
 

@@ -34,6 +34,7 @@
 #include "common/fqdn.h"
 #include "common/log.h"
 #include "servers/dc/abroad.h"
+#include "servers/dc/exits.h"
 #include "servers/dc/nodeinfo.h"
 #include "servers/dc/reach.h"
 #include "servers/dc/state.h"
@@ -453,7 +454,7 @@ static uint64_t must_wait_ms(struct dc *dc, struct node *n)
 	return 0;
 }
 
-int direction_find_cn(struct dc *dc, const char *fqdn, uint32_t *out)
+static int find_cn(struct dc *dc, const char *fqdn, uint32_t *out)
 {
 	uint32_t h = nodes_find(&dc->nodes, fqdn), best = 0;
 
@@ -476,6 +477,31 @@ int direction_find_cn(struct dc *dc, const char *fqdn, uint32_t *out)
 	}
 	*out = best;
 	return best ? 0 : -NTM_EOFFLINE;
+}
+
+int direction_find_cn(struct dc *dc, const char *fqdn, uint32_t *out)
+{
+	int err = find_cn(dc, fqdn, out);
+
+	return !err && exits_is(dc, nodes_at(&dc->nodes, *out)) ? -NTM_ENONAME
+								: err;
+}
+
+/* for a node of ours: of exits the nearest, if its account may use them */
+static int find_for(struct dc *dc, const struct node *mn, const char *fqdn,
+		    uint32_t *out)
+{
+	int err;
+
+	if (exits_is_name(dc, fqdn)) {
+		*out = exits_choose(dc, mn);
+		err = *out ? 0 : -NTM_EOFFLINE;
+	} else {
+		err = find_cn(dc, fqdn, out);
+	}
+	return !err && !exits_may(dc, mn, nodes_at(&dc->nodes, *out))
+		       ? -NTM_EPERM
+		       : err;
 }
 
 /* when the table is full, the oldest answer makes room */
@@ -603,7 +629,7 @@ void direction_request(struct dc *dc, uint32_t session,
 			return;
 	}
 	if (!err)
-		err = direction_find_cn(dc, q->fqdn, &cnh);
+		err = find_for(dc, nodes_at(&dc->nodes, mnh), q->fqdn, &cnh);
 	if (!err && cnh == mnh)
 		err = -NTM_EINVAL;
 	if (!err)

@@ -86,6 +86,20 @@ static bool rtt_of(const struct node *n, uint16_t relay, uint32_t *out)
 	return false;
 }
 
+uint32_t reach_between(const struct node *a, const struct node *b)
+{
+	uint32_t ra, rb, least = 2 * RTT_UNKNOWN_US;
+
+	for (size_t i = 0; i < NODES_RELAYS_MAX; i++) {
+		if (!a->relays[i].relay)
+			continue;
+		ra = a->relays[i].rtt * RTT_UNIT_US;
+		if (rtt_of(b, a->relays[i].relay, &rb) && ra + rb < least)
+			least = ra + rb;
+	}
+	return least;
+}
+
 bool reach_needs_relay(const struct node *mn, const struct node *cn)
 {
 	return is_blocked(mn) || is_blocked(cn) ||

@@ -29,6 +29,8 @@ uint8_t reach_family(const struct addr *addr);
 void reach_note(struct dc *dc, struct node *n,
 		const Ntm__RegistrationRequest *q);
 /** neither can reach the other by itself */
+/** round trip between two nodes, us, as far as the relays that both measure tell */
+uint32_t reach_between(const struct node *a, const struct node *b);
 bool reach_needs_relay(const struct node *mn, const struct node *cn);
 /** it is CN that sends the Tunnel Request */
 bool reach_cn_sends(const struct node *mn, const struct node *cn);

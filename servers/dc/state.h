@@ -75,6 +75,7 @@ struct dc {
 	struct finder *finder;
 	struct abroad *abroad;
 	struct guests *guests;
+	struct exits *exits;
 	uint8_t relays_change; /* goes up when there is one to tell nodes of */
 	uint64_t boot;
 	uint32_t start_s;
@@ -137,8 +138,8 @@ void direction_request(struct dc *dc, uint32_t session,
 /** a CN's answer to a Route Direction; unknown ones are ignored */
 void direction_ack(struct dc *dc, uint32_t session, uint32_t txn,
 		   const Ntm__NtmAck *ack);
-/** CN by its own name, or the account's device that registered last. Return: 0,
- *  -NTM_ENONAME, -NTM_EOFFLINE */
+/** CN by its own name, or the account's device that registered last; never an exit,
+ *  which is for nodes of the own domain. Return: 0, -NTM_ENONAME, -NTM_EOFFLINE */
 int direction_find_cn(struct dc *dc, const char *fqdn, uint32_t *out);
 /** which relay a path had last: a hint. @pair: fp8 of both, by XOR. 0: not known */
 uint16_t direction_relay_named(struct dc *dc, uint64_t path_id, uint64_t pair);
@@ -156,6 +157,9 @@ void withdrawals_free(struct withdrawals *w);
 /** durable already: end the sessions, tell the nodes */
 void withdraw_start(struct dc *dc, const uint8_t (*fps)[NTMC_FP_LEN], size_t n,
 		    bool release);
+/** tell the nodes of one account (@others: its first node) that the tunnels with those
+ *  of another (@account) end; both stay what they are */
+void withdraw_between(struct dc *dc, uint32_t account, uint32_t others);
 /** after a start: tell relays what the last process may not have told them */
 void withdraw_restart(struct dc *dc);
 /** an identity of another domain: @node is told that it is withdrawn */

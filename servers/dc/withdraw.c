@@ -351,6 +351,37 @@ static void withdraw_set(struct dc *dc, const uint8_t (*fps)[NTMC_FP_LEN],
 	set_put(set);
 }
 
+/* the next set of the account's identities that begins at node @h */
+static uint32_t set_fill(struct dc *dc, uint32_t h, struct set *set)
+{
+	for (; h && set->n < SET_MAX;
+	     h = nodes_at(&dc->nodes, h)->next_of_account)
+		ntmc_fingerprint(nodes_at(&dc->nodes, h)->ed_pub,
+				 set->fps[set->n++]);
+	return h;
+}
+
+void withdraw_between(struct dc *dc, uint32_t account, uint32_t others)
+{
+	struct set *set;
+	uint32_t h;
+
+	while (account && others) {
+		set = calloc(1, sizeof(*set));
+		if (!set) {
+			log_err("withdraw", "out of memory");
+			return;
+		}
+		set->refs = 1;
+		set->serial = dc->serial;
+		account = set_fill(dc, account, set);
+		for (h = others; h;
+		     h = nodes_at(&dc->nodes, h)->next_of_account)
+			tell(dc->withdrawals, h, set, false);
+		set_put(set);
+	}
+}
+
 void withdraw_restart(struct dc *dc)
 {
 	int64_t since = loop_wall(dc->loop) - RELAYS_AGAIN_S;

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 FUZZ_WORLD := $(CONTROL_SRC) $(COMMON_SRC) $(CRYPTO_SRC) \
-	$(addprefix tests/unit/broker/control/,world.c fake_datapath.c dc.c rs.c nat.c)
+	$(addprefix tests/unit/broker/control/,world.c fake_datapath.c dc.c rs.c nat.c) \
+	broker/datapath/general.c
 FUZZ_WORLD_PKGS = $(CONTROL_PKGS) cmocka
 $(eval $(call fuzz-target,tunnel,tests/fuzz/fuzz_tunnel.c $(FUZZ_WORLD),\
 	$(FUZZ_WORLD_PKGS)))
 $(eval $(call fuzz-target,control,tests/fuzz/fuzz_control.c broker/control.c \
 	broker/control_account.c broker/control_peer.c broker/control_status.c \
-	broker/control_netcheck.c \
+	broker/control_netcheck.c broker/control_exit.c \
 	broker/handover.c $(FUZZ_WORLD),$(FUZZ_WORLD_PKGS)))
 $(eval $(call fuzz-target,relay,tests/fuzz/fuzz_relay.c $(FUZZ_WORLD),\
 	$(FUZZ_WORLD_PKGS)))

@@ -14,3 +14,6 @@ $(foreach t,paths outbox,$(eval $(call unit-test,unit-servers-$(t),\
 $(eval $(call unit-test,unit-servers-domains,\
 	$(patsubst %,tests/unit/servers/%.c,test_domains played_dc relay_site played_rs site)\
 	tests/unit/common/pki.c,servers common ntmcrypto,$(SERVERS_PKGS)))
+$(foreach t,filter net,$(eval $(call unit-test,unit-exit-$(t),\
+	tests/unit/servers/test_exit_$(t).c,exitnet servers datapath ntmcrypto common,\
+	$(SERVERS_PKGS) slirp)))

@@ -280,6 +280,20 @@ void datapath_set_lease(struct datapath *dp, const uint8_t vip6[static 16],
 	(void)dp, (void)vip6, (void)vip4;
 }
 
+void datapath_set_virtual(struct datapath *dp, const struct dp_range *r,
+			  size_t n)
+{
+	(void)dp;
+	(void)r;
+	(void)n;
+}
+
+void datapath_set_exit(struct datapath *dp, struct dp_tunnel *t)
+{
+	(void)dp;
+	(void)t;
+}
+
 int dp_tunnel_new(struct datapath *dp, const uint8_t vip6[static 16],
 		  const uint8_t vip4[static 4], void *arg,
 		  struct dp_tunnel **out)

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * net - the exit's process without keys: filters nodes' packets, ends their TCP and UDP
+ *
+ * Theory of operation
+ *
+ * Packets come over the seam from the data path, which has held their source against
+ * the certificate of the tunnel: so a packet's source names the node. Each packet's
+ * destination is asked of the filter (filter.h), its port too; TCP and UDP then go to
+ * the node's stack, made with its first packet, echo requests to echo.c, and nothing
+ * else anywhere. What is refused is answered with "administratively prohibited" from
+ * our own virtual address, so that a program hears at once.
+ *
+ * A turn: collect the descriptors of all stacks, poll(), read up to READS_TURN
+ * messages, let the stacks work. libslirp wants to be asked for its descriptors before
+ * each poll(); stacks without sockets and without a packet since a while are left out.
+ *
+ * What libslirp sends to a node leaves at once, as one message. When the seam is full
+ * we wait for up to SEND_WAIT_MS: the other process is slow, and this is how TCP feels
+ * it; what then does not go is lost, and counted.
+ *
+ * Nothing here is believed: the bytes are the nodes', and behind libslirp those of any
+ * host. The process holds no key and no file, and isolate_net.c says what it may do.
+ */
+#include "servers/exit/net.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+#include <uthash.h>
+
+#include "broker/datapath/checksum.h"
+#include "broker/datapath/icmp.h"
+#include "common/log.h"
+#include "servers/exit/echo.h"
+#include "servers/exit/seam.h"
+#include "servers/exit/stack.h"
+
+#define READS_TURN   64
+#define SEND_WAIT_MS 200
+#define LOOK_EVERY_S 10
+#define ACTIVE_NS    UINT64_C(5000000000) /* fragments and timers end in it */
+#define REFUSALS_S   1000
+#define SPARE_FDS    64 /* not for sockets of nodes */
+#define SOCKETS_MAX  65536
+
+#define COUNT(n, field)                                                        \
+	atomic_fetch_add_explicit(&(n)->stats->field, 1, memory_order_relaxed)
+
+/* struct node - by one of its two addresses; which belong together nobody tells us, so
+ * IPv4 and IPv6 of a node have a stack each */
+struct node {
+	uint8_t vip[16]; /* widened */
+	struct stack *stack;
+	uint64_t used_ns;
+	bool polled;
+	UT_hash_handle hh;
+};
+
+struct net {
+	struct net_conf conf;
+	struct net_stats *stats;
+	int fd;
+	struct stack_env env;
+	struct echo *echo;
+	struct node *nodes;
+	struct polled polled;
+	uint64_t now_ns, looked_ns, refused_ns;
+	unsigned int refused;
+	bool has_self;
+	uint8_t vip4[4], vip6[16]; /* ours */
+	uint8_t msg[sizeof(struct virtio_net_hdr) + SEAM_PACKET_MAX];
+};
+
+static uint64_t clock_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* --- towards the nodes ------------------------------------------------------------------ */
+
+static void send_message(struct net *n, struct iovec *iov, int count)
+{
+	struct pollfd p = {.fd = n->fd, .events = POLLOUT};
+	ssize_t r;
+
+	do {
+		r = writev(n->fd, iov, count);
+	} while (r < 0 && errno == EINTR);
+	if (r < 0 && errno == EAGAIN && poll(&p, 1, SEND_WAIT_MS) > 0)
+		r = writev(n->fd, iov, count);
+	if (r < 0)
+		COUNT(n, lost);
+}
+
+static void on_deliver(void *arg, uint8_t *pkt, size_t len)
+{
+	struct virtio_net_hdr vh;
+	struct net *n = arg;
+	struct inner in;
+	struct iovec iov[2] = {{&vh, sizeof(vh)}, {pkt, len}};
+
+	if (len > SEAM_PACKET_MAX || inner_parse(pkt, len, &in))
+		return;
+	seam_super(&in, n->conf.mtu, &vh);
+	COUNT(n, packets_out);
+	atomic_fetch_add_explicit(&n->stats->bytes_out, len,
+				  memory_order_relaxed);
+	send_message(n, iov, 2);
+}
+
+static uint64_t on_now(void *arg)
+{
+	struct net *n = arg;
+
+	return n->now_ns;
+}
+
+/* From our own address: that of the refused destination may be one that the node's
+ * kernel takes from nobody, like 127.0.0.1. */
+static void refuse(struct net *n, uint8_t *pkt, const struct inner *in)
+{
+	uint8_t icmp[ICMP_ERROR_MAX];
+	struct inner from = *in;
+	size_t len;
+
+	if (n->now_ns - n->refused_ns > UINT64_C(1000000000)) {
+		n->refused_ns = n->now_ns;
+		n->refused = 0;
+	}
+	if (!n->has_self || n->refused++ >= REFUSALS_S)
+		return;
+	if (in->dst[0] >= 224 && in->version == 4)
+		return;
+	from.dst = in->version == 4 ? n->vip4 : n->vip6;
+	len = icmp_prohibited(pkt, &from, icmp);
+	if (len)
+		on_deliver(n, icmp, len);
+}
+
+/* --- nodes -------------------------------------------------------------------------------- */
+
+static void node_free(struct net *n, struct node *node)
+{
+	HASH_DEL(n->nodes, node);
+	stack_free(node->stack);
+	free(node);
+	n->stats->nodes = HASH_COUNT(n->nodes);
+}
+
+static struct node *node_idle(struct net *n)
+{
+	struct node *node, *tmp, *idle = NULL;
+
+	HASH_ITER (hh, n->nodes, node, tmp)
+		if (!stack_sockets(node->stack) &&
+		    (!idle || node->used_ns < idle->used_ns))
+			idle = node;
+	return idle;
+}
+
+static struct node *node_get(struct net *n, const struct inner *in)
+{
+	static const uint8_t none[16];
+	uint8_t vip[16];
+	struct node *node;
+	bool four = in->version == 4;
+
+	filter_widen(in->src, four ? 4 : 16, vip);
+	HASH_FIND(hh, n->nodes, vip, sizeof(vip), node);
+	if (node)
+		return node;
+	if (HASH_COUNT(n->nodes) >= NET_NODES_MAX) {
+		node = node_idle(n);
+		if (!node)
+			return NULL;
+		node_free(n, node);
+	}
+	node = calloc(1, sizeof(*node));
+	if (!node)
+		return NULL;
+	if (stack_new(&n->env, four ? in->src : none, four ? none : in->src,
+		      &node->stack)) {
+		free(node);
+		return NULL;
+	}
+	memcpy(node->vip, vip, sizeof(vip));
+	HASH_ADD(hh, n->nodes, vip, sizeof(node->vip), node);
+	n->stats->nodes = HASH_COUNT(n->nodes);
+	return node;
+}
+
+static void node_forget(struct net *n, const void *ip, size_t len)
+{
+	struct node *node;
+	uint8_t vip[16];
+
+	filter_widen(ip, len, vip);
+	HASH_FIND(hh, n->nodes, vip, sizeof(vip), node);
+	if (node)
+		node_free(n, node);
+	echo_forget(n->echo, ip, len);
+}
+
+static void nodes_expire(struct net *n)
+{
+	struct node *node, *tmp;
+
+	HASH_ITER (hh, n->nodes, node, tmp)
+		if (!stack_sockets(node->stack) &&
+		    n->now_ns - node->used_ns >
+			    NET_IDLE_S * UINT64_C(1000000000))
+			node_free(n, node);
+}
+
+/* --- packets of nodes -------------------------------------------------------------------------- */
+
+/* Return: 0, -NTM_EPERM (forbidden), -NTM_EDECODE */
+static int may_pass(struct net *n, const uint8_t *pkt, const struct inner *in)
+{
+	uint8_t dst[16];
+
+	if (!in->plain && in->version == 6)
+		return -NTM_EDECODE; /* libslirp knows no extension headers */
+	filter_widen(in->dst, in->version == 4 ? 4 : 16, dst);
+	/* before this machine is known nothing is known to be foreign */
+	if ((n->conf.look && !n->looked_ns) ||
+	    !filter_address(&n->conf.filter, dst))
+		return -NTM_EPERM;
+	if (in->transport)
+		return filter_port(&n->conf.filter, get16(pkt + in->l4 + 2))
+			       ? 0
+			       : -NTM_EPERM;
+	/* parts of a datagram: its first one shows the port, and no more than
+	 * port 25 would be hidden; TCP is never in parts */
+	return in->fragment && in->proto == IPPROTO_UDP ? 0 : -NTM_EDECODE;
+}
+
+static int pass(struct net *n, uint8_t *pkt, const struct inner *in)
+{
+	struct node *node;
+
+	node = node_get(n, in);
+	if (!node)
+		return -NTM_ELIMIT;
+	node->used_ns = n->now_ns;
+	return stack_input(node->stack, pkt, in);
+}
+
+static bool is_icmp(const struct inner *in)
+{
+	return in->proto == IPPROTO_ICMP || in->proto == IPPROTO_ICMPV6;
+}
+
+static int ping(struct net *n, const uint8_t *pkt, const struct inner *in)
+{
+	uint8_t dst[16];
+	int err;
+
+	filter_widen(in->dst, in->version == 4 ? 4 : 16, dst);
+	if ((n->conf.look && !n->looked_ns) ||
+	    !filter_address(&n->conf.filter, dst))
+		return -NTM_EPERM;
+	err = echo_input(n->echo, pkt, in);
+	if (err == -NTM_EPERM)
+		COUNT(n, echo_denied);
+	return err == -NTM_EINVAL ? -NTM_EDECODE : err;
+}
+
+static void packet(struct net *n, const struct virtio_net_hdr *vh, uint8_t *pkt,
+		   size_t len)
+{
+	struct inner in;
+	int err = inner_parse(pkt, len, &in);
+
+	if (!err) {
+		COUNT(n, packets_in);
+		atomic_fetch_add_explicit(&n->stats->bytes_in, in.len,
+					  memory_order_relaxed);
+		seam_complete(vh, pkt, &in);
+		if (is_icmp(&in)) {
+			err = ping(n, pkt, &in);
+		} else {
+			err = may_pass(n, pkt, &in);
+			if (!err)
+				err = pass(n, pkt, &in);
+		}
+	}
+	switch (err) {
+	case 0:
+		return;
+	case -NTM_EPERM:
+		COUNT(n, forbidden);
+		refuse(n, pkt, &in);
+		return;
+	case -NTM_ELIMIT:
+		COUNT(n, over_limit);
+		refuse(n, pkt, &in);
+		return;
+	default:
+		COUNT(n, malformed);
+	}
+}
+
+static void control(struct net *n, const struct seam_control *c)
+{
+	if (c->op == SEAM_FORGET) {
+		node_forget(n, c->vip4, 4);
+		node_forget(n, c->vip6, 16);
+	} else if (c->op == SEAM_SELF) {
+		memcpy(n->vip4, c->vip4, 4);
+		memcpy(n->vip6, c->vip6, 16);
+		if (!n->has_self && c->slice_len &&
+		    !filter_list_add(&n->conf.filter.deny, c->vip4, 4,
+				     c->slice_len))
+			log_warn("exit", "exit.deny is full");
+		n->has_self = true;
+	}
+}
+
+void net_message(struct net *n, uint8_t *msg, size_t len)
+{
+	struct virtio_net_hdr vh;
+	struct seam_control c;
+
+	if (len == sizeof(c) && msg[0] == SEAM_CONTROL) {
+		memcpy(&c, msg, sizeof(c));
+		control(n, &c);
+	} else if (len > sizeof(vh)) {
+		memcpy(&vh, msg, sizeof(vh));
+		packet(n, &vh, msg + sizeof(vh), len - sizeof(vh));
+	} else {
+		COUNT(n, malformed);
+	}
+}
+
+/* --- a turn ------------------------------------------------------------------------------------- */
+
+static int read_seam(struct net *n)
+{
+	for (int i = 0; i < READS_TURN; i++) {
+		ssize_t r = read(n->fd, n->msg, sizeof(n->msg));
+
+		if (r < 0)
+			return errno == EAGAIN || errno == EINTR ? 0
+								 : -NTM_ECLOSED;
+		if (!r)
+			return -NTM_ECLOSED;
+		net_message(n, n->msg, (size_t)r);
+	}
+	return 0;
+}
+
+static void look(struct net *n)
+{
+	if (n->looked_ns &&
+	    n->now_ns - n->looked_ns < LOOK_EVERY_S * UINT64_C(1000000000))
+		return;
+	nodes_expire(n);
+	if (n->conf.look && filter_look(&n->conf.filter)) {
+		log_warn("exit", "this machine's addresses cannot be read; "
+				 "nothing passes that is not known to be "
+				 "foreign");
+		return;
+	}
+	n->looked_ns = n->now_ns;
+}
+
+static void fill(struct net *n, uint32_t *timeout)
+{
+	struct node *node, *tmp;
+
+	n->polled.n = 0;
+	n->polled.full = false;
+	polled_add(&n->polled, n->fd, POLLIN);
+	echo_fill(n->echo, &n->polled);
+	HASH_ITER (hh, n->nodes, node, tmp) {
+		node->polled = stack_sockets(node->stack) ||
+			       n->now_ns - node->used_ns < ACTIVE_NS;
+		if (node->polled)
+			stack_fill(node->stack, &n->polled, timeout);
+	}
+}
+
+int net_turn(struct net *n, int limit_ms)
+{
+	uint32_t timeout = (uint32_t)limit_ms;
+	struct node *node, *tmp;
+	int err = 0;
+
+	n->now_ns = clock_ns();
+	look(n);
+	fill(n, &timeout);
+	if (!n->polled.n)
+		return -NTM_ENOMEM;
+	if (poll(n->polled.fds, n->polled.n, (int)timeout) < 0 &&
+	    errno != EINTR)
+		return -NTM_ESYSTEM;
+	n->now_ns = clock_ns();
+	if (n->polled.fds[0].revents)
+		err = read_seam(n);
+	echo_poll(n->echo, &n->polled);
+	HASH_ITER (hh, n->nodes, node, tmp)
+		if (node->polled)
+			stack_poll(node->stack, &n->polled);
+	n->stats->sockets = n->env.all;
+	n->stats->unsolicited = n->env.unsolicited;
+	return err;
+}
+
+/* --- life ---------------------------------------------------------------------------------------- */
+
+/* poll() and libslirp take any number; the process has a limit */
+static unsigned int sockets_of_all(void)
+{
+	const rlim_t spare = SPARE_FDS + ECHO_MAX;
+	struct rlimit r;
+
+	if (!getrlimit(RLIMIT_NOFILE, &r) && r.rlim_cur < r.rlim_max) {
+		r.rlim_cur = r.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &r);
+	}
+	if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur < 2 * spare)
+		return SPARE_FDS;
+	return r.rlim_cur > SOCKETS_MAX ? SOCKETS_MAX
+					: (unsigned int)(r.rlim_cur - spare);
+}
+
+int net_new(const struct net_conf *conf, int fd, struct net_stats *stats,
+	    struct net **out)
+{
+	struct net *n = calloc(1, sizeof(*n));
+	int err;
+
+	if (!n)
+		return -NTM_ENOMEM;
+	n->conf = *conf;
+	n->stats = stats;
+	n->fd = fd;
+	n->now_ns = clock_ns();
+	n->env = (struct stack_env){.deliver = on_deliver,
+				    .now_ns = on_now,
+				    .sockets_max = conf->sockets,
+				    .all_max = sockets_of_all(),
+				    .arg = n};
+	err = echo_new(&n->env, &n->echo);
+	if (err) {
+		free(n);
+		return err;
+	}
+	*out = n;
+	return 0;
+}
+
+void net_free(struct net *n)
+{
+	struct node *node, *tmp;
+
+	if (!n)
+		return;
+	HASH_ITER (hh, n->nodes, node, tmp)
+		node_free(n, node);
+	echo_free(n->echo);
+	free(n->polled.fds);
+	close(n->fd);
+	free(n);
+}

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# exit.sh - a domain with an exit, and a host that knows nothing of NTMobile
+#
+# After lab.sh, ntm.sh and faults.sh:
+#
+#	exit_lab		hosts server, a and general; a is laptop.alice, who may
+#				use the exit and wants to
+#
+# general is 203.0.113.80 and 2001:db8:300::80, two routers' wires away from both.
+
+EXIT_GENERAL4=203.0.113.80
+EXIT_GENERAL6=2001:db8:300::80
+EXIT_RELAY4=10.1.0.2		# where general sees programs of a
+EXIT_RELAY6=2001:db8:1::2
+
+exit_lab()
+{
+	ntm_installed
+	ntm_star server a
+	lab_net outside
+	ntm__link net outside 203.0.113.1/24 2001:db8:300::1/64
+	lab_host general
+	ntm__link general outside $EXIT_GENERAL4/24 $EXIT_GENERAL6/64 5
+	lab_root server sh -c \
+		'echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range'
+	ntm_account server alice
+	lab_as_user server ntm-server account exit alice on
+	lab_as_user server ntm-server exit enrol >/dev/null
+	server_set server "roles=as, dc, rs, exit" "$@"
+	ntm_up a
+	try_login a "$NTM_PASSWORD" alice laptop --exit=yes >"$LAB/log/login-a"
+	ntm_wait_online a
+	wait_for 20 '[ "$(exit_status online)" = true ]' \
+		'lab_as_user server ntm-server exit status'
+}
+
+# exit_status FIELD: of `ntm-server exit status`
+exit_status()
+{
+	lab_as_user server ntm-server exit status --json 2>/dev/null |
+		tr -d '\n' | json "$1"
+}
+
+# exit_run PROGRAM...: at a, through the exit or not at all
+exit_run()
+{
+	lab_as_user a ntm-run --exit=relay "$@"
+}
+
+# exit_nginx [RATE]: a plain nginx at general, port 80; its log of addresses is `web`
+exit_nginx()
+{
+	local home
+	home=$(lab_home general)
+	mkdir -p "$LAB/www"
+	lab_root general sh -c \
+		'echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start'
+	cat >"$home/nginx.conf" <<-END
+	daemon off;
+	worker_processes 1;
+	pid $home/nginx.pid;
+	error_log stderr;
+	events { }
+	http {
+		log_format from '\$remote_addr \$request';
+		access_log $(lab_log web) from;
+		client_body_temp_path $home/tmp;
+		proxy_temp_path $home/tmp;
+		fastcgi_temp_path $home/tmp;
+		uwsgi_temp_path $home/tmp;
+		scgi_temp_path $home/tmp;
+		sendfile on;
+		limit_rate ${1-0};
+		server {
+			listen 80;
+			listen [::]:80;
+			root $LAB/www;
+		}
+	}
+	END
+	: >"$(lab_log web)"
+	lab_give "$home/nginx.conf" "$(lab_log web)"
+	lab_start nginx user general nginx -e stderr -c "$home/nginx.conf"
+	wait_for 5 "lab_listens general tcp 80"
+}
