@@ -72,6 +72,16 @@ static void refuse_port(struct dp_tunnel *t, const uint8_t *pkt,
 		t->n.tx_datagrams++;
 }
 
+/* Of another domain's slice, perhaps, which nobody named as virtual. */
+static bool is_peers(const struct datapath *dp, const struct inner *in)
+{
+	const struct dp_tunnel *other = NULL;
+
+	if (in->version == 4)
+		HASH_FIND(hh_vip4, dp->by_vip4, in->src, 4, other);
+	return other != NULL;
+}
+
 static bool source_fits(const struct dp_tunnel *t, const struct inner *in)
 {
 	if (in->version == 4 ? t->has_vip4 && !memcmp(in->src, t->vip4, 4)
@@ -79,7 +89,8 @@ static bool source_fits(const struct dp_tunnel *t, const struct inner *in)
 		return true;
 	/* through the exit come general hosts, and nobody's peer */
 	return t->dp->general.exit == t &&
-	       general_is(&t->dp->general, in->version, in->src);
+	       general_is(&t->dp->general, in->version, in->src) &&
+	       !is_peers(t->dp, in);
 }
 
 static bool is_for_us(const struct datapath *dp, const struct inner *in)
