@@ -134,9 +134,10 @@
 #define PMTU_RAISE_S 600 /* try larger again */
 
 /* --- account (account.c, renewal.c) --- */
-#define AS_LIMIT_S	  20  /* one exchange with the AS */
-#define RENEW_LOOK_S	  600 /* is it due, by the wall clock? */
-#define RENEW_RETRY_S	  30  /* doubles up to: */
+#define AS_LIMIT_S	  20   /* one exchange with the AS */
+#define AS_NEXT_MS	  2500 /* no TLS yet: the next address, once round */
+#define RENEW_LOOK_S	  600  /* is it due, by the wall clock? */
+#define RENEW_RETRY_S	  30   /* doubles up to: */
 #define RENEW_RETRY_MAX_S 1800
 #define CLOCK_SKEW_S	  300 /* AS or DC differ by more: the person is told */
 

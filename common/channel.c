@@ -34,6 +34,7 @@
 #include "common/channel_impl.h"
 #include "common/datagram.h"
 #include "common/log.h"
+#include "common/tlshello.h"
 
 #define FRAME_HEAD	 4
 #define TLS_RECORD_MAX	 16384
@@ -177,6 +178,22 @@ static void try_handshake(struct channel *c)
 		return;
 	}
 	update_io(c);
+}
+
+/* Is it for somebody else? A hello in pieces is not: whoever sends it byte by byte
+ * must not keep us looking. */
+static bool try_hello(struct channel *c)
+{
+	uint8_t data[TLSHELLO_PEEK];
+	ssize_t n;
+
+	if (c->asked || !c->listener || !c->ops->hello)
+		return false;
+	n = recv(c->fd, data, sizeof(data), MSG_PEEK | MSG_DONTWAIT);
+	if (n <= 0)
+		return false;
+	c->asked = true;
+	return c->ops->hello(c, data, (size_t)n, c->arg);
 }
 
 static void try_connect(struct channel *c)
@@ -364,6 +381,8 @@ static void on_event(void *arg, int fd, unsigned int events)
 	(void)fd;
 	if (c->state == CHANNEL_CONNECTING)
 		try_connect(c);
+	else if (c->state == CHANNEL_HANDSHAKE && try_hello(c))
+		return;
 	else if (c->state == CHANNEL_HANDSHAKE)
 		try_handshake(c);
 	if (((events & LOOP_READ) || c->read_wants_write) &&
@@ -536,6 +555,20 @@ void channel_set_idle(struct channel *c, unsigned int seconds)
 	c->idle_s = seconds;
 	if (c->state == CHANNEL_OPEN)
 		arm_timer(c);
+}
+
+bool channel_was_taken(const struct channel *c)
+{
+	return c->taken;
+}
+
+int channel_take(struct channel *c)
+{
+	c->taken = true;
+	loop_io_del(c->io);
+	c->io = NULL;
+	loop_timer_arm(c->timer, LOOP_S(CHANNEL_TAKEN_S));
+	return c->fd;
 }
 
 bool channel_was_open(const struct channel *c)

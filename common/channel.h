@@ -28,6 +28,7 @@
 #define CHANNEL_FRAME_ANONYMOUS	 4096 /* from a client without certificate */
 #define CHANNEL_QUEUE_MAX	 (1 << 20)
 #define CHANNEL_HANDSHAKE_S	 10 /* TCP connect and TLS */
+#define CHANNEL_TAKEN_S		 30
 #define CHANNEL_FINISH_S	 5 /* channel_finish(): flush, wait for the peer */
 #define CHANNEL_IDLE_S		 60 /* server side; 0 keeps open (servers' links) */
 #define CHANNEL_HALF_OPEN_SOURCE 16 /* unfinished handshakes per source */
@@ -46,6 +47,11 @@ struct channel_ops {
 	/** raw: what came, and may be changed. Return: how many of the bytes are done
 	 *  with, 0 when all of it must wait for more; -NTM_E... ends the channel */
 	int (*bytes)(struct channel *c, uint8_t *data, size_t len, void *arg);
+	/** listeners: before TLS, with the first bytes of a client, which stay unread
+	 *  (tlshello.h). Return: false: go on; true: the session is not for TLS here:
+	 *  channel_take() was called, or channel_close() */
+	bool (*hello)(struct channel *c, const uint8_t *data, size_t len,
+		      void *arg);
 	/** raw: all that was put has left */
 	void (*drained)(struct channel *c, void *arg);
 	/** called once, last, at the end of a turn, whoever ended it; @c is freed
@@ -77,6 +83,10 @@ void channel_finish(struct channel *c);
 void channel_close(struct channel *c);
 /** close when no message came in or was sent for so long; 0: never */
 void channel_set_idle(struct channel *c, unsigned int seconds);
+/** hello(): the socket is the caller's from now on until closed(), which closes it;
+ *  the session counts as a half-open one, and ends after CHANNEL_TAKEN_S */
+int channel_take(struct channel *c);
+bool channel_was_taken(const struct channel *c);
 /** was the handshake ever done? */
 bool channel_was_open(const struct channel *c);
 void channel_set_arg(struct channel *c, void *arg);

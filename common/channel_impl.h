@@ -41,6 +41,8 @@ struct channel {
 	struct tls_session *tls;
 	enum channel_state state;
 	bool opened;	       /* the handshake was done */
+	bool asked;	       /* ops->hello() was called */
+	bool taken;	       /* the socket is another's */
 	bool finish;	       /* channel_finish() was called */
 	bool flushed;	       /* CLOSING: our end of TLS is closed */
 	bool tls_wants_write;  /* handshake or write waits for room */

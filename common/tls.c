@@ -48,6 +48,7 @@ struct tls_context {
 	uint8_t pin_fp[NTMC_FP_LEN];
 	uint32_t roles;
 	unsigned int grace_s;
+	const char *alpn;
 	tls_accept_fn *accept;
 	void *accept_arg;
 	const struct ntmc_env *env;
@@ -304,12 +305,28 @@ void tls_context_set_accept(struct tls_context *c, tls_accept_fn *fn, void *arg)
 	c->accept_arg = arg;
 }
 
+void tls_context_set_alpn(struct tls_context *c, const char *protocol)
+{
+	c->alpn = protocol;
+}
+
 void tls_context_set_env(struct tls_context *c, const struct ntmc_env *env)
 {
 	c->env = env;
 }
 
 /* --- sessions ------------------------------------------------------------------------ */
+
+static int set_alpn(struct tls_session *s)
+{
+	const char *name = s->ctx->alpn;
+	gnutls_datum_t datum = {(unsigned char *)name, 0};
+
+	if (!name || s->server)
+		return 0;
+	datum.size = (unsigned int)strlen(name);
+	return gnutls_alpn_set_protocols(s->tls, &datum, 1, 0);
+}
 
 int tls_session_new(struct tls_context *c, int fd, bool server, bool ask_cert,
 		    struct tls_session **out)
@@ -328,7 +345,7 @@ int tls_session_new(struct tls_context *c, int fd, bool server, bool ask_cert,
 		return -NTM_ENOMEM;
 	}
 	gnutls_session_set_ptr(s->tls, s);
-	if (gnutls_priority_set(s->tls, c->priority) < 0 ||
+	if (set_alpn(s) || gnutls_priority_set(s->tls, c->priority) < 0 ||
 	    gnutls_credentials_set(s->tls, GNUTLS_CRD_CERTIFICATE, c->cred) <
 		    0) {
 		tls_session_free(s);

@@ -70,6 +70,9 @@ void tls_context_set_grace(struct tls_context *c, unsigned int grace_s);
 typedef int tls_accept_fn(void *arg, const struct ntmc_trust_domain *d);
 void tls_context_set_accept(struct tls_context *c, tls_accept_fn *fn,
 			    void *arg);
+/** client: the protocol it asks for (ALPN), for who serves several on one port; a
+ *  server need not know of it. Borrowed */
+void tls_context_set_alpn(struct tls_context *c, const char *protocol);
 /** time for validity; NULL (as made): the system's. Borrowed. */
 void tls_context_set_env(struct tls_context *c, const struct ntmc_env *env);
 

@@ -31,6 +31,8 @@
 #include <utlist.h>
 
 #include "common/log.h"
+#include "common/tlshello.h"
+#include "servers/gate/splice.h"
 #include "servers/gate/state.h"
 
 #ifndef UDP_SEGMENT
@@ -306,6 +308,27 @@ static void client_drained(struct channel *c, void *arg)
 	client_set_full(arg, false);
 }
 
+/* --- to the AS ------------------------------------------------------------------------ */
+
+/* The channel's arg: the gate; a splice once it is asked for; a client once it is open. */
+static bool client_hello(struct channel *c, const uint8_t *data, size_t len,
+			 void *arg)
+{
+	struct gate *g = arg;
+	struct splice *s;
+
+	if (!addr_is_set(&g->as) || !tlshello_asks(data, len, TLSHELLO_AS))
+		return false;
+	channel_set_arg(c, NULL);
+	if (splice_new(g, c, &s)) {
+		channel_close(c);
+		return true;
+	}
+	channel_set_arg(c, s);
+	g->stats.logins++;
+	return true;
+}
+
 /* --- life ------------------------------------------------------------------------------ */
 
 static void client_open(struct channel *c, void *arg)
@@ -332,12 +355,13 @@ static void client_open(struct channel *c, void *arg)
 	log_debug("gate", "%s is here", peer->fqdn);
 }
 
-/* arg: the client; before open(), the gate: which closed() cannot tell apart */
 static void client_closed(struct channel *c, int err, void *arg)
 {
 	struct client *cl = arg;
 
 	(void)err;
+	if (channel_was_taken(c) && arg)
+		splice_free(arg);
 	if (!channel_was_open(c) || !cl)
 		return;
 	for (int i = 0; i < GATE_SIDES; i++)
@@ -348,6 +372,7 @@ static void client_closed(struct channel *c, int err, void *arg)
 }
 
 const struct channel_ops client_ops = {
+	.hello = client_hello,
 	.open = client_open,
 	.bytes = client_bytes,
 	.drained = client_drained,

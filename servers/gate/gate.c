@@ -40,6 +40,21 @@ static int find_dcs(struct gate *g)
 	return g->n_dc ? 0 : -NTM_ECONF;
 }
 
+/* the AS, where it is on this machine: logins may need the one open port, too */
+static void find_as(struct gate *g)
+{
+	const struct server_conf *c = g->env->conf;
+	struct addr list[SERVERCONF_ADDRESSES_MAX];
+
+	addr_clear(&g->as);
+	if (!serverconf_has_role(c->roles, "as") ||
+	    serverconf_addresses(c->as_listen, (uint16_t)c->as_port, list) < 1)
+		return;
+	g->as = list[0];
+	if (serverconf_reachable(&g->as))
+		addr_clear(&g->as);
+}
+
 /* --- certificate ------------------------------------------------------------------------- */
 
 /* Sessions keep the one they began with; the one before goes with the next. */
@@ -76,6 +91,7 @@ static int gate_open(struct gate *g)
 		r = find_relay(g);
 	if (!r)
 		r = find_dcs(g);
+	find_as(g);
 	if (!r)
 		r = loop_timer_new(g->loop, look_at_certificate, g, &g->hourly);
 	for (size_t i = 0; !r && i < s->n_tcp; i++) {
@@ -162,6 +178,7 @@ json_t *gate_admin(struct gate *g, const char *command, json_t *request)
 	add_listeners(g, o);
 	SET("nodes", g->n_clients);
 	SET("refused", g->stats.refused);
+	SET("logins", g->stats.logins);
 	SET("in", g->stats.in);
 	SET("in_bytes", g->stats.in_bytes);
 	SET("out", g->stats.out);

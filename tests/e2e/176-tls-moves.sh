@@ -19,7 +19,7 @@ head -c 6000000 /dev/urandom >"$LAB/www/big"
 carried()
 {
 	local gate
-	gate=$(lab_as_user a ntm status --json | jq -r '.gate // ""')
+	gate=$(ntm_get a gate)
 	[ "$1" = yes ] && [ -n "$gate" ] || { [ "$1" = no ] && [ -z "$gate" ]; }
 }
 got()

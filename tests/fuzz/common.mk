@@ -10,3 +10,5 @@ $(eval $(call fuzz-target,conf,tests/fuzz/fuzz_conf.c common/conf.c \
 	common/err.c,inih))
 $(eval $(call fuzz-target,gateframe,tests/fuzz/fuzz_gateframe.c \
 	common/gateframe.c,))
+$(eval $(call fuzz-target,tlshello,tests/fuzz/fuzz_tlshello.c \
+	common/tlshello.c,))

@@ -325,6 +325,7 @@ int peer_ask(struct peer *p, bool with_cert, const Ntm__Envelope *request,
 			with_cert ? p->cert_len : 0, with_cert ? p->ca : NULL,
 			with_cert ? p->ca_len : 0, NULL, s->ca_fp, &tls),
 		0);
+	tls_context_set_alpn(tls, s->alpn);
 	assert_int_equal(channel_connect(s->loop, tls, &s->as_addr.sa,
 					 addr_len(&s->as_addr), &ops, &call,
 					 &c),

@@ -28,6 +28,8 @@ struct site {
 	struct as *as;
 	struct dc *dc;
 	struct addr as_addr, dc_addr;
+	const char
+		*alpn; /* that peers ask the AS's address for; NULL: nothing */
 	uint8_t ca_fp[NTMC_FP_LEN];
 };
 

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "common/gateframe.h"
+#include "common/tlshello.h"
 #include "servers/gate/gate.h"
 #include "servers/role.h"
 #include "servers/servercert.h"
@@ -306,6 +307,26 @@ static bool all_back(void *arg)
 	return ((struct stream *)arg)->n >= MANY;
 }
 
+/* the AS through the same port: whoever asks for it has its own TLS with it */
+static void to_the_as(void **state)
+{
+	(void)state;
+	site.as_addr = at;
+	site.alpn = TLSHELLO_AS;
+	assert_int_equal(peer_login(&node, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(node.code, 0);
+	assert_int_equal(peer_login_cert(&node), 0);
+	assert_int_equal(node.code, 0);
+	assert_int_equal(number("logins"), 2);
+	/* and only whoever asks for it: the relay's gate is no AS */
+	site.alpn = NULL;
+	assert_int_not_equal(peer_login(&node, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(number("logins"), 2);
+	site.alpn = "h2";
+	assert_int_not_equal(peer_login(&node, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(number("logins"), 2);
+}
+
 /* in order and whole, whatever their sizes; a run leaves by one call */
 static void to_the_relay(void **state)
 {
@@ -461,6 +482,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(to_the_dc, setup, teardown),
+		cmocka_unit_test_setup_teardown(to_the_as, setup, teardown),
 		cmocka_unit_test_setup_teardown(to_the_relay, setup, teardown),
 		cmocka_unit_test_setup_teardown(without_certificate, setup,
 						teardown),

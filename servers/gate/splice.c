@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * splice - a node's TLS to the Account Server, byte for byte through the gate
+ *
+ * Theory of operation
+ *
+ * Two sockets and a buffer for each way. A socket is read while the buffer behind it
+ * is empty and written while the one before it is not: so a side that does not read
+ * stops the other one. The end of one is told to the other by shutdown(); both ends,
+ * an error, or the channel's clock close the channel, and that frees the splice.
+ */
+#include "servers/gate/splice.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+enum { NODE, SERVER, SIDES };
+
+struct splice {
+	struct channel *c;
+	int fd[SIDES];
+	struct loop_io *io[SIDES];
+	bool ended[SIDES], shut[SIDES];
+	/* @buf[i]: read from @fd[i], to be written to the other */
+	size_t start[SIDES], len[SIDES];
+	uint8_t buf[SIDES][SPLICE_BUFFER];
+};
+
+static void set_events(struct splice *s)
+{
+	for (int i = 0; i < SIDES; i++)
+		loop_io_set(s->io[i],
+			    (!s->ended[i] && !s->len[i] ? LOOP_READ : 0) |
+				    (s->len[!i] ? LOOP_WRITE : 0));
+}
+
+/* Return: false: the connection is broken */
+static bool pull(struct splice *s, int i)
+{
+	ssize_t n;
+
+	if (s->ended[i] || s->len[i])
+		return true;
+	n = recv(s->fd[i], s->buf[i], SPLICE_BUFFER, MSG_DONTWAIT);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	s->ended[i] = !n;
+	s->start[i] = 0;
+	s->len[i] = (size_t)n;
+	return true;
+}
+
+static bool push(struct splice *s, int i)
+{
+	ssize_t n;
+
+	if (s->len[i]) {
+		n = send(s->fd[!i], s->buf[i] + s->start[i], s->len[i],
+			 MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n < 0)
+			return errno == EAGAIN || errno == EINTR;
+		s->start[i] += (size_t)n;
+		s->len[i] -= (size_t)n;
+	}
+	if (s->ended[i] && !s->len[i] && !s->shut[i]) {
+		shutdown(s->fd[!i], SHUT_WR);
+		s->shut[i] = true;
+	}
+	return true;
+}
+
+static void on_event(void *arg, int fd, unsigned int events)
+{
+	struct splice *s = arg;
+	int i = fd == s->fd[SERVER] ? SERVER : NODE;
+	bool ok = true;
+
+	if (events & LOOP_WRITE)
+		ok = push(s, !i);
+	if (ok && events & LOOP_READ)
+		ok = pull(s, i) && push(s, i);
+	if (!ok || (s->shut[NODE] && s->shut[SERVER]))
+		channel_close(s->c);
+	else
+		set_events(s);
+}
+
+static int connect_server(struct splice *s, const struct addr *to)
+{
+	int on = 1;
+
+	s->fd[SERVER] = socket(to->sa.sa_family,
+			       SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (s->fd[SERVER] < 0)
+		return -NTM_ESYSTEM;
+	(void)!setsockopt(s->fd[SERVER], IPPROTO_TCP, TCP_NODELAY, &on,
+			  sizeof(on));
+	if (connect(s->fd[SERVER], &to->sa, addr_len(to)) &&
+	    errno != EINPROGRESS)
+		return -NTM_ESYSTEM;
+	return 0;
+}
+
+int splice_new(struct gate *g, struct channel *c, struct splice **out)
+{
+	struct splice *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -NTM_ENOMEM;
+	s->c = c;
+	s->fd[SERVER] = -1;
+	s->fd[NODE] = channel_take(c);
+	r = connect_server(s, &g->as);
+	for (int i = 0; !r && i < SIDES; i++)
+		r = loop_io_add(g->loop, s->fd[i], LOOP_READ, false, on_event,
+				s, &s->io[i]);
+	if (r) {
+		splice_free(s);
+		return r;
+	}
+	*out = s;
+	return 0;
+}
+
+void splice_free(struct splice *s)
+{
+	for (int i = 0; i < SIDES; i++)
+		loop_io_del(s->io[i]);
+	if (s->fd[SERVER] >= 0)
+		close(s->fd[SERVER]);
+	free(s);
+}
