@@ -10,11 +10,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "broker/notify.h"
 #include "common/err.h"
 
-/** struct brokerconf - @portmap: routers may be asked for mappings */
+/** struct brokerconf - @portmap: routers may be asked for mappings;
+ *  @keepalive: what keeps the node reachable */
 struct brokerconf {
 	bool portmap;
+	enum notify_mode keepalive;
 };
 
 /** @why: @why_size bytes: one sentence with FILE:LINE. Return: 0, -NTM_ECONF,

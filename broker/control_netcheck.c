@@ -8,6 +8,7 @@
 #include "broker/control.h"
 #include "broker/gate.h"
 #include "broker/keepalive.h"
+#include "broker/notify.h"
 #include "broker/peer.h"
 #include "broker/portmap.h"
 #include "broker/relayed.h"
@@ -336,8 +337,19 @@ static void portmap_say(json_t *list, const struct worker *w)
 static void keepalive_say(json_t *list, const struct worker *w)
 {
 	struct keepalive_status s;
-	char text[240], bears[80] = "";
+	char text[240], bears[80] = "", at[ADDR_TEXT_LEN];
+	struct notify_status ns;
 
+	notify_status(w->notify, &ns);
+	if (ns.state == NOTIFY_UP) {
+		snprintf(text, sizeof(text),
+			 "Notification Server %s tells this device of "
+			 "directions, and is heard of every %u s; no UDP "
+			 "mapping is kept.",
+			 addr_format(&ns.at, at), ns.interval_s);
+		say(list, text);
+		return;
+	}
 	keepalive_status(w->keepalive, &s);
 	if (!s.interval_s)
 		return;

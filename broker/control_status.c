@@ -9,6 +9,7 @@
 #include "broker/gate.h"
 #include "broker/keepalive.h"
 #include "broker/login.h"
+#include "broker/notify.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
 #include "broker/relayed.h"
@@ -194,8 +195,16 @@ json_t *control_keepalive(const struct worker *w)
 		[KEEPALIVE_DONE] = "measured",
 	};
 	struct keepalive_status s;
+	struct notify_status ns;
 
 	keepalive_status(w->keepalive, &s);
+	notify_status(w->notify, &ns);
+	if (ns.state == NOTIFY_UP)
+		return json_pack("{s:s, s:s, s:o, s:i, s:i, s:i}", "by", "ns",
+				 "state", "connected", "server",
+				 control_addr(&ns.at), "interval_s",
+				 (int)ns.interval_s, "alive_s", (int)ns.alive_s,
+				 "dead_s", (int)ns.dead_s);
 	return json_pack("{s:s, s:s, s:i, s:i, s:i, s:i}", "by", "udp", "state",
 			 states[s.state], "interval_s", (int)s.interval_s,
 			 "alive_s", (int)s.alive_s, "dead_s", (int)s.dead_s,

@@ -34,6 +34,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/notify.h"
 #include "broker/session.h"
 #include "broker/timers.h"
 #include "common/datagram.h"
@@ -103,6 +104,7 @@ static void done(struct keepalive *k, unsigned int again_s)
 	keepalive_set_state(k, KEEPALIVE_DONE);
 	if (again_s)
 		loop_timer_arm(k->timer, LOOP_S(again_s));
+	notify_look(k->w->notify); /* it may do better */
 }
 
 static void use(struct keepalive *k, unsigned int interval_s)
@@ -346,6 +348,12 @@ void keepalive_moved(struct keepalive *k)
 	k->interval_s = k->base_s;
 	k->alive_s = k->dead_s = k->lost = 0;
 	addr_clear(&k->outside);
+}
+
+void keepalive_rest(struct keepalive *k)
+{
+	feeler_drop(k);
+	keepalive_set_state(k, KEEPALIVE_FIXED);
 }
 
 void keepalive_lost(struct keepalive *k)

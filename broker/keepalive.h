@@ -67,6 +67,8 @@ void keepalive_online(struct keepalive *k, unsigned int base_s,
 		      unsigned int max_s, const struct addr *observed);
 /** another network, or none: what was measured is forgotten */
 void keepalive_moved(struct keepalive *k);
+/** nothing is to be kept alive now: what was found stays, nothing more is measured */
+void keepalive_rest(struct keepalive *k);
 /** the DC saw us elsewhere though we had not moved: the mapping died */
 void keepalive_lost(struct keepalive *k);
 

@@ -37,6 +37,7 @@
 #include "broker/gate.h"
 #include "broker/keepalive.h"
 #include "broker/login.h"
+#include "broker/notify.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
 #include "broker/portmap.h"
@@ -161,6 +162,7 @@ int session_register_to(struct session *s, uint32_t txn, const struct addr *to,
 	r.relays = rtts;
 	r.revocation_serial = pins_serial(s->w->pins);
 	r.keepalive_s = keepalive_interval_s(s->w->keepalive);
+	r.wakeup = notify_wanted(s->w->notify);
 	if (challenge) {
 		r.challenge.data = s->challenge;
 		r.challenge.len = s->challenge_len;
@@ -312,6 +314,10 @@ static void keepalive_arm(struct session *s)
 {
 	s->keepalive_tries = 0;
 	s->keepalive_txn = 0;
+	if (notify_is_up(s->w->notify)) {
+		loop_timer_disarm(s->keepalive_timer);
+		return;
+	}
 	loop_timer_arm(s->keepalive_timer,
 		       LOOP_S(keepalive_interval_s(s->w->keepalive)));
 }
@@ -363,6 +369,7 @@ static void presence(struct session *s, const Ntm__RegistrationResponse *r)
 {
 	struct keepalive *k = s->w->keepalive;
 	bool lost = is_lost(s, r->boot);
+	unsigned int max = within(r->keepalive_max_s, 0, KEEPALIVE_MAX_S);
 	unsigned int base =
 		r->keepalive_s ? r->keepalive_s : KEEPALIVE_DEFAULT_S;
 
@@ -371,13 +378,13 @@ static void presence(struct session *s, const Ntm__RegistrationResponse *r)
 	s->proven = s->observed;
 	s->moved = false;
 	s->told_s = keepalive_interval_s(k); /* in the request */
-	/* behind a gate no NAT's mapping is kept: nothing to measure */
-	keepalive_online(
-		k, base,
-		gate_state(s->w->gate) == GATE_USED
-			? 0
-			: within(r->keepalive_max_s, 0, KEEPALIVE_MAX_S),
-		&s->observed);
+	notify_named(s->w->notify, r);
+	/* behind a gate no NAT's mapping is kept, and with an NS it is not what
+	 * keeps us reachable: nothing to measure */
+	if (gate_state(s->w->gate) == GATE_USED ||
+	    notify_wanted(s->w->notify) == NTM__WAKEUP__WAKEUP_NS)
+		max = 0;
+	keepalive_online(k, base, max, &s->observed);
 	if (lost)
 		keepalive_lost(k);
 	keepalive_arm(s);
@@ -627,6 +634,7 @@ void session_stop(struct session *s)
 	s->keyed = s->synced = false;
 	s->node_id = 0;
 	keepalive_moved(s->w->keepalive);
+	notify_stop(s->w->notify);
 	requests_fail(s, -NTM_ENOLOGIN);
 }
 
@@ -644,6 +652,17 @@ void session_moved(struct session *s, bool changed)
 	s->moved = true;
 	keepalive_moved(s->w->keepalive);
 	register_start(s);
+}
+
+void session_quiet(struct session *s)
+{
+	loop_timer_disarm(s->keepalive_timer);
+	keepalive_rest(s->w->keepalive);
+}
+
+void session_reachable(struct session *s)
+{
+	session_woke(s);
 }
 
 void session_woke(struct session *s)

@@ -42,6 +42,10 @@ void session_stop(struct session *s);
 void session_moved(struct session *s, bool changed);
 /** nothing was sent or heard for long: registers, if there is anything to say */
 void session_woke(struct session *s);
+/** how the DC reaches us has changed: register now */
+void session_reachable(struct session *s);
+/** we are told by an NS: no keep-alives */
+void session_quiet(struct session *s);
 /** a datagram of type SIGNAL; destroyed */
 void session_datagram(struct session *s, const struct packet_header *h,
 		      uint8_t *buf, size_t len, const struct addr *from);

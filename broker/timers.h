@@ -105,6 +105,13 @@
 #define TAKE_FRESH_MS	     1000 /* a path that answered so lately works */
 #define EARLY_KEEP_MS	     1000 /* Tunnel Requests before their direction */
 
+/* --- a connection with an NS (notify.c) --- */
+#define NOTIFY_OPEN_S	10  /* TCP, greeting, registration */
+#define NOTIFY_RETRY_MS 500 /* doubles, eight times at most */
+#define NOTIFY_TRIES	6   /* in a row; then, by auto, UDP is what there is */
+#define NOTIFY_LATE_S	10  /* a keep-alive of the NS: the NAT has dropped it */
+#define NOTIFY_POOR_S	67  /* UDP dies after that silence: rather an NS */
+
 /* --- wake from sleep (wake.c) --- */
 #define WAKE_LOOK_S 2
 #define WAKE_LATE_S 5 /* later than that: we slept, or were stopped */

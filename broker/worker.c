@@ -14,6 +14,7 @@
 #include "broker/keepalive.h"
 #include "broker/exit.h"
 #include "broker/login.h"
+#include "broker/notify.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
 #include "broker/policy.h"
@@ -418,6 +419,8 @@ void worker_moved(struct worker *w)
 	exit_moved(w->exit);
 	/* first these: what was seen of us elsewhere is told to no peer */
 	session_moved(w->session, changed);
+	if (changed)
+		notify_moved(w->notify);
 	relays_moved(w->relays);
 	peers_each(w->peers, move_one, &changed);
 	portmap_look(w->portmap);
@@ -444,6 +447,7 @@ void worker_woke(struct worker *w, unsigned int slept_s)
 	locals_changed(w);
 	peers_each(w->peers, wake_one, &slept_s);
 	session_woke(w->session);
+	notify_moved(w->notify);
 	login_moved(w->login);
 }
 
@@ -473,6 +477,8 @@ int worker_init(struct worker *w, const char *config, const char *state,
 		return err;
 	}
 	err = keepalive_new(w, &w->keepalive);
+	if (!err)
+		err = notify_new(w, conf.keepalive, &w->notify);
 	if (!err)
 		err = session_new(w, &w->session);
 	if (!err)
@@ -535,6 +541,7 @@ void worker_clear(struct worker *w)
 	peers_free(w->peers);
 	early_free(w->early);
 	keepalive_free(w->keepalive);
+	notify_free(w->notify);
 	session_free(w->session);
 	portmap_free(w->portmap);
 	gate_free(w->gate);

@@ -48,6 +48,7 @@ struct exit;
 struct handover;
 struct held;
 struct keepalive;
+struct notify;
 struct login;
 struct peer;
 struct early;
@@ -83,6 +84,7 @@ struct worker {
 	struct policy *policy;
 	char policy_why[WORKER_WHY_MAX]; /* its file is wrong; "": it is not */
 	struct keepalive *keepalive;
+	struct notify *notify;
 	struct session *session;
 	struct relays *relays;
 	struct gate *gate;

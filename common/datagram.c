@@ -72,6 +72,12 @@ int datagram_domain_keys(const struct ntmc_key *kdcdc, uint64_t id,
 			   "ntm dc->dc answer v1", aead, out);
 }
 
+int datagram_notify_secret(const struct ntmc_key *kdcns, uint64_t node_id,
+			   struct ntmc_key *kntmns)
+{
+	return derive(kdcns, node_id, "ntm kntmns v1", kntmns);
+}
+
 int datagram_punch_secret(const struct ntmc_key *ktun, uint64_t path_id,
 			  struct ntmc_key *kpunch)
 {

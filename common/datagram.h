@@ -52,6 +52,11 @@ NTM_MUST_CHECK int datagram_domain_keys(const struct ntmc_key *kdcdc,
 					uint64_t id, enum ntmc_aead_alg aead,
 					struct datagram_keys *out);
 
+/** Kntmns, "ntm kntmns v1" from Kdcns, salted with the Node ID */
+NTM_MUST_CHECK int datagram_notify_secret(const struct ntmc_key *kdcns,
+					  uint64_t node_id,
+					  struct ntmc_key *kntmns);
+
 /** Kpunch, "ntm punch v1" from Ktun, salted with the Path ID, bit 0 clear: what the RS
  *  gets. Ktun itself would let it answer Tunnel Requests, with a refusal */
 NTM_MUST_CHECK int datagram_punch_secret(const struct ntmc_key *ktun,

@@ -70,12 +70,26 @@ static const struct limit registration_request[] = {
 	ADDRESSES(addresses), FIXED_OR_NONE(challenge, LIMIT_CHALLENGE),
 	ANY(revocation_serial), BYTES(padding, 0, LIMIT_SIZE_MAX),
 	MANY(relays, LIMIT_RELAYS), ENUM(mapping), ANY(keepalive_s),
+	ENUM(wakeup),
 };
 static const struct limit registration_response[] = {
 	CODE(code), FIXED_OR_NONE(vip6, 16), FIXED_OR_NONE(vip4, 4),
 	OPTIONAL(observed), FIXED_OR_NONE(challenge, LIMIT_CHALLENGE),
 	ANY(keepalive_s), ANY(boot), ANY(revocation_serial), ANY(now),
 	MANY(relays, LIMIT_RELAYS), ANY(keepalive_max_s),
+	OPTIONAL(ns), UPTO(has_ns, 1),
+};
+static const struct limit notification_server[] = {
+	MANY(addresses, LIMIT_RELAY_ADDRS), ANY(key_id), KEY(key), AEAD(aead),
+};
+static const struct limit notification_registration[] = {
+	ANY(interval_s), ANY(interval_max_s),
+};
+static const struct limit notifier_registration[] = {
+	MANY(addresses, LIMIT_RELAY_ADDRS), ANY(nodes), ANY(room),
+};
+static const struct limit notification_request[] = {
+	ANY(node_id), UPTO(drop, 1),
 };
 static const struct limit keep_alive[] = { ANY(interval_s) };
 static const struct limit mapping_request[] = {
@@ -155,6 +169,8 @@ static const struct limit signal[] = {
 	BODY(node_information_request), BODY(node_information),
 	BODY(peer_direction), BODY(domain_request), BODY(domain_information),
 	BODY(mapping_request), BODY(mapping_response),
+	BODY(route_direction_request), BODY(notification_registration),
+	BODY(notification),
 };
 static const struct limit tunnel_message[] = {
 	CODE(code), BYTES(noise, 0, PACKET_SIGNAL_MAX),
@@ -229,6 +245,7 @@ static const struct limit envelope[] = {
 	BODY(key_distribution), BODY(key_distribution_ack), BODY(revocation),
 	BODY(ack), BODY(password_request), BODY(devices_request),
 	BODY(devices_response), BODY(revoke_request), BODY(key_sharing),
+	BODY(notifier_registration), BODY(notification_request),
 	BODY(exit_accounts),
 };
 static const struct limit nothing[1];
@@ -258,7 +275,10 @@ static const struct {
 	ROWS(relay), ROWS(relay_rtt), ROWS(relay_registration),
 	ROWS(relay_registration_ack), ROWS(relay_end), ROWS(relay_direction),
 	ROWS(relay_withdraw), ROWS(key_sharing), ROWS(mapping_request),
-	ROWS(mapping_response),
+	ROWS(mapping_response), ROWS(notification_server),
+	EMPTY(route_direction_request), ROWS(notification_registration),
+	EMPTY(notification), ROWS(notifier_registration),
+	ROWS(notification_request),
 	ROWS(node_information_request), ROWS(node_information),
 	ROWS(peer_direction), ROWS(domain_request), ROWS(domain_information),
 	ROWS(exit_accounts),

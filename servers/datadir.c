@@ -30,11 +30,13 @@ static const char *const names[] = {
 	[DATADIR_DC_DB] = "dc/dc.db",
 	[DATADIR_RS_KEY] = "rs/server.key",
 	[DATADIR_RS_CERT] = "rs/server.der",
+	[DATADIR_NS_KEY] = "ns/server.key",
+	[DATADIR_NS_CERT] = "ns/server.der",
 	[DATADIR_DC_PEERS] = "dc/peers",
 };
 static_assert(sizeof(names) / sizeof(names[0]) == DATADIR_NFILES, "names");
 
-static const char *const folders[] = {"as", "dc", "rs", "exit"};
+static const char *const folders[] = {"as", "dc", "rs", "exit", "ns"};
 
 const char *datadir_name(enum datadir_file f)
 {

@@ -37,6 +37,8 @@ enum datadir_file {
 	DATADIR_DC_DB,
 	DATADIR_RS_KEY,
 	DATADIR_RS_CERT,
+	DATADIR_NS_KEY,
+	DATADIR_NS_CERT,
 	DATADIR_DC_PEERS, /* may be missing */
 	DATADIR_NFILES,
 };

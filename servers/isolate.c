@@ -37,8 +37,9 @@
 #define DNS  4u
 #define RS   8u
 #define GATE 16u
+#define NS   32u
 #define DISK (AS | DC)
-#define ALL  (AS | DC | DNS | RS | GATE)
+#define ALL  (AS | DC | DNS | RS | GATE | NS)
 
 /* clang-format off */
 static const struct {
@@ -82,7 +83,7 @@ static const struct {
 	{ "ppoll", RS, "the same, where there is no poll" },
 	/* interfaces: which addresses to announce, and the AS's link to the DC */
 	{ "socket", ALL, "TCP to the DC; netlink for getifaddrs()" },
-	{ "connect", AS | DC | RS | GATE, "to the DC; of a DC to other domains' DCs and DNS; of a gate to relay and DC" },
+	{ "connect", AS | DC | RS | GATE | NS, "to the DC; of a DC to other domains' DCs and DNS; of a gate to relay and DC" },
 	{ "bind", ALL, "getifaddrs() binds its netlink socket" },
 	/* files */
 	{ "read", ALL, "files, eventfd, timerfd" },
@@ -148,7 +149,7 @@ static const struct {
 	{ "getegid", ALL, "libraries" },
 	{ "getrandom", ALL, "keys" },
 	{ "getrusage", ALL, "GnuTLS's generator" },
-	{ "prlimit64", ALL, "stack size of a thread" },
+	{ "prlimit64", ALL, "stack size of a thread; an NS's descriptors" },
 	{ "getrlimit", ALL, "the same" },
 	{ "prctl", ALL, "names of threads" },
 	{ "uname", ALL, "libraries" },
@@ -233,6 +234,7 @@ int isolate_syscalls(const char *role)
 			   : !strcmp(role, "dc")   ? DC
 			   : !strcmp(role, "rs")   ? RS
 			   : !strcmp(role, "gate") ? GATE
+			   : !strcmp(role, "ns")   ? NS
 						   : DNS;
 	scmp_filter_ctx ctx;
 	int r;

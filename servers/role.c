@@ -16,6 +16,7 @@
 #include "servers/exitrole.h"
 #include "servers/gate/gate.h"
 #include "servers/isolate.h"
+#include "servers/ns/ns.h"
 #include "servers/rs/rs.h"
 
 /* --- the roles there are --------------------------------------------------------- */
@@ -171,8 +172,34 @@ static json_t *gate_asked(void *state, const char *command, json_t *request)
 	return gate_admin(state, command, request);
 }
 
-/* A role that is built gets its row here; ns, cs and gms are still to come.
- * The DC starts before AS and RS, which look for it. */
+static const char *ns_listens(const struct server_conf *c, uint16_t *port)
+{
+	*port = (uint16_t)c->ns_port;
+	return c->ns_listen;
+}
+
+static int ns_start(const struct role_env *env, void **state)
+{
+	return ns_new(env, (struct ns **)state);
+}
+
+static void ns_stop(void *state)
+{
+	ns_free(state);
+}
+
+static void ns_reread(void *state, const struct server_conf *c)
+{
+	ns_reload(state, c);
+}
+
+static json_t *ns_asked(void *state, const char *command, json_t *request)
+{
+	return ns_admin(state, command, request);
+}
+
+/* A role that is built gets its row here; cs and gms are still to come.
+ * The DC starts before AS, RS and NS, which look for it. */
 const struct role role_table[] = {
 	{.name = "dc",
 	 .configured = true,
@@ -215,6 +242,14 @@ const struct role role_table[] = {
 	 .start = gate_start,
 	 .stop = gate_stop,
 	 .admin = gate_asked},
+	{.name = "ns",
+	 .configured = true,
+	 .flags = ROLE_TCP,
+	 .listens = ns_listens,
+	 .start = ns_start,
+	 .stop = ns_stop,
+	 .reload = ns_reread,
+	 .admin = ns_asked},
 	{.name = "dns",
 	 .parent = "dc",
 	 .wanted = dns_wanted,

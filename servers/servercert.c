@@ -18,6 +18,7 @@ static const struct {
 	{"as", DATADIR_AS_KEY, DATADIR_AS_CERT, NTMC_ROLE_AS},
 	{"dc", DATADIR_DC_KEY, DATADIR_DC_CERT, NTMC_ROLE_DC},
 	{"rs", DATADIR_RS_KEY, DATADIR_RS_CERT, NTMC_ROLE_RS},
+	{"ns", DATADIR_NS_KEY, DATADIR_NS_CERT, NTMC_ROLE_NS},
 };
 #define N_SERVERS (sizeof(servers) / sizeof(servers[0]))
 

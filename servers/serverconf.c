@@ -171,6 +171,17 @@ int serverconf_announced(const char *address, const char *listen, uint16_t port,
 	return n_bound < 0 ? n_bound : n;
 }
 
+int serverconf_own_dc(const struct server_conf *c, struct addr *out)
+{
+	struct addr a[SERVERCONF_ADDRESSES_MAX];
+	int n = serverconf_addresses(c->dc_listen, (uint16_t)c->dc_port, a);
+
+	if (n < 1)
+		return -NTM_ECONF;
+	*out = a[0];
+	return serverconf_reachable(out);
+}
+
 int serverconf_slice(const char *text, struct server_slice *out)
 {
 	char copy[32], *slash, *end;
@@ -249,6 +260,21 @@ static const char *check_exit(const struct server_conf *c)
 	return NULL;
 }
 
+static const char *check_keepalive(const struct server_conf *c)
+{
+	if (c->dc_keepalive < 1 || c->dc_keepalive > 3600)
+		return "dc.keepalive is not between 1s and 1h";
+	if (c->ns_keepalive < 10 || c->ns_keepalive_max > 7200 ||
+	    c->ns_keepalive_max < c->ns_keepalive)
+		return "ns.keepalive and ns.keepalive_max are not between 10s "
+		       "and 2h, in that order";
+	if (!c->ns_connections || c->ns_connections > 1000000)
+		return "ns.connections is not between 1 and 1000000";
+	if (c->dc_keepalive_max > 300)
+		return "dc.keepalive_max is above 5m";
+	return NULL;
+}
+
 /* Return: NULL, or what is wrong */
 static const char *check(struct server_conf *c)
 {
@@ -256,6 +282,7 @@ static const char *check(struct server_conf *c)
 	struct addr a[SERVERCONF_ADDRESSES_MAX];
 	struct server_slice slice;
 	enum log_level level;
+	const char *wrong;
 
 	if (!c->domain)
 		return "server.domain is missing";
@@ -265,16 +292,20 @@ static const char *check(struct server_conf *c)
 		return "server.log_level is not err, warn, info or debug";
 	if (!c->as_port || c->as_port > 65535 || !c->dc_port ||
 	    c->dc_port > 65535 || !c->dns_port || c->dns_port > 65535 ||
-	    !c->rs_port || c->rs_port > 65535 || c->rs_other_port > 65535)
+	    !c->rs_port || c->rs_port > 65535 || c->rs_other_port > 65535 ||
+	    !c->ns_port || c->ns_port > 65535)
 		return "a port is not between 1 and 65535";
 	if (serverconf_addresses(c->as_listen, 1, a) < 1 ||
 	    serverconf_addresses(c->dc_listen, 1, a) < 1 ||
 	    serverconf_addresses(c->dns_listen, 1, a) < 1 ||
-	    serverconf_addresses(c->rs_listen, 1, a) < 1)
+	    serverconf_addresses(c->rs_listen, 1, a) < 1 ||
+	    serverconf_addresses(c->ns_listen, 1, a) < 1)
 		return "a listen list is not 1 to 8 addresses";
 	if (serverconf_addresses(c->as_address, 1, a) < 0 ||
 	    serverconf_addresses(c->dc_address, 1, a) < 0 ||
 	    serverconf_addresses(c->rs_address, 1, a) < 0 ||
+	    serverconf_addresses(c->ns_address, 1, a) < 0 ||
+	    serverconf_ways(c->ns_dc, 1, ways) < 0 ||
 	    serverconf_ways(c->rs_dc, 1, ways) < 0)
 		return "an address list is not up to 8 addresses";
 	if (c->as_dc && addr_parse(c->as_dc, (uint16_t)c->dc_port, &a[0]))
@@ -283,10 +314,6 @@ static const char *check(struct server_conf *c)
 		return "dc.slice is not an IPv4 prefix of length 8 to 24";
 	if (c->as_lifetime < 600 || c->as_lifetime > 30 * 86400)
 		return "as.lifetime is not between 10m and 30d";
-	if (c->dc_keepalive < 1 || c->dc_keepalive > 3600)
-		return "dc.keepalive is not between 1s and 1h";
-	if (c->dc_keepalive_max > 300)
-		return "dc.keepalive_max is above 5m";
 	if (!c->as_device_limit || c->as_device_limit > 256)
 		return "as.device_limit is not between 1 and 256";
 	if (c->dc_direction_burst < 1 || c->dc_direction_burst > 60000)
@@ -309,7 +336,8 @@ static const char *check(struct server_conf *c)
 		return "dns.slip is not between 0 and 100";
 	if (serverconf_has_role(c->roles, "exit") && check_exit(c))
 		return check_exit(c);
-	return check_roles(c);
+	wrong = check_keepalive(c);
+	return wrong ? wrong : check_roles(c);
 }
 
 int serverconf_load(const char *path, struct server_conf *out,

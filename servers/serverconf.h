@@ -105,4 +105,8 @@ NTM_MUST_CHECK int serverconf_slice(const char *text, struct server_slice *out);
 /** is @role named in the comma separated @list? */
 bool serverconf_has_role(const char *list, const char *role);
 
+/** the DC on this machine, as one reaches it from here. Return: 0, -NTM_ECONF */
+NTM_MUST_CHECK int serverconf_own_dc(const struct server_conf *c,
+				     struct addr *out);
+
 #endif

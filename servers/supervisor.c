@@ -187,6 +187,7 @@ static void reload(struct supervisor *sv)
 	    !same(o->dns_listen, c.dns_listen) ||
 	    !same(o->rs_listen, c.rs_listen) ||
 	    !same(o->exit_listen, c.exit_listen) ||
+	    !same(o->ns_listen, c.ns_listen) || o->ns_port != c.ns_port ||
 	    o->exit_port != c.exit_port || o->as_port != c.as_port ||
 	    o->dc_port != c.dc_port || o->dns_port != c.dns_port ||
 	    o->rs_port != c.rs_port || o->rs_other_port != c.rs_other_port ||

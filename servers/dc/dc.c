@@ -29,7 +29,8 @@ bool dc_is_online(struct dc *dc, const struct node *n)
 		(n->keepalive_s ? n->keepalive_s : dc->conf->dc_keepalive);
 
 	return n->session && n->flags & NODE_PROVEN &&
-	       !(n->flags & NODE_REVOKED) && dc_now_s(dc) - n->heard_s <= limit;
+	       !(n->flags & NODE_REVOKED) &&
+	       (n->wakeup || dc_now_s(dc) - n->heard_s <= limit);
 }
 
 int dc_add_revocation(struct dc *dc, const struct dc_revocation *r)
@@ -143,6 +144,7 @@ static void dc_sweep(void *arg)
 		if (s->node && s->expires <= now)
 			nodes_drop_session(&dc->nodes, dc->sweep_at);
 	}
+	notify_sweep(dc, loop_now(dc->loop));
 	relays_sweep(dc, loop_now(dc->loop));
 	domains_sweep(dc, loop_now(dc->loop));
 	if (dc_now_s(dc) >= dc->prune_s) {
@@ -224,6 +226,8 @@ static int dc_open(struct dc *dc)
 	if (!r)
 		r = relays_new(dc, &dc->relays);
 	if (!r)
+		r = notify_new(&dc->notify);
+	if (!r)
 		r = dc_open_domains(dc);
 	if (!r)
 		r = exits_new(dc, &dc->exits);
@@ -273,6 +277,7 @@ static void dc_destroy(void *arg)
 
 	aslinks_free(dc);
 	relays_free(dc->relays);
+	notify_free(dc->notify);
 	domains_free(dc->domains);
 	exits_free(dc->exits);
 	close_nodes(dc);
@@ -329,7 +334,8 @@ json_t *dc_admin(struct dc *dc, const char *command, json_t *request)
 #define N(x) (json_int_t)(x)
 	return json_pack(
 		"{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-		" s:I, s:I, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
+		" s:I, s:I, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, "
+		"s:o}",
 		"ok", 1, "boot", N(dc->boot), "nodes", N(dc->nodes.nodes.used),
 		"online", N(online), "sessions", N(dc->nodes.sessions.used),
 		"vip4_free", N(dc->nodes.vip4_free), "revocation_serial",
@@ -344,7 +350,7 @@ json_t *dc_admin(struct dc *dc, const char *command, json_t *request)
 		"mapping_independent", N(mapping[2]), "mapping_dependent",
 		N(mapping[3]), "directions_relayed", N(s->directions_relayed),
 		"relays_silent", N(dc->relays->silent), "relays_usable",
-		N(relays_usable(dc)), "relays", relays_admin(dc), "domains",
-		domains_admin(dc));
+		N(relays_usable(dc)), "relays", relays_admin(dc), "notifiers",
+		notify_admin(dc), "domains", domains_admin(dc));
 #undef N
 }

@@ -44,6 +44,7 @@
 #define GENERATIONS    (1u << (30 - HANDLE_BITS)) /* below ABROAD_TXN */
 #define ASK_EVERY_NS   LOOP_MS(250)
 #define ASK_TIMES      4
+#define WAKE_TIMES     14 /* who must be woken first: 3.5 s */
 #define KEEP_ANSWER_NS LOOP_S(2)
 #define LIFETIME_S     60 /* of Ktun and Ktmp */
 #define RANDOM_BLOCK   4096
@@ -387,6 +388,12 @@ static void direction_replace_relay(struct directions *d, uint32_t h)
 		direction_answer(d, h, 0);
 }
 
+static void wake(struct directions *d, uint32_t h, struct node *cn)
+{
+	cn->waiting = h;
+	notify_node(d->dc, cn);
+}
+
 static void direction_ask(struct directions *d, uint32_t h)
 {
 	struct direction *x = direction_at(d, h);
@@ -396,11 +403,12 @@ static void direction_ask(struct directions *d, uint32_t h)
 	bool has_relay;
 
 	if (!mn || !cn || !dc_is_online(d->dc, cn) ||
-	    (x->tries == ASK_TIMES && x->waits & WAIT_CN)) {
+	    (x->tries >= (cn->wakeup ? WAKE_TIMES : ASK_TIMES) &&
+	     x->waits & WAIT_CN)) {
 		direction_answer(d, h, -NTM_EOFFLINE);
 		return;
 	}
-	if (x->tries == ASK_TIMES) {
+	if (x->tries >= ASK_TIMES && x->waits & WAIT_RS) {
 		relay = relays_find(d->dc, x->relay);
 		if (relay)
 			relays_silent(d->dc, relay);
@@ -409,6 +417,8 @@ static void direction_ask(struct directions *d, uint32_t h)
 	}
 	x->tries++;
 	has_relay = !(x->waits & WAIT_RS) || send_relay(d, x, mn, cn);
+	if (x->waits & WAIT_CN && x->tries == 1 && cn->wakeup)
+		wake(d, h, cn);
 	if (x->waits & WAIT_CN)
 		send_route(d, x, cn, mn, x->cn_txn,
 			   x->cn_sends ? NTM__TUNNEL_ROLE__ROLE_SEND
@@ -638,6 +648,29 @@ void direction_request(struct dc *dc, uint32_t session,
 		dc->stats.directions_refused++;
 		signal_send_ack(dc, session, from, txn, err, wait_ms);
 	}
+}
+
+/* The last one that it was told of; others are repeated to where it is now. */
+void direction_fetch(struct dc *dc, uint32_t session)
+{
+	struct directions *d = dc->directions;
+	uint32_t cnh = nodes_session(&dc->nodes, session)->node;
+	struct node *cn = nodes_at(&dc->nodes, cnh), *mn;
+	uint32_t h = cn->waiting;
+	struct direction *x;
+
+	cn->waiting = 0;
+	if (!h || h > d->slab.top)
+		return;
+	x = direction_at(d, h);
+	if (x->cn != cnh || x->cn_fp8 != cn->fp8 ||
+	    x->state != DIRECTION_ASKED || !(x->waits & WAIT_CN))
+		return;
+	mn = direction_node(d, x->mn, x->mn_fp8);
+	if (mn)
+		send_route(d, x, cn, mn, x->cn_txn,
+			   x->cn_sends ? NTM__TUNNEL_ROLE__ROLE_SEND
+				       : NTM__TUNNEL_ROLE__ROLE_WAIT);
 }
 
 /* the one that waits for @who's answer to @txn; 0: none */

@@ -3,7 +3,7 @@
  * serverlink - channels of servers, to whom their role belongs
  *
  * Accepted only by a certificate that makes it a server's: the AS's go to aslink.c,
- * a relay's to relays.c, another domain's DC's to domains.c. Each of them knows its
+ * a relay's to relays.c, an NS's to notify.c, another domain's DC's to domains.c. Each of them knows its
  * channels.
  */
 #include <string.h>
@@ -25,8 +25,10 @@ static void link_open(struct channel *c, void *arg)
 		aslink_open(arg, c);
 	} else if (roles & NTMC_ROLE_RS) {
 		relays_link_open(arg, c);
+	} else if (roles & NTMC_ROLE_NS) {
+		notify_link_open(arg, c);
 	} else {
-		log_debug("serverlink", "closed a channel of no AS or RS");
+		log_debug("serverlink", "closed a channel of no AS, RS or NS");
 		channel_close(c);
 	}
 }
@@ -34,13 +36,15 @@ static void link_open(struct channel *c, void *arg)
 static void link_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 {
 	/* of neither: replaced or turned away, and about to close */
-	if (!aslink_message(arg, c, msg) && !relays_link_message(arg, c, msg))
+	if (!aslink_message(arg, c, msg) && !relays_link_message(arg, c, msg) &&
+	    !notify_link_message(arg, c, msg))
 		(void)domains_link_message(arg, c, msg);
 }
 
 static void link_closed(struct channel *c, int err, void *arg)
 {
-	if (!aslink_closed(arg, c, err) && !relays_link_closed(arg, c, err))
+	if (!aslink_closed(arg, c, err) && !relays_link_closed(arg, c, err) &&
+	    !notify_link_closed(arg, c, err))
 		(void)domains_link_closed(arg, c);
 }
 

@@ -247,6 +247,7 @@ static void answer_registration(struct dc *dc, uint32_t sh,
 	struct node *n = nodes_at(&dc->nodes, s->node);
 	uint8_t vip6[16], vip4[4], challenge[DC_CHALLENGE_LEN];
 	struct relay_names relays;
+	struct notify_server ns = {.key = {{0}}};
 	struct addr at;
 
 	nodes_vip6(&dc->nodes, n, vip6);
@@ -265,6 +266,10 @@ static void answer_registration(struct dc *dc, uint32_t sh,
 			(ProtobufCBinaryData){sizeof(challenge), challenge};
 	} else if (!err) {
 		name_relays(dc, n, &body, &relays);
+		body.has_ns = notify_usable(dc);
+		if (n->wakeup == NTM__WAKEUP__WAKEUP_NS &&
+		    notify_fill(dc, n, s->node_id, &ns))
+			body.ns = &ns.msg;
 	}
 	body.keepalive_s = dc->conf->dc_keepalive;
 	body.keepalive_max_s = dc->conf->dc_keepalive_max;
@@ -276,6 +281,7 @@ static void answer_registration(struct dc *dc, uint32_t sh,
 	msg.registration_response = &body;
 	if (is_proven(n, from) || shrink(&msg, asked))
 		signal_send(dc, sh, from, &msg);
+	ntmc_key_clear(&ns.key);
 }
 
 /* what a node says it has, without what nobody should be directed to */
@@ -341,6 +347,9 @@ static void registration(struct dc *dc, uint32_t sh,
 		keep_addresses(dc, n, q);
 		reach_note(dc, n, q);
 		mapping_keepalive(dc, n, q->keepalive_s);
+		n->wakeup = (uint8_t)q->wakeup;
+		if (!n->wakeup)
+			n->notifier = 0;
 		n->relays_told = dc->relays_change;
 	}
 	answer_registration(dc, sh, from, asked, txn, 0);
@@ -453,6 +462,10 @@ static void dispatch(struct dc *dc, uint32_t sh, const struct endpoint *from,
 		break;
 	case NTM__SIGNAL__BODY_DOMAIN_REQUEST:
 		domains_request(dc, sh, from, msg->txn, msg->domain_request);
+		break;
+	case NTM__SIGNAL__BODY_ROUTE_DIRECTION_REQUEST:
+		signal_send_ack(dc, sh, from, msg->txn, 0, 0);
+		direction_fetch(dc, sh);
 		break;
 	case NTM__SIGNAL__BODY_REVOCATION_REQUEST:
 		revocation_list(dc, sh, from, msg->txn,

@@ -12,6 +12,7 @@
  *   nodeinfo.c   what one node is told of another
  *   reach.c      whether nodes reach each other, and through which relay
  *   relays.c     the Relay Servers
+ *   notify.c     the Notification Servers
  *   serverlink.c channels of servers, by their roles
  *   aslink.c     what the AS says
  *   domains.c    other domains' DCs; kdcdc.c, finder.c, peersfile.c, abroad.c, guest.c
@@ -24,6 +25,7 @@
 #include "servers/dc/dc.h"
 #include "servers/dc/journal.h"
 #include "servers/dc/nodes.h"
+#include "servers/dc/notify.h"
 #include "servers/dc/pairs.h"
 #include "servers/dc/relays.h"
 #include "servers/dc/udp.h"
@@ -71,6 +73,7 @@ struct dc {
 	struct channel_listener *listeners[ROLE_SOCKETS_MAX];
 	struct aslink *links; /* utlist */
 	struct relays *relays;
+	struct notify *notify;
 	struct domains *domains;
 	struct finder *finder;
 	struct abroad *abroad;
@@ -135,6 +138,8 @@ void directions_free(struct directions *d);
 void direction_request(struct dc *dc, uint32_t session,
 		       const struct endpoint *from, uint32_t txn,
 		       const Ntm__DirectionRequest *q);
+/** the node @session asks what waits for it */
+void direction_fetch(struct dc *dc, uint32_t session);
 /** a CN's answer to a Route Direction; unknown ones are ignored */
 void direction_ack(struct dc *dc, uint32_t session, uint32_t txn,
 		   const Ntm__NtmAck *ack);

@@ -187,17 +187,6 @@ static int open_threads(struct rs *rs)
 	return r;
 }
 
-static int default_dc(const struct server_conf *c, struct addr *out)
-{
-	struct addr a[SERVERCONF_ADDRESSES_MAX];
-	int n = serverconf_addresses(c->dc_listen, (uint16_t)c->dc_port, a);
-
-	if (n < 1)
-		return -NTM_ECONF;
-	*out = a[0];
-	return serverconf_reachable(out);
-}
-
 int rs_dcs(const struct server_conf *c,
 	   struct server_ways out[static SERVERCONF_ADDRESSES_MAX])
 {
@@ -206,7 +195,7 @@ int rs_dcs(const struct server_conf *c,
 	if (n)
 		return n < 0 ? -NTM_ECONF : n;
 	out[0].n = 1;
-	return default_dc(c, &out[0].a[0]) ? -NTM_ECONF : 1;
+	return serverconf_own_dc(c, &out[0].a[0]) ? -NTM_ECONF : 1;
 }
 
 static int open_links(struct rs *rs)

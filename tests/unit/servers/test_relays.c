@@ -139,7 +139,7 @@ static void forgotten(void **state)
 
 static void wrong_role(void **state)
 {
-	static const uint32_t roles[] = {NTMC_ROLE_NS, NTMC_ROLE_DC,
+	static const uint32_t roles[] = {NTMC_ROLE_DC,
 					 NTMC_ROLE_CS | NTMC_ROLE_GMS};
 	struct played_rs p;
 

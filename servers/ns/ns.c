@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/* ns - the Notification Server: start, stop, accept, clock, admin */
+#include "servers/ns/ns.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "servers/ns/state.h"
+
+#define ACCEPTS_PER_TURN 64
+#define ACCEPT_PAUSE_MS	 250
+#define DESCRIPTORS	 128 /* beside the nodes' */
+#define DAILY_S		 86400
+#define CERT_LOOK_S	 3600
+
+/* --- accept ---------------------------------------------------------------------- */
+
+static void listen_set(struct ns *ns, unsigned int events)
+{
+	for (size_t i = 0; i < ROLE_SOCKETS_MAX; i++)
+		if (ns->listeners[i])
+			loop_io_set(ns->listeners[i], events);
+}
+
+static void pause_over(void *arg)
+{
+	listen_set(arg, LOOP_READ);
+}
+
+static void acceptable(void *arg, int fd, unsigned int events)
+{
+	struct ns *ns = arg;
+
+	(void)events;
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		struct sockaddr_storage ss;
+		socklen_t len = sizeof(ss);
+		struct addr from;
+		int client = accept4(fd, (struct sockaddr *)&ss, &len,
+				     SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (client >= 0 &&
+		    addr_from_sockaddr((struct sockaddr *)&ss, len, &from)) {
+			close(client);
+		} else if (client >= 0) {
+			guest_new(ns, client, &from);
+		} else if (errno == EMFILE || errno == ENFILE ||
+			   errno == ENOBUFS || errno == ENOMEM) {
+			log_warn("ns", "accept rests: %s", strerror(errno));
+			listen_set(ns, 0);
+			loop_timer_arm(ns->pause, LOOP_MS(ACCEPT_PAUSE_MS));
+			return;
+		} else if (errno != EINTR && errno != ECONNABORTED) {
+			return;
+		}
+	}
+}
+
+/* --- clock ------------------------------------------------------------------------- */
+
+/* Without a restart, which would end every connection: only the links begin anew. The
+ * certificate before goes with the next one; its channels have ended by then. */
+static void look_at_certificate(struct ns *ns)
+{
+	struct servercert fresh;
+
+	if (!servercert_is_stale(ns->env->dir, "ns", &ns->cert))
+		return;
+	if (servercert_load(ns->env->dir, "ns", &fresh)) {
+		log_err("ns", "the new certificate cannot be used");
+		return;
+	}
+	log_info("ns", "new server certificate");
+	servercert_clear(&ns->cert_before);
+	ns->cert_before = ns->cert;
+	ns->cert = fresh;
+	for (unsigned int i = 0; i < ns->n_links; i++)
+		ns_link_certificate(ns->links[i]);
+}
+
+static void tick(void *arg)
+{
+	struct ns *ns = arg;
+
+	guests_sweep(ns);
+	if (ns_now_s(ns) % CERT_LOOK_S == 0)
+		look_at_certificate(ns);
+	loop_timer_arm(ns->clock, LOOP_S(1));
+}
+
+/* --- start ------------------------------------------------------------------------- */
+
+static int open_links(struct ns *ns)
+{
+	const struct server_conf *c = ns->conf;
+	struct server_ways dcs[SERVERCONF_ADDRESSES_MAX];
+	int n = serverconf_ways(c->ns_dc, (uint16_t)c->dc_port, dcs), r = 0;
+
+	if (n < 0)
+		return -NTM_ECONF;
+	if (!n) {
+		r = serverconf_own_dc(c, &dcs[0].a[0]);
+		dcs[0].n = 1;
+		n = 1;
+	}
+	for (int i = 0; !r && i < n; i++) {
+		r = ns_link_new(ns, (unsigned int)i, &dcs[i], &ns->links[i]);
+		ns->n_links += !r;
+	}
+	return r;
+}
+
+static void raise_limit(const struct server_conf *c)
+{
+	struct rlimit l;
+	rlim_t want = c->ns_connections + NS_STRANGERS + DESCRIPTORS;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur >= want)
+		return;
+	l.rlim_cur = l.rlim_max < want ? l.rlim_max : want;
+	if (setrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur < want)
+		log_warn("ns",
+			 "only %llu descriptors may be open: fewer than "
+			 "%u nodes have room",
+			 (unsigned long long)l.rlim_cur, c->ns_connections);
+}
+
+static int ns_open(struct ns *ns)
+{
+	const struct role_sockets *s = &ns->env->sockets;
+	int r = servercert_load(ns->env->dir, "ns", &ns->cert);
+
+	raise_limit(ns->conf);
+	if (!r)
+		r = guests_init(ns);
+	if (!r)
+		r = loop_timer_new(ns->loop, tick, ns, &ns->clock);
+	if (!r)
+		r = loop_timer_new(ns->loop, pause_over, ns, &ns->pause);
+	if (!r)
+		r = open_links(ns);
+	for (size_t i = 0; !r && i < s->n_tcp; i++)
+		r = loop_io_add(ns->loop, s->tcp[i], LOOP_READ, false,
+				acceptable, ns, &ns->listeners[i]);
+	return r;
+}
+
+int ns_new(const struct role_env *env, struct ns **out)
+{
+	struct ns *ns = calloc(1, sizeof(*ns));
+	int r;
+
+	if (!ns)
+		return -NTM_ENOMEM;
+	ns->env = env;
+	ns->loop = env->loop;
+	ns->conf = env->conf;
+	ns->start_s = (uint32_t)(loop_now(ns->loop) / 1000000000u);
+	r = ns_open(ns);
+	if (r) {
+		log_err("ns", "cannot start: %s", err_text(r));
+		ns_free(ns);
+		return r;
+	}
+	loop_timer_arm(ns->clock, LOOP_S(1));
+	*out = ns;
+	return 0;
+}
+
+/* deferred behind the ends of the channels, which use the certificate */
+static void ns_destroy(void *arg)
+{
+	struct ns *ns = arg;
+
+	servercert_clear(&ns->cert);
+	servercert_clear(&ns->cert_before);
+	free(ns);
+}
+
+void ns_free(struct ns *ns)
+{
+	if (!ns)
+		return;
+	for (size_t i = 0; i < ROLE_SOCKETS_MAX; i++)
+		if (ns->listeners[i]) {
+			loop_io_del(ns->listeners[i]);
+			close(ns->env->sockets.tcp[i]);
+		}
+	for (unsigned int i = 0; i < ns->n_links; i++)
+		ns_link_free(ns->links[i]);
+	guests_clear(ns);
+	loop_timer_free(ns->clock);
+	loop_timer_free(ns->pause);
+	ns->destroy = (struct loop_task){.fn = ns_destroy, .arg = ns};
+	loop_defer_task(ns->loop, &ns->destroy);
+}
+
+void ns_reload(struct ns *ns, const struct server_conf *conf)
+{
+	ns->conf = conf;
+}
+
+json_t *ns_admin(struct ns *ns, const char *command, json_t *request)
+{
+	const struct ns_stats *s = &ns->stats;
+	unsigned int up = 0;
+
+	(void)request;
+	if (strcmp(command, "status"))
+		return NULL;
+	for (unsigned int i = 0; i < ns->n_links; i++)
+		up += ns_link_is_up(ns->links[i]);
+#define N(x) (json_int_t)(x)
+	return json_pack(
+		"{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
+		" s:I, s:I, s:I, s:I}",
+		"ok", 1, "links", N(ns->n_links), "links_up", N(up), "nodes",
+		N(ns->n_here), "strangers", N(ns->n_new), "connections_max",
+		N(ns->conf->ns_connections), "connection_bytes",
+		N(sizeof(struct guest)), "accepted", N(s->accepted), "refused",
+		N(s->refused), "registered", N(s->registered), "unknown",
+		N(s->unknown), "bad", N(s->bad), "silent", N(s->silent),
+		"notified", N(s->notified), "absent", N(s->absent),
+		"certificate_days",
+		N((ns->cert.not_after - loop_wall(ns->loop)) / DAILY_S));
+#undef N
+}
