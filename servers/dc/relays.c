@@ -15,8 +15,10 @@
  *
  * State. A Relay Registration every 5 s says where the relay is and how it fares.
  * One that came late, or under the last key, changes nothing. Silent for 15 s,
- * draining, or mute (a Relay Direction unanswered, its link lost): no new paths, until
- * it says something. Without link and word for ten minutes it is forgotten; what nodes know
+ * draining, or mute (its link lost, until it says something): no new paths; none either
+ * for 5 s after it left a Relay Direction unanswered, doubling to ten minutes until it
+ * answers one: what it registers is no proof that it works. When it comes or changes its
+ * addresses nodes are told, once a minute for each relay at most. Without link and word for ten minutes it is forgotten; what nodes know
  * of it then is a number that means nobody.
  *
  * Withdrawals. Accounts are numbered as they come, in a ring; each relay has the
@@ -86,7 +88,8 @@ bool relay_is_usable(const struct dc *dc, const struct relay *r)
 {
 	uint64_t now = loop_now(dc->loop);
 
-	return !is_silent(r, now) && !r->draining && !r->mute && r->n_addrs &&
+	return !is_silent(r, now) && !r->draining && !r->mute &&
+	       now >= r->quiet_until && r->n_addrs &&
 	       r->keys[r->key].until > now;
 }
 
@@ -231,6 +234,7 @@ void relays_link_open(struct dc *dc, struct channel *c)
 	if (r->channel)
 		channel_close(r->channel);
 	r->channel = c;
+	r->quiet_until = 0; /* another process, that may do better */
 	channel_set_idle(c, 0);
 	log_info("relays", "relay %u is here", r->number);
 	if (share_key(dc, r))
@@ -274,8 +278,12 @@ bool relays_link_closed(struct dc *dc, struct channel *c, int err)
 	return true;
 }
 
+static void tell_nodes(struct dc *dc, struct relay *r, uint64_t now);
+
 static void relay_sweep(struct dc *dc, struct relay *r, uint64_t now)
 {
+	if (r->to_tell)
+		tell_nodes(dc, r, now);
 	for (int i = 0; i < 2; i++)
 		if (r->keys[i].until && r->keys[i].until <= now)
 			key_clear(&r->keys[i]);
@@ -330,10 +338,27 @@ bool relays_direct(struct dc *dc, struct relay *r, uint32_t txn,
 
 void relays_silent(struct dc *dc, struct relay *r)
 {
+	uint64_t now = loop_now(dc->loop);
+
 	dc->relays->silent++;
-	if (!r->mute)
-		log_warn("relays", "relay %u does not answer", r->number);
-	r->mute = true;
+	if (now < r->quiet_until)
+		return; /* one that was asked before that */
+	r->quiet_s = r->quiet_s ? 2 * r->quiet_s : RELAY_QUIET_S;
+	if (r->quiet_s > RELAY_QUIET_MAX_S)
+		r->quiet_s = RELAY_QUIET_MAX_S;
+	r->quiet_until = now + LOOP_S(r->quiet_s);
+	log_warn("relays", "relay %u does not answer; no new paths for %u s",
+		 r->number, r->quiet_s);
+}
+
+/* Each node is asked to come for it: so not more often than that, whatever it says. */
+static void tell_nodes(struct dc *dc, struct relay *r, uint64_t now)
+{
+	r->to_tell = r->told && now < r->told + LOOP_S(RELAY_TELL_S);
+	if (r->to_tell)
+		return;
+	r->told = now;
+	dc->relays_change++;
 }
 
 static bool same_addrs(const struct relay *r, const struct addr *addrs,
@@ -364,7 +389,7 @@ static void keep_registration(struct dc *dc, struct relay *r,
 		log_info("relays", "relay %u is at %s", r->number,
 			 addr_format(&addrs[0], text));
 	if (n && (changed || was_silent || (r->draining && !q->draining)))
-		dc->relays_change++; /* nodes will ask */
+		tell_nodes(dc, r, loop_now(dc->loop));
 	r->families = 0;
 	r->n_addrs = (uint8_t)n;
 	r->tls_port = (uint16_t)q->tls_port;
@@ -412,6 +437,17 @@ static void withdraw_acked(struct relays *rs, struct relay *r, uint32_t txn)
 		loop_timer_arm(rs->timer, 0);
 }
 
+static void direction_acked(struct dc *dc, struct relay *r,
+			    const Ntm__Signal *msg)
+{
+	r->quiet_s = 0;
+	r->quiet_until = 0;
+	if (msg->txn & ABROAD_TXN)
+		abroad_relay_ack(dc, r->number, msg->txn, -(int)msg->ack->code);
+	else
+		direction_relay_ack(dc, r->number, msg->txn, msg->ack);
+}
+
 static void dispatch(struct dc *dc, struct relay *r,
 		     const struct endpoint *from, bool newest,
 		     const Ntm__Signal *msg)
@@ -423,10 +459,8 @@ static void dispatch(struct dc *dc, struct relay *r,
 		dc->stats.bad_datagrams++;
 	else if (msg->txn & WITHDRAW_TXN)
 		withdraw_acked(dc->relays, r, msg->txn);
-	else if (msg->txn & ABROAD_TXN)
-		abroad_relay_ack(dc, r->number, msg->txn, -(int)msg->ack->code);
 	else
-		direction_relay_ack(dc, r->number, msg->txn, msg->ack);
+		direction_acked(dc, r, msg);
 }
 
 static struct relay_key *key_of(struct relay *r, uint64_t id, uint64_t now)

@@ -27,11 +27,14 @@
 #define RELAY_KEY_S	    86400 /* life of Kdcrs, renewed at half */
 #define RELAY_KEY_GRACE_S   60	  /* the key before it opens so long */
 #define RELAY_ACK_S	    30	  /* to acknowledge a key */
-#define RELAY_FORGET_S	    600	  /* without link and without a word */
-#define RELAY_WITHDRAWN_MAX 1024  /* accounts that a relay has yet to hear of */
-#define RELAY_WITHDRAWN_ONE 8	  /* in one Relay Withdraw */
-#define RELAY_IDS_MAX	    8	  /* that nodes may still know */
-#define RELAY_NUDGES_S	    1000  /* nodes told of a new relay in a second */
+#define RELAY_QUIET_S	    5 /* no new paths for who did not answer; doubles */
+#define RELAY_QUIET_MAX_S   600
+#define RELAY_TELL_S	    60	 /* nodes hear of one relay so often at most */
+#define RELAY_FORGET_S	    600	 /* without link and without a word */
+#define RELAY_WITHDRAWN_MAX 1024 /* accounts that a relay has yet to hear of */
+#define RELAY_WITHDRAWN_ONE 8	 /* in one Relay Withdraw */
+#define RELAY_IDS_MAX	    8	 /* that nodes may still know */
+#define RELAY_NUDGES_S	    1000 /* nodes told of a new relay in a second */
 
 struct dc;
 
@@ -65,7 +68,13 @@ struct relay {
 	uint8_t n_addrs, families; /* REACH_IP4, REACH_IP6 */
 	uint16_t tls_port;	   /* of its gate; 0: none */
 	bool draining;
-	bool mute; /* left a Relay Direction without an answer, or its link */
+	bool mute; /* its link has ended; until it says something */
+	/* Relay Directions without an answer: no new paths until then; seconds, of
+	 * which each one has twice as many as the last */
+	uint64_t quiet_until;
+	uint32_t quiet_s;
+	uint64_t told; /* nodes were told to ask; 0 never */
+	bool to_tell;  /* again, when that is RELAY_TELL_S ago */
 	uint32_t load, paths;
 	uint64_t heard;	 /* Relay Registration; 0 never */
 	uint32_t rtt_us; /* smoothed, of all nodes; 0 unknown */

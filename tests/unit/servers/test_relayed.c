@@ -221,10 +221,21 @@ static void silent_relay(void **state)
 	assert_null(direct(0)->relay);
 	assert_true(loop_now_exact(site.loop) - start < LOOP_MS(250));
 	assert_int_equal(rs.n_directions, 4);
-	/* until it says something */
-	rs.silent = false;
+	/* whatever it registers, for a time that doubles until it answers */
 	assert_true(played_register(&rs));
+	assert_null(direct(0)->relay);
+	for (uint32_t s = 5; s <= 4 * 600; s *= 2) {
+		assert_int_equal(relay_of(&rs)->quiet_s, s < 600 ? s : 600);
+		assert_in_range(relay_of(&rs)->quiet_until,
+				loop_now(site.loop) + LOOP_S(1),
+				loop_now(site.loop) + LOOP_S(600));
+		relay_of(&rs)->quiet_until = 0;
+		relays_silent(site.dc, relay_of(&rs));
+	}
+	relay_of(&rs)->quiet_until = 0;
+	rs.silent = false;
 	assert_relay(direct(0), &rs);
+	assert_int_equal(relay_of(&rs)->quiet_s, 0);
 }
 
 static void another_relay(void **state)
@@ -248,7 +259,7 @@ static void another_relay(void **state)
 	/* one that refuses is replaced at once */
 	rs.silent = false;
 	rs.code = NTM_ELIMIT;
-	assert_true(played_register(&rs));
+	relay_of(&rs)->quiet_until = 0;
 	told = rs.n_directions;
 	assert_relay(direct(0), &rs2);
 	assert_int_equal(rs.n_directions, told + 1);

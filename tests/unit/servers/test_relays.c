@@ -318,6 +318,26 @@ static void nudge(void **state)
 				 NTM__SIGNAL__BODY_KEEP_ALIVE_ACK);
 }
 
+/* A relay that changes its addresses all the time does not keep every node busy. */
+static void restless(void **state)
+{
+	uint8_t was;
+
+	(void)state;
+	played_start(&rs);
+	was = site.dc->relays_change;
+	for (int i = 0; i < 10; i++) {
+		rs.address = i % 2 ? "192.0.2.77" : "192.0.2.78";
+		assert_true(played_register(&rs));
+	}
+	assert_int_equal(site.dc->relays_change, was);
+	/* a minute later they hear of it, once */
+	relays_sweep(site.dc, loop_now(site.loop) + LOOP_S(RELAY_TELL_S));
+	assert_int_equal(site.dc->relays_change, was + 1);
+	relays_sweep(site.dc, loop_now(site.loop) + LOOP_S(RELAY_TELL_S));
+	assert_int_equal(site.dc->relays_change, was + 1);
+}
+
 /* --- withdrawals ------------------------------------------------------------------------- */
 
 static bool both_told(void *arg)
@@ -419,20 +439,11 @@ static void withdraw_restarted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(key_sharing),
-		T(key_used_first),
-		T(link_replaced),
-		T(forgotten),
-		T(wrong_role),
-		T(not_an_as),
-		T(replay_and_forgery),
-		T(bad_address),
-		T(relays_named),
-		T(all_relays_fit),
-		T(nudge),
-		T(withdraw),
-		T(withdraw_later),
-		T(withdraw_restarted),
+		T(key_sharing),	       T(key_used_first), T(link_replaced),
+		T(forgotten),	       T(wrong_role),	  T(not_an_as),
+		T(replay_and_forgery), T(bad_address),	  T(relays_named),
+		T(all_relays_fit),     T(nudge),	  T(restless),
+		T(withdraw),	       T(withdraw_later), T(withdraw_restarted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
