@@ -42,19 +42,46 @@ static bool again(const struct kept *k, const uint8_t *buf, size_t len,
 	       !memcmp(k->buf, buf, len);
 }
 
+/* The place for a request from there. Whoever fills the table with what he makes up
+ * cannot choose which one he displaces. */
+static struct kept *place(struct early *e, const struct addr *from)
+{
+	uint64_t now = loop_now(e->w->loop);
+	struct kept *k, *mine = NULL, *empty = NULL;
+	unsigned int n = 0;
+	uint32_t lot;
+
+	for (size_t i = 0; i < EARLY_MAX; i++) {
+		k = &e->list[i];
+		if (!k->kept_ns || now - k->kept_ns > LOOP_MS(EARLY_KEEP_MS)) {
+			empty = k;
+			continue;
+		}
+		if (!addr_equal_ip(&k->from, from))
+			continue;
+		n++;
+		if (!mine || k->kept_ns < mine->kept_ns)
+			mine = k;
+	}
+	if (n >= EARLY_SOURCE_MAX)
+		return mine;
+	if (empty)
+		return empty;
+	ntmc_random(&e->w->env->crypto, &lot, sizeof(lot));
+	return &e->list[lot % EARLY_MAX];
+}
+
 void early_keep(struct early *e, const struct packet_header *h,
 		const uint8_t *buf, size_t len, const struct addr *from)
 {
-	struct kept *k = &e->list[0];
+	struct kept *k;
 
 	if (!e->w->n_directions || len > sizeof(k->buf))
 		return;
-	for (size_t i = 0; i < EARLY_MAX; i++) {
+	for (size_t i = 0; i < EARLY_MAX; i++)
 		if (again(&e->list[i], buf, len, from))
 			return;
-		if (e->list[i].kept_ns < k->kept_ns)
-			k = &e->list[i];
-	}
+	k = place(e, from);
 	k->kept_ns = loop_now(e->w->loop);
 	k->h = *h;
 	k->from = *from;

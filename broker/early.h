@@ -11,14 +11,15 @@
 #include "broker/worker.h"
 #include "common/packet.h"
 
-#define EARLY_MAX 8
+#define EARLY_MAX	 16
+#define EARLY_SOURCE_MAX 2 /* from one IP address */
 
 struct early;
 
 NTM_MUST_CHECK int early_new(struct worker *w, struct early **out);
 void early_free(struct early *e);
-/** keep a copy for EARLY_KEEP_MS, if a direction is asked for now; the oldest gives
- *  way */
+/** keep a copy for EARLY_KEEP_MS, if a direction is asked for now. Nobody can be
+ *  checked yet: the older one of the same source gives way, else any, by lot */
 void early_keep(struct early *e, const struct packet_header *h,
 		const uint8_t *buf, size_t len, const struct addr *from);
 /** the direction of @path_id (either bit) is here: those kept for it arrive now */
