@@ -111,6 +111,17 @@ struct candidate *path_add(struct peer *p, const struct addr *a)
 		c->relay = punch_owns(p, a);
 	}
 	c->named_ns = peer_now(p);
+	c->stranger = false;
+	return c;
+}
+
+struct candidate *path_found(struct peer *p, const struct addr *a)
+{
+	const struct candidate *was = path_find(p, a);
+	bool stranger = !was || was->stranger;
+	struct candidate *c = path_add(p, a);
+
+	c->stranger = stranger && !c->relay;
 	return c;
 }
 
@@ -149,6 +160,7 @@ void path_choose(struct peer *p, struct candidate *c)
 			 c->relay ? ", a relay" : "");
 		p->paths.since_ns = peer_now(p);
 		p->paths.carried_ns = 0;
+		p->paths.sent = p->paths.answered = 0;
 	}
 	p->paths.current = (int)(c - p->paths.list);
 	p->paths.silent_ns = 0;
@@ -176,10 +188,14 @@ bool path_proven_lately(const struct peer *p, const struct candidate *c)
 static void choose_unproven(struct peer *p, struct candidate *c,
 			    size_t wire_len)
 {
+	uint64_t bytes = 3 * (c->credit + wire_len);
+	uint64_t spent = PATH_TRIES * PATH_CHALLENGE_LEAST; /* a round */
+
 	path_set_state(p, c, PATH_PROBING);
 	/* a relay is where it is bound: nobody else hears it */
-	dp_tunnel_set_budget(p->tunnel, c->relay ? UINT64_MAX
-						 : 3 * (c->credit + wire_len));
+	dp_tunnel_set_budget(p->tunnel, c->relay	? UINT64_MAX
+					: bytes > spent ? bytes - spent
+							: 0);
 	c->credit = 0; /* each byte counts once */
 	path_choose(p, c);
 }
@@ -213,7 +229,7 @@ void path_answered(struct peer *p, const Ntm__PathResponse *r,
 		return;
 	first = c->due_ns != 0;
 	path_measure(p, c, r->cookie);
-	p->paths.answered += first;
+	p->paths.answered += first && c == cur;
 	c->due_ns = 0;
 	c->credit = 0;
 	c->answered_ns = peer_now(p);
@@ -272,7 +288,7 @@ void path_peer_moved(struct peer *p, const struct addr *from, size_t wire_len,
 
 	if (!p->tunnel || (p->state != PEER_UP && p->state != PEER_MOVING))
 		return;
-	c = path_add(p, from);
+	c = path_found(p, from);
 	if (c == was && dp_tunnel_state(p->tunnel) == DP_OPEN)
 		return;
 	if (relayed_stays(p, c, told) || (!told && contested(p, c)))

@@ -44,6 +44,7 @@ enum path_state {
  *  @named_ns: somebody said so lately; @credit: bytes of challenges from there that no budget was given for yet;
  *  @not_before_ns: not taken from a relay until then, @broke_ns: how long the last
  *  time; it failed under data (relayed_broke())
+ *  @stranger: packets came from there, and nobody has named it
  *  @guessed: in use because the peer seemed to be there, never proven */
 struct candidate {
 	struct addr addr;
@@ -51,7 +52,7 @@ struct candidate {
 	uint64_t cookie;
 	uint64_t sent_ns[PATH_SENDS], due_ns;
 	unsigned int tries, max;
-	bool guessed, relay, opening;
+	bool guessed, relay, opening, stranger;
 	uint64_t rtt_ns, answered_ns, named_ns, credit;
 	uint64_t not_before_ns, broke_ns;
 };

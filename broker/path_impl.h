@@ -16,7 +16,13 @@ struct candidate *path_find(struct peer *p, const struct addr *a);
 void path_remove(struct peer *p, struct candidate *c);
 /** a new round of challenges; the first leaves now, of @wire_len bytes at least */
 void path_challenge(struct peer *p, struct candidate *c, size_t wire_len);
-/** the next try of a round */
+/** bytes on the wire of a challenge that is not padded */
+#define PATH_CHALLENGE_LEAST (PACKET_OVERHEAD + 11)
+/** packets of the peer came from there: its candidate; a stranger, if it is new */
+struct candidate *path_found(struct peer *p, const struct addr *a);
+/** challenge it; a stranger once, and only if so many bytes are @allowed */
+void path_challenge_found(struct peer *p, struct candidate *c, size_t allowed);
+/** the next try of a round; @wire_len: 0: as usual */
 void path_challenge_send(struct peer *p, struct candidate *c, size_t wire_len);
 /** whose challenge that cookie was, or NULL */
 struct candidate *path_by_cookie(struct peer *p, uint64_t cookie);

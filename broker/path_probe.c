@@ -8,6 +8,10 @@
  * number of the try: each answer is a round trip measured. Tries follow each other
  * after two round trips, doubling; those that open NATs and those that ask a path under
  * suspicion have times of their own. path_health.c says what the end of a round means.
+ *
+ * A challenge is larger than its response and a challenge back: so whoever sends one in
+ * another's name makes us send no more there than he sent, unless the peer or the DC has
+ * named that address, and then as much as to any that is named.
  */
 #include "broker/path.h"
 
@@ -16,6 +20,9 @@
 #include "broker/relayed.h"
 #include "broker/timers.h"
 #include "common/log.h"
+
+/* room for what a response has more, and for a bare challenge back */
+#define CHALLENGE_BYTES 144
 
 uint64_t path_rtt(const struct candidate *c)
 {
@@ -54,17 +61,20 @@ size_t path_challenge_pack(uint64_t cookie, size_t wire_len, uint8_t *buf,
 
 void path_challenge_send(struct peer *p, struct candidate *c, size_t wire_len)
 {
+	size_t bytes = wire_len	     ? wire_len
+		       : c->stranger ? PATH_CHALLENGE_LEAST
+				     : CHALLENGE_BYTES;
 	uint8_t buf[PACKET_SIGNAL_MAX];
 	uint64_t pause = path_rtt(c) * 2;
 	size_t len;
 
 	len = path_challenge_pack(c->cookie | (c->tries & PATH_COOKIE_TRY),
-				  wire_len, buf, sizeof(buf));
+				  bytes, buf, sizeof(buf));
 	c->sent_ns[c->tries % PATH_SENDS] = loop_now_exact(p->w->loop);
 	if (p->tunnel && len &&
 	    dp_tunnel_send_control(p->tunnel, buf, len, &c->addr))
 		log_debug(p->fqdn, "a challenge could not be sent");
-	p->paths.sent++;
+	p->paths.sent += c == path_now(p); /* the loss shown is of that one */
 	if (c->state == PATH_SUSPECT) {
 		pause = pause > LOOP_MS(PATH_SUSPECT_MS)
 				? pause
@@ -112,6 +122,16 @@ void path_challenge(struct peer *p, struct candidate *c, size_t wire_len)
 	path_challenge_send(p, c, wire_len);
 }
 
+void path_challenge_found(struct peer *p, struct candidate *c, size_t allowed)
+{
+	if (c->stranger && allowed < PATH_CHALLENGE_LEAST)
+		return;
+	path_challenge(p, c, 0);
+	if (c->stranger)
+		c->max = 1;
+	path_timer_arm(p);
+}
+
 bool path_routed(struct peer *p, const struct addr *remote)
 {
 	const struct worker_env *env = p->w->env;
@@ -151,13 +171,14 @@ void path_probe_others(struct peer *p)
 
 /* --- answers ------------------------------------------------------------------------------ */
 
-void path_challenged(struct peer *p, const Ntm__PathChallenge *ch,
-		     const struct addr *from, size_t wire_len)
+/* with where it came from and its size, unless that makes it larger than @room */
+static size_t answer(struct peer *p, const Ntm__PathChallenge *ch,
+		     const struct addr *from, size_t wire_len, size_t room)
 {
 	Ntm__TunnelControl msg = NTM__TUNNEL_CONTROL__INIT;
 	Ntm__PathResponse r = NTM__PATH_RESPONSE__INIT;
 	Ntm__Address where;
-	struct candidate *c = path_add(p, from);
+	size_t bytes;
 
 	addr_to_message(from, NTM__ADDRESS_KIND__ADDRESS_OBSERVED, &where);
 	r.cookie = ch->cookie;
@@ -165,8 +186,28 @@ void path_challenged(struct peer *p, const Ntm__PathChallenge *ch,
 	r.size = (uint32_t)wire_len;
 	msg.body_case = NTM__TUNNEL_CONTROL__BODY_RESPONSE;
 	msg.response = &r;
+	bytes = PACKET_OVERHEAD + ntm__tunnel_control__get_packed_size(&msg);
+	if (bytes > room) {
+		r.observed = NULL;
+		r.size = 0;
+		bytes = PACKET_OVERHEAD +
+			ntm__tunnel_control__get_packed_size(&msg);
+	}
+	if (bytes > room)
+		return 0;
 	if (peer_control_send(p, &msg, from))
 		log_debug(p->fqdn, "a path response could not be sent");
+	return bytes;
+}
+
+void path_challenged(struct peer *p, const Ntm__PathChallenge *ch,
+		     const struct addr *from, size_t wire_len)
+{
+	struct candidate *c = path_found(p, from);
+	bool proven = path_proven_lately(p, c);
+	size_t used =
+		answer(p, ch, from, wire_len, proven ? SIZE_MAX : wire_len);
+
 	if (c->state != PATH_PROVEN) {
 		if (c == path_now(p) && p->tunnel)
 			dp_tunnel_add_budget(p->tunnel, 3 * wire_len);
@@ -174,12 +215,9 @@ void path_challenged(struct peer *p, const Ntm__PathChallenge *ch,
 			c->credit += wire_len;
 	}
 	/* We look for it, and it has found us. */
-	if (p->state == PEER_MOVING && !c->due_ns && !peer_keys_ended(p)) {
-		path_challenge(p, c, 0);
-		path_timer_arm(p);
-	} else {
-		relayed_challenged(p, c);
-	}
+	if (!c->due_ns && p->tunnel && !peer_keys_ended(p) &&
+	    (p->state == PEER_MOVING || relayed_returns(p, c)))
+		path_challenge_found(p, c, wire_len - used);
 }
 
 struct candidate *path_by_cookie(struct peer *p, uint64_t cookie)

@@ -101,12 +101,9 @@ void relayed_we_are_elsewhere(struct peer *p)
 	relayed_peer_is_elsewhere(p);
 }
 
-void relayed_challenged(struct peer *p, struct candidate *c)
+bool relayed_returns(struct peer *p, const struct candidate *c)
 {
-	if (c->relay || c->due_ns || !may_open(p))
-		return;
-	path_challenge(p, c, 0);
-	path_timer_arm(p);
+	return !c->relay && may_open(p);
 }
 
 /* --- those that fail under data -------------------------------------------------------- */
@@ -266,6 +263,13 @@ static bool has_left(struct peer *p, const struct candidate *cur)
 	return p->paths.n_told > 0;
 }
 
+/* data came from there, of more bytes than a challenge has */
+static void challenge_sender(struct peer *p, struct candidate *c)
+{
+	if (!c->due_ns && relayed_returns(p, c))
+		path_challenge_found(p, c, PATH_CHALLENGE_LEAST);
+}
+
 bool relayed_stays(struct peer *p, struct candidate *c, bool told)
 {
 	struct candidate *cur = path_now(p);
@@ -281,7 +285,7 @@ bool relayed_stays(struct peer *p, struct candidate *c, bool told)
 		if (path_proven_lately(p, c) && c->state == PATH_PROVEN)
 			relayed_take(p, c);
 		else
-			relayed_challenged(p, c);
+			challenge_sender(p, c);
 		return true;
 	}
 	p->paths.relay_heard_ns = peer_now(p);

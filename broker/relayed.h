@@ -49,8 +49,8 @@ void relayed_chosen(struct peer *p, const struct candidate *c, bool other);
 void relayed_take(struct peer *p, struct candidate *c);
 /** packets wait for the change */
 bool relayed_taking(const struct peer *p);
-/** the peer's challenge came from @c */
-void relayed_challenged(struct peer *p, struct candidate *c);
+/** packets of the peer came from @c: is a challenge to be returned, to open NATs? */
+bool relayed_returns(struct peer *p, const struct candidate *c);
 /** the peer sends from @c. Return: true: that moves nothing */
 bool relayed_stays(struct peer *p, struct candidate *c, bool told);
 /** our own move, on the relay's path. Return: true: it is waited for the relay */
