@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker/account.h"
+#include "broker/domains.h"
 #include "broker/control.h"
 #include "broker/gate.h"
 #include "broker/keepalive.h"
@@ -219,7 +220,7 @@ static void relays_say(json_t *list, const struct worker *w)
 static void relayed_say(void *arg, struct peer *p)
 {
 	const struct candidate *c = path_current(p);
-	char text[FQDN_MAX + 240], at[ADDR_TEXT_LEN];
+	char text[FQDN_MAX + 300], at[ADDR_TEXT_LEN];
 
 	if (p->state != PEER_UP || !relayed_is(p))
 		return;
@@ -388,6 +389,26 @@ static void gate_say(json_t *list, const struct worker *w)
 	say(list, text);
 }
 
+/* other domains whose DC, or whose CA, there is trouble with */
+static void domains_say(json_t *list, const struct worker *w)
+{
+	json_t *all = domains_json(w), *d;
+	char text[FQDN_MAX + 300];
+	size_t i;
+
+	json_array_foreach(all, i, d)
+	{
+		const char *why = json_string_value(json_object_get(d, "why"));
+
+		if (!why || !*why)
+			continue;
+		snprintf(text, sizeof(text), "The domain %s: %s.",
+			 json_string_value(json_object_get(d, "domain")), why);
+		say(list, text);
+	}
+	json_decref(all);
+}
+
 static json_t *sentences(const struct netcheck *n)
 {
 	json_t *list = json_array();
@@ -400,6 +421,7 @@ static json_t *sentences(const struct netcheck *n)
 	keepalive_say(list, n->w);
 	portmap_say(list, n->w);
 	relays_say(list, n->w);
+	domains_say(list, n->w);
 	peers_each(n->w->peers, relayed_say, list);
 	return list;
 }

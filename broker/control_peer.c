@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker/account.h"
+#include "broker/domains.h"
 #include "broker/control.h"
 #include "broker/login.h"
 #include "broker/peer.h"
@@ -496,7 +497,9 @@ void control_forget(struct control_call *call)
 		return;
 	}
 	f->call = call;
-	err = pins_forget(w->pins, name, forgotten, f);
+	err = domains_forget(w, name, forgotten, f);
+	if (err == -NTM_ENOTFOUND)
+		err = pins_forget(w->pins, name, forgotten, f);
 	met = peers_find(w->peers, name);
 	peer_forget(w, name);
 	if (!err) {
@@ -585,6 +588,7 @@ static void allow_apply(struct worker *w)
 {
 	if (w->account->logged_in)
 		peers_each(w->peers, apply, NULL);
+	domains_look(w);
 }
 
 static void allow_written(void *arg, int err)

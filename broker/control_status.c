@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker/account.h"
+#include "broker/domains.h"
 #include "broker/control.h"
 #include "broker/gate.h"
 #include "broker/keepalive.h"
@@ -239,6 +240,7 @@ static void status_account(const struct worker *w, json_t *o)
 	if (gate_address(w->gate, &gate))
 		json_object_set_new(o, "gate", control_addr(&gate));
 	json_object_set_new(o, "exit", control_exit_json(w));
+	json_object_set_new(o, "domains", domains_json(w));
 }
 
 /* --- peers --------------------------------------------------------------------------------- */
@@ -317,7 +319,7 @@ static void peer_json(void *arg, struct peer *p)
 		ntmc_fingerprint_text(p->fp, fp);
 	o = json_pack("{s:s, s:s, s:o, s:o, s:b, s:s}", "fqdn", p->fqdn,
 		      "state", peer_shown(p), "vip6", ip_json(p->vip6, 16),
-		      "vip4", ip_json(p->vip4, 4), "verified",
+		      "vip4", ip_json(p->shown4, 4), "verified",
 		      pin && pin->verified, "fingerprint", fp);
 	peer_path(p, o);
 	peer_counters(p, o);

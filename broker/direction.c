@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "broker/account.h"
+#include "broker/domains.h"
 #include "broker/peer.h"
 #include "broker/policy.h"
 #include "broker/session.h"
@@ -39,7 +40,9 @@ static int node_parse(const struct worker *w, const Ntm__NodeInfo *n,
 		      struct node_info *out)
 {
 	const struct account *a = w->account;
+	const struct ntmc_trust_domain *d;
 	static const uint8_t none[4];
+	struct fqdn_parts parts;
 	int err;
 
 	if (!n || n->ed_pub.len != NTMC_KEY_LEN ||
@@ -56,9 +59,9 @@ static int node_parse(const struct worker *w, const Ntm__NodeInfo *n,
 	ntmc_fingerprint(out->ed_pub, out->fp);
 	if (!memcmp(out->fp, a->fp, NTMC_FP_LEN))
 		return -NTM_EINVAL;
-	if (!fqdn_is_within(out->fqdn, a->domain) ||
-	    !within6(&a->constraint, out->vip6) ||
-	    (n->vip4.len && !within4(&a->constraint, out->vip4)))
+	d = domains_find(w, out->fqdn);
+	if (!d || fqdn_split(out->fqdn, d->domain, &parts) ||
+	    !within6(d, out->vip6) || (n->vip4.len && !within4(d, out->vip4)))
 		return -NTM_ENOTOURS;
 	err = ntmc_static_verify(out->ed_pub, out->x_pub, n->x_sig.data);
 	if (err)
@@ -179,13 +182,30 @@ void direction_cancel(struct worker *w, uint32_t id)
 	free(q);
 }
 
+/* Of another domain: is it allowed, and is its CA known? If not it is asked for, and
+ * the other DC tells us again in a moment. */
+static int told_domain(struct worker *w, const Ntm__NodeInfo *n)
+{
+	if (!w->account->logged_in || !n ||
+	    fqdn_is_within(n->fqdn, w->account->domain))
+		return 0;
+	if (!domains_allowed(w, n->fqdn)) {
+		log_info("direction", "%s wants in and is not allowed",
+			 n->fqdn);
+		return -NTM_EPOLICY;
+	}
+	return domains_need(w, n->fqdn);
+}
+
 int direction_told(struct worker *w, const Ntm__RouteDirection *msg)
 {
 	struct policy_grant grant;
 	struct route r;
 	struct peer *p;
-	int err = direction_parse(w, msg, &r);
+	int err = told_domain(w, msg->peer);
 
+	if (!err)
+		err = direction_parse(w, msg, &r);
 	if (err)
 		return -err;
 	if (msg->end == NTM__TUNNEL_END__END_UNKNOWN)

@@ -67,7 +67,7 @@ NTM_MUST_CHECK int direction_request(struct worker *w, const char *fqdn,
 				     direction_fn *fn, void *arg, uint32_t *id);
 void direction_cancel(struct worker *w, uint32_t id);
 /** an unasked Route Direction: check, hand to the peer. Return: code of the NTM
- *  ACK: 0 or positive enum ntm_err */
+ *  ACK: 0 or positive enum ntm_err; NTM_EAGAIN: none now, it is told again */
 int direction_told(struct worker *w, const Ntm__RouteDirection *msg);
 /** Return: 0, -NTM_EDECODE, -NTM_EAUTH (x_sig), -NTM_ENOTOURS (not in our domain,
  *  addresses outside its ranges), -NTM_EINVAL (ourselves) */

@@ -35,6 +35,7 @@
 #include <string.h>
 
 #include "broker/account.h"
+#include "broker/domains.h"
 #include "broker/exit.h"
 #include "broker/pins.h"
 #include "broker/policy.h"
@@ -150,7 +151,8 @@ static void evict(struct peer *p)
 	struct peer *other;
 
 	for (int i = 0; i < 2; i++) {
-		if (addr_from_ip(i ? p->vip4 : p->vip6, i ? 4 : 16, 0, &vip) ||
+		if (addr_from_ip(i ? p->shown4 : p->vip6, i ? 4 : 16, 0,
+				 &vip) ||
 		    !dp_tunnel_find(p->w->dp, &vip, &t))
 			continue;
 		other = dp_tunnel_arg(t);
@@ -159,16 +161,23 @@ static void evict(struct peer *p)
 	}
 }
 
+static int tunnel_new(struct peer *p)
+{
+	return dp_tunnel_new_shown(p->w->dp, p->vip6, p->vip4, p->shown4, p,
+				   &p->tunnel);
+}
+
 int peer_tunnel(struct peer *p)
 {
 	int err;
 
 	if (p->tunnel)
 		return 0;
-	err = dp_tunnel_new(p->w->dp, p->vip6, p->vip4, p, &p->tunnel);
+	domains_show(p);
+	err = tunnel_new(p);
 	if (err == -NTM_EEXISTS) {
 		evict(p);
-		err = dp_tunnel_new(p->w->dp, p->vip6, p->vip4, p, &p->tunnel);
+		err = tunnel_new(p);
 	}
 	if (err) {
 		p->tunnel = NULL;

@@ -84,6 +84,8 @@ struct peer {
 	bool known, outward;
 	uint8_t ed_pub[NTMC_KEY_LEN], x_pub[NTMC_KEY_LEN], fp[NTMC_FP_LEN];
 	uint8_t vip6[16], vip4[4];
+	uint8_t shown4
+		[4]; /* where programs here see it; @vip4 but for other domains */
 
 	enum peer_state state;
 	int why;

@@ -26,6 +26,8 @@ struct entry {
 struct server {
 	char domain[FQDN_MAX + 1];
 	uint8_t fp[NTMC_FP_LEN];
+	uint8_t *ca; /* NULL: our own domain's */
+	size_t ca_len;
 	struct server *next;
 };
 
@@ -36,6 +38,7 @@ struct pins {
 	struct entry *by_name, *by_vip6, *by_vip4;
 	struct server *servers;
 	uint64_t serial;
+	uint8_t home[8]; /* prefix of our own domain's addresses; zero: any */
 	struct loop_timer *flush; /* armed: memory is ahead of the file */
 };
 
@@ -56,6 +59,11 @@ static void unindex_vips(struct pins *p, struct entry *e)
 	e->in6 = e->in4 = false;
 }
 
+static bool is_home(const struct pins *p, const struct pin *pin)
+{
+	return !memcmp(p->home, zero, 8) || !memcmp(p->home, pin->vip6, 8);
+}
+
 /* The newest owner of an address has it: leases are given anew. */
 static void index_vips(struct pins *p, struct entry *e)
 {
@@ -68,7 +76,7 @@ static void index_vips(struct pins *p, struct entry *e)
 		HASH_ADD(hh6, p->by_vip6, pin.vip6, 16, e);
 		e->in6 = true;
 	}
-	if (memcmp(e->pin.vip4, zero, 4)) {
+	if (memcmp(e->pin.vip4, zero, 4) && is_home(p, &e->pin)) {
 		HASH_FIND(hh4, p->by_vip4, e->pin.vip4, 4, old);
 		if (old)
 			unindex_vips(p, old);
@@ -151,6 +159,7 @@ static size_t servers_put(const struct pins *p, Ntm__State__KnownServer *out,
 			ntm__state__known_server__init(&out[n]);
 			out[n].domain = (char *)s->domain;
 			out[n].ca_fingerprint = bytes(s->fp, NTMC_FP_LEN);
+			out[n].ca = bytes(s->ca, s->ca_len);
 			list[n] = &out[n];
 		}
 		n++;
@@ -283,6 +292,23 @@ static int server_set(struct pins *p, const char *domain, const uint8_t *fp)
 	return 0;
 }
 
+static int server_set_ca(struct server *s, const uint8_t *ca, size_t len)
+{
+	uint8_t *copy = len ? malloc(len) : NULL;
+
+	if (!len)
+		return 0;
+	if (!copy || len > NTMC_CERT_MAX) {
+		free(copy);
+		return -NTM_ENOMEM;
+	}
+	memcpy(copy, ca, len);
+	free(s->ca);
+	s->ca = copy;
+	s->ca_len = len;
+	return 0;
+}
+
 static int known_load(struct pins *p, const Ntm__State__Known *k)
 {
 	for (size_t i = 0; i < k->n_peers; i++)
@@ -292,7 +318,9 @@ static int known_load(struct pins *p, const Ntm__State__Known *k)
 
 		if (s->ca_fingerprint.len == NTMC_FP_LEN &&
 		    fqdn_is_valid(s->domain) &&
-		    server_set(p, s->domain, s->ca_fingerprint.data))
+		    (server_set(p, s->domain, s->ca_fingerprint.data) ||
+		     server_set_ca(server_find(p, s->domain), s->ca.data,
+				   s->ca.len)))
 			return -NTM_ENOMEM;
 	}
 	p->serial = k->revocation_serial;
@@ -345,6 +373,7 @@ void pins_free(struct pins *p)
 		drop(p, e);
 	while ((s = p->servers)) {
 		p->servers = s->next;
+		free(s->ca);
 		free(s);
 	}
 	free(p->path);
@@ -371,6 +400,19 @@ const struct pin *pins_find_vip(const struct pins *p, const struct addr *vip)
 	else if (len == 4)
 		HASH_FIND(hh4, p->by_vip4, ip, 4, e);
 	return e ? &e->pin : NULL;
+}
+
+void pins_set_home(struct pins *p, const uint8_t prefix6[static 8])
+{
+	struct entry *e, *tmp;
+
+	if (!memcmp(p->home, prefix6, 8))
+		return;
+	memcpy(p->home, prefix6, 8);
+	HASH_ITER (hh, p->by_name, e, tmp)
+		unindex_vips(p, e);
+	HASH_ITER (hh, p->by_name, e, tmp)
+		index_vips(p, e);
 }
 
 void pins_each(const struct pins *p,
@@ -487,6 +529,56 @@ int pins_server_learn(struct pins *p, const char *domain,
 	if (!err)
 		err = save(p, saved, p);
 	return err ? err : writer_flush(p->writer);
+}
+
+int pins_server_keep(struct pins *p, const char *domain,
+		     const uint8_t fp[static NTMC_FP_LEN], const uint8_t *ca,
+		     size_t len)
+{
+	int err = pins_server_check(p, domain, fp);
+
+	if (!err)
+		err = server_set(p, domain, fp);
+	if (!err)
+		err = server_set_ca(server_find(p, domain), ca, len);
+	if (!err)
+		save_later(p);
+	return err;
+}
+
+const uint8_t *pins_server_ca(const struct pins *p, const char *domain,
+			      size_t *len)
+{
+	const struct server *s = server_find(p, domain);
+
+	if (s && len)
+		*len = s->ca_len;
+	return s ? s->ca : NULL;
+}
+
+void pins_servers_each(const struct pins *p,
+		       void (*fn)(void *arg, const char *domain,
+				  const uint8_t *ca, size_t len),
+		       void *arg)
+{
+	for (const struct server *s = p->servers; s; s = s->next)
+		fn(arg, s->domain, s->ca, s->ca_len);
+}
+
+int pins_server_forget(struct pins *p, const char *domain, writer_fn *fn,
+		       void *arg)
+{
+	struct server **at = &p->servers, *s;
+
+	while (*at && strcmp((*at)->domain, domain))
+		at = &(*at)->next;
+	s = *at;
+	if (!s || !s->ca)
+		return -NTM_ENOTFOUND;
+	*at = s->next;
+	free(s->ca);
+	free(s);
+	return save(p, fn, arg);
 }
 
 uint64_t pins_serial(const struct pins *p)

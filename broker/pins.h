@@ -86,6 +86,24 @@ NTM_MUST_CHECK int pins_server_check(const struct pins *p, const char *domain,
 NTM_MUST_CHECK int pins_server_learn(struct pins *p, const char *domain,
 				     const uint8_t fp[static NTMC_FP_LEN]);
 
+/** the CA of another domain, with its certificate; written later.
+ *  Return: 0, -NTM_ENOMEM, -NTM_EPIN (another one is pinned) */
+NTM_MUST_CHECK int pins_server_keep(struct pins *p, const char *domain,
+				    const uint8_t fp[static NTMC_FP_LEN],
+				    const uint8_t *ca, size_t len);
+/** its certificate, borrowed; NULL: none kept. @len may be NULL */
+const uint8_t *pins_server_ca(const struct pins *p, const char *domain,
+			      size_t *len);
+void pins_servers_each(const struct pins *p,
+		       void (*fn)(void *arg, const char *domain,
+				  const uint8_t *ca, size_t len),
+		       void *arg);
+/** of another domain. Return: as pins_forget() */
+NTM_MUST_CHECK int pins_server_forget(struct pins *p, const char *domain,
+				      writer_fn *fn, void *arg);
+/** only addresses of our own domain are found by IPv4: others may be the same */
+void pins_set_home(struct pins *p, const uint8_t prefix6[static 8]);
+
 /** newest withdrawal acted upon */
 uint64_t pins_serial(const struct pins *p);
 /** Return: 0: it will be written; one that was lost is asked for again */

@@ -22,6 +22,7 @@
 
 #include "broker/account.h"
 #include "broker/direction.h"
+#include "broker/domains.h"
 #include "broker/login.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
@@ -43,6 +44,8 @@ struct query {
 	char name[FQDN_MAX + 1];
 	struct peer *peer;
 	uint32_t direction;
+	bool needs_ca; /* of its domain; the DC was asked */
+	bool ca_came;  /* an answer: to be started */
 	struct loop_timer *timer;
 	struct resolve_wait *waits;
 	UT_hash_handle hh;
@@ -69,11 +72,14 @@ bool resolve_is_ours(const struct worker *w, const char *name,
 	const struct account *a = w->account;
 	struct fqdn_parts parts;
 
-	if (!a->logged_in || fqdn_normalize(name, out) ||
-	    !fqdn_is_within(out, a->domain) || !strcmp(out, a->domain))
+	if (!a->logged_in || fqdn_normalize(name, out))
 		return false;
-	if (fqdn_split(out, a->domain, &parts))
-		return true; /* too deep: ours, and no such name */
+	if (!fqdn_is_within(out, a->domain) && !domains_allowed(w, out))
+		return false;
+	if (!strcmp(out, a->domain))
+		return false;
+	if (domains_split(w, out, &parts))
+		return true; /* too deep: ours, and no such name; or not known yet */
 	for (size_t i = 0; i < sizeof(servers) / sizeof(servers[0]); i++)
 		if (!parts.device[0] && !strcmp(parts.account, servers[i]))
 			return false;
@@ -162,6 +168,10 @@ bool resolve_typed(const struct worker *w, const char *text, unsigned int i,
 		return false;
 	if (fqdn_is_within(name, w->account->domain))
 		return i == 0 && resolve_is_ours(w, name, out);
+	if (i == 0 && domains_allowed(w, name)) {
+		strcpy(out, name);
+		return true;
+	}
 	dot = strchr(name, '.');
 	if (!dot)
 		return typed_word(w, name, i, out);
@@ -264,7 +274,7 @@ static bool is_device(const struct worker *w, const char *name)
 {
 	struct fqdn_parts parts;
 
-	return !fqdn_split(name, w->account->domain, &parts) && parts.device[0];
+	return !domains_split(w, name, &parts) && parts.device[0];
 }
 
 static void query_start(struct query *q)
@@ -273,8 +283,16 @@ static void query_start(struct query *q)
 	const struct alias *a = alias_find(r, q->name);
 	const char *fqdn = a ? a->fqdn : q->name;
 	struct peer *p = NULL;
-	int err;
+	int err = domains_need(r->w, q->name);
 
+	if (err == -NTM_EAGAIN) {
+		q->needs_ca = true;
+		return;
+	}
+	if (err) {
+		query_end(q, err);
+		return;
+	}
 	if (a)
 		p = peers_find(r->w->peers, fqdn);
 	else if (is_device(r->w, fqdn))
@@ -324,7 +342,8 @@ static bool answer_now(struct resolve *r, const char *name, resolve_fn *fn,
 			peer_apply_policy(p);
 		}
 		fn(arg, 0, p);
-	} else if (fqdn_split(name, r->w->account->domain, &parts) ||
+	} else if ((!domains_need(r->w, name) &&
+		    domains_split(r->w, name, &parts)) ||
 		   r->waiting >= RESOLVE_WAITERS_MAX) {
 		fn(arg,
 		   r->waiting >= RESOLVE_WAITERS_MAX ? NTM_ELIMIT : NTM_ENONAME,
@@ -411,6 +430,26 @@ restart: /* an answer may have ended any other */
 			goto restart;
 }
 
+void resolve_domain_changed(struct resolve *r)
+{
+	struct query *q, *tmp;
+
+	if (!r)
+		return;
+	HASH_ITER (hh, r->queries, q, tmp) {
+		q->ca_came = q->needs_ca;
+		q->needs_ca = false;
+	}
+restart: /* an answer may have ended any other */
+	HASH_ITER (hh, r->queries, q, tmp) {
+		if (!q->ca_came)
+			continue;
+		q->ca_came = false;
+		query_start(q);
+		goto restart;
+	}
+}
+
 void resolve_peer_gone(struct resolve *r, struct peer *p)
 {
 	struct query *q, *tmp;
@@ -427,9 +466,38 @@ restart:
 
 /* --- addresses -------------------------------------------------------------------------------- */
 
+/* struct alias_look - the pin of an address that only we know */
+struct alias_look {
+	const struct worker *w;
+	const uint8_t *ip4;
+	const struct pin *pin;
+};
+
+static void alias_look(void *arg, const struct pin *pin)
+{
+	struct alias_look *l = arg;
+	uint8_t shown[4];
+
+	domains_shown4(l->w, pin->vip6, pin->vip4, shown);
+	if (!memcmp(shown, l->ip4, 4))
+		l->pin = pin;
+}
+
+static const struct pin *pin_at(const struct worker *w, const struct addr *vip)
+{
+	struct alias_look l = {.w = w};
+	size_t len;
+
+	l.ip4 = addr_ip(vip, &len);
+	if (len != 4 || !domains_is_alias(w, l.ip4))
+		return pins_find_vip(w->pins, vip);
+	pins_each(w->pins, alias_look, &l);
+	return l.pin;
+}
+
 bool resolve_packet(struct resolve *r, const struct addr *dst)
 {
-	const struct pin *pin = pins_find_vip(r->w->pins, dst);
+	const struct pin *pin = pin_at(r->w, dst);
 	struct peer *p;
 
 	if (!pin || !r->w->account->logged_in)
@@ -466,7 +534,7 @@ const char *resolve_reverse(struct resolve *r, const struct addr *vip)
 		return a->fqdn;
 	if (r->w->dp && dp_tunnel_find(r->w->dp, vip, &t))
 		return ((struct peer *)dp_tunnel_arg(t))->fqdn;
-	pin = pins_find_vip(r->w->pins, vip);
+	pin = pin_at(r->w, vip);
 	return pin ? pin->fqdn : NULL;
 }
 

@@ -55,6 +55,8 @@ void resolve_cancel(struct resolve_wait *wait);
 void resolve_peer_changed(struct resolve *r, struct peer *p);
 /** the peer is being freed */
 void resolve_peer_gone(struct resolve *r, struct peer *p);
+/** the CA of a domain came, or there is none */
+void resolve_domain_changed(struct resolve *r);
 /** datapath's no_tunnel: a packet to a virtual address without tunnel. true: the
  *  peer is remembered, a tunnel exists now and is being connected */
 bool resolve_packet(struct resolve *r, const struct addr *dst);

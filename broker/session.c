@@ -461,9 +461,12 @@ static void keepalive_ack(struct session *s, const Ntm__KeepAliveAck *k)
 /* what the DC sends unasked, with a transaction number of its own */
 static void told(struct session *s, const Ntm__Signal *msg)
 {
+	int code;
+
 	if (msg->body_case == NTM__SIGNAL__BODY_ROUTE_DIRECTION) {
-		send_ack(s, msg->txn,
-			 direction_told(s->w, msg->route_direction));
+		code = direction_told(s->w, msg->route_direction);
+		if (code != NTM_EAGAIN)
+			send_ack(s, msg->txn, code);
 	} else if (msg->body_case == NTM__SIGNAL__BODY_WITHDRAW) {
 		send_ack(s, msg->txn, 0);
 		revocation_told(&s->revocation, msg->withdraw);

@@ -488,7 +488,8 @@ int shimserver_configure(struct shimserver *s, const uint8_t vip6[static 16],
 	size_t i, n = 0;
 
 	for (i = 0; i < n_ranges; i++) {
-		if (n + 2 > SHIM_RANGES_MAX)
+		if (n + !!ranges[i].prefix6_len + !!ranges[i].prefix4_len >
+		    SHIM_RANGES_MAX)
 			return -NTM_ELIMIT;
 		n += range_put(&out[n], AF_INET6, ranges[i].prefix6,
 			       ranges[i].prefix6_len);

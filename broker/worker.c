@@ -9,6 +9,7 @@
 
 #include "broker/account.h"
 #include "broker/brokerconf.h"
+#include "broker/domains.h"
 #include "broker/early.h"
 #include "broker/gate.h"
 #include "broker/keepalive.h"
@@ -26,6 +27,10 @@
 #include "broker/timers.h"
 #include "broker/writer.h"
 #include "common/log.h"
+#include "preload/shimproto.h"
+
+/* ours takes two places on the page, the aliases and each domain's /64 one */
+#define RANGES_MAX (SHIM_RANGES_MAX - 1)
 
 uint64_t worker_now_ms(const struct worker *w)
 {
@@ -78,11 +83,12 @@ static bool is_general(const struct worker *w, const struct addr *dst)
 	const struct dp_range r = {.ip = {d->prefix4[0], d->prefix4[1],
 					  d->prefix4[2], d->prefix4[3]},
 				   .len = (uint8_t)d->prefix4_len};
-	struct general g = {.ranges = {r}, .n = 1};
+	struct general g = {.ranges = {r, {.len = 16}}, .n = 2};
 	const uint8_t *ip;
 	size_t len;
 
 	ip = addr_ip(dst, &len);
+	domains_alias_range(w, g.ranges[1].ip);
 	return w->account->logged_in && ip &&
 	       general_is(&g, len == 4 ? 4 : 6, ip);
 }
@@ -200,7 +206,7 @@ static void held_answer(void *arg, int err, struct peer *p)
 
 	h->done = true;
 	shim_answer(h->w, h->ticket, err, p ? p->fqdn : "", p ? p->vip6 : NULL,
-		    p ? p->vip4 : NULL);
+		    p ? p->shown4 : NULL);
 	if (!h->wait)
 		return; /* inside resolve_name(): its caller frees */
 	held_unlink(h);
@@ -289,11 +295,47 @@ static void ranges_fill(const struct account *a, struct engine_config *c)
 	c->mtu = WORKER_MTU;
 }
 
+/* struct ranges - for the page: ours, the aliases, then each other domain's /64, or all
+ * of fd6e::/16 where they are too many */
+struct ranges {
+	struct engine_config c[RANGES_MAX];
+	size_t n, domains;
+};
+
+static void range_add(void *arg, const struct ntmc_trust_domain *d)
+{
+	struct ranges *r = arg;
+
+	if (r->domains++ == 0)
+		return; /* ours comes first and is there */
+	if (r->n == RANGES_MAX) {
+		r->c[r->n - 1].prefix6_len = 16;
+		return;
+	}
+	memcpy(r->c[r->n].prefix6, d->prefix6, 16);
+	r->c[r->n++].prefix6_len = 64;
+}
+
+static int page_use(struct worker *w)
+{
+	const struct account *a = w->account;
+	struct ranges r = {.n = 2};
+
+	if (!w->shim)
+		return 0;
+	ranges_fill(a, &r.c[0]);
+	domains_alias_range(w, r.c[1].prefix4);
+	r.c[1].prefix4_len = 16;
+	ntmc_trust_each(a->trust, range_add, &r);
+	return shimserver_configure(w->shim, a->cert.vip6, a->cert.vip4, r.c,
+				    r.n);
+}
+
 static int lease_use(struct worker *w)
 {
 	const struct account *a = w->account;
 	struct engine_config c;
-	struct dp_range virtual;
+	struct dp_range virtual[2];
 	int err;
 
 	ranges_fill(a, &c);
@@ -301,13 +343,19 @@ static int lease_use(struct worker *w)
 	if (err)
 		return err;
 	datapath_set_lease(w->dp, a->cert.vip6, a->cert.vip4);
-	virtual.len = c.prefix4_len;
-	memcpy(virtual.ip, c.prefix4, sizeof(virtual.ip));
-	datapath_set_virtual(w->dp, &virtual, 1);
-	if (w->shim)
-		err = shimserver_configure(w->shim, a->cert.vip6, a->cert.vip4,
-					   &c, 1);
-	return err;
+	virtual[0].len = c.prefix4_len;
+	memcpy(virtual[0].ip, c.prefix4, sizeof(virtual[0].ip));
+	virtual[1].len = 16;
+	domains_alias_range(w, virtual[1].ip);
+	datapath_set_virtual(w->dp, virtual, 2);
+	domains_trust(w);
+	return page_use(w);
+}
+
+void worker_ranges(struct worker *w)
+{
+	if (w->account->logged_in && page_use(w))
+		log_warn("worker", "the page could not be changed");
 }
 
 int worker_logged_in(struct worker *w)
@@ -356,6 +404,7 @@ void worker_online(struct worker *w)
 	peers_each(w->peers, look_again, NULL);
 	gate_online(w->gate);
 	portmap_look(w->portmap);
+	domains_look(w);
 }
 
 static void reroute_one(void *arg, struct peer *p)
@@ -496,6 +545,8 @@ int worker_init(struct worker *w, const char *config, const char *state,
 	if (!err)
 		err = exit_new(w, state, &w->exit);
 	if (!err)
+		err = domains_new(w, &w->domains);
+	if (!err)
 		err = login_new(w, &w->login);
 	if (err)
 		snprintf(why, why_size, "%s", err_text(err));
@@ -538,6 +589,7 @@ void worker_clear(struct worker *w)
 	resolve_free(w->resolve);
 	w->resolve = NULL;
 	login_free(w->login);
+	domains_free(w->domains);
 	peers_free(w->peers);
 	early_free(w->early);
 	keepalive_free(w->keepalive);

@@ -43,6 +43,7 @@ struct worker_env {
 struct account;
 struct as_link;
 struct control;
+struct domains;
 struct feeler_ops;
 struct exit;
 struct handover;
@@ -94,6 +95,7 @@ struct worker {
 	struct peers *peers;
 	struct resolve *resolve;
 	struct exit *exit;
+	struct domains *domains;
 	struct login *login;
 
 	struct held *held; /* questions of shims, worker.c's */
@@ -133,6 +135,8 @@ void worker_say_goodbye(struct worker *w);
 NTM_MUST_CHECK int worker_logged_in(struct worker *w);
 /** account.c: it ended; @code: why (0: the person wanted it) */
 void worker_logged_out(struct worker *w, int code);
+/** domains.c: which addresses are virtual has changed */
+void worker_ranges(struct worker *w);
 /** session.c: proven with the DC */
 void worker_online(struct worker *w);
 /** gate.c: the way to DC and relays is another one, from the same address */

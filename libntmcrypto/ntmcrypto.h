@@ -438,6 +438,12 @@ void ntmc_trust_free(struct ntmc_trust *t);
 NTM_MUST_CHECK int ntmc_trust_add(struct ntmc_trust *t, const uint8_t *der,
 				  size_t len, const uint8_t *fp,
 				  struct ntmc_trust_domain *out);
+/** the trusted domains, in the order they were added */
+void ntmc_trust_each(const struct ntmc_trust *t,
+		     void (*fn)(void *arg, const struct ntmc_trust_domain *d),
+		     void *arg);
+/** trust @domain no more; nothing where it is not there */
+void ntmc_trust_remove(struct ntmc_trust *t, const char *domain);
 /**
  * ntmc_trust_verify() - a certificate against the trusted CAs
  * @now: seconds since 1970; compared with the certificate's lifetime and the CA's

@@ -138,6 +138,26 @@ int ntmc_trust_add(struct ntmc_trust *t, const uint8_t *der, size_t len,
 	return r;
 }
 
+void ntmc_trust_each(const struct ntmc_trust *t,
+		     void (*fn)(void *arg, const struct ntmc_trust_domain *d),
+		     void *arg)
+{
+	for (size_t i = 0; i < t->n; i++)
+		fn(arg, &t->anchor[i].domain);
+}
+
+void ntmc_trust_remove(struct ntmc_trust *t, const char *domain)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		if (strcmp(t->anchor[i].domain.domain, domain))
+			continue;
+		gnutls_x509_crt_deinit(t->anchor[i].crt);
+		memmove(&t->anchor[i], &t->anchor[i + 1],
+			(--t->n - i) * sizeof(t->anchor[0]));
+		return;
+	}
+}
+
 /* --- verifying
  * ----------------------------------------------------------------------- */
 

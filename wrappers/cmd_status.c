@@ -49,6 +49,23 @@ static void relays_draw(const json_t *answer)
 	}
 }
 
+/* other domains that are allowed */
+static void domains_draw(const json_t *answer)
+{
+	const json_t *d;
+	char text[640];
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "domains"), i, d)
+	{
+		const char *why = out_text(d, "why", "");
+
+		snprintf(text, sizeof(text), "%s%s%s",
+			 out_text(d, "domain", "?"), *why ? ": " : "", why);
+		line("domain", text);
+	}
+}
+
 /* how each peer is reached, and why not directly */
 static void paths_draw(const json_t *answer)
 {
@@ -139,6 +156,7 @@ static int status_draw(const struct command_args *a)
 	line("through", *out_text(answer, "gate", "") ? text : "");
 	relays_draw(answer);
 	exit_draw(json_object_get(answer, "exit"));
+	domains_draw(answer);
 	if (out_int(answer, "certificate_expires"))
 		line("certificate",
 		     out_date(out_int(answer, "certificate_expires")));

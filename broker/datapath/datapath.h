@@ -147,6 +147,13 @@ NTM_MUST_CHECK int dp_tunnel_new(struct datapath *dp,
 				 const uint8_t vip6[static 16],
 				 const uint8_t vip4[static 4], void *arg,
 				 struct dp_tunnel **out);
+/** the same, shown to our programs at the IPv4 address @shown4, which packets do not
+ *  bear on the wire (alias.h) */
+NTM_MUST_CHECK int dp_tunnel_new_shown(struct datapath *dp,
+				       const uint8_t vip6[static 16],
+				       const uint8_t vip4[static 4],
+				       const uint8_t shown4[static 4],
+				       void *arg, struct dp_tunnel **out);
 /** flush the queue to ICMP unreachable when @reject, wipe keys, free at turn end */
 void dp_tunnel_close(struct dp_tunnel *t, bool reject);
 /** the last TCP segment with payload that it sent, for the next tunnel to the same

@@ -141,7 +141,8 @@ bool inner_may_complain(const uint8_t *pkt, const struct inner *in)
 	uint8_t type = in->l4 < in->len ? pkt[in->l4] : 0;
 
 	if (in->version == 4) {
-		if (in->dst[0] >= 224 || get16(pkt + 6) & 0x1fff)
+		if ((in->dst[0] >= 224 && in->dst[0] < 240) ||
+		    in->dst[0] == 255 || get16(pkt + 6) & 0x1fff)
 			return false;
 		/* of ICMP only what asks: an error never causes an error */
 		return in->proto != IPPROTO_ICMP || type == 8 || type == 13;

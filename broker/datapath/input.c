@@ -22,6 +22,7 @@
 
 #include <string.h>
 
+#include "broker/datapath/alias.h"
 #include "broker/datapath/icmp.h"
 #include "broker/datapath/output.h"
 #include "broker/datapath/seal.h"
@@ -128,6 +129,8 @@ static void deliver(struct dp_tunnel *t, uint8_t *pkt, size_t len,
 		return;
 	t->n.rx_packets++;
 	t->n.rx_bytes += in.len;
+	if (t->alias)
+		alias_from_peer(pkt, &in, t->shown4, t->vip4, nocsum);
 	coalesce_add(dp->coalesce, pkt, &in, nocsum);
 }
 

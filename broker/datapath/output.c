@@ -30,6 +30,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "broker/datapath/alias.h"
 #include "broker/datapath/icmp.h"
 #include "broker/datapath/offload.h"
 #include "broker/datapath/seal.h"
@@ -39,20 +40,25 @@
 #define TCP_SYN	   0x02
 #define TCP_RST	   0x04
 
-static void answer(struct datapath *dp, const uint8_t *icmp, size_t len)
+/* @t: whose peer the error seems to be from; NULL: nobody's */
+static void answer(struct datapath *dp, struct dp_tunnel *t, uint8_t *icmp,
+		   size_t len)
 {
 	static const struct virtio_net_hdr none;
+	struct inner in;
 
+	if (len && t && t->alias && !inner_parse(icmp, len, &in))
+		alias_from_peer(icmp, &in, t->shown4, t->vip4, false);
 	if (len && dp_limit_ok(&dp->limit_icmp, loop_now(dp->loop), ICMP_PER_S))
 		tun_write(&dp->tun, &none, icmp, len);
 }
 
-static void reject(struct datapath *dp, const uint8_t *pkt,
+static void reject(struct datapath *dp, struct dp_tunnel *t, const uint8_t *pkt,
 		   const struct inner *in)
 {
 	uint8_t icmp[ICMP_ERROR_MAX];
 
-	answer(dp, icmp, icmp_unreachable(pkt, in, icmp));
+	answer(dp, t, icmp, icmp_unreachable(pkt, in, icmp));
 }
 
 static void too_big(struct dp_tunnel *t, const struct offload *o)
@@ -63,7 +69,7 @@ static void too_big(struct dp_tunnel *t, const struct offload *o)
 	if (mtu < DP_INNER_MIN_MTU)
 		mtu = DP_INNER_MIN_MTU;
 	t->n.too_big++;
-	answer(t->dp, icmp, icmp_too_big(o->pkt, &o->in, mtu, icmp));
+	answer(t->dp, t, icmp, icmp_too_big(o->pkt, &o->in, mtu, icmp));
 }
 
 void output_event(struct dp_tunnel *t, unsigned int event)
@@ -386,7 +392,7 @@ void output_reject_queue(struct dp_tunnel *t, bool with_icmp)
 	while (with_icmp && queue_peek(dp->pool, &t->queue, &rec, &bytes)) {
 		if (rec.kind == QUEUE_PACKET &&
 		    inner_parse(bytes, rec.len, &in) == 0)
-			reject(dp, bytes, &in);
+			reject(dp, t, bytes, &in);
 		queue_pop(dp->pool, &t->queue);
 	}
 	queue_clear(dp->pool, &t->queue);
@@ -435,7 +441,9 @@ static bool from_lease(const struct datapath *dp, const struct inner *in)
 static bool may_be_peer(const struct inner *in)
 {
 	if (in->version == 4)
-		return in->dst[0] < 224 && in->dst[0] != 127 && in->dst[0] != 0;
+		return (in->dst[0] < 224 || in->dst[0] >= 240) &&
+		       in->dst[0] != 255 && in->dst[0] != 127 &&
+		       in->dst[0] != 0;
 	return in->dst[0] != 0xff && (in->dst[0] != 0xfe || in->dst[1] < 0x80);
 }
 
@@ -445,7 +453,7 @@ static struct dp_tunnel *find_by_vip(struct datapath *dp, unsigned int version,
 	struct dp_tunnel *t = dp->last_out;
 
 	if (version == 4) {
-		if (t && t->has_vip4 && !memcmp(t->vip4, ip, 4))
+		if (t && t->has_vip4 && !memcmp(t->shown4, ip, 4))
 			return t;
 		HASH_FIND(hh_vip4, dp->by_vip4, ip, 4, t);
 	} else {
@@ -521,9 +529,12 @@ void output_packet(struct datapath *dp, const struct virtio_net_hdr *vh,
 		t = ask_owner(dp, &in);
 	if (!t) {
 		dp->totals.unroutable++;
-		reject(dp, dp->packet, &in);
+		reject(dp, NULL, dp->packet, &in);
 		return;
 	}
+	if (t->alias)
+		alias_to_peer(dp->packet, &in, t->shown4, t->vip4,
+			      vh->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM);
 	if (t->ports)
 		ports_sent(t->ports, loop_now(dp->loop), dp->packet, &in);
 	if (!queue_empty(&t->queue))

@@ -69,7 +69,8 @@ struct dp_tunnel {
 	void *arg;
 	enum dp_state state;
 	uint8_t vip6[16], vip4[4];
-	bool has_vip6, has_vip4, has_path;
+	uint8_t shown4[4]; /* to our programs; another one than @vip4: @alias */
+	bool has_vip6, has_vip4, has_path, alias;
 	uint64_t path_id; /* as receiver */
 	struct addr remote;
 	struct dp_phase *phase[DP_PHASES]; /* newest first, NULL at the end */

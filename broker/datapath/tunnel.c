@@ -34,13 +34,21 @@ static bool address_taken(struct datapath *dp, const struct dp_tunnel *t)
 	if (t->has_vip6)
 		HASH_FIND(hh_vip6, dp->by_vip6, t->vip6, 16, other);
 	if (!other && t->has_vip4)
-		HASH_FIND(hh_vip4, dp->by_vip4, t->vip4, 4, other);
+		HASH_FIND(hh_vip4, dp->by_vip4, t->shown4, 4, other);
 	return other != NULL;
 }
 
 int dp_tunnel_new(struct datapath *dp, const uint8_t vip6[static 16],
 		  const uint8_t vip4[static 4], void *arg,
 		  struct dp_tunnel **out)
+{
+	return dp_tunnel_new_shown(dp, vip6, vip4, vip4, arg, out);
+}
+
+int dp_tunnel_new_shown(struct datapath *dp, const uint8_t vip6[static 16],
+			const uint8_t vip4[static 4],
+			const uint8_t shown4[static 4], void *arg,
+			struct dp_tunnel **out)
 {
 	struct dp_tunnel *t = calloc(1, sizeof(*t));
 
@@ -53,6 +61,8 @@ int dp_tunnel_new(struct datapath *dp, const uint8_t vip6[static 16],
 	t->budget = UINT64_MAX;
 	memcpy(t->vip6, vip6, 16);
 	memcpy(t->vip4, vip4, 4);
+	memcpy(t->shown4, shown4, 4);
+	t->alias = memcmp(vip4, shown4, 4) != 0;
 	t->has_vip6 = !all_zero(vip6, 16);
 	t->has_vip4 = !all_zero(vip4, 4);
 	queue_init(&t->queue);
@@ -67,7 +77,7 @@ int dp_tunnel_new(struct datapath *dp, const uint8_t vip6[static 16],
 	if (t->has_vip6)
 		HASH_ADD(hh_vip6, dp->by_vip6, vip6, 16, t);
 	if (t->has_vip4)
-		HASH_ADD(hh_vip4, dp->by_vip4, vip4, 4, t);
+		HASH_ADD(hh_vip4, dp->by_vip4, shown4, 4, t);
 	*out = t;
 	return 0;
 }

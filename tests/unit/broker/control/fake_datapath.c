@@ -294,12 +294,15 @@ void datapath_set_exit(struct datapath *dp, struct dp_tunnel *t)
 	(void)t;
 }
 
-int dp_tunnel_new(struct datapath *dp, const uint8_t vip6[static 16],
-		  const uint8_t vip4[static 4], void *arg,
-		  struct dp_tunnel **out)
+int dp_tunnel_new_shown(struct datapath *dp, const uint8_t vip6[static 16],
+			const uint8_t vip4[static 4],
+			const uint8_t shown4[static 4], void *arg,
+			struct dp_tunnel **out)
 {
 	struct dp_tunnel *t;
 	struct addr vip;
+
+	(void)vip4; /* packets are not changed here */
 
 	if (!addr_from_ip(vip6, 16, 0, &vip) && dp_tunnel_find(dp, &vip, &t))
 		return -NTM_EEXISTS;
@@ -311,7 +314,7 @@ int dp_tunnel_new(struct datapath *dp, const uint8_t vip6[static 16],
 	t->budget = UINT64_MAX;
 	t->mtu = 1200;
 	memcpy(t->vip6, vip6, 16);
-	memcpy(t->vip4, vip4, 4);
+	memcpy(t->vip4, shown4, 4);
 	t->next = dp->tunnels;
 	dp->tunnels = t;
 	*out = t;

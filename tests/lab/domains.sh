@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# domains.sh - two organisations and the root of a DNS of the lab's own
+#
+# After lab.sh and ntm.sh, and hosts that ntm_star made:
+#
+#	domains_root root one.example=sa two.example=sb
+#	domains_server sa one.example; domains_server sb two.example
+#	domains_peer sa one.example sb two.example
+#	domains_allow a two.example; domains_allow b one.example
+#
+# The root is served by nsd; each domain's zone by its own ntm-server, found from
+# that root alone. DOMAINS_SIGNED holds domains whose zone nsd serves, signed.
+
+declare -A DOMAINS_SIGNED=()	# domain -> host that serves the zone
+DOMAINS_DIR=
+
+# domains__ns HOST: A and AAAA lines of the host for the name on standard input's place
+domains__addresses()
+{
+	local name=$1 address
+	for address in $(lab_addresses "$2"); do
+		case $address in
+		*:*) echo "$name. 60 IN AAAA $address" ;;
+		*) echo "$name. 60 IN A $address" ;;
+		esac
+	done
+}
+
+# domains_root HOST DOMAIN=HOST...: the root zone with these delegations, unsigned
+domains_root()
+{
+	local host=$1 pair
+	shift
+	DOMAINS_DIR=$LAB/dns
+	mkdir -p "$DOMAINS_DIR"
+	{
+		echo ". 60 IN SOA root. hostmaster. 1 3600 900 604800 5"
+		echo ". 60 IN NS root."
+		domains__addresses root "$host"
+		for pair; do
+			echo "${pair%%=*}. 60 IN NS ${pair%%=*}."
+			domains__addresses "${pair%%=*}" "${pair#*=}"
+		done
+	} >"$DOMAINS_DIR/root.zone"
+	{
+		echo ". 3600000 NS root."
+		domains__addresses root "$host"
+	} >"$DOMAINS_DIR/hints"
+	chmod -R a+rX "$DOMAINS_DIR"
+	NTM_DC_CONF="hints = $DOMAINS_DIR/hints
+anchor ="
+	domains_nsd "$host" .=root.zone
+}
+
+# domains_nsd HOST ZONE=FILE...: serve them there, log `nsd-HOST`
+domains_nsd()
+{
+	local host=$1 pair conf=$DOMAINS_DIR/nsd-$1.conf
+	shift
+	{
+		cat <<-END
+		server:
+			username: ""
+			chroot: ""
+			zonesdir: "$DOMAINS_DIR"
+			database: ""
+			pidfile: ""
+			xfrdfile: ""
+			zonelistfile: "$DOMAINS_DIR/zones-$host"
+			xfrdir: "$DOMAINS_DIR"
+			hide-version: yes
+			server-count: 1
+		remote-control:
+			control-enable: no
+		END
+		for pair; do
+			printf 'zone:\n\tname: "%s"\n\tzonefile: "%s"\n' \
+				"${pair%%=*}" "${pair#*=}"
+		done
+	} >"$conf"
+	lab_start "nsd-$host" root "$host" nsd -d -c "$conf"
+	wait_for 5 "lab_root $host ss -Hlun sport = :53 | grep -q ."
+}
+
+# domains_server HOST DOMAIN: as ntm_server, with accounts alice and bob
+domains_server()
+{
+	ntm_server "$1" "$2"
+	ntm_account "$1" alice
+	ntm_account "$1" bob
+}
+
+# domains_fp DOMAIN: its CA's fingerprint
+domains_fp()
+{
+	echo "${NTM_JOIN[$1]#*#}"
+}
+
+# domains_peer HOST DOMAIN HOST DOMAIN: each is told of the other's CA
+domains_peer()
+{
+	lab_as_user "$1" ntm-server peer add "$4" "$(domains_fp "$4")"
+	lab_as_user "$3" ntm-server peer add "$2" "$(domains_fp "$2")"
+}
+
+# domains_node HOST DEVICE.ACCOUNT DOMAIN: as ntm_node, in that domain
+domains_node()
+{
+	NTM_DOMAIN=$3
+	ntm_node "$1" "$2"
+}
+
+# domains_allow HOST SUBJECT: `ntm allow`, and the CA of the domain is there
+domains_allow()
+{
+	lab_as_user "$1" ntm allow "$2" >"$LAB/log/allow-$1"
+	wait_for 10 "[ -n \"\$(ntm_get $1 domains.0.ca)\" ]" \
+		"lab_as_user $1 ntm status --json; cat $LAB/log/server-s*"
+}
