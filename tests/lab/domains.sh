@@ -119,3 +119,38 @@ domains_allow()
 	wait_for 10 "[ -n \"\$(ntm_get $1 domains.0.ca)\" ]" \
 		"lab_as_user $1 ntm status --json; cat $LAB/log/server-s*"
 }
+
+# domains_behind KIND [HOST...]: hosts root, sa, sb as ntm_star makes them, and a and b
+# each behind a NAT of that kind, IPv4 alone; 20 ms between any two
+domains_behind()
+{
+	local kind=$1 host i=3
+	NTM_UNDERLAY=4
+	ntm_star root sa sb
+	for host in a b; do
+		i=$((i + 1))
+		lab_net "p$host"
+		lab_link net "p$host" 10.$i.0.1/24 -
+		lab_router "nat-$host"
+		lab_uplink "nat-$host" "p$host" 10.$i.0.2/24 -
+		lab_net "i$host"
+		lab_link "nat-$host" "i$host" 192.168.1.1/24 -
+		lab_nat "nat-$host" "p$host" "$kind"
+		lab_host "$host"
+		lab_link "$host" "i$host" 192.168.1.$i/24 - 5
+	done
+}
+
+# domains_two: one.example and two.example with a and b in them, who allow each other
+domains_two()
+{
+	domains_root root one.example=sa two.example=sb
+	domains_server sa one.example
+	domains_server sb two.example
+	domains_node a laptop.alice one.example
+	domains_node b desk.bob two.example
+	domains_peer sa one.example sb two.example
+	domains_allow b one.example
+	domains_allow a two.example
+	A=${NTM_NAME[a]} B=${NTM_NAME[b]}
+}
