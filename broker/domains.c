@@ -7,7 +7,7 @@
  * The person allows a domain (or an account or device in it) by `ntm allow`. For each
  * subject of the policy that is not under our own domain the DC is asked for the CA,
  * when we come online and when the policy changes, so that it is there before it is
- * needed; and again when a name needs it. What comes must be constrained to its
+ * needed, and that a renewed or changed one is seen; and when a name needs it. What comes must be constrained to its
  * domain and /64, hold the name we asked for, overlap neither us nor another one
  * (ntmc_trust_add()), and be the one pinned, if one is. Then it is pinned, and stands
  * beside our own CA in account->trust: handshakes verify against all of them, and a
@@ -301,8 +301,10 @@ void domains_look(struct worker *w)
 	for (size_t i = 0; i < policy_count(w->policy); i++) {
 		const char *subject = policy_rule(w->policy, i)->subject;
 
-		if (!is_own(w->account, subject) && !domains_find(w, subject))
-			(void)ask(w->domains, subject);
+		if (is_own(w->account, subject))
+			continue;
+		/* one that is known, too: it may have been renewed, or changed */
+		(void)ask(w->domains, subject);
 	}
 }
 

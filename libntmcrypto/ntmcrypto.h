@@ -428,7 +428,8 @@ void ntmc_trust_free(struct ntmc_trust *t);
  * ntmc_trust_add() - trust a CA
  * @fp: what a join string or the user named; NULL accepts any key
  * @out: what it is constrained to; may be NULL
- * The same key again replaces what was known of it (a longer lifetime).
+ * The same key again, for the same domain, replaces what was known of it (a longer
+ * lifetime).
  *
  * Return: 0, -NTM_EPIN (another key than @fp), -NTM_ECONSTRAINT (no or wrong
  *         constraints, prefix6 not the hash of its key, or the /64 of a CA

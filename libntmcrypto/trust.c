@@ -70,7 +70,7 @@ static bool overlap(const struct ntmc_trust_domain *a,
 	       x509_name_within(b->domain, a->domain);
 }
 
-/* the place for @d: an old one of the same key, or the end */
+/* the place for @d: an old one of the same key and domain, or the end */
 static int find_place(const struct ntmc_trust *t,
 		      const struct ntmc_trust_domain *d, size_t *place)
 {
@@ -78,7 +78,7 @@ static int find_place(const struct ntmc_trust *t,
 	for (size_t i = 0; i < t->n; i++) {
 		const struct ntmc_trust_domain *have = &t->anchor[i].domain;
 
-		if (same_key(have, d))
+		if (same_key(have, d) && !strcmp(have->domain, d->domain))
 			*place = i;
 		else if (overlap(have, d))
 			return -NTM_ECONSTRAINT;

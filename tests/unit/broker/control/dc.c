@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +54,12 @@ struct dc {
 	uint64_t boot, serial;
 	unsigned int base_s, max_s;   /* of keep-alives */
 	uint8_t revoked[NTMC_FP_LEN]; /* by @serial, if not 0 */
+	/* of another domain: what it answers a Domain Request */
+	char domain[FQDN_MAX + 1];
+	uint8_t ca[NTMC_CERT_MAX];
+	size_t ca_len;
+	uint32_t domain_code;
+	unsigned int n_domain;
 	uint32_t txn;
 	size_t n;
 	struct member members[16];
@@ -431,6 +438,37 @@ static void on_mapping(struct dc *dc, struct member *m, const Ntm__Signal *s,
 	signal_send(dc, m, &msg, from);
 }
 
+static void on_domain(struct dc *dc, struct member *m, const Ntm__Signal *s)
+{
+	Ntm__DomainInformation r = NTM__DOMAIN_INFORMATION__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+
+	dc->n_domain++;
+	r.code = dc->domain_code;
+	if (!r.code) {
+		r.domain = dc->domain;
+		r.ca = (ProtobufCBinaryData){dc->ca_len, dc->ca};
+	}
+	msg.txn = s->txn;
+	msg.body_case = NTM__SIGNAL__BODY_DOMAIN_INFORMATION;
+	msg.domain_information = &r;
+	signal_send(dc, m, &msg, &m->proven);
+}
+
+void dc_domain(struct dc *dc, const char *domain, const uint8_t *ca, size_t len,
+	       uint32_t code)
+{
+	snprintf(dc->domain, sizeof(dc->domain), "%s", domain);
+	memcpy(dc->ca, ca, len);
+	dc->ca_len = len;
+	dc->domain_code = code;
+}
+
+unsigned int dc_domain_requests(const struct dc *dc)
+{
+	return dc->n_domain;
+}
+
 static void dispatch(struct dc *dc, struct member *m, const Ntm__Signal *s,
 		     const struct addr *from)
 {
@@ -469,6 +507,8 @@ static void dispatch(struct dc *dc, struct member *m, const Ntm__Signal *s,
 		signal_send(dc, m, &msg, from);
 	} else if (s->body_case == NTM__SIGNAL__BODY_REVOCATION_REQUEST) {
 		on_revocations(dc, m, s);
+	} else if (s->body_case == NTM__SIGNAL__BODY_DOMAIN_REQUEST) {
+		on_domain(dc, m, s);
 	}
 }
 

@@ -6,3 +6,7 @@ CONTROL_TEST_PKGS := $(COMMON_PKGS) $(CRYPTO_PKGS)
 $(foreach t,writer world refusals seeds edges rules handshake forged session login keys punch relay portmap keepalive moves,$(eval $(call unit-test,unit-control-$(t),\
 	tests/unit/broker/control/test_$(t).c $(CONTROL_WORLD),\
 	nodecontrol ntmcrypto common,$(CONTROL_TEST_PKGS))))
+$(eval $(call unit-test,unit-control-foreign,\
+	tests/unit/broker/control/test_foreign.c $(CONTROL_WORLD) \
+	$(addprefix tests/unit/libntmcrypto/,forge.c fixture.c),\
+	nodecontrol ntmcrypto common,$(CONTROL_TEST_PKGS)))

@@ -182,6 +182,10 @@ bool dc_reaches(struct dc *dc, const struct node *n);
 void dc_revoke(struct dc *dc, const uint8_t *fp);
 void dc_withdraw(struct dc *dc, const uint8_t *fp, struct node *to);
 bool dc_owns(const struct addr *a);
+/** its answer to every Domain Request from now on; and how many there were */
+void dc_domain(struct dc *dc, const char *domain, const uint8_t *ca, size_t len,
+	       uint32_t code);
+unsigned int dc_domain_requests(const struct dc *dc);
 /** the way of the next directions: CN is the one that sends */
 void dc_cn_sends(struct dc *dc, bool on);
 /** what the node told of itself, and how often */
