@@ -14,8 +14,9 @@ bool general_is(const struct general *g, unsigned int version,
 {
 	if (!g->n)
 		return false;
-	if (version == 6) /* loopback and v4-mapped begin with 0 */
-		return ip[0] && ip[0] != 0xff &&
+	/* loopback and v4-mapped begin with 0; so does NAT64, 64:ff9b:: */
+	if (version == 6)
+		return (ip[0] || ip[1] == 0x64) && ip[0] != 0xff &&
 		       (ip[0] != 0xfe || ip[1] < 0x80) &&
 		       (ip[0] != 0xfd || ip[1] != 0x6e);
 	if (!ip[0] || ip[0] == 127 || ip[0] >= 224)
