@@ -14,6 +14,7 @@ EXIT_GENERAL4=203.0.113.80
 EXIT_GENERAL6=2001:db8:300::80
 EXIT_RELAY4=10.1.0.2		# where general sees programs of a
 EXIT_RELAY6=2001:db8:1::2
+EXIT_HOST=general		# where exit_nginx runs
 
 exit_lab()
 {
@@ -49,13 +50,13 @@ exit_run()
 	lab_as_user a ntm-run --exit=relay "$@"
 }
 
-# exit_nginx [RATE]: a plain nginx at general, port 80; its log of addresses is `web`
+# exit_nginx [RATE]: a plain nginx at EXIT_HOST, port 80; its log of addresses is `web`
 exit_nginx()
 {
 	local home
-	home=$(lab_home general)
+	home=$(lab_home $EXIT_HOST)
 	mkdir -p "$LAB/www"
-	lab_root general sh -c \
+	lab_root $EXIT_HOST sh -c \
 		'echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start'
 	cat >"$home/nginx.conf" <<-END
 	daemon off;
@@ -72,6 +73,7 @@ exit_nginx()
 		uwsgi_temp_path $home/tmp;
 		scgi_temp_path $home/tmp;
 		sendfile on;
+		sendfile_max_chunk 16k;
 		limit_rate ${1-0};
 		server {
 			listen 80;
@@ -82,6 +84,6 @@ exit_nginx()
 	END
 	: >"$(lab_log web)"
 	lab_give "$home/nginx.conf" "$(lab_log web)"
-	lab_start nginx user general nginx -e stderr -c "$home/nginx.conf"
-	wait_for 5 "lab_listens general tcp 80"
+	lab_start nginx user $EXIT_HOST nginx -e stderr -c "$home/nginx.conf"
+	wait_for 5 "lab_listens $EXIT_HOST tcp 80"
 }

@@ -100,6 +100,14 @@ static void stats_write(void *arg)
 		strcpy(s->last, text);
 }
 
+static int all_direct(void *arg, unsigned int mode, const struct addr *dst)
+{
+	(void)arg;
+	(void)mode;
+	(void)dst;
+	return -NTM_ENOTOURS;
+}
+
 static void beat(void *arg)
 {
 	struct standin *s = arg;
@@ -131,7 +139,7 @@ static void keeper_gone(void *arg, int fd, unsigned int events)
 
 static int start(struct standin *s, int link)
 {
-	struct shim_names names = {resolve, cancel, reverse, s};
+	struct shim_names names = {resolve, cancel, reverse, all_direct, s};
 	struct loop_signal *sig;
 	struct loop_io *io;
 	int err;
