@@ -297,7 +297,9 @@ static const char *why(const struct peer *p)
 	case PEER_MOVING:
 		return punch_limited(p) ? PUNCH_LIMITED : "no path answers";
 	case PEER_UP:
-		return relayed_is(p) ? relayed_why(p) : "";
+		if (!relayed_is(p))
+			return "";
+		return punch_limited(p) ? PUNCH_LIMITED : relayed_why(p);
 	case PEER_SHAKING:
 		return punch_limited(p) ? PUNCH_LIMITED : "";
 	case PEER_IDLE:

@@ -459,12 +459,17 @@ static const char *family_why(struct peer *p)
 
 const char *relayed_why(const struct peer *p)
 {
+	const Ntm__NatMapping blocked = NTM__NAT_MAPPING__MAPPING_BLOCKED;
 	bool ours = relays_told_mapping(p->w->relays) ==
 		    NTM__NAT_MAPPING__MAPPING_DEPENDENT;
 	bool theirs =
 		p->paths.peer_mapping == NTM__NAT_MAPPING__MAPPING_DEPENDENT;
 	const char *why = family_why((struct peer *)p);
 
+	if (relays_told_mapping(p->w->relays) == blocked)
+		return "no UDP passes here: by TLS to the relay";
+	if (p->paths.peer_mapping == blocked)
+		return "no UDP passes where the peer is";
 	if (why)
 		return why;
 	if (peer_now(p) - p->paths.since_ns < LOOP_S(OPEN_NEWS_S))

@@ -107,7 +107,7 @@ static const struct {
 	{ "readlinkat", ALL, "the same" },
 	{ "getcwd", ALL, "SQLite resolves its path" },
 	{ "pread64", DISK, "SQLite" },
-	{ "pwrite64", DISK, "SQLite" },
+	{ "pwrite64", DISK | RS, "SQLite; that a relay drains" },
 	{ "fsync", DISK, "what was acknowledged is on the disk" },
 	{ "fdatasync", DISK, "the same" },
 	{ "ftruncate", DISK, "SQLite's WAL index" },

@@ -10,6 +10,7 @@
 #include "servers/dc/abroad.h"
 #include "servers/dc/finder.h"
 #include "servers/dc/exits.h"
+#include "servers/dc/pathid.h"
 #include "servers/dc/state.h"
 
 #define BOOT_MAX      ((UINT64_C(1) << 24) - 1)
@@ -319,7 +320,8 @@ json_t *dc_admin(struct dc *dc, const char *command, json_t *request)
 	const struct udp_stats *u = udp_stats(dc->udp);
 	const struct dc_stats *s = &dc->stats;
 	unsigned int online = 0,
-		     mapping[NTM__NAT_MAPPING__MAPPING_DEPENDENT + 1] = {0};
+		     mapping[NTM__NAT_MAPPING__MAPPING_BLOCKED + 1] = {0};
+	json_t *o;
 
 	if (strcmp(command, "status"))
 		return peersfile_admin(dc, command, request);
@@ -332,7 +334,7 @@ json_t *dc_admin(struct dc *dc, const char *command, json_t *request)
 		mapping[n->mapping]++;
 	}
 #define N(x) (json_int_t)(x)
-	return json_pack(
+	o = json_pack(
 		"{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
 		" s:I, s:I, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, "
 		"s:o}",
@@ -352,5 +354,9 @@ json_t *dc_admin(struct dc *dc, const char *command, json_t *request)
 		"relays_silent", N(dc->relays->silent), "relays_usable",
 		N(relays_usable(dc)), "relays", relays_admin(dc), "notifiers",
 		notify_admin(dc), "domains", domains_admin(dc));
+	json_object_set_new(o, "mapping_blocked", json_integer(N(mapping[4])));
+	json_object_set_new(o, "foreign_paths",
+			    json_integer(N(s->foreign_paths)));
 #undef N
+	return o;
 }

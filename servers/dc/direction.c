@@ -37,6 +37,7 @@
 #include "servers/dc/exits.h"
 #include "servers/dc/nodeinfo.h"
 #include "servers/dc/reach.h"
+#include "servers/dc/pathid.h"
 #include "servers/dc/state.h"
 
 #define HANDLE_BITS    17
@@ -546,12 +547,18 @@ static void choose_way(struct directions *d, struct direction *x,
 		       const struct node *mn, const struct node *cn,
 		       const Ntm__DirectionRequest *q)
 {
-	draw(d, &x->path_id, sizeof(x->path_id));
+	uint64_t random;
+
+	draw(d, &random, sizeof(random));
+	x->path_id = pathid_make(d->dc, random, mn->fp8, cn->fp8);
 	if (is_move(q) && q->path_id > 1) {
-		x->path_id = q->path_id;
-		x->swapped = q->path_id & 1;
+		if (pathid_is_of(d->dc, q->path_id, mn->fp8, cn->fp8)) {
+			x->path_id = q->path_id & ~UINT64_C(1);
+			x->swapped = q->path_id & 1;
+		} else {
+			d->dc->stats.foreign_paths++;
+		}
 	}
-	x->path_id &= ~UINT64_C(1);
 	x->cn_sends = reach_cn_sends(mn, cn);
 	x->waits = WAIT_CN;
 	x->not_relay =

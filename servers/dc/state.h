@@ -55,6 +55,8 @@ struct dc_revocation {
 struct dc_stats {
 	uint64_t keepalives, registrations, directions, directions_refused;
 	uint64_t directions_relayed;
+	uint64_t
+		foreign_paths; /* MOVE with a Path ID that is not that pair's */
 	uint64_t withdrawals, bad_datagrams, replays, unknown_sessions;
 };
 
@@ -84,6 +86,7 @@ struct dc {
 	uint32_t start_s;
 	bool forgot_pairs; /* there were sessions before this boot */
 	struct ntmc_key challenge_key;
+	struct ntmc_key path_key; /* pathid.h */
 	/* withdrawn identities by serial; @serial: of the last durable one,
 	 * @serial_given: of the last one handed to the journal */
 	struct dc_revocation *revocations;

@@ -211,6 +211,29 @@ static int take_accounts(struct rs *rs, const Ntm__RelayDirection *d,
 	return r;
 }
 
+/* Directions cost whoever asks for them little, and fill the relay: of those that
+ * nobody comes to, an account may have so many. */
+static int put_path(struct rs *rs, const struct path_keys *k, uint32_t old[2])
+{
+	bool known = paths_find(&rs->paths, k->id);
+	struct path *path;
+	int r;
+
+	old[0] = old[1] = 0;
+	if (!known &&
+	    quota_fresh(&rs->quota, k->account[0], 0) >= rs_fresh_max(rs)) {
+		rs->idle_refused++;
+		return -NTM_ELIMIT;
+	}
+	r = paths_put(&rs->paths, k, rs_now_s(rs), old);
+	if (r || known)
+		return r;
+	path = paths_at(&rs->paths, paths_find(&rs->paths, k->id));
+	path->fresh = k->account[0];
+	quota_fresh(&rs->quota, path->fresh, 1);
+	return 0;
+}
+
 static int direction(struct link *l, const Ntm__RelayDirection *d)
 {
 	struct rs *rs = l->rs;
@@ -229,7 +252,7 @@ static int direction(struct link *l, const Ntm__RelayDirection *d)
 	if (!r)
 		r = take_accounts(rs, d, &k);
 	if (!r) {
-		r = paths_put(&rs->paths, &k, rs_now_s(rs), old);
+		r = put_path(rs, &k, old);
 		for (int i = 0; i < 2; i++)
 			quota_put(&rs->quota, r ? k.account[i] : old[i]);
 	}

@@ -178,15 +178,15 @@ static struct cmsghdr *control_add(struct msghdr *m, int level, int type,
 	return c;
 }
 
-static void control_local(const struct outbox *o, struct outbox_run *r,
-			  struct msghdr *m)
+void outbox_local(const struct outbox *o, const struct remote *to,
+		  struct msghdr *m)
 {
 	const uint8_t *local;
 
-	if (!r->to.local)
+	if (!to->local)
 		return;
-	local = locals_ip(o->locals, r->to.local);
-	if (o->family[r->to.listen] == AF_INET) {
+	local = locals_ip(o->locals, to->local);
+	if (o->family[to->listen] == AF_INET) {
 		struct in_pktinfo info = {.ipi_ifindex = 0};
 
 		memcpy(&info.ipi_spec_dst, local + 12, 4);
@@ -210,7 +210,7 @@ static void message_of(const struct outbox *o, struct outbox_run *r,
 	m->msg_iov = r->iov;
 	m->msg_iovlen = r->n_iov;
 	m->msg_control = r->control;
-	control_local(o, r, m);
+	outbox_local(o, &r->to, m);
 	if (tos && o->family[r->to.listen] == AF_INET)
 		control_add(m, IPPROTO_IP, IP_TOS, &tos, sizeof(tos));
 	else if (tos)

@@ -82,5 +82,9 @@ NTM_MUST_CHECK int outbox_init(struct outbox *o, const int *fds, size_t n,
 void outbox_add(struct outbox *o, uint32_t key, const struct remote *to,
 		uint8_t ecn, uint8_t *data, size_t bytes, uint16_t size);
 void outbox_flush(struct outbox *o);
+/** adds to @m's control messages by which of our addresses it leaves to @to; room
+ *  behind msg_controllen for one struct in6_pktinfo */
+void outbox_local(const struct outbox *o, const struct remote *to,
+		  struct msghdr *m);
 
 #endif

@@ -315,6 +315,7 @@ void paths_remove(struct paths *p, uint32_t handle, uint32_t now_s)
 				      memory_order_relaxed);
 	}
 	store(&path->id, 0);
+	path->fresh = 0;
 	path->freed_s = now_s;
 	path->next_free = 0;
 	paths_unlock(path);
@@ -344,7 +345,7 @@ static bool path_age(struct path *path, uint32_t now_s)
 }
 
 void paths_sweep(struct paths *p, uint32_t n, uint32_t now_s, paths_fn *gone,
-		 void *arg)
+		 paths_fn *bound, void *arg)
 {
 	if (n > p->top)
 		n = p->top;
@@ -354,7 +355,14 @@ void paths_sweep(struct paths *p, uint32_t n, uint32_t now_s, paths_fn *gone,
 		if (++p->swept > p->top)
 			p->swept = 1;
 		path = paths_at(p, p->swept);
-		if (!load(&path->id) || !path_age(path, now_s))
+		if (!load(&path->id))
+			continue;
+		if (path->fresh && (paths_is_bound(&path->end[0]) ||
+				    paths_is_bound(&path->end[1]))) {
+			bound(arg, path);
+			path->fresh = 0;
+		}
+		if (!path_age(path, now_s))
 			continue;
 		gone(arg, path);
 		paths_remove(p, p->swept, now_s);

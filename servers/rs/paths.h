@@ -57,6 +57,8 @@ struct path {
 	_Atomic uint32_t next; /* handle: next of its chain */
 	uint32_t next_free, freed_s;
 	uint32_t made_s;
+	uint32_t
+		fresh; /* handle of the account that asked, until an end is bound */
 	uint8_t aead;
 	uint8_t owner; /* which link made it */
 	struct path_end end[2];
@@ -127,8 +129,9 @@ NTM_MUST_CHECK int paths_put(struct paths *p, const struct path_keys *k,
 typedef void paths_fn(void *arg, const struct path *path);
 /** control thread: end it; its keys are wiped */
 void paths_remove(struct paths *p, uint32_t handle, uint32_t now_s);
-/** control thread: look at the next @n places: ends and paths whose time is over */
+/** control thread: look at the next @n places: ends and paths whose time is over;
+ *  @bound is called for a path with .fresh to which an end is bound now */
 void paths_sweep(struct paths *p, uint32_t n, uint32_t now_s, paths_fn *gone,
-		 void *arg);
+		 paths_fn *bound, void *arg);
 
 #endif

@@ -37,23 +37,34 @@ static int other_socket(const struct rs *rs, uint8_t listen)
 	return listen < s->n_other ? s->other[listen] : -1;
 }
 
-static void send_other(struct rs_thread *t, const struct arrival *a,
-		       const uint8_t *buf)
+/* From the address that was asked: a host with several has another one for this way,
+ * perhaps, and then it would not be the relay that answers. */
+static void send_other(struct rs_thread *t, struct arrival *a, uint8_t *buf)
 {
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6,
 				   .sin6_port = a->from.port};
 	struct sockaddr_in in4 = {.sin_family = AF_INET,
 				  .sin_port = a->from.port};
 	bool is4 = t->family[a->from.listen] == AF_INET;
+	uint8_t control[CMSG_SPACE(sizeof(struct in6_pktinfo))]
+		__attribute__((aligned(sizeof(size_t))));
+	struct iovec iov = {buf, PACKET_PROBE_LEN};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
 	int fd = other_socket(t->rs, a->from.listen);
 
+	if (fd < 0)
+		return;
 	memcpy(&in6.sin6_addr, a->from.ip, 16);
 	memcpy(&in4.sin_addr, (const uint8_t *)a->from.ip + 12, 4);
-	if (fd >= 0)
-		(void)!sendto(fd, buf, PACKET_PROBE_LEN, MSG_DONTWAIT,
-			      is4 ? (struct sockaddr *)&in4
-				  : (struct sockaddr *)&in6,
-			      is4 ? sizeof(in4) : sizeof(in6));
+	m.msg_name = is4 ? (void *)&in4 : (void *)&in6;
+	m.msg_namelen = is4 ? sizeof(in4) : sizeof(in6);
+	memset(control, 0, sizeof(control));
+	m.msg_control = control;
+	arrival_local(t, a);
+	outbox_local(&t->outbox, &a->from, &m);
+	if (!m.msg_controllen)
+		m.msg_control = NULL;
+	(void)!sendmsg(fd, &m, MSG_DONTWAIT);
 }
 
 void probe_receive(struct rs_thread *t, struct arrival *a,

@@ -69,6 +69,14 @@ static uint32_t *bucket(const struct quota *q, const char *name)
 			   (q->n_buckets - 1)];
 }
 
+uint32_t quota_fresh(struct quota *q, uint32_t handle, int n)
+{
+	if (!handle)
+		return 0;
+	at(q, handle)->fresh += (uint32_t)n;
+	return at(q, handle)->fresh;
+}
+
 uint32_t quota_find(const struct quota *q, const char *name)
 {
 	uint32_t h = *bucket(q, name);

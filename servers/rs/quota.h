@@ -23,9 +23,10 @@
 #define QUOTA_BURST_MIN 131072
 
 struct quota_account {
-	_Atomic uint64_t paid_ns;      /* time paid for by what was sent */
-	_Atomic uint64_t today;	       /* bytes */
-	uint32_t next, refs;	       /* paths' ends of it */
+	_Atomic uint64_t paid_ns; /* time paid for by what was sent */
+	_Atomic uint64_t today;	  /* bytes */
+	uint32_t next, refs;	  /* paths' ends of it */
+	uint32_t fresh; /* paths it asked for that no end was ever bound to */
 	char name[QUOTA_NAME_MAX + 1]; /* "": place not in use */
 };
 
@@ -49,6 +50,9 @@ void quota_set(struct quota *q, uint64_t rate, uint64_t daily);
 NTM_MUST_CHECK int quota_get(struct quota *q, const char *name, uint32_t *out);
 /** 0 is fine. The account is remembered until the day is over */
 void quota_put(struct quota *q, uint32_t handle);
+/** control thread: @n more paths of it, or less, that nobody is bound to yet; 0 is
+ *  nobody. Return: how many there are */
+uint32_t quota_fresh(struct quota *q, uint32_t handle, int n);
 /** handle, or 0: nothing known of it */
 uint32_t quota_find(const struct quota *q, const char *name);
 /** a new day: forget the amounts, and accounts without paths */

@@ -3,6 +3,7 @@
 #include "servers/rs/rs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +11,10 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "servers/datadir.h"
 #include "servers/rs/state.h"
 
+#define DRAIN_FILE	  "rs/draining"
 #define DAY_S		  86400
 #define CERT_EVERY_S	  3600
 #define CERT_WARN_S	  (30 * DAY_S)
@@ -47,7 +50,15 @@ void rs_path_gone(void *arg, const struct path *path)
 
 	for (int i = 0; i < 2; i++)
 		quota_put(&rs->quota, atomic_load(&path->end[i].account));
+	quota_fresh(&rs->quota, path->fresh, -1);
 	rs->ended++;
+}
+
+static void path_bound(void *arg, const struct path *path)
+{
+	struct rs *rs = arg;
+
+	quota_fresh(&rs->quota, path->fresh, -1);
 }
 
 /* --- the clock ------------------------------------------------------------------- */
@@ -129,7 +140,7 @@ static void rs_clock(void *arg)
 	quota_day(&rs->quota, loop_wall(rs->loop) / DAY_S);
 	paths_sweep(&rs->paths,
 		    rs->paths.top * RS_CLOCK_MS / (RS_SWEEP_ROUND_S * 1000) + 1,
-		    rs_now_s(rs), rs_path_gone, rs);
+		    rs_now_s(rs), rs_path_gone, path_bound, rs);
 	if (rs_now_s(rs) >= rs->daily_s) {
 		rs->daily_s = rs_now_s(rs) + CERT_EVERY_S;
 		look_at_certificate(rs);
@@ -210,6 +221,42 @@ static int open_links(struct rs *rs)
 	return r;
 }
 
+/* --- draining, over restarts: a maintenance begins with one -------------------------- */
+
+static int drain_open(const struct rs *rs, int flags)
+{
+	char path[DATADIR_PATH_MAX];
+
+	if (datadir_path(rs->env->dir, DRAIN_FILE, path))
+		return -1;
+	return open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+static void drain_load(struct rs *rs)
+{
+	int fd = drain_open(rs, O_RDONLY);
+	char c = '0';
+
+	if (fd < 0)
+		return;
+	rs->draining = read(fd, &c, 1) == 1 && c == '1';
+	close(fd);
+	if (rs->draining)
+		log_warn("rs", "draining, as before: takes no new paths; see "
+			       "`relay undrain` in ntm-server(8)");
+}
+
+static void drain_save(const struct rs *rs)
+{
+	int fd = drain_open(rs, O_WRONLY | O_CREAT);
+
+	if (fd < 0 || pwrite(fd, rs->draining ? "1\n" : "0\n", 2, 0) != 2)
+		log_warn("rs", "%s/" DRAIN_FILE " could not be written: %s",
+			 rs->env->dir, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
 static int rs_open(struct rs *rs)
 {
 	int r = servercert_load(rs->env->dir, "rs", &rs->cert);
@@ -221,6 +268,7 @@ static int rs_open(struct rs *rs)
 			       rs->conf->rs_paths * ACCOUNTS_PER_PATH);
 	if (r)
 		return r;
+	drain_load(rs);
 	set_quota(rs);
 	quota_day(&rs->quota, loop_wall(rs->loop) / DAY_S);
 	r = open_signals(rs);
@@ -356,6 +404,7 @@ static json_t *status(const struct rs *rs)
 	SET("directions", rs->directions);
 	SET("withdrawals", rs->withdrawals);
 	SET("ended", rs->ended);
+	SET("idle_refused", rs->idle_refused);
 	for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++)
 		SET(sums[i].name, rs_sum(rs, sums[i].offset));
 	SET("sent", outbox_sum(rs, offsetof(struct outbox_stats, packets)));
@@ -378,6 +427,7 @@ json_t *rs_admin(struct rs *rs, const char *command, json_t *request)
 	(void)request;
 	if (drain || !strcmp(command, "undrain")) {
 		rs->draining = drain;
+		drain_save(rs);
 		log_info("rs", "%s", drain ? "draining" : "takes new paths");
 		for (unsigned int i = 0; i < rs->n_links; i++)
 			link_register(rs->links[i]);

@@ -69,6 +69,7 @@ struct rs {
 	struct loop_timer *clock;
 	struct loop_task destroy;
 	uint64_t directions, withdrawals, ended;
+	uint64_t idle_refused; /* directions of who leaves too many unbound */
 };
 
 /** monotonic seconds since an hour before the start, as the control thread last
@@ -79,6 +80,15 @@ static inline uint32_t rs_now_s(const struct rs *rs)
 }
 /** the sum of the threads' counter at @offset in struct rs_stats */
 uint64_t rs_sum(const struct rs *rs, size_t offset);
+/** paths that one account may ask for and leave unbound: of all that there is room
+ *  for, a 256th part, at least RS_FRESH_MIN */
+#define RS_FRESH_MIN 64
+static inline uint32_t rs_fresh_max(const struct rs *rs)
+{
+	uint32_t n = rs->paths.size / 256;
+
+	return n > RS_FRESH_MIN ? n : RS_FRESH_MIN;
+}
 /** a path ends: its accounts are free of it (paths_fn; @arg: struct rs) */
 void rs_path_gone(void *arg, const struct path *path);
 

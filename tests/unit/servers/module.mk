@@ -17,3 +17,6 @@ $(eval $(call unit-test,unit-servers-domains,\
 $(foreach t,filter net,$(eval $(call unit-test,unit-exit-$(t),\
 	tests/unit/servers/test_exit_$(t).c,exitnet servers datapath ntmcrypto common,\
 	$(SERVERS_PKGS) slirp)))
+$(eval $(call unit-test,unit-servers-amplify,\
+	$(addprefix tests/unit/servers/,test_amplify.c relay.c site.c) tests/vectors/sample.c,\
+	servers common ntmcrypto,$(SERVERS_PKGS)))

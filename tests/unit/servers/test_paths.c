@@ -131,14 +131,14 @@ static void ends_age(void **state)
 	assert_true(v.sender_bound && v.receiver_bound);
 	assert_true(remote_same(&v.sender, &a) && remote_same(&v.receiver, &b));
 	assert_false(paths_view(path, 5, &v));
-	paths_sweep(&paths, SIZE, 160, gone, NULL);
+	paths_sweep(&paths, SIZE, 160, gone, NULL, NULL);
 	assert_true(paths_view(path, 3, &v) && v.sender_bound);
-	paths_sweep(&paths, SIZE, 161, gone, NULL);
+	paths_sweep(&paths, SIZE, 161, gone, NULL, NULL);
 	assert_true(paths_view(path, 3, &v));
 	assert_false(v.sender_bound);
 	assert_true(v.receiver_bound);
 	assert_int_equal(n_gone, 0);
-	paths_sweep(&paths, SIZE, 191, gone, NULL);
+	paths_sweep(&paths, SIZE, 191, gone, NULL, NULL);
 	assert_int_equal(n_gone, 1);
 	assert_int_equal(paths.used, 0);
 	assert_false(paths_view(path, 3, &v));

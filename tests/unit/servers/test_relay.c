@@ -525,6 +525,41 @@ static void probe(int family, bool other)
 	end_free(&e);
 }
 
+/* a host with many addresses: the other port answers from the one that was asked */
+static void probe_of_many(void **state)
+{
+	struct packet_header h = {.type = PACKET_RELAY_PROBE,
+				  .flags = PACKET_OTHER_PORT,
+				  .id = 43};
+	uint8_t buf[PACKET_PROBE_LEN] = {0};
+	struct sockaddr_storage from;
+	socklen_t len = sizeof(from);
+	struct addr to, any, at;
+	int fd;
+
+	(void)state;
+	relay_stop(&relay);
+	free(relay.conf.rs_listen);
+	relay.conf.rs_listen = strdup("0.0.0.0");
+	relay_start(&relay);
+	assert_int_equal(
+		addr_parse("127.0.0.2", (uint16_t)relay.conf.rs_port, &to), 0);
+	assert_int_equal(addr_parse("127.0.0.1", 0, &any), 0);
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, &any.sa, addr_len(&any)), 0);
+	packet_header_put(&h, buf);
+	assert_int_equal(sendto(fd, buf, sizeof(buf), 0, &to.sa, addr_len(&to)),
+			 sizeof(buf));
+	assert_int_equal(recvfrom(fd, buf, sizeof(buf), 0,
+				  (struct sockaddr *)&from, &len),
+			 sizeof(buf));
+	assert_int_equal(addr_from_sockaddr((struct sockaddr *)&from, len, &at),
+			 0);
+	addr_set_port(&to, (uint16_t)relay.conf.rs_other_port);
+	assert_true(addr_equal(&at, &to));
+	close(fd);
+}
+
 static void probes(void **state)
 {
 	(void)state;
@@ -557,6 +592,7 @@ int main(void)
 		T(without_segmentation),
 		T(ecn_is_kept),
 		T(probes),
+		T(probe_of_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -291,6 +291,38 @@ static void table_full(void **state)
 	assert_true(relay_number(&relay, "path_bytes") <= 1024);
 }
 
+static void left_unbound(void **state)
+{
+	uint64_t i;
+
+	(void)state;
+	relay_stop(&relay);
+	relay.conf.rs_paths = 1000;
+	relay_start(&relay);
+	ntmc_key_random(NULL, &kpunch);
+	for (i = 1; i <= 64; i++)
+		assert_int_equal(
+			relay_direct(&relay, i << 8, &kpunch, NULL, NULL), 0);
+	/* no more of those that nobody comes to; what is known stays in use */
+	assert_int_equal(relay_direct(&relay, i << 8, &kpunch, NULL, NULL),
+			 NTM_ELIMIT);
+	assert_int_equal(relay_number(&relay, "idle_refused"), 1);
+	assert_int_equal(relay_direct(&relay, 1 << 8, &kpunch, NULL, NULL), 0);
+	/* one that is used counts no more */
+	end_new(&mn, &relay, AF_INET, 1 << 8, &kpunch);
+	end_bind(&mn);
+	relay_later(&relay, 5);
+	assert_int_equal(relay_direct(&relay, i << 8, &kpunch, NULL, NULL), 0);
+	assert_int_equal(relay_direct(&relay, ++i << 8, &kpunch, NULL, NULL),
+			 NTM_ELIMIT);
+	/* nor those that are over */
+	relay_later(&relay, 61);
+	for (i = 1; i <= 64; i++)
+		assert_int_equal(
+			relay_direct(&relay, i << 16, &kpunch, NULL, NULL), 0);
+	end_free(&mn);
+}
+
 /* --- quotas ---------------------------------------------------------------------------- */
 
 static void daily_amount(void **state)
@@ -360,6 +392,10 @@ static void drains(void **state)
 			 0);
 	end_send(&mn, 100, 1);
 	assert_true(end_gets(&cn, 100, 1));
+	/* a maintenance begins with a restart, perhaps */
+	relay_stop(&relay);
+	relay_start(&relay);
+	assert_true(relay_wait(&relay, is_draining, &yes));
 	json_decref(rs_admin(relay.rs, "undrain", NULL));
 	assert_true(relay_wait(&relay, is_draining, &no));
 	assert_int_equal(relay_direct(&relay, OTHER, &kpunch, NULL, NULL), 0);
@@ -381,6 +417,7 @@ int main(void)
 		T(bad_direction),
 		T(table_full),
 		T(drains),
+		T(left_unbound),
 		cmocka_unit_test_setup_teardown(second_address, setup_ways,
 						teardown),
 		cmocka_unit_test_setup_teardown(daily_amount, setup_quota,

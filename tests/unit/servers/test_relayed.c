@@ -113,6 +113,32 @@ static void both_unreachable(void **state)
 	assert_int_equal(site_dc_number(&site, "directions_relayed"), 1);
 }
 
+/* a Path ID is believed of those alone for whom the DC drew it, over restarts too */
+static void foreign_path(void **state)
+{
+	uint64_t own;
+
+	(void)state;
+	played_start(&rs);
+	both_come(&natted, &natted);
+	own = direct(0)->path_id;
+	assert_true(direct(own)->path_id == own);
+	assert_true(direct(own | 1)->path_id == own);
+	assert_int_equal(site_dc_number(&site, "foreign_paths"), 0);
+	for (int i = 1; i < 64; i++) {
+		uint64_t id = own ^ UINT64_C(1) << i;
+
+		assert_true(direct(id)->path_id != id);
+		assert_true(cn_route()->path_id != id);
+		assert_true(rs.path_id != id);
+	}
+	assert_int_equal(site_dc_number(&site, "foreign_paths"), 63);
+	site_stop_dc(&site);
+	site_start_dc(&site);
+	both_come(&natted, &natted);
+	assert_true(direct(own)->path_id == own);
+}
+
 /* nobody who can do without a relay waits for one */
 static void reachable(void **state)
 {
@@ -457,17 +483,10 @@ static void move_without(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(both_unreachable),
-		T(reachable),
-		T(waits_for_both),
-		T(refused_at_once),
-		T(silent_relay),
-		T(another_relay),
-		T(foreign_ack),
-		T(draining_and_silent),
-		T(nearest),
-		T(families),
-		T(move),
+		T(both_unreachable), T(foreign_path),	 T(reachable),
+		T(waits_for_both),   T(refused_at_once), T(silent_relay),
+		T(another_relay),    T(foreign_ack),	 T(draining_and_silent),
+		T(nearest),	     T(families),	 T(move),
 		T(move_without),
 	};
 
