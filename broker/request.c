@@ -68,6 +68,8 @@ static void request_due(void *arg)
 	}
 	if (rq->repeat_ms < REQUEST_REPEAT_MAX_MS)
 		rq->repeat_ms *= 2;
+	if (!rq->probe && rq->repeat_ms == REQUEST_DOUBT_MS)
+		session_doubt(rq->s, rq->sent_ns);
 	if (rq->probe || rq->s->state == SESSION_ONLINE)
 		request_send(rq);
 	request_arm(rq);

@@ -270,6 +270,18 @@ static void register_challenged(struct session *s,
 		register_anew(s);
 }
 
+/* Somebody waits, and the next keep-alive may be far: is the way to the DC still one?
+ * It is asked anew; where UDP is blocked now, that finds it out (gate.h). */
+void session_doubt(struct session *s, uint64_t since_ns)
+{
+	if (s->state != SESSION_ONLINE || s->heard_ns >= since_ns)
+		return;
+	log_info("session", "the DC leaves a request unanswered; registering "
+			    "anew");
+	s->dc_works = false;
+	register_start(s);
+}
+
 /* --- presence -------------------------------------------------------------------------- */
 
 static void keepalive_send(struct session *s)
@@ -314,7 +326,8 @@ static void keepalive_arm(struct session *s)
 {
 	s->keepalive_tries = 0;
 	s->keepalive_txn = 0;
-	if (notify_is_up(s->w->notify)) {
+	/* a stream through a gate is kept by what goes through it */
+	if (notify_is_up(s->w->notify) && gate_state(s->w->gate) != GATE_USED) {
 		loop_timer_disarm(s->keepalive_timer);
 		return;
 	}
@@ -540,8 +553,10 @@ void session_datagram(struct session *s, const struct packet_header *h,
 	if (datagram_open(h, s->keys.aead, &s->keys.down, buf, len,
 			  &ntm__signal__descriptor, &msg))
 		return;
-	if (replay_accept(s, (Ntm__Signal *)msg, h->counter))
+	if (replay_accept(s, (Ntm__Signal *)msg, h->counter)) {
+		s->heard_ns = loop_now(s->w->loop);
 		dispatch(s, (Ntm__Signal *)msg, from);
+	}
 	datagram_free(msg);
 }
 

@@ -54,6 +54,7 @@ struct session {
 	unsigned int challenges, echoes; /* in a row; requests since the last */
 	uint8_t challenge[16];
 	size_t challenge_len;
+	uint64_t heard_ns; /* a word of the DC */
 	struct loop_timer *register_timer, *keepalive_timer;
 	struct request *requests;
 	uint32_t ended[SESSION_ENDED_MAX]; /* requests, the last ones */
@@ -72,6 +73,8 @@ NTM_MUST_CHECK int session_register_to(struct session *s, uint32_t txn,
 				       const struct addr *to, bool challenge,
 				       enum session_way way);
 void session_register(struct session *s);
+/** a request that was first sent at @since_ns is not answered */
+void session_doubt(struct session *s, uint64_t since_ns);
 
 /* request.c */
 struct request *request_find(const struct session *s, uint32_t txn);

@@ -11,6 +11,7 @@
 /* --- the session with the DC (session.c) --- */
 #define REQUEST_FIRST_MS      250 /* first repetition; doubles */
 #define REQUEST_REPEAT_MAX_MS 4000
+#define REQUEST_DOUBT_MS      2000 /* the pause then: is the DC there at all? */
 #define REGISTER_RESTART_S    30   /* unanswered registration: longest pause */
 #define REGISTER_CHALLENGED_S 10   /* the same, of a challenge to be echoed */
 #define CHALLENGES_AT_ONCE    3	   /* in a row; the next waits for its time */

@@ -70,11 +70,14 @@ lab_root net nft -f - <<-END
 		}
 	}
 END
-wait_for 40 'carried yes'
-grows 200000 6000 "UDP blocked where it had passed"
+start=$(lab_now)
+wait_for 20 'carried yes' 'lab_as_user a ntm status'
+assert_between "$(lab_ms_since "$start")" 0 $((9000 * LAB_SLOW)) \
+	"UDP blocked where it had passed: ms until all goes by TLS"
+grows 200000 6000 "and the download goes on"
 lab_root net nft delete table inet wall
 wait_for 30 'carried no'
-grows 200000 4000 "UDP passes again"
+grows 200000 6000 "UDP passes again"
 lab_join get
 cmp "$(lab_home a)/got" "$LAB/www/big"
 ok "the download is whole"
