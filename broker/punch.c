@@ -114,8 +114,9 @@ static void punch_send(struct punch *u, bool leave)
 /* One now, and the next when its time comes. */
 static void punch_go(struct punch *u)
 {
-	uint64_t pause = (uint64_t)PUNCH_FIRST_MS
-			 << (u->tries < 6 ? u->tries : 6);
+	uint64_t pause = u->tries ? (uint64_t)PUNCH_FIRST_MS
+					    << (u->tries < 7 ? u->tries - 1 : 6)
+				  : PUNCH_SECOND_MS;
 
 	if (u->tries && u->tries % PUNCH_TRIES == 0)
 		(void)address_choose(u, 1);

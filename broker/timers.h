@@ -85,6 +85,7 @@
 #define RELAY_ASK_MS	     300 /* a direct request unanswered: ask for a relay */
 #define RELAY_AGAIN_MS	     1000 /* by a relay: ask for another one */
 #define PUNCH_FIRST_MS	     100  /* repetition of a punch; doubles up to: */
+#define PUNCH_SECOND_MS	     40 /* the first one: the relay may not know us yet */
 #define PUNCH_RETRY_MAX_MS   5000
 #define PUNCH_EVERY_S	     20
 #define PUNCH_TRIES	     3	/* unanswered: the relay's next address */
