@@ -13,7 +13,9 @@
  *
  * What the DC and the relays see over one family tells what a NAT does with a socket
  * that speaks with several servers (relays_mapping()). At the end of a round the DC
- * is told what changed, by a Registration Request more.
+ * is told what changed, by a Registration Request more. Over IPv6, where an own address
+ * is seen behind a firewall too, each round asks once for an answer from the relay's
+ * other port: it comes in where unasked packets do.
  *
  * Trust. Probes are in clear. The counter is random, so nobody off the way can
  * answer; who is on the way can make a relay look near or a NAT look bad, and that
@@ -52,6 +54,7 @@ struct relays {
 	uint64_t told_id[RELAYS_MAX], told_rtt_ns[RELAYS_MAX];
 	size_t n_told;
 	Ntm__NatMapping told_mapping;
+	bool told_unasked;
 };
 
 /* --- questions ------------------------------------------------------------------------ */
@@ -181,12 +184,25 @@ size_t relays_observed(const struct relays *rs, struct addr *out, size_t max)
 
 /* --- telling the DC ---------------------------------------------------------------------- */
 
+/* Is there nothing in front of us that lets in only whom we have written to? An own
+ * address that servers see says nothing of that, over IPv6. */
+static bool is_unasked(const struct relays *rs)
+{
+	for (size_t i = 0; i < rs->n; i++)
+		for (size_t j = 0; j < rs->list[i].n; j++)
+			if (rs->list[i].addrs[j].unasked)
+				return true;
+	return false;
+}
+
 size_t relays_tell(struct relays *rs, Ntm__RelayRtt *m, Ntm__RelayRtt **list,
-		   Ntm__NatMapping *mapping)
+		   Ntm__NatMapping *mapping, uint32_t *unasked)
 {
 	struct addr at;
 
 	rs->n_told = 0;
+	rs->told_unasked = is_unasked(rs);
+	*unasked = rs->told_unasked;
 	rs->told_mapping = *mapping = relays_told_mapping(rs);
 	for (size_t i = 0; i < rs->n; i++) {
 		uint64_t rtt = relay_nearest(&rs->list[i], &at);
@@ -224,7 +240,8 @@ static bool changed(const struct relays *rs)
 {
 	struct addr at;
 
-	if (rs->told_mapping != relays_told_mapping(rs))
+	if (rs->told_mapping != relays_told_mapping(rs) ||
+	    rs->told_unasked != is_unasked(rs))
 		return true;
 	for (size_t i = 0; i < rs->n; i++) {
 		uint64_t rtt = relay_nearest(&rs->list[i], &at);
@@ -342,12 +359,15 @@ static bool round_send(struct relays *rs, bool first)
 
 			if (first) {
 				a->other = false;
+				a->unasked -= a->unasked > 0;
 				a->asked = source_of(rs, &a->addr, &a->source);
 				a->answered = false;
 				ntmc_random(&rs->w->env->crypto, &a->counter,
 					    sizeof(a->counter));
 			}
-			if (a->asked && rs->other && !a->other)
+			if (a->asked && !a->other &&
+			    (rs->other ||
+			     (first && a->addr.sa.sa_family == AF_INET6)))
 				probe_send(rs, &rs->list[i], a,
 					   PACKET_OTHER_PORT);
 			if (!a->asked || a->answered)
@@ -471,6 +491,7 @@ void relays_moved(struct relays *rs)
 			if (addr_equal_ip(&now, &a->source))
 				continue;
 			addr_clear(&a->observed);
+			a->unasked = 0;
 			a->source = now;
 			moved = true;
 		}
@@ -544,6 +565,10 @@ void relays_datagram(struct relays *rs, const struct packet_header *h,
 		rs->heard_ns = loop_now(rs->w->loop);
 	if (h->flags & PACKET_OTHER_PORT) {
 		a->other = true;
+		if (a->addr.sa.sa_family == AF_INET6)
+			a->unasked = 2;
+		if (!rs->running)
+			refresh(rs);
 		return;
 	}
 	if (a->answered)

@@ -22,12 +22,14 @@
 
 /** struct relay_addr - one address of a relay; @observed, @rtt_ns: of its last
  *  answer, not set and 0 before; @counter: of the probe under way; @other: an answer
- *  from its other port came in, asked for by relays_measure() */
+ *  from its other port came in, asked for by relays_measure(); @unasked: one did in
+ *  this round or the last (IPv6) */
 struct relay_addr {
 	struct addr addr, observed, source;
 	uint64_t counter, sent_ns, rtt_ns;
 	bool asked, answered; /* in this round */
 	bool other;
+	uint8_t unasked; /* rounds for which it counts */
 };
 
 struct relay {
@@ -89,7 +91,7 @@ size_t relays_observed(const struct relays *rs, struct addr *out, size_t max);
 /** for a Registration Request: what is told is remembered. @m, @list: RELAYS_MAX.
  *  Return: how many */
 size_t relays_tell(struct relays *rs, Ntm__RelayRtt *m, Ntm__RelayRtt **list,
-		   Ntm__NatMapping *mapping);
+		   Ntm__NatMapping *mapping, uint32_t *unasked);
 
 /** the body of a Relay Probe Ack. Return: 0, -NTM_EDECODE; @observed then untouched */
 NTM_MUST_CHECK int relay_ack_get(const uint8_t *buf, size_t len,

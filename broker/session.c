@@ -158,7 +158,8 @@ int session_register_to(struct session *s, uint32_t txn, const struct addr *to,
 
 	r.n_addresses = local_messages(s, addrs, m, list);
 	r.addresses = list;
-	r.n_relays = relays_tell(s->w->relays, rtt, rtts, &r.mapping);
+	r.n_relays =
+		relays_tell(s->w->relays, rtt, rtts, &r.mapping, &r.unasked);
 	r.relays = rtts;
 	r.revocation_serial = pins_serial(s->w->pins);
 	r.keepalive_s = keepalive_interval_s(s->w->keepalive);

@@ -70,7 +70,7 @@ static const struct limit registration_request[] = {
 	ADDRESSES(addresses), FIXED_OR_NONE(challenge, LIMIT_CHALLENGE),
 	ANY(revocation_serial), BYTES(padding, 0, LIMIT_SIZE_MAX),
 	MANY(relays, LIMIT_RELAYS), ENUM(mapping), ANY(keepalive_s),
-	ENUM(wakeup),
+	ENUM(wakeup),	    UPTO(unasked, 1),
 };
 static const struct limit registration_response[] = {
 	CODE(code), FIXED_OR_NONE(vip6, 16), FIXED_OR_NONE(vip4, 4),

@@ -57,7 +57,7 @@ enum node_flags {
 	NODE_PROVEN = 1,    /* @at echoed a challenge in this boot */
 	NODE_REVOKED = 2,   /* withdrawn; only the Withdraw is still sent */
 	NODE_RELEASED = 4,  /* goes when the Withdraw is done */
-	NODE_REACHABLE = 8, /* @at is one of its own addresses */
+	NODE_REACHABLE = 8, /* @at is one of its own addresses, and open */
 };
 
 /* what a node measured: struct relay's number, 0 none; in units of 100 us */

@@ -60,7 +60,9 @@ void reach_note(struct dc *dc, struct node *n,
 	n->families = is_blocked(n) ? 0 : ip_family(n->at.ip);
 	for (size_t i = 0; i < n->n_addrs; i++) {
 		n->families |= ip_family(n->addrs[i].ip);
+		/* IPv6: behind a firewall, too, own and observed are one */
 		if (n->addrs[i].port == n->at.port &&
+		    (q->unasked || ip_family(n->at.ip) != REACH_IP6) &&
 		    !memcmp(n->addrs[i].ip, n->at.ip, sizeof(n->at.ip)))
 			n->flags |= NODE_REACHABLE;
 	}

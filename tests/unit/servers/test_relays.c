@@ -318,6 +318,38 @@ static void nudge(void **state)
 				 NTM__SIGNAL__BODY_KEEP_ALIVE_ACK);
 }
 
+/* Own and observed alike: over IPv4 that is enough, over IPv6 a firewall looks so, too. */
+static void firewall6(void **state)
+{
+	Ntm__RegistrationRequest q = NTM__REGISTRATION_REQUEST__INIT;
+	struct node n;
+	struct addr at;
+	size_t len;
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		memset(&n, 0, sizeof(n));
+		assert_int_equal(
+			addr_parse(i < 2 ? "[2001:db8::5]:7" : "192.0.2.5:7", 0,
+				   &at),
+			0);
+		if (i < 2) {
+			memcpy(n.at.ip, addr_ip(&at, &len), 16);
+		} else {
+			n.at.ip[10] = n.at.ip[11] = 0xff;
+			memcpy(n.at.ip + 12, addr_ip(&at, &len), 4);
+		}
+		n.at.port = 7;
+		memcpy(n.addrs[0].ip, n.at.ip, 16);
+		n.addrs[0].port = 7;
+		n.n_addrs = 1;
+		q.unasked = i % 2;
+		reach_note(site.dc, &n, &q);
+		assert_int_equal(n.flags & NODE_REACHABLE,
+				 i ? NODE_REACHABLE : 0);
+	}
+}
+
 /* A relay that changes its addresses all the time does not keep every node busy. */
 static void restless(void **state)
 {
@@ -443,7 +475,8 @@ int main(void)
 		T(forgotten),	       T(wrong_role),	  T(not_an_as),
 		T(replay_and_forgery), T(bad_address),	  T(relays_named),
 		T(all_relays_fit),     T(nudge),	  T(restless),
-		T(withdraw),	       T(withdraw_later), T(withdraw_restarted),
+		T(firewall6),	       T(withdraw),	  T(withdraw_later),
+		T(withdraw_restarted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -155,6 +155,7 @@ static void on_register(struct dc *dc, struct member *m, const Ntm__Signal *s,
 
 	m->told.requests++;
 	m->told.mapping = r->mapping;
+	m->told.unasked = r->unasked;
 	m->told.interval_s = r->keepalive_s;
 	m->told.n_relays = r->n_relays;
 	m->told.rtt_us = r->n_relays ? r->relays[0]->rtt_us : 0;

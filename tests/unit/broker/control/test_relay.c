@@ -60,6 +60,36 @@ static void test_mapping(void **state)
 	assert_int_equal(relays_observed(a->w.relays, seen, 4), 2);
 }
 
+/* Packets between the node and ports it has not written to are lost. */
+static bool firewall(struct world *wd, const struct packet *p)
+{
+	(void)wd;
+	return p->buf[0] == PACKET_RELAY_PROBE_ACK &&
+	       p->buf[3] & PACKET_OTHER_PORT;
+}
+
+/* Over IPv6 the DC hears whether the relay's other port reaches us. */
+static void test_firewall(void **state)
+{
+	const struct dc_told *told;
+
+	(void)state;
+	begin(false, NAT_ANY);
+	told = dc_told(world.dc, a);
+	assert_int_equal(told->unasked, 0); /* IPv4: nothing is asked */
+	node_move(a, A4, A6);
+	world_run(&world, 1000);
+	assert_int_equal(told->unasked, 1);
+	world.watch = firewall;
+	node_move(a, A4, A6B);
+	world_run(&world, 3000);
+	assert_int_equal(told->unasked, 0);
+	world.watch = NULL;
+	node_move(a, A4, A6);
+	world_run(&world, 1000);
+	assert_int_equal(told->unasked, 1);
+}
+
 /* A move: measured anew, and told when it differs. */
 static void test_move(void **state)
 {
@@ -186,6 +216,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		R(test_measured_and_told),
 		R(test_mapping),
+		R(test_firewall),
 		R(test_move),
 		R(test_silent_relay),
 		R(test_forged_answers),

@@ -193,7 +193,7 @@ const struct dc_told {
 	unsigned int requests;
 	Ntm__NatMapping mapping;
 	size_t n_relays;
-	uint32_t rtt_us;
+	uint32_t rtt_us, unasked;
 	uint32_t interval_s;
 	unsigned int keepalives, mappings;
 } * dc_told(struct dc *dc, const struct node *n);
