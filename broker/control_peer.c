@@ -484,7 +484,7 @@ void control_forget(struct control_call *call)
 {
 	struct forgetting *f = calloc(1, sizeof(*f));
 	struct worker *w = control_worker(call);
-	char name[FQDN_MAX + 1];
+	char name[FQDN_MAX + 1], domain[FQDN_MAX + 1];
 	bool met;
 	int err;
 
@@ -497,7 +497,10 @@ void control_forget(struct control_call *call)
 		return;
 	}
 	f->call = call;
-	err = domains_forget(w, name, forgotten, f);
+	/* a domain's name might also be read as DEVICE.ACCOUNT */
+	err = -NTM_ENOTFOUND;
+	if (!fqdn_normalize(control_text(call, "name"), domain))
+		err = domains_forget(w, domain, forgotten, f);
 	if (err == -NTM_ENOTFOUND)
 		err = pins_forget(w->pins, name, forgotten, f);
 	met = peers_find(w->peers, name);

@@ -35,7 +35,7 @@
 #define LOOK_TICKS   20 /* 5 s: MN asks for 3 s, then anew */
 #define ASK_TICKS    10
 #define SUSPECT_TICK 3
-#define CN_TICKS     10
+#define CN_TICKS     14 /* CN may have to be woken first */
 #define RELAY_TICKS  4
 #define KEEP_TICKS   8 /* 2 s */
 #define LIFETIME_S   60

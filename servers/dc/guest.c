@@ -107,6 +107,8 @@ static void information_request(struct dc *dc, struct domain *d, uint32_t txn,
 	body.code = (uint32_t)-err;
 	if (!err) {
 		cn = nodes_at(&dc->nodes, h);
+		if (cn->wakeup) /* it is there when it is directed */
+			notify_node(dc, cn);
 		nodeinfo_fill(dc, cn, &info);
 		nodeinfo_fill_addresses(dc, cn, &info);
 		body.node = &info.msg;

@@ -316,7 +316,7 @@ int kdcdc_accept(void *arg, const struct ntmc_trust_domain *ca)
 		log_warn("domains", "%s", why);
 		return -NTM_ECONSTRAINT;
 	}
-	if (d && d->has_fp)
+	if (d && d->has_fp && (d->added || d->vouched > loop_now(dc->loop)))
 		return memcmp(d->fp, ca->fp, NTMC_FP_LEN) ? -NTM_EPIN : 0;
 	/* whether it may speak is seen when DNSSEC has said so */
 	return finder_vouches(dc->finder) ? 0 : -NTM_EPIN;

@@ -64,6 +64,7 @@ assert_eq "$(ntm_run a curl -sS -m 10 "http://bob.two.example:8000/f")" from-b \
 	"bob.two.example is bob's device"
 lab_stop server-sb KILL
 ntm_server_start sb
+alias=$(ntm_peer a "$B" vip4)
 lab_as_user a ntm down
 ntm_up a
 ntm_wait_online a
@@ -71,6 +72,12 @@ ntm_wait_online a
 wait_for 60 "[ \"\$(ntm_run a curl -sS -m 5 'http://$B:8000/f')\" = from-b ]" \
 	"lab_as_user sa ntm-server peer list"
 ok "and after a restart of b's server, and of a's broker"
+assert_eq "$(ntm_peer a "$B" vip4)" "$alias" "b's alias is the same one"
+lab_as_user a ntm down
+ntm_up a
+ntm_wait_online a
+assert_eq "$(ntm_run a curl -sS -m 10 "http://$alias:8000/f")" from-b \
+	"and connects by itself, before anybody asks for the name"
 
 # peer remove ends it
 lab_as_user sa ntm-server peer remove two.example
