@@ -150,6 +150,20 @@ static void coordinator_warn(const struct worker *w, json_t *list)
 	warn(list, text);
 }
 
+static void hints_warn(const struct worker *w, json_t *list)
+{
+	char text[2 * FQDN_MAX + 80];
+	const char *domain;
+
+	for (size_t i = 0; (domain = domains_hinted(w, i)); i++) {
+		snprintf(text, sizeof(text),
+			 "%s runs NTMobile, too: `ntm allow %s` lets its names "
+			 "be found",
+			 domain, domain);
+		warn(list, text);
+	}
+}
+
 static json_t *warnings_json(const struct worker *w)
 {
 	int64_t skew = session_clock_skew(w->session);
@@ -176,6 +190,7 @@ static json_t *warnings_json(const struct worker *w)
 			 w->policy_why);
 		warn(list, text);
 	}
+	hints_warn(w, list);
 	return list;
 }
 

@@ -56,6 +56,7 @@ struct domains {
 	struct worker *w;
 	struct asked asked[DOMAINS_ASKED_MAX];
 	unsigned int turn;
+	char hints[DOMAINS_HINTS_MAX][FQDN_MAX + 1]; /* newest first */
 };
 
 /* --- names ---------------------------------------------------------------------- */
@@ -415,6 +416,48 @@ void domains_show(struct peer *p)
 	       dp_tunnel_find(p->w->dp, &vip, &t) && dp_tunnel_arg(t) != p)
 		if (!++p->shown4[3]) /* PEERS_MAX are fewer */
 			p->shown4[2]++;
+}
+
+/* --- domains that the person may want ------------------------------------------------ */
+
+void domains_hint(struct worker *w, const char *domain)
+{
+	struct domains *ds = w->domains;
+	char name[FQDN_MAX + 1];
+
+	if (!w->account->logged_in || fqdn_normalize(domain, name) ||
+	    is_own(w->account, name))
+		return;
+	for (size_t i = 0; i < DOMAINS_HINTS_MAX; i++)
+		if (!strcmp(ds->hints[i], name))
+			return;
+	memmove(ds->hints[1], ds->hints[0],
+		sizeof(ds->hints) - sizeof(ds->hints[0]));
+	strcpy(ds->hints[0], name);
+	log_warn("domains",
+		 "%s runs NTMobile, too: `ntm allow %s` lets its "
+		 "names be found",
+		 name, name);
+}
+
+static bool is_allowed(const struct worker *w, const char *domain)
+{
+	for (size_t i = 0; i < policy_count(w->policy); i++)
+		if (fqdn_is_within(domain,
+				   policy_rule(w->policy, i)->subject) ||
+		    fqdn_is_within(policy_rule(w->policy, i)->subject, domain))
+			return true;
+	return false;
+}
+
+const char *domains_hinted(const struct worker *w, size_t i)
+{
+	const struct domains *ds = w->domains;
+
+	for (size_t k = 0; k < DOMAINS_HINTS_MAX; k++)
+		if (ds->hints[k][0] && !is_allowed(w, ds->hints[k]) && !i--)
+			return ds->hints[k];
+	return NULL;
 }
 
 /* --- shown ---------------------------------------------------------------------------- */

@@ -22,6 +22,7 @@
 struct peer;
 
 #define DOMAINS_ASKED_MAX 32 /* not known yet, or failed, that we remember */
+#define DOMAINS_HINTS_MAX 4
 #define DOMAINS_AGAIN_S	  10 /* after a failure */
 
 NTM_MUST_CHECK int domains_new(struct worker *w, struct domains **out);
@@ -65,6 +66,11 @@ bool domains_is_alias(const struct worker *w, const uint8_t ip4[static 4]);
 /** that range, /16 */
 void domains_alias_range(const struct worker *w, uint8_t out[static 4]);
 
+/** a shim says that @domain runs NTMobile and is not allowed: for people to read, at
+ *  most DOMAINS_HINTS_MAX of them */
+void domains_hint(struct worker *w, const char *domain);
+/** the @i-th of them, newest first; NULL: no more */
+const char *domains_hinted(const struct worker *w, size_t i);
 /** new reference: an array for `ntm status` */
 json_t *domains_json(const struct worker *w);
 

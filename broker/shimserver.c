@@ -142,6 +142,15 @@ static int do_reverse(struct shimserver *s, struct shim_ticket *c,
 	return 0;
 }
 
+static int do_hint(struct shimserver *s, struct shim_ticket *c,
+		   const struct shim_request *req, struct reply *r)
+{
+	(void)c;
+	(void)r;
+	s->names.hint(s->names.arg, req->name);
+	return 0;
+}
+
 static int do_exit(struct shimserver *s, struct shim_ticket *c,
 		   const struct shim_request *req, struct reply *r)
 {
@@ -198,7 +207,7 @@ static int (*const handlers[])(struct shimserver *, struct shim_ticket *,
 	[SHIM_RESOLVE] = do_resolve, [SHIM_REVERSE] = do_reverse,
 	[SHIM_LISTEN] = do_listen,   [SHIM_CLAIM] = do_claim,
 	[SHIM_UDPBIND] = do_udpbind, [SHIM_UDPALIAS] = do_udpalias,
-	[SHIM_EXIT] = do_exit,
+	[SHIM_EXIT] = do_exit,	     [SHIM_HINT] = do_hint,
 };
 
 static void dispatch(struct shim_ticket *c, const struct shim_request *req)

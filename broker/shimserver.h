@@ -32,6 +32,9 @@ struct shim_names {
 	void (*cancel)(void *arg, struct shim_ticket *ticket);
 	/** name of a virtual address; NULL: unknown */
 	const char *(*reverse)(void *arg, const struct addr *vip);
+	/** a program asked for a name of @domain, which runs NTMobile and which nobody
+	 *  has allowed */
+	void (*hint)(void *arg, const char *domain);
 	/** does a socket to a host that is no node go through the exit? As exit_ask() */
 	int (*exit)(void *arg, unsigned int mode, const struct addr *dst);
 	void *arg;

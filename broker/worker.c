@@ -272,11 +272,17 @@ static int names_exit(void *arg, unsigned int mode, const struct addr *dst)
 	return exit_ask(w->exit, mode, dst);
 }
 
+static void names_hint(void *arg, const char *domain)
+{
+	domains_hint(arg, domain);
+}
+
 void worker_shim_names(struct worker *w, struct shim_names *out)
 {
 	out->resolve = names_resolve;
 	out->cancel = names_cancel;
 	out->reverse = names_reverse;
+	out->hint = names_hint;
 	out->exit = names_exit;
 	out->arg = w;
 }

@@ -153,6 +153,8 @@ int hook_getaddrinfo(const char *node, const char *service,
 	if (fate != NAME_REAL)
 		return name_eai(fate);
 	ret = real.getaddrinfo(node, service, hints, res);
+	if (ret == EAI_NONAME || ret == EAI_NODATA)
+		name_hint(node);
 	/* what the program wrote in digits is no answer of anybody */
 	if (ret || !shim_page() || name_digits(node))
 		return ret;

@@ -3,6 +3,9 @@
 #include "preload/names.h"
 
 #include <arpa/inet.h>
+#include <arpa/nameser.h>
+#include <errno.h>
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -101,6 +104,46 @@ enum name_fate name_resolve(const char *name, struct shim_answer *ans)
 	    !name_has(ans, AF_INET6))
 		return NAME_NONE;
 	return fate;
+}
+
+/* "v=ntm1 ca=..." in the TXT record of _ntm.@domain */
+static bool runs_ntm(const char *domain)
+{
+	static const char head[] = "_ntm.", mark[] = "v=ntm1 ca=";
+	char name[SHIM_NAME_MAX + sizeof(head)];
+	unsigned char answer[1024];
+	int len;
+
+	memcpy(name, head, sizeof(head));
+	strcpy(name + sizeof(head) - 1, domain);
+	len = real.res_query(name, ns_c_in, ns_t_txt, answer, sizeof(answer));
+	if (len > (int)sizeof(answer))
+		len = sizeof(answer);
+	return len > 0 && memmem(answer, (size_t)len, mark, sizeof(mark) - 1);
+}
+
+void name_hint(const char *name)
+{
+	struct shim_request req = {.op = SHIM_HINT};
+	const char *up1, *up2, *tries[2];
+	int saved = errno, saved_h = h_errno;
+	struct shim_answer ans;
+
+	if (!name_possible(name) || !shim_page())
+		return;
+	up1 = strchr(name, '.') + 1;
+	up2 = strchr(up1, '.');
+	tries[0] = up2 ? up2 + 1 : NULL; /* device.account.DOMAIN */
+	tries[1] = up1;			 /* account.DOMAIN */
+	for (int i = 0; i < 2; i++) {
+		if (!tries[i] || !strchr(tries[i], '.') || !runs_ntm(tries[i]))
+			continue;
+		strcpy(req.name, tries[i]);
+		(void)broker_ask(&req, &ans, NULL);
+		break;
+	}
+	errno = saved;
+	h_errno = saved_h;
 }
 
 enum name_fate name_reverse(const struct shim_addr *a, struct shim_answer *ans)

@@ -31,6 +31,10 @@ enum name_fate name_resolve(const char *name, struct shim_answer *ans);
 /** name_reverse() - the name of virtual address @a into @ans->name */
 enum name_fate name_reverse(const struct shim_addr *a, struct shim_answer *ans);
 
+/** name_hint() - the real resolver has not found @name: is it in a domain of NTMobile,
+ *  by the TXT record _ntm? Then the broker may tell the person. Keeps errno. */
+void name_hint(const char *name);
+
 /** name_digits() - is this an address in digits, which nobody resolves? */
 bool name_digits(const char *name);
 

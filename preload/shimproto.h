@@ -69,7 +69,7 @@ struct shim_addr {
  * @remote:   CLAIM: getpeername() of the doorbell. REVERSE: address.
  *            UDPALIAS: the virtual peer (AF_INET for an IPv4 peer, never
  *            v4-mapped), or an alias to be confirmed. EXIT: the host
- * @name:     RESOLVE: as the program gave it, NUL-terminated
+ * @name:     RESOLVE: as the program gave it, NUL-terminated. HINT: the domain
  */
 struct shim_request {
 	uint8_t op;

@@ -4,6 +4,7 @@
 # that is forged, not signed, or not answered does not, and a person is told which
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
+. "$LAB_SRC/tests/lab/faults.sh"
 . "$LAB_SRC/tests/lab/domains.sh"
 
 ntm_installed
@@ -76,10 +77,14 @@ domains_node b desk.bob two.example
 A=${NTM_NAME[a]} B=${NTM_NAME[b]}
 ntm_web b 8000
 echo from-b >"$LAB/www/f"
-assert_fails "DNS alone adds no domain" \
+lab_resolver a 10.1.0.2
+refused "DNS alone adds no domain" "Could not resolve host" \
 	ntm_run a curl -sS -m 10 "http://$B:8000/f"
+assert_contains "$(ntm_get a warnings)" "ntm allow two.example" \
+	"but ntm status says how the person can"
 domains_allow b one.example
 domains_allow a two.example
+assert_lacks "$(ntm_get a warnings)" two.example "and no more, once it is done"
 assert_eq "$(ntm_run a curl -sS -m 10 "http://$B:8000/f")" from-b \
 	"signed zones vouch for both domains: a fetches from b"
 assert_contains "$(lab_as_user sa ntm-server peer list)" "(by DNSSEC)" \

@@ -167,7 +167,7 @@ static void test_values_refused(void **state)
 	spoil(0, 0);
 	spoil(0, SHIM_VERSION + 1);
 	spoil(1, 0); /* operations */
-	spoil(1, 10);
+	spoil(1, 11);
 	spoil(1, 255);
 	spoil(8, 2); /* flags */
 	spoil(9, 255);

@@ -137,9 +137,20 @@ static void keeper_gone(void *arg, int fd, unsigned int events)
 	stop(arg);
 }
 
+static void hint(void *arg, const char *domain)
+{
+	(void)arg;
+	(void)domain;
+}
+
 static int start(struct standin *s, int link)
 {
-	struct shim_names names = {resolve, cancel, reverse, all_direct, s};
+	struct shim_names names = {.resolve = resolve,
+				   .cancel = cancel,
+				   .reverse = reverse,
+				   .hint = hint,
+				   .exit = all_direct,
+				   .arg = s};
 	struct loop_signal *sig;
 	struct loop_io *io;
 	int err;
