@@ -73,7 +73,7 @@ static int exit_offer(const struct command_args *a, const json_t *answer)
 		if (a->json ||
 		    !json_is_true(json_object_get(answer, "exit_offered")) ||
 		    !question("This account may use the domain's exit: "
-			      "programs under `ntm-run --exit=auto` then "
+			      "programs under `ntm-run` then "
 			      "reach other hosts through it, and keep those "
 			      "connections when this machine moves; its "
 			      "administrator could see where they go. Use "

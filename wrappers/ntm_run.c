@@ -34,12 +34,13 @@ static const char usage[] =
 	"                     and where they were (the default)\n"
 	"  --listen=virtual   on the virtual address only\n"
 	"  --listen=real      where they were only\n"
-	"  --exit=direct      other hosts are reached as ever (the default)\n"
-	"  --exit=auto        through the domain's exit, so that moves do not "
-	"break\n"
-	"                     connections; near ones, or without an exit, "
-	"directly\n"
+	"  --exit=auto        other hosts through the domain's exit, so that "
+	"moves do\n"
+	"                     not break connections; near ones, or without an "
+	"exit,\n"
+	"                     directly (the default after `ntm exit on`)\n"
 	"  --exit=relay       through the exit or not at all\n"
+	"  --exit=direct      other hosts as ever (the default else)\n"
 	"  -q, --quiet        no warnings\n"
 	"  -h, --help         this text\n"
 	"  -V, --version      the version\n"
@@ -47,7 +48,7 @@ static const char usage[] =
 	"Examples:\n"
 	"  ntm-run ssh desk.me.example.org\n"
 	"  ntm-run --listen=virtual python3 -m http.server 8080\n"
-	"  ntm-run --exit=auto wget https://example.org/large.iso\n";
+	"  ntm-run --exit=relay wget https://example.org/large.iso\n";
 
 struct run_options {
 	const char *listen, *exit; /* NULL: leave the environment as it is */
@@ -175,33 +176,56 @@ static int preload_append(void)
 	return err;
 }
 
+/* struct broker_state - what it says of itself; all false: nothing */
+struct broker_state {
+	bool online, exit_on;
+};
+
 /* A broker that is not logged in gives no names: say so, once, here. */
-static void warn_state(void)
+static struct broker_state state_look(bool quiet)
 {
 	json_t *request = json_pack("{s:s}", "cmd", "status"), *answer = NULL;
+	struct broker_state s = {false, false};
 	const char *state;
 
 	if (request && client_call(request, NULL, NULL, &answer) == 0) {
 		state = json_string_value(json_object_get(answer, "state"));
-		if (state && !strcmp(state, "logged-out"))
+		if (!quiet && state && !strcmp(state, "logged-out"))
 			fputs("ntm-run: not logged in; run `ntm login "
 			      "JOIN-STRING ACCOUNT` first, the program runs as "
 			      "on the host\n",
 			      stderr);
+		s.online = state && !strcmp(state, "online");
+		s.exit_on = json_is_true(
+			json_object_get(json_object_get(answer, "exit"), "on"));
 	}
 	json_decref(answer);
 	json_decref(request);
+	return s;
+}
+
+/* Which way to other hosts: as said here, in the environment, or once for all. */
+static void exit_choose(struct run_options *o, const struct broker_state *s)
+{
+	const char *set = getenv("NTM_EXIT");
+
+	if (o->exit)
+		return;
+	if (set && exit_valid(set))
+		o->exit = set;
+	else if (s->exit_on)
+		o->exit = "auto";
 }
 
 /* The tunnel to the exit, before the program needs it. Return: false: it must not run */
-static bool exit_prepare(const struct run_options *o)
+static bool exit_prepare(const struct run_options *o,
+			 const struct broker_state *s)
 {
-	const char *mode = o->exit ? o->exit : getenv("NTM_EXIT");
-	bool relay = mode && !strcmp(mode, "relay");
+	bool relay = o->exit && !strcmp(o->exit, "relay");
 	json_t *request, *answer = NULL;
 	int err;
 
-	if (!relay && !(mode && !strcmp(mode, "auto")))
+	if (!o->exit || !strcmp(o->exit, "direct") || (!relay && !s->online))
 		return true;
 	request = json_pack("{s:s, s:s}", "cmd", "exit", "do", "connect");
 	err = request ? client_call(request, NULL, NULL, &answer) : -NTM_ENOMEM;
@@ -216,6 +240,7 @@ static bool exit_prepare(const struct run_options *o)
 
 int main(int argc, char **argv)
 {
+	struct broker_state state = {false, false};
 	struct run_options o = {0};
 	int first = options_parse(argc, argv, &o);
 	char path[PATH_MAX];
@@ -232,11 +257,12 @@ int main(int argc, char **argv)
 	if (client_broker_start())
 		fputs("ntm-run: no broker; the program runs as on the host\n",
 		      stderr);
-	else if (!o.quiet)
-		warn_state();
+	else
+		state = state_look(o.quiet);
+	exit_choose(&o, &state);
 	if (preload_append())
 		return EXIT_NOT_RUN;
-	if (!exit_prepare(&o))
+	if (!exit_prepare(&o, &state))
 		return EXIT_NOT_RUN;
 	if (o.listen)
 		setenv("NTM_LISTEN", o.listen, 1);

@@ -27,13 +27,13 @@ assert_contains "$(lab_as_user a ntm status)" "exit.$NTM_DOMAIN, direct" \
 assert_between "$(exit_status bytes_out)" 6000000 9000000 \
 	"bytes that the exit brought to the node"
 
-# Without --exit, or where auto is far from any exit, the way is the host's
+# Without --exit a person who turned it on means auto; direct is as ever
 lab_as_user a ntm-run curl -sS -m 20 -o "$(lab_home a)/out" "http://$EXIT_GENERAL4/file"
 lab_as_user a ntm-run --exit=direct curl -sS -m 20 -o "$(lab_home a)/out" \
 	"http://$EXIT_GENERAL4/file"
 wait_for 5 '[ "$(wc -l <"$(lab_log web)")" = 4 ]'
 assert_eq "$(tail -n 2 "$(lab_log web)" | cut -d' ' -f1 | xargs)" \
-	"10.2.0.2 10.2.0.2" "without --exit nginx sees the node's own address"
+	"$EXIT_RELAY4 10.2.0.2" "the exit turned on is the default, --exit=direct is not"
 lab_as_user a ntm-run --exit=auto curl -sS -m 20 -o "$(lab_home a)/out" \
 	"http://$EXIT_GENERAL4/file"
 wait_for 5 '[ "$(wc -l <"$(lab_log web)")" = 5 ]'
