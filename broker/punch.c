@@ -337,6 +337,7 @@ void punch_moved(struct peer *p)
 			continue;
 		u->bound = u->has_cookie = false;
 		u->cookies = u->tries = 0;
+		addr_clear(&u->observed); /* that was elsewhere */
 		(void)address_choose(u, 0);
 		punch_go(u);
 	}

@@ -666,8 +666,9 @@ void session_moved(struct session *s, bool changed)
 	source_of(s, &source);
 	if (!changed && addr_equal_ip(&source, &s->source))
 		return;
-	if (!addr_equal_ip(&source, &s->source))
-		addr_clear(&s->observed); /* that was elsewhere */
+	/* that was elsewhere; @source may be of another address of the DC */
+	if (!addr_is_set(&source) || !addr_equal_ip(&source, &s->source))
+		addr_clear(&s->observed);
 	s->moved = true;
 	keepalive_moved(s->w->keepalive);
 	register_start(s);

@@ -54,6 +54,9 @@ lab_link()
 	fi
 	ip -n "$host" link set dev "$dev" \
 		address "$(printf '02:00:00:00:%02x:%02x' "$number" "$n")"
+	# Now and then the kernel takes no notice of the first advertisement after a
+	# change of address, and asks again after a second.
+	ip -n "$host" ntable change name ndisc_cache dev "$dev" retrans 100
 	ip -n "$net" link set dev "$port" master switch
 	ip -n "$net" link set dev "$port" up
 	ip -n "$host" link set dev "$dev" up

@@ -85,7 +85,7 @@ static void test_other_family(void **state)
 {
 	(void)state;
 	begin(false);
-	for (int n = 0; n < 3; n++) {
+	for (int n = 0; n < 12; n++) {
 		exchange(20, 10);
 		node_move(a, NULL, A6);
 		assert_in_range(outage_ms(2000), 1, n ? QUICK_MS : 200);
