@@ -8,7 +8,7 @@
 
 ntm_installed
 ntm_star server a b
-server_set server keepalive=2s
+server_set server dc.keepalive=2s
 ntm_account server alice
 ntm_node a laptop.alice
 ntm_node b desk.alice

@@ -18,7 +18,7 @@ for host in server a b; do
 	lab_link $host "n-$host" 10.$n.0.2/24 -
 	[ $host != server ] || ntm_server server "$NTM_DOMAIN"
 done
-server_set server keepalive=2s
+server_set server dc.keepalive=2s
 ntm_account server alice
 ntm_node a laptop.alice
 ntm_node b desk.alice

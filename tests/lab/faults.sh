@@ -58,17 +58,21 @@ ask_error()
 	assert_contains "$got" "$wanted" "$text: $got"
 }
 
-# server_set HOST KEY=VALUE...: in the server's configuration; it starts anew
+# server_set HOST [SECTION.]KEY=VALUE...: in the server's configuration, in every section
+# that has the key if none is named; it starts anew
 server_set()
 {
-	local host=$1 pair
+	local host=$1 pair section conf
+	conf=$(server_dir "$host")/ntm-server.conf
 	shift
 	lab_stop "server-$host"
 	for pair; do
-		sed -i "s|^#\\?${pair%%=*} = .*|${pair%%=*} = ${pair#*=}|" \
-			"$(server_dir "$host")/ntm-server.conf"
-		grep -qxF "${pair%%=*} = ${pair#*=}" \
-			"$(server_dir "$host")/ntm-server.conf"
+		section=''
+		[[ ${pair%%=*} != *.* ]] ||
+			section="/^\\[${pair%%.*}\\]/,/^\\[/" pair=${pair#*.}
+		sed -i "${section}s|^#\\?${pair%%=*} = .*|${pair%%=*} = ${pair#*=}|" \
+			"$conf"
+		grep -qxF "${pair%%=*} = ${pair#*=}" "$conf"
 	done
 	ntm_server_start "$host"
 }
