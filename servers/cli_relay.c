@@ -185,6 +185,25 @@ static int relay_renew(struct cli *c, const char *path)
 
 /* --- a running relay -------------------------------------------------------------------- */
 
+/* the exit beside it, if one runs: its load */
+static void add_exit(const struct cli *c, json_t *status)
+{
+	static const char *const shown[] = {"nodes", "sockets", "bytes_in",
+					    "bytes_out"};
+	json_t *request = json_pack("{s:s}", "command", "status"), *answer;
+	char name[32];
+
+	if (!adminsock_ask(c->dir, "exit", request, &answer)) {
+		for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
+			snprintf(name, sizeof(name), "exit_%s", shown[i]);
+			json_object_set(status, name,
+					json_object_get(answer, shown[i]));
+		}
+		json_decref(answer);
+	}
+	json_decref(request);
+}
+
 static int relay_ask(struct cli *c, const char *verb)
 {
 	json_t *request, *answer, *value;
@@ -200,6 +219,7 @@ static int relay_ask(struct cli *c, const char *verb)
 		return cli_fail("no relay runs in %s", c->dir);
 	if (r)
 		return cli_fail("the relay does not answer: %s", err_text(r));
+	add_exit(c, answer);
 	if (c->json) {
 		json_dumpf(answer, stdout, JSON_INDENT(2));
 		printf("\n");

@@ -27,6 +27,10 @@ assert_contains "$(lab_as_user a ntm status)" "exit.$NTM_DOMAIN, direct" \
 assert_between "$(exit_status bytes_out)" 6000000 9000000 \
 	"bytes that the exit brought to the node"
 
+assert_between "$(lab_as_user server ntm-server relay status --json |
+	tr -d '\n' | json exit_bytes_out)" 6000000 9000000 \
+	"and relay status tells it, too"
+
 # Without --exit a person who turned it on means auto; direct is as ever
 lab_as_user a ntm-run curl -sS -m 20 -o "$(lab_home a)/out" "http://$EXIT_GENERAL4/file"
 lab_as_user a ntm-run --exit=direct curl -sS -m 20 -o "$(lab_home a)/out" \

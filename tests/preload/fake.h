@@ -16,6 +16,11 @@
 #define PEER6 "fd6e::3"
 #define VOID4 "198.18.0.77" /* virtual, nobody's */
 
+/* hosts that are no nodes, 203.0.113.x: through the exit, directly, or not at all */
+#define EXIT_FAR  1
+#define EXIT_NEAR 2
+#define EXIT_NONE 3
+
 #define FAKE_DOORBELL "127.77.1.1"
 
 /* environment: "1" when there is a namespace; the mode of the broker */

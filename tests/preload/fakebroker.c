@@ -150,6 +150,16 @@ static void do_listen(const struct shim_request *req)
 		item_add(ITEM_LISTENER, fd, req);
 }
 
+/* by the last byte of the host: EXIT_FAR, EXIT_NEAR, else not at all */
+static int exit_answer(const struct shim_request *req)
+{
+	uint8_t last = req->remote.addr[req->remote.family == AF_INET ? 3 : 15];
+
+	return last == EXIT_FAR	   ? 0
+	       : last == EXIT_NEAR ? NTM_ENOTOURS
+				   : NTM_EUNREACHABLE;
+}
+
 static void answer(const struct shim_request *req, struct shim_answer *ans,
 		   int *fd)
 {
@@ -178,6 +188,9 @@ static void answer(const struct shim_request *req, struct shim_answer *ans,
 		break;
 	case SHIM_UDPALIAS:
 		ans->err = net_udp_alias(req, &ans->addr);
+		break;
+	case SHIM_EXIT:
+		ans->err = exit_answer(req);
 		break;
 	}
 }

@@ -40,6 +40,9 @@ $(foreach m,none dead close truncate trailing flip wrongop error hang,\
 $(foreach m,both virtual real,\
 	$(eval $(call preload-test,listen-$(m),good,$(PRELOAD_DIR)/test_modes,\
 		NTM_LISTEN=$(m))))
+$(foreach m,auto relay,$(foreach b,good hang,\
+	$(eval $(call preload-test,exit-$(m)-$(b),$(b),$(PRELOAD_DIR)/test_exit,\
+	NTM_EXIT=$(m)))))
 # interpreters leak by design
 $(eval $(call preload-test,python,good,/usr/bin/python3 tests/preload/smoke.py,\
 	ASAN_OPTIONS=detect_leaks=0))

@@ -20,3 +20,5 @@ $(foreach t,filter net,$(eval $(call unit-test,unit-exit-$(t),\
 $(eval $(call unit-test,unit-servers-amplify,\
 	$(addprefix tests/unit/servers/,test_amplify.c relay.c site.c) tests/vectors/sample.c,\
 	servers common ntmcrypto,$(SERVERS_PKGS)))
+$(eval $(call unit-test,unit-exit-usage,tests/unit/servers/test_exit_usage.c \
+	servers/exit/usage.c,,))
