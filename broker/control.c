@@ -69,6 +69,7 @@ static const struct command {
 	{"verify", control_verify}, {"allow", control_allow},
 	{"forget", control_forget}, {"netcheck", control_netcheck},
 	{"down", control_down},	    {"exit", control_exit},
+	{"push", control_push},
 };
 
 /* --- a client's end ------------------------------------------------------------------- */

@@ -61,6 +61,7 @@ control_fn control_exit;
 control_fn control_login, control_logout, control_passwd, control_devices,
 	control_revoke;
 control_fn control_ping, control_verify, control_allow, control_forget;
-control_fn control_status, control_peers, control_netcheck, control_down;
+control_fn control_status, control_peers, control_netcheck, control_push,
+	control_down;
 
 #endif

@@ -342,6 +342,11 @@ static void keepalive_say(json_t *list, const struct worker *w)
 	struct notify_status ns;
 
 	notify_status(w->notify, &ns);
+	if (ns.pushed) {
+		say(list, "A push service tells this device of directions; no "
+			  "UDP mapping is kept.");
+		return;
+	}
 	if (ns.state == NOTIFY_UP) {
 		snprintf(text, sizeof(text),
 			 "Notification Server %s tells this device of "

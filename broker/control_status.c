@@ -215,6 +215,9 @@ json_t *control_keepalive(const struct worker *w)
 
 	keepalive_status(w->keepalive, &s);
 	notify_status(w->notify, &ns);
+	if (ns.pushed)
+		return json_pack("{s:s, s:s}", "by", "push", "state",
+				 "registered");
 	if (ns.state == NOTIFY_UP)
 		return json_pack("{s:s, s:s, s:o, s:i, s:i, s:i}", "by", "ns",
 				 "state", "connected", "server",

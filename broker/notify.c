@@ -26,6 +26,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -34,6 +35,8 @@
 #include "broker/account.h"
 #include "broker/keepalive.h"
 #include "broker/session.h"
+#include "broker/state.pb-c.h"
+#include "broker/statefile.h"
 #include "broker/timers.h"
 #include "common/frame.h"
 #include "common/log.h"
@@ -65,6 +68,11 @@ struct notify {
 	struct loop_timer *timer;
 	unsigned int tries;
 	uint32_t fetch; /* request under way; 0 none */
+
+	/* the push service */
+	Ntm__PushKind push;
+	char token[NOTIFY_TOKEN_MAX + 1];
+	bool pushed; /* the DC will use it */
 
 	/* how long the NAT bears silence */
 	unsigned int interval_s, max_s, alive_s, dead_s;
@@ -360,6 +368,8 @@ static bool udp_is_poor(const struct notify *n)
 
 Ntm__Wakeup notify_wanted(const struct notify *n)
 {
+	if (n->push)
+		return NTM__WAKEUP__WAKEUP_PUSH;
 	if (n->mode == NOTIFY_NS || n->state != NOTIFY_OFF ||
 	    (n->mode == NOTIFY_AUTO && n->offered && udp_is_poor(n)))
 		return NTM__WAKEUP__WAKEUP_NS;
@@ -380,6 +390,7 @@ void notify_named(struct notify *n, const Ntm__RegistrationResponse *r)
 	bool same;
 
 	n->offered = r->has_ns;
+	n->pushed = n->push && r->push;
 	if (!s) {
 		if (n->state == NOTIFY_OFF && r->has_ns)
 			notify_look(n);
@@ -424,13 +435,74 @@ void notify_stop(struct notify *n)
 	notify_set_state(n, NOTIFY_OFF);
 }
 
+/* --- push --------------------------------------------------------------------------- */
+
+#define PUSH_FILE "push"
+
+int notify_set_push(struct notify *n, Ntm__PushKind kind, const char *token)
+{
+	Ntm__State__Push m = NTM__STATE__PUSH__INIT;
+	int err = 0;
+
+	m.kind = (uint32_t)kind;
+	m.token = (char *)token;
+	if (kind)
+		err = statefile_save(n->w->account->state_dir, PUSH_FILE,
+				     &m.base);
+	else
+		statefile_remove(n->w->account->state_dir, PUSH_FILE);
+	if (err)
+		return err;
+	n->push = kind;
+	n->pushed = false;
+	snprintf(n->token, sizeof(n->token), "%s", token);
+	if (kind) /* one of them is enough */
+		notify_stop(n);
+	session_reachable(n->w->session);
+	return 0;
+}
+
+static void push_load(struct notify *n)
+{
+	ProtobufCMessage *msg;
+	Ntm__State__Push *m;
+
+	if (statefile_load(n->w->account->state_dir, PUSH_FILE,
+			   &ntm__state__push__descriptor, &msg))
+		return; /* none */
+	m = (Ntm__State__Push *)msg;
+	if (m->kind <= NTM__PUSH_KIND__PUSH_UNIFIED && *m->token) {
+		n->push = (Ntm__PushKind)m->kind;
+		snprintf(n->token, sizeof(n->token), "%s", m->token);
+	}
+	statefile_free(msg);
+}
+
+bool notify_push(const struct notify *n, Ntm__PushToken *out)
+{
+	if (!n->push)
+		return false;
+	ntm__push_token__init(out);
+	out->kind = n->push;
+	out->token = (char *)n->token;
+	return true;
+}
+
+void notify_pushed(struct notify *n)
+{
+	if (n->w->account->logged_in)
+		fetch(n);
+}
+
 bool notify_is_up(const struct notify *n)
 {
-	return n->state == NOTIFY_UP;
+	return n->state == NOTIFY_UP || n->pushed;
 }
 
 void notify_status(const struct notify *n, struct notify_status *out)
 {
+	out->push = n->push;
+	out->pushed = n->pushed;
 	out->state = n->state;
 	out->interval_s = n->interval_s;
 	out->alive_s = n->alive_s;
@@ -453,6 +525,7 @@ int notify_new(struct worker *w, enum notify_mode mode, struct notify **out)
 		free(n);
 		return -NTM_ENOMEM;
 	}
+	push_load(n);
 	*out = n;
 	return 0;
 }

@@ -28,8 +28,12 @@ enum notify_mode { NOTIFY_AUTO, NOTIFY_UDP, NOTIFY_NS };
  */
 enum notify_state { NOTIFY_OFF, NOTIFY_WAITING, NOTIFY_OPENING, NOTIFY_UP };
 
+#define NOTIFY_TOKEN_MAX 512
+
 /** struct notify_status - for people; s */
 struct notify_status {
+	Ntm__PushKind push; /* wanted */
+	bool pushed;	    /* and the DC will */
 	enum notify_state state;
 	unsigned int interval_s, alive_s, dead_s;
 	struct addr at;
@@ -48,6 +52,14 @@ void notify_look(struct notify *n);
 void notify_moved(struct notify *n);
 /** logged out */
 void notify_stop(struct notify *n);
+/** a push service is to tell us, from now on; durable. NONE: no longer.
+ *  Return: 0, -NTM_ESTORE, -NTM_ENOMEM */
+NTM_MUST_CHECK int notify_set_push(struct notify *n, Ntm__PushKind kind,
+				   const char *token);
+/** for a Registration Request; false: none. @out borrows */
+bool notify_push(const struct notify *n, Ntm__PushToken *out);
+/** it did: what waits for us? */
+void notify_pushed(struct notify *n);
 /** no keep-alives need be sent by UDP */
 bool notify_is_up(const struct notify *n);
 void notify_status(const struct notify *n, struct notify_status *out);

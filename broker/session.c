@@ -153,6 +153,7 @@ int session_register_to(struct session *s, uint32_t txn, const struct addr *to,
 	Ntm__RegistrationRequest r = NTM__REGISTRATION_REQUEST__INIT;
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
 	struct addr addrs[ADDR_REMOTES_MAX];
+	Ntm__PushToken push;
 	Ntm__Address m[ADDR_REMOTES_MAX], *list[ADDR_REMOTES_MAX];
 	Ntm__RelayRtt rtt[RELAYS_MAX], *rtts[RELAYS_MAX];
 
@@ -164,6 +165,8 @@ int session_register_to(struct session *s, uint32_t txn, const struct addr *to,
 	r.revocation_serial = pins_serial(s->w->pins);
 	r.keepalive_s = keepalive_interval_s(s->w->keepalive);
 	r.wakeup = notify_wanted(s->w->notify);
+	if (notify_push(s->w->notify, &push))
+		r.push = &push;
 	if (challenge) {
 		r.challenge.data = s->challenge;
 		r.challenge.len = s->challenge_len;
@@ -396,7 +399,8 @@ static void presence(struct session *s, const Ntm__RegistrationResponse *r)
 	/* behind a gate no NAT's mapping is kept, and with an NS it is not what
 	 * keeps us reachable: nothing to measure */
 	if (gate_state(s->w->gate) == GATE_USED ||
-	    notify_wanted(s->w->notify) == NTM__WAKEUP__WAKEUP_NS)
+	    notify_wanted(s->w->notify) == NTM__WAKEUP__WAKEUP_NS ||
+	    notify_is_up(s->w->notify))
 		max = 0;
 	keepalive_online(k, base, max, &s->observed);
 	if (lost)

@@ -70,14 +70,17 @@ static const struct limit registration_request[] = {
 	ADDRESSES(addresses), FIXED_OR_NONE(challenge, LIMIT_CHALLENGE),
 	ANY(revocation_serial), BYTES(padding, 0, LIMIT_SIZE_MAX),
 	MANY(relays, LIMIT_RELAYS), ENUM(mapping), ANY(keepalive_s),
-	ENUM(wakeup),	    UPTO(unasked, 1),
+	ENUM(wakeup), OPTIONAL(push), UPTO(unasked, 1),
 };
 static const struct limit registration_response[] = {
 	CODE(code), FIXED_OR_NONE(vip6, 16), FIXED_OR_NONE(vip4, 4),
 	OPTIONAL(observed), FIXED_OR_NONE(challenge, LIMIT_CHALLENGE),
 	ANY(keepalive_s), ANY(boot), ANY(revocation_serial), ANY(now),
 	MANY(relays, LIMIT_RELAYS), ANY(keepalive_max_s),
-	OPTIONAL(ns), UPTO(has_ns, 1),
+	OPTIONAL(ns), UPTO(has_ns, 1), UPTO(push, 1),
+};
+static const struct limit push_token[] = {
+	ENUM(kind), { "token", LIMIT_TEXT, 1, 512, 0 },
 };
 static const struct limit notification_server[] = {
 	MANY(addresses, LIMIT_RELAY_ADDRS), ANY(key_id), KEY(key), AEAD(aead),
@@ -275,7 +278,7 @@ static const struct {
 	ROWS(relay), ROWS(relay_rtt), ROWS(relay_registration),
 	ROWS(relay_registration_ack), ROWS(relay_end), ROWS(relay_direction),
 	ROWS(relay_withdraw), ROWS(key_sharing), ROWS(mapping_request),
-	ROWS(mapping_response), ROWS(notification_server),
+	ROWS(mapping_response), ROWS(notification_server), ROWS(push_token),
 	EMPTY(route_direction_request), ROWS(notification_registration),
 	EMPTY(notification), ROWS(notifier_registration),
 	ROWS(notification_request),

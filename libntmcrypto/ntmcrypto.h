@@ -84,6 +84,16 @@ NTM_MUST_CHECK int ntmc_hkdf_expand(const uint8_t prk[static NTMC_HASH_LEN],
 				    const void *info, size_t info_len,
 				    void *out, size_t out_len);
 
+/* what push services want: the key is theirs, as PEM text */
+enum ntmc_pem_alg { NTMC_RS256, NTMC_ES256 };
+#define NTMC_PEM_SIG_MAX 512
+/** @sig: RS256 as PKCS #1 has it; ES256 r and s, 64 bytes (RFC 7518).
+ *  Return: 0, -NTM_ECERT (no key of that kind), -NTM_ENOMEM */
+NTM_MUST_CHECK int ntmc_pem_sign(const char *pem, enum ntmc_pem_alg alg,
+				 const void *data, size_t len,
+				 uint8_t sig[static NTMC_PEM_SIG_MAX],
+				 size_t *sig_len);
+
 /**
  * ntmc_derive() - one labelled subkey:
  * HKDF-Expand(HKDF-Extract(salt, ikm), lp(label) || context, 32)

@@ -38,8 +38,9 @@
 #define RS   8u
 #define GATE 16u
 #define NS   32u
+#define PUSH 64u
 #define DISK (AS | DC)
-#define ALL  (AS | DC | DNS | RS | GATE | NS)
+#define ALL  (AS | DC | DNS | RS | GATE | NS | PUSH)
 
 /* clang-format off */
 static const struct {
@@ -73,7 +74,7 @@ static const struct {
 	{ "recvmmsg", DC | RS, "batches of datagrams" },
 	{ "sendto", ALL, "TLS, DNS, admin" },
 	{ "sendmsg", ALL, "DNS over UDP; TLS" },
-	{ "sendmmsg", DC | RS, "batches of datagrams" },
+	{ "sendmmsg", DC | RS | PUSH, "batches of datagrams; libc's resolver" },
 	{ "getsockname", ALL, "family of a socket" },
 	{ "getpeername", ALL, "who a client is" },
 	{ "getsockopt", ALL, "SO_PEERCRED, SO_ERROR" },
@@ -83,7 +84,7 @@ static const struct {
 	{ "ppoll", RS, "the same, where there is no poll" },
 	/* interfaces: which addresses to announce, and the AS's link to the DC */
 	{ "socket", ALL, "TCP to the DC; netlink for getifaddrs()" },
-	{ "connect", AS | DC | RS | GATE | NS, "to the DC; of a DC to other domains' DCs and DNS; of a gate to relay and DC" },
+	{ "connect", AS | DC | RS | GATE | NS | PUSH, "to the DC; of a DC to other domains' DCs and DNS; of a gate to relay and DC" },
 	{ "bind", ALL, "getifaddrs() binds its netlink socket" },
 	/* files */
 	{ "read", ALL, "files, eventfd, timerfd" },
@@ -136,7 +137,7 @@ static const struct {
 	{ "mlock2", ALL, "the same" },
 	{ "munlock", ALL, "the same" },
 	{ "futex", ALL, "threads" },
-	{ "clone", DISK | RS, "threads; flags are checked" },
+	{ "clone", DISK | RS | PUSH, "threads; flags are checked" },
 	{ "set_robust_list", ALL, "threads" },
 	{ "rseq", ALL, "threads" },
 	{ "sched_getaffinity", ALL, "libraries count processors" },
@@ -235,6 +236,7 @@ int isolate_syscalls(const char *role)
 			   : !strcmp(role, "rs")   ? RS
 			   : !strcmp(role, "gate") ? GATE
 			   : !strcmp(role, "ns")   ? NS
+			   : !strcmp(role, "push") ? PUSH
 						   : DNS;
 	scmp_filter_ctx ctx;
 	int r;

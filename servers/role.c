@@ -17,6 +17,7 @@
 #include "servers/gate/gate.h"
 #include "servers/isolate.h"
 #include "servers/ns/ns.h"
+#include "servers/push/push.h"
 #include "servers/rs/rs.h"
 
 /* --- the roles there are --------------------------------------------------------- */
@@ -198,6 +199,21 @@ static json_t *ns_asked(void *state, const char *command, json_t *request)
 	return ns_admin(state, command, request);
 }
 
+static int push_start(const struct role_env *env, void **state)
+{
+	return push_new(env, (struct push **)state);
+}
+
+static void push_stop(void *state)
+{
+	push_free(state);
+}
+
+static json_t *push_asked(void *state, const char *command, json_t *request)
+{
+	return push_admin(state, command, request);
+}
+
 /* A role that is built gets its row here; cs and gms are still to come.
  * The DC starts before AS, RS and NS, which look for it. */
 const struct role role_table[] = {
@@ -250,6 +266,12 @@ const struct role role_table[] = {
 	 .stop = ns_stop,
 	 .reload = ns_reread,
 	 .admin = ns_asked},
+	{.name = "push",
+	 .parent = "dc",
+	 .wanted = push_wanted,
+	 .start = push_start,
+	 .stop = push_stop,
+	 .admin = push_asked},
 	{.name = "dns",
 	 .parent = "dc",
 	 .wanted = dns_wanted,

@@ -45,7 +45,7 @@ struct role_env {
  * @name:       as in server.roles
  * @parent:     started with this role instead of by server.roles; or NULL
  * @configured: may stand in server.roles
- * @listens:    addresses and port of @c
+ * @listens:    addresses and port of @c; NULL: it has no sockets for others
  * @copies:     UDP sockets of each address, at most ROLE_COPIES_MAX; NULL: one
  * @other_port: a second UDP port; 0: none. May be NULL
  * @flags:      ROLE_TCP, ROLE_UDP: which sockets it needs; ROLE_SPARED: where they

@@ -130,7 +130,7 @@ int sockets_bind(const struct role *r, const struct server_conf *c,
 	struct role_sockets s = {.admin = -1, .copies = 1};
 	struct addr list[SERVERCONF_ADDRESSES_MAX];
 	uint16_t port = 0;
-	const char *text = r->listens(c, &port);
+	const char *text = r->listens ? r->listens(c, &port) : NULL;
 	int n = serverconf_addresses(text, port, list), err = 0;
 
 	error[0] = '\0';

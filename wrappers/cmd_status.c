@@ -97,6 +97,10 @@ static void keepalive_draw(const json_t *answer)
 	json_int_t dead = json_integer_value(json_object_get(k, "dead_s"));
 	char text[160], bears[80] = "";
 
+	if (!strcmp(out_text(k, "by", ""), "push")) {
+		line("keep-alive", "none: a push service tells this device");
+		return;
+	}
 	if (!json_integer_value(json_object_get(k, "interval_s")))
 		return;
 	if (alive || dead)

@@ -47,7 +47,7 @@ struct command {
 command_fn cmd_up, cmd_down, cmd_env;
 command_fn cmd_login, cmd_logout, cmd_passwd, cmd_devices, cmd_exit;
 command_fn cmd_status, cmd_peers, cmd_netcheck;
-command_fn cmd_ping, cmd_verify, cmd_allow, cmd_forget;
+command_fn cmd_ping, cmd_verify, cmd_allow, cmd_forget, cmd_push;
 
 /**
  * command_call() - ask the broker, print its refusal

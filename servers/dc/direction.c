@@ -392,7 +392,7 @@ static void direction_replace_relay(struct directions *d, uint32_t h)
 static void wake(struct directions *d, uint32_t h, struct node *cn)
 {
 	cn->waiting = h;
-	notify_node(d->dc, cn);
+	wake_node(d->dc, cn);
 }
 
 static void direction_ask(struct directions *d, uint32_t h)

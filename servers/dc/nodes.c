@@ -131,10 +131,16 @@ int nodes_init(struct nodes *n, const uint8_t prefix6[static 8],
 	return 0;
 }
 
+static void node_free(struct node *node)
+{
+	free(node->fqdn);
+	free(node->push);
+}
+
 void nodes_clear(struct nodes *n)
 {
 	for (uint32_t h = 1; h <= n->nodes.top; h++)
-		free(nodes_at(n, h)->fqdn);
+		node_free(nodes_at(n, h));
 	for (uint32_t h = 1; h <= n->sessions.top; h++)
 		ntmc_wipe(nodes_session(n, h), sizeof(struct session));
 	slab_clear(&n->nodes);
@@ -350,7 +356,7 @@ void nodes_release(struct nodes *n, uint32_t h)
 	index_del(&n->by_fp, h);
 	index_del(&n->by_fqdn, h);
 	vip4_put(n, node->vip4);
-	free(node->fqdn);
+	node_free(node);
 	slab_del(&n->nodes, h);
 }
 

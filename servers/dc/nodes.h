@@ -85,6 +85,8 @@ struct node {
 	uint8_t families;     /* REACH_IP4, REACH_IP6: observed and its own */
 	uint8_t mapping;      /* enum NatMapping */
 	uint8_t relays_told;  /* dc.relays_change when it was told of relays */
+	char *push;	      /* token; NULL: none */
+	uint8_t push_kind;    /* enum PushKind */
 	uint8_t wakeup;	      /* enum Wakeup */
 	uint8_t notifier;     /* its NS, see notify.c; 0: none */
 	uint32_t waiting;     /* the direction that it was told of last */

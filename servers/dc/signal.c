@@ -267,6 +267,7 @@ static void answer_registration(struct dc *dc, uint32_t sh,
 	} else if (!err) {
 		name_relays(dc, n, &body, &relays);
 		body.has_ns = notify_usable(dc);
+		body.push = n->wakeup == NTM__WAKEUP__WAKEUP_PUSH;
 		if (n->wakeup == NTM__WAKEUP__WAKEUP_NS &&
 		    notify_fill(dc, n, s->node_id, &ns))
 			body.ns = &ns.msg;
@@ -347,9 +348,7 @@ static void registration(struct dc *dc, uint32_t sh,
 		keep_addresses(dc, n, q);
 		reach_note(dc, n, q);
 		mapping_keepalive(dc, n, q->keepalive_s);
-		n->wakeup = (uint8_t)q->wakeup;
-		if (!n->wakeup)
-			n->notifier = 0;
+		wake_register(dc, n, q);
 		n->relays_told = dc->relays_change;
 	}
 	answer_registration(dc, sh, from, asked, txn, 0);

@@ -12,6 +12,7 @@
  *   nodeinfo.c   what one node is told of another
  *   reach.c      whether nodes reach each other, and through which relay
  *   relays.c     the Relay Servers
+ *   wake.c       nodes told to come: by their NS, or a push
  *   notify.c     the Notification Servers
  *   serverlink.c channels of servers, by their roles
  *   aslink.c     what the AS says
@@ -54,7 +55,7 @@ struct dc_revocation {
 
 struct dc_stats {
 	uint64_t keepalives, registrations, directions, directions_refused;
-	uint64_t directions_relayed;
+	uint64_t directions_relayed, pushes;
 	uint64_t
 		foreign_paths; /* MOVE with a Path ID that is not that pair's */
 	uint64_t withdrawals, bad_datagrams, replays, unknown_sessions;
@@ -133,6 +134,15 @@ void mapping_request(struct dc *dc, uint32_t session,
 		     uint32_t txn, const Ntm__MappingRequest *q);
 /** what a node says of its interval, s; 0: nothing */
 void mapping_keepalive(struct dc *dc, struct node *n, uint32_t interval_s);
+
+/* wake.c */
+/** that a Route Direction waits, by its NS or a push */
+void wake_node(struct dc *dc, const struct node *n);
+/** what it says of how to tell it. Return: pushes will be sent to it */
+bool wake_register(struct dc *dc, struct node *n,
+		   const Ntm__RegistrationRequest *q);
+/** @token: NULL: none from now on. Return: false: no memory, nothing changed */
+bool wake_set_push(struct node *n, Ntm__PushKind kind, const char *token);
 
 /* direction.c */
 NTM_MUST_CHECK int directions_new(struct dc *dc, struct directions **out);

@@ -17,6 +17,10 @@ lab_link net srv 192.0.2.254/24 -
 lab_host server
 lab_link server srv 192.0.2.1/24 - 5
 ntm_server server ntm.example
+lab_stop server-server
+sed -i '/^\[push\]/,/^\[/s/^#unifiedpush = .*/unifiedpush = yes/' \
+	"$(lab_home server)/.local/share/ntm-server/ntm-server.conf"
+ntm_server_start server
 ntm_account server alice
 N=0
 
@@ -38,6 +42,16 @@ behind()
 		lab_nat "r$i" "o$i" "${@:2}"
 		lab_link "$host" "i$i" 192.168.1.2/24 - 5
 	fi
+	if [ "$host" = ns150 ]; then
+		# drops a TCP connection after 150 s of silence
+		lab_root "r$i" sh -c "cd /proc/sys/net/netfilter
+			echo 150 >nf_conntrack_tcp_timeout_established
+			echo 0 >nf_conntrack_tcp_loose"
+		lab_as_user ns150 mkdir -p .config/ntm
+		printf '[network]\nkeepalive = ns\n' \
+			>"$(lab_home ns150)/.config/ntm/broker.conf"
+		lab_give "$(lab_home ns150)/.config/ntm/broker.conf"
+	fi
 	ntm_node "$host" "$host.alice"
 	lab_root "$host" nft -f - <<-END
 	table inet idle {
@@ -54,7 +68,10 @@ behind open open
 behind nat180 port-restricted timeout=180
 behind nat50 port-restricted timeout=50
 behind nat31 port-restricted timeout=31
+behind ns150 port-restricted timeout=120
+behind push port-restricted timeout=120
 NODES=(open nat180 nat50 nat31)
+lab_as_user push ntm push unifiedpush https://push.example/push >/dev/null
 # two that have spoken with each other, directly and through the relay
 behind d1 port-restricted timeout=180
 behind d2 port-restricted timeout=180
@@ -69,6 +86,8 @@ measured()
 for host in "${NODES[@]}" d1 d2 s1 s2; do
 	wait_for $FIND_S "measured $host"
 done
+wait_for 10 '[ "$(ntm_get push keepalive.by)" = push ]'
+wait_for $FIND_S '[ "$(ntm_get ns150 keepalive.by) $(ntm_get ns150 keepalive.dead_s)" = "ns 240" ]'
 note "intervals found after $(($(lab_ms_since "$start") / 1000)) s at most"
 lab_as_user d1 ntm ping -c 3 d2.alice.ntm.example >/dev/null
 lab_as_user s1 ntm ping -c 3 s2.alice.ntm.example >/dev/null
@@ -82,13 +101,13 @@ sent()
 		awk '/packets/ { print $2, $4 }'
 }
 declare -A BEFORE
-for host in "${NODES[@]}" d1 s1; do
+for host in "${NODES[@]}" ns150 push d1 s1; do
 	BEFORE[$host]=$(sent $host)
 done
 start=$(lab_now)
 wait_for $((WINDOW_S + 10)) "[ \$(lab_ms_since $start) -ge ${WINDOW_S}000 ]"
 note "watched for $WINDOW_S s, scaled to an hour; bytes are of IP packets"
-for host in "${NODES[@]}" d1 s1; do
+for host in "${NODES[@]}" ns150 push d1 s1; do
 	after=$(sent $host)
 	read -r p b < <(awk -v a="${BEFORE[$host]} $after" -v s="$WINDOW_S" 'BEGIN {
 		split(a, v); printf "%.0f %.0f\n", (v[3] - v[1]) * 3600 / s,
@@ -96,6 +115,12 @@ for host in "${NODES[@]}" d1 s1; do
 	case $host in
 	d1)	note "a direct tunnel that has been idle for less than 10 min:" \
 			"$p packets, $b bytes an hour"
+		continue ;;
+	ns150)	note "by an NS, whose connection the NAT drops after 150 s of" \
+			"silence: heard of every $(ntm_get ns150 keepalive.interval_s) s," \
+			"$p packets, $b bytes an hour"
+		continue ;;
+	push)	figure idle-push "$p" "/h" "<=" 0
 		continue ;;
 	s1)	note "the same, through a relay: $p packets, $b bytes an hour"
 		continue ;;

@@ -12,3 +12,5 @@ $(eval $(call fuzz-target,gateframe,tests/fuzz/fuzz_gateframe.c \
 	common/gateframe.c,))
 $(eval $(call fuzz-target,tlshello,tests/fuzz/fuzz_tlshello.c \
 	common/tlshello.c,))
+$(eval $(call fuzz-target,frame,tests/fuzz/fuzz_frame.c common/frame.c \
+	$(FUZZ_DATAGRAM),$(FUZZ_DATAGRAM_PKGS)))

@@ -1,0 +1,190 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# 173-push - nodes that a push service tells: FCM, APNs and UnifiedPush by HTTP/2, every
+# request checked; an idle node sends nothing, and is reached
+# limit: 240
+. "$(dirname "$0")/../lab/lab.sh"
+. "$LAB_SRC/tests/lab/ntm.sh"
+. "$LAB_SRC/tests/lab/faults.sh"
+
+ntm_installed
+lab_router net
+lab_net srv
+lab_link net srv 192.0.2.254/24 -
+lab_host server
+lab_link server srv 192.0.2.1/24 - 5
+lab_host services
+lab_link services srv 192.0.2.9/24 -
+ntm_server server ntm.example
+
+# keys and certificates of the services
+keys=$LAB/keys
+mkdir -p "$keys"
+openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=services \
+	-addext subjectAltName=IP:192.0.2.9 -keyout "$keys/key.pem" \
+	-out "$keys/cert.pem" 2>/dev/null
+openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 2>/dev/null \
+	>"$keys/fcm.pem"
+openssl pkey -in "$keys/fcm.pem" -pubout >"$keys/fcm.pub"
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 2>/dev/null \
+	>"$keys/apns.p8"
+openssl pkey -in "$keys/apns.p8" -pubout >"$keys/apns.pub"
+/usr/bin/python3 - "$keys" <<-'END'
+	import json, sys
+	json.dump({"type": "service_account", "project_id": "ntm-project",
+	           "client_email": "push@ntm.example",
+	           "private_key": open(sys.argv[1] + "/fcm.pem").read(),
+	           "token_uri": "https://192.0.2.9:8443/token"},
+	          open(sys.argv[1] + "/fcm.json", "w"))
+END
+lab_give "$keys" "$keys"/*
+lab_start services user services "$LAB_SRC/tests/lab/pushservices.py" 8443 "$keys"
+wait_for 5 'lab_listens services tcp 8443'
+
+# push_set KEY=VALUE...: in section [push] of the server's configuration
+push_set()
+{
+	local pair
+	lab_stop server-server
+	for pair; do
+		sed -i "/^\\[push\\]/,/^\\[/s|^#\\?${pair%%=*} = .*|${pair%%=*} = ${pair#*=}|;
+			/^\\[push\\]/,/^\\[/s|^#${pair%%=*} =\$|${pair%%=*} = ${pair#*=}|" \
+			"$(server_dir server)/ntm-server.conf"
+		grep -qxF "${pair%%=*} = ${pair#*=}" \
+			"$(server_dir server)/ntm-server.conf"
+	done
+	ntm_server_start server
+}
+push_set unifiedpush=yes fcm="$keys/fcm.json" fcm_url=https://192.0.2.9:8443 \
+	apns_key="$keys/apns.p8" apns_key_id=KEY7890123 apns_team=TEAM456789 \
+	apns_topic=org.example.ntm apns_url=https://192.0.2.9:8443 \
+	ca="$keys/cert.pem"
+ntm_account server alice
+lab_net open
+lab_link net open 198.51.100.254/24 -
+lab_host a
+lab_link a open 198.51.100.2/24 - 5
+ntm_node a a.alice
+
+lab_net o1
+lab_link net o1 203.0.1.254/24 -
+lab_router r1
+lab_uplink r1 o1 203.0.1.1/24 -
+lab_net i1
+lab_link r1 i1 192.168.1.1/24 -
+lab_nat r1 o1 port-restricted timeout=20
+lab_host b
+lab_link b i1 192.168.1.2/24 - 5
+conf=$(lab_home b)/.config/ntm
+lab_as_user b mkdir -p "$conf"
+printf '[network]\nportmap = off\n' >"$conf/broker.conf"
+lab_give "$conf/broker.conf"
+ntm_node b b.alice
+ntm_start serve-b b "$LAB_SRC/tests/lab/natcell.py" serve 7000
+wait_for 5 "ntm_listens b tcp 7000"
+
+# told KIND TOKEN: b has that one, and the DC agrees
+told()
+{
+	lab_as_user b ntm push "$@" >"$LAB/log/push-b"
+	wait_for 5 '[ "$(ntm_get b keepalive.by)" = push ]' 'lab_as_user b ntm status'
+}
+# ask: somebody wants b, who may not come
+ask()
+{
+	ntm_run a getent ahosts "${NTM_NAME[b]}" >"$LAB/log/ask" 2>&1 || :
+}
+# services LINE: it is among what they have seen
+services()
+{
+	wait_for 15 "grep -qxF '$1' '$(lab_log services)'" \
+		"cat '$(lab_log services)'; lab_as_user server ntm-server status"
+	ok "the services have seen: $1"
+}
+asked()
+{
+	server_status server "roles.push.$1"
+}
+
+refused "a URL that is not https" "https://" \
+	lab_as_user b ntm push unifiedpush http://192.0.2.9:8443/up/b
+# An account's URL does not lead to hosts that are closed.
+told unifiedpush https://192.0.2.9:8443/up/b
+ask
+wait_for 10 '[ "$(asked failed)" -ge 1 ]' 'lab_as_user server ntm-server status --json'
+assert_lacks "$(cat "$(lab_log services)")" unified "no account leads the server inside"
+push_set allow=192.0.2.0/24
+told unifiedpush https://192.0.2.9:8443/up/b
+
+lab_root b nft -f - <<-END
+	table inet idle {
+		counter sent { }
+		chain out {
+			type filter hook postrouting priority 300;
+			oifname != "lo" counter name sent
+		}
+	}
+END
+sent()
+{
+	lab_root b nft list counter inet idle sent | awk '/packets/ { print $2 }'
+}
+# the server was restarted: b has found its relays, and told the DC
+wait_for 10 '[ -n "$(ntm_get b relays.0.rtt_ms)" ]'
+# and the tunnel that came of the first question is gone
+lab_as_user a ntm forget "${NTM_NAME[b]}" >/dev/null 2>&1 || :
+lab_as_user b ntm forget "${NTM_NAME[a]}" >/dev/null 2>&1 || :
+idle=$(lab_now)
+wait_for 10 "[ \$(lab_ms_since $idle) -ge 5000 ]"
+before=$(sent)
+wait_for 60 "[ \$(lab_ms_since $idle) -ge 47000 ]"
+assert_eq $(($(sent) - before)) \
+	0 "packets that b sent in 42 s"
+assert_contains "$(lab_as_user b ntm status)" "none: a push service" "status says so"
+assert_contains "$(lab_as_user b ntm netcheck)" "A push service tells" "and netcheck"
+# The person's push client: it calls ntm when something came.
+lab_start client root b bash -c "
+	tail -n 0 -F '$(lab_log services)' | while read -r line; do
+		case \$line in unified\\ b*) echo woken ;; esac
+	done"
+start=$(lab_now)
+touch "$LAB/stop"
+ntm_start reach a "$LAB_SRC/tests/lab/natcell.py" call "${NTM_NAME[b]}" 7000 "$LAB/stop"
+services "unified b 200"
+lab_as_user b ntm push received >"$LAB/log/received"
+lab_join reach
+assert_between "$(lab_ms_since "$start")" 0 $((4500 * LAB_SLOW)) \
+	"b, woken by its push, is reached: ms"
+lab_stop client
+lab_as_user a ntm forget "${NTM_NAME[b]}" >/dev/null 2>&1 || :
+lab_as_user b ntm forget "${NTM_NAME[a]}" >/dev/null 2>&1 || :
+
+# wanted TOKEN...: b drops its UDP mapping, as its NAT does, and a asks for it
+wanted()
+{
+	told "$@"
+	lab_nat_forget r1
+	lab_as_user a ntm forget "${NTM_NAME[b]}" >/dev/null 2>&1 || :
+	ask
+}
+wanted fcm fcm-one
+services "fcm fcm-one 200"
+wanted fcm fcm-busy
+services "fcm fcm-busy 429"
+services "fcm fcm-busy 200"
+assert_eq "$(grep -c '^token' "$(lab_log services)")" 1 \
+	"one access token served all of them"
+wanted apns apns-one
+services "apns apns-one 200"
+wanted apns apns-expired
+services "apns apns-expired 403"
+services "apns apns-expired 200"
+wanted apns apns-gone
+services "apns apns-gone 410"
+# told to the DC with its next question: nobody is asked again about a dead token
+told apns apns-gone
+wait_for 10 '[ "$(asked gone)" = 1 ]'
+assert_lacks "$(cat "$(lab_log services)")" bad "every request was as it should be"
+lab_as_user b ntm push off >"$LAB/log/push-b"
+wait_for 10 '[ "$(ntm_get b keepalive.by)" = udp ]' 'lab_as_user b ntm status'
+ok "without a push service keep-alives are sent again"
