@@ -24,10 +24,11 @@ ntm_server_start server
 ntm_account server alice
 N=0
 
-# behind HOST KIND [OPTION]: a node in a network of its own
+# behind HOST KIND [OPTION]: a node in a network of its own; its keep-alive is by UDP,
+# but for the one named ns
 behind()
 {
-	local host=$1 i
+	local host=$1 i way=udp
 	N=$((N + 1)) i=$N
 	lab_net "o$i"
 	lab_link net "o$i" 203.0.$i.254/24 -
@@ -47,11 +48,12 @@ behind()
 		lab_root "r$i" sh -c "cd /proc/sys/net/netfilter
 			echo 150 >nf_conntrack_tcp_timeout_established
 			echo 0 >nf_conntrack_tcp_loose"
-		lab_as_user ns150 mkdir -p .config/ntm
-		printf '[network]\nkeepalive = ns\n' \
-			>"$(lab_home ns150)/.config/ntm/broker.conf"
-		lab_give "$(lab_home ns150)/.config/ntm/broker.conf"
+		way=ns
 	fi
+	lab_as_user "$host" mkdir -p .config/ntm
+	printf '[network]\nkeepalive = %s\n' $way \
+		>"$(lab_home "$host")/.config/ntm/broker.conf"
+	lab_give "$(lab_home "$host")/.config/ntm/broker.conf"
 	ntm_node "$host" "$host.alice"
 	lab_root "$host" nft -f - <<-END
 	table inet idle {

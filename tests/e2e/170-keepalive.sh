@@ -33,6 +33,10 @@ behind()
 	lab_nat "r$i" "o$i" port-restricted "${@:3}"
 	lab_host "$host"
 	lab_link "$host" "i$i" 192.168.1.2/24 - 5
+	lab_as_user "$host" mkdir -p .config/ntm
+	printf '[network]\nkeepalive = udp\n' \
+		>"$(lab_home "$host")/.config/ntm/broker.conf"
+	lab_give "$(lab_home "$host")/.config/ntm/broker.conf"
 	ntm_node "$host" "$host.alice"
 }
 
