@@ -36,6 +36,7 @@
 #define FCM_GRANT	"urn:ietf:params:oauth:grant-type:jwt-bearer"
 #define WORTH_S		60 /* a push that comes later is worth nothing */
 #define URL_MAX		1024
+#define APNS_TOKEN_MAX	200 /* digits; today 64 */
 
 struct sender {
 	const struct server_conf *conf;
@@ -275,6 +276,14 @@ static int fcm_start(struct sender *s, const char *token, struct sending *x)
 
 /* --- APNs ----------------------------------------------------------------------------- */
 
+/* It stands in a path: nothing but what Apple gives. */
+static bool is_apns_token(const char *token)
+{
+	size_t len = strspn(token, "0123456789abcdefABCDEF");
+
+	return len && len <= APNS_TOKEN_MAX && !token[len];
+}
+
 static int apns_start(struct sender *s, const char *token, struct sending *x)
 {
 	const struct server_conf *c = s->conf;
@@ -282,6 +291,8 @@ static int apns_start(struct sender *s, const char *token, struct sending *x)
 	char url[URL_MAX], line[JWT_MAX + 64], topic[256], until[64];
 	int r = 0;
 
+	if (!is_apns_token(token))
+		return -NTM_EINVAL;
 	if (now >= s->apns_until) {
 		r = jwt_sign(json_pack("{s:s, s:s}", "alg", "ES256", "kid",
 				       c->push_apns_key_id),

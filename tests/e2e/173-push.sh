@@ -174,15 +174,19 @@ services "fcm fcm-busy 429"
 services "fcm fcm-busy 200"
 assert_eq "$(grep -c '^token' "$(lab_log services)")" 1 \
 	"one access token served all of them"
-wanted apns apns-one
-services "apns apns-one 200"
-wanted apns apns-expired
-services "apns apns-expired 403"
-services "apns apns-expired 200"
-wanted apns apns-gone
-services "apns apns-gone 410"
+failed=$(asked failed)
+wanted apns ../../a1
+wait_for 10 "[ \"\$(asked failed)\" -gt $failed ]" 'lab_as_user server ntm-server status'
+assert_lacks "$(cat "$(lab_log services)")" "apns ../" "a token that is none goes nowhere"
+wanted apns a1
+services "apns a1 200"
+wanted apns ebbed
+services "apns ebbed 403"
+services "apns ebbed 200"
+wanted apns dead
+services "apns dead 410"
 # told to the DC with its next question: nobody is asked again about a dead token
-told apns apns-gone
+told apns dead
 wait_for 10 '[ "$(asked gone)" = 1 ]'
 assert_lacks "$(cat "$(lab_log services)")" bad "every request was as it should be"
 lab_as_user b ntm push off >"$LAB/log/push-b"

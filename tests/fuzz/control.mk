@@ -5,10 +5,8 @@ FUZZ_WORLD := $(CONTROL_SRC) $(COMMON_SRC) $(CRYPTO_SRC) \
 FUZZ_WORLD_PKGS = $(CONTROL_PKGS) cmocka
 $(eval $(call fuzz-target,tunnel,tests/fuzz/fuzz_tunnel.c $(FUZZ_WORLD),\
 	$(FUZZ_WORLD_PKGS)))
-$(eval $(call fuzz-target,control,tests/fuzz/fuzz_control.c broker/control.c \
-	broker/control_account.c broker/control_peer.c broker/control_status.c \
-	broker/control_netcheck.c broker/control_exit.c \
-	broker/handover.c $(FUZZ_WORLD),$(FUZZ_WORLD_PKGS)))
+$(eval $(call fuzz-target,control,tests/fuzz/fuzz_control.c \
+	$(wildcard broker/control*.c) broker/handover.c $(FUZZ_WORLD),$(FUZZ_WORLD_PKGS)))
 $(eval $(call fuzz-target,relay,tests/fuzz/fuzz_relay.c $(FUZZ_WORLD),\
 	$(FUZZ_WORLD_PKGS)))
 $(eval $(call fuzz-target,pcp,tests/fuzz/fuzz_pcp.c broker/pcp.c))

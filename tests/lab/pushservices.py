@@ -8,7 +8,8 @@ HTTP/2 over TLS alone, by FOLDER/cert.pem and key.pem. Each request is checked: 
 path, headers, body, and the signature, by FOLDER/fcm.pub and apns.pub (PEM). What is
 wrong is answered by 400 and a line "bad WHY"; what is right by a line
 "SERVICE TOKEN STATUS". A token that holds "busy" gets 429 with Retry-After once, one
-that holds "gone" is of nobody any more, one that holds "expired" gets an APNs 403 once.
+that holds "gone" is of nobody any more. For APNs, where tokens are hexadecimal digits,
+that is one that holds "dead"; one that holds "ebbed" gets a 403 once.
 """
 import base64
 import json
@@ -126,10 +127,10 @@ def apns(headers, body, token):
     assert headers["apns-priority"] == "5", "priority"
     assert 0 < int(headers["apns-expiration"]) - time.time() <= 61, "expiration"
     assert json.loads(body)["aps"] == {"content-available": 1}, "body"
-    if "gone" in token:
+    if "dead" in token:
         say("apns", token, 410)
         return 410, [], {"reason": "Unregistered"}
-    if "expired" in token and once(token):
+    if "ebbed" in token and once(token):
         say("apns", token, 403)
         return 403, [], {"reason": "ExpiredProviderToken"}
     status, more = outcome(token)
