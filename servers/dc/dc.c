@@ -164,6 +164,8 @@ static int open_nodes(struct dc *dc)
 	char db[DATADIR_PATH_MAX];
 	int r = servercert_load(dc->env->dir, "dc", &dc->cert);
 
+	if (!r)
+		r = pathid_key(dc->env->dir, &dc->path_key);
 	if (r)
 		return r;
 	slice.len = dc->cert.domain.prefix4_len;
@@ -199,6 +201,7 @@ static void close_nodes(struct dc *dc)
 	free(dc->revocations);
 	servercert_clear(&dc->cert);
 	ntmc_key_clear(&dc->challenge_key);
+	ntmc_key_clear(&dc->path_key);
 	free(dc);
 }
 

@@ -9,6 +9,8 @@
 #include <cmocka.h>
 
 #include "relay_site.h"
+#include "servers/dc/pathid.h"
+#include "servers/dc/state.h"
 
 static const struct said natted, open_node = {.reachable = true};
 
@@ -25,6 +27,20 @@ static void request(struct peer *p, const char *fqdn, uint64_t path_id,
 	msg->txn = p->asked = ++p->txn;
 	msg->body_case = NTM__SIGNAL__BODY_DIRECTION_REQUEST;
 	msg->direction_request = q;
+}
+
+/* of mn and cn, under a key that everybody has */
+static uint64_t forged(void)
+{
+	static struct dc nobody;
+	uint8_t fp[NTMC_FP_LEN];
+	uint64_t a, b;
+
+	ntmc_fingerprint(mn.id.ed_pub, fp);
+	memcpy(&a, fp, sizeof(a));
+	ntmc_fingerprint(cn.id.ed_pub, fp);
+	memcpy(&b, fp, sizeof(b));
+	return pathid_make(&nobody, ~UINT64_C(0), a, b);
 }
 
 /* @path_id: 0, or reason MOVE */
@@ -132,7 +148,8 @@ static void foreign_path(void **state)
 		assert_true(cn_route()->path_id != id);
 		assert_true(rs.path_id != id);
 	}
-	assert_int_equal(site_dc_number(&site, "foreign_paths"), 63);
+	assert_true(direct(forged())->path_id != forged());
+	assert_int_equal(site_dc_number(&site, "foreign_paths"), 64);
 	site_stop_dc(&site);
 	site_start_dc(&site);
 	both_come(&natted, &natted);
