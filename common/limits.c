@@ -243,13 +243,18 @@ static const struct limit devices_response[] = {
 	CODE(code), MANY(devices, LIMIT_DEVICES),
 };
 static const struct limit revoke_request[] = { FQDN(fqdn) };
+static const struct limit certificate_request[] = { CERTIFICATE(certificate) };
+static const struct limit certificate_response[] = {
+	CODE(code), CERT_OR_NONE(certificate),
+};
 static const struct limit envelope[] = {
 	ANY(txn), BODY(login_request), BODY(login_response),
 	BODY(key_distribution), BODY(key_distribution_ack), BODY(revocation),
 	BODY(ack), BODY(password_request), BODY(devices_request),
 	BODY(devices_response), BODY(revoke_request), BODY(key_sharing),
 	BODY(notifier_registration), BODY(notification_request),
-	BODY(exit_accounts),
+	BODY(exit_accounts), BODY(certificate_request),
+	BODY(certificate_response),
 };
 static const struct limit nothing[1];
 
@@ -284,7 +289,8 @@ static const struct {
 	ROWS(notification_request),
 	ROWS(node_information_request), ROWS(node_information),
 	ROWS(peer_direction), ROWS(domain_request), ROWS(domain_information),
-	ROWS(exit_accounts),
+	ROWS(exit_accounts), ROWS(certificate_request),
+	ROWS(certificate_response),
 };
 /* clang-format on */
 

@@ -71,7 +71,7 @@ int cli_join_text(struct cli *c, char *out, size_t size);
 /** @verb: "status", "enrol" */
 int cli_exit(struct cli *c, const char *verb);
 int cli_device(struct cli *c, const char *verb);
-/** @verb: "status", "drain", "undrain", "enrol", "renew" */
+/** @verb: "status", "drain", "undrain", "enrol", "renew", "remove" */
 int cli_relay(struct cli *c, const char *verb);
 /** @verb: "add", "list", "remove" */
 int cli_peer(struct cli *c, const char *verb);

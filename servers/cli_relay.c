@@ -9,6 +9,7 @@
 #include "servers/adminsock.h"
 #include "servers/cli.h"
 #include "servers/enrol.h"
+#include "servers/removed.h"
 
 #define LIST_MAX 1024
 
@@ -25,9 +26,11 @@ static int write_text(const char *path, int fd, const char *text, size_t len)
 	return 0;
 }
 
-static int make_text(const struct cli *c, char *text, int *len)
+static int make_text(const struct cli *c, char *text, int *len,
+		     char fp_text[static NTMC_FP_TEXT_LEN])
 {
 	struct server_conf conf;
+	uint8_t fp[NTMC_FP_LEN];
 	struct enrol e;
 	int r = datadir_enter(c->dir);
 
@@ -41,6 +44,8 @@ static int make_text(const struct cli *c, char *text, int *len)
 	if (r)
 		return cli_fail("the relay cannot be enrolled: %s",
 				err_text(r));
+	ntmc_fingerprint(e.id.ed_pub, fp);
+	ntmc_fingerprint_text(fp, fp_text);
 	*len = enrol_format(&e, text);
 	enrol_clear(&e);
 	return *len < 0 ? cli_fail("%s", err_text(*len)) : 0;
@@ -48,7 +53,7 @@ static int make_text(const struct cli *c, char *text, int *len)
 
 static int relay_enrol(struct cli *c, const char *path)
 {
-	char text[ENROL_TEXT_MAX], key[DATADIR_PATH_MAX];
+	char text[ENROL_TEXT_MAX], key[DATADIR_PATH_MAX], fp[NTMC_FP_TEXT_LEN];
 	int fd, len = 0, r;
 
 	if (datadir_file(c->dir, DATADIR_CA_KEY, key) ||
@@ -60,7 +65,7 @@ static int relay_enrol(struct cli *c, const char *path)
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return cli_fail("%s: %s", path, strerror(errno));
-	r = make_text(c, text, &len);
+	r = make_text(c, text, &len, fp);
 	if (r) {
 		close(fd);
 		unlink(path);
@@ -71,8 +76,9 @@ static int relay_enrol(struct cli *c, const char *path)
 	if (!r)
 		printf("Bring %s to the relay's machine by a safe way, run "
 		       "there\n  ntm-server init --relay FILE\nand delete it: "
-		       "whoever holds it can be that relay.\n",
-		       path);
+		       "whoever holds it can be that relay, until\n  "
+		       "ntm-server relay remove %s\n",
+		       path, fp);
 	return r;
 }
 
@@ -183,6 +189,34 @@ static int relay_renew(struct cli *c, const char *path)
 	return r;
 }
 
+/* --- taking it back -------------------------------------------------------------------- */
+
+static int relay_remove(struct cli *c, const char *text)
+{
+	json_t *request, *answer;
+	uint8_t fp[NTMC_FP_LEN];
+	int r = datadir_enter(c->dir);
+
+	if (r)
+		return cli_fail("%s: %s", c->dir, err_text(r));
+	if (ntmc_fingerprint_parse(text, fp))
+		return cli_fail("%.80s is not a fingerprint: 64 hexadecimal "
+				"digits, as `ntm-server status` shows them",
+				text);
+	r = removed_add(c->dir, fp);
+	if (r)
+		return cli_fail("%s: %s", c->dir, err_text(r));
+	request = json_pack("{s:s}", "command", "removed");
+	r = adminsock_ask(c->dir, "dc", request, &answer);
+	json_decref(request);
+	if (!r)
+		json_decref(answer);
+	printf("The Direction Coordinator of %s takes it no more, and its "
+	       "certificate is not renewed.\n",
+	       c->dir);
+	return 0;
+}
+
 /* --- a running relay -------------------------------------------------------------------- */
 
 /* the exit beside it, if one runs: its load */
@@ -240,7 +274,8 @@ static int relay_ask(struct cli *c, const char *verb)
 
 int cli_relay(struct cli *c, const char *verb)
 {
-	bool file = !strcmp(verb, "enrol") || !strcmp(verb, "renew");
+	bool file = !strcmp(verb, "enrol") || !strcmp(verb, "renew") ||
+		    !strcmp(verb, "remove");
 
 	if (!file && strcmp(verb, "status") && strcmp(verb, "drain") &&
 	    strcmp(verb, "undrain")) {
@@ -255,6 +290,7 @@ int cli_relay(struct cli *c, const char *verb)
 	}
 	if (!file)
 		return relay_ask(c, verb);
-	return verb[0] == 'e' ? relay_enrol(c, c->args[1])
-			      : relay_renew(c, c->args[1]);
+	return verb[0] == 'e'	? relay_enrol(c, c->args[1])
+	       : verb[2] == 'm' ? relay_remove(c, c->args[1])
+				: relay_renew(c, c->args[1]);
 }

@@ -33,6 +33,7 @@ static const char *const names[] = {
 	[DATADIR_NS_KEY] = "ns/server.key",
 	[DATADIR_NS_CERT] = "ns/server.der",
 	[DATADIR_DC_PEERS] = "dc/peers",
+	[DATADIR_REMOVED] = "removed",
 };
 static_assert(sizeof(names) / sizeof(names[0]) == DATADIR_NFILES, "names");
 

@@ -40,6 +40,7 @@ enum datadir_file {
 	DATADIR_NS_KEY,
 	DATADIR_NS_CERT,
 	DATADIR_DC_PEERS, /* may be missing */
+	DATADIR_REMOVED,  /* the same */
 	DATADIR_NFILES,
 };
 

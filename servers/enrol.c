@@ -8,6 +8,7 @@
 
 #include "common/file.h"
 #include "servers/datadir.h"
+#include "servers/removed.h"
 #include "servers/servercert.h"
 
 #define HEAD	       "ntm-relay 1"
@@ -55,6 +56,29 @@ int enrol_new(const char *dir, const struct server_conf *conf, int64_t now,
 		*out = e;
 	enrol_clear(&e);
 	return r;
+}
+
+int enrol_renew(const char *dir, struct ntmc_ca *ca,
+		const struct ntmc_trust *trust, const ProtobufCBinaryData *old,
+		int64_t now, uint8_t *der, size_t *len)
+{
+	const int64_t life = (int64_t)SERVERCERT_DAYS * 86400;
+	const uint32_t away = NTMC_ROLE_RS | NTMC_ROLE_NS;
+	uint8_t fp[NTMC_FP_LEN];
+	struct ntmc_cert c;
+	int r = ntmc_trust_verify(trust, old->data, old->len, now, &c);
+
+	if (r)
+		return r;
+	if (c.kind != NTMC_CERT_SERVER || !c.roles || c.roles & ~away)
+		return -NTM_EPERM;
+	ntmc_fingerprint(c.ed_pub, fp);
+	if (removed_has(dir, fp))
+		return -NTM_EDISABLED;
+	/* a day: for clocks that differ */
+	if (c.not_after - now > life / 2 + 86400)
+		return -NTM_EEXISTS;
+	return ntmc_ca_issue(NULL, ca, &c, now, now + life, der, len);
 }
 
 /* --- as text ----------------------------------------------------------------------- */

@@ -26,6 +26,7 @@
 #include "common/addr.h"
 #include "common/err.h"
 #include "common/fqdn.h"
+#include "common/ntm.pb-c.h"
 #include "libntmcrypto/ntmcrypto.h"
 #include "servers/serverconf.h"
 
@@ -46,6 +47,19 @@ void enrol_clear(struct enrol *e);
  *  Return: 0, -NTM_ENOTFOUND (no CA here), -NTM_ECONF ... */
 NTM_MUST_CHECK int enrol_new(const char *dir, const struct server_conf *conf,
 			     int64_t now, struct enrol *out);
+/**
+ * enrol_renew() - the CA's answer to renewal_ask(): the same keys and roles, from now on
+ * @ca, @trust: of the CA; @dir: whose `removed` counts
+ * @old: a certificate of it for a relay or an NS, not run out
+ * @der, @len: as in ntmc_ca_issue()
+ *
+ * Return: 0, -NTM_EDISABLED (removed), -NTM_EEXISTS (more than half of its life is
+ * left), -NTM_EPERM (no such server), ntmc_trust_verify()'s, ntmc_ca_issue()'s
+ */
+NTM_MUST_CHECK int enrol_renew(const char *dir, struct ntmc_ca *ca,
+			       const struct ntmc_trust *trust,
+			       const ProtobufCBinaryData *old, int64_t now,
+			       uint8_t *der, size_t *len);
 /** @out: wiped by the caller. Return: bytes, or -NTM_ETOOBIG */
 NTM_MUST_CHECK int enrol_format(const struct enrol *e,
 				char out[static ENROL_TEXT_MAX]);

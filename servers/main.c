@@ -67,6 +67,8 @@ static const struct command commands[] = {
 	  CLI_DIR | CLI_JSON, 1, 2, relay },
 	{ NULL, "relay enrol FILE", "write key and certificate for a relay elsewhere",
 	  0, 0, 0, NULL },
+	{ NULL, "relay remove SHA256", "end a relay or NS elsewhere, by its fingerprint",
+	  0, 0, 0, NULL },
 	{ NULL, "relay renew FILE", "on the relay's machine: take new ones",
 	  0, 0, 0, NULL },
 	{ "peer", "add DOMAIN SHA256 [ADDRESS]",

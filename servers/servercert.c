@@ -182,6 +182,24 @@ int servercert_load(const char *dir, const char *role, struct servercert *out)
 	return 0;
 }
 
+int servercert_der(const char *dir, const char *role,
+		   uint8_t der[static NTMC_CERT_MAX], size_t *len)
+{
+	struct ntmc_cert cert;
+
+	return cert_on_disk(dir, servers[server_of(role)].cert, der, len,
+			    &cert);
+}
+
+int servercert_put(const char *dir, const char *role, const uint8_t *der,
+		   size_t len)
+{
+	char path[DATADIR_PATH_MAX];
+	int r = datadir_file(dir, servers[server_of(role)].cert, path);
+
+	return r ? r : file_write(path, der, len, 0600);
+}
+
 void servercert_clear(struct servercert *c)
 {
 	tls_context_free(c->tls);

@@ -3,7 +3,7 @@
  * servercert - the keys and certificates by which a domain's servers know each other
  *
  * Owner:   files of the data folder. Made by init; renewed by the AS, which holds
- *          the CA, at half of SERVERCERT_DAYS. A role whose certificate on disk is
+ *          the CA, at half of SERVERCERT_DAYS; elsewhere by renewal.c. A role whose certificate on disk is
  *          newer than the one it uses asks the supervisor to start it again.
  * Context: init; the AS at start and daily; every TLS role at start.
  */
@@ -21,7 +21,7 @@
 #define SERVERCERT_CA_DAYS 7300
 
 /**
- * servercert_renew() - keys (if there are none) and certificates of as, dc and rs
+ * servercert_renew() - keys (if there are none) and certificates of as, dc, rs and ns
  * @force: also when more than half of the life is left
  * @renewed: set when a file changed; may be NULL
  *
@@ -47,10 +47,17 @@ struct servercert {
 	struct ntmc_trust_domain domain; /* what the CA is constrained to */
 	int64_t not_after;
 };
-/** @role: "as", "dc" or "rs". Return: 0, -NTM_ENOTFOUND, -NTM_ECERT, -NTM_EDECODE ... */
+/** @role: "as", "dc", "rs" or "ns". Return: 0, -NTM_ENOTFOUND, -NTM_ECERT, -NTM_EDECODE ... */
 NTM_MUST_CHECK int servercert_load(const char *dir, const char *role,
 				   struct servercert *out);
 void servercert_clear(struct servercert *c);
+/** the certificate on disk. Return: 0, -NTM_ENOTFOUND, -NTM_EDECODE ... */
+NTM_MUST_CHECK int servercert_der(const char *dir, const char *role,
+				  uint8_t der[static NTMC_CERT_MAX],
+				  size_t *len);
+/** another one in its place, for the same key. Return: file_write()'s */
+NTM_MUST_CHECK int servercert_put(const char *dir, const char *role,
+				  const uint8_t *der, size_t len);
 /** is there a newer certificate on disk than the one loaded? */
 bool servercert_is_stale(const char *dir, const char *role,
 			 const struct servercert *c);

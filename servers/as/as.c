@@ -9,6 +9,7 @@
 #include "servers/as/admin.h"
 #include "servers/as/state.h"
 #include "servers/datadir.h"
+#include "servers/enrol.h"
 #include "servers/servercert.h"
 
 #define ACCOUNT_WAIT_MAX_S 60 /* short: a stranger can cause it */
@@ -148,6 +149,22 @@ static int dc_addr(const struct server_conf *c, struct addr *out)
 	return addr_parse(len == 4 ? "127.0.0.1" : "::1", addr_port(out), out);
 }
 
+/* a relay or an NS elsewhere */
+static int as_renew_server(void *arg, const Ntm__CertificateRequest *q,
+			   uint8_t *der, size_t *len)
+{
+	struct as *as = arg;
+	int r = enrol_renew(as->env->dir, as->ca, as->cert.trust,
+			    &q->certificate, loop_wall(as->loop), der, len);
+
+	if (!r)
+		log_info("as", "a server's certificate was renewed");
+	else
+		log_warn("as", "a server's certificate is not renewed: %s",
+			 err_text(r));
+	return r;
+}
+
 static int as_open(struct as *as)
 {
 	char db[DATADIR_PATH_MAX];
@@ -168,7 +185,7 @@ static int as_open(struct as *as)
 		r = dc_addr(as->conf, &dc);
 	if (!r)
 		r = dclink_new(as->loop, &dc, as->cert.tls, as->accounts,
-			       &as->dclink);
+			       as_renew_server, as, &as->dclink);
 	if (!r)
 		r = loop_timer_new(as->loop, as_daily, as, &as->daily);
 	return r;

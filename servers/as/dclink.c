@@ -12,6 +12,7 @@
  *    oldest not yet sent goes out, its id as txn | WITHDRAWAL, and the next one
  *    when it is acknowledged. After a reconnection the oldest goes out again; the
  *    DC takes it twice without harm.
+ *  - a server that asks for a certificate is answered at once;
  *  - who may use the domain's exits goes out as a whole, in parts, when the channel
  *    is there and when one has changed.
  * No key is distributed for an identity that a withdrawal in the store names
@@ -49,6 +50,8 @@ struct dclink {
 	struct addr dc;
 	struct tls_context *tls;
 	struct accounts *accounts;
+	dclink_renew_fn *renew;
+	void *renew_arg;
 	struct channel *channel;
 	enum dclink_state state;
 	unsigned int retry_ms;
@@ -218,6 +221,24 @@ static void dclink_acked(struct dclink *d, const Ntm__KeyDistributionAck *ack,
 	/* the answer came after its time: the node has been told to try again */
 }
 
+static void dclink_renew(struct dclink *d, const Ntm__Envelope *q)
+{
+	Ntm__CertificateResponse body = NTM__CERTIFICATE_RESPONSE__INIT;
+	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
+	uint8_t der[NTMC_CERT_MAX];
+	size_t len = sizeof(der);
+	int r = d->renew(d->renew_arg, q->certificate_request, der, &len);
+
+	body.code = (uint32_t)-r;
+	if (!r)
+		body.certificate = (ProtobufCBinaryData){len, der};
+	msg.txn = q->txn;
+	msg.body_case = NTM__ENVELOPE__BODY_CERTIFICATE_RESPONSE;
+	msg.certificate_response = &body;
+	if (channel_send(d->channel, &msg))
+		log_warn("dclink", "a server's certificate was not sent");
+}
+
 static void dclink_message(struct channel *c, const Ntm__Envelope *msg,
 			   void *arg)
 {
@@ -227,6 +248,10 @@ static void dclink_message(struct channel *c, const Ntm__Envelope *msg,
 	(void)c;
 	if (msg->body_case == NTM__ENVELOPE__BODY_KEY_DISTRIBUTION_ACK) {
 		dclink_acked(d, msg->key_distribution_ack, msg->txn);
+		return;
+	}
+	if (msg->body_case == NTM__ENVELOPE__BODY_CERTIFICATE_REQUEST) {
+		dclink_renew(d, msg);
 		return;
 	}
 	if (msg->body_case == NTM__ENVELOPE__BODY_ACK && msg->txn == EXITS) {
@@ -299,7 +324,8 @@ static void dclink_retry(void *arg)
 }
 
 int dclink_new(struct loop *l, const struct addr *dc, struct tls_context *tls,
-	       struct accounts *accounts, struct dclink **out)
+	       struct accounts *accounts, dclink_renew_fn *renew, void *arg,
+	       struct dclink **out)
 {
 	struct dclink *d = calloc(1, sizeof(*d));
 	int r;
@@ -310,6 +336,8 @@ int dclink_new(struct loop *l, const struct addr *dc, struct tls_context *tls,
 	d->dc = *dc;
 	d->tls = tls;
 	d->accounts = accounts;
+	d->renew = renew;
+	d->renew_arg = arg;
 	d->retry_ms = DCLINK_RETRY_MIN_MS;
 	r = loop_timer_new(l, dclink_retry, d, &d->retry);
 	if (!r)

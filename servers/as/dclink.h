@@ -29,10 +29,16 @@ struct dclink;
  *  negative); @ack: borrowed, NULL unless @err is 0 */
 typedef void dclink_fn(void *arg, int err, const Ntm__KeyDistributionAck *ack);
 
-/** @tls, @accounts: outlive the link */
+/** a server asks for a certificate; @der: NTMC_CERT_MAX bytes, @len: of them.
+ *  Return: 0, -NTM_E... that the server is told */
+typedef int dclink_renew_fn(void *arg, const Ntm__CertificateRequest *q,
+			    uint8_t *der, size_t *len);
+
+/** @tls, @accounts: outlive the link; @arg: of @renew */
 NTM_MUST_CHECK int dclink_new(struct loop *l, const struct addr *dc,
 			      struct tls_context *tls,
-			      struct accounts *accounts, struct dclink **out);
+			      struct accounts *accounts, dclink_renew_fn *renew,
+			      void *arg, struct dclink **out);
 /** pending distributions are not answered */
 void dclink_free(struct dclink *d);
 /** Return: 0 (@fn will be called once), -NTM_EAGAIN (link down),

@@ -328,6 +328,9 @@ bool aslink_message(struct dc *dc, struct channel *c, const Ntm__Envelope *msg)
 		exits_told(dc, msg->exit_accounts);
 		ack_plain(dc, l->id, msg->txn, 0);
 		break;
+	case NTM__ENVELOPE__BODY_CERTIFICATE_RESPONSE:
+		passon_answer(dc, msg);
+		break;
 	default:
 		log_warn("aslink", "the AS said what an AS does not say");
 		channel_close(c);
@@ -346,6 +349,13 @@ bool aslink_closed(struct dc *dc, struct channel *c, int err)
 	DL_DELETE(dc->links, l);
 	free(l);
 	return true;
+}
+
+bool aslink_ask(struct dc *dc, const Ntm__Envelope *msg)
+{
+	struct aslink *l = dc->links ? dc->links->prev : NULL; /* the last */
+
+	return l && !channel_send(l->channel, msg);
 }
 
 void aslinks_free(struct dc *dc)

@@ -326,6 +326,10 @@ json_t *dc_admin(struct dc *dc, const char *command, json_t *request)
 		     mapping[NTM__NAT_MAPPING__MAPPING_BLOCKED + 1] = {0};
 	json_t *o;
 
+	if (!strcmp(command, "removed"))
+		return json_pack(
+			"{s:b, s:i}", "ok", 1, "ended",
+			(int)(relays_end_removed(dc) + notify_end_removed(dc)));
 	if (strcmp(command, "status"))
 		return peersfile_admin(dc, command, request);
 	for (uint32_t h = 1; h <= dc->nodes.nodes.top; h++) {

@@ -21,6 +21,7 @@
 
 #include "common/log.h"
 #include "servers/dc/state.h"
+#include "servers/removed.h"
 
 static struct notifier *find_channel(const struct dc *dc,
 				     const struct channel *c)
@@ -246,24 +247,43 @@ void notify_node(struct dc *dc, const struct node *n)
 		dc->notify->sent++;
 }
 
+unsigned int notify_end_removed(struct dc *dc)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < NOTIFIERS_MAX; i++) {
+		struct notifier *s = &dc->notify->list[i];
+
+		if (!s->number || !s->channel ||
+		    !removed_has(dc->env->dir, s->fp))
+			continue;
+		log_info("notify", "NS %u was removed", s->number);
+		channel_close(s->channel);
+		n++;
+	}
+	return n;
+}
+
 json_t *notify_admin(struct dc *dc)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < NOTIFIERS_MAX; i++) {
 		const struct notifier *s = &dc->notify->list[i];
-		char text[ADDR_TEXT_LEN] = "";
+		char text[ADDR_TEXT_LEN] = "", fp[NTMC_FP_TEXT_LEN];
 
 		if (!s->number)
 			continue;
+		ntmc_fingerprint_text(s->fp, fp);
 		if (s->n_addrs)
 			addr_format(&s->addrs[0], text);
 		json_array_append_new(
-			list, json_pack("{s:i, s:s, s:b, s:I, s:I}", "number",
-					(int)s->number, "address", text, "link",
-					s->channel != NULL, "nodes",
-					(json_int_t)s->nodes, "room",
-					(json_int_t)s->room));
+			list,
+			json_pack("{s:i, s:s, s:s, s:b, s:I, s:I}", "number",
+				  (int)s->number, "fingerprint", fp, "address",
+				  text, "link", s->channel != NULL, "nodes",
+				  (json_int_t)s->nodes, "room",
+				  (json_int_t)s->room));
 	}
 	return list;
 }

@@ -70,6 +70,8 @@ bool notify_fill(struct dc *dc, struct node *n, uint64_t node_id,
 		 struct notify_server *out);
 /** tell the node, by its NS, that a Route Direction waits */
 void notify_node(struct dc *dc, const struct node *n);
+/** those that an administrator took back end. Return: how many */
+unsigned int notify_end_removed(struct dc *dc);
 /** new reference: an array */
 json_t *notify_admin(struct dc *dc);
 

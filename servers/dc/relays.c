@@ -39,6 +39,7 @@
 #include "servers/dc/abroad.h"
 #include "servers/dc/reach.h"
 #include "servers/dc/state.h"
+#include "servers/removed.h"
 
 #define WITHDRAW_EVERY_NS     LOOP_MS(500)
 #define RELAY_WITHDRAWN_BYTES 800 /* of names, then one more */
@@ -627,22 +628,42 @@ bool relays_may_nudge(struct dc *dc)
 static json_t *relay_admin(struct dc *dc, const struct relay *r)
 {
 	json_t *addresses = json_array();
-	char text[ADDR_TEXT_LEN], id[17];
+	char text[ADDR_TEXT_LEN], id[17], fp[NTMC_FP_TEXT_LEN];
 
+	ntmc_fingerprint_text(r->fp, fp);
 	for (size_t i = 0; i < r->n_addrs; i++)
 		json_array_append_new(addresses, json_string(addr_format(
 							 &r->addrs[i], text)));
 	snprintf(id, sizeof(id), "%016llx", (unsigned long long)relay_id(r));
 	return json_pack(
-		"{s:s, s:o, s:b, s:b, s:b, s:I, s:I, s:I, s:I}", "id", id,
-		"addresses", addresses, "link", r->channel != NULL, "usable",
-		relay_is_usable(dc, r), "draining", r->draining,
-		"load_permille", (json_int_t)r->load, "paths",
-		(json_int_t)r->paths, "rtt_us", (json_int_t)r->rtt_us,
+		"{s:s, s:s, s:o, s:b, s:b, s:b, s:I, s:I, s:I, s:I}", "id", id,
+		"fingerprint", fp, "addresses", addresses, "link",
+		r->channel != NULL, "usable", relay_is_usable(dc, r),
+		"draining", r->draining, "load_permille", (json_int_t)r->load,
+		"paths", (json_int_t)r->paths, "rtt_us", (json_int_t)r->rtt_us,
 		"heard_ms",
 		r->heard ? (json_int_t)((loop_now(dc->loop) - r->heard) /
 					1000000)
 			 : (json_int_t)-1);
+}
+
+unsigned int relays_end_removed(struct dc *dc)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < RELAYS_MAX; i++) {
+		struct relay *r = &dc->relays->list[i];
+
+		if (!r->number || !removed_has(dc->env->dir, r->fp))
+			continue;
+		log_info("relays", "relay %u was removed", r->number);
+		if (r->channel)
+			channel_close(r->channel);
+		for (int k = 0; k < 2; k++)
+			key_clear(&r->keys[k]);
+		n++;
+	}
+	return n;
 }
 
 json_t *relays_admin(struct dc *dc)

@@ -135,6 +135,8 @@ void relays_silent(struct dc *dc, struct relay *r);
 void relays_withdraw(struct dc *dc, const char *account);
 /** may one more node be made to ask for the relays now? */
 bool relays_may_nudge(struct dc *dc);
+/** those that an administrator took back (servers/removed.h) end. Return: how many */
+unsigned int relays_end_removed(struct dc *dc);
 /** new reference: an array */
 json_t *relays_admin(struct dc *dc);
 

@@ -11,6 +11,15 @@
 #include "common/log.h"
 #include "servers/dc/domains.h"
 #include "servers/dc/state.h"
+#include "servers/removed.h"
+
+static bool is_removed(const struct dc *dc, const struct ntmc_cert *peer)
+{
+	uint8_t fp[NTMC_FP_LEN];
+
+	ntmc_fingerprint(peer->ed_pub, fp);
+	return removed_has(dc->env->dir, fp);
+}
 
 static void link_open(struct channel *c, void *arg)
 {
@@ -21,6 +30,10 @@ static void link_open(struct channel *c, void *arg)
 
 	if (roles && strcmp(peer->fqdn, dc->cert.domain.domain)) {
 		domains_link_open(dc, c); /* whatever else it may be there */
+	} else if (roles && is_removed(dc, peer)) {
+		log_warn("serverlink", "closed a channel of a server that was "
+				       "removed");
+		channel_close(c);
 	} else if (roles & NTMC_ROLE_AS) {
 		aslink_open(arg, c);
 	} else if (roles & NTMC_ROLE_RS) {
@@ -33,8 +46,24 @@ static void link_open(struct channel *c, void *arg)
 	}
 }
 
+/* a relay or an NS of ours wants another certificate */
+static bool is_renewal(struct dc *dc, const struct channel *c,
+		       const Ntm__Envelope *msg)
+{
+	const struct ntmc_cert *peer = channel_peer(c);
+
+	return msg->body_case == NTM__ENVELOPE__BODY_CERTIFICATE_REQUEST &&
+	       peer && peer->kind == NTMC_CERT_SERVER &&
+	       peer->roles & (NTMC_ROLE_RS | NTMC_ROLE_NS) &&
+	       !strcmp(peer->fqdn, dc->cert.domain.domain);
+}
+
 static void link_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 {
+	if (is_renewal(arg, c, msg)) {
+		passon_request(arg, c, msg);
+		return;
+	}
 	/* of neither: replaced or turned away, and about to close */
 	if (!aslink_message(arg, c, msg) && !relays_link_message(arg, c, msg) &&
 	    !notify_link_message(arg, c, msg))
@@ -43,6 +72,7 @@ static void link_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 
 static void link_closed(struct channel *c, int err, void *arg)
 {
+	passon_closed(arg, c);
 	if (!aslink_closed(arg, c, err) && !relays_link_closed(arg, c, err) &&
 	    !notify_link_closed(arg, c, err))
 		(void)domains_link_closed(arg, c);

@@ -16,6 +16,7 @@
  *   notify.c     the Notification Servers
  *   serverlink.c channels of servers, by their roles
  *   aslink.c     what the AS says
+ *   passon.c     certificates of servers that are away from the AS
  *   domains.c    other domains' DCs; kdcdc.c, finder.c, peersfile.c, abroad.c, guest.c
  */
 #ifndef NTM_SERVERS_DC_STATE_H
@@ -28,6 +29,7 @@
 #include "servers/dc/nodes.h"
 #include "servers/dc/notify.h"
 #include "servers/dc/pairs.h"
+#include "servers/dc/passon.h"
 #include "servers/dc/relays.h"
 #include "servers/dc/udp.h"
 #include "servers/servercert.h"
@@ -75,6 +77,7 @@ struct dc {
 	struct withdrawals *withdrawals;
 	struct channel_listener *listeners[ROLE_SOCKETS_MAX];
 	struct aslink *links; /* utlist */
+	struct passon passon;
 	struct relays *relays;
 	struct notify *notify;
 	struct domains *domains;
@@ -193,6 +196,8 @@ void aslink_open(struct dc *dc, struct channel *c);
 /** these: false when @c is no AS's */
 bool aslink_message(struct dc *dc, struct channel *c, const Ntm__Envelope *msg);
 bool aslink_closed(struct dc *dc, struct channel *c, int err);
+/** to the AS that came last. Return: false: none is here */
+bool aslink_ask(struct dc *dc, const Ntm__Envelope *msg);
 void aslinks_free(struct dc *dc);
 
 #endif

@@ -17,6 +17,7 @@
 
 #include "common/log.h"
 #include "servers/ns/state.h"
+#include "servers/renewal.h"
 
 #define KEYS	  2
 #define ADDRESSES 4
@@ -103,6 +104,12 @@ static void on_message(void *arg, const Ntm__Envelope *msg)
 			r = guest_notify(l->ns, l->number, q->node_id);
 	} else if (msg->body_case == NTM__ENVELOPE__BODY_ACK) {
 		return;
+	} else if (msg->body_case == NTM__ENVELOPE__BODY_CERTIFICATE_RESPONSE) {
+		if (!renewal_take(l->ns->env->dir, "ns", &l->ns->cert,
+				  loop_wall(l->ns->loop),
+				  msg->certificate_response))
+			ns_look_at_certificate(l->ns);
+		return;
 	} else {
 		log_warn("ns", "the DC said what a DC does not say");
 		dcchannel_close(l->channel);
@@ -116,11 +123,27 @@ static void on_message(void *arg, const Ntm__Envelope *msg)
 		log_debug("ns", "the DC was not answered");
 }
 
+static int renewal_send(void *arg, const Ntm__Envelope *msg)
+{
+	return dcchannel_send(arg, msg);
+}
+
+void ns_link_renew(struct ns_link *l)
+{
+	struct ns *ns = l->ns;
+
+	if (dcchannel_is_open(l->channel) &&
+	    renewal_ask(ns->env->dir, "ns", ns->conf, &ns->cert,
+			loop_wall(ns->loop), renewal_send, l->channel))
+		log_warn("ns", "the certificate cannot be renewed");
+}
+
 static void on_open(void *arg)
 {
 	struct ns_link *l = arg;
 
 	tell(l);
+	ns_link_renew(l);
 }
 
 static void on_closed(void *arg)

@@ -65,10 +65,12 @@ static void acceptable(void *arg, int fd, unsigned int events)
 
 /* Without a restart, which would end every connection: only the links begin anew. The
  * certificate before goes with the next one; its channels have ended by then. */
-static void look_at_certificate(struct ns *ns)
+void ns_look_at_certificate(struct ns *ns)
 {
 	struct servercert fresh;
 
+	for (unsigned int i = 0; i < ns->n_links; i++)
+		ns_link_renew(ns->links[i]);
 	if (!servercert_is_stale(ns->env->dir, "ns", &ns->cert))
 		return;
 	if (servercert_load(ns->env->dir, "ns", &fresh)) {
@@ -89,7 +91,7 @@ static void tick(void *arg)
 
 	guests_sweep(ns);
 	if (ns_now_s(ns) % CERT_LOOK_S == 0)
-		look_at_certificate(ns);
+		ns_look_at_certificate(ns);
 	loop_timer_arm(ns->clock, LOOP_S(1));
 }
 

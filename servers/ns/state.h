@@ -85,6 +85,10 @@ static inline uint32_t ns_now_s(struct ns *ns)
 	return (uint32_t)(loop_now(ns->loop) / 1000000000u) - ns->start_s + 1;
 }
 
+/* ns.c */
+/** is there a newer certificate on disk? then it is taken; old ones are renewed */
+void ns_look_at_certificate(struct ns *ns);
+
 /* guests.c */
 NTM_MUST_CHECK int guests_init(struct ns *ns);
 void guests_clear(struct ns *ns);
@@ -106,6 +110,8 @@ NTM_MUST_CHECK int ns_link_new(struct ns *ns, unsigned int number,
 void ns_link_free(struct ns_link *l);
 /** ns->cert is another one */
 void ns_link_certificate(struct ns_link *l);
+/** ask for another certificate, if half of its life is over */
+void ns_link_renew(struct ns_link *l);
 bool ns_link_is_up(const struct ns_link *l);
 /** Kntmns of a node under key @key_id, of whichever DC. Return: 0, -NTM_ENOTFOUND */
 NTM_MUST_CHECK int ns_link_key(struct ns *ns, uint64_t key_id, uint64_t node_id,

@@ -28,6 +28,7 @@
 
 #include "common/channel.h"
 #include "common/log.h"
+#include "servers/renewal.h"
 #include "servers/rs/state.h"
 
 #define RETRY_MIN_MS 100
@@ -410,6 +411,31 @@ static void link_open(struct channel *c, void *arg)
 	channel_set_idle(c, 0);
 }
 
+static int renewal_send(void *arg, const Ntm__Envelope *msg)
+{
+	return channel_send(arg, msg);
+}
+
+void link_renew(struct link *l)
+{
+	struct rs *rs = l->rs;
+
+	if (l->state == LINK_UP && l->channel &&
+	    renewal_ask(rs->env->dir, "rs", rs->conf, &rs->cert,
+			loop_wall(rs->loop), renewal_send, l->channel))
+		log_warn("rs", "link %u: the certificate cannot be renewed",
+			 l->number);
+}
+
+static void renewed(struct link *l, const Ntm__CertificateResponse *m)
+{
+	struct rs *rs = l->rs;
+
+	if (!renewal_take(rs->env->dir, "rs", &rs->cert, loop_wall(rs->loop),
+			  m))
+		rs_look_at_certificate(rs);
+}
+
 static void link_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 {
 	Ntm__NtmAck body = NTM__NTM_ACK__INIT;
@@ -417,6 +443,10 @@ static void link_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 	struct link *l = arg;
 	int r;
 
+	if (msg->body_case == NTM__ENVELOPE__BODY_CERTIFICATE_RESPONSE) {
+		renewed(l, msg->certificate_response);
+		return;
+	}
 	if (msg->body_case != NTM__ENVELOPE__BODY_KEY_SHARING) {
 		log_warn("rs", "link %u: the DC said what a DC does not say",
 			 l->number);
@@ -435,6 +465,7 @@ static void link_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 		l->up_ns = loop_now(l->rs->loop);
 	link_set_state(l, LINK_UP);
 	link_register(l);
+	link_renew(l);
 }
 
 static void link_closed(struct channel *c, int err, void *arg)

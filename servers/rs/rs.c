@@ -116,17 +116,20 @@ static void take_certificate(struct rs *rs)
 		link_reconnect(rs->links[i]);
 }
 
-static void look_at_certificate(struct rs *rs)
+void rs_look_at_certificate(struct rs *rs)
 {
 	int64_t left;
 
 	if (servercert_is_stale(rs->env->dir, "rs", &rs->cert))
 		take_certificate(rs);
+	for (unsigned int i = 0; i < rs->n_links; i++)
+		link_renew(rs->links[i]);
 	left = rs->cert.not_after - loop_wall(rs->loop);
 	if (left < CERT_WARN_S) {
 		log_warn("rs",
-			 "the certificate ends in %lld days: see `relay "
-			 "enrol` in ntm-server(8)",
+			 "the certificate ends in %lld days, and the Account "
+			 "Server has not renewed it: see `relay renew` in "
+			 "ntm-server(8)",
 			 (long long)(left / DAY_S));
 	}
 }
@@ -143,7 +146,7 @@ static void rs_clock(void *arg)
 		    rs_now_s(rs), rs_path_gone, path_bound, rs);
 	if (rs_now_s(rs) >= rs->daily_s) {
 		rs->daily_s = rs_now_s(rs) + CERT_EVERY_S;
-		look_at_certificate(rs);
+		rs_look_at_certificate(rs);
 	}
 	loop_timer_arm(rs->clock, LOOP_MS(RS_CLOCK_MS));
 }

@@ -72,6 +72,8 @@ struct rs {
 	uint64_t idle_refused; /* directions of who leaves too many unbound */
 };
 
+/** is there a newer certificate on disk? then it is taken; old ones are renewed */
+void rs_look_at_certificate(struct rs *rs);
 /** monotonic seconds since an hour before the start, as the control thread last
  *  said: never 0. Any thread */
 static inline uint32_t rs_now_s(const struct rs *rs)
@@ -100,6 +102,8 @@ void link_free(struct link *l);
 void link_reconnect(struct link *l);
 /** tell the DC now: something has changed */
 void link_register(struct link *l);
+/** ask for another certificate, if half of its life is over */
+void link_renew(struct link *l);
 /** a Signal, as a thread received it; destroyed */
 void link_signal(struct rs *rs, uint8_t *buf, size_t len);
 /** has the DC acknowledged a registration lately? */

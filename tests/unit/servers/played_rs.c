@@ -113,6 +113,17 @@ static void on_datagram(void *arg, int fd, unsigned int events)
 
 /* --- the channel ------------------------------------------------------------------ */
 
+static void on_certificate(struct played_rs *p, uint32_t txn,
+			   const Ntm__CertificateResponse *m)
+{
+	p->n_certs++;
+	p->cert_txn = txn;
+	p->cert_code = m->code;
+	p->fresh_len = m->certificate.len;
+	if (m->certificate.len) /* as long as a certificate: it was checked */
+		memcpy(p->fresh, m->certificate.data, m->certificate.len);
+}
+
 static void on_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 {
 	Ntm__NtmAck ack = NTM__NTM_ACK__INIT;
@@ -123,6 +134,10 @@ static void on_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 
 	if (c != p->channel)
 		return;
+	if (msg->body_case == NTM__ENVELOPE__BODY_CERTIFICATE_RESPONSE) {
+		on_certificate(p, msg->txn, msg->certificate_response);
+		return;
+	}
 	assert_int_equal(msg->body_case, NTM__ENVELOPE__BODY_KEY_SHARING);
 	assert_true(s->id && s->id != p->now.id);
 	assert_int_equal(s->lifetime_s, DAY_S);

@@ -45,6 +45,10 @@ struct played_rs {
 	size_t proven_len[2];
 	char withdrawn[64][64];
 	uint32_t withdraw_txn;
+	unsigned int n_certs;
+	uint32_t cert_txn, cert_code;
+	uint8_t fresh[NTMC_CERT_MAX]; /* certificate it was given */
+	size_t fresh_len;
 };
 
 /** a certificate with @roles, nothing sent yet */

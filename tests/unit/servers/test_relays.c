@@ -8,7 +8,12 @@
 
 #include <cmocka.h>
 
+#include "common/file.h"
 #include "relay_site.h"
+#include "servers/enrol.h"
+#include "servers/removed.h"
+
+#define DAY INT64_C(86400)
 
 static const struct said natted;
 
@@ -26,6 +31,129 @@ static size_t n_relays(void)
 
 	json_decref(status(&n));
 	return n;
+}
+
+/* --- certificates ------------------------------------------------------------------ */
+
+static void ask_certificate(struct played_rs *p, const uint8_t *der, size_t len)
+{
+	Ntm__CertificateRequest q = NTM__CERTIFICATE_REQUEST__INIT;
+	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
+
+	q.certificate = (ProtobufCBinaryData){len, (uint8_t *)der};
+	msg.txn = 4711;
+	msg.body_case = NTM__ENVELOPE__BODY_CERTIFICATE_REQUEST;
+	msg.certificate_request = &q;
+	assert_int_equal(channel_send(p->channel, &msg), 0);
+}
+
+/* by the DC, from the AS; the keys stay */
+static void certificate_renewed(void **state)
+{
+	struct ntmc_cert was, is;
+
+	(void)state;
+	played_start(&rs);
+	ask_certificate(&rs, rs.cert, rs.cert_len);
+	assert_true(played_wait(&rs, &rs.n_certs, 1));
+	assert_int_equal(rs.cert_txn, 4711);
+	assert_int_equal(rs.cert_code, 0);
+	assert_int_equal(ntmc_cert_parse(rs.cert, rs.cert_len, &was), 0);
+	assert_int_equal(ntmc_trust_verify(site.dc->cert.trust, rs.fresh,
+					   rs.fresh_len, loop_wall(site.loop),
+					   &is),
+			 0);
+	assert_memory_equal(is.ed_pub, was.ed_pub, NTMC_KEY_LEN);
+	assert_int_equal(is.roles, NTMC_ROLE_RS);
+	assert_true(is.not_after > was.not_after + 360 * 86400);
+	/* another one's is nobody's affair */
+	played_start(&rs2);
+	ask_certificate(&rs2, rs.cert, rs.cert_len);
+	assert_true(site_wait(&site, played_is_closed, &rs2));
+	assert_int_equal(rs2.n_certs, 0);
+}
+
+/* Neither what the AS gives, nor what is no relay's, nor what has run out. */
+static void certificate_refused(void **state)
+{
+	uint8_t der[NTMC_CERT_MAX], fresh[NTMC_CERT_MAX];
+	int64_t now = loop_wall(site.loop);
+	char key[128], pem[128];
+	struct ntmc_identity id;
+	struct ntmc_ca *ca;
+
+	(void)state;
+	snprintf(key, sizeof(key), "%s/as/ca.key", site.dir);
+	snprintf(pem, sizeof(pem), "%s/as/ca.pem", site.dir);
+	assert_int_equal(ntmc_ca_load(key, pem, &ca), 0);
+	ntmc_identity_new(NULL, &id);
+#define RENEW(roles, made, at)                                                 \
+	({                                                                     \
+		ProtobufCBinaryData old = {sizeof(der), der};                  \
+		size_t len = sizeof(fresh);                                    \
+		assert_int_equal(servercert_issue(ca, SITE_DOMAIN, roles, &id, \
+						  made, der, &old.len),        \
+				 0);                                           \
+		enrol_renew(site.dir, ca, site.dc->cert.trust, &old, at,       \
+			    fresh, &len);                                      \
+	})
+	assert_int_equal(RENEW(NTMC_ROLE_RS, now, now), -NTM_EEXISTS);
+	assert_int_equal(RENEW(NTMC_ROLE_RS, now, now + 183 * DAY), 0);
+	assert_int_equal(RENEW(NTMC_ROLE_NS, now, now + 364 * DAY), 0);
+	assert_int_equal(RENEW(NTMC_ROLE_RS, now, now + 366 * DAY),
+			 -NTM_EEXPIRED);
+	assert_int_equal(RENEW(NTMC_ROLE_DC, now, now + 183 * DAY), -NTM_EPERM);
+	assert_int_equal(
+		RENEW(NTMC_ROLE_RS | NTMC_ROLE_AS, now, now + 183 * DAY),
+		-NTM_EPERM);
+#undef RENEW
+	ntmc_identity_clear(&id);
+	ntmc_ca_free(ca);
+}
+
+static void remove_relay(const struct played_rs *p)
+{
+	uint8_t fp[NTMC_FP_LEN];
+
+	ntmc_fingerprint(p->id.ed_pub, fp);
+	assert_false(removed_has(site.dir, fp));
+	assert_int_equal(removed_add(site.dir, fp), 0);
+	assert_int_equal(removed_add(site.dir, fp), 0);
+	assert_true(removed_has(site.dir, fp));
+}
+
+/* A relay that was stolen: nothing more for it, and no other one is disturbed. */
+static void relay_removed(void **state)
+{
+	json_t *answer;
+	char path[128];
+
+	(void)state;
+	played_start(&rs);
+	played_start(&rs2);
+	remove_relay(&rs);
+	/* the AS knows by itself */
+	ask_certificate(&rs, rs.cert, rs.cert_len);
+	assert_true(played_wait(&rs, &rs.n_certs, 1));
+	assert_int_equal(rs.cert_code, NTM_EDISABLED);
+	assert_int_equal(rs.fresh_len, 0);
+	answer = dc_admin(site.dc, "removed", NULL);
+	assert_int_equal(json_integer_value(json_object_get(answer, "ended")),
+			 1);
+	json_decref(answer);
+	assert_true(site_wait(&site, played_is_closed, &rs));
+	assert_false(relay_is_usable(site.dc, relay_of(&rs)));
+	assert_true(relay_is_usable(site.dc, relay_of(&rs2)));
+	played_connect(&rs);
+	assert_true(site_wait(&site, played_is_closed, &rs));
+	assert_int_equal(rs.n_keys, 1);
+	assert_true(relay_is_usable(site.dc, relay_of(&rs2)));
+	/* a file that is damaged lets nobody in */
+	snprintf(path, sizeof(path), "%s/removed", site.dir);
+	assert_int_equal(file_write(path, "x", 1, 0600), 0);
+	cut_link(&rs2);
+	played_connect(&rs2);
+	assert_true(site_wait(&site, played_is_closed, &rs2));
 }
 
 /* --- links and keys --------------------------------------------------------------- */
@@ -471,12 +599,25 @@ static void withdraw_restarted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(key_sharing),	       T(key_used_first), T(link_replaced),
-		T(forgotten),	       T(wrong_role),	  T(not_an_as),
-		T(replay_and_forgery), T(bad_address),	  T(relays_named),
-		T(all_relays_fit),     T(nudge),	  T(restless),
-		T(firewall6),	       T(withdraw),	  T(withdraw_later),
+		T(key_sharing),
+		T(key_used_first),
+		T(link_replaced),
+		T(forgotten),
+		T(wrong_role),
+		T(not_an_as),
+		T(replay_and_forgery),
+		T(bad_address),
+		T(relays_named),
+		T(all_relays_fit),
+		T(nudge),
+		T(restless),
+		T(firewall6),
+		T(withdraw),
+		T(withdraw_later),
 		T(withdraw_restarted),
+		T(certificate_renewed),
+		T(certificate_refused),
+		T(relay_removed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
