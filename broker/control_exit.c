@@ -18,9 +18,14 @@ json_t *control_exit_json(const struct worker *w)
 {
 	const char *name = exit_name(w->exit);
 	const struct peer *p = *name ? peers_find(w->peers, name) : NULL;
+	char why[EXIT_WHY_MAX];
+	json_t *o;
 
-	return json_pack("{s:b, s:s, s:s}", "on", exit_is_on(w->exit), "name",
-			 name, "state", p ? peer_shown(p) : "none");
+	o = json_pack("{s:b, s:s, s:s}", "on", exit_is_on(w->exit), "name",
+		      name, "state", p ? peer_shown(p) : "none");
+	if (exit_why(w->exit, why))
+		json_object_set_new(o, "why", json_string(why));
+	return o;
 }
 
 static void gone(void *arg)

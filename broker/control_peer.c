@@ -513,7 +513,10 @@ void control_forget(struct control_call *call)
 	if (err == -NTM_ENOTFOUND && met)
 		control_answer(call, NULL);
 	else
-		control_fail(call, err, NULL);
+		control_fail(call, err,
+			     err == -NTM_ENOTFOUND
+				     ? "nothing is remembered of that name"
+				     : NULL);
 }
 
 /* --- allow ----------------------------------------------------------------------------------- */
@@ -622,6 +625,32 @@ static int allow_change(struct control_call *call, struct policy_rule *r,
 	return err ? err : policy_allow(p, r, allow_written, a);
 }
 
+static bool is_allowed(const struct policy *p, const char *subject)
+{
+	for (size_t i = 0; i < policy_count(p); i++)
+		if (!strcmp(policy_rule(p, i)->subject, subject))
+			return true;
+	return false;
+}
+
+/* What people type: one word is an account of ours; with a final dot, a domain. */
+static int allow_subject(const struct worker *w, const char *text,
+			 char out[static FQDN_MAX + 1])
+{
+	const struct account *a = w->account;
+	char word[FQDN_MAX + 1];
+	int err = fqdn_normalize(text, out);
+
+	if (err || strchr(text, '.') || is_allowed(w->policy, out))
+		return err;
+	if (!a->logged_in)
+		return -NTM_ENOLOGIN;
+	if (!strcmp(out, a->domain))
+		return 0;
+	strcpy(word, out);
+	return fqdn_join(NULL, word, a->domain, out);
+}
+
 void control_allow(struct control_call *call)
 {
 	struct worker *w = control_worker(call);
@@ -640,10 +669,15 @@ void control_allow(struct control_call *call)
 		allow_list(call);
 		return;
 	}
-	if (fqdn_normalize(control_text(call, "subject"), r.subject)) {
-		control_fail(call, NTM_EINVAL,
-			     "a subject is a device's name, account.domain or "
-			     "a domain");
+	err = allow_subject(w, control_text(call, "subject"), r.subject);
+	if (err) {
+		control_fail(call, err,
+			     err == -NTM_ENOLOGIN
+				     ? "say the whole name, as account.domain: "
+				       "this device is not logged in to a "
+				       "domain"
+				     : "a subject is a device's name, "
+				       "account.domain or a domain");
 		return;
 	}
 	a = calloc(1, sizeof(*a));

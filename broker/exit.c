@@ -107,6 +107,14 @@ static void why_text(const struct exit *e, int err, char why[EXIT_WHY_MAX])
 	}
 }
 
+bool exit_why(const struct exit *e, char why[static EXIT_WHY_MAX])
+{
+	if (!e->on || e->name[0] || !e->err)
+		return false;
+	why_text(e, e->err, why);
+	return true;
+}
+
 /* --- the tunnel -------------------------------------------------------------------- */
 
 void exit_tunnel(struct exit *e, struct peer *p)
@@ -352,6 +360,7 @@ int exit_turn(struct exit *e, bool on)
 	e->on = on;
 	e->said = false;
 	e->failed = 0;
+	e->err = 0;
 	if (!on) {
 		if (e->w->dp)
 			datapath_set_exit(e->w->dp, NULL);

@@ -53,5 +53,8 @@ void exit_moved(struct exit *e);
 void exit_forget(struct exit *e);
 /** the exit's name; "": none yet */
 const char *exit_name(const struct exit *e);
+/** why there is none though the person wants it, one sentence. Return: false: not known,
+ *  or there is one */
+bool exit_why(const struct exit *e, char why[static EXIT_WHY_MAX]);
 
 #endif

@@ -336,7 +336,9 @@ static bool answer_now(struct resolve *r, const char *name, resolve_fn *fn,
 	struct fqdn_parts parts;
 	struct peer *p = peers_find(r->w->peers, a ? a->fqdn : name);
 
-	if (p && p->state == PEER_UP) {
+	if (!strcmp(a ? a->fqdn : name, r->w->account->fqdn)) {
+		fn(arg, NTM_EINVAL, NULL); /* as the DC would say */
+	} else if (p && p->state == PEER_UP) {
 		if (!p->outward) {
 			p->outward = true;
 			peer_apply_policy(p);

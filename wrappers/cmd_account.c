@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/err.h"
+#include "common/join.h"
 #include "libntmcrypto/ntmcrypto.h"
 #include "wrappers/client.h"
 #include "wrappers/command.h"
@@ -17,11 +19,29 @@ static int password_ask(const struct command_args *a, const char *prompt,
 {
 	if (!secret_input(prompt, a->password_stdin, buf))
 		return 0;
-	fputs(a->password_stdin ? "ntm: no password on standard input\n"
-				: "ntm: no password given (without a terminal "
-				  "use --password-stdin)\n",
-	      stderr);
-	return 1;
+	return command_fail(a, NTM_EINVAL,
+			    a->password_stdin
+				    ? "no password on standard input"
+				    : "no password given (without a terminal "
+				      "use --password-stdin)");
+}
+
+/* Before a person types a password: is the join string one? */
+static int join_check(const struct command_args *a)
+{
+	struct join j;
+	int err = join_parse(a->words[0], &j);
+
+	if (!err)
+		return 0;
+	return command_fail(a, err,
+			    err == -NTM_EVERSION
+				    ? "the join string is of another version "
+				      "of NTMobile; update this program"
+				    : "that is not a join string; the "
+				      "administrator prints it with "
+				      "`ntm-server join-string`, and the shell "
+				      "needs it in quotes");
 }
 
 static bool question(const char *text)
@@ -96,7 +116,7 @@ int cmd_login(const struct command_args *a)
 	json_t *request, *answer;
 	int err;
 
-	if (client_broker_start())
+	if (join_check(a) || client_broker_start())
 		return 1;
 	if (password_ask(a, "Password: ", password))
 		return 1;
@@ -104,12 +124,10 @@ int cmd_login(const struct command_args *a)
 			    a->words[0], "account", a->words[1], "password",
 			    password, "trust_changed", a->trust_changed);
 	ntmc_wipe(password, sizeof(password));
-	if (!request) {
-		fputs("ntm: the join string, account or password is not UTF-8 "
-		      "text\n",
-		      stderr);
-		return 1;
-	}
+	if (!request)
+		return command_fail(a, NTM_EINVAL,
+				    "the account or password is not UTF-8 "
+				    "text");
 	if (a->device)
 		json_object_set_new(request, "device", json_string(a->device));
 	err = command_call(a, request, &answer);
@@ -146,13 +164,26 @@ int cmd_logout(const struct command_args *a)
 	return simple(a, json_pack("{s:s}", "cmd", "logout"), "logged out");
 }
 
+/* Before a person types passwords: whose would they be? */
+static int login_check(const struct command_args *a)
+{
+	json_t *answer;
+	bool out;
+
+	if (command_call(a, json_pack("{s:s}", "cmd", "status"), &answer))
+		return 1;
+	out = !strcmp(out_text(answer, "state", ""), "logged-out");
+	json_decref(answer);
+	return out ? command_fail(a, NTM_ENOLOGIN, err_text(NTM_ENOLOGIN)) : 0;
+}
+
 int cmd_passwd(const struct command_args *a)
 {
 	char old[SECRET_INPUT_MAX], new[SECRET_INPUT_MAX],
 		again[SECRET_INPUT_MAX];
 	int status = 1;
 
-	if (password_ask(a, "Current password: ", old))
+	if (login_check(a) || password_ask(a, "Current password: ", old))
 		return 1;
 	if (password_ask(a, "New password: ", new))
 		goto wipe_old;
@@ -160,9 +191,9 @@ int cmd_passwd(const struct command_args *a)
 		if (password_ask(a, "New password again: ", again))
 			goto wipe_new;
 		if (strcmp(new, again)) {
-			fputs("ntm: the two new passwords differ; nothing was "
-			      "changed\n",
-			      stderr);
+			command_fail(a, NTM_EINVAL,
+				     "the two new passwords differ; nothing "
+				     "was changed");
 			goto wipe_again;
 		}
 	}
@@ -180,32 +211,40 @@ wipe_old:
 	return status;
 }
 
+#define DEVICE_COLS	  5
+#define FINGERPRINT_SHOWN 16
+
 static void devices_print(const json_t *list)
 {
-	static const char *const headings[] = {"DEVICE", "LAST LOGIN", "STATE",
-					       "VERSION", "FINGERPRINT"};
+	static const char *const headings[DEVICE_COLS] = {
+		"DEVICE", "LAST LOGIN", "STATE", "VERSION", "FINGERPRINT"};
 	size_t n = json_array_size(list), i;
-	const char **cells = calloc(n * 5 + 1, sizeof(*cells));
+	const char **cells = calloc(n * DEVICE_COLS + 1, sizeof(*cells));
+	char(*text)[2][32] = calloc(n + 1, sizeof(*text));
 	const json_t *d;
 
-	if (!cells)
-		return;
+	if (!cells || !text)
+		goto done;
 	json_array_foreach(list, i, d)
 	{
-		const char **row = cells + i * 5;
+		const char **row = cells + i * DEVICE_COLS;
 
+		snprintf(text[i][0], sizeof(text[i][0]), "%s",
+			 out_date(out_int(d, "last_login")));
+		snprintf(text[i][1], sizeof(text[i][1]), "%.*s",
+			 FINGERPRINT_SHOWN, out_text(d, "fingerprint", ""));
 		row[0] = out_text(d, "fqdn", "?");
-		row[1] = strdup(out_date(out_int(d, "last_login")));
+		row[1] = text[i][0];
 		row[2] = json_is_true(json_object_get(d, "revoked")) ? "revoked"
 			 : json_is_true(json_object_get(d, "this"))
 				 ? "this device"
 				 : "active";
 		row[3] = out_text(d, "version", "");
-		row[4] = out_text(d, "fingerprint", "");
+		row[4] = text[i][1];
 	}
-	out_table(headings, 5, cells, n);
-	for (i = 0; i < n; i++)
-		free((void *)(uintptr_t)cells[i * 5 + 1]);
+	out_table(headings, DEVICE_COLS, cells, n);
+done:
+	free(text);
 	free(cells);
 }
 
@@ -226,10 +265,37 @@ int cmd_devices(const struct command_args *a)
 	return 0;
 }
 
+static void exit_print(const json_t *e)
+{
+	const char *name = out_text(e, "name", "");
+	const char *why = out_text(e, "why", "");
+
+	printf("the exit is %s",
+	       json_is_true(json_object_get(e, "on")) ? "on" : "off");
+	if (*name)
+		printf(": %s, %s", name, out_text(e, "state", ""));
+	else if (*why)
+		printf(", but %s", why);
+	putchar('\n');
+}
+
+/* What the person wants is kept in any case; the status then says what came of it. */
+static void exit_try(void)
+{
+	json_t *request =
+		json_pack("{s:s, s:s}", "cmd", "exit", "do", "connect");
+	json_t *answer = NULL;
+
+	int err = request ? client_call(request, NULL, NULL, &answer) : 0;
+
+	(void)err;
+	json_decref(answer);
+	json_decref(request);
+}
+
 int cmd_exit(const struct command_args *a)
 {
 	const char *what = a->n_words ? a->words[0] : "status";
-	const json_t *e;
 	json_t *answer;
 
 	if (a->n_words && strcmp(what, "on") && strcmp(what, "off")) {
@@ -239,15 +305,17 @@ int cmd_exit(const struct command_args *a)
 	if (command_call(a, json_pack("{s:s, s:s}", "cmd", "exit", "do", what),
 			 &answer))
 		return 1;
-	e = json_object_get(answer, "exit");
-	if (!command_json(a, answer)) {
-		printf("the exit is %s",
-		       json_is_true(json_object_get(e, "on")) ? "on" : "off");
-		if (*out_text(e, "name", ""))
-			printf(": %s, %s", out_text(e, "name", ""),
-			       out_text(e, "state", ""));
-		putchar('\n');
+	if (!strcmp(what, "on")) {
+		json_decref(answer);
+		exit_try();
+		if (command_call(a,
+				 json_pack("{s:s, s:s}", "cmd", "exit", "do",
+					   "status"),
+				 &answer))
+			return 1;
 	}
+	if (!command_json(a, answer))
+		exit_print(json_object_get(answer, "exit"));
 	json_decref(answer);
 	return 0;
 }

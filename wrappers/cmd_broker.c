@@ -32,10 +32,9 @@ int cmd_up(const struct command_args *a)
 		say(a, "a broker is running already");
 		return 0;
 	}
-	if (client_broker_start()) {
-		fputs("ntm: the broker did not start\n", stderr);
-		return 1;
-	}
+	if (client_broker_start())
+		return command_fail(a, NTM_ENOBROKER,
+				    "the broker did not start");
 	say(a, "the broker is up");
 	return 0;
 }
@@ -64,12 +63,10 @@ int cmd_down(const struct command_args *a)
 	if (command_call(a, json_pack("{s:s}", "cmd", "down"), &answer))
 		return 1;
 	json_decref(answer);
-	if (!broker_gone()) {
-		fputs("ntm: the broker was asked to end and still runs; try "
-		      "again or kill ntm-broker\n",
-		      stderr);
-		return 1;
-	}
+	if (!broker_gone())
+		return command_fail(a, NTM_ETIMEOUT,
+				    "the broker was asked to end and still "
+				    "runs; try again or kill ntm-broker");
 	say(a, "the broker has ended; programs go on without their virtual "
 	       "connections");
 	return 0;
@@ -101,12 +98,10 @@ int cmd_env(const struct command_args *a)
 	const char *shown = lib;
 	json_t *j;
 
-	if (client_sibling("../lib/libntm.so", lib, sizeof(lib))) {
-		fputs("ntm: libntm.so is not installed beside this program; "
-		      "install again\n",
-		      stderr);
-		return 1;
-	}
+	if (client_sibling("../lib/libntm.so", lib, sizeof(lib)))
+		return command_fail(a, NTM_ENOTFOUND,
+				    "libntm.so is not installed beside this "
+				    "program; install again");
 	if (found_by_bare_name(lib))
 		shown = "libntm.so";
 	if (!a->json) {

@@ -37,24 +37,18 @@ int cmd_ping(const struct command_args *a)
 			  "size", a->size ? a->size : 64);
 	err = client_call(request, ping_line, a, &answer);
 	json_decref(request);
-	if (err) {
-		fprintf(stderr, "ntm: %s: %s\n", a->words[0],
-			client_text(err, answer));
-	} else {
-		if (!command_json(a, answer))
-			printf("%lld sent, %lld received, %.3f/%.3f/%.3f ms "
-			       "(min/avg/max), by %s\n",
-			       (long long)out_int(answer, "sent"),
-			       (long long)out_int(answer, "received"),
-			       json_number_value(
-				       json_object_get(answer, "min_ms")),
-			       json_number_value(
-				       json_object_get(answer, "avg_ms")),
-			       json_number_value(
-				       json_object_get(answer, "max_ms")),
-			       out_text(answer, "path", "?"));
-		status = out_int(answer, "received") > 0 ? 0 : 1;
-	}
+	if (err)
+		return command_refused(a, err, answer);
+	if (!command_json(a, answer))
+		printf("%lld sent, %lld received, %.3f/%.3f/%.3f ms "
+		       "(min/avg/max), by %s\n",
+		       (long long)out_int(answer, "sent"),
+		       (long long)out_int(answer, "received"),
+		       json_number_value(json_object_get(answer, "min_ms")),
+		       json_number_value(json_object_get(answer, "avg_ms")),
+		       json_number_value(json_object_get(answer, "max_ms")),
+		       out_text(answer, "path", "?"));
+	status = out_int(answer, "received") > 0 ? 0 : 1;
 	json_decref(answer);
 	return status;
 }
@@ -128,7 +122,8 @@ static json_t *ports_parse(const struct command_args *a)
 		long port = strtol(a->words[i], &end, 10);
 
 		if (*end || port < 1 || port > 65535) {
-			fprintf(stderr, "ntm: \"%s\" is not a port\n",
+			fprintf(stderr,
+				"ntm: \"%s\" is not a port (1 to 65535)\n",
 				a->words[i]);
 			json_decref(ports);
 			return NULL;
@@ -161,6 +156,13 @@ int cmd_allow(const struct command_args *a)
 {
 	json_t *request = json_pack("{s:s}", "cmd", "allow"), *answer, *ports;
 
+	if (a->remove && !a->n_words) {
+		json_decref(request);
+		fputs("ntm: allow -r takes the name or domain whose permission "
+		      "ends; `ntm allow` lists them\n",
+		      stderr);
+		return 2;
+	}
 	if (a->n_words) {
 		ports = ports_parse(a);
 		if (!ports) {

@@ -118,22 +118,20 @@ static void keepalive_draw(const json_t *answer)
 
 static void exit_draw(const json_t *e)
 {
-	const char *state = out_text(e, "state", "");
-	char text[320];
+	const char *name = out_text(e, "name", "");
+	char text[640];
 
 	if (!e || !json_is_true(json_object_get(e, "on")))
 		return;
-	snprintf(text, sizeof(text), "%s%s%s",
-		 *out_text(e, "name", "") ? out_text(e, "name", "")
-					  : "not used yet",
-		 *out_text(e, "name", "") ? ", " : "",
-		 *out_text(e, "name", "") ? state : "");
-	line("exit", text);
+	if (*name)
+		snprintf(text, sizeof(text), "%s, %s", name,
+			 out_text(e, "state", ""));
+	line("exit", *name ? text : out_text(e, "why", "not used yet"));
 }
 
 static int status_draw(const struct command_args *a)
 {
-	const json_t *warnings, *w, *totals;
+	const json_t *warnings, *w, *totals, *rtt;
 	const char *state;
 	json_t *answer;
 	char text[128];
@@ -148,9 +146,10 @@ static int status_draw(const struct command_args *a)
 	line("name", out_colour(OUT_BOLD, out_text(answer, "fqdn", "-")));
 	line("IPv6", out_text(answer, "vip6", ""));
 	line("IPv4", out_text(answer, "vip4", ""));
+	rtt = json_object_get(answer, "dc_rtt_ms");
 	snprintf(text, sizeof(text), "%s, %.1f ms", out_text(answer, "dc", ""),
-		 json_number_value(json_object_get(answer, "dc_rtt_ms")));
-	line("coordinator", *out_text(answer, "dc", "") ? text : "");
+		 json_number_value(rtt));
+	line("coordinator", rtt ? text : out_text(answer, "dc", ""));
 	snprintf(text, sizeof(text), "%s%s", out_text(answer, "observed", ""),
 		 mapping_text(out_text(answer, "mapping", "")));
 	line("seen as", *out_text(answer, "observed", "") ? text : "");

@@ -59,6 +59,12 @@ command_fn cmd_ping, cmd_verify, cmd_allow, cmd_forget, cmd_push;
 int command_call(const struct command_args *a, json_t *request,
 		 json_t **answer);
 
+/** say @text: "ntm: ...", or the JSON of a refusal. Return: the exit status 1 */
+int command_fail(const struct command_args *a, int err, const char *text);
+
+/** the same of what client_call() gave; takes @answer, which may be NULL */
+int command_refused(const struct command_args *a, int err, json_t *answer);
+
 /** print @answer as JSON when --json was given; Return: true when it was */
 bool command_json(const struct command_args *a, const json_t *answer);
 

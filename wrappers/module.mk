@@ -4,4 +4,4 @@ NTM_SRC := $(wildcard wrappers/cmd_*.c) wrappers/ntm.c wrappers/client.c \
            wrappers/out.c wrappers/secret_input.c
 # ntm-run stands before every program's start: it links no cryptography.
 $(eval $(call program,ntm-run,$(NTM_RUN_SRC),common,jansson))
-$(eval $(call program,ntm,$(NTM_SRC),common ntmcrypto,jansson $(CRYPTO_PKGS)))
+$(eval $(call program,ntm,$(NTM_SRC),common ntmcrypto,jansson libprotobuf-c $(CRYPTO_PKGS)))

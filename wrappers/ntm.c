@@ -6,6 +6,7 @@
 #include <getopt.h>
 #include <malloc.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,8 +41,9 @@ static const struct command commands[] = {
 	{"allow", "[NAME|DOMAIN [PORT ...]]",
 	 "let others connect in; without words, list", OPT_REMOVE, 0, 64,
 	 cmd_allow},
-	{"forget", "NAME", "drop a peer's pinned key and remembered address", 0,
-	 1, 1, cmd_forget},
+	{"forget", "NAME|DOMAIN",
+	 "drop a peer's pinned key and remembered address", 0, 1, 1,
+	 cmd_forget},
 	{"exit", "[on|off]", "the way to other hosts: use it, or not", 0, 0, 1,
 	 cmd_exit},
 	{"push", "[off|received|unifiedpush URL|fcm TOKEN|apns TOKEN]",
@@ -110,6 +112,20 @@ static const struct command *command_find(const char *name)
 	return NULL;
 }
 
+/* What is wrong with how @cmd was used, in one sentence; exits. */
+static void __attribute__((noreturn, format(printf, 2, 3)))
+usage_fail(const struct command *cmd, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "ntm: %s ", cmd->name);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "; see `ntm %s --help`\n", cmd->name);
+	exit(EXIT_USAGE);
+}
+
 bool command_json(const struct command_args *a, const json_t *answer)
 {
 	if (!a->json)
@@ -120,28 +136,37 @@ bool command_json(const struct command_args *a, const json_t *answer)
 	return true;
 }
 
+int command_fail(const struct command_args *a, int err, const char *text)
+{
+	json_t *j;
+
+	if (!a->json) {
+		fprintf(stderr, "ntm: %s\n", text);
+		return 1;
+	}
+	j = json_pack("{s:b, s:s, s:s}", "ok", 0, "error", err_name(err),
+		      "text", text);
+	command_json(a, j);
+	json_decref(j);
+	return 1;
+}
+
+int command_refused(const struct command_args *a, int err, json_t *answer)
+{
+	if (!answer || !command_json(a, answer))
+		command_fail(a, err, client_text(err, answer));
+	json_decref(answer);
+	return 1;
+}
+
 int command_call(const struct command_args *a, json_t *request, json_t **answer)
 {
 	int err = client_call(request, NULL, NULL, answer);
-	json_t *j;
 
 	json_decref(request);
 	if (!err)
 		return 0;
-	if (*answer && command_json(a, *answer)) {
-		json_decref(*answer);
-		*answer = NULL;
-		return 1;
-	}
-	if (a->json) {
-		j = json_pack("{s:b, s:s, s:s}", "ok", 0, "error",
-			      err_name(err), "text", client_text(err, NULL));
-		command_json(a, j);
-		json_decref(j);
-	} else {
-		fprintf(stderr, "ntm: %s\n", client_text(err, *answer));
-	}
-	json_decref(*answer);
+	command_refused(a, err, *answer);
 	*answer = NULL;
 	return 1;
 }
@@ -161,7 +186,7 @@ int command_watch(const struct command_args *a,
 	return status;
 }
 
-/* Parse a positive number up to @max; exits with usage. */
+/* Parse a positive number up to @max / @scale; exits with usage. */
 static unsigned int number(const char *option, const char *text,
 			   unsigned int scale, unsigned int max)
 {
@@ -169,8 +194,9 @@ static unsigned int number(const char *option, const char *text,
 	double v = strtod(text, &end);
 
 	if (*end || end == text || !(v * scale >= 1) || v * scale > max) {
-		fprintf(stderr, "ntm: %s: \"%s\" is not a number in range\n",
-			option, text);
+		fprintf(stderr,
+			"ntm: %s takes a number from %g to %u, not \"%s\"\n",
+			option, 1.0 / scale, max / scale, text);
 		exit(EXIT_USAGE);
 	}
 	return (unsigned int)(v * scale);
@@ -275,26 +301,25 @@ static void args_parse(const struct command *cmd, int argc, char **argv,
 {
 	int c;
 
-	while ((c = getopt_long(argc, argv, "hc:i:s:yr", longs, NULL)) != -1) {
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":hc:i:s:yr", longs, NULL)) != -1) {
 		if (c == 'h') {
 			help_command(stdout, cmd);
 			exit(0);
 		}
-		if (c == '?' || (option_bit(c) & ~cmd->options)) {
-			if (c != '?')
-				fprintf(stderr, "ntm %s: no such option here\n",
-					cmd->name);
-			help_command(stderr, cmd);
-			exit(EXIT_USAGE);
-		}
+		if (c == ':')
+			usage_fail(cmd, "needs a value with %s",
+				   argv[optind - 1]);
+		if (c == '?' || (option_bit(c) & ~cmd->options))
+			usage_fail(cmd, "has no option %s", argv[optind - 1]);
 		option_take(c, optarg, a);
 	}
 	a->words = argv + optind;
 	a->n_words = argc - optind;
-	if (a->n_words < cmd->min || a->n_words > cmd->max) {
-		help_command(stderr, cmd);
-		exit(EXIT_USAGE);
-	}
+	if (!cmd->max && a->n_words)
+		usage_fail(cmd, "takes options only, not \"%s\"", *a->words);
+	if (a->n_words < cmd->min || a->n_words > cmd->max)
+		usage_fail(cmd, "takes %s", cmd->words);
 }
 
 /* A password passes through jansson's memory: wipe whatever it frees. */
@@ -326,8 +351,8 @@ int main(int argc, char **argv)
 	}
 	cmd = command_find(argv[1]);
 	if (!cmd) {
-		fprintf(stderr, "ntm: no command \"%s\"\n\n", argv[1]);
-		help_all(stderr);
+		fprintf(stderr, "ntm: no command \"%s\"; see `ntm --help`\n",
+			argv[1]);
 		return EXIT_USAGE;
 	}
 	args_parse(cmd, argc - 1, argv + 1, &a);

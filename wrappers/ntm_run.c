@@ -182,8 +182,10 @@ struct broker_state {
 };
 
 /* A broker that is not logged in gives no names: say so, once, here. */
-static struct broker_state state_look(bool quiet)
+static struct broker_state state_look(const struct run_options *o)
 {
+	/* who wants all or nothing hears it from exit_prepare() */
+	bool quiet = o->quiet || (o->exit && !strcmp(o->exit, "relay"));
 	json_t *request = json_pack("{s:s}", "cmd", "status"), *answer = NULL;
 	struct broker_state s = {false, false};
 	const char *state;
@@ -258,7 +260,7 @@ int main(int argc, char **argv)
 		fputs("ntm-run: no broker; the program runs as on the host\n",
 		      stderr);
 	else
-		state = state_look(o.quiet);
+		state = state_look(&o);
 	exit_choose(&o, &state);
 	if (preload_append())
 		return EXIT_NOT_RUN;

@@ -2,9 +2,11 @@
 /* out - what a person sees: colours where the terminal has them, tables, units */
 #include "wrappers/out.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -136,11 +138,38 @@ static void row_print(const char *const *cells, const size_t *widths, size_t n)
 	putchar('\n');
 }
 
+/* Columns of the terminal; without one a table is as wide as it needs. */
+static size_t columns(void)
+{
+	struct winsize w;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) || !w.ws_col)
+		return SIZE_MAX;
+	return w.ws_col;
+}
+
+/* A row that is too wide: a line for each cell. */
+static void card_print(const char *const *headings, const char *const *cells,
+		       size_t n)
+{
+	size_t widest = 0, c;
+
+	for (c = 0; c < n; c++)
+		if (width(headings[c]) > widest)
+			widest = width(headings[c]);
+	for (c = 0; c < n; c++)
+		if (*cells[c])
+			printf("%s%*s%s\n", headings[c],
+			       (int)(widest - width(headings[c])) + 2, "",
+			       cells[c]);
+}
+
 void out_table(const char *const *headings, size_t n_cols,
 	       const char *const *cells, size_t n_rows)
 {
 	size_t *widths = calloc(n_cols, sizeof(*widths));
-	size_t r, c;
+	size_t r, c, all = 2 * (n_cols - 1);
+	bool fits;
 
 	if (!widths)
 		return;
@@ -149,9 +178,19 @@ void out_table(const char *const *headings, size_t n_cols,
 	for (r = 0; r < n_rows * n_cols; r++)
 		if (width(cells[r]) > widths[r % n_cols])
 			widths[r % n_cols] = width(cells[r]);
-	row_print(headings, widths, n_cols);
-	for (r = 0; r < n_rows; r++)
-		row_print(cells + r * n_cols, widths, n_cols);
+	for (c = 0; c < n_cols; c++)
+		all += widths[c];
+	fits = all <= columns();
+	if (fits)
+		row_print(headings, widths, n_cols);
+	for (r = 0; r < n_rows; r++) {
+		if (fits)
+			row_print(cells + r * n_cols, widths, n_cols);
+		else
+			card_print(headings, cells + r * n_cols, n_cols);
+		if (!fits && r + 1 < n_rows)
+			putchar('\n');
+	}
 	free(widths);
 }
 

@@ -28,7 +28,8 @@ const char *out_text(const json_t *j, const char *key, const char *dflt);
 json_int_t out_int(const json_t *j, const char *key);
 
 /**
- * out_table() - rows of text under headings, columns as wide as needed
+ * out_table() - rows of text under headings, columns as wide as needed; on a terminal
+ * that is too narrow for them each row is a block, a cell a line
  * @cells: @n_rows * @n_cols pointers, row by row; colour codes do not count
  */
 void out_table(const char *const *headings, size_t n_cols,

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -54,9 +55,11 @@ static void to_pipe(void (*print)(void), char *buf, size_t size)
 	printed(print, ends[1], ends[0], buf, size);
 }
 
-static void to_terminal(void (*print)(void), char *buf, size_t size)
+static void to_terminal_of(unsigned short columns, void (*print)(void),
+			   char *buf, size_t size)
 {
 	int master = posix_openpt(O_RDWR | O_NOCTTY), slave;
+	struct winsize w = {.ws_row = 24, .ws_col = columns};
 	struct termios t;
 
 	assert_true(master >= 0);
@@ -66,7 +69,13 @@ static void to_terminal(void (*print)(void), char *buf, size_t size)
 	assert_int_equal(tcgetattr(slave, &t), 0);
 	cfmakeraw(&t);
 	assert_int_equal(tcsetattr(slave, TCSANOW, &t), 0);
+	assert_int_equal(ioctl(slave, TIOCSWINSZ, &w), 0);
 	printed(print, slave, master, buf, size);
+}
+
+static void to_terminal(void (*print)(void), char *buf, size_t size)
+{
+	to_terminal_of(80, print, buf, size);
 }
 
 static void print_colours(void)
@@ -117,6 +126,27 @@ static void test_table(void **state)
 				 "desk  \033[32mdirect\033[0m  1 s ago\n"
 				 "b\xc3\xbcro  idle    \n"
 				 "NAME  STATE  LAST\n");
+}
+
+/* As wide as the terminal it is a table; a column more, and each row is a block. */
+static void test_narrow(void **state)
+{
+	static const char blocks[] = "NAME   desk\n"
+				     "STATE  \033[32mdirect\033[0m\n"
+				     "LAST   1 s ago\n"
+				     "\n"
+				     "NAME   b\xc3\xbcro\n"
+				     "STATE  idle\n";
+	char buf[512], table[512];
+
+	(void)state;
+	to_pipe(print_table, table, sizeof(table));
+	to_terminal_of(21, print_table, buf, sizeof(buf));
+	assert_string_equal(buf, table);
+	to_terminal_of(0, print_table, buf, sizeof(buf)); /* not known */
+	assert_string_equal(buf, table);
+	to_terminal_of(20, print_table, buf, sizeof(buf));
+	assert_memory_equal(buf, blocks, sizeof(blocks) - 1);
 }
 
 static void test_units(void **state)
@@ -175,8 +205,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_colours), cmocka_unit_test(test_table),
-		cmocka_unit_test(test_units),	cmocka_unit_test(test_slots),
-		cmocka_unit_test(test_members),
+		cmocka_unit_test(test_narrow),	cmocka_unit_test(test_units),
+		cmocka_unit_test(test_slots),	cmocka_unit_test(test_members),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
