@@ -100,7 +100,7 @@ whole "directly, a hole in the middle"
 lab_stop nginx
 grid_part
 
-# The direct way carries them, the relay does not: back to it when a NAT forgets
+# The direct way carries them, the relay does not: back to it when the direct one ends
 between off
 grid_meet port 4 port 4
 ntm_slow_web b 8000 1m
@@ -108,7 +108,7 @@ narrow relay 1300
 ntm_start get a curl -sS -o got "http://${NTM_NAME[b]}:8000/big"
 wait_for 10 'grid_settled direct' 'cat "$LAB"/log/watch-*'
 wait_for 10 "[ \$(stat -c %s '$(lab_home a)/got' || echo 0) -gt 1000000 ]"
-lab_nat_forget b-port
+between 0 pa pb
 wait_for 10 'grid_settled relay' 'cat "$LAB"/log/watch-*'
 lab_join get
 cmp "$(lab_home a)/got" "$LAB/www/big"

@@ -24,8 +24,6 @@ exit_lab()
 	ntm__link net outside 203.0.113.1/24 2001:db8:300::1/64
 	lab_host general
 	ntm__link general outside $EXIT_GENERAL4/24 $EXIT_GENERAL6/64 5
-	lab_root server sh -c \
-		'echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range'
 	ntm_account server alice
 	lab_as_user server ntm-server account exit alice on
 	lab_as_user server ntm-server exit enrol >/dev/null
