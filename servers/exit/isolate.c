@@ -5,8 +5,12 @@
 #include <errno.h>
 #include <seccomp.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* Sanitizers make calls of their own. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -15,6 +19,7 @@
 #define SANITIZED 0
 #endif
 
+/* with any arguments */
 static const struct {
 	const char *call, *reason;
 } allowed[] = {
@@ -23,7 +28,6 @@ static const struct {
 	{"writev", "the seam; the log"},
 	{"poll", "the loop"},
 	{"ppoll", "the same, where there is no poll"},
-	{"socket", "to hosts; ping; netlink for getifaddrs()"},
 	{"bind", "getifaddrs(); libslirp's UDP"},
 	{"connect", "to hosts"},
 	{"getsockname", "libslirp; getifaddrs()"},
@@ -38,7 +42,6 @@ static const struct {
 	{"shutdown", "TCP half closed"},
 	{"close", "sockets"},
 	{"fcntl", "non-blocking, close-on-exec"},
-	{"ioctl", "FIONREAD of UDP"},
 	{"clock_gettime", "time, where the vDSO has no clock"},
 	{"gettimeofday", "the same"},
 	{"brk", "memory"},
@@ -50,7 +53,6 @@ static const struct {
 	{"futex", "libc's locks"},
 	{"getpid", "getifaddrs(); libraries"},
 	{"gettid", "abort()"},
-	{"tgkill", "abort()"},
 	{"getrandom", "libraries; malloc"},
 	{"rt_sigprocmask", "abort()"},
 	{"rt_sigaction", "abort()"},
@@ -60,11 +62,50 @@ static const struct {
 	{"exit_group", "the end"},
 };
 
+/* only where argument @arg, counted from 0, is @value (32 bits) */
+static const struct limited {
+	const char *call, *reason;
+	unsigned int arg;
+	uint32_t value;
+} limited[] = {
+	/* no AF_UNIX, AF_VSOCK: they lead to this machine, past the filter */
+	{"socket", "to hosts; ping", 0, AF_INET},
+	{"socket", "the same", 0, AF_INET6},
+	{"socket", "getifaddrs(); routes", 0, AF_NETLINK},
+	{"ioctl", "bytes of a datagram", 1, FIONREAD},
+};
+
+static int limited_add(scmp_filter_ctx ctx, const struct limited *l)
+{
+	return seccomp_rule_add(
+		ctx, SCMP_ACT_ALLOW, seccomp_syscall_resolve_name(l->call), 1,
+		SCMP_CMP(l->arg, SCMP_CMP_MASKED_EQ, UINT32_MAX, l->value));
+}
+
+static int rules_add(scmp_filter_ctx ctx)
+{
+	/* not of the other process, which is of the same user */
+	const struct limited abort_self = {"tgkill", "abort()", 0,
+					   (uint32_t)getpid()};
+	int r = limited_add(ctx, &abort_self);
+
+	for (size_t i = 0; !r && i < sizeof(allowed) / sizeof(allowed[0]);
+	     i++) {
+		int nr = seccomp_syscall_resolve_name(allowed[i].call);
+
+		if (nr != __NR_SCMP_ERROR)
+			r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 0);
+	}
+	for (size_t i = 0; !r && i < sizeof(limited) / sizeof(limited[0]); i++)
+		r = limited_add(ctx, &limited[i]);
+	return r;
+}
+
 int exit_isolate_net(void)
 {
 	struct rlimit none = {0, 0};
 	scmp_filter_ctx ctx;
-	int r = 0;
+	int r;
 
 	if (setrlimit(RLIMIT_CORE, &none) ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
@@ -76,13 +117,7 @@ int exit_isolate_net(void)
 	ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	if (!ctx)
 		return -NTM_ENOMEM;
-	for (size_t i = 0; !r && i < sizeof(allowed) / sizeof(allowed[0]);
-	     i++) {
-		int nr = seccomp_syscall_resolve_name(allowed[i].call);
-
-		if (nr != __NR_SCMP_ERROR)
-			r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 0);
-	}
+	r = rules_add(ctx);
 	if (!r)
 		r = seccomp_load(ctx);
 	seccomp_release(ctx);
