@@ -136,6 +136,15 @@ bool inner_checksum_ok(const uint8_t *pkt, const struct inner *in)
 	return checksum_fold(checksum_add(sum, pkt + in->l4, len)) == 0xffff;
 }
 
+int inner_part_offset(const uint8_t *pkt, const struct inner *in)
+{
+	if (in->version == 4)
+		return in->plain ? (get16(pkt + 6) & 0x1fff) * 8 : -1;
+	return pkt[6] == IPPROTO_FRAGMENT && in->l4 == 48
+		       ? get16(pkt + 42) & 0xfff8
+		       : -1;
+}
+
 bool inner_may_complain(const uint8_t *pkt, const struct inner *in)
 {
 	uint8_t type = in->l4 < in->len ? pkt[in->l4] : 0;

@@ -49,6 +49,9 @@ uint8_t inner_ecn(const uint8_t *pkt);
 void inner_set_ecn(uint8_t *pkt, uint8_t ecn);
 /** does the transport checksum hold? @in->transport must be set */
 bool inner_checksum_ok(const uint8_t *pkt, const struct inner *in);
+/** of a part of a datagram: where in it this one begins; -1: not to be said, for it has
+ *  options or extension headers beside. Only the part at 0 names ports */
+int inner_part_offset(const uint8_t *pkt, const struct inner *in);
 /** may an ICMP error answer it? Not: ICMP errors, later fragments, multicast */
 bool inner_may_complain(const uint8_t *pkt, const struct inner *in);
 

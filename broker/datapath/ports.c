@@ -57,10 +57,19 @@ static uint32_t seconds(uint64_t now)
 	return (uint32_t)(now / LOOP_S(1)) + 1;
 }
 
+/* Does it begin a UDP datagram, whole or in parts? Then its ports can be read. */
+static bool is_udp_head(const uint8_t *pkt, const struct inner *in)
+{
+	if (in->proto != IPPROTO_UDP)
+		return false;
+	return in->transport || (in->fragment && in->len - in->l4 >= 8 &&
+				 inner_part_offset(pkt, in) == 0);
+}
+
 void ports_sent(struct ports *p, uint64_t now, const uint8_t *pkt,
 		const struct inner *in)
 {
-	if (in->transport && in->proto == IPPROTO_UDP)
+	if (is_udp_head(pkt, in))
 		p->used[get16(pkt + in->l4)] = seconds(now);
 }
 
@@ -80,11 +89,12 @@ bool ports_pass(struct ports *p, uint64_t now, const uint8_t *pkt,
 {
 	uint16_t port;
 
-	if (in->fragment)
-		return false;
 	if (in->proto == IPPROTO_ICMP || in->proto == IPPROTO_ICMPV6)
 		return true;
-	if (!in->transport)
+	if (in->fragment && in->proto == IPPROTO_UDP &&
+	    inner_part_offset(pkt, in) > 0)
+		return true;
+	if (!in->transport && !is_udp_head(pkt, in))
 		return false;
 	port = get16(pkt + in->l4 + 2);
 	if (test(p->open, port))

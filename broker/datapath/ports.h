@@ -5,8 +5,8 @@
  * Owner:    the tunnel; NULL where all is allowed. Context: loop thread.
  * Allowed: TCP that is no new connection, TCP and UDP to the ports of the list, UDP
  * to a local port that has sent to this peer (an answer; each packet keeps it open for
- * PORTS_OPEN_S, as a stateful firewall does), ICMP. Fragments are not: their later
- * parts name no port.
+ * PORTS_OPEN_S, as a stateful firewall does), ICMP. Of a UDP datagram in parts the
+ * first decides; without it the later ones, which name no port, reach nobody.
  */
 #ifndef NTM_BROKER_DATAPATH_PORTS_H
 #define NTM_BROKER_DATAPATH_PORTS_H

@@ -8,7 +8,8 @@
  * the certificate of the tunnel: so a packet's source names the node. Each packet's
  * destination is asked of the filter (filter.h), its port too; TCP and UDP then go to
  * the node's stack, made with its first packet, echo requests to echo.c, and nothing
- * else anywhere. What is refused is answered with "administratively prohibited" from
+ * else anywhere. Parts of a datagram wait in fragments.c until they are one: libslirp
+ * would keep any number of them, and ask nobody about ports and sockets. What is refused is answered with "administratively prohibited" from
  * our own virtual address, so that a program hears at once.
  *
  * A turn: collect the descriptors of all stacks, poll(), read up to READS_TURN
@@ -39,6 +40,7 @@
 #include "broker/datapath/icmp.h"
 #include "common/log.h"
 #include "servers/exit/echo.h"
+#include "servers/exit/fragments.h"
 #include "servers/exit/seam.h"
 #include "servers/exit/stack.h"
 
@@ -47,6 +49,8 @@
 #define LOOK_EVERY_S 10
 #define ACTIVE_NS    UINT64_C(5000000000) /* fragments and timers end in it */
 #define REFUSALS_S   1000
+#define NODE_MTU_MIN 1280 /* always fits */
+#define NODE_MTU_S   600
 #define SPARE_FDS    64 /* not for sockets of nodes */
 #define SOCKETS_MAX  65536
 
@@ -59,6 +63,8 @@ struct node {
 	uint8_t vip[16]; /* widened */
 	struct stack *stack;
 	uint64_t used_ns;
+	uint64_t mtu_until;
+	uint32_t mtu; /* what the data path said fits; 0: nothing */
 	bool polled;
 	UT_hash_handle hh;
 };
@@ -69,6 +75,8 @@ struct net {
 	int fd;
 	struct stack_env env;
 	struct echo *echo;
+	struct fragments *fragments;
+	uint32_t ident; /* of datagrams that are cut */
 	struct node *nodes;
 	struct polled polled;
 	uint64_t now_ns, looked_ns, refused_ns;
@@ -77,6 +85,16 @@ struct net {
 	uint8_t vip4[4], vip6[16]; /* ours */
 	uint8_t msg[sizeof(struct virtio_net_hdr) + SEAM_PACKET_MAX];
 };
+
+static struct node *node_find(struct net *n, const void *ip, size_t len)
+{
+	struct node *node;
+	uint8_t vip[16];
+
+	filter_widen(ip, len, vip);
+	HASH_FIND(hh, n->nodes, vip, sizeof(vip), node);
+	return node;
+}
 
 static uint64_t clock_ns(void)
 {
@@ -88,7 +106,7 @@ static uint64_t clock_ns(void)
 
 /* --- towards the nodes ------------------------------------------------------------------ */
 
-static void send_message(struct net *n, struct iovec *iov, int count)
+static void send_message(struct net *n, const struct iovec *iov, int count)
 {
 	struct pollfd p = {.fd = n->fd, .events = POLLOUT};
 	ssize_t r;
@@ -102,19 +120,48 @@ static void send_message(struct net *n, struct iovec *iov, int count)
 		COUNT(n, lost);
 }
 
+static void send_part(void *arg, const uint8_t *header, size_t header_len,
+		      const uint8_t *body, size_t len)
+{
+	static const struct virtio_net_hdr none;
+	const struct iovec iov[3] = {{(void *)&none, sizeof(none)},
+				     {(void *)header, header_len},
+				     {(void *)body, len}};
+
+	send_message(arg, iov, 3);
+}
+
+/* what fits into the tunnel to @ip, as far as it has told */
+static uint32_t mtu_of(struct net *n, const struct inner *in)
+{
+	struct node *node = node_find(n, in->dst, in->version == 4 ? 4 : 16);
+
+	return node && node->mtu && n->now_ns < node->mtu_until ? node->mtu
+								: n->conf.mtu;
+}
+
 static void on_deliver(void *arg, uint8_t *pkt, size_t len)
 {
 	struct virtio_net_hdr vh;
 	struct net *n = arg;
 	struct inner in;
-	struct iovec iov[2] = {{&vh, sizeof(vh)}, {pkt, len}};
+	const struct iovec iov[2] = {{&vh, sizeof(vh)}, {pkt, len}};
+	uint32_t mtu;
 
 	if (len > SEAM_PACKET_MAX || inner_parse(pkt, len, &in))
 		return;
-	seam_super(&in, n->conf.mtu, &vh);
 	COUNT(n, packets_out);
 	atomic_fetch_add_explicit(&n->stats->bytes_out, len,
 				  memory_order_relaxed);
+	/* TCP is cut by the data path, which knows better */
+	if (in.proto != IPPROTO_TCP && in.len > NODE_MTU_MIN) {
+		mtu = mtu_of(n, &in);
+		if (in.len > mtu) {
+			fragments_cut(pkt, &in, mtu, n->ident++, send_part, n);
+			return;
+		}
+	}
+	seam_super(&in, n->conf.mtu, &vh);
 	send_message(n, iov, 2);
 }
 
@@ -171,12 +218,9 @@ static struct node *node_idle(struct net *n)
 static struct node *node_get(struct net *n, const struct inner *in)
 {
 	static const uint8_t none[16];
-	uint8_t vip[16];
-	struct node *node;
 	bool four = in->version == 4;
+	struct node *node = node_find(n, in->src, four ? 4 : 16);
 
-	filter_widen(in->src, four ? 4 : 16, vip);
-	HASH_FIND(hh, n->nodes, vip, sizeof(vip), node);
 	if (node)
 		return node;
 	if (HASH_COUNT(n->nodes) >= NET_NODES_MAX) {
@@ -193,7 +237,7 @@ static struct node *node_get(struct net *n, const struct inner *in)
 		free(node);
 		return NULL;
 	}
-	memcpy(node->vip, vip, sizeof(vip));
+	filter_widen(in->src, four ? 4 : 16, node->vip);
 	HASH_ADD(hh, n->nodes, vip, sizeof(node->vip), node);
 	n->stats->nodes = HASH_COUNT(n->nodes);
 	return node;
@@ -201,11 +245,8 @@ static struct node *node_get(struct net *n, const struct inner *in)
 
 static void node_forget(struct net *n, const void *ip, size_t len)
 {
-	struct node *node;
-	uint8_t vip[16];
+	struct node *node = node_find(n, ip, len);
 
-	filter_widen(ip, len, vip);
-	HASH_FIND(hh, n->nodes, vip, sizeof(vip), node);
 	if (node)
 		node_free(n, node);
 	echo_forget(n->echo, ip, len);
@@ -236,13 +277,11 @@ static int may_pass(struct net *n, const uint8_t *pkt, const struct inner *in)
 	if ((n->conf.look && !n->looked_ns) ||
 	    !filter_address(&n->conf.filter, dst))
 		return -NTM_EPERM;
-	if (in->transport)
-		return filter_port(&n->conf.filter, get16(pkt + in->l4 + 2))
-			       ? 0
-			       : -NTM_EPERM;
-	/* parts of a datagram: its first one shows the port, and no more than
-	 * port 25 would be hidden; TCP is never in parts */
-	return in->fragment && in->proto == IPPROTO_UDP ? 0 : -NTM_EDECODE;
+	if (!in->transport)
+		return -NTM_EDECODE;
+	return filter_port(&n->conf.filter, get16(pkt + in->l4 + 2))
+		       ? 0
+		       : -NTM_EPERM;
 }
 
 static int pass(struct net *n, uint8_t *pkt, const struct inner *in)
@@ -261,11 +300,35 @@ static bool is_icmp(const struct inner *in)
 	return in->proto == IPPROTO_ICMP || in->proto == IPPROTO_ICMPV6;
 }
 
+/* The data path says that a packet to this node was too large: the next one is cut. A
+ * node that says so itself harms itself alone. */
+static bool is_too_big(struct net *n, const uint8_t *pkt,
+		       const struct inner *in)
+{
+	const uint8_t *icmp = pkt + in->l4;
+	bool four = in->version == 4;
+	struct node *node;
+	uint32_t mtu;
+
+	if (in->len - in->l4 < 8 || icmp[0] != (four ? 3 : 2) ||
+	    icmp[1] != (four ? 4 : 0))
+		return false;
+	mtu = four ? get16(icmp + 6) : get32(icmp + 4);
+	node = node_get(n, in);
+	if (node && mtu < n->conf.mtu) {
+		node->mtu = mtu < NODE_MTU_MIN ? NODE_MTU_MIN : mtu;
+		node->mtu_until = n->now_ns + NODE_MTU_S * UINT64_C(1000000000);
+	}
+	return true;
+}
+
 static int ping(struct net *n, const uint8_t *pkt, const struct inner *in)
 {
 	uint8_t dst[16];
 	int err;
 
+	if (is_too_big(n, pkt, in))
+		return 0;
 	filter_widen(in->dst, in->version == 4 ? 4 : 16, dst);
 	if ((n->conf.look && !n->looked_ns) ||
 	    !filter_address(&n->conf.filter, dst))
@@ -276,16 +339,32 @@ static int ping(struct net *n, const uint8_t *pkt, const struct inner *in)
 	return err == -NTM_EINVAL ? -NTM_EDECODE : err;
 }
 
+/* A packet, or what a part makes whole, in its place. Return: 0; -NTM_EDECODE;
+ * -NTM_EAGAIN: more parts are awaited */
+static int parse(struct net *n, uint8_t **pkt, size_t len, struct inner *in)
+{
+	int r = inner_parse(*pkt, len, in);
+
+	if (r)
+		return r;
+	COUNT(n, packets_in);
+	atomic_fetch_add_explicit(&n->stats->bytes_in, in->len,
+				  memory_order_relaxed);
+	if (!in->fragment)
+		return 0;
+	r = fragments_add(n->fragments, n->now_ns, *pkt, in, pkt);
+	if (r <= 0)
+		return r ? r : -NTM_EAGAIN;
+	return inner_parse(*pkt, (size_t)r, in);
+}
+
 static void packet(struct net *n, const struct virtio_net_hdr *vh, uint8_t *pkt,
 		   size_t len)
 {
 	struct inner in;
-	int err = inner_parse(pkt, len, &in);
+	int err = parse(n, &pkt, len, &in);
 
 	if (!err) {
-		COUNT(n, packets_in);
-		atomic_fetch_add_explicit(&n->stats->bytes_in, in.len,
-					  memory_order_relaxed);
 		seam_complete(vh, pkt, &in);
 		if (is_icmp(&in)) {
 			err = ping(n, pkt, &in);
@@ -297,6 +376,7 @@ static void packet(struct net *n, const struct virtio_net_hdr *vh, uint8_t *pkt,
 	}
 	switch (err) {
 	case 0:
+	case -NTM_EAGAIN:
 		return;
 	case -NTM_EPERM:
 		COUNT(n, forbidden);
@@ -452,8 +532,11 @@ int net_new(const struct net_conf *conf, int fd, struct net_stats *stats,
 				    .sockets_max = conf->sockets,
 				    .all_max = sockets_of_all(),
 				    .arg = n};
-	err = echo_new(&n->env, &n->echo);
+	err = fragments_new(&n->fragments);
+	if (!err)
+		err = echo_new(&n->env, &n->echo);
 	if (err) {
+		fragments_free(n->fragments);
 		free(n);
 		return err;
 	}
@@ -470,6 +553,7 @@ void net_free(struct net *n)
 	HASH_ITER (hh, n->nodes, node, tmp)
 		node_free(n, node);
 	echo_free(n->echo);
+	fragments_free(n->fragments);
 	free(n->polled.fds);
 	close(n->fd);
 	free(n);

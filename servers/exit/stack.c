@@ -133,8 +133,8 @@ static bool flow_passes(struct stack *s, const uint8_t *pkt,
 	struct flow *f;
 	uint8_t ip[16] = {[10] = 0xff, [11] = 0xff};
 
-	if (!in->transport) /* a later fragment: useless without its first */
-		return true;
+	if (!in->transport)
+		return false;
 	if (in->version == 4)
 		memcpy(ip + 12, in->src, 4);
 	else
@@ -286,7 +286,8 @@ static void on_register(int fd, void *opaque)
 {
 	struct stack *s = opaque;
 
-	(void)fd;
+	if (fd < 0)
+		return;
 	s->sockets++;
 	s->env->all++;
 }
@@ -295,8 +296,8 @@ static void on_unregister(int fd, void *opaque)
 {
 	struct stack *s = opaque;
 
-	(void)fd;
-	if (s->sockets) {
+	/* it says good-bye to a socket that it did not get, too */
+	if (fd >= 0 && s->sockets) {
 		s->sockets--;
 		s->env->all--;
 	}
@@ -420,16 +421,14 @@ static bool is_too_much(const struct stack *s, const uint8_t *pkt,
 
 int stack_input(struct stack *s, uint8_t *pkt, const struct inner *in)
 {
-	if (in->len > STACK_MTU)
+	if (in->len > STACK_MTU || !in->transport)
 		return -NTM_EINVAL;
-	if (in->transport) {
-		if (is_too_much(s, pkt, in))
-			return -NTM_ELIMIT;
-		if (in->proto == IPPROTO_UDP)
-			note_udp(s, pkt, in);
-		else
-			seam_raise_mss(pkt, in, STACK_MSS);
-	}
+	if (is_too_much(s, pkt, in))
+		return -NTM_ELIMIT;
+	if (in->proto == IPPROTO_UDP)
+		note_udp(s, pkt, in);
+	else
+		seam_raise_mss(pkt, in, STACK_MSS);
 	ether_put(s->frame, in->version == 4 ? ETHER_IP4 : ETHER_IP6);
 	memcpy(s->frame + ETHER_LEN, pkt, in->len);
 	slirp_input(s->slirp, s->frame, (int)(ETHER_LEN + in->len));

@@ -14,11 +14,13 @@ $(foreach t,paths outbox,$(eval $(call unit-test,unit-servers-$(t),\
 $(eval $(call unit-test,unit-servers-domains,\
 	$(patsubst %,tests/unit/servers/%.c,test_domains played_dc relay_site played_rs site)\
 	tests/unit/common/pki.c,servers common ntmcrypto,$(SERVERS_PKGS)))
-$(foreach t,filter net,$(eval $(call unit-test,unit-exit-$(t),\
-	tests/unit/servers/test_exit_$(t).c,exitnet servers datapath ntmcrypto common,\
-	$(SERVERS_PKGS) slirp)))
+$(foreach t,filter net parts,$(eval $(call unit-test,unit-exit-$(t),\
+	$(addprefix tests/unit/servers/,test_exit_$(t).c exit_rig.c),\
+	exitnet servers datapath ntmcrypto common,$(SERVERS_PKGS) slirp)))
 $(eval $(call unit-test,unit-servers-amplify,\
 	$(addprefix tests/unit/servers/,test_amplify.c relay.c site.c) tests/vectors/sample.c,\
 	servers common ntmcrypto,$(SERVERS_PKGS)))
 $(eval $(call unit-test,unit-exit-usage,tests/unit/servers/test_exit_usage.c \
 	servers/exit/usage.c,,))
+$(eval $(call unit-test,unit-exit-isolate,tests/unit/servers/test_exit_isolate.c \
+	servers/exit/isolate.c,,libseccomp))

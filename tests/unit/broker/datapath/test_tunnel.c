@@ -514,6 +514,51 @@ static void test_ports_age(void **state)
 	assert_int_equal(collect(net, 1), 1);
 }
 
+/* Of a datagram in parts the one that names the port decides. */
+static void test_ports_parts(void **state)
+{
+	static const uint16_t open[] = {80};
+	uint8_t pkt[64] = {0x60, [6] = 44, [40] = 17}; /* a fragment header */
+	struct ports *p;
+	struct inner in;
+
+	(void)state;
+	assert_int_equal(ports_new(open, 1, &p), 0);
+	put16(pkt + 4, 24);
+	for (int offset = 0; offset < 16; offset += 8) {
+		put16(pkt + 42, (uint32_t)offset | 1);
+		assert_int_equal(inner_parse(pkt, sizeof(pkt), &in), 0);
+		assert_int_equal(inner_part_offset(pkt, &in), offset);
+		put16(pkt + 48, 4000); /* from, to */
+		put16(pkt + 50, 5000);
+		assert_int_equal(ports_pass(p, 0, pkt, &in), offset > 0);
+		put16(pkt + 50, 80);
+		assert_true(ports_pass(p, 0, pkt, &in));
+	}
+	/* TCP's flags may stand in the next part */
+	pkt[40] = 6;
+	assert_int_equal(inner_parse(pkt, sizeof(pkt), &in), 0);
+	assert_false(ports_pass(p, 0, pkt, &in));
+	/* what we sent in parts is answered */
+	pkt[40] = 17;
+	put16(pkt + 42, 1);
+	put16(pkt + 48, 5000);
+	put16(pkt + 50, 4000);
+	assert_int_equal(inner_parse(pkt, sizeof(pkt), &in), 0);
+	ports_sent(p, 0, pkt, &in);
+	put16(pkt + 48, 4000);
+	put16(pkt + 50, 5000);
+	assert_true(ports_pass(p, 0, pkt, &in));
+	/* another header between hides where it stands */
+	pkt[40] = 60;
+	memset(pkt + 48, 0, 8);
+	pkt[48] = 17;
+	assert_int_equal(inner_parse(pkt, sizeof(pkt), &in), 0);
+	assert_int_equal(inner_part_offset(pkt, &in), -1);
+	assert_false(ports_pass(p, 0, pkt, &in));
+	ports_free(p);
+}
+
 static void test_signals_and_strangers(void **state)
 {
 	struct net *net = *state;
@@ -570,6 +615,7 @@ int main(void)
 		T(test_moved),
 		T(test_ports),
 		T(test_ports_age),
+		T(test_ports_parts),
 		T(test_signals_and_strangers),
 	};
 
