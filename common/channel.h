@@ -33,6 +33,7 @@
 #define CHANNEL_IDLE_S		 60 /* server side; 0 keeps open (servers' links) */
 #define CHANNEL_HALF_OPEN_SOURCE 16 /* unfinished handshakes per source */
 #define CHANNEL_SOURCE_MAX	 256 /* sessions per source: an IPv4, an IPv6 /64 */
+#define CHANNEL_HALF_OPEN_MAX	 512 /* in all; the oldest makes room */
 #define CHANNEL_SESSIONS_MAX	 4096
 #define CHANNEL_ACCEPT_PAUSE_MS	 250 /* when descriptors have run out */
 
@@ -100,6 +101,7 @@ struct channel_listener_stats {
 	uint64_t accepted, opened;
 	/* over a limit: closed at once */
 	uint64_t refused_source, refused_total;
+	uint64_t evicted; /* ended to make room for another */
 	uint64_t starved; /* turned away for want of descriptors or memory */
 	unsigned int sessions, half_open; /* now */
 	bool paused;
@@ -116,6 +118,8 @@ void channel_listener_close(struct channel_listener *cl);
 /** for sessions from now on; the one before must live as long as its sessions */
 void channel_listener_set_context(struct channel_listener *cl,
 				  struct tls_context *ctx);
+/** sessions in all; CHANNEL_SESSIONS_MAX unless said */
+void channel_listener_set_room(struct channel_listener *cl, unsigned int n);
 void channel_listener_stats(const struct channel_listener *cl,
 			    struct channel_listener_stats *out);
 

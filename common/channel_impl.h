@@ -31,7 +31,7 @@ enum channel_state {
 };
 
 struct channel {
-	struct channel *prev, *next; /* in the listener's list */
+	struct channel *prev, *next; /* in one of the listener's lists */
 	struct loop *loop;
 	struct channel_listener *listener; /* NULL: client */
 	struct channel_source *source;

@@ -8,6 +8,11 @@
  * those whose handshake is not done. Who is over a limit is accepted and closed at
  * once, which costs less than a backlog full of waiting clients of others.
  *
+ * Whoever has many sources must not keep the others out by doing nothing. Of
+ * handshakes not done there are CHANNEL_HALF_OPEN_MAX, then the oldest ends: an honest
+ * one takes a few round trips, and is among the newest for as long. Where all
+ * sessions are taken the oldest that showed no certificate ends, if there is one.
+ *
  * When descriptors run out, one descriptor kept in reserve is given up to accept
  * and close the first waiting client, so that it is told at once; then accept rests
  * for CHANNEL_ACCEPT_PAUSE_MS, or until a session of ours ends. Otherwise epoll
@@ -40,9 +45,10 @@ struct channel_listener {
 	struct loop_timer *pause;
 	const struct channel_ops *ops;
 	void *arg;
-	struct channel *sessions;
+	struct channel *sessions, *waiting; /* handshake done; not yet */
 	struct channel_source *sources;
 	struct channel_listener_stats stats;
+	unsigned int room; /* sessions in all */
 	struct log_limit starved_log;
 	bool closing;
 	struct loop_task task;
@@ -108,7 +114,7 @@ static void on_end_of_turn(void *arg)
 {
 	struct channel_listener *cl = arg;
 
-	if (!cl->sessions)
+	if (!cl->sessions && !cl->waiting)
 		listener_free(cl);
 }
 
@@ -122,6 +128,8 @@ void channel_listener_close(struct channel_listener *cl)
 	loop_io_set(cl->io, 0);
 	loop_timer_disarm(cl->pause);
 	DL_FOREACH_SAFE (cl->sessions, c, next)
+		channel_close(c);
+	DL_FOREACH_SAFE (cl->waiting, c, next)
 		channel_close(c);
 	loop_defer_task(cl->loop, &cl->task);
 }
@@ -163,6 +171,28 @@ static void starve(struct channel_listener *cl)
 	loop_timer_arm(cl->pause, LOOP_MS(CHANNEL_ACCEPT_PAUSE_MS));
 }
 
+static bool evict(struct channel_listener *cl, struct channel *list)
+{
+	struct channel *c;
+
+	DL_FOREACH (list, c)
+		if (c->state != CHANNEL_DEAD && !channel_peer(c)) {
+			channel_close(c);
+			cl->stats.evicted++;
+			return true;
+		}
+	return false;
+}
+
+/* Return: false: there is no room for one more */
+static bool make_room(struct channel_listener *cl)
+{
+	if (cl->stats.half_open >= CHANNEL_HALF_OPEN_MAX)
+		(void)evict(cl, cl->waiting);
+	return cl->stats.sessions < cl->room || evict(cl, cl->waiting) ||
+	       evict(cl, cl->sessions);
+}
+
 /* @fd belongs to a session now, or is closed. */
 static void admit(struct channel_listener *cl, int fd,
 		  const struct sockaddr *remote, socklen_t len)
@@ -174,10 +204,6 @@ static void admit(struct channel_listener *cl, int fd,
 	cl->stats.accepted++;
 	if (addr_from_sockaddr(remote, len, &a))
 		addr_clear(&a);
-	if (cl->stats.sessions >= CHANNEL_SESSIONS_MAX) {
-		cl->stats.refused_total++;
-		goto err_fd;
-	}
 	s = source_get(cl, &a);
 	if (!s) {
 		cl->stats.starved++;
@@ -186,6 +212,10 @@ static void admit(struct channel_listener *cl, int fd,
 	if (s->half_open >= CHANNEL_HALF_OPEN_SOURCE ||
 	    s->sessions >= CHANNEL_SOURCE_MAX) {
 		cl->stats.refused_source++;
+		goto err_source;
+	}
+	if (!make_room(cl)) {
+		cl->stats.refused_total++;
 		goto err_source;
 	}
 	if (channel_new_take(cl->loop, cl->ctx, fd, remote, len, cl, cl->ops,
@@ -198,7 +228,7 @@ static void admit(struct channel_listener *cl, int fd,
 	s->half_open++;
 	cl->stats.sessions++;
 	cl->stats.half_open++;
-	DL_APPEND(cl->sessions, c);
+	DL_APPEND(cl->waiting, c);
 	return;
 err_source:
 	source_put(cl, s);
@@ -230,6 +260,8 @@ static void on_readable(void *arg, int fd, unsigned int events)
 
 void channel_listener_opened(struct channel *c)
 {
+	DL_DELETE(c->listener->waiting, c);
+	DL_APPEND(c->listener->sessions, c);
 	c->listener->stats.opened++;
 	c->listener->stats.half_open--;
 	c->source->half_open--;
@@ -248,7 +280,10 @@ void channel_listener_gone(struct channel *c)
 	}
 	source_put(cl, c->source);
 	cl->stats.sessions--;
-	DL_DELETE(cl->sessions, c);
+	if (c->opened)
+		DL_DELETE(cl->sessions, c);
+	else
+		DL_DELETE(cl->waiting, c);
 	if (cl->closing)
 		loop_defer_task(cl->loop, &cl->task);
 	else if (cl->stats.paused)
@@ -269,6 +304,7 @@ int channel_listen_take(struct loop *l, struct tls_context *ctx, int fd,
 	cl->ops = ops;
 	cl->arg = arg;
 	cl->fd = -1;
+	cl->room = CHANNEL_SESSIONS_MAX;
 	cl->task = (struct loop_task){.fn = on_end_of_turn, .arg = cl};
 	cl->starved_log = (struct log_limit){.burst = 3, .per_s = 60};
 	cl->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -293,6 +329,11 @@ void channel_listener_set_context(struct channel_listener *cl,
 				  struct tls_context *ctx)
 {
 	cl->ctx = ctx;
+}
+
+void channel_listener_set_room(struct channel_listener *cl, unsigned int n)
+{
+	cl->room = n;
 }
 
 void channel_listener_stats(const struct channel_listener *cl,

@@ -22,15 +22,22 @@
  *   role    what kind of server the peer is to be. Nodes and servers have
  *           certificates of the same CA, so a client refuses nodes here.
  *
+ * GnuTLS collects a message of the handshake whole, up to 16 MiB, before it looks at it,
+ * and its own limit is looked at later still. So nothing is read for it that is more
+ * than UNSEEN_MAX bytes ahead of the last thing that came out: the end of the
+ * handshake, a record of data.
+ *
  * The reason of a refusal is kept for tls_error(), and told to the peer by an
  * alert, which the peer maps back: both sides can say "expired".
  */
 #include "common/tls.h"
 
+#include <errno.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/log.h"
 
@@ -39,6 +46,7 @@
 	"ED25519:+GROUP-X25519:+CTYPE-X509:+COMP-NULL"
 #define TLS_PEM_MAX   512
 #define TLS_CHAIN_MAX 2 /* the certificate and its CA */
+#define UNSEEN_MAX    32768
 
 struct tls_context {
 	gnutls_certificate_credentials_t cred;
@@ -57,6 +65,8 @@ struct tls_context {
 struct tls_session {
 	gnutls_session_t tls;
 	struct tls_context *ctx;
+	int fd;
+	size_t unseen; /* bytes read of which nothing has come out yet */
 	bool server, has_peer;
 	int error; /* 0 or -NTM_E... */
 	struct ntmc_cert peer;
@@ -328,6 +338,28 @@ static int set_alpn(struct tls_session *s)
 	return gnutls_alpn_set_protocols(s->tls, &datum, 1, 0);
 }
 
+static ssize_t on_pull(gnutls_transport_ptr_t ptr, void *data, size_t len)
+{
+	struct tls_session *s = ptr;
+	ssize_t n;
+
+	if (s->unseen > UNSEEN_MAX) {
+		errno = EMSGSIZE;
+		return -1;
+	}
+	n = recv(s->fd, data, len, 0);
+	if (n > 0)
+		s->unseen += (size_t)n;
+	return n;
+}
+
+static int on_pull_wait(gnutls_transport_ptr_t ptr, unsigned int ms)
+{
+	const struct tls_session *s = ptr;
+
+	return gnutls_system_recv_timeout((void *)(intptr_t)s->fd, ms);
+}
+
 int tls_session_new(struct tls_context *c, int fd, bool server, bool ask_cert,
 		    struct tls_session **out)
 {
@@ -358,7 +390,10 @@ int tls_session_new(struct tls_context *c, int fd, bool server, bool ask_cert,
 					   : GNUTLS_CERT_IGNORE);
 	/* the caller has its own clock for this */
 	gnutls_handshake_set_timeout(s->tls, 0);
-	gnutls_transport_set_int(s->tls, fd);
+	s->fd = fd;
+	gnutls_transport_set_ptr2(s->tls, s, (void *)(intptr_t)fd);
+	gnutls_transport_set_pull_function(s->tls, on_pull);
+	gnutls_transport_set_pull_timeout_function(s->tls, on_pull_wait);
 	*out = s;
 	return 0;
 }
@@ -462,6 +497,8 @@ enum tls_outcome tls_handshake(struct tls_session *s)
 	do {
 		code = gnutls_handshake(s->tls);
 	} while (code == GNUTLS_E_INTERRUPTED);
+	if (code >= 0)
+		s->unseen = 0;
 	return outcome(s, code);
 }
 
@@ -475,8 +512,10 @@ enum tls_outcome tls_read(struct tls_session *s, void *buf, size_t size,
 	} while (n == GNUTLS_E_INTERRUPTED);
 	if (n == 0)
 		return TLS_CLOSED;
-	if (n > 0)
+	if (n > 0) {
 		*got = (size_t)n;
+		s->unseen = 0;
+	}
 	return outcome(s, n > 0 ? 0 : (int)n);
 }
 

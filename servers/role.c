@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -19,6 +20,19 @@
 #include "servers/ns/ns.h"
 #include "servers/push/push.h"
 #include "servers/rs/rs.h"
+
+void role_want_descriptors(const char *role, unsigned int n, const char *what)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur >= n)
+		return;
+	l.rlim_cur = l.rlim_max < n ? l.rlim_max : n;
+	if (setrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur < n)
+		log_warn(role,
+			 "only %llu descriptors may be open: too few for %s",
+			 (unsigned long long)l.rlim_cur, what);
+}
 
 /* --- the roles there are --------------------------------------------------------- */
 

@@ -40,6 +40,10 @@ struct role_env {
 	struct role_sockets sockets;
 };
 
+/** at least @n descriptors may be open, if the system lets us; else it is logged: too few
+ *  for @what */
+void role_want_descriptors(const char *role, unsigned int n, const char *what);
+
 /**
  * struct role - one row of the table
  * @name:       as in server.roles

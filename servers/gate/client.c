@@ -18,6 +18,8 @@
  * buffer fills, and the kernel drops. The queue is short (GATE_QUEUE), since what
  * waits in it is late for the TCP inside the tunnel.
  *
+ * Places. A node has GATE_STREAMS_NODE of them: with one more its oldest ends.
+ *
  * A DC has perhaps several addresses. Where Signals leave and nothing comes back for
  * DC_SILENT_MS the next one is tried.
  */
@@ -61,9 +63,11 @@ struct client {
 	struct client *prev, *next;
 	struct gate *g;
 	struct channel *c;
+	uint8_t node[NTMC_KEY_LEN]; /* its identity */
 	int fd[GATE_SIDES];
 	struct loop_io *io[GATE_SIDES];
 	bool full; /* the stream: the sockets are not read */
+	bool ended;
 	size_t way;
 	uint64_t asked_ns; /* the DC, since then without a word; 0 not */
 };
@@ -331,6 +335,25 @@ static bool client_hello(struct channel *c, const uint8_t *data, size_t len,
 
 /* --- life ------------------------------------------------------------------------------ */
 
+/* One node has a stream, and for a while the one of before it moved. Whoever has a
+ * certificate must not take the places of all the others. */
+static void make_room(struct gate *g, const uint8_t node[NTMC_KEY_LEN])
+{
+	struct client *cl, *oldest = NULL;
+	unsigned int n = 0;
+
+	DL_FOREACH (g->clients, cl)
+		if (!cl->ended && !memcmp(cl->node, node, NTMC_KEY_LEN)) {
+			oldest = oldest ? oldest : cl;
+			n++;
+		}
+	if (n < GATE_STREAMS_NODE)
+		return;
+	oldest->ended = true;
+	g->stats.replaced++;
+	channel_close(oldest->c);
+}
+
 static void client_open(struct channel *c, void *arg)
 {
 	const struct ntmc_cert *peer = channel_peer(c);
@@ -344,8 +367,10 @@ static void client_open(struct channel *c, void *arg)
 		channel_close(c);
 		return;
 	}
+	make_room(g, peer->ed_pub);
 	cl->g = g;
 	cl->c = c;
+	memcpy(cl->node, peer->ed_pub, sizeof(cl->node));
 	for (int i = 0; i < GATE_SIDES; i++)
 		cl->fd[i] = -1;
 	DL_APPEND(g->clients, cl);

@@ -10,7 +10,9 @@
 #include "servers/gate/state.h"
 #include "servers/rs/rs.h"
 
-#define HOUR_S 3600
+#define HOUR_S		  3600
+#define DESCRIPTORS_NODE  (1 + GATE_SIDES) /* its stream, its sockets */
+#define DESCRIPTORS_OTHER 64
 
 /* --- whom it leads to ---------------------------------------------------------------- */
 
@@ -40,17 +42,25 @@ static int find_dcs(struct gate *g)
 	return g->n_dc ? 0 : -NTM_ECONF;
 }
 
-/* the AS, where it is on this machine: logins may need the one open port, too */
+/* The AS, where it is on this machine: logins may need the one open port, too. By IPv4
+ * if it has that (splice.c). */
 static void find_as(struct gate *g)
 {
 	const struct server_conf *c = g->env->conf;
 	struct addr list[SERVERCONF_ADDRESSES_MAX];
+	int n;
 
 	addr_clear(&g->as);
-	if (!serverconf_has_role(c->roles, "as") ||
-	    serverconf_addresses(c->as_listen, (uint16_t)c->as_port, list) < 1)
+	if (!serverconf_has_role(c->roles, "as"))
+		return;
+	n = serverconf_addresses(c->as_listen, (uint16_t)c->as_port, list);
+	if (n < 1)
 		return;
 	g->as = list[0];
+	for (int i = 0; i < n && g->as.sa.sa_family != AF_INET; i++)
+		g->as = list[i];
+	if (g->as.sa.sa_family != AF_INET)
+		g->as = list[0];
 	if (serverconf_reachable(&g->as))
 		addr_clear(&g->as);
 }
@@ -87,6 +97,11 @@ static int gate_open(struct gate *g)
 	const struct role_sockets *s = &g->env->sockets;
 	int r = servercert_load(g->env->dir, "rs", &g->cert);
 
+	role_want_descriptors("gate",
+			      CHANNEL_SESSIONS_MAX * DESCRIPTORS_NODE +
+				      DESCRIPTORS_OTHER,
+			      "as many nodes as may come");
+	keyhash_init(&g->sources);
 	if (!r)
 		r = find_relay(g);
 	if (!r)
@@ -154,6 +169,7 @@ static void add_listeners(const struct gate *g, json_t *o)
 		sum.accepted += one.accepted;
 		sum.refused_source += one.refused_source;
 		sum.refused_total += one.refused_total;
+		sum.evicted += one.evicted;
 		sum.half_open += one.half_open;
 		sum.sessions += one.sessions;
 	}
@@ -162,6 +178,7 @@ static void add_listeners(const struct gate *g, json_t *o)
 	SET("accepted", sum.accepted);
 	SET("over_source_limit", sum.refused_source);
 	SET("over_limit", sum.refused_total);
+	SET("evicted", sum.evicted);
 	SET("sessions", sum.sessions);
 	SET("half_open", sum.half_open);
 }
@@ -179,6 +196,7 @@ json_t *gate_admin(struct gate *g, const char *command, json_t *request)
 	SET("nodes", g->n_clients);
 	SET("refused", g->stats.refused);
 	SET("logins", g->stats.logins);
+	SET("replaced", g->stats.replaced);
 	SET("in", g->stats.in);
 	SET("in_bytes", g->stats.in_bytes);
 	SET("out", g->stats.out);

@@ -17,8 +17,9 @@
 #include "common/err.h"
 #include "servers/role.h"
 
-#define GATE_QUEUE  (192 * 1024)
-#define GATE_IDLE_S 600 /* a node that is there sends keep-alives */
+#define GATE_QUEUE	  (192 * 1024)
+#define GATE_IDLE_S	  600 /* a node that is there sends keep-alives */
+#define GATE_STREAMS_NODE 4   /* of one node; then its oldest ends */
 
 struct gate;
 

@@ -8,6 +8,12 @@
  * is empty and written while the one before it is not: so a side that does not read
  * stops the other one. The end of one is told to the other by shutdown(); both ends,
  * an error, or the channel's clock close the channel, and that frees the splice.
+ *
+ * Sources. The AS bounds what one source may do: half-open handshakes, sessions, wrong
+ * passwords. By one address for all, a single stranger at the gate would use that up
+ * for everybody. So each source has a loopback address of its own, by a keyed hash,
+ * from which its connections come to an AS on this machine; by IPv6, where loopback is
+ * one address, they do not.
  */
 #include "servers/gate/splice.h"
 
@@ -92,8 +98,29 @@ static void on_event(void *arg, int fd, unsigned int events)
 		set_events(s);
 }
 
-static int connect_server(struct splice *s, const struct addr *to)
+/* 127.1.0.0 and up: beyond what else is used there */
+static void bind_source(const struct gate *g, int fd, const struct addr *from)
 {
+	struct sockaddr_in a = {.sin_family = AF_INET};
+	uint8_t ip[17] = {0};
+	const uint8_t *of;
+	uint64_t h;
+	size_t len;
+
+	of = addr_ip(from, &len);
+	ip[16] = (uint8_t)len;
+	memcpy(ip, of, len == 16 ? 8 : len); /* a /64 is one source */
+	h = keyhash(&g->sources, ip, sizeof(ip));
+	a.sin_addr.s_addr =
+		htonl(0x7f010000u + (uint32_t)(h % (0x00fe0000u - 1)) + 1);
+	/* in vain: one source for all, as by IPv6 */
+	(void)!bind(fd, (struct sockaddr *)&a, sizeof(a));
+}
+
+static int connect_server(struct splice *s, const struct gate *g)
+{
+	const struct addr *to = &g->as;
+	struct addr from;
 	int on = 1;
 
 	s->fd[SERVER] = socket(to->sa.sa_family,
@@ -102,6 +129,10 @@ static int connect_server(struct splice *s, const struct addr *to)
 		return -NTM_ESYSTEM;
 	(void)!setsockopt(s->fd[SERVER], IPPROTO_TCP, TCP_NODELAY, &on,
 			  sizeof(on));
+	if (to->sa.sa_family == AF_INET &&
+	    !addr_from_sockaddr((const struct sockaddr *)channel_remote(s->c),
+				sizeof(struct sockaddr_storage), &from))
+		bind_source(g, s->fd[SERVER], &from);
 	if (connect(s->fd[SERVER], &to->sa, addr_len(to)) &&
 	    errno != EINPROGRESS)
 		return -NTM_ESYSTEM;
@@ -118,7 +149,7 @@ int splice_new(struct gate *g, struct channel *c, struct splice **out)
 	s->c = c;
 	s->fd[SERVER] = -1;
 	s->fd[NODE] = channel_take(c);
-	r = connect_server(s, &g->as);
+	r = connect_server(s, g);
 	for (int i = 0; !r && i < SIDES; i++)
 		r = loop_io_add(g->loop, s->fd[i], LOOP_READ, false, on_event,
 				s, &s->io[i]);

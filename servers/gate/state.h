@@ -12,6 +12,7 @@
 #include "common/channel.h"
 #include "common/gateframe.h"
 #include "servers/gate/gate.h"
+#include "servers/keyhash.h"
 #include "servers/servercert.h"
 #include "servers/serverconf.h"
 
@@ -23,9 +24,10 @@ struct client;
 struct splice;
 
 struct gate_stats {
-	uint64_t refused; /* no node's certificate */
-	uint64_t logins;  /* led to the AS */
-	uint64_t in, out; /* datagrams from nodes, and to them */
+	uint64_t refused;  /* no node's certificate */
+	uint64_t logins;   /* led to the AS */
+	uint64_t replaced; /* ended for a newer one of that node */
+	uint64_t in, out;  /* datagrams from nodes, and to them */
 	uint64_t in_bytes, out_bytes;
 	uint64_t bad; /* streams ended for what they carried */
 	uint64_t lost;
@@ -39,6 +41,7 @@ struct gate {
 	size_t n_listeners;
 	struct addr relay;
 	struct addr as;		       /* not set: not on this machine */
+	struct keyhash sources;	       /* splice.c */
 	struct addr dc[GATE_WAYS_MAX]; /* of the DCs, tried in turn */
 	size_t n_dc;
 	struct client *clients;

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -117,27 +116,14 @@ static int open_links(struct ns *ns)
 	return r;
 }
 
-static void raise_limit(const struct server_conf *c)
-{
-	struct rlimit l;
-	rlim_t want = c->ns_connections + NS_STRANGERS + DESCRIPTORS;
-
-	if (getrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur >= want)
-		return;
-	l.rlim_cur = l.rlim_max < want ? l.rlim_max : want;
-	if (setrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur < want)
-		log_warn("ns",
-			 "only %llu descriptors may be open: fewer than "
-			 "%u nodes have room",
-			 (unsigned long long)l.rlim_cur, c->ns_connections);
-}
-
 static int ns_open(struct ns *ns)
 {
 	const struct role_sockets *s = &ns->env->sockets;
 	int r = servercert_load(ns->env->dir, "ns", &ns->cert);
 
-	raise_limit(ns->conf);
+	role_want_descriptors(
+		"ns", ns->conf->ns_connections + NS_STRANGERS + DESCRIPTORS,
+		"the nodes of ns.connections");
 	if (!r)
 		r = guests_init(ns);
 	if (!r)

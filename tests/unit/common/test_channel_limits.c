@@ -123,6 +123,24 @@ static void test_finish_timeout(void **state)
 
 /* --- many ------------------------------------------------------------------------------- */
 
+/* A handshake's message of 15 MiB is announced and sent: nobody collects it. */
+static void test_large_hello(void **state)
+{
+	uint8_t record[5 + 0x4000] = {22, 3, 1, 0x40, 0, 1, 0xf0, 0, 0};
+	struct fixture *f = *state;
+	int fd = dial_raw(f);
+
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	for (size_t sent = 0; !f->server.closed; some_turns(f)) {
+		ssize_t n = send(fd, record, sizeof(record), MSG_NOSIGNAL);
+
+		assert_true(sent < 1 << 20); /* and what the kernel holds */
+		sent += n > 0 ? (size_t)n : 0;
+		memset(record + 5, 0, 4);
+	}
+	close(fd);
+}
+
 static void test_half_open_per_source(void **state)
 {
 	struct fixture *f = *state;
@@ -168,8 +186,6 @@ static void test_sessions_per_source(void **state)
 	await(f, f->server.closed == CHANNEL_SOURCE_MAX);
 }
 
-#define STARVING 8
-
 static int n_hung_up(const int *fd, int n)
 {
 	int i, count = 0;
@@ -178,6 +194,74 @@ static int n_hung_up(const int *fd, int n)
 		count += hung_up(fd[i]);
 	return count;
 }
+
+/* from a source of its own each: 127.2.x.y */
+static int dial_raw_from(struct fixture *f, unsigned int number)
+{
+	struct sockaddr_in from = {.sin_family = AF_INET};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	from.sin_addr.s_addr = htonl(0x7f020001u + number);
+	assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&f->addr,
+				 sizeof(struct sockaddr_in)),
+			 0);
+	return fd;
+}
+
+/* Many sources that do nothing: the oldest make room, and a client comes through. */
+static void test_half_open_in_all(void **state)
+{
+	const unsigned int n = CHANNEL_HALF_OPEN_MAX + 40;
+	struct fixture *f = *state;
+	struct channel_listener_stats st;
+	unsigned int i;
+	int fd[CHANNEL_HALF_OPEN_MAX + 40];
+
+	for (i = 0; i < n; i++) {
+		fd[i] = dial_raw_from(f, i);
+		await(f, (channel_listener_stats(f->listener, &st),
+			  st.accepted == i + 1));
+	}
+	assert_int_equal(st.evicted, 40);
+	assert_int_equal(st.refused_source + st.refused_total, 0);
+	await(f, n_hung_up(fd, (int)n) == 40);
+	for (i = 0; i < n; i++) /* in the order they came */
+		assert_int_equal(hung_up(fd[i]), i < 40);
+	f->server.answer = true;
+	send_txn(dial(f, f->client_ctx), 1, 0);
+	await(f, f->client.messages == 1);
+	for (i = 0; i < n; i++)
+		close(fd[i]);
+}
+
+/* All places are taken by clients that showed no certificate: the oldest of them ends
+ * for one that comes, and nobody else. */
+static void test_sessions_in_all(void **state)
+{
+	struct fixture *f = *state;
+	struct channel_listener_stats st;
+
+	dial(f, f->client_ctx);
+	await(f, f->server.opened == 1);
+	channel_listener_set_room(f->listener, 3);
+	dial(f, f->anonymous_ctx);
+	await(f, f->server.opened == 2);
+	dial(f, f->anonymous_ctx);
+	await(f, f->server.opened == 3);
+	dial(f, f->client_ctx);
+	await(f, f->server.opened == 4 && f->server.closed == 1);
+	dial(f, f->client_ctx);
+	await(f, f->server.opened == 5 && f->server.closed == 2);
+	channel_listener_stats(f->listener, &st);
+	assert_int_equal(st.evicted, 2);
+	dial(f, f->client_ctx);
+	await(f, (channel_listener_stats(f->listener, &st),
+		  st.refused_total == 1));
+	assert_int_equal(st.evicted, 2);
+}
+
+#define STARVING 8
 
 /* Descriptors run out under waiting clients; later they are there again. */
 static void test_out_of_descriptors(void **state)
@@ -245,8 +329,11 @@ int main(void)
 		test(test_idle),
 		test(test_idle_off),
 		test(test_finish_timeout),
+		test(test_large_hello),
 		test(test_half_open_per_source),
+		test(test_half_open_in_all),
 		test(test_sessions_per_source),
+		test(test_sessions_in_all),
 		test(test_out_of_descriptors),
 		test(test_listener_close_ends_sessions),
 	};

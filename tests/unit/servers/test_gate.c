@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* test_gate - nodes that reach relay and DC by TLS; the relay is played here */
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -327,6 +329,80 @@ static void to_the_as(void **state)
 	assert_int_equal(number("logins"), 2);
 }
 
+#define STRANGERS CHANNEL_HALF_OPEN_SOURCE
+
+/* handshakes with the AS that go no further, from an address that is no node's */
+static void strangers(int fd[static STRANGERS])
+{
+	struct sockaddr_in from = {.sin_family = AF_INET};
+	struct tls_context *tls;
+
+	from.sin_addr.s_addr = htonl(0x7f000009);
+	assert_int_equal(
+		tls_context_new(NULL, NULL, 0, NULL, 0, NULL, site.ca_fp, &tls),
+		0);
+	tls_context_set_alpn(tls, TLSHELLO_AS);
+	for (int i = 0; i < STRANGERS; i++) {
+		struct tls_session *s;
+
+		fd[i] = socket(AF_INET, SOCK_STREAM, 0);
+		assert_int_equal(
+			bind(fd[i], (struct sockaddr *)&from, sizeof(from)), 0);
+		assert_int_equal(connect(fd[i], &at.sa, addr_len(&at)), 0);
+		fcntl(fd[i], F_SETFL, O_NONBLOCK);
+		assert_int_equal(tls_session_new(tls, fd[i], false, false, &s),
+				 0);
+		assert_int_equal(tls_handshake(s), TLS_WANT_READ);
+		tls_session_free(s);
+	}
+	tls_context_free(tls);
+}
+
+static bool all_led(void *arg)
+{
+	(void)arg;
+	return number("logins") >= STRANGERS;
+}
+
+/* One stranger has all that one source may have, at the gate and at the AS; somebody
+ * else logs in all the same. */
+static void strangers_at_the_as(void **state)
+{
+	int fd[STRANGERS];
+
+	(void)state;
+	strangers(fd);
+	assert_true(site_wait(&site, all_led, NULL));
+	for (int i = 0; i < 20; i++) /* the AS has taken them, too */
+		assert_int_equal(loop_turn(site.loop, false), 0);
+	site.as_addr = at;
+	site.alpn = TLSHELLO_AS;
+	assert_int_equal(peer_login(&node, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(node.code, 0);
+	for (int i = 0; i < STRANGERS; i++)
+		close(fd[i]);
+}
+
+/* One certificate is not good for the places of all. */
+static void greedy(void **state)
+{
+	struct stream s[GATE_STREAMS_NODE + 2];
+
+	(void)state;
+	for (int i = 0; i < GATE_STREAMS_NODE + 2; i++) {
+		stream_start(&s[i], true);
+		assert_true(site_wait(&site, stream_ready, &s[i]));
+	}
+	assert_true(site_wait(&site, stream_closed, &s[0]));
+	assert_true(site_wait(&site, stream_closed, &s[1]));
+	assert_int_equal(number("replaced"), 2);
+	assert_int_equal(number("nodes"), GATE_STREAMS_NODE);
+	for (int i = 2; i < GATE_STREAMS_NODE + 2; i++)
+		assert_false(s[i].closed);
+	for (int i = 0; i < GATE_STREAMS_NODE + 2; i++)
+		stream_end(&s[i]);
+}
+
 /* in order and whole, whatever their sizes; a run leaves by one call */
 static void to_the_relay(void **state)
 {
@@ -483,6 +559,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(to_the_dc, setup, teardown),
 		cmocka_unit_test_setup_teardown(to_the_as, setup, teardown),
+		cmocka_unit_test_setup_teardown(strangers_at_the_as, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(greedy, setup, teardown),
 		cmocka_unit_test_setup_teardown(to_the_relay, setup, teardown),
 		cmocka_unit_test_setup_teardown(without_certificate, setup,
 						teardown),
