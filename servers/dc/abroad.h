@@ -52,6 +52,10 @@ void guests_met(struct dc *dc, struct domain *d, uint32_t h,
 		const uint8_t fp[static NTMC_FP_LEN]);
 /** @d is no peer any more: nodes of ours that met its nodes end their tunnels */
 void guests_removed(struct dc *dc, struct domain *d);
+/** @d goes: who met whom is nobody's business any more */
+void guests_forget(struct dc *dc, struct domain *d);
+/** once a second */
+void guests_expire(struct dc *dc, struct domain *d);
 /** an identity of ours is withdrawn: the DCs whose nodes it met are told */
 void guests_withdrawn(struct dc *dc, uint32_t h);
 /** a DC's acknowledgement of a withdrawal */

@@ -446,8 +446,7 @@ static void directions_tick(void *arg)
 
 /* --- requests ------------------------------------------------------------------------ */
 
-/* ms to wait, 0: go on and the direction is paid */
-static uint64_t must_wait_ms(struct dc *dc, struct node *n)
+uint64_t direction_must_wait_ms(struct dc *dc, struct node *n)
 {
 	uint64_t now = loop_now(dc->loop) / 1000, step, ahead;
 
@@ -638,7 +637,7 @@ void direction_request(struct dc *dc, uint32_t session,
 	abroad = !fqdn_is_within(q->fqdn, dc->cert.domain.domain);
 	if (abroad && abroad_repeated(dc, mnh, txn))
 		return;
-	wait_ms = must_wait_ms(dc, nodes_at(&dc->nodes, mnh));
+	wait_ms = direction_must_wait_ms(dc, nodes_at(&dc->nodes, mnh));
 	err = wait_ms ? -NTM_ELIMIT : 0;
 	if (!err && abroad) {
 		err = abroad_request(dc, mnh, txn, q);

@@ -94,13 +94,48 @@ void domain_channel_drop(struct channel **c)
 		channel_close(gone);
 }
 
-void domain_drop(struct dc *dc, struct domain *d)
+bool domain_is_known(const struct dc *dc, const struct domain *d)
 {
-	for (size_t i = 0; i < DOMAIN_LINKS_MAX; i++)
-		if (dc->domains->in[i].number == d->number)
-			domain_channel_drop(&dc->domains->in[i].channel);
+	return d && d->has_fp && (d->added || d->vouched > loop_now(dc->loop));
+}
+
+bool domain_has_key(const struct domain *d)
+{
+	for (int k = 0; k < 4; k++)
+		if (d->keys[k].id)
+			return true;
+	return false;
+}
+
+void domain_reset(struct dc *dc, struct domain *d)
+{
+	kdcdc_drop_inbound(dc, d);
 	domain_channel_drop(&d->channel);
 	finder_cancel(dc->finder, d->number);
+	ntmc_wipe(d->keys, sizeof(d->keys));
+	ntmc_wipe(&d->next, sizeof(d->next));
+	d->finding = d->links = d->suspected = d->used = false;
+	d->vouched = d->found = d->again = 0;
+	d->ways.n = d->way = d->tried = 0;
+	d->ca_len = 0;
+	d->why[0] = '\0';
+	domain_set_state(dc, d, DOMAIN_IDLE);
+}
+
+void domain_other_ca(struct dc *dc, struct domain *d)
+{
+	log_warn("domains", "%s has another CA than before", d->name);
+	guests_removed(dc, d);
+	ntmc_wipe(d->keys, sizeof(d->keys));
+	d->ca_len = 0;
+	if (d->state == DOMAIN_READY)
+		domain_set_state(dc, d, DOMAIN_IDLE);
+}
+
+void domain_drop(struct dc *dc, struct domain *d)
+{
+	domain_reset(dc, d);
+	guests_forget(dc, d);
 	for (size_t i = 0; i < DOMAINS_MAX; i++)
 		if (dc->domains->list[i] == d)
 			dc->domains->list[i] = NULL;
@@ -108,21 +143,29 @@ void domain_drop(struct dc *dc, struct domain *d)
 	free(d);
 }
 
-/* a free place, or that of who failed and was not added */
+/* nothing would be lost with it */
+static bool is_spare(const struct domain *d)
+{
+	return !d->added && !d->channel && !d->finding && !domain_has_key(d);
+}
+
+/* a free place, or that of who was not added and is nothing to us */
 static size_t place_for(struct dc *dc)
 {
 	struct domains *ds = dc->domains;
-	size_t failed = DOMAINS_MAX;
+	size_t spare = DOMAINS_MAX;
 
 	for (size_t i = 0; i < DOMAINS_MAX; i++) {
 		if (!ds->list[i])
 			return i;
-		if (!ds->list[i]->added && ds->list[i]->state == DOMAIN_FAILED)
-			failed = i;
+		if (is_spare(ds->list[i]) &&
+		    (ds->list[i]->state == DOMAIN_FAILED ||
+		     ds->list[i]->state == DOMAIN_IDLE))
+			spare = i;
 	}
-	if (failed < DOMAINS_MAX)
-		domain_drop(dc, ds->list[failed]);
-	return failed;
+	if (spare < DOMAINS_MAX)
+		domain_drop(dc, ds->list[spare]);
+	return spare;
 }
 
 struct domain *domain_put(struct dc *dc, const char *name)
@@ -213,12 +256,20 @@ const char *domain_reason(int err)
 
 void domain_fail(struct dc *dc, struct domain *d, int err, const char *why)
 {
+	uint64_t now = loop_now(dc->loop);
+
 	if (d->state != DOMAIN_FAILED || d->err != err)
 		log_warn("domains", "%s: %s", d->name, why);
 	snprintf(d->why, sizeof(d->why), "%s", why);
 	d->err = err;
 	domain_channel_drop(&d->channel);
 	ntmc_wipe(&d->next, sizeof(d->next));
+	if (d->state == DOMAIN_READY && !d->suspected &&
+	    d->keys[DOMAIN_OURS].until > now) {
+		d->again = now + LOOP_S(DOMAIN_FAILED_S);
+		return;
+	}
+	d->suspected = false;
 	ntmc_wipe(&d->keys[DOMAIN_OURS], sizeof(d->keys[0]));
 	d->found = 0;
 	domain_set_state(dc, d, DOMAIN_FAILED);
@@ -315,8 +366,17 @@ void domains_request(struct dc *dc, uint32_t session,
 {
 	Ntm__DomainInformation body = NTM__DOMAIN_INFORMATION__INIT;
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
-	struct domain *d = domains_want(dc, q->name);
-	int err = d ? 0 : -NTM_ENONAME;
+	uint32_t node = nodes_session(&dc->nodes, session)->node;
+	struct domain *d = domains_of(dc, q->name);
+	int err = 0;
+
+	/* what nobody has heard of has DNS asked */
+	if (!d && !domains_find(dc, q->name) &&
+	    direction_must_wait_ms(dc, nodes_at(&dc->nodes, node)))
+		err = -NTM_ELIMIT;
+	d = err ? NULL : domains_want(dc, q->name);
+	if (!d && !err)
+		err = -NTM_ENONAME;
 
 	if (d && (!d->ca_len || d->state == DOMAIN_FAILED ||
 		  d->state == DOMAIN_IDLE))
@@ -339,6 +399,16 @@ void domains_request(struct dc *dc, uint32_t session,
 
 /* --- life ----------------------------------------------------------------------------------- */
 
+static bool is_forgotten(const struct domain *d, uint64_t now)
+{
+	if (!is_spare(d))
+		return false;
+	if (d->state == DOMAIN_FAILED)
+		return now > d->deadline;
+	return now > d->since + LOOP_S(d->state == DOMAIN_IDLE ? DOMAIN_FAILED_S
+							       : UNUSED_S);
+}
+
 static void domain_sweep(struct dc *dc, struct domain *d, uint64_t now)
 {
 	struct domain_key *ours = &d->keys[DOMAIN_OURS];
@@ -346,22 +416,17 @@ static void domain_sweep(struct dc *dc, struct domain *d, uint64_t now)
 	for (int k = 0; k < 4; k++)
 		if (d->keys[k].until && d->keys[k].until <= now)
 			ntmc_wipe(&d->keys[k], sizeof(d->keys[k]));
-	if ((d->state == DOMAIN_FINDING || d->state == DOMAIN_LINKING) &&
+	if (d->finding && now > d->find_until)
+		kdcdc_find_late(dc, d);
+	if ((d->state == DOMAIN_LINKING ||
+	     (d->state == DOMAIN_READY && d->channel)) &&
 	    now > d->deadline)
-		domain_fail(dc, d, -NTM_ETIMEOUT,
-			    d->state == DOMAIN_FINDING
-				    ? "DNS does not answer"
-				    : domain_reason(-NTM_ETIMEOUT));
-	else if (d->state == DOMAIN_READY && d->channel && now > d->deadline)
 		domain_fail(dc, d, -NTM_ETIMEOUT, domain_reason(-NTM_ETIMEOUT));
-	if (d->state == DOMAIN_READY && !d->channel && d->used &&
-	    ours->until < now + LOOP_S(DOMAIN_KEY_S / 2)) {
-		domain_suspect(dc, d);
-	}
-	if (!d->added && !d->channel && !ours->id &&
-	    !d->keys[DOMAIN_THEIRS].id &&
-	    (d->state == DOMAIN_FAILED ? now > d->deadline
-				       : now > d->since + LOOP_S(UNUSED_S)))
+	if (d->state == DOMAIN_READY && d->used && now >= d->again &&
+	    ours->until < now + LOOP_S(DOMAIN_KEY_S / 2))
+		kdcdc_renew(dc, d);
+	guests_expire(dc, d);
+	if (is_forgotten(d, now))
 		domain_drop(dc, d);
 }
 

@@ -12,6 +12,7 @@
  *   peersfile.c  the file, and the commands that change it
  *   abroad.c     directions of our nodes towards theirs (we are DCmn)
  *   guest.c      directions of their nodes towards ours (we are DCcn), withdrawals
+ *   meetings.c   which of our nodes met which of theirs
  */
 #ifndef NTM_SERVERS_DC_DOMAINS_H
 #define NTM_SERVERS_DC_DOMAINS_H
@@ -68,6 +69,11 @@ struct domain_key {
 
 enum { DOMAIN_OURS, DOMAIN_OURS_OLD, DOMAIN_THEIRS, DOMAIN_THEIRS_OLD };
 
+/** struct domain_meetings - handles of meetings.c, oldest first */
+struct domain_meetings {
+	uint32_t head, tail, n;
+};
+
 /**
  * struct domain - one other domain
  * @number:   0: place not in use; not given to another one soon
@@ -77,12 +83,16 @@ enum { DOMAIN_OURS, DOMAIN_OURS_OLD, DOMAIN_THEIRS, DOMAIN_THEIRS_OLD };
  * @ways:     in use; @found: until then, 0 never
  * @ca_len:   0: its CA has not been seen yet; else @ca and @constraint
  * @used:     our key has been asked for since it was made
+ * @finding:  DNS is asked, until @find_until; @links: a link is made when it answers
+ * @suspected: its DC did not answer under our key, which ends if no other is to be had;
+ *            else one that cannot be renewed yet lives on, tried again from @again on
+ * @met:      meetings.c
  */
 struct domain {
 	uint16_t number;
 	char name[FQDN_MAX + 1];
-	bool added, has_fp, used;
-	uint64_t vouched;
+	bool added, has_fp, used, finding, links, suspected;
+	uint64_t vouched, find_until, again;
 	uint8_t fp[NTMC_FP_LEN];
 	struct server_ways fixed, ways;
 	uint64_t found;
@@ -99,6 +109,7 @@ struct domain {
 	struct domain_key keys[4], next; /* @next: shared, not acknowledged */
 	uint64_t paid_us, logged_ns;
 	uint64_t asked, answered, refused;
+	struct domain_meetings met;
 };
 
 NTM_MUST_CHECK int domains_new(struct dc *dc, struct domains **out);
@@ -119,6 +130,8 @@ struct domain *domains_want(struct dc *dc, const char *fqdn);
 int domain_ready(struct dc *dc, struct domain *d);
 /** it has not answered: another key is made, with a DC that may have been restarted */
 void domain_suspect(struct dc *dc, struct domain *d);
+/** the key it made, or DNS, is of another CA than before: nothing of before counts */
+void domain_other_ca(struct dc *dc, struct domain *d);
 /** under our key (@ours), or under the newest of theirs. Return: false: not sent */
 bool domain_send(struct dc *dc, struct domain *d, bool ours,
 		 const Ntm__Signal *msg);
@@ -155,6 +168,8 @@ void domains_sweep(struct dc *dc, uint64_t now);
 struct domain *domain_put(struct dc *dc, const char *name);
 /** keys, link: all ends now; the place is free */
 void domain_drop(struct dc *dc, struct domain *d);
+/** the same, but the place, its name and who met its nodes stay */
+void domain_reset(struct dc *dc, struct domain *d);
 /**
  * domains_conflict() - may a CA with @fp speak for @name beside the others?
  * @why: DOMAIN_WHY_MAX bytes: one sentence when not

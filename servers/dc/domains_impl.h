@@ -9,11 +9,18 @@
 
 #include "servers/dc/domains.h"
 
-/** struct inbound - a channel from another DC; @has_key: it waits for DNS to vouch */
+/**
+ * struct inbound - a channel from another DC
+ * @name:    of its CA
+ * @number:  of the domain, which has no place before a key came; 0: none came
+ * @known:   somebody has vouched for that CA before it came; else it makes room for others
+ * @has_key: it waits for DNS to vouch
+ */
 struct inbound {
 	struct channel *channel; /* NULL: the place is free */
+	char name[FQDN_MAX + 1];
 	uint16_t number;
-	bool has_key;
+	bool known, has_key;
 	uint32_t txn;
 	uint64_t since;
 	struct domain_key key;
@@ -35,9 +42,19 @@ bool domains_nested(const char *a, const char *b);
 /** what a person is told of an error with another DC */
 const char *domain_reason(int err);
 void domain_fail(struct dc *dc, struct domain *d, int err, const char *why);
+/** has somebody vouched for its CA, and does it count now? */
+bool domain_is_known(const struct dc *dc, const struct domain *d);
+/** is there a key with it, ours or theirs? */
+bool domain_has_key(const struct domain *d);
 
 /* kdcdc.c */
 int kdcdc_accept(void *arg, const struct ntmc_trust_domain *ca);
 void kdcdc_sweep(struct dc *dc, uint64_t now);
+/** its channels to us end */
+void kdcdc_drop_inbound(struct dc *dc, const struct domain *d);
+/** another key in good time, beside the one that lives */
+void kdcdc_renew(struct dc *dc, struct domain *d);
+/** DNS has not answered in time */
+void kdcdc_find_late(struct dc *dc, struct domain *d);
 
 #endif

@@ -215,15 +215,18 @@ static void ask_srv(struct find *x)
 }
 
 int finder_find(struct finder *f, const char *domain, uint16_t number,
-		bool need_ca, finder_fn *fn)
+		bool need_ca, size_t max, finder_fn *fn)
 {
 	struct find *x = NULL;
 	char name[FQDN_MAX + 16];
+	size_t used = 0;
 
-	for (size_t i = 0; i < FINDER_MAX && !x; i++)
-		if (!f->finds[i].number && !f->finds[i].waits)
+	for (size_t i = 0; i < FINDER_MAX; i++)
+		if (f->finds[i].number || f->finds[i].waits)
+			used++;
+		else
 			x = &f->finds[i];
-	if (!x)
+	if (!x || used >= max)
 		return -NTM_ELIMIT;
 	memset(x, 0, sizeof(*x));
 	x->f = f;

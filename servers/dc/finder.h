@@ -47,10 +47,12 @@ void finder_free(struct finder *f);
 bool finder_vouches(const struct finder *f);
 /**
  * finder_find() - look for @domain; @number comes back with the answer
+ * @max: not when so many are under way; at most FINDER_MAX
  * Return: 0: @fn is called once, later, unless cancelled; -NTM_ELIMIT, -NTM_ESYSTEM
  */
 NTM_MUST_CHECK int finder_find(struct finder *f, const char *domain,
-			       uint16_t number, bool need_ca, finder_fn *fn);
+			       uint16_t number, bool need_ca, size_t max,
+			       finder_fn *fn);
 void finder_cancel(struct finder *f, uint16_t number);
 
 #endif

@@ -12,10 +12,12 @@
  *
  * What MN is called, its identity and addresses must be of the domain that speaks.
  *
- * Withdrawals. Whoever met whom across domains is kept for a day in a ring. A
+ * Withdrawals. Whoever met whom across domains is kept for a day (meetings.c). A
  * withdrawn identity of ours is told to the DCs of those it met, every 500 ms, ten
  * times, until they acknowledge; what they tell us reaches only nodes of ours that
- * met that identity of that domain, so no DC can end a tunnel to another's node.
+ * met that identity of that domain, each once, so no DC can end a tunnel to another's
+ * node, or have nodes told without end. What comes above its rate is not answered,
+ * and comes again.
  */
 #include "servers/dc/abroad.h"
 
@@ -24,14 +26,13 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "servers/dc/meetings.h"
 #include "servers/dc/nodeinfo.h"
 #include "servers/dc/state.h"
 
 #define PLACE_BITS  14
 #define PLACES	    (1u << PLACE_BITS)
 #define GENERATIONS (1u << (30 - PLACE_BITS))
-#define MEETINGS    65536 /* a power of two */
-#define MEETING_S   86400
 #define TELLS_MAX   256
 #define TELL_NS	    LOOP_MS(500)
 #define TELL_TIMES  10
@@ -42,14 +43,6 @@ struct guest {
 	uint32_t peer_txn, cn;
 	uint64_t cn_fp8;
 	uint8_t fp[NTMC_FP_LEN]; /* MN */
-};
-
-/* struct meeting - @node 0: none */
-struct meeting {
-	uint32_t node, at_s;
-	uint64_t fp8;
-	uint16_t domain;
-	uint8_t fp[NTMC_FP_LEN];
 };
 
 /* struct tell - a withdrawal that another DC has yet to acknowledge; @domain 0: none */
@@ -63,8 +56,8 @@ struct tell {
 struct guests {
 	struct dc *dc;
 	struct guest places[PLACES];
-	struct meeting *ring; /* made when two have met */
-	uint32_t next, tell_txn;
+	struct meetings *met;
+	uint32_t tell_txn;
 	struct tell tells[TELLS_MAX];
 	struct loop_timer *timer;
 };
@@ -216,6 +209,7 @@ void guest_ack(struct dc *dc, uint32_t session, uint32_t txn,
 	if (!ack->code)
 		guests_met(dc, d, x->cn, x->fp);
 	send_ack(dc, d, false, x->peer_txn, -(int)ack->code, 0);
+	x->domain = 0; /* said once; a repetition takes the place again */
 }
 
 /* --- withdrawals ------------------------------------------------------------------------ */
@@ -223,24 +217,7 @@ void guest_ack(struct dc *dc, uint32_t session, uint32_t txn,
 void guests_met(struct dc *dc, struct domain *d, uint32_t h,
 		const uint8_t fp[static NTMC_FP_LEN])
 {
-	struct guests *g = dc->guests;
-	struct meeting *m;
-
-	if (!g->ring)
-		g->ring = calloc(MEETINGS, sizeof(*g->ring));
-	if (!g->ring)
-		return;
-	m = &g->ring[g->next++ % MEETINGS];
-	m->node = h;
-	m->fp8 = nodes_at(&dc->nodes, h)->fp8;
-	m->at_s = dc_now_s(dc);
-	m->domain = d->number;
-	memcpy(m->fp, fp, NTMC_FP_LEN);
-}
-
-static bool is_fresh(struct dc *dc, const struct meeting *m)
-{
-	return m->node && dc_now_s(dc) - m->at_s < MEETING_S;
+	meetings_add(dc->guests->met, d, h, fp);
 }
 
 static void tell_send(struct dc *dc, struct domain *d, struct tell *t)
@@ -317,59 +294,43 @@ void guests_acked(struct dc *dc, struct domain *d, uint32_t txn)
 			g->tells[i].domain = 0;
 }
 
-void guests_withdrawn(struct dc *dc, uint32_t h)
+/* for the identity whose withdrawal is being told */
+static void tell_domain(struct dc *dc, struct domain *d, uint32_t node,
+			const uint8_t other[static NTMC_FP_LEN])
 {
-	struct guests *g = dc->guests;
-	const struct node *n = nodes_at(&dc->nodes, h);
 	uint8_t fp[NTMC_FP_LEN];
 
-	ntmc_fingerprint(n->ed_pub, fp);
-	for (size_t i = 0; g->ring && i < MEETINGS; i++) {
-		const struct meeting *m = &g->ring[i];
-		struct domain *d =
-			m->node == h && m->fp8 == n->fp8 && is_fresh(dc, m)
-				? domains_at(dc, m->domain)
-				: NULL;
+	(void)other;
+	ntmc_fingerprint(nodes_at(&dc->nodes, node)->ed_pub, fp);
+	tell_add(dc->guests, d, fp);
+}
 
-		if (d)
-			tell_add(g, d, fp);
-	}
+void guests_withdrawn(struct dc *dc, uint32_t h)
+{
+	meetings_of_node(dc->guests->met, h, tell_domain);
+}
+
+static void tell_node(struct dc *dc, struct domain *d, uint32_t node,
+		      const uint8_t fp[static NTMC_FP_LEN])
+{
+	(void)d;
+	withdraw_tell(dc, node, fp);
 }
 
 void guests_removed(struct dc *dc, struct domain *d)
 {
-	struct guests *g = dc->guests;
-
-	for (size_t i = 0; g->ring && i < MEETINGS; i++) {
-		const struct meeting *m = &g->ring[i];
-		struct node *n;
-
-		if (!is_fresh(dc, m) || m->domain != d->number)
-			continue;
-		n = nodes_at(&dc->nodes, m->node);
-		if (n->fqdn && n->fp8 == m->fp8)
-			withdraw_tell(dc, m->node, m->fp);
-	}
+	meetings_end_all(dc->guests->met, d, tell_node);
 }
 
-static bool told_one(struct dc *dc, const struct domain *d, const uint8_t *fp)
+void guests_forget(struct dc *dc, struct domain *d)
 {
-	struct guests *g = dc->guests;
-	bool known = false;
+	if (dc->guests)
+		meetings_end_all(dc->guests->met, d, NULL);
+}
 
-	for (size_t i = 0; g->ring && i < MEETINGS; i++) {
-		const struct meeting *m = &g->ring[i];
-		struct node *n;
-
-		if (!is_fresh(dc, m) || m->domain != d->number ||
-		    memcmp(m->fp, fp, NTMC_FP_LEN))
-			continue;
-		known = true;
-		n = nodes_at(&dc->nodes, m->node);
-		if (n->fqdn && n->fp8 == m->fp8)
-			withdraw_tell(dc, m->node, fp);
-	}
-	return known;
+void guests_expire(struct dc *dc, struct domain *d)
+{
+	meetings_expire(dc->guests->met, d);
 }
 
 void guests_told(struct dc *dc, struct domain *d, bool ours,
@@ -377,8 +338,11 @@ void guests_told(struct dc *dc, struct domain *d, bool ours,
 {
 	const Ntm__Withdraw *w = msg->withdraw;
 
+	if (domain_must_wait_ms(dc, d))
+		return;
 	for (size_t i = 0; i < w->n_fingerprints; i++)
-		if (!told_one(dc, d, w->fingerprints[i].data))
+		if (!meetings_end(dc->guests->met, d, w->fingerprints[i].data,
+				  tell_node))
 			domain_refuse(dc, d, "its DC withdraws",
 				      "somebody whom nobody met");
 	send_ack(dc, d, ours, msg->txn, 0, 0);
@@ -416,9 +380,11 @@ int guests_new(struct dc *dc, struct guests **out)
 	if (!g)
 		return -NTM_ENOMEM;
 	g->dc = dc;
-	r = loop_timer_new(dc->loop, tell_tick, g, &g->timer);
+	r = meetings_new(dc, &g->met);
+	if (!r)
+		r = loop_timer_new(dc->loop, tell_tick, g, &g->timer);
 	if (r)
-		free(g);
+		guests_free(g);
 	else
 		*out = g;
 	return r;
@@ -429,6 +395,6 @@ void guests_free(struct guests *g)
 	if (!g)
 		return;
 	loop_timer_free(g->timer);
-	free(g->ring);
+	meetings_free(g->met);
 	free(g);
 }

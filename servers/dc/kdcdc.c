@@ -10,7 +10,14 @@
  * sender made, answers under the same. So a pair of DCs that ask each other has two
  * keys. A key lives a day; used ones are replaced at half of it, and the one before
  * opens for a minute more. A DC that does not answer may have been restarted, and
- * have forgotten its keys: another one is made beside what is under way.
+ * have forgotten its keys: another one is made beside what is under way, and if that
+ * cannot be had, the one before ends. A key that is only to be renewed lives on when it
+ * cannot be, and is tried again after DOMAIN_FAILED_S.
+ *
+ * Theirs. Whoever has a CA of his own may connect when DNSSEC can vouch, so a channel
+ * costs us nothing but one of DOMAIN_LINKS_MAX places, in which known domains stand
+ * before others; a domain begins with its key, which waits for what DNS says, and may
+ * have half of the look-ups.
  *
  * Finding. Addresses come from `peer add`, else from DNS (finder.c), for as long as its
  * answers live; a name that is not there, and a DC that is not, are remembered for
@@ -40,6 +47,9 @@ static bool id_is_used(const struct dc *dc, uint64_t id)
 		if (d && d->next.id == id)
 			return true;
 	}
+	for (size_t i = 0; i < DOMAIN_LINKS_MAX; i++)
+		if (dc->domains->in[i].key.id == id)
+			return true;
 	return false;
 }
 
@@ -170,8 +180,10 @@ static void out_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 	key_replace(dc, d, DOMAIN_OURS, &d->next);
 	ntmc_wipe(&d->next, sizeof(d->next));
 	d->channel = NULL;
+	channel_set_arg(c, NULL); /* it may outlive the DC */
 	channel_finish(c);
-	d->used = false;
+	d->used = d->suspected = false;
+	d->again = 0;
 	d->err = 0;
 	d->why[0] = '\0';
 	log_info("domains", "%s: its DC has a new key", d->name);
@@ -223,44 +235,76 @@ static void link_start(struct dc *dc, struct domain *d)
 }
 
 static void inbound_vouched(struct dc *dc, struct domain *d);
+static void inbound_refused(struct dc *dc, struct domain *d, int err);
+
+static void find_failed(struct dc *dc, struct domain *d, int err,
+			const char *why)
+{
+	bool links = d->links;
+
+	d->finding = d->links = false;
+	inbound_refused(dc, d, err);
+	if (links || d->state == DOMAIN_IDLE)
+		domain_fail(dc, d, err, why);
+}
 
 /* finder.c has done */
 static void found(struct dc *dc, uint16_t number, const struct finder_answer *a)
 {
 	struct domain *d = domains_at(dc, number);
 	char why[DOMAIN_WHY_MAX];
+	bool links;
 
-	if (!d)
+	if (!d || !d->finding)
 		return;
 	if (a->err) {
-		domain_fail(dc, d, a->err, a->why);
+		find_failed(dc, d, a->err, a->why);
+		return;
+	}
+	if (!d->added && domains_conflict(dc, d->name, a->fp, why)) {
+		find_failed(dc, d, -NTM_ECONSTRAINT, why);
 		return;
 	}
 	if (!d->added) {
-		if (domains_conflict(dc, d->name, a->fp, why)) {
-			domain_fail(dc, d, -NTM_ECONSTRAINT, why);
-			return;
-		}
+		if (d->has_fp && memcmp(d->fp, a->fp, NTMC_FP_LEN))
+			domain_other_ca(dc, d);
 		memcpy(d->fp, a->fp, NTMC_FP_LEN);
 		d->has_fp = true;
 		d->vouched = loop_now(dc->loop) + LOOP_S(a->ttl_s);
 	}
+	links = d->links;
+	d->finding = d->links = false;
 	d->ways = a->ways;
 	d->way = d->tried = 0;
 	d->found = loop_now(dc->loop) + LOOP_S(a->ttl_s);
+	d->deadline = loop_now(dc->loop) + LOOP_S(DOMAIN_LINK_S);
 	inbound_vouched(dc, d);
-	link_start(dc, d);
+	if (links)
+		link_start(dc, d);
 }
 
-static void look_for(struct dc *dc, struct domain *d)
+void kdcdc_find_late(struct dc *dc, struct domain *d)
+{
+	finder_cancel(dc->finder, d->number);
+	find_failed(dc, d, -NTM_ETIMEOUT, "DNS does not answer");
+}
+
+/* @links: to connect; else to hear whether its CA is vouched for */
+static void look_for(struct dc *dc, struct domain *d, bool links)
 {
 	int err;
 
-	if (d->state != DOMAIN_READY)
+	d->links |= links;
+	if (links && d->state != DOMAIN_READY)
 		domain_set_state(dc, d, DOMAIN_FINDING);
-	err = finder_find(dc->finder, d->name, d->number, !d->added, found);
+	if (d->finding)
+		return;
+	d->finding = true;
+	d->find_until = loop_now(dc->loop) + LOOP_S(DOMAIN_LINK_S);
+	err = finder_find(dc->finder, d->name, d->number, !d->added,
+			  links ? FINDER_MAX : FINDER_MAX / 2, found);
 	if (err)
-		domain_fail(dc, d, err, "DNS cannot be asked");
+		find_failed(dc, d, err, "DNS cannot be asked");
 }
 
 static void begin(struct dc *dc, struct domain *d)
@@ -273,11 +317,10 @@ static void begin(struct dc *dc, struct domain *d)
 		d->ways = d->fixed;
 		d->way %= d->ways.n;
 		link_start(dc, d);
-	} else if (d->found > now && d->ways.n &&
-		   (d->added || d->vouched > now)) {
+	} else if (d->found > now && d->ways.n && domain_is_known(dc, d)) {
 		link_start(dc, d);
 	} else {
-		look_for(dc, d);
+		look_for(dc, d, true);
 	}
 }
 
@@ -298,9 +341,22 @@ int domain_ready(struct dc *dc, struct domain *d)
 	return d->state == DOMAIN_FAILED ? d->err : -NTM_EAGAIN;
 }
 
+static bool is_renewing(const struct domain *d)
+{
+	return d->channel || d->links;
+}
+
 void domain_suspect(struct dc *dc, struct domain *d)
 {
-	if (d->state == DOMAIN_READY && !d->channel)
+	if (d->state != DOMAIN_READY || is_renewing(d))
+		return;
+	d->suspected = true;
+	begin(dc, d);
+}
+
+void kdcdc_renew(struct dc *dc, struct domain *d)
+{
+	if (!is_renewing(d))
 		begin(dc, d);
 }
 
@@ -316,7 +372,7 @@ int kdcdc_accept(void *arg, const struct ntmc_trust_domain *ca)
 		log_warn("domains", "%s", why);
 		return -NTM_ECONSTRAINT;
 	}
-	if (d && d->has_fp && (d->added || d->vouched > loop_now(dc->loop)))
+	if (domain_is_known(dc, d))
 		return memcmp(d->fp, ca->fp, NTMC_FP_LEN) ? -NTM_EPIN : 0;
 	/* whether it may speak is seen when DNSSEC has said so */
 	return finder_vouches(dc->finder) ? 0 : -NTM_EPIN;
@@ -337,23 +393,45 @@ static void inbound_end(struct inbound *in)
 	ntmc_wipe(in, sizeof(*in));
 }
 
+void kdcdc_drop_inbound(struct dc *dc, const struct domain *d)
+{
+	for (size_t i = 0; i < DOMAIN_LINKS_MAX; i++)
+		if (dc->domains->in[i].number == d->number)
+			inbound_end(&dc->domains->in[i]);
+}
+
+/* a free one, or the oldest of those for whom nobody has vouched */
+static struct inbound *inbound_place(struct dc *dc)
+{
+	struct inbound *oldest = find_inbound(dc, NULL);
+
+	for (size_t i = 0; !oldest && i < DOMAIN_LINKS_MAX; i++)
+		if (!dc->domains->in[i].known)
+			oldest = &dc->domains->in[i];
+	for (size_t i = 0; oldest && i < DOMAIN_LINKS_MAX; i++) {
+		struct inbound *in = &dc->domains->in[i];
+
+		if (oldest->channel && !in->known && in->since < oldest->since)
+			oldest = in;
+	}
+	return oldest;
+}
+
 void domains_link_open(struct dc *dc, struct channel *c)
 {
-	struct inbound *in = find_inbound(dc, NULL);
+	struct inbound *in = inbound_place(dc);
 	struct ntmc_trust_domain ca;
-	struct domain *d = NULL;
 	const uint8_t *der;
 	size_t len;
 
-	if (in && !ca_of(c, &ca, &der, &len))
-		d = domain_put(dc, ca.domain);
-	if (!d) {
+	if (!in || ca_of(c, &ca, &der, &len)) {
 		channel_close(c);
 		return;
 	}
-	ntmc_wipe(in, sizeof(*in));
+	inbound_end(in);
 	in->channel = c;
-	in->number = d->number;
+	snprintf(in->name, sizeof(in->name), "%s", ca.domain);
+	in->known = domain_is_known(dc, domains_find(dc, ca.domain));
 	in->since = loop_now(dc->loop);
 }
 
@@ -387,6 +465,19 @@ static void inbound_take(struct dc *dc, struct domain *d, struct inbound *in)
 	inbound_answer(in, err);
 }
 
+static void inbound_refused(struct dc *dc, struct domain *d, int err)
+{
+	for (size_t i = 0; i < DOMAIN_LINKS_MAX; i++) {
+		struct inbound *in = &dc->domains->in[i];
+
+		if (!in->channel || in->number != d->number || !in->has_key)
+			continue;
+		ntmc_wipe(&in->key, sizeof(in->key));
+		in->has_key = false;
+		inbound_answer(in, err);
+	}
+}
+
 static void inbound_vouched(struct dc *dc, struct domain *d)
 {
 	for (size_t i = 0; i < DOMAIN_LINKS_MAX; i++) {
@@ -407,7 +498,7 @@ static int key_sharing(struct dc *dc, struct inbound *in,
 
 	if (!life || s->key.len != NTMC_KEY_LEN)
 		return -NTM_EINVAL;
-	if (id_is_used(dc, s->id) || in->has_key)
+	if (id_is_used(dc, s->id))
 		return -NTM_EEXISTS;
 	memcpy(kdcdc.b, s->key.data, NTMC_KEY_LEN);
 	in->key = (struct domain_key){.id = s->id};
@@ -423,23 +514,26 @@ bool domains_link_message(struct dc *dc, struct channel *c,
 			  const Ntm__Envelope *msg)
 {
 	struct inbound *in = find_inbound(dc, c);
-	struct domain *d = in ? domains_at(dc, in->number) : NULL;
+	struct domain *d;
 	int err;
 
 	if (!in)
 		return false;
-	if (!d || msg->body_case != NTM__ENVELOPE__BODY_KEY_SHARING) {
+	/* one key, and nothing else */
+	if (in->number || msg->body_case != NTM__ENVELOPE__BODY_KEY_SHARING) {
 		inbound_end(in);
 		return true;
 	}
 	in->txn = msg->txn;
-	err = key_sharing(dc, in, msg->key_sharing);
+	d = domain_put(dc, in->name);
+	in->number = d ? d->number : 0;
+	err = d ? key_sharing(dc, in, msg->key_sharing) : -NTM_ELIMIT;
 	if (err)
 		inbound_answer(in, err);
-	else if (d->added || d->vouched > loop_now(dc->loop))
+	else if (domain_is_known(dc, d))
 		inbound_take(dc, d, in);
-	else if (domain_ready(dc, d) != -NTM_EAGAIN)
-		inbound_end(in);
+	else
+		look_for(dc, d, false);
 	return true;
 }
 

@@ -67,10 +67,14 @@ static int line_take(struct dc *dc, const struct peer_line *l)
 {
 	struct domain *d = domains_find(dc, l->name);
 
-	/* another key, another place: nothing of before is good any more */
+	/* another CA, another place: no key of before is good any more; but whom its
+	 * nodes met is still to be told of withdrawals */
+	if (d && d->has_fp && memcmp(d->fp, l->fp, NTMC_FP_LEN))
+		domain_other_ca(dc, d);
 	if (d)
-		domain_drop(dc, d);
-	d = domain_put(dc, l->name);
+		domain_reset(dc, d);
+	else
+		d = domain_put(dc, l->name);
 	if (!d)
 		return -NTM_ELIMIT;
 	d->added = d->has_fp = true;
@@ -189,8 +193,11 @@ static json_t *peer_add(struct dc *dc, json_t *request)
 	r = line_take(dc, &l);
 	if (!r)
 		r = save(dc);
-	if (r) /* not durable: not there */
+	if (r && domains_find(dc, l.name)) { /* not durable: as it was */
 		domain_drop(dc, domains_find(dc, l.name));
+		if (peersfile_load(dc))
+			log_err("domains", "dc/peers is not read again");
+	}
 	return r ? failed(err_text(r))
 		 : json_pack("{s:b, s:s}", "ok", 1, "domain", l.name);
 }

@@ -154,6 +154,8 @@ void directions_free(struct directions *d);
 void direction_request(struct dc *dc, uint32_t session,
 		       const struct endpoint *from, uint32_t txn,
 		       const Ntm__DirectionRequest *q);
+/** ms to wait, 0: go on, and a direction is paid */
+uint64_t direction_must_wait_ms(struct dc *dc, struct node *n);
 /** the node @session asks what waits for it */
 void direction_fetch(struct dc *dc, uint32_t session);
 /** a CN's answer to a Route Direction; unknown ones are ignored */
