@@ -322,12 +322,13 @@ int cli_restore(struct cli *c)
 		fclose(s.f);
 		return cli_fail("%s is damaged, or no backup", c->args[0]);
 	}
-	r = datadir_make(c->dir, c->user, c->force);
-	if (!r)
+	r = cli_make_dir(c, c->force, "--force replaces it");
+	if (!r) {
 		r = unpack_folder(&s, c);
+		if (r)
+			r = cli_fail("%s: %s", c->dir, err_text(r));
+	}
 	fclose(s.f);
 	ntmc_wipe(&s, sizeof(s));
-	if (r == -NTM_EEXISTS)
-		return cli_fail("%s is not empty; --force replaces it", c->dir);
-	return r ? cli_fail("%s: %s", c->dir, err_text(r)) : 0;
+	return r;
 }

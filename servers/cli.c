@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/file.h"
 #include "common/join.h"
+#include "common/out.h"
 #include "servers/adminsock.h"
 #include "servers/role.h"
 #include "servers/supervisor.h"
@@ -107,8 +109,6 @@ static int set_option(struct cli *c, int opt)
 	case OPT_RELAY:
 		c->relay = optarg;
 		break;
-	default: /* getopt_long() has said why */
-		return CLI_USAGE;
 	}
 	return 0;
 }
@@ -125,11 +125,18 @@ int cli_parse(int argc, char **argv, unsigned int allowed, struct cli *out)
 		if (options[i].bit & allowed)
 			list[n++] = options[i].option;
 	optind = 1;
-	while ((opt = getopt_long(argc, argv, allowed & CLI_CHECK ? "n" : "",
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, allowed & CLI_CHECK ? ":n" : ":",
 				  list, NULL)) != -1) {
 		r = 0;
 		if (opt == 'n')
 			out->check = true;
+		else if (opt == ':')
+			r = usage("a value is missing behind",
+				  argv[optind - 1]);
+		else if (opt == '?')
+			r = usage("no option of this command:",
+				  argv[optind - 1]);
 		else
 			r = set_option(out, opt);
 		if (r)
@@ -140,9 +147,50 @@ int cli_parse(int argc, char **argv, unsigned int allowed, struct cli *out)
 			return usage("one argument too many:", argv[optind]);
 		out->args[out->n_args++] = argv[optind++];
 	}
+	if (out->user && geteuid() != 0)
+		return usage("only root gives a folder away:", "--user");
 	if (!out->dir[0] && datadir_default(out->dir))
 		return usage("no home folder;", "use --dir");
 	return 0;
+}
+
+int cli_misused(const char *command)
+{
+	cli_fail("%s: wrong arguments; see ntm-server %s --help", command,
+		 command);
+	return CLI_USAGE;
+}
+
+int cli_enter(const struct cli *c)
+{
+	int r = datadir_enter(c->dir);
+
+	if (r == -NTM_ENOTFOUND)
+		return cli_fail("%s does not exist; run ntm-server init, or "
+				"name the domain's folder with --dir",
+				c->dir);
+	if (r == -NTM_EPERM)
+		return cli_fail("%s is not yours; run this as root or as the "
+				"folder's owner",
+				c->dir);
+	return r ? cli_fail("%s: %s", c->dir, err_text(r)) : 0;
+}
+
+int cli_make_dir(const struct cli *c, bool force, const char *not_empty)
+{
+	int r = datadir_make(c->dir, c->user, force);
+
+	if (r == -NTM_EEXISTS)
+		return cli_fail("%s is not empty; %s", c->dir, not_empty);
+	if (r == -NTM_ENONAME)
+		return cli_fail("there is no user %s; make it, or name another "
+				"with --user",
+				c->user ? c->user : "nobody");
+	if (r == -NTM_ENOTFOUND)
+		return cli_fail("%s cannot be made there; name another folder "
+				"with --dir",
+				c->dir);
+	return r ? cli_fail("%s: %s", c->dir, err_text(r)) : 0;
 }
 
 int cli_conf(const struct cli *c, struct server_conf *out)
@@ -225,10 +273,10 @@ int cli_join_text(struct cli *c, char *out, size_t size)
 	char text[JOIN_TEXT_MAX];
 	struct server_conf conf;
 	struct join j;
-	int r = datadir_enter(c->dir);
+	int r = cli_enter(c);
 
 	if (r)
-		return cli_fail("%s: %s", c->dir, err_text(r));
+		return r;
 	r = cli_conf(c, &conf);
 	if (r)
 		return r;
@@ -258,8 +306,23 @@ int cli_join_string(struct cli *c)
 
 /* --- status ------------------------------------------------------------------- */
 
+/* KEY=VALUE behind the others; on a terminal, in the next line where it is full */
+static void print_word(size_t *used, const char *key, const char *value)
+{
+	size_t len = strlen(key) + strlen(value) + 2;
+
+	if (*used + len > out_columns()) {
+		printf("\n   ");
+		*used = 3;
+	}
+	printf(" %s=%s", key, value);
+	*used += len;
+}
+
 static void print_role(const char *name, json_t *status)
 {
+	size_t used = strlen(name) + 1;
+	char number[24];
 	const char *key;
 	json_t *value;
 
@@ -272,14 +335,15 @@ static void print_role(const char *name, json_t *status)
 	{
 		if (!strcmp(key, "ok"))
 			continue;
+		snprintf(number, sizeof(number), "%lld",
+			 (long long)json_integer_value(value));
 		if (json_is_integer(value))
-			printf(" %s=%lld", key,
-			       (long long)json_integer_value(value));
+			print_word(&used, key, number);
 		else if (json_is_boolean(value))
-			printf(" %s=%s", key,
-			       json_is_true(value) ? "yes" : "no");
+			print_word(&used, key,
+				   json_is_true(value) ? "yes" : "no");
 		else if (json_is_string(value))
-			printf(" %s=%s", key, json_string_value(value));
+			print_word(&used, key, json_string_value(value));
 	}
 	printf("\n");
 }
@@ -289,10 +353,10 @@ int cli_status(struct cli *c)
 	json_t *all, *roles, *request, *answer;
 	struct server_conf conf;
 	bool running = false;
-	int r = datadir_enter(c->dir);
+	int r = cli_enter(c);
 
 	if (r)
-		return cli_fail("%s: %s", c->dir, err_text(r));
+		return r;
 	r = cli_conf(c, &conf);
 	if (r)
 		return r;

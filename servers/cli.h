@@ -52,6 +52,12 @@ struct cli {
 int cli_parse(int argc, char **argv, unsigned int allowed, struct cli *out);
 /** "ntm-server: ..." on standard error; Return: CLI_FAILED */
 int cli_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/** wrong arguments of @command, said. Return: CLI_USAGE */
+int cli_misused(const char *command);
+/** into the folder, as its owner. Return: 0 or CLI_FAILED (said why) */
+int cli_enter(const struct cli *c);
+/** datadir_make(); @not_empty: what to say then. Return: 0 or CLI_FAILED (said why) */
+int cli_make_dir(const struct cli *c, bool force, const char *not_empty);
 /** load the folder's configuration; Return: 0 or CLI_FAILED (said why) */
 int cli_conf(const struct cli *c, struct server_conf *out);
 

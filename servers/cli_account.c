@@ -5,10 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "common/log.h"
+#include "common/out.h"
 #include "libntmcrypto/ntmcrypto.h"
 #include "servers/adminsock.h"
 #include "servers/as/admin.h"
@@ -133,15 +132,21 @@ static int do_offline(const struct cli *c, json_t *request, json_t **answer)
 int cli_ask_as(const struct cli *c, json_t *request, json_t **answer)
 {
 	json_t *text;
-	int r = datadir_enter(c->dir);
+	int r = cli_enter(c);
 
 	*answer = NULL;
-	if (!r) {
-		r = adminsock_ask(c->dir, "as", request, answer);
-		if (r == -NTM_ENOTFOUND)
-			r = do_offline(c, request, answer);
+	if (r) {
+		json_decref(request);
+		return r;
 	}
+	r = adminsock_ask(c->dir, "as", request, answer);
+	if (r == -NTM_ENOTFOUND)
+		r = do_offline(c, request, answer);
 	json_decref(request);
+	if (r == -NTM_ENOTFOUND)
+		return cli_fail("the Account Server is not in %s; run this on "
+				"its machine",
+				c->dir);
 	if (r)
 		return cli_fail("%s: %s", c->dir, err_text(r));
 	if (json_is_true(json_object_get(*answer, "ok")))
@@ -195,49 +200,45 @@ static int with_password(const struct cli *c, const char *verb)
 
 /* --- lists ---------------------------------------------------------------------- */
 
-static void print_time(json_int_t t)
+#define ACCOUNT_COLS 5
+
+static void print_accounts(const json_t *list)
 {
-	char text[32] = "never";
-	time_t when = (time_t)t;
-	struct tm tm;
+	static const char *const headings[ACCOUNT_COLS] = {
+		"ACCOUNT", "STATE", "EXIT", "DEVICES", "SINCE"};
+	size_t n = json_array_size(list), i;
+	const char **cells = calloc(n * ACCOUNT_COLS + 1, sizeof(*cells));
+	char(*text)[2][32] = calloc(n + 1, sizeof(*text));
+	const json_t *a;
 
-	if (t && localtime_r(&when, &tm))
-		strftime(text, sizeof(text), "%Y-%m-%d %H:%M", &tm);
-	printf("%-17s ", text);
-}
+	if (!cells || !text)
+		goto done;
+	json_array_foreach(list, i, a)
+	{
+		const char **row = cells + i * ACCOUNT_COLS;
 
-static const char *text_of(json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s ? s : "";
-}
-
-static void print_account(json_t *a)
-{
-	printf("%-24s %-8s %-4s %3lld devices  since ", text_of(a, "name"),
-	       json_is_true(json_object_get(a, "enabled")) ? "enabled"
-							   : "disabled",
-	       json_is_true(json_object_get(a, "exit")) ? "exit" : "",
-	       (long long)json_integer_value(json_object_get(a, "devices")));
-	print_time(json_integer_value(json_object_get(a, "created")));
-	printf("\n");
-}
-
-static void print_device(json_t *d)
-{
-	print_time(json_integer_value(json_object_get(d, "last_login")));
-	printf("%-8s %.16s %s %s\n",
-	       json_is_true(json_object_get(d, "revoked")) ? "revoked" : "live",
-	       text_of(d, "fingerprint"), text_of(d, "fqdn"),
-	       text_of(d, "version"));
+		snprintf(text[i][0], sizeof(text[i][0]), "%lld",
+			 (long long)out_int(a, "devices"));
+		snprintf(text[i][1], sizeof(text[i][1]), "%s",
+			 out_date(out_int(a, "created")));
+		row[0] = out_text(a, "name", "?");
+		row[1] = json_is_true(json_object_get(a, "enabled"))
+				 ? "enabled"
+				 : "disabled";
+		row[2] = json_is_true(json_object_get(a, "exit")) ? "exit" : "";
+		row[3] = text[i][0];
+		row[4] = text[i][1];
+	}
+	out_table(headings, ACCOUNT_COLS, cells, n);
+done:
+	free(text);
+	free(cells);
 }
 
 static int list(const struct cli *c, json_t *request, const char *key,
-		void (*print)(json_t *))
+		void (*print)(const json_t *))
 {
-	json_t *answer, *items, *item;
-	size_t i;
+	json_t *answer, *items;
 	int r = cli_ask_as(c, request, &answer);
 
 	if (r)
@@ -247,16 +248,10 @@ static int list(const struct cli *c, json_t *request, const char *key,
 		json_dumpf(items, stdout, JSON_INDENT(2));
 		printf("\n");
 	} else {
-		json_array_foreach(items, i, item) print(item);
+		print(items);
 	}
 	json_decref(answer);
 	return 0;
-}
-
-static int wrong_arguments(const char *what, const char *verb)
-{
-	cli_fail("%s %s: wrong arguments; see ntm-server --help", what, verb);
-	return CLI_USAGE;
 }
 
 static bool is_one_of(const char *verb, const char *const *verbs)
@@ -273,7 +268,7 @@ static int may_exit(const struct cli *c, const char *name, const char *what)
 		return simple(c, "account", "exit-on", name);
 	if (!strcmp(what, "off"))
 		return simple(c, "account", "exit-off", name);
-	return wrong_arguments("account", "exit");
+	return cli_misused("account");
 }
 
 int cli_account(struct cli *c, const char *verb)
@@ -283,16 +278,16 @@ int cli_account(struct cli *c, const char *verb)
 
 	if (!strcmp(verb, "list") && c->n_args == 1)
 		return list(c, json_pack("{s:s}", "command", "account-list"),
-			    "accounts", print_account);
+			    "accounts", print_accounts);
 	if (!strcmp(verb, "exit") && c->n_args == 3)
 		return may_exit(c, c->args[1], c->args[2]);
 	if (c->n_args != 2)
-		return wrong_arguments("account", verb);
+		return cli_misused("account");
 	if (!strcmp(verb, "add") || !strcmp(verb, "passwd"))
 		return with_password(c, verb);
 	if (is_one_of(verb, plain))
 		return simple(c, "account", verb, c->args[1]);
-	return wrong_arguments("account", verb);
+	return cli_misused("account");
 }
 
 int cli_device(struct cli *c, const char *verb)
@@ -305,9 +300,9 @@ int cli_device(struct cli *c, const char *verb)
 		if (c->account)
 			json_object_set_new(request, "name",
 					    json_string(c->account));
-		return list(c, request, "devices", print_device);
+		return list(c, request, "devices", out_devices);
 	}
 	if (c->n_args == 2 && is_one_of(verb, plain))
 		return simple(c, "device", verb, c->args[1]);
-	return wrong_arguments("device", verb);
+	return cli_misused("device");
 }

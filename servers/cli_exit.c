@@ -119,15 +119,17 @@ static int status(struct cli *c)
 {
 	json_t *request, *answer, *value;
 	const char *key;
-	int r = datadir_enter(c->dir);
+	int r = cli_enter(c);
 
 	if (r)
-		return cli_fail("%s: %s", c->dir, err_text(r));
+		return r;
 	request = json_pack("{s:s}", "command", "status");
 	r = adminsock_ask(c->dir, "exit", request, &answer);
 	json_decref(request);
 	if (r == -NTM_ENOTFOUND)
-		return cli_fail("no exit runs in %s", c->dir);
+		return cli_fail("no exit runs in %s; name the role exit in "
+				"server.roles and start ntm-server run",
+				c->dir);
 	if (r)
 		return cli_fail("the exit does not answer: %s", err_text(r));
 	if (c->json) {
@@ -157,6 +159,5 @@ int cli_exit(struct cli *c, const char *verb)
 		return enrol(c, c->n_args > 1 ? c->args[1] : NULL);
 	if (!strcmp(verb, "status") && c->n_args == 1)
 		return status(c);
-	cli_fail("exit %s: wrong arguments; see ntm-server --help", verb);
-	return CLI_USAGE;
+	return cli_misused("exit");
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* cli_peer - `ntm-server peer`: which other domains this one talks to */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/out.h"
 #include "servers/adminsock.h"
 #include "servers/cli.h"
 
@@ -25,31 +27,45 @@ static const char *text_of(json_t *o, const char *key)
 	return text ? text : "";
 }
 
+#define PEER_COLS 3
+
 static void print_list(json_t *answer)
 {
-	json_t *peer;
-	size_t i;
+	static const char *const headings[PEER_COLS] = {"DOMAIN", "CA",
+							"STATE"};
+	json_t *list = json_object_get(answer, "peers"), *peer;
+	size_t n = json_array_size(list), i;
+	const char **cells = calloc(n * PEER_COLS + 1, sizeof(*cells));
+	char(*state)[512] = calloc(n + 1, sizeof(*state));
 
-	json_array_foreach(json_object_get(answer, "peers"), i, peer)
+	if (!cells || !state)
+		goto done;
+	json_array_foreach(list, i, peer)
 	{
 		const char *why = text_of(peer, "why");
 
-		printf("%-32s %s  %s%s%s%s\n", text_of(peer, "domain"),
-		       text_of(peer, "ca"), text_of(peer, "state"),
-		       why[0] ? ": " : "", why,
-		       json_is_true(json_object_get(peer, "added"))
-			       ? ""
-			       : " (by DNSSEC)");
+		snprintf(state[i], sizeof(state[i]), "%s%s%s%s",
+			 text_of(peer, "state"), why[0] ? ": " : "", why,
+			 json_is_true(json_object_get(peer, "added"))
+				 ? ""
+				 : " (by DNSSEC)");
+		cells[i * PEER_COLS] = text_of(peer, "domain");
+		cells[i * PEER_COLS + 1] = text_of(peer, "ca");
+		cells[i * PEER_COLS + 2] = state[i];
 	}
+	out_table(headings, PEER_COLS, cells, n);
+done:
+	free(state);
+	free(cells);
 }
 
 static int ask(struct cli *c, const char *verb)
 {
 	json_t *request, *answer;
-	int r = datadir_enter(c->dir);
+	int r = cli_enter(c);
 
 	if (r)
-		return cli_fail("%s: %s", c->dir, err_text(r));
+		return r;
 	request = make_request(c, verb);
 	if (!request) {
 		cli_fail("peer %s: an argument is not UTF-8", verb);
@@ -86,13 +102,9 @@ int cli_peer(struct cli *c, const char *verb)
 	} else if (!strcmp(verb, "remove")) {
 		min = max = 2;
 	} else {
-		cli_fail("peer has no command %s; see ntm-server --help", verb);
-		return CLI_USAGE;
+		return cli_misused("peer");
 	}
-	if (c->n_args < min || c->n_args > max) {
-		cli_fail("peer %s: wrong arguments; see ntm-server --help",
-			 verb);
-		return CLI_USAGE;
-	}
+	if (c->n_args < min || c->n_args > max)
+		return cli_misused("peer");
 	return ask(c, verb);
 }

@@ -32,10 +32,10 @@ static int make_text(const struct cli *c, char *text, int *len,
 	struct server_conf conf;
 	uint8_t fp[NTMC_FP_LEN];
 	struct enrol e;
-	int r = datadir_enter(c->dir);
+	int r = cli_enter(c);
 
 	if (r)
-		return cli_fail("%s: %s", c->dir, err_text(r));
+		return r;
 	r = cli_conf(c, &conf);
 	if (r)
 		return r;
@@ -140,15 +140,14 @@ int cli_init_relay(struct cli *c)
 
 	if (r)
 		return r;
-	r = datadir_make(c->dir, c->user, false);
-	if (r == -NTM_EEXISTS) {
+	r = cli_make_dir(c, false,
+			 "nothing was changed (a new certificate: ntm-server "
+			 "relay renew FILE)");
+	if (r) {
 		enrol_clear(&e);
-		return cli_fail("%s is not empty; nothing was changed (a new "
-				"certificate: ntm-server relay renew FILE)",
-				c->dir);
+		return r;
 	}
-	if (!r)
-		r = datadir_enter(c->dir);
+	r = datadir_enter(c->dir);
 	if (!r)
 		r = enrol_store(&e, c->dir);
 	/* last: with it the folder is complete */
@@ -169,10 +168,8 @@ static int relay_renew(struct cli *c, const char *path)
 
 	if (r)
 		return r;
-	r = datadir_enter(c->dir);
-	if (r)
-		r = cli_fail("%s: %s", c->dir, err_text(r));
-	else
+	r = cli_enter(c);
+	if (!r)
 		r = cli_conf(c, &conf);
 	if (!r) {
 		if (strcmp(conf.domain, e.domain))
@@ -195,10 +192,10 @@ static int relay_remove(struct cli *c, const char *text)
 {
 	json_t *request, *answer;
 	uint8_t fp[NTMC_FP_LEN];
-	int r = datadir_enter(c->dir);
+	int r = cli_enter(c);
 
 	if (r)
-		return cli_fail("%s: %s", c->dir, err_text(r));
+		return r;
 	if (ntmc_fingerprint_parse(text, fp))
 		return cli_fail("%.80s is not a fingerprint: 64 hexadecimal "
 				"digits, as `ntm-server status` shows them",
@@ -242,15 +239,17 @@ static int relay_ask(struct cli *c, const char *verb)
 {
 	json_t *request, *answer, *value;
 	const char *key;
-	int r = datadir_enter(c->dir);
+	int r = cli_enter(c);
 
 	if (r)
-		return cli_fail("%s: %s", c->dir, err_text(r));
+		return r;
 	request = json_pack("{s:s}", "command", verb);
 	r = adminsock_ask(c->dir, "rs", request, &answer);
 	json_decref(request);
 	if (r == -NTM_ENOTFOUND)
-		return cli_fail("no relay runs in %s", c->dir);
+		return cli_fail("no relay runs in %s; start ntm-server run "
+				"there",
+				c->dir);
 	if (r)
 		return cli_fail("the relay does not answer: %s", err_text(r));
 	add_exit(c, answer);
@@ -278,16 +277,10 @@ int cli_relay(struct cli *c, const char *verb)
 		    !strcmp(verb, "remove");
 
 	if (!file && strcmp(verb, "status") && strcmp(verb, "drain") &&
-	    strcmp(verb, "undrain")) {
-		cli_fail("relay has no command %s; see ntm-server --help",
-			 verb);
-		return CLI_USAGE;
-	}
-	if (c->n_args != (file ? 2u : 1u)) {
-		cli_fail("relay %s: wrong arguments; see ntm-server --help",
-			 verb);
-		return CLI_USAGE;
-	}
+	    strcmp(verb, "undrain"))
+		return cli_misused("relay");
+	if (c->n_args != (file ? 2u : 1u))
+		return cli_misused("relay");
 	if (!file)
 		return relay_ask(c, verb);
 	return verb[0] == 'e'	? relay_enrol(c, c->args[1])

@@ -97,7 +97,7 @@ static int find_user(const char *user, uid_t *uid, gid_t *gid)
 	if (!p && !user)
 		p = getpwnam("nobody");
 	if (!p)
-		return -NTM_ENOTFOUND;
+		return -NTM_ENONAME;
 	*uid = p->pw_uid;
 	*gid = p->pw_gid;
 	return 0;
@@ -142,7 +142,9 @@ int datadir_owner(const char *dir, unsigned int *uid, unsigned int *gid)
 {
 	struct stat st;
 
-	if (stat(dir, &st) || !S_ISDIR(st.st_mode))
+	if (stat(dir, &st))
+		return errno == EACCES ? -NTM_EPERM : -NTM_ENOTFOUND;
+	if (!S_ISDIR(st.st_mode))
 		return -NTM_ENOTFOUND;
 	*uid = st.st_uid;
 	*gid = st.st_gid;

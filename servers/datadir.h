@@ -58,8 +58,8 @@ NTM_MUST_CHECK int datadir_default(char out[static DATADIR_PATH_MAX]);
  * datadir_make() - the folder and as/, dc/, rs/, exit/ in it; empty folders are accepted
  * @user: root only: who shall own it; NULL: "ntm" if there is one, else "nobody"
  *
- * Return: 0, -NTM_EEXISTS (something is in it), -NTM_ENOTFOUND (no such user),
- *         -NTM_EPERM, -NTM_ESTORE
+ * Return: 0, -NTM_EEXISTS (something is in it), -NTM_ENONAME (no such user),
+ *         -NTM_ENOTFOUND (nowhere to make it), -NTM_EPERM, -NTM_ESTORE
  */
 NTM_MUST_CHECK int datadir_make(const char *dir, const char *user, bool force);
 /**
@@ -67,7 +67,7 @@ NTM_MUST_CHECK int datadir_make(const char *dir, const char *user, bool force);
  * Return: 0, -NTM_ENOTFOUND, -NTM_EPERM (not ours)
  */
 NTM_MUST_CHECK int datadir_enter(const char *dir);
-/** the user a process of @dir runs as; Return: 0, -NTM_ENOTFOUND */
+/** the user a process of @dir runs as; Return: 0, -NTM_ENOTFOUND, -NTM_EPERM */
 NTM_MUST_CHECK int datadir_owner(const char *dir, unsigned int *uid,
 				 unsigned int *gid);
 

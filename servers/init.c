@@ -166,15 +166,10 @@ int cli_init(struct cli *c)
 		return r;
 	if (c->relay)
 		return cli_init_relay(c);
-	r = datadir_make(c->dir, c->user, false);
-	if (r == -NTM_EEXISTS)
-		return cli_fail("%s is not empty; nothing was changed", c->dir);
-	if (r == -NTM_ENOTFOUND)
-		return cli_fail("there is no user %s; make it, or name another "
-				"with --user",
-				c->user ? c->user : "nobody");
-	if (!r)
-		r = datadir_enter(c->dir);
+	r = cli_make_dir(c, false, "nothing was changed");
+	if (r)
+		return r;
+	r = datadir_enter(c->dir);
 	if (!r)
 		r = make_all(c, domain, &slice, dns53);
 	if (r)

@@ -91,20 +91,26 @@ static const struct command commands[] = {
 /* clang-format on */
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-static void help(void)
+/* of all commands, or of @only and what else is said of it */
+static void help(const struct command *only)
 {
-	printf("usage: ntm-server COMMAND [OPTION]...\n\n");
-	for (size_t i = 0; i < N_COMMANDS; i++)
-		printf("  %s%s%s\n      %s\n",
-		       commands[i].name ? commands[i].name : "",
-		       commands[i].name ? " " : "", commands[i].args,
-		       commands[i].help);
+	const struct command *of = NULL;
+
+	printf("usage: ntm-server %s [OPTION]...\n\n",
+	       only ? only->name : "COMMAND");
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		const struct command *c = &commands[i];
+
+		of = c->name ? c : of;
+		if (only && of != only)
+			continue;
+		printf("  %s%s%s\n      %s\n", c->name ? c->name : "",
+		       c->name && *c->args ? " " : "", c->args, c->help);
+	}
 	printf("\nEvery command takes --dir DIR (default /var/lib/ntm for "
-	       "root, "
-	       "else\n~/.local/share/ntm-server); account, device, relay, "
-	       "peer, exit, "
-	       "join-string "
-	       "and status take --json.\nSee ntm-server(8).\n");
+	       "root, else\n~/.local/share/ntm-server); account, device, "
+	       "relay, peer, exit, join-string and\nstatus take --json. See "
+	       "ntm-server(8).\n");
 }
 
 int main(int argc, char **argv)
@@ -114,11 +120,11 @@ int main(int argc, char **argv)
 	int r;
 
 	if (argc < 2) {
-		help();
+		help(NULL);
 		return CLI_USAGE;
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
-		help();
+		help(NULL);
 		return 0;
 	}
 	if (!strcmp(argv[1], "--version")) {
@@ -136,17 +142,15 @@ int main(int argc, char **argv)
 		cli_fail("no command %s; see ntm-server --help", argv[1]);
 		return CLI_USAGE;
 	}
-	if (argc > 2 && !strcmp(argv[2], "--help")) {
-		help();
-		return 0;
-	}
+	for (int i = 2; i < argc; i++)
+		if (!strcmp(argv[i], "--help")) {
+			help(cmd);
+			return 0;
+		}
 	if (log_open("ntm-server", LOG_WARN, NULL))
 		return CLI_FAILED;
 	r = cli_parse(argc - 1, argv + 1, cmd->options, &c);
-	if (!r && (c.n_args < cmd->min_args || c.n_args > cmd->max_args)) {
-		cli_fail("%s: wrong arguments; see ntm-server --help",
-			 cmd->name);
-		r = CLI_USAGE;
-	}
+	if (!r && (c.n_args < cmd->min_args || c.n_args > cmd->max_args))
+		r = cli_misused(cmd->name);
 	return r ? r : cmd->run(&c);
 }

@@ -336,9 +336,9 @@ int supervisor_run(const char *dir, struct server_conf *conf)
 	}
 	if (sv.lock >= 0)
 		close(sv.lock);
-	if (r)
+	if (r && r != -NTM_EEXISTS) /* another one runs: said already */
 		log_err("server", "ends: %s", err_text(r));
-	else
+	else if (!r)
 		log_info("server", "stopped");
 	return r ? EXIT_FAILURE : EXIT_SUCCESS;
 }

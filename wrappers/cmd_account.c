@@ -11,7 +11,7 @@
 #include "libntmcrypto/ntmcrypto.h"
 #include "wrappers/client.h"
 #include "wrappers/command.h"
-#include "wrappers/out.h"
+#include "common/out.h"
 #include "wrappers/secret_input.h"
 
 static int password_ask(const struct command_args *a, const char *prompt,
@@ -211,43 +211,6 @@ wipe_old:
 	return status;
 }
 
-#define DEVICE_COLS	  5
-#define FINGERPRINT_SHOWN 16
-
-static void devices_print(const json_t *list)
-{
-	static const char *const headings[DEVICE_COLS] = {
-		"DEVICE", "LAST LOGIN", "STATE", "VERSION", "FINGERPRINT"};
-	size_t n = json_array_size(list), i;
-	const char **cells = calloc(n * DEVICE_COLS + 1, sizeof(*cells));
-	char(*text)[2][32] = calloc(n + 1, sizeof(*text));
-	const json_t *d;
-
-	if (!cells || !text)
-		goto done;
-	json_array_foreach(list, i, d)
-	{
-		const char **row = cells + i * DEVICE_COLS;
-
-		snprintf(text[i][0], sizeof(text[i][0]), "%s",
-			 out_date(out_int(d, "last_login")));
-		snprintf(text[i][1], sizeof(text[i][1]), "%.*s",
-			 FINGERPRINT_SHOWN, out_text(d, "fingerprint", ""));
-		row[0] = out_text(d, "fqdn", "?");
-		row[1] = text[i][0];
-		row[2] = json_is_true(json_object_get(d, "revoked")) ? "revoked"
-			 : json_is_true(json_object_get(d, "this"))
-				 ? "this device"
-				 : "active";
-		row[3] = out_text(d, "version", "");
-		row[4] = text[i][1];
-	}
-	out_table(headings, DEVICE_COLS, cells, n);
-done:
-	free(text);
-	free(cells);
-}
-
 int cmd_devices(const struct command_args *a)
 {
 	json_t *answer;
@@ -260,7 +223,7 @@ int cmd_devices(const struct command_args *a)
 	if (command_call(a, json_pack("{s:s}", "cmd", "devices"), &answer))
 		return 1;
 	if (!command_json(a, answer))
-		devices_print(json_object_get(answer, "devices"));
+		out_devices(json_object_get(answer, "devices"));
 	json_decref(answer);
 	return 0;
 }

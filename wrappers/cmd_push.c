@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "wrappers/command.h"
-#include "wrappers/out.h"
+#include "common/out.h"
 
 int cmd_push(const struct command_args *a)
 {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "wrappers/command.h"
-#include "wrappers/out.h"
+#include "common/out.h"
 
 static enum out_colour state_colour(const char *state)
 {

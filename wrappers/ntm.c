@@ -14,7 +14,7 @@
 
 #include "libntmcrypto/ntmcrypto.h"
 #include "wrappers/client.h"
-#include "wrappers/out.h"
+#include "common/out.h"
 
 #define EXIT_USAGE 2
 

@@ -2,14 +2,30 @@
 /* admin - what `ntm-server account` and `device` do, on the AS's store */
 #include "servers/as/admin.h"
 
+#include <stdio.h>
 #include <string.h>
 
-json_t *admin_result(int err)
+/* What a person can do about @err of a command about @name. */
+static void refusal(int err, bool device, const char *name, char *out,
+		    size_t size)
 {
-	if (!err)
-		return json_pack("{s:b}", "ok", 1);
-	return json_pack("{s:b, s:s, s:s}", "ok", 0, "error", err_name(err),
-			 "text", err_text(err));
+	const char *what = device ? "device" : "account";
+
+	if (!name)
+		name = "";
+	if (err == -NTM_ENOTFOUND)
+		snprintf(out, size, "there is no %s %s; see ntm-server %s list",
+			 what, name, what);
+	else if (err == -NTM_EEXISTS)
+		snprintf(out, size, "the %s %s exists already", what, name);
+	else if (err == -NTM_EINVAL && !device)
+		snprintf(out, size,
+			 "%s is no name for an account: one word of lower-case "
+			 "letters, digits and hyphens, and not that of a "
+			 "server (as, dc, rs, ns ...)",
+			 name);
+	else
+		snprintf(out, size, "%s", err_text(err));
 }
 
 struct call {
@@ -83,6 +99,11 @@ static void list_device(void *arg, const struct device *d)
 
 static int device_list(struct call *c)
 {
+	struct account account;
+	int err = c->name ? accounts_get(c->accounts, c->name, &account) : 0;
+
+	if (err)
+		return err;
 	return accounts_device_each(c->accounts, c->name, list_device, c->list);
 }
 
@@ -124,6 +145,7 @@ json_t *admin_do(struct accounts *a, const char *command, json_t *request,
 {
 	const struct command *cmd = NULL;
 	struct call c = {.accounts = a, .now = now};
+	char text[512];
 	json_t *result;
 	int err = 0;
 
@@ -143,7 +165,11 @@ json_t *admin_do(struct accounts *a, const char *command, json_t *request,
 		err = cmd->run(&c);
 	if (!err && (cmd->flags & WITHDRAWS))
 		*withdraw = true;
-	result = admin_result(err);
+	refusal(err, command[0] == 'd' && cmd->run != device_list, c.name, text,
+		sizeof(text));
+	result = err ? json_pack("{s:b, s:s, s:s}", "ok", 0, "error",
+				 err_name(err), "text", text)
+		     : json_pack("{s:b}", "ok", 1);
 	if (result && !err && (cmd->flags & LISTS))
 		json_object_set(result, cmd->list, c.list);
 	json_decref(c.list);

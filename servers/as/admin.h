@@ -28,7 +28,5 @@
  */
 json_t *admin_do(struct accounts *a, const char *command, json_t *request,
 		 int64_t now, bool *withdraw);
-/** {"ok": err == 0, ...} */
-json_t *admin_result(int err);
 
 #endif

@@ -63,7 +63,7 @@ ntm_wait_online c
 ok "with space again all is done"
 assert_eq "$(server_role server as) $(server_role server dc)" "$roles" \
 	"no role has died of it"
-assert_eq "$(lab_as_user server ntm-server device list | wc -l)" 3 \
+assert_eq "$(lab_as_user server ntm-server device list | grep -c active)" 3 \
 	"three devices are on the disk"
 
 fill a "$(state_dir a)"

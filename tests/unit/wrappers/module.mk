@@ -2,5 +2,3 @@
 $(eval $(call unit-test,test_program,tests/unit/wrappers/test_program.c wrappers/program.c,,))
 $(eval $(call unit-test,unit-wrappers-client,tests/unit/wrappers/test_client.c \
 	wrappers/client.c,common,jansson))
-$(eval $(call unit-test,unit-wrappers-out,tests/unit/wrappers/test_out.c \
-	wrappers/out.c,,jansson))

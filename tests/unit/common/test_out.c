@@ -15,7 +15,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "wrappers/out.h"
+#include "common/out.h"
 
 /* What @print writes to standard output, in a process of its own: whether there
  * are colours is decided once. */

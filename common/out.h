@@ -5,8 +5,8 @@
  * Context: short-lived programs. Colour is off when standard output is no terminal
  * or NO_COLOR is set.
  */
-#ifndef NTM_WRAPPERS_OUT_H
-#define NTM_WRAPPERS_OUT_H
+#ifndef NTM_COMMON_OUT_H
+#define NTM_COMMON_OUT_H
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -27,6 +27,9 @@ const char *out_date(json_int_t unix_time);
 const char *out_text(const json_t *j, const char *key, const char *dflt);
 json_int_t out_int(const json_t *j, const char *key);
 
+/** columns of the terminal; SIZE_MAX where there is none */
+size_t out_columns(void);
+
 /**
  * out_table() - rows of text under headings, columns as wide as needed; on a terminal
  * that is too narrow for them each row is a block, a cell a line
@@ -34,6 +37,9 @@ json_int_t out_int(const json_t *j, const char *key);
  */
 void out_table(const char *const *headings, size_t n_cols,
 	       const char *const *cells, size_t n_rows);
+
+/** a table of devices, as AS and broker list them; of fingerprints the beginning */
+void out_devices(const json_t *list);
 
 /** start a screen of `--watch`: clears it on a terminal */
 void out_screen(void);

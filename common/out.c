@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* out - what a person sees: colours where the terminal has them, tables, units */
-#include "wrappers/out.h"
+#include "common/out.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -138,8 +138,7 @@ static void row_print(const char *const *cells, const size_t *widths, size_t n)
 	putchar('\n');
 }
 
-/* Columns of the terminal; without one a table is as wide as it needs. */
-static size_t columns(void)
+size_t out_columns(void)
 {
 	struct winsize w;
 
@@ -180,7 +179,7 @@ void out_table(const char *const *headings, size_t n_cols,
 			widths[r % n_cols] = width(cells[r]);
 	for (c = 0; c < n_cols; c++)
 		all += widths[c];
-	fits = all <= columns();
+	fits = all <= out_columns();
 	if (fits)
 		row_print(headings, widths, n_cols);
 	for (r = 0; r < n_rows; r++) {
@@ -192,6 +191,43 @@ void out_table(const char *const *headings, size_t n_cols,
 			putchar('\n');
 	}
 	free(widths);
+}
+
+#define DEVICE_COLS	  5
+#define FINGERPRINT_SHOWN 16
+
+void out_devices(const json_t *list)
+{
+	static const char *const headings[DEVICE_COLS] = {
+		"DEVICE", "LAST LOGIN", "STATE", "VERSION", "FINGERPRINT"};
+	size_t n = json_array_size(list), i;
+	const char **cells = calloc(n * DEVICE_COLS + 1, sizeof(*cells));
+	char(*text)[2][32] = calloc(n + 1, sizeof(*text));
+	const json_t *d;
+
+	if (!cells || !text)
+		goto done;
+	json_array_foreach(list, i, d)
+	{
+		const char **row = cells + i * DEVICE_COLS;
+
+		snprintf(text[i][0], sizeof(text[i][0]), "%s",
+			 out_date(out_int(d, "last_login")));
+		snprintf(text[i][1], sizeof(text[i][1]), "%.*s",
+			 FINGERPRINT_SHOWN, out_text(d, "fingerprint", ""));
+		row[0] = out_text(d, "fqdn", "?");
+		row[1] = text[i][0];
+		row[2] = json_is_true(json_object_get(d, "revoked")) ? "revoked"
+			 : json_is_true(json_object_get(d, "this"))
+				 ? "this device"
+				 : "active";
+		row[3] = out_text(d, "version", "");
+		row[4] = text[i][1];
+	}
+	out_table(headings, DEVICE_COLS, cells, n);
+done:
+	free(text);
+	free(cells);
 }
 
 void out_screen(void)
