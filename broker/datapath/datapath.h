@@ -74,6 +74,8 @@ struct dp_ops {
 	void (*rekey_due)(void *arg, struct dp_tunnel *t);
 	/** the kernel refused a send: EMSGSIZE, ENETUNREACH, ... ; rate-limited */
 	void (*send_error)(void *arg, struct dp_tunnel *t, int err);
+	/** dp_tunnel_open(): what had waited has left. NULL: nobody wants to know */
+	void (*opened)(void *arg, struct dp_tunnel *t);
 	/** the TUN cannot be read any more; once. Nothing leaves from now on */
 	void (*broken)(void *arg);
 };

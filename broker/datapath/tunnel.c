@@ -251,6 +251,8 @@ void dp_tunnel_open(struct dp_tunnel *t, const struct addr *remote)
 	t->stalled_until = 0;
 	output_again(t);
 	output_resume(t);
+	if (t->dp->ops->opened)
+		t->dp->ops->opened(t->dp->arg, t);
 }
 
 void dp_tunnel_hold(struct dp_tunnel *t)

@@ -66,6 +66,7 @@ struct program {
 	struct worker w;
 	struct worker_env env;
 	struct keeper_link keeper;
+	struct dp_ops ops;
 	struct loop *loop;
 	struct handover *handover;
 	struct adminsock *admin;
@@ -258,6 +259,17 @@ static void on_configured(void *arg, const struct engine_config *c)
 
 	net_tell(p, SEAM_SELF, c->vip4, c->vip6, c->prefix4_len);
 	let_domain_in(p);
+}
+
+/* The tunnel's path is another one, or answers again: what went elsewhere is lost, and
+ * libslirp would not know before a second is over. */
+static void on_opened(void *arg, struct dp_tunnel *t)
+{
+	struct worker *w = arg;
+	struct program *p = w->env->ctx;
+	struct peer *peer = dp_tunnel_arg(t);
+
+	net_tell(p, SEAM_PATH, peer->vip4, peer->vip6, 0);
 }
 
 /* --- login ------------------------------------------------------------------------------------ */
@@ -470,6 +482,8 @@ static int parts_open(struct program *p, char *why, size_t why_size)
 	struct worker *w = &p->w;
 	int err;
 
+	p->ops = worker_dp_ops;
+	p->ops.opened = on_opened;
 	w->keeper = &p->keeper;
 	snprintf(why, why_size, "netlink cannot be used");
 	err = handover_open(p->loop, on_moved, p, &p->handover);
@@ -478,8 +492,8 @@ static int parts_open(struct program *p, char *why, size_t why_size)
 	if (err)
 		return err;
 	snprintf(why, why_size, "the data path could not start");
-	err = datapath_new(p->loop, p->seam, p->udp4, p->udp6, &worker_dp_ops,
-			   w, &w->dp);
+	err = datapath_new(p->loop, p->seam, p->udp4, p->udp6, &p->ops, w,
+			   &w->dp);
 	if (err)
 		return err;
 	datapath_serve_exit(w->dp);

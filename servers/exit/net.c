@@ -391,9 +391,20 @@ static void packet(struct net *n, const struct virtio_net_hdr *vh, uint8_t *pkt,
 	}
 }
 
+static void node_path(struct net *n, const void *ip, size_t len)
+{
+	struct node *node = node_find(n, ip, len);
+
+	if (node)
+		stack_path(node->stack);
+}
+
 static void control(struct net *n, const struct seam_control *c)
 {
-	if (c->op == SEAM_FORGET) {
+	if (c->op == SEAM_PATH) {
+		node_path(n, c->vip4, 4);
+		node_path(n, c->vip6, 16);
+	} else if (c->op == SEAM_FORGET) {
 		node_forget(n, c->vip4, 4);
 		node_forget(n, c->vip6, 16);
 	} else if (c->op == SEAM_SELF) {

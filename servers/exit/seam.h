@@ -26,7 +26,8 @@
 enum seam_op {
 	SEAM_SELF = 1, /* our own virtual addresses, and the domain's slice */
 	SEAM_FORGET =
-		2 /* a node has gone for good: what it has open is closed */
+		2,    /* a node has gone for good: what it has open is closed */
+	SEAM_PATH = 3 /* a node's tunnel has a path again: see recover.h */
 };
 
 /** struct seam_control - one message of the worker to the net process; both are one

@@ -16,7 +16,7 @@
  * that fell on it of two) and drops what comes from others.
  *
  * Its TCP has neither window scaling nor SACK: 64 KiB a round trip between node and
- * exit is what one connection carries. It sends large segments (seam_raise_mss()),
+ * exit is what one connection carries. Nor does it know that a node moved: recover.h. It sends large segments (seam_raise_mss()),
  * which the data path cuts, so a packet costs it little.
  *
  * Limits: sockets of a node and of all; above them a new connection is refused, what
@@ -31,6 +31,7 @@
 #include <string.h>
 
 #include "broker/datapath/checksum.h"
+#include "servers/exit/recover.h"
 #include "servers/exit/seam.h"
 
 #define ETHER_LEN  14
@@ -64,6 +65,7 @@ struct stack {
 	unsigned int sockets;
 	bool asked; /* libslirp wants to know where vip6 is */
 	struct polled *polled;
+	struct recover *recover;
 	struct flow flows[STACK_FLOWS];
 	uint8_t frame[FRAME_MAX];
 };
@@ -245,6 +247,8 @@ static ssize_t on_send(const void *buf, size_t len, void *opaque)
 		s->env->unsolicited++;
 		return (ssize_t)len;
 	}
+	if (in.proto == IPPROTO_TCP && in.transport)
+		recover_sent(s->recover, pkt, &in);
 	s->env->deliver(s->env->arg, pkt, in.len);
 	return (ssize_t)len;
 }
@@ -419,8 +423,30 @@ static bool is_too_much(const struct stack *s, const uint8_t *pkt,
 	return true;
 }
 
+static void give(struct stack *s, const uint8_t *pkt, size_t len)
+{
+	ether_put(s->frame, pkt[0] >> 4 == 4 ? ETHER_IP4 : ETHER_IP6);
+	memcpy(s->frame + ETHER_LEN, pkt, len);
+	slirp_input(s->slirp, s->frame, (int)(ETHER_LEN + len));
+}
+
+static void give_acks(void *arg, const struct recover_acks *acks)
+{
+	for (int i = 0; i < RECOVER_ACKS; i++)
+		give(arg, acks->pkt[i], acks->len);
+}
+
+void stack_path(struct stack *s)
+{
+	recover_path(s->recover, s->env->now_ns(s->env->arg), give_acks, s);
+	settle(s);
+}
+
 int stack_input(struct stack *s, uint8_t *pkt, const struct inner *in)
 {
+	struct recover_acks acks;
+	bool again = false;
+
 	if (in->len > STACK_MTU || !in->transport)
 		return -NTM_EINVAL;
 	if (is_too_much(s, pkt, in))
@@ -429,9 +455,11 @@ int stack_input(struct stack *s, uint8_t *pkt, const struct inner *in)
 		note_udp(s, pkt, in);
 	else
 		seam_raise_mss(pkt, in, STACK_MSS);
-	ether_put(s->frame, in->version == 4 ? ETHER_IP4 : ETHER_IP6);
-	memcpy(s->frame + ETHER_LEN, pkt, in->len);
-	slirp_input(s->slirp, s->frame, (int)(ETHER_LEN + in->len));
+	if (in->proto == IPPROTO_TCP)
+		again = recover_heard(s->recover, pkt, in, &acks);
+	give(s, pkt, in->len);
+	if (again)
+		give_acks(s, &acks);
 	settle(s);
 	return 0;
 }
@@ -484,8 +512,10 @@ int stack_new(struct stack_env *env, const uint8_t vip4[static 4],
 	memcpy(s->vip4, vip4, 4);
 	memcpy(s->vip6, vip6, 16);
 	config_fill(&conf);
-	s->slirp = slirp_new(&conf, &callbacks, s);
+	s->slirp = recover_new(&s->recover) ? NULL
+					    : slirp_new(&conf, &callbacks, s);
 	if (!s->slirp) {
+		recover_free(s->recover);
 		free(s);
 		return -NTM_ENOMEM;
 	}
@@ -503,5 +533,6 @@ void stack_free(struct stack *s)
 		return;
 	slirp_cleanup(s->slirp);
 	s->env->all -= s->sockets; /* those that it did not say good-bye to */
+	recover_free(s->recover);
 	free(s);
 }

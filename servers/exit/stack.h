@@ -62,6 +62,8 @@ NTM_MUST_CHECK int stack_input(struct stack *s, uint8_t *pkt,
 void stack_fill(struct stack *s, struct polled *p, uint32_t *timeout_ms);
 /** after poll() */
 void stack_poll(struct stack *s, struct polled *p);
+/** the node's tunnel has a path again */
+void stack_path(struct stack *s);
 unsigned int stack_sockets(const struct stack *s);
 
 #endif
