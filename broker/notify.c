@@ -19,7 +19,12 @@
  * that the NAT still lets it in is that they come. The interval doubles whenever one
  * has come in time, as long as no longer one has failed: one that does not come
  * within LATE_S has found out how much the NAT bears. Then we connect anew with the
- * last interval that worked, and are without it for that long once.
+ * last interval that worked, and are without it for that long once. Where that fails it
+ * was not the NAT: the NS has gone, and what was known before stands.
+ *
+ * With `auto` an NS that is not to be had is let alone for AGAIN_S: it may have been
+ * restarted, or its DC. An NS may tell us in vain as often as it likes: the DC is asked
+ * no more often than FETCH_MS.
  */
 #include "broker/notify.h"
 
@@ -67,7 +72,8 @@ struct notify {
 	size_t have;
 	struct loop_timer *timer;
 	unsigned int tries;
-	uint32_t fetch; /* request under way; 0 none */
+	uint32_t fetch;	     /* request under way; 0 none */
+	uint64_t fetched_ns; /* the DC answered the last one */
 
 	/* the push service */
 	Ntm__PushKind push;
@@ -76,6 +82,8 @@ struct notify {
 
 	/* how long the NAT bears silence */
 	unsigned int interval_s, max_s, alive_s, dead_s;
+	bool blamed; /* it has just been, for a silence; before that: */
+	unsigned int interval_was_s, alive_was_s, dead_was_s;
 };
 
 static const char *const state_names[] = {
@@ -109,6 +117,32 @@ static void disconnect(struct notify *n)
 	datagram_keys_clear(&n->keys);
 }
 
+/* A keep-alive did not come. */
+static void blame_nat(struct notify *n)
+{
+	log_info("notify", "silent for %u s: that was too long", n->interval_s);
+	n->blamed = true;
+	n->interval_was_s = n->interval_s;
+	n->alive_was_s = n->alive_s;
+	n->dead_was_s = n->dead_s;
+	if (!n->dead_s || n->interval_s < n->dead_s)
+		n->dead_s = n->interval_s;
+	if (n->alive_s >= n->dead_s)
+		n->alive_s = 0;
+	n->interval_s = n->alive_s; /* 0: as the NS likes */
+}
+
+/* Nor does the NS answer: it was not the NAT. */
+static void excuse_nat(struct notify *n)
+{
+	if (!n->blamed)
+		return;
+	n->blamed = false;
+	n->interval_s = n->interval_was_s;
+	n->alive_s = n->alive_was_s;
+	n->dead_s = n->dead_was_s;
+}
+
 /* connect again, later */
 static void lost(struct notify *n)
 {
@@ -122,11 +156,14 @@ static void lost(struct notify *n)
 	ntmc_random(&n->w->env->crypto, &jitter, sizeof(jitter));
 	if (was)
 		n->tries = 0;
+	else
+		excuse_nat(n);
 	n->tries++;
 	if (n->mode == NOTIFY_AUTO && n->tries > NOTIFY_TRIES) {
 		log_info("notify", "no NS is to be had here");
 		n->given_up = true;
 		notify_stop(n);
+		loop_timer_arm(n->timer, LOOP_S(NOTIFY_AGAIN_S));
 		session_reachable(n->w->session);
 		return;
 	}
@@ -190,9 +227,12 @@ static void fetched(void *arg, int err, const Ntm__Signal *msg)
 	n->fetch = 0;
 	if (err)
 		log_debug("notify", "the DC was not asked: %s", err_text(err));
+	else
+		n->fetched_ns = loop_now(n->w->loop);
 }
 
-/* The Route Directions come by themselves, behind the answer. */
+/* The Route Directions come by themselves, behind the answer. What waits since then is
+ * sent to where the DC has just heard us. */
 static void fetch(struct notify *n)
 {
 	Ntm__RouteDirectionRequest body = NTM__ROUTE_DIRECTION_REQUEST__INIT;
@@ -200,6 +240,9 @@ static void fetch(struct notify *n)
 
 	msg.body_case = NTM__SIGNAL__BODY_ROUTE_DIRECTION_REQUEST;
 	msg.route_direction_request = &body;
+	if (n->fetched_ns &&
+	    loop_now(n->w->loop) - n->fetched_ns < LOOP_MS(NOTIFY_FETCH_MS))
+		return;
 	if (!n->fetch &&
 	    session_request(n->w->session, &msg, DIRECTION_LIMIT_MS, fetched, n,
 			    &n->fetch))
@@ -228,6 +271,7 @@ static void registered(struct notify *n, const Ntm__NotificationRegistration *r)
 	n->interval_s = r->interval_s ? r->interval_s : 1;
 	n->max_s = r->interval_max_s;
 	n->tries = 0;
+	n->blamed = false;
 	notify_set_state(n, NOTIFY_UP);
 	expect_next(n);
 	if (!was)
@@ -267,34 +311,41 @@ static bool greeting(struct notify *n)
 }
 
 /* Return: false: it is no NS, or it ends */
+static bool take_frame(struct notify *n)
+{
+	int len = frame_len(n->buf, n->have);
+	Ntm__Signal *msg;
+	bool ok;
+
+	if (len <= 0)
+		return !len;
+	if (frame_open(n->node_id, n->rx++, n->aead, &n->keys.down, n->buf,
+		       (size_t)len, &msg))
+		return false;
+	/* first: it may make us connect anew */
+	n->have -= (size_t)len;
+	memmove(n->buf, n->buf + len, n->have);
+	ok = dispatch(n, msg);
+	datagram_free(&msg->base);
+	return ok;
+}
+
 static bool take(struct notify *n)
 {
-	Ntm__Signal *msg;
-	size_t len;
-	bool ok;
-	int r;
+	size_t had = 0;
 
-	if (!n->greeted) {
-		if (n->have < FRAME_GREETING_LEN)
-			return true;
-		len = FRAME_GREETING_LEN;
-		ok = greeting(n);
-	} else {
-		r = frame_len(n->buf, n->have);
-		if (r <= 0)
-			return !r;
-		len = (size_t)r;
-		if (frame_open(n->node_id, n->rx++, n->aead, &n->keys.down,
-			       n->buf, len, &msg))
+	if (!n->greeted && n->have >= FRAME_GREETING_LEN) {
+		if (!greeting(n))
 			return false;
-		ok = dispatch(n, msg);
-		datagram_free(&msg->base);
+		n->have -= FRAME_GREETING_LEN;
+		memmove(n->buf, n->buf + FRAME_GREETING_LEN, n->have);
 	}
-	if (!ok || n->fd < 0)
-		return ok;
-	n->have -= len;
-	memmove(n->buf, n->buf + len, n->have);
-	return n->have ? take(n) : true;
+	while (n->greeted && n->have && n->have != had) {
+		had = n->have;
+		if (!take_frame(n))
+			return false;
+	}
+	return true;
 }
 
 static void ready(void *arg, int fd, unsigned int events)
@@ -339,14 +390,11 @@ static void due(void *arg)
 {
 	struct notify *n = arg;
 
-	if (n->state == NOTIFY_UP) { /* it bears less than that */
-		log_info("notify", "silent for %u s: that was too long",
-			 n->interval_s);
-		if (!n->dead_s || n->interval_s < n->dead_s)
-			n->dead_s = n->interval_s;
-		if (n->alive_s >= n->dead_s)
-			n->alive_s = 0;
-		n->interval_s = n->alive_s; /* 0: as the NS likes */
+	if (n->state == NOTIFY_OFF && n->given_up) {
+		n->given_up = false;
+		notify_look(n);
+	} else if (n->state == NOTIFY_UP) { /* it bears less than that */
+		blame_nat(n);
 		lost(n);
 	} else if (n->state == NOTIFY_OPENING) {
 		lost(n);
@@ -418,6 +466,7 @@ void notify_moved(struct notify *n)
 	if (n->state == NOTIFY_OFF || !n->n_addrs)
 		return;
 	n->alive_s = n->dead_s = n->interval_s = 0;
+	n->blamed = false;
 	n->tries = 0;
 	connect_now(n);
 }
@@ -431,6 +480,7 @@ void notify_stop(struct notify *n)
 	n->n_addrs = 0;
 	n->key_id = 0;
 	n->alive_s = n->dead_s = n->interval_s = 0;
+	n->blamed = false;
 	ntmc_key_clear(&n->kntmns);
 	notify_set_state(n, NOTIFY_OFF);
 }
@@ -490,6 +540,7 @@ bool notify_push(const struct notify *n, Ntm__PushToken *out)
 
 void notify_pushed(struct notify *n)
 {
+	n->fetched_ns = 0;
 	if (n->w->account->logged_in)
 		fetch(n);
 }

@@ -112,7 +112,10 @@
 #define NOTIFY_RETRY_MS 500 /* doubles, eight times at most */
 #define NOTIFY_TRIES	6   /* in a row; then, by auto, UDP is what there is */
 #define NOTIFY_LATE_S	10  /* a keep-alive of the NS: the NAT has dropped it */
-#define NOTIFY_POOR_S	67  /* UDP dies after that silence: rather an NS */
+#define NOTIFY_AGAIN_S	1800 /* and an NS is tried again */
+#define NOTIFY_FETCH_MS                                                        \
+	1000		 /* the DC has answered so lately: not asked again */
+#define NOTIFY_POOR_S 67 /* UDP dies after that silence: rather an NS */
 
 /* --- wake from sleep (wake.c) --- */
 #define WAKE_LOOK_S 2

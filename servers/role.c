@@ -21,17 +21,23 @@
 #include "servers/push/push.h"
 #include "servers/rs/rs.h"
 
-void role_want_descriptors(const char *role, unsigned int n, const char *what)
+unsigned int role_want_descriptors(const char *role, unsigned int n,
+				   const char *what)
 {
 	struct rlimit l;
 
 	if (getrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur >= n)
-		return;
+		return n;
 	l.rlim_cur = l.rlim_max < n ? l.rlim_max : n;
-	if (setrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur < n)
+	if (setrlimit(RLIMIT_NOFILE, &l) && getrlimit(RLIMIT_NOFILE, &l))
+		return n;
+	if (l.rlim_cur < n)
 		log_warn(role,
-			 "only %llu descriptors may be open: too few for %s",
-			 (unsigned long long)l.rlim_cur, what);
+			 "only %llu files may be open here, too few for %s: "
+			 "raise the limit (LimitNOFILE of the unit, `ulimit "
+			 "-Hn`) to %u",
+			 (unsigned long long)l.rlim_cur, what, n);
+	return l.rlim_cur < n ? (unsigned int)l.rlim_cur : n;
 }
 
 /* --- the roles there are --------------------------------------------------------- */

@@ -41,8 +41,9 @@ struct role_env {
 };
 
 /** at least @n descriptors may be open, if the system lets us; else it is logged: too few
- *  for @what */
-void role_want_descriptors(const char *role, unsigned int n, const char *what);
+ *  for @what. Return: @n, or how many it is then */
+unsigned int role_want_descriptors(const char *role, unsigned int n,
+				   const char *what);
 
 /**
  * struct role - one row of the table

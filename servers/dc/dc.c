@@ -142,8 +142,12 @@ static void dc_sweep(void *arg)
 		if (++dc->sweep_at > top)
 			dc->sweep_at = 1;
 		s = nodes_session(&dc->nodes, dc->sweep_at);
-		if (s->node && s->expires <= now)
-			nodes_drop_session(&dc->nodes, dc->sweep_at);
+		if (!s->node || s->expires > now)
+			continue;
+		if (nodes_at(&dc->nodes, s->node)->wakeup ==
+		    NTM__WAKEUP__WAKEUP_NS)
+			notify_drop(dc, s->node_id);
+		nodes_drop_session(&dc->nodes, dc->sweep_at);
 	}
 	notify_sweep(dc, loop_now(dc->loop));
 	relays_sweep(dc, loop_now(dc->loop));

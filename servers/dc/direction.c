@@ -34,7 +34,6 @@
 #include "common/fqdn.h"
 #include "common/log.h"
 #include "servers/dc/abroad.h"
-#include "servers/dc/exits.h"
 #include "servers/dc/nodeinfo.h"
 #include "servers/dc/reach.h"
 #include "servers/dc/pathid.h"
@@ -71,6 +70,7 @@ struct direction {
 	uint16_t relay, not_relay; /* the one it has, and had; 0 none */
 	bool swapped; /* MN is the path's end 1: it has asked before, as CN */
 	bool cn_sends;
+	bool absent; /* CN's NS does not have it */
 };
 
 /* which relay a path had last; @pair: of whom the path is */
@@ -392,7 +392,13 @@ static void direction_replace_relay(struct directions *d, uint32_t h)
 static void wake(struct directions *d, uint32_t h, struct node *cn)
 {
 	cn->waiting = h;
-	wake_node(d->dc, cn);
+	wake_node(d->dc, cn, direction_at(d, h)->cn_txn);
+}
+
+/* who must be woken first gets longer, unless nothing wakes it */
+static unsigned int ask_times(const struct direction *x, const struct node *cn)
+{
+	return cn->wakeup && !x->absent ? WAKE_TIMES : ASK_TIMES;
 }
 
 static void direction_ask(struct directions *d, uint32_t h)
@@ -404,8 +410,7 @@ static void direction_ask(struct directions *d, uint32_t h)
 	bool has_relay;
 
 	if (!mn || !cn || !dc_is_online(d->dc, cn) ||
-	    (x->tries >= (cn->wakeup ? WAKE_TIMES : ASK_TIMES) &&
-	     x->waits & WAIT_CN)) {
+	    (x->tries >= ask_times(x, cn) && x->waits & WAIT_CN)) {
 		direction_answer(d, h, -NTM_EOFFLINE);
 		return;
 	}
@@ -462,56 +467,6 @@ uint64_t direction_must_wait_ms(struct dc *dc, struct node *n)
 		       1;
 	n->paid_us += step;
 	return 0;
-}
-
-static int find_cn(struct dc *dc, const char *fqdn, uint32_t *out)
-{
-	uint32_t h = nodes_find(&dc->nodes, fqdn), best = 0;
-
-	if (h) {
-		const struct node *n = nodes_at(&dc->nodes, h);
-
-		*out = h;
-		return dc_is_online(dc, n) ? 0 : -NTM_EOFFLINE;
-	}
-	h = nodes_find_account(&dc->nodes, fqdn);
-	if (!h)
-		return -NTM_ENONAME;
-	for (; h; h = nodes_at(&dc->nodes, h)->next_of_account) {
-		const struct node *n = nodes_at(&dc->nodes, h);
-
-		if (dc_is_online(dc, n) &&
-		    (!best || n->registered_s >=
-				      nodes_at(&dc->nodes, best)->registered_s))
-			best = h;
-	}
-	*out = best;
-	return best ? 0 : -NTM_EOFFLINE;
-}
-
-int direction_find_cn(struct dc *dc, const char *fqdn, uint32_t *out)
-{
-	int err = find_cn(dc, fqdn, out);
-
-	return !err && exits_is(dc, nodes_at(&dc->nodes, *out)) ? -NTM_ENONAME
-								: err;
-}
-
-/* for a node of ours: of exits the nearest, if its account may use them */
-static int find_for(struct dc *dc, const struct node *mn, const char *fqdn,
-		    uint32_t *out)
-{
-	int err;
-
-	if (exits_is_name(dc, fqdn)) {
-		*out = exits_choose(dc, mn);
-		err = *out ? 0 : -NTM_EOFFLINE;
-	} else {
-		err = find_cn(dc, fqdn, out);
-	}
-	return !err && !exits_may(dc, mn, nodes_at(&dc->nodes, *out))
-		       ? -NTM_EPERM
-		       : err;
 }
 
 /* when the table is full, the oldest answer makes room */
@@ -645,7 +600,8 @@ void direction_request(struct dc *dc, uint32_t session,
 			return;
 	}
 	if (!err)
-		err = find_for(dc, nodes_at(&dc->nodes, mnh), q->fqdn, &cnh);
+		err = direction_find_for(dc, nodes_at(&dc->nodes, mnh), q->fqdn,
+					 &cnh);
 	if (!err && cnh == mnh)
 		err = -NTM_EINVAL;
 	if (!err)
@@ -692,6 +648,22 @@ static uint32_t direction_waiting(const struct directions *d, uint32_t txn,
 	return x->cn_txn == txn && x->state == DIRECTION_ASKED && x->waits & who
 		       ? h
 		       : 0;
+}
+
+void direction_absent(struct dc *dc, uint8_t notifier, uint32_t txn)
+{
+	struct directions *d = dc->directions;
+	uint32_t h = direction_waiting(d, txn, WAIT_CN);
+	struct node *cn;
+
+	if (!h)
+		return;
+	cn = direction_node(d, direction_at(d, h)->cn,
+			    direction_at(d, h)->cn_fp8);
+	if (!cn || cn->notifier != notifier)
+		return;
+	direction_at(d, h)->absent = true;
+	cn->flags |= NODE_AWAY;
 }
 
 static void direction_agreed(struct directions *d, uint32_t h, uint8_t who)

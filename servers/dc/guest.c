@@ -101,7 +101,7 @@ static void information_request(struct dc *dc, struct domain *d, uint32_t txn,
 	if (!err) {
 		cn = nodes_at(&dc->nodes, h);
 		if (cn->wakeup) /* it is there when it is directed */
-			notify_node(dc, cn);
+			wake_node(dc, cn, 0);
 		nodeinfo_fill(dc, cn, &info);
 		nodeinfo_fill_addresses(dc, cn, &info);
 		body.node = &info.msg;

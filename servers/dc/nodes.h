@@ -58,6 +58,7 @@ enum node_flags {
 	NODE_REVOKED = 2,   /* withdrawn; only the Withdraw is still sent */
 	NODE_RELEASED = 4,  /* goes when the Withdraw is done */
 	NODE_REACHABLE = 8, /* @at is one of its own addresses, and open */
+	NODE_AWAY = 16,	    /* its NS lacks it; until it is heard of */
 };
 
 /* what a node measured: struct relay's number, 0 none; in units of 100 us */
@@ -89,6 +90,7 @@ struct node {
 	uint8_t push_kind;    /* enum PushKind */
 	uint8_t wakeup;	      /* enum Wakeup */
 	uint8_t notifier;     /* its NS, see notify.c; 0: none */
+	uint32_t pushed_s;    /* when it was pushed last, monotonic; 0: never */
 	uint32_t waiting;     /* the direction that it was told of last */
 	uint16_t keepalive_s; /* its interval; 0: the configured one */
 };

@@ -12,7 +12,15 @@
  *
  * What waits for a node is a Route Direction: it goes to the node's last address as
  * ever, and beside it a Notification Request to its NS. The node then asks for it, from
- * wherever it is; until it has proven that address it is challenged as others are.
+ * wherever it is; until it has proven that address it is challenged as others are. A
+ * Withdraw goes the same way. The txn of a request is that of the direction, so that an
+ * NS's OFFLINE finds it; an NS that lies in that only shortens the wait.
+ *
+ * A session that ends is told to every NS, as a DC that was restarted does not know at
+ * which one its node is: the connection ends.
+ *
+ * That there is an NS again makes all nodes register, so one that comes and goes is
+ * spoken of once a minute.
  */
 #include "servers/dc/notify.h"
 
@@ -113,6 +121,16 @@ void notify_link_open(struct dc *dc, struct channel *c)
 		channel_close(c);
 }
 
+/* nodes register, and hear of it */
+static void tell_nodes(struct dc *dc, struct notifier *s, uint64_t now)
+{
+	s->news = s->told && now - s->told < LOOP_S(NOTIFIER_NEWS_S);
+	if (s->news)
+		return;
+	s->told = now;
+	dc->relays_change++;
+}
+
 static void keep_registration(struct dc *dc, struct notifier *s,
 			      const Ntm__NotifierRegistration *q)
 {
@@ -127,9 +145,8 @@ static void keep_registration(struct dc *dc, struct notifier *s,
 			s->addrs[s->n_addrs++] = a;
 	s->nodes = q->nodes;
 	s->room = q->room;
-	if (was || !is_usable(s))
-		return;
-	dc->relays_change++; /* nodes register, and hear of it */
+	if (!was && is_usable(s))
+		tell_nodes(dc, s, loop_now(dc->loop));
 }
 
 bool notify_link_message(struct dc *dc, struct channel *c,
@@ -144,8 +161,9 @@ bool notify_link_message(struct dc *dc, struct channel *c,
 	} else if (msg->body_case != NTM__ENVELOPE__BODY_ACK) {
 		log_warn("notify", "NS %u said what no NS says", s->number);
 		channel_close(c);
-	} else if (msg->ack->code) {
+	} else if (msg->ack->code == NTM_EOFFLINE) {
 		dc->notify->absent++;
+		direction_absent(dc, s->number, msg->txn);
 	}
 	return true;
 }
@@ -176,6 +194,8 @@ void notify_sweep(struct dc *dc, uint64_t now)
 		} else if (s->channel && now >= s->renew &&
 			   share_key(dc, s, true)) {
 			channel_close(s->channel);
+		} else if (s->news && is_usable(s)) {
+			tell_nodes(dc, s, now);
 		}
 	}
 }
@@ -229,22 +249,42 @@ bool notify_fill(struct dc *dc, struct node *n, uint64_t node_id,
 	return true;
 }
 
-void notify_node(struct dc *dc, const struct node *n)
+static bool send_request(struct notifier *s, uint64_t node_id, bool drop,
+			 uint32_t txn)
 {
-	struct notifier *s = notifier_of(dc, n->notifier);
 	Ntm__NotificationRequest body = NTM__NOTIFICATION_REQUEST__INIT;
 	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
 
-	if (!s || !s->channel || !n->session)
-		return;
-	body.node_id = nodes_session(&dc->nodes, n->session)->node_id;
-	msg.txn = ++dc->notify->txn;
+	body.node_id = node_id;
+	body.drop = drop;
+	msg.txn = txn;
 	msg.body_case = NTM__ENVELOPE__BODY_NOTIFICATION_REQUEST;
 	msg.notification_request = &body;
-	if (channel_send(s->channel, &msg))
-		log_debug("notify", "a Notification Request was not sent");
-	else
-		dc->notify->sent++;
+	if (!channel_send(s->channel, &msg))
+		return true;
+	log_debug("notify", "a Notification Request was not sent");
+	return false;
+}
+
+void notify_node(struct dc *dc, const struct node *n, uint32_t direction)
+{
+	struct notifier *s = notifier_of(dc, n->notifier);
+
+	if (s && s->channel && n->session)
+		dc->notify->sent += send_request(
+			s, nodes_session(&dc->nodes, n->session)->node_id,
+			false, direction);
+}
+
+void notify_drop(struct dc *dc, uint64_t node_id)
+{
+	for (size_t i = 0; i < NOTIFIERS_MAX; i++) {
+		struct notifier *s = &dc->notify->list[i];
+
+		if (s->number && s->channel)
+			dc->notify->dropped +=
+				send_request(s, node_id, true, 0);
+	}
 }
 
 unsigned int notify_end_removed(struct dc *dc)

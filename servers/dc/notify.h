@@ -20,6 +20,7 @@
 #define NOTIFIER_ADDRESSES_MAX 4
 #define NOTIFIER_KEY_S	       86400 /* life of Kdcns, renewed at half */
 #define NOTIFIER_FORGET_S      600   /* without link */
+#define NOTIFIER_NEWS_S	       60 /* nodes hear of one again, at most so often */
 
 struct dc;
 
@@ -34,12 +35,14 @@ struct notifier {
 	struct addr addrs[NOTIFIER_ADDRESSES_MAX];
 	uint8_t n_addrs;
 	uint32_t nodes, room;
+	uint64_t told; /* nodes, of it, loop_now(); 0: never */
+	bool news;     /* they are to be told again, when it is time */
 };
 
 struct notify {
 	struct notifier list[NOTIFIERS_MAX];
 	uint32_t txn;
-	uint64_t sent, absent;
+	uint64_t sent, absent, dropped;
 };
 
 /** struct notify_server - room for what a node is told of its NS */
@@ -68,8 +71,11 @@ bool notify_usable(const struct dc *dc);
  *  Return: false: there is none */
 bool notify_fill(struct dc *dc, struct node *n, uint64_t node_id,
 		 struct notify_server *out);
-/** tell the node, by its NS, that a Route Direction waits */
-void notify_node(struct dc *dc, const struct node *n);
+/** tell the node, by its NS, that something waits for it here. @direction: whose; where
+ *  it is not there that hears of it (direction_absent()); 0: nobody */
+void notify_node(struct dc *dc, const struct node *n, uint32_t direction);
+/** a session ends: its connection does, too, at whichever NS it is */
+void notify_drop(struct dc *dc, uint64_t node_id);
 /** those that an administrator took back end. Return: how many */
 unsigned int notify_end_removed(struct dc *dc);
 /** new reference: an array */

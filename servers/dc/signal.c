@@ -340,10 +340,13 @@ static void registration(struct dc *dc, uint32_t sh,
 				nodes_session(&dc->nodes, n->session);
 
 			journal_drop(dc->journal, old->node_id);
+			if (n->wakeup == NTM__WAKEUP__WAKEUP_NS)
+				notify_drop(dc, old->node_id);
 			nodes_drop_session(&dc->nodes, n->session);
 		}
 		n->at = *from;
 		n->flags |= NODE_PROVEN;
+		n->flags &= (uint8_t)~NODE_AWAY;
 		n->heard_s = n->registered_s = dc_now_s(dc);
 		keep_addresses(dc, n, q);
 		reach_note(dc, n, q);

@@ -8,6 +8,7 @@
  *   signal.c     datagrams of nodes: open, registration, keep-alive; and sending
  *   mapping.c    how long a node's NAT bears silence: cookies, and what they allow
  *   direction.c  Direction Requests until they are answered
+ *   direction_find.c which node a name means
  *   withdraw.c   withdrawals until they are acknowledged
  *   nodeinfo.c   what one node is told of another
  *   reach.c      whether nodes reach each other, and through which relay
@@ -139,8 +140,9 @@ void mapping_request(struct dc *dc, uint32_t session,
 void mapping_keepalive(struct dc *dc, struct node *n, uint32_t interval_s);
 
 /* wake.c */
-/** that a Route Direction waits, by its NS or a push */
-void wake_node(struct dc *dc, const struct node *n);
+/** that something waits for it here, by its NS or a push. @direction: its txn, or 0;
+ *  see notify_node() */
+void wake_node(struct dc *dc, struct node *n, uint32_t direction);
 /** what it says of how to tell it. Return: pushes will be sent to it */
 bool wake_register(struct dc *dc, struct node *n,
 		   const Ntm__RegistrationRequest *q);
@@ -156,14 +158,13 @@ void direction_request(struct dc *dc, uint32_t session,
 		       const Ntm__DirectionRequest *q);
 /** ms to wait, 0: go on, and a direction is paid */
 uint64_t direction_must_wait_ms(struct dc *dc, struct node *n);
+/** NS @notifier says that CN of the direction with that txn is not there */
+void direction_absent(struct dc *dc, uint8_t notifier, uint32_t txn);
 /** the node @session asks what waits for it */
 void direction_fetch(struct dc *dc, uint32_t session);
 /** a CN's answer to a Route Direction; unknown ones are ignored */
 void direction_ack(struct dc *dc, uint32_t session, uint32_t txn,
 		   const Ntm__NtmAck *ack);
-/** CN by its own name, or the account's device that registered last; never an exit,
- *  which is for nodes of the own domain. Return: 0, -NTM_ENONAME, -NTM_EOFFLINE */
-int direction_find_cn(struct dc *dc, const char *fqdn, uint32_t *out);
 /** which relay a path had last: a hint. @pair: fp8 of both, by XOR. 0: not known */
 uint16_t direction_relay_named(struct dc *dc, uint64_t path_id, uint64_t pair);
 void direction_name_relay(struct dc *dc, uint64_t path_id, uint64_t pair,
@@ -171,6 +172,15 @@ void direction_name_relay(struct dc *dc, uint64_t path_id, uint64_t pair,
 /** a relay's answer to a Relay Direction; unknown ones are ignored */
 void direction_relay_ack(struct dc *dc, uint16_t relay, uint32_t txn,
 			 const Ntm__NtmAck *ack);
+
+/* direction_find.c */
+/** CN by its own name, or the account's device that registered last; never an exit,
+ *  which is for nodes of the own domain. Return: 0, -NTM_ENONAME, -NTM_EOFFLINE */
+int direction_find_cn(struct dc *dc, const char *fqdn, uint32_t *out);
+/** the same for a node of ours; of exits the nearest, if its account may use them
+ *  (-NTM_EPERM) */
+int direction_find_for(struct dc *dc, const struct node *mn, const char *fqdn,
+		       uint32_t *out);
 
 /* withdraw.c */
 #define WITHDRAW_TXN                                                           \

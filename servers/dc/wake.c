@@ -22,6 +22,8 @@
 #include "servers/dc/state.h"
 #include "servers/push/push.h"
 
+#define PUSH_AGAIN_S 2
+
 struct ask {
 	struct dc *dc;
 	struct loop_io *io;
@@ -86,6 +88,17 @@ static int dial(struct dc *dc)
 	return fd;
 }
 
+/* Whoever was pushed a moment ago comes, or does not by another one. */
+static bool is_pushed(struct dc *dc, struct node *n)
+{
+	uint32_t now = dc_now_s(dc);
+
+	if (n->pushed_s && now - n->pushed_s < PUSH_AGAIN_S)
+		return true;
+	n->pushed_s = now;
+	return false;
+}
+
 static void push(struct dc *dc, const struct node *n)
 {
 	json_t *o =
@@ -113,11 +126,12 @@ static void push(struct dc *dc, const struct node *n)
 	free(text);
 }
 
-void wake_node(struct dc *dc, const struct node *n)
+void wake_node(struct dc *dc, struct node *n, uint32_t direction)
 {
 	if (n->wakeup == NTM__WAKEUP__WAKEUP_NS)
-		notify_node(dc, n);
-	else if (n->wakeup == NTM__WAKEUP__WAKEUP_PUSH && n->push)
+		notify_node(dc, n, direction);
+	else if (n->wakeup == NTM__WAKEUP__WAKEUP_PUSH && n->push &&
+		 !is_pushed(dc, n))
 		push(dc, n);
 }
 

@@ -8,7 +8,11 @@
  * sets of 16. For each set, the nodes themselves (if they are known) and whoever
  * was directed to or from them in the last day get a Withdraw, every 500 ms until
  * they acknowledge it, ten times. A withdrawn node keeps its session for exactly
- * that long; then it is dropped, and the name and lease too when released.
+ * that long; then it is dropped, and the name and lease too when released. Its
+ * connection with an NS ends with it.
+ *
+ * Who is kept by an NS or woken by a push has no mapping by which a Withdraw comes: it
+ * is woken, registers, and is told there (the repetitions find it, or the serial does).
  *
  * What the DC cannot know - pairs from before its restart, or overwritten in the
  * ring - it makes up for with a sweep: every node that is online gets the set once,
@@ -106,6 +110,12 @@ static void list_remove(struct withdrawals *w, uint32_t h)
 
 /* --- nodes -------------------------------------------------------------------- */
 
+static void session_end(struct dc *dc, uint32_t sh)
+{
+	notify_drop(dc, nodes_session(&dc->nodes, sh)->node_id);
+	nodes_drop_session(&dc->nodes, sh);
+}
+
 /* a withdrawn node has been told, or cannot be: its sessions end */
 static void node_finish(struct dc *dc, uint32_t h)
 {
@@ -113,14 +123,12 @@ static void node_finish(struct dc *dc, uint32_t h)
 
 	if (!n->fqdn || !(n->flags & NODE_REVOKED))
 		return; /* logged in again meanwhile */
-	if (n->flags & NODE_RELEASED) {
-		nodes_release(&dc->nodes, h);
-		return;
-	}
 	if (n->next)
-		nodes_drop_session(&dc->nodes, n->next);
+		session_end(dc, n->next);
 	if (n->session)
-		nodes_drop_session(&dc->nodes, n->session);
+		session_end(dc, n->session);
+	if (n->flags & NODE_RELEASED)
+		nodes_release(&dc->nodes, h);
 }
 
 static void send_set(struct dc *dc, const struct node *n, struct set *set,
@@ -210,6 +218,8 @@ static void tell(struct withdrawals *w, uint32_t node, struct set *set,
 	x->txn = WITHDRAW_TXN | w->generation << HANDLE_BITS | h;
 	w->dc->stats.withdrawals++;
 	send_set(w->dc, n, set, x->txn);
+	if (n->wakeup)
+		wake_node(w->dc, n, 0);
 	list_append(w, h);
 	if (!loop_timer_armed(w->timer))
 		loop_timer_arm(w->timer, REPEAT_NS);
@@ -251,8 +261,11 @@ static void sweep_tick(void *arg)
 		}
 		n = nodes_at(&dc->nodes, s->next);
 		if (n->fqdn && n->session && !(n->flags & NODE_REVOKED) &&
-		    dc_is_online(dc, n))
+		    dc_is_online(dc, n)) {
 			send_set(dc, n, s->set, 0); /* txn 0: nobody waits */
+			if (n->wakeup == NTM__WAKEUP__WAKEUP_NS)
+				notify_node(dc, n, 0);
+		}
 	}
 	if (w->n_sweeps)
 		loop_timer_arm(w->sweep_timer, SWEEP_EVERY_NS);

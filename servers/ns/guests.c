@@ -6,7 +6,8 @@
  *
  * Written for 100,000 idle connections: a place in a slab and a socket each, no timer,
  * no buffer. What is sent is a small frame now and then; a socket that does not take
- * it at once has a dead peer, and is closed. One sweep a second looks at all.
+ * it at once has a dead peer, and is closed. A sweep looks at all within a second, in
+ * NS_SLICES parts: those who came at one time are due at one time, too.
  *
  * A connection begins with our random greeting; the node answers with its hello and a
  * sealed registration, under keys of both random numbers, so nothing recorded earlier
@@ -17,7 +18,12 @@
  * within NS_ANSWER_S is gone.
  *
  * Strangers, who have not registered, are bounded in number, in time, and by where
- * they come from. What they send costs one key derivation and one AEAD check.
+ * they come from. What they send costs one key derivation and one AEAD check. When
+ * there is no place for another one the oldest goes: a node registers within a round
+ * trip, so a flood does not keep it out unless it fills all places in that time.
+ *
+ * Whoever the DC has dropped does not come again: its key is derived, so it has it
+ * until the DC's own one ends. The last NS_DROPPED of them are remembered.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -51,13 +57,45 @@ static struct guest *guest_find(const struct ns *ns, uint64_t node_id)
 	return h ? guest_at(ns, h) : NULL;
 }
 
+/* --- strangers, in the order in which they came --------------------------------- */
+
+static void stranger_add(struct guest *g)
+{
+	struct ns *ns = g->ns;
+
+	g->older = ns->youngest;
+	g->younger = 0;
+	if (g->older)
+		guest_at(ns, g->older)->younger = g->handle;
+	else
+		ns->oldest = g->handle;
+	ns->youngest = g->handle;
+	ns->n_new++;
+	ns->strangers[g->bucket]++;
+}
+
+static void stranger_del(struct guest *g)
+{
+	struct ns *ns = g->ns;
+
+	if (g->older)
+		guest_at(ns, g->older)->younger = g->younger;
+	else
+		ns->oldest = g->younger;
+	if (g->younger)
+		guest_at(ns, g->younger)->older = g->older;
+	else
+		ns->youngest = g->older;
+	ns->n_new--;
+	ns->strangers[g->bucket]--;
+}
+
 static void guest_end(struct guest *g)
 {
 	struct ns *ns = g->ns;
 
 	if (g->state == GUEST_NEW) {
-		ns->n_new--;
-		ns->strangers[g->bucket]--;
+		stranger_del(g);
 	} else {
 		ns->n_here--;
 		index_del(&ns->by_node, g->handle);
@@ -136,10 +174,13 @@ static bool register_as(struct guest *g)
 
 	if (before)
 		guest_end(before);
+	if (ns->n_here == ns->room) {
+		ns->stats.refused++;
+		return false;
+	}
 	if (index_add(&ns->by_node, g->handle))
 		return false;
-	ns->n_new--;
-	ns->strangers[g->bucket]--;
+	stranger_del(g);
 	ns->n_here++;
 	ns->stats.registered++;
 	g->state = GUEST_HERE;
@@ -190,6 +231,14 @@ static bool dispatch(struct guest *g, const Ntm__Signal *msg)
 	return false;
 }
 
+static bool is_dropped(const struct ns *ns, uint64_t node_id)
+{
+	for (size_t i = 0; i < NS_DROPPED; i++)
+		if (ns->dropped[i] == node_id) /* no Node ID is 0 */
+			return true;
+	return false;
+}
+
 static bool take_hello(struct guest *g, const uint8_t *buf)
 {
 	struct frame_hello hello;
@@ -198,8 +247,10 @@ static bool take_hello(struct guest *g, const uint8_t *buf)
 	int r;
 
 	frame_hello_get(buf, &hello);
-	r = ns_link_key(g->ns, hello.key_id, hello.node_id, &kntmns, &g->aead,
-			&g->link);
+	r = is_dropped(g->ns, hello.node_id)
+		    ? -NTM_ENOTFOUND
+		    : ns_link_key(g->ns, hello.key_id, hello.node_id, &kntmns,
+				  &g->aead, &g->link);
 	if (!r) {
 		r = frame_keys(&kntmns, g->greeting, hello.random, g->aead,
 			       &keys);
@@ -232,8 +283,9 @@ static int take_one(struct guest *g, uint8_t *buf, size_t len)
 	n = frame_len(buf, len);
 	if (!n)
 		return 0;
-	if (n < 0 || frame_open(g->node_id, g->rx, g->aead, &g->up, buf,
-				(size_t)n, &msg)) {
+	if (n < 0 || g->said++ == NS_FRAMES_S ||
+	    frame_open(g->node_id, g->rx, g->aead, &g->up, buf, (size_t)n,
+		       &msg)) {
 		g->ns->stats.bad++;
 		guest_end(g);
 		return -1;
@@ -317,8 +369,13 @@ void guest_new(struct ns *ns, int fd, const struct addr *from)
 	uint32_t h = 0;
 
 	ns->stats.accepted++;
-	if (ns->n_new < NS_STRANGERS && ns->strangers[bucket] < NS_STRANGERS_IP)
+	if (ns->strangers[bucket] < NS_STRANGERS_IP) {
+		if (ns->n_new == ns->strangers_max) {
+			ns->stats.evicted++;
+			guest_end(guest_at(ns, ns->oldest));
+		}
 		h = slab_add(&ns->guests);
+	}
 	if (!h) {
 		ns->stats.refused++;
 		close(fd);
@@ -338,8 +395,7 @@ void guest_new(struct ns *ns, int fd, const struct addr *from)
 	g->state = GUEST_NEW;
 	g->bucket = bucket;
 	g->due_s = ns_now_s(ns) + NS_REGISTER_S;
-	ns->n_new++;
-	ns->strangers[bucket]++;
+	stranger_add(g);
 	ntmc_random(NULL, g->greeting, sizeof(g->greeting));
 	guest_write(g, g->greeting, sizeof(g->greeting));
 }
@@ -350,13 +406,16 @@ void guests_sweep(struct ns *ns)
 {
 	uint32_t now = ns_now_s(ns), calls = 0;
 
-	for (uint32_t h = 1; h <= ns->guests.top; h++) {
+	ns->slice = ns->slice % NS_SLICES + 1;
+	for (uint32_t h = ns->slice; h <= ns->guests.top; h += NS_SLICES) {
 		struct guest *g = guest_at(ns, h);
 
 		if (g->state == GUEST_FREE)
 			continue;
+		if (g->said)
+			g->said = 0;
 		if (g->state == GUEST_HERE && g->to_call &&
-		    calls++ < NS_CALLS_S) {
+		    calls++ < NS_CALLS_S / NS_SLICES) {
 			g->to_call = false;
 			send_notification(g);
 			continue;
@@ -388,7 +447,11 @@ void guest_drop(struct ns *ns, unsigned int link, uint64_t node_id)
 {
 	struct guest *g = guest_find(ns, node_id);
 
-	if (g && g->link == link)
+	if (g && g->link != link)
+		return;
+	ns->dropped[ns->n_dropped++ % NS_DROPPED] = node_id;
+	ns->stats.dropped++;
+	if (g)
 		guest_end(g);
 }
 
@@ -407,7 +470,7 @@ int guests_init(struct ns *ns)
 {
 	keyhash_init(&ns->hash);
 	slab_init(&ns->guests, sizeof(struct guest),
-		  ns->conf->ns_connections + NS_STRANGERS);
+		  ns->room + ns->strangers_max);
 	index_init(&ns->by_node, guest_hash, ns);
 	return 0;
 }

@@ -58,7 +58,7 @@ static void tell(void *arg)
 	}
 	body.addresses = pointers;
 	body.nodes = l->ns->n_here;
-	body.room = c->ns_connections;
+	body.room = l->ns->room;
 	msg.txn = ++l->txn;
 	msg.body_case = NTM__ENVELOPE__BODY_NOTIFIER_REGISTRATION;
 	msg.notifier_registration = &body;

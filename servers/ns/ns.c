@@ -89,9 +89,11 @@ static void tick(void *arg)
 	struct ns *ns = arg;
 
 	guests_sweep(ns);
-	if (ns_now_s(ns) % CERT_LOOK_S == 0)
+	if (ns_now_s(ns) >= ns->look_s) {
+		ns->look_s = ns_now_s(ns) + CERT_LOOK_S;
 		ns_look_at_certificate(ns);
-	loop_timer_arm(ns->clock, LOOP_S(1));
+	}
+	loop_timer_arm(ns->clock, LOOP_S(1) / NS_SLICES);
 }
 
 /* --- start ------------------------------------------------------------------------- */
@@ -116,14 +118,33 @@ static int open_links(struct ns *ns)
 	return r;
 }
 
+/* A descriptor a node. What is left is what the DC is told. */
+static void make_room(struct ns *ns)
+{
+	unsigned int wanted = ns->conf->ns_connections,
+		     want = wanted + NS_STRANGERS + DESCRIPTORS,
+		     have = role_want_descriptors(
+			     "ns", want, "the nodes of ns.connections");
+
+	ns->room = wanted;
+	ns->strangers_max = NS_STRANGERS;
+	if (have >= want)
+		return;
+	have = have < 2 * DESCRIPTORS ? DESCRIPTORS : have - DESCRIPTORS;
+	if (have / 4 < ns->strangers_max)
+		ns->strangers_max = have / 4;
+	ns->room = have - ns->strangers_max;
+	if (ns->room > wanted)
+		ns->room = wanted;
+	log_warn("ns", "room for %u nodes, not %u", ns->room, wanted);
+}
+
 static int ns_open(struct ns *ns)
 {
 	const struct role_sockets *s = &ns->env->sockets;
 	int r = servercert_load(ns->env->dir, "ns", &ns->cert);
 
-	role_want_descriptors(
-		"ns", ns->conf->ns_connections + NS_STRANGERS + DESCRIPTORS,
-		"the nodes of ns.connections");
+	make_room(ns);
 	if (!r)
 		r = guests_init(ns);
 	if (!r)
@@ -155,7 +176,7 @@ int ns_new(const struct role_env *env, struct ns **out)
 		ns_free(ns);
 		return r;
 	}
-	loop_timer_arm(ns->clock, LOOP_S(1));
+	loop_timer_arm(ns->clock, LOOP_S(1) / NS_SLICES);
 	*out = ns;
 	return 0;
 }
@@ -206,15 +227,15 @@ json_t *ns_admin(struct ns *ns, const char *command, json_t *request)
 #define N(x) (json_int_t)(x)
 	return json_pack(
 		"{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-		" s:I, s:I, s:I, s:I}",
+		" s:I, s:I, s:I, s:I, s:I, s:I}",
 		"ok", 1, "links", N(ns->n_links), "links_up", N(up), "nodes",
 		N(ns->n_here), "strangers", N(ns->n_new), "connections_max",
-		N(ns->conf->ns_connections), "connection_bytes",
-		N(sizeof(struct guest)), "accepted", N(s->accepted), "refused",
-		N(s->refused), "registered", N(s->registered), "unknown",
-		N(s->unknown), "bad", N(s->bad), "silent", N(s->silent),
-		"notified", N(s->notified), "absent", N(s->absent),
-		"certificate_days",
+		N(ns->room), "connection_bytes", N(sizeof(struct guest)),
+		"accepted", N(s->accepted), "refused", N(s->refused), "evicted",
+		N(s->evicted), "dropped", N(s->dropped), "registered",
+		N(s->registered), "unknown", N(s->unknown), "bad", N(s->bad),
+		"silent", N(s->silent), "notified", N(s->notified), "absent",
+		N(s->absent), "certificate_days",
 		N((ns->cert.not_after - loop_wall(ns->loop)) / DAILY_S));
 #undef N
 }

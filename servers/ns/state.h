@@ -26,13 +26,17 @@
 #define NS_STRANGERS_IP 64   /* of those, from one /24 or /56, or of its hash */
 #define NS_BUCKETS	4096
 #define NS_CALLS_S	1000 /* nodes told in a second that the DC is another */
+#define NS_SLICES	10   /* in which all are looked at, within a second */
+#define NS_FRAMES_S	32   /* that a node may say in a second */
+#define NS_DROPPED	1024 /* Node IDs that may not come again */
 
 struct ns_link;
 
 /**
  * enum guest_state - a node's connection
  * @GUEST_FREE:    the place is not in use
- * @GUEST_NEW:     greeted, its registration is awaited. Leaves by: it, the clock
+ * @GUEST_NEW:     greeted, its registration is awaited. Leaves by: it, the clock,
+ *                 younger strangers
  * @GUEST_HERE:    registered.                           Leaves by: the clock, a word
  * @GUEST_ASKED:   its answer to us is awaited.          Leaves by: it, the clock
  */
@@ -48,16 +52,18 @@ struct guest {
 	struct ntmc_key up, down;
 	uint32_t rx, tx; /* counters */
 	uint32_t due_s;
+	uint32_t older, younger; /* strangers, by the time they came; 0: none */
 	uint16_t interval_s, part_len, bucket;
 	uint8_t state, aead, link;
+	uint8_t said; /* frames in this second */
 	bool to_call; /* the DC has another key: it must register */
 	uint8_t *part;
 	uint8_t greeting[FRAME_GREETING_LEN];
 };
 
 struct ns_stats {
-	uint64_t accepted, refused, registered, unknown, bad, silent;
-	uint64_t notified, absent, keepalives;
+	uint64_t accepted, refused, evicted, registered, unknown, bad, silent;
+	uint64_t notified, absent, keepalives, dropped;
 };
 
 struct ns {
@@ -69,10 +75,14 @@ struct ns {
 	struct index by_node;
 	struct keyhash hash;
 	unsigned int n_new, n_here;
+	unsigned int room, strangers_max; /* as descriptors allow */
+	uint32_t oldest, youngest;	  /* of the strangers */
 	uint16_t strangers[NS_BUCKETS];
+	uint64_t dropped[NS_DROPPED];
+	unsigned int n_dropped, slice;
 	struct loop_io *listeners[ROLE_SOCKETS_MAX];
 	struct loop_timer *clock, *pause;
-	uint32_t start_s, call_at;
+	uint32_t start_s, look_s;
 	struct ns_link *links[NS_LINKS_MAX];
 	unsigned int n_links;
 	struct ns_stats stats;
@@ -94,11 +104,12 @@ NTM_MUST_CHECK int guests_init(struct ns *ns);
 void guests_clear(struct ns *ns);
 /** @fd: taken over, or closed */
 void guest_new(struct ns *ns, int fd, const struct addr *from);
-/** every second */
+/** NS_SLICES times a second: every NS_SLICES-th of them, others each time */
 void guests_sweep(struct ns *ns);
 /** Return: 0, -NTM_EOFFLINE */
 NTM_MUST_CHECK int guest_notify(struct ns *ns, unsigned int link,
 				uint64_t node_id);
+/** its connection ends, and it may not come again under that Node ID */
 void guest_drop(struct ns *ns, unsigned int link, uint64_t node_id);
 /** all of that link are told to register, NS_CALLS_S a second */
 void guests_call(struct ns *ns, unsigned int link);

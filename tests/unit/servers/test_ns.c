@@ -246,6 +246,12 @@ static void leave(struct line *l)
 	datagram_keys_clear(&l->keys);
 }
 
+static bool has_gone(void *arg)
+{
+	(void)arg;
+	return !ns->n_here;
+}
+
 static bool has_route(void *arg)
 {
 	return ((struct peer *)arg)->route_wait != NULL;
@@ -320,6 +326,11 @@ static void strangers(void **state)
 	assert_int_equal(send(other.fd, junk, sizeof(junk), 0), sizeof(junk));
 	assert_true(site_wait(&site, has_ended, &other));
 	close(other.fd);
+	/* nobody: it might say hello for ever */
+	other.node_id = 0;
+	dial(&other);
+	assert_true(site_wait(&site, has_ended, &other));
+	close(other.fd);
 	assert_int_equal(ns->n_here, 1); /* who was here, is */
 	assert_int_equal(guest_notify(ns, 0, l.node_id), 0);
 	assert_int_equal(hear(&l, NULL), NTM__SIGNAL__BODY_NOTIFICATION);
@@ -349,6 +360,53 @@ static void many_strangers(void **state)
 		close(fds[i]);
 }
 
+/* A flood of strangers takes places from one another, not from nodes that come. */
+static void strangers_make_room(void **state)
+{
+	struct line l, flood[6];
+
+	(void)state;
+	ns->strangers_max = 4;
+	for (size_t i = 0; i < 6; i++) {
+		uint8_t greeting[FRAME_GREETING_LEN];
+
+		flood[i].fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(
+			connect(flood[i].fd, &ns_addr.sa, addr_len(&ns_addr)),
+			0);
+		get(&flood[i], greeting, sizeof(greeting));
+	}
+	assert_int_equal(ns->n_new, 4);
+	assert_int_equal(ns->stats.evicted, 2);
+	assert_true(site_wait(&site, has_ended, &flood[0]));
+	assert_true(site_wait(&site, has_ended, &flood[1]));
+	ask_for_ns(&l);
+	dial(&l);
+	say_registration(&l, 0);
+	assert_int_equal(hear(&l, NULL),
+			 NTM__SIGNAL__BODY_NOTIFICATION_REGISTRATION);
+	assert_true(site_wait(&site, has_ended, &flood[2]));
+	assert_int_equal(ns->n_here, 1);
+	assert_int_equal(ns->n_new, 3);
+	for (size_t i = 0; i < 6; i++)
+		close(flood[i].fd);
+	leave(&l);
+}
+
+/* A node that says far more than a node has to say. */
+static void talks_too_much(void **state)
+{
+	struct line l;
+
+	(void)state;
+	come(&l);
+	for (int i = 0; i < NS_FRAMES_S; i++)
+		say_ack(&l);
+	assert_true(site_wait(&site, has_ended, &l));
+	assert_int_equal(ns->n_here, 0);
+	leave(&l);
+}
+
 /* as the clock would do it */
 static void pass(uint32_t s)
 {
@@ -358,7 +416,8 @@ static void pass(uint32_t s)
 		if (g->state != GUEST_FREE)
 			g->due_s = g->due_s > s ? g->due_s - s : 0;
 	}
-	guests_sweep(ns);
+	for (int i = 0; i < NS_SLICES; i++)
+		guests_sweep(ns);
 }
 
 static bool has_answered(void *arg)
@@ -437,10 +496,122 @@ static void restarts(void **state)
 	site_stop_dc(&site);
 	site_start_dc(&site);
 	assert_true(site_wait(&site, link_up, NULL));
-	guests_sweep(ns);
+	pass(0);
 	assert_int_equal(hear(&l, NULL), NTM__SIGNAL__BODY_NOTIFICATION);
 	assert_int_equal(ns->n_here, 1);
 	leave(&l);
+}
+
+static void direct(struct peer *p, struct peer *to)
+{
+	Ntm__DirectionRequest d = NTM__DIRECTION_REQUEST__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+
+	d.fqdn = to->fqdn;
+	d.aead = NTMC_AES_256_GCM;
+	msg.txn = 78;
+	msg.body_case = NTM__SIGNAL__BODY_DIRECTION_REQUEST;
+	msg.direction_request = &d;
+	p->asked = 78;
+	peer_send(p, &msg);
+}
+
+static bool has_answer(void *arg)
+{
+	const struct peer *p = arg;
+
+	return p->got && p->got->txn == p->asked;
+}
+
+/* The NS lacks it: nobody waits for it as for one that is woken. */
+static void absent(void **state)
+{
+	struct line l;
+	uint64_t start;
+
+	(void)state;
+	peer_register(&mn);
+	come(&l);
+	leave(&l);
+	assert_true(site_wait(&site, has_gone, NULL));
+	cn.silent = true;
+	start = loop_now_exact(site.loop);
+	direct(&mn, &cn);
+	assert_true(site_wait(&site, has_answer, &mn));
+	assert_int_equal(mn.got->body_case, NTM__SIGNAL__BODY_ACK);
+	assert_int_equal(mn.got->ack->code, NTM_EOFFLINE);
+	assert_true(loop_now_exact(site.loop) - start < LOOP_MS(2500));
+	assert_int_equal(site.dc->notify->absent, 1);
+}
+
+static bool told_twice(void *arg)
+{
+	struct line *l = arg;
+
+	return ns->stats.notified >= 2 || has_ended(l);
+}
+
+/* What a withdrawal means to nodes that an NS keeps: who met the withdrawn one is
+ * woken; it itself loses its connection, and comes no more. */
+static void withdrawn(void **state)
+{
+	struct line l, again;
+	struct peer bob;
+
+	(void)state;
+	site_add_account(&site, "bob");
+	peer_new(&bob, &site, "phone");
+	assert_int_equal(peer_login(&bob, "bob", SITE_PASSWORD), 0);
+	peer_register(&bob);
+	come(&l);
+	direct(&bob, &cn);
+	assert_int_equal(hear(&l, NULL), NTM__SIGNAL__BODY_NOTIFICATION);
+	say_ack(&l);
+	assert_true(site_wait(&site, has_route, &cn));
+	site_admin(&site, "account-disable", "bob");
+	assert_true(site_wait(&site, told_twice, &l));
+	assert_int_equal(hear(&l, NULL), NTM__SIGNAL__BODY_NOTIFICATION);
+	say_ack(&l);
+	assert_int_equal(ns->n_here, 1);
+	site_admin(&site, "device-revoke", cn.fqdn);
+	/* woken first, to hear why */
+	assert_int_equal(hear(&l, NULL), NTM__SIGNAL__BODY_NOTIFICATION);
+	assert_true(site_wait(&site, has_ended, &l));
+	assert_int_equal(ns->n_here, 0);
+	again = l;
+	dial(&again);
+	say_registration(&again, 0);
+	assert_true(site_wait(&site, has_ended, &again));
+	assert_int_equal(ns->n_here, 0);
+	close(again.fd);
+	leave(&l);
+	peer_free(&bob);
+}
+
+/* An NS that says every moment that it is full, and that it is not. */
+static void fickle(void **state)
+{
+	Ntm__NotifierRegistration q = NTM__NOTIFIER_REGISTRATION__INIT;
+	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
+	struct notifier *s = &site.dc->notify->list[0];
+	uint8_t change = site.dc->relays_change;
+	Ntm__Address a, *list = &a;
+
+	(void)state;
+	addr_to_message(&ns_addr, NTM__ADDRESS_KIND__ADDRESS_LOCAL, &a);
+	q.n_addresses = 1;
+	q.addresses = &list;
+	msg.body_case = NTM__ENVELOPE__BODY_NOTIFIER_REGISTRATION;
+	msg.notifier_registration = &q;
+	for (uint32_t i = 0; i < 20; i++) {
+		q.room = i % 2 ? 100 : 0;
+		assert_true(notify_link_message(site.dc, s->channel, &msg));
+	}
+	assert_int_equal(site.dc->relays_change, change);
+	notify_sweep(site.dc, loop_now(site.loop));
+	assert_int_equal(site.dc->relays_change, change);
+	notify_sweep(site.dc, loop_now(site.loop) + LOOP_S(NOTIFIER_NEWS_S));
+	assert_int_equal(site.dc->relays_change, (uint8_t)(change + 1));
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -448,8 +619,10 @@ static void restarts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(told_and_fetches), T(strangers),   T(many_strangers),
-		T(keeps_alive),	     T(comes_again), T(restarts),
+		T(told_and_fetches),	T(strangers),	   T(many_strangers),
+		T(keeps_alive),		T(comes_again),	   T(restarts),
+		T(strangers_make_room), T(talks_too_much), T(absent),
+		T(withdrawn),		T(fickle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
