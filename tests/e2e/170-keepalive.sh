@@ -6,60 +6,15 @@
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
+. "$LAB_SRC/tests/lab/nats.sh"
 
-ntm_installed
-lab_router net
-lab_net srv
-lab_link net srv 192.0.2.254/24 -
-lab_host server
-lab_link server srv 192.0.2.1/24 - 5
-ntm_server server ntm.example
-ntm_account server alice
-lab_net open
-lab_link net open 198.51.100.254/24 -
-lab_host a
-lab_link a open 198.51.100.2/24 - 5
-
-# behind HOST NUMBER [OPTION]: a host behind a NAT of its own
-behind()
-{
-	local host=$1 i=$2
-	lab_net "o$i"
-	lab_link net "o$i" 203.0.$i.254/24 -
-	lab_router "r$i"
-	lab_uplink "r$i" "o$i" 203.0.$i.1/24 -
-	lab_net "i$i"
-	lab_link "r$i" "i$i" 192.168.1.1/24 -
-	lab_nat "r$i" "o$i" port-restricted "${@:3}"
-	lab_host "$host"
-	lab_link "$host" "i$i" 192.168.1.2/24 - 5
-	lab_as_user "$host" mkdir -p .config/ntm
-	printf '[network]\nkeepalive = udp\n' \
-		>"$(lab_home "$host")/.config/ntm/broker.conf"
-	lab_give "$(lab_home "$host")/.config/ntm/broker.conf"
-	ntm_node "$host" "$host.alice"
-}
-
-behind soon 1 timeout=28
-behind later 2 timeout=50
-behind cut 3
+nats_server
+nats_behind soon 1 udp port-restricted timeout=28
+nats_behind later 2 udp port-restricted timeout=50
+nats_behind cut 3 udp port-restricted
 lab_nat_forgetful r3 50
-ntm_node a a.alice
-for host in soon later cut; do
-	ntm_start serve-$host $host "$LAB_SRC/tests/lab/natcell.py" serve 7000
-	wait_for 5 "ntm_listens $host tcp 7000"
-done
-
-# reach HOST: the first contact with it, and how long it took
-reach()
-{
-	local start
-	start=$(lab_now)
-	touch "$LAB/stop"
-	ntm_run a "$LAB_SRC/tests/lab/natcell.py" call "${NTM_NAME[$1]}" 7000 \
-		"$LAB/stop" >"$LAB/log/reach-$1"
-	lab_ms_since "$start"
-}
+nats_open a
+nats_serve soon later cut
 
 found()
 {
@@ -88,12 +43,12 @@ assert_contains "$(lab_as_user cut ntm netcheck)" "mappings die in use" \
 assert_eq "$(server_status server roles.dc.online)" 4 \
 	"the DC counts by each one's own interval: all are online"
 for host in soon later; do
-	assert_between "$(reach $host)" 0 $((2000 * LAB_SLOW)) \
+	assert_between "$(nats_reach a $host)" 0 $((2000 * LAB_SLOW)) \
 		"$host is reached at the first attempt: ms"
 done
 # Its mapping may have died a moment ago, until its next keep-alive.
 start=$(lab_now)
-until reach cut >"$LAB/log/reach" 2>&1; do
+until nats_reach a cut >"$LAB/log/reach" 2>&1; do
 	[ "$(lab_ms_since "$start")" -lt $((15000 * LAB_SLOW)) ] ||
 		not_ok "cut is not reached"
 done

@@ -6,35 +6,13 @@
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
+. "$LAB_SRC/tests/lab/nats.sh"
 
 SLEEP_S=60
-ntm_installed
-lab_router net
-lab_net srv
-lab_link net srv 192.0.2.254/24 -
-lab_host server
-lab_link server srv 192.0.2.1/24 - 5
-ntm_server server ntm.example
-ntm_account server alice
-
-# behind HOST NUMBER KIND: behind a NAT that forgets after half a minute
-behind()
-{
-	local i=$2
-	lab_net "o$i"
-	lab_link net "o$i" 203.0.$i.254/24 -
-	lab_router "r$i"
-	lab_uplink "r$i" "o$i" 203.0.$i.1/24 -
-	lab_net "i$i"
-	lab_link "r$i" "i$i" 192.168.1.1/24 -
-	lab_nat "r$i" "o$i" "$3" timeout=31
-	lab_host "$1"
-	lab_link "$1" "i$i" 192.168.1.2/24 - 5
-	ntm_node "$1" "$1.alice"
-}
-behind a 1 symmetric
-behind far 2 symmetric
-behind near 3 full-cone
+nats_server
+nats_behind a 1 auto symmetric timeout=31
+nats_behind far 2 auto symmetric timeout=31
+nats_behind near 3 auto full-cone timeout=31
 for host in near far; do
 	mkdir -p "$LAB/www"
 	head -c 40000000 /dev/urandom >"$LAB/www/big"

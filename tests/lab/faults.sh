@@ -70,7 +70,7 @@ server_set()
 		section=''
 		[[ ${pair%%=*} != *.* ]] ||
 			section="/^\\[${pair%%.*}\\]/,/^\\[/" pair=${pair#*.}
-		sed -i "${section}s|^#\\?${pair%%=*} = .*|${pair%%=*} = ${pair#*=}|" \
+		sed -i "${section}s|^#\\?${pair%%=*} =.*|${pair%%=*} = ${pair#*=}|" \
 			"$conf"
 		grep -qxF "${pair%%=*} = ${pair#*=}" "$conf"
 	done
