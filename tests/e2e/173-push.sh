@@ -2,20 +2,15 @@
 # SPDX-License-Identifier: MIT
 # 173-push - nodes that a push service tells: FCM, APNs and UnifiedPush by HTTP/2, every
 # request checked; an idle node sends nothing, and is reached
-# limit: 240
+# limit: 300
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
+. "$LAB_SRC/tests/lab/nats.sh"
 
-ntm_installed
-lab_router net
-lab_net srv
-lab_link net srv 192.0.2.254/24 -
-lab_host server
-lab_link server srv 192.0.2.1/24 - 5
+nats_server
 lab_host services
 lab_link services srv 192.0.2.9/24 -
-ntm_server server ntm.example
 
 # keys and certificates of the services
 keys=$LAB/keys
@@ -37,51 +32,22 @@ openssl pkey -in "$keys/apns.p8" -pubout >"$keys/apns.pub"
 	           "token_uri": "https://192.0.2.9:8443/token"},
 	          open(sys.argv[1] + "/fcm.json", "w"))
 END
+chmod 600 "$keys"/*
 lab_give "$keys" "$keys"/*
 lab_start services user services "$LAB_SRC/tests/lab/pushservices.py" 8443 "$keys"
 wait_for 5 'lab_listens services tcp 8443'
 
-# push_set KEY=VALUE...: in section [push] of the server's configuration
 push_set()
 {
-	local pair
-	lab_stop server-server
-	for pair; do
-		sed -i "/^\\[push\\]/,/^\\[/s|^#\\?${pair%%=*} = .*|${pair%%=*} = ${pair#*=}|;
-			/^\\[push\\]/,/^\\[/s|^#${pair%%=*} =\$|${pair%%=*} = ${pair#*=}|" \
-			"$(server_dir server)/ntm-server.conf"
-		grep -qxF "${pair%%=*} = ${pair#*=}" \
-			"$(server_dir server)/ntm-server.conf"
-	done
-	ntm_server_start server
+	server_set server "${@/#/push.}"
 }
 push_set unifiedpush=yes fcm="$keys/fcm.json" fcm_url=https://192.0.2.9:8443 \
 	apns_key="$keys/apns.p8" apns_key_id=KEY7890123 apns_team=TEAM456789 \
 	apns_topic=org.example.ntm apns_url=https://192.0.2.9:8443 \
 	ca="$keys/cert.pem"
-ntm_account server alice
-lab_net open
-lab_link net open 198.51.100.254/24 -
-lab_host a
-lab_link a open 198.51.100.2/24 - 5
-ntm_node a a.alice
-
-lab_net o1
-lab_link net o1 203.0.1.254/24 -
-lab_router r1
-lab_uplink r1 o1 203.0.1.1/24 -
-lab_net i1
-lab_link r1 i1 192.168.1.1/24 -
-lab_nat r1 o1 port-restricted timeout=20
-lab_host b
-lab_link b i1 192.168.1.2/24 - 5
-conf=$(lab_home b)/.config/ntm
-lab_as_user b mkdir -p "$conf"
-printf '[network]\nportmap = off\n' >"$conf/broker.conf"
-lab_give "$conf/broker.conf"
-ntm_node b b.alice
-ntm_start serve-b b "$LAB_SRC/tests/lab/natcell.py" serve 7000
-wait_for 5 "ntm_listens b tcp 7000"
+nats_open a
+nats_behind b 1 auto port-restricted timeout=20
+nats_serve b
 
 # told KIND TOKEN: b has that one, and the DC agrees
 told()
@@ -132,8 +98,7 @@ sent()
 # the server was restarted: b has found its relays, and told the DC
 wait_for 10 '[ -n "$(ntm_get b relays.0.rtt_ms)" ]'
 # and the tunnel that came of the first question is gone
-lab_as_user a ntm forget "${NTM_NAME[b]}" >/dev/null 2>&1 || :
-lab_as_user b ntm forget "${NTM_NAME[a]}" >/dev/null 2>&1 || :
+nats_forget a b
 idle=$(lab_now)
 wait_for 10 "[ \$(lab_ms_since $idle) -ge 5000 ]"
 before=$(sent)
@@ -142,29 +107,36 @@ assert_eq $(($(sent) - before)) \
 	0 "packets that b sent in 42 s"
 assert_contains "$(lab_as_user b ntm status)" "none: a push service" "status says so"
 assert_contains "$(lab_as_user b ntm netcheck)" "A push service tells" "and netcheck"
-# The person's push client: it calls ntm when something came.
+# The person's push client: it calls ntm when something came, as soon as a phone does.
 lab_start client root b bash -c "
 	tail -n 0 -F '$(lab_log services)' | while read -r line; do
 		case \$line in unified\\ b*) echo woken ;; esac
 	done"
+# doubts: how often a took its DC for one that has gone
+doubts()
+{
+	grep -c "registering anew" "$(state_dir a)/broker.log" || :
+}
+doubts=$(doubts)
 start=$(lab_now)
 touch "$LAB/stop"
 ntm_start reach a "$LAB_SRC/tests/lab/natcell.py" call "${NTM_NAME[b]}" 7000 "$LAB/stop"
 services "unified b 200"
+wait_for 5 "[ \$(lab_ms_since $start) -ge 3200 ]"
 lab_as_user b ntm push received >"$LAB/log/received"
 lab_join reach
 assert_between "$(lab_ms_since "$start")" 0 $((4500 * LAB_SLOW)) \
-	"b, woken by its push, is reached: ms"
+	"b, which its push woke after 3.2 s, is reached: ms"
+assert_eq "$(doubts)" "$doubts" "and a did not think that its DC has gone"
 lab_stop client
-lab_as_user a ntm forget "${NTM_NAME[b]}" >/dev/null 2>&1 || :
-lab_as_user b ntm forget "${NTM_NAME[a]}" >/dev/null 2>&1 || :
+nats_forget a b
 
 # wanted TOKEN...: b drops its UDP mapping, as its NAT does, and a asks for it
 wanted()
 {
 	told "$@"
 	lab_nat_forget r1
-	lab_as_user a ntm forget "${NTM_NAME[b]}" >/dev/null 2>&1 || :
+	nats_forget a b
 	ask
 }
 wanted fcm fcm-one
@@ -188,6 +160,51 @@ services "apns dead 410"
 # told to the DC with its next question: nobody is asked again about a dead token
 told apns dead
 wait_for 10 '[ "$(asked gone)" = 1 ]'
+# Nobody's push waits for another one's service: for one that takes a connection and
+# says nothing, by the name of FCM's tokens ...
+lab_start hang user services /usr/bin/python3 -c '
+import socket
+held, s = [], socket.create_server(("", 8444))
+while True:
+    held.append(s.accept())'
+wait_for 5 'lab_listens services tcp 8444'
+sed 's/8443/8444/' "$keys/fcm.json" >"$keys/hang.json"
+chmod 600 "$keys/hang.json"
+lab_give "$keys/hang.json"
+push_set fcm="$keys/hang.json"
+wanted fcm fcm-held
+told unifiedpush https://192.0.2.9:8443/up/free
+nats_forget a b
+start=$(lab_now)
+ask
+wait_for 10 "grep -qxF 'unified free 200' '$(lab_log services)'"
+assert_between "$(lab_ms_since "$start")" 0 $((5000 * LAB_SLOW)) \
+	"a push while FCM gives no token: ms"
+# ... nor for the resolvers of a name that an account has thought of
+lab_root services nft -f - <<-END
+	table inet quiet {
+		chain in {
+			type filter hook input priority 0;
+			udp dport 53 drop
+		}
+	}
+END
+lab_root server sh -c 'for i in 1 2 3; do echo nameserver 192.0.2.9; done \
+	>/etc/resolv.conf'
+told unifiedpush https://slow.example/up/b
+nats_forget a b
+start=$(lab_now)
+ask
+wait_for 15 "[ \$(lab_ms_since $start) -ge 11000 ]"
+later=$(asked later)
+assert_between "$later" 1 99 "the name was sought, and not found in time"
+told apns a2
+nats_forget a b
+start=$(lab_now)
+ask
+wait_for 15 "grep -qxF 'apns a2 200' '$(lab_log services)'"
+assert_between "$(lab_ms_since "$start")" 0 $((5000 * LAB_SLOW)) \
+	"a push while a name of an account is sought: ms"
 assert_lacks "$(cat "$(lab_log services)")" bad "every request was as it should be"
 lab_as_user b ntm push off >"$LAB/log/push-b"
 wait_for 10 '[ "$(ntm_get b keepalive.by)" = udp ]' 'lab_as_user b ntm status'
