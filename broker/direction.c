@@ -162,7 +162,7 @@ int direction_request(struct worker *w, const char *fqdn, bool move,
 	r.aead = ntmc_aead_preferred();
 	msg.body_case = NTM__SIGNAL__BODY_DIRECTION_REQUEST;
 	msg.direction_request = &r;
-	err = session_request(w->session, &msg, DIRECTION_LIMIT_MS, answered, q,
+	err = session_request(w->session, &msg, DIRECTION_WAKE_MS, answered, q,
 			      id);
 	if (err) {
 		free(q);

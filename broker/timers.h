@@ -32,17 +32,20 @@
 #define KEEPALIVE_AGAIN_S 3600 /* a mapping died in use: measured again */
 
 /* --- direction and handshake (direction.c, peer.c) --- */
-#define DIRECTION_LIMIT_MS 3000 /* the DC's answer; it gives CN 1 s itself */
-#define CONNECT_LIMIT_MS   4800 /* a look-up fails by then: 5 s to the program */
-#define ROUTE_DEFAULT_S	   60	/* life of Ktun and Ktmp when none is named */
-#define SHAKE_FIRST_MS	   100 /* Tunnel Request repetitions: 100, 200, 400 ... */
-#define SHAKE_TRIES	   5   /* packets per address */
-#define SHAKE_TIE_MS	   300 /* crossing requests: the higher waits this long */
-#define SHAKE_ASIDE_MS	   1000 /* gave way after that: may still be answered */
-#define SHAKE_RATE_S	   1	/* one second's worth of handshakes answered: */
-#define SHAKE_RATE_PEER	   8	/* of one peer */
-#define SHAKE_RATE_ALL	   400	/* of all */
-#define RESUME_DIRECT_MS   300 /* resumption unanswered: ask the DC beside it */
+#define DIRECTION_LIMIT_MS 3000 /* the DC's answer to what it knows itself */
+#define DIRECTION_WAKE_MS                                                      \
+	4600 /* where CN may have to be woken: the DC gives that 3.5 s,        \
+		and 1 s to the relay then */
+#define CONNECT_LIMIT_MS 4800 /* a look-up fails by then: 5 s to the program */
+#define ROUTE_DEFAULT_S	 60   /* life of Ktun and Ktmp when none is named */
+#define SHAKE_FIRST_MS	 100 /* Tunnel Request repetitions: 100, 200, 400 ... */
+#define SHAKE_TRIES	 5   /* packets per address */
+#define SHAKE_TIE_MS	 300 /* crossing requests: the higher waits this long */
+#define SHAKE_ASIDE_MS	 1000 /* gave way after that: may still be answered */
+#define SHAKE_RATE_S	 1    /* one second's worth of handshakes answered: */
+#define SHAKE_RATE_PEER	 8    /* of one peer */
+#define SHAKE_RATE_ALL	 400  /* of all */
+#define RESUME_DIRECT_MS 300  /* resumption unanswered: ask the DC beside it */
 
 /* --- keys (peer.c) --- */
 #define REKEY_LOW_S   120 /* the node with the lower fingerprint */

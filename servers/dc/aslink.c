@@ -113,9 +113,9 @@ static void session_durable(void *arg, int err)
 		err = -NTM_EAGAIN; /* released or taken over meanwhile */
 	if (!err && n->flags & NODE_REVOKED) {
 		if (n->next)
-			nodes_drop_session(&dc->nodes, n->next);
+			notify_end_session(dc, n->next);
 		if (n->session)
-			nodes_drop_session(&dc->nodes, n->session);
+			notify_end_session(dc, n->session);
 		n->flags &= (uint8_t) ~(NODE_REVOKED | NODE_RELEASED);
 	}
 	if (!err)
@@ -158,9 +158,10 @@ static int node_for(struct dc *dc, const Ntm__KeyDistribution *kd,
 	*replaced = n && memcmp(n->ed_pub, k.ed_pub, NTMC_KEY_LEN);
 	if (*replaced) { /* the name is another device's now */
 		if (n->next)
-			nodes_drop_session(&dc->nodes, n->next);
+			notify_end_session(dc, n->next);
 		if (n->session)
-			nodes_drop_session(&dc->nodes, n->session);
+			notify_end_session(dc, n->session);
+		wake_forget(dc, n);
 		n->flags = 0;
 		n->n_addrs = 0;
 	}

@@ -12,6 +12,7 @@
 #include "servers/dc/exits.h"
 #include "servers/dc/pathid.h"
 #include "servers/dc/state.h"
+#include "servers/push/push.h"
 
 #define BOOT_MAX      ((UINT64_C(1) << 24) - 1)
 #define SWEEP_EVERY_S 1
@@ -29,9 +30,16 @@ bool dc_is_online(struct dc *dc, const struct node *n)
 		DC_OFFLINE_AFTER *
 		(n->keepalive_s ? n->keepalive_s : dc->conf->dc_keepalive);
 
-	return n->session && n->flags & NODE_PROVEN &&
-	       !(n->flags & NODE_REVOKED) &&
-	       (n->wakeup || dc_now_s(dc) - n->heard_s <= limit);
+	return dc_is_asleep(n) ||
+	       (n->session && n->flags & NODE_PROVEN &&
+		!(n->flags & NODE_REVOKED) &&
+		(n->wakeup || dc_now_s(dc) - n->heard_s <= limit));
+}
+
+bool dc_is_asleep(const struct node *n)
+{
+	return n->session && !(n->flags & (NODE_PROVEN | NODE_REVOKED)) &&
+	       n->wakeup == NTM__WAKEUP__WAKEUP_PUSH && n->push;
 }
 
 int dc_add_revocation(struct dc *dc, const struct dc_revocation *r)
@@ -99,9 +107,27 @@ static int load_revocation(void *arg, const struct journal_revocation *r)
 	return dc_add_revocation(arg, &v);
 }
 
+static int load_push(void *arg, const char *fqdn, int kind, const char *token)
+{
+	struct dc *dc = arg;
+	uint32_t h = nodes_find(&dc->nodes, fqdn);
+	struct node *n = h ? nodes_at(&dc->nodes, h) : NULL;
+
+	if (!n || !*token || kind <= 0 ||
+	    !push_offers(dc->conf, (Ntm__PushKind)kind))
+		return 0;
+	n->push = strdup(token);
+	if (!n->push)
+		return -NTM_ENOMEM;
+	n->push_kind = (uint8_t)kind;
+	n->wakeup = NTM__WAKEUP__WAKEUP_PUSH;
+	return 0;
+}
+
 static const struct journal_load_ops load_ops = {
 	.node = load_node,
 	.session = load_session,
+	.push = load_push,
 	.revocation = load_revocation,
 };
 

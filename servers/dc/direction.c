@@ -14,6 +14,10 @@
  *             repeated request (same node, same txn) gets the same answer, with the
  *             same keys; then the keys are wiped.
  *
+ * CN may have to be woken (wake.c). Who asks once more meanwhile hears that we are there.
+ * A CN that has not been heard of since our start has no address to write to, and no
+ * measurements to choose a relay by: that is done when it has come.
+ *
  * A relay that refuses or says nothing is replaced by another one, once: CN is asked
  * anew, as it must meet MN there. After that, or when there is none, MN is told of
  * the direct way alone. Which relay a path had last is remembered in a table of hints
@@ -70,7 +74,8 @@ struct direction {
 	uint16_t relay, not_relay; /* the one it has, and had; 0 none */
 	bool swapped; /* MN is the path's end 1: it has asked before, as CN */
 	bool cn_sends;
-	bool absent; /* CN's NS does not have it */
+	bool chosen; /* the way */
+	bool absent; /* CN's NS does not have it; or it has come at last */
 };
 
 /* which relay a path had last; @pair: of whom the path is */
@@ -401,14 +406,44 @@ static unsigned int ask_times(const struct direction *x, const struct node *cn)
 	return cn->wakeup && !x->absent ? WAKE_TIMES : ASK_TIMES;
 }
 
+/* through a relay? */
+static void choose_relay(struct directions *d, struct direction *x,
+			 const struct node *mn, const struct node *cn)
+{
+	x->chosen = true;
+	x->cn_sends = reach_cn_sends(mn, cn);
+	x->not_relay =
+		direction_relay_named(d->dc, x->path_id, mn->fp8 ^ cn->fp8);
+	if (x->reason == NTM__DIRECTION_REASON__DIRECTION_MOVE ||
+	    reach_needs_relay(mn, cn))
+		x->relay = reach_choose(d->dc, mn, cn, 0, x->not_relay);
+	if (x->relay)
+		x->waits |= WAIT_RS;
+}
+
+/* CN is where we can write to: what could not be done before is. Once */
+static void cn_is_here(struct directions *d, struct direction *x,
+		       const struct node *mn, const struct node *cn)
+{
+	if (x->chosen || !(cn->flags & NODE_PROVEN))
+		return;
+	choose_relay(d, x, mn, cn);
+	if (x->tries) { /* from here on as with any other */
+		x->absent = true;
+		x->tries = 0;
+	}
+}
+
 static void direction_ask(struct directions *d, uint32_t h)
 {
 	struct direction *x = direction_at(d, h);
 	struct node *mn = direction_node(d, x->mn, x->mn_fp8);
 	struct node *cn = direction_node(d, x->cn, x->cn_fp8);
 	struct relay *relay;
-	bool has_relay;
+	bool has_relay, woken = x->tries;
 
+	if (mn && cn)
+		cn_is_here(d, x, mn, cn);
 	if (!mn || !cn || !dc_is_online(d->dc, cn) ||
 	    (x->tries >= ask_times(x, cn) && x->waits & WAIT_CN)) {
 		direction_answer(d, h, -NTM_EOFFLINE);
@@ -423,9 +458,9 @@ static void direction_ask(struct directions *d, uint32_t h)
 	}
 	x->tries++;
 	has_relay = !(x->waits & WAIT_RS) || send_relay(d, x, mn, cn);
-	if (x->waits & WAIT_CN && x->tries == 1 && cn->wakeup)
+	if (x->waits & WAIT_CN && !woken && cn->wakeup)
 		wake(d, h, cn);
-	if (x->waits & WAIT_CN)
+	if (x->waits & WAIT_CN && x->chosen)
 		send_route(d, x, cn, mn, x->cn_txn,
 			   x->cn_sends ? NTM__TUNNEL_ROLE__ROLE_SEND
 				       : NTM__TUNNEL_ROLE__ROLE_WAIT);
@@ -496,10 +531,9 @@ static bool is_move(const Ntm__DirectionRequest *q)
 	return q->reason == NTM__DIRECTION_REASON__DIRECTION_MOVE;
 }
 
-/* Path ID, and the relay if the way is through one */
-static void choose_way(struct directions *d, struct direction *x,
-		       const struct node *mn, const struct node *cn,
-		       const Ntm__DirectionRequest *q)
+static void choose_path(struct directions *d, struct direction *x,
+			const struct node *mn, const struct node *cn,
+			const Ntm__DirectionRequest *q)
 {
 	uint64_t random;
 
@@ -513,14 +547,6 @@ static void choose_way(struct directions *d, struct direction *x,
 			d->dc->stats.foreign_paths++;
 		}
 	}
-	x->cn_sends = reach_cn_sends(mn, cn);
-	x->waits = WAIT_CN;
-	x->not_relay =
-		direction_relay_named(d->dc, x->path_id, mn->fp8 ^ cn->fp8);
-	if (is_move(q) || reach_needs_relay(mn, cn))
-		x->relay = reach_choose(d->dc, mn, cn, 0, x->not_relay);
-	if (x->relay)
-		x->waits |= WAIT_RS;
 }
 
 static int direction_start(struct directions *d, uint32_t mnh, uint32_t cnh,
@@ -543,7 +569,8 @@ static int direction_start(struct directions *d, uint32_t mnh, uint32_t cnh,
 	set_txn(d, h);
 	x->reason = (uint8_t)q->reason;
 	x->aead = (uint8_t)choose_aead(dc, mn, cn, q->aead);
-	choose_way(d, x, mn, cn, q);
+	choose_path(d, x, mn, cn, q);
+	x->waits = WAIT_CN;
 	draw(d, &x->ktun, sizeof(x->ktun));
 	draw(d, &x->ktmp, sizeof(x->ktmp));
 	x->state = DIRECTION_ASKED;
@@ -584,9 +611,11 @@ void direction_request(struct dc *dc, uint32_t session,
 	int err;
 
 	h = direction_find(d, mnh, txn);
-	if (h) { /* repeated: the answer, if there is one yet */
+	if (h) { /* repeated: the answer, or that there will be one */
 		if (direction_at(d, h)->state == DIRECTION_ANSWERED)
 			send_answer(d, direction_at(d, h));
+		else if (nodes_at(&dc->nodes, direction_at(d, h)->cn)->wakeup)
+			signal_send_here(dc, session, from, txn);
 		return;
 	}
 	abroad = !fqdn_is_within(q->fqdn, dc->cert.domain.domain);
@@ -629,7 +658,9 @@ void direction_fetch(struct dc *dc, uint32_t session)
 	    x->state != DIRECTION_ASKED || !(x->waits & WAIT_CN))
 		return;
 	mn = direction_node(d, x->mn, x->mn_fp8);
-	if (mn)
+	if (mn && !x->chosen)
+		direction_ask(d, h);
+	else if (mn)
 		send_route(d, x, cn, mn, x->cn_txn,
 			   x->cn_sends ? NTM__TUNNEL_ROLE__ROLE_SEND
 				       : NTM__TUNNEL_ROLE__ROLE_WAIT);

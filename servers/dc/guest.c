@@ -102,6 +102,8 @@ static void information_request(struct dc *dc, struct domain *d, uint32_t txn,
 		cn = nodes_at(&dc->nodes, h);
 		if (cn->wakeup) /* it is there when it is directed */
 			wake_node(dc, cn, 0);
+		if (dc_is_asleep(cn))
+			return; /* asked again; nobody knows where it is */
 		nodeinfo_fill(dc, cn, &info);
 		nodeinfo_fill_addresses(dc, cn, &info);
 		body.node = &info.msg;
@@ -185,6 +187,8 @@ static void peer_direction(struct dc *dc, struct domain *d, uint32_t txn,
 		return;
 	}
 	cn = nodes_at(&dc->nodes, h);
+	if (dc_is_asleep(cn))
+		return;
 	ntmc_fingerprint(q->route->peer->ed_pub.data, fp);
 	msg.txn = place_take(dc->guests, d, txn, h, fp);
 	msg.body_case = NTM__SIGNAL__BODY_ROUTE_DIRECTION;

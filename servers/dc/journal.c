@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * journal - the DC's durable side: leases, sessions, withdrawals, boot number
+ * journal - the DC's durable side: leases, sessions, push tokens, withdrawals, boot number
  *
  * Theory of operation
  *
@@ -41,6 +41,8 @@ static const char *const schema[] = {
 	"CREATE INDEX sessions_expires ON sessions (expires);"
 	"CREATE TABLE revocations (serial INTEGER PRIMARY KEY, fp BLOB NOT NULL"
 	" UNIQUE, at INTEGER NOT NULL);",
+	"CREATE TABLE push (fqdn TEXT PRIMARY KEY, kind INTEGER NOT NULL,"
+	" token TEXT NOT NULL) WITHOUT ROWID;",
 };
 
 enum statement {
@@ -58,6 +60,9 @@ enum statement {
 	UNREVOKE,
 	REVOKED_EACH,
 	REVOKED_EXPIRE,
+	PUSH_PUT,
+	PUSH_DELETE,
+	PUSH_EACH,
 	N_STATEMENTS,
 };
 
@@ -83,11 +88,14 @@ static const char *const statements[] = {
 	[REVOKED_EACH] = "SELECT serial, fp, at FROM revocations"
 			 " ORDER BY serial",
 	[REVOKED_EXPIRE] = "DELETE FROM revocations WHERE at < ?1",
+	[PUSH_PUT] = "INSERT OR REPLACE INTO push VALUES (?1, ?2, ?3)",
+	[PUSH_DELETE] = "DELETE FROM push WHERE fqdn = ?1",
+	[PUSH_EACH] = "SELECT fqdn, kind, token FROM push",
 };
 static_assert(sizeof(statements) / sizeof(statements[0]) == N_STATEMENTS,
 	      "statements");
 
-enum job_kind { JOB_SESSION, JOB_DROP, JOB_REVOKE, JOB_PRUNE };
+enum job_kind { JOB_SESSION, JOB_DROP, JOB_REVOKE, JOB_PRUNE, JOB_PUSH };
 
 struct job {
 	struct job *next;
@@ -97,6 +105,7 @@ struct job {
 	int err;
 	bool flag; /* SESSION: replace; REVOKE: release */
 	int64_t a, b;
+	char *token; /* PUSH; NULL: none */
 	struct journal_node node;
 	struct journal_session session;
 	size_t n;
@@ -239,6 +248,23 @@ static int load_sessions(struct store *s, const struct journal_load_ops *ops,
 	return r;
 }
 
+static int load_push(struct store *s, const struct journal_load_ops *ops,
+		     void *arg)
+{
+	int r;
+
+	while ((r = store_step(s, PUSH_EACH)) == 1) {
+		r = ops->push(arg, store_text(s, PUSH_EACH, 0),
+			      (int)store_int(s, PUSH_EACH, 1),
+			      store_text(s, PUSH_EACH, 2));
+		if (r) {
+			store_reset(s, PUSH_EACH);
+			break;
+		}
+	}
+	return r;
+}
+
 int journal_load(struct journal *j, const struct journal_load_ops *ops,
 		 void *arg, int64_t now)
 {
@@ -248,6 +274,8 @@ int journal_load(struct journal *j, const struct journal_load_ops *ops,
 
 	if (!r)
 		r = load_sessions(s, ops, arg, now);
+	if (!r)
+		r = load_push(s, ops, arg);
 	if (r)
 		return r;
 	while ((r = store_step(s, REVOKED_EACH)) == 1) {
@@ -265,6 +293,19 @@ int journal_load(struct journal *j, const struct journal_load_ops *ops,
 
 /* --- the thread ---------------------------------------------------------------- */
 
+static int do_push(struct store *s, const char *fqdn, int64_t kind,
+		   const char *token)
+{
+	size_t st = token ? PUSH_PUT : PUSH_DELETE;
+
+	store_bind_text(s, st, 1, fqdn);
+	if (token) {
+		store_bind_int(s, st, 2, kind);
+		store_bind_text(s, st, 3, token);
+	}
+	return store_run(s, st);
+}
+
 static int do_session(struct store *s, const struct job *job)
 {
 	const struct journal_node *n = &job->node;
@@ -281,6 +322,8 @@ static int do_session(struct store *s, const struct job *job)
 	if (!r && job->flag) {
 		store_bind_text(s, SESSIONS_DELETE, 1, n->fqdn);
 		r = store_run(s, SESSIONS_DELETE);
+		if (!r)
+			r = do_push(s, n->fqdn, 0, NULL);
 	}
 	if (!r) {
 		const struct journal_session *se = &job->session;
@@ -317,6 +360,8 @@ static int do_revoke(struct store *s, const struct job *job)
 			continue;
 		store_bind_text(s, SESSIONS_DELETE, 1, v->fqdn);
 		r = store_run(s, SESSIONS_DELETE);
+		if (!r)
+			r = do_push(s, v->fqdn, 0, NULL);
 		if (r || !job->flag)
 			continue;
 		store_bind_text(s, NODE_DELETE, 1, v->fqdn);
@@ -349,6 +394,8 @@ static int do_job(struct store *s, const struct job *job)
 		return do_revoke(s, job);
 	case JOB_PRUNE:
 		return do_prune(s, job);
+	case JOB_PUSH:
+		return do_push(s, job->node.fqdn, job->a, job->token);
 	}
 	return -NTM_EINVAL;
 }
@@ -415,6 +462,7 @@ static void *journal_thread(void *arg)
 static void job_free(struct job *job)
 {
 	ntmc_key_clear(&job->session.kntmdc);
+	free(job->token);
 	free(job);
 }
 
@@ -548,6 +596,22 @@ void journal_drop(struct journal *j, uint64_t node_id)
 	job->a = (int64_t)node_id;
 	if (job_add(j, job))
 		log_debug("journal", "a session that ended stays for a day");
+}
+
+void journal_push(struct journal *j, const char *fqdn, int kind,
+		  const char *token)
+{
+	struct job *job = job_new(JOB_PUSH, 0);
+
+	if (!job)
+		return;
+	snprintf(job->node.fqdn, sizeof(job->node.fqdn), "%s", fqdn);
+	job->a = kind;
+	job->token = token ? strdup(token) : NULL;
+	if (token && !job->token)
+		job_free(job);
+	else if (job_add(j, job))
+		log_debug("journal", "a push token is in memory alone");
 }
 
 int journal_revoke(struct journal *j, const struct journal_revocation *r,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * journal - the DC's durable side: leases, sessions, withdrawals, boot number
+ * journal - the DC's durable side: leases, sessions, push tokens, withdrawals, boot number
  *
  * Owner:   struct dc. A thread owns the SQLite store once journal_start() was
  *          called, because a commit waits for the disk and datagrams must not.
@@ -60,12 +60,13 @@ NTM_MUST_CHECK int journal_backup(struct journal *j, const char *path);
 uint64_t journal_boot(const struct journal *j);
 uint64_t journal_serial(const struct journal *j);
 
-/** what the last process left: every node, then its sessions, oldest first, then
- *  the withdrawals by serial; before journal_start() */
+/** what the last process left: every node, then its sessions, oldest first, push
+ *  tokens, then the withdrawals by serial; before journal_start() */
 struct journal_load_ops {
 	int (*node)(void *arg, const struct journal_node *n);
 	int (*session)(void *arg, const char *fqdn,
 		       const struct journal_session *s);
+	int (*push)(void *arg, const char *fqdn, int kind, const char *token);
 	int (*revocation)(void *arg, const struct journal_revocation *r);
 };
 NTM_MUST_CHECK int journal_load(struct journal *j,
@@ -86,7 +87,11 @@ NTM_MUST_CHECK int journal_session(struct journal *j,
 				   bool replace, journal_fn *fn, void *arg);
 /** a session is over; if it cannot be queued it goes when it expires */
 void journal_drop(struct journal *j, uint64_t node_id);
-/** @release: the leases too */
+/** the token by which a node is told; NULL: none. Not more than a hint, so nobody
+ *  waits: a node says it again with each registration */
+void journal_push(struct journal *j, const char *fqdn, int kind,
+		  const char *token);
+/** the tokens go with the sessions. @release: the leases too */
 NTM_MUST_CHECK int journal_revoke(struct journal *j,
 				  const struct journal_revocation *r, size_t n,
 				  bool release, journal_fn *fn, void *arg);

@@ -41,7 +41,8 @@ void nodeinfo_fill_addresses(struct dc *dc, const struct node *n,
 {
 	i->msg.addresses = i->list;
 	/* what is seen of a node behind a gate is the gate's */
-	if (n->mapping != NTM__NAT_MAPPING__MAPPING_BLOCKED)
+	if (n->mapping != NTM__NAT_MAPPING__MAPPING_BLOCKED &&
+	    n->flags & NODE_PROVEN)
 		add(dc, i, n->at.ip, n->at.port,
 		    NTM__ADDRESS_KIND__ADDRESS_OBSERVED);
 	for (size_t k = 0; k < n->n_addrs; k++)

@@ -304,6 +304,12 @@ unsigned int notify_end_removed(struct dc *dc)
 	return n;
 }
 
+void notify_end_session(struct dc *dc, uint32_t session)
+{
+	notify_drop(dc, nodes_session(&dc->nodes, session)->node_id);
+	nodes_drop_session(&dc->nodes, session);
+}
+
 json_t *notify_admin(struct dc *dc)
 {
 	json_t *list = json_array();

@@ -74,8 +74,10 @@ bool notify_fill(struct dc *dc, struct node *n, uint64_t node_id,
 /** tell the node, by its NS, that something waits for it here. @direction: whose; where
  *  it is not there that hears of it (direction_absent()); 0: nobody */
 void notify_node(struct dc *dc, const struct node *n, uint32_t direction);
-/** a session ends: its connection does, too, at whichever NS it is */
+/** a session is over: its connection ends, too, at whichever NS it is */
 void notify_drop(struct dc *dc, uint64_t node_id);
+/** the same, and nodes_drop_session() */
+void notify_end_session(struct dc *dc, uint32_t session);
 /** those that an administrator took back end. Return: how many */
 unsigned int notify_end_removed(struct dc *dc);
 /** new reference: an array */

@@ -151,6 +151,12 @@ static void send_keep_alive_ack(struct dc *dc, struct session *s,
 		udp_commit(dc->udp, to, PACKET_OVERHEAD + len);
 }
 
+void signal_send_here(struct dc *dc, uint32_t session,
+		      const struct endpoint *to, uint32_t txn)
+{
+	send_keep_alive_ack(dc, nodes_session(&dc->nodes, session), to, txn);
+}
+
 /* --- challenge ------------------------------------------------------------------ */
 
 static void challenge_mac(struct dc *dc, const struct endpoint *at,

@@ -114,6 +114,8 @@ static inline uint32_t dc_now_s(struct dc *dc)
 	       3600;
 }
 bool dc_is_online(struct dc *dc, const struct node *n);
+/** not heard of since this process began, but its push service may find it */
+bool dc_is_asleep(const struct node *n);
 /** forget what expired before @now: sessions, revocations nobody needs any more */
 void dc_prune(struct dc *dc, int64_t now);
 NTM_MUST_CHECK int dc_add_revocation(struct dc *dc,
@@ -131,6 +133,10 @@ const Ntm__Signal *signal_unpack(struct dc *dc, const uint8_t *p, size_t len);
 bool signal_send_ack(struct dc *dc, uint32_t session, const struct endpoint *to,
 		     uint32_t txn, int err, uint64_t retry_after_ms);
 
+/** to who asks once more what we are about: we are here. A Keep Alive Ack */
+void signal_send_here(struct dc *dc, uint32_t session,
+		      const struct endpoint *to, uint32_t txn);
+
 /* mapping.c */
 /** @proven: from the node's own address. @asked: bytes of the datagram */
 void mapping_request(struct dc *dc, uint32_t session,
@@ -146,8 +152,12 @@ void wake_node(struct dc *dc, struct node *n, uint32_t direction);
 /** what it says of how to tell it. Return: pushes will be sent to it */
 bool wake_register(struct dc *dc, struct node *n,
 		   const Ntm__RegistrationRequest *q);
-/** @token: NULL: none from now on. Return: false: no memory, nothing changed */
-bool wake_set_push(struct node *n, Ntm__PushKind kind, const char *token);
+/** @token: NULL: none from now on; kept over a restart. Return: false: no memory,
+ *  nothing changed */
+bool wake_set_push(struct dc *dc, struct node *n, Ntm__PushKind kind,
+		   const char *token);
+/** another device has its name, or it is withdrawn: nothing of it is to be woken */
+void wake_forget(struct dc *dc, struct node *n);
 
 /* direction.c */
 NTM_MUST_CHECK int directions_new(struct dc *dc, struct directions **out);

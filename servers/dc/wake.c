@@ -7,6 +7,9 @@
  * A push is asked for on the admin socket of the process beside us, one connection
  * each; it answers at once, before it has sent anything, and names tokens that it knows
  * to be dead: their nodes have none any more, and cannot be told until they register.
+ *
+ * Tokens are in the store: after our restart a node that is told by push sends nothing,
+ * so it is not heard of until somebody wants it. It is pushed then (dc_is_asleep()).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -40,7 +43,7 @@ static void token_gone(struct dc *dc, const char *fqdn, const char *token)
 	if (!n || !n->push || strcmp(n->push, token))
 		return;
 	log_info("wake", "the push token of %s is dead", fqdn);
-	wake_set_push(n, NTM__PUSH_KIND__PUSH_NONE, NULL);
+	wake_set_push(dc, n, NTM__PUSH_KIND__PUSH_NONE, NULL);
 }
 
 static void ask_end(struct ask *a)
@@ -135,15 +138,23 @@ void wake_node(struct dc *dc, struct node *n, uint32_t direction)
 		push(dc, n);
 }
 
-bool wake_set_push(struct node *n, Ntm__PushKind kind, const char *token)
+bool wake_set_push(struct dc *dc, struct node *n, Ntm__PushKind kind,
+		   const char *token)
 {
-	char *copy = token ? strdup(token) : NULL;
+	char *copy;
 
+	if (token ? n->push && n->push_kind == kind && !strcmp(n->push, token)
+		  : !n->push && n->wakeup != NTM__WAKEUP__WAKEUP_PUSH)
+		return true; /* as it was */
+	copy = token ? strdup(token) : NULL;
 	if (token && !copy)
 		return false;
+	if (token || n->push)
+		journal_push(dc->journal, n->fqdn, (int)kind, token);
 	free(n->push);
 	n->push = copy;
 	n->push_kind = (uint8_t)kind;
+	n->pushed_s = 0;
 	if (!copy && n->wakeup == NTM__WAKEUP__WAKEUP_PUSH)
 		n->wakeup = NTM__WAKEUP__WAKEUP_UDP;
 	return true;
@@ -157,9 +168,16 @@ bool wake_register(struct dc *dc, struct node *n,
 		n->notifier = 0;
 	if (n->wakeup != NTM__WAKEUP__WAKEUP_PUSH || !q->push ||
 	    !push_offers(dc->conf, q->push->kind) ||
-	    !wake_set_push(n, q->push->kind, q->push->token)) {
-		wake_set_push(n, NTM__PUSH_KIND__PUSH_NONE, NULL);
+	    !wake_set_push(dc, n, q->push->kind, q->push->token)) {
+		wake_set_push(dc, n, NTM__PUSH_KIND__PUSH_NONE, NULL);
 		return false;
 	}
 	return true;
+}
+
+void wake_forget(struct dc *dc, struct node *n)
+{
+	wake_set_push(dc, n, NTM__PUSH_KIND__PUSH_NONE, NULL);
+	n->wakeup = NTM__WAKEUP__WAKEUP_UDP;
+	n->notifier = 0;
 }

@@ -110,12 +110,6 @@ static void list_remove(struct withdrawals *w, uint32_t h)
 
 /* --- nodes -------------------------------------------------------------------- */
 
-static void session_end(struct dc *dc, uint32_t sh)
-{
-	notify_drop(dc, nodes_session(&dc->nodes, sh)->node_id);
-	nodes_drop_session(&dc->nodes, sh);
-}
-
 /* a withdrawn node has been told, or cannot be: its sessions end */
 static void node_finish(struct dc *dc, uint32_t h)
 {
@@ -124,9 +118,10 @@ static void node_finish(struct dc *dc, uint32_t h)
 	if (!n->fqdn || !(n->flags & NODE_REVOKED))
 		return; /* logged in again meanwhile */
 	if (n->next)
-		session_end(dc, n->next);
+		notify_end_session(dc, n->next);
 	if (n->session)
-		session_end(dc, n->session);
+		notify_end_session(dc, n->session);
+	wake_forget(dc, n);
 	if (n->flags & NODE_RELEASED)
 		nodes_release(&dc->nodes, h);
 }
@@ -197,6 +192,8 @@ static void tell(struct withdrawals *w, uint32_t node, struct set *set,
 	uint32_t h;
 
 	if (!n->fqdn || !n->session || !(n->flags & NODE_PROVEN)) {
+		if (dc_is_asleep(n))
+			wake_node(w->dc, n, 0);
 		if (self)
 			node_finish(w->dc, node);
 		return;
