@@ -221,7 +221,12 @@ static void relayed_say(void *arg, struct peer *p)
 {
 	const struct candidate *c = path_current(p);
 	char text[FQDN_MAX + 300], at[ADDR_TEXT_LEN];
+	const char *limit = punch_limit(p);
 
+	if (limit) {
+		snprintf(text, sizeof(text), "%s: %s.", p->fqdn, limit);
+		say(arg, text);
+	}
 	if (p->state != PEER_UP || !relayed_is(p))
 		return;
 	snprintf(text, sizeof(text), "%s is reached through relay %s: %s.",

@@ -309,17 +309,19 @@ static void peer_path(const struct peer *p, json_t *o)
 /* why it is not direct */
 static const char *why(const struct peer *p)
 {
+	const char *limit = punch_limit(p);
+
 	switch (p->state) {
 	case PEER_DOWN:
 		return err_text(p->why);
 	case PEER_MOVING:
-		return punch_limited(p) ? PUNCH_LIMITED : "no path answers";
+		return limit ? limit : "no path answers";
 	case PEER_UP:
 		if (!relayed_is(p))
 			return "";
-		return punch_limited(p) ? PUNCH_LIMITED : relayed_why(p);
+		return limit ? limit : relayed_why(p);
 	case PEER_SHAKING:
-		return punch_limited(p) ? PUNCH_LIMITED : "";
+		return limit ? limit : "";
 	case PEER_IDLE:
 	case PEER_ASKING:
 	case PEER_NSTATES:

@@ -8,7 +8,9 @@
  * our end's key of Ktun: with that the relay knows where we are, and the NAT in front
  * of us lets the relay's packets in. Where the relay does not know our address from
  * the DC it answers with a cookie, which the next punch brings back; only then is the
- * end bound. Punches go on every PUNCH_EVERY_S, and at once after a move of ours and
+ * end bound. Where it does, it forwards little until a cookie is back, so that is
+ * brought at once, too, and each later punch brings the cookie of the last answer.
+ * Punches go on every PUNCH_EVERY_S, and at once after a move of ours and
  * after a restart of the worker, which finds Ktun in the keeper.
  *
  * An answer counts when it opens under our end's key and names a punch later than any
@@ -380,6 +382,8 @@ int punch_ack_open(const struct datagram_keys *keys,
 	m = (Ntm__HolePunchAck *)raw;
 	a.sent_ms = m->sent_ms;
 	a.code = (int)m->code;
+	a.peer_code = (int)m->peer_code;
+	a.echo = m->echo;
 	a.bound = m->bound;
 	a.peer_bound = m->peer_bound;
 	a.has_cookie = m->cookie.len == sizeof(a.cookie);
@@ -392,12 +396,16 @@ int punch_ack_open(const struct datagram_keys *keys,
 	return 0;
 }
 
-static void limit_note(struct punch *u, int code)
+static void limit_note(struct punch *u, const struct punch_answer *a)
 {
-	if (code && code != u->code)
+	if (a->code && a->code != u->code)
 		log_warn(u->p->fqdn, "the relay forwards no more: %s",
-			 err_text(code));
-	u->code = code;
+			 err_text(a->code));
+	if (a->peer_code && a->peer_code != u->peer_code)
+		log_warn(u->p->fqdn, "the relay forwards no more for it: %s",
+			 err_text(a->peer_code));
+	u->code = a->code;
+	u->peer_code = a->peer_code;
 }
 
 static void punch_answered(struct punch *u, const struct punch_answer *a)
@@ -414,13 +422,14 @@ static void punch_answered(struct punch *u, const struct punch_answer *a)
 	u->peer_bound = a->peer_bound;
 	u->bound = a->bound;
 	u->tries = 0;
-	limit_note(u, a->code);
-	if (a->bound)
+	limit_note(u, a);
+	if (a->bound && !a->echo)
 		u->cookies = 0;
 	loop_timer_arm(u->timer, LOOP_S(PUNCH_EVERY_S));
-	if (!a->bound && a->has_cookie) {
+	u->has_cookie = a->has_cookie;
+	if (a->has_cookie)
 		memcpy(u->cookie, a->cookie, sizeof(u->cookie));
-		u->has_cookie = true;
+	if ((!a->bound || a->echo) && a->has_cookie) {
 		if (u->cookies++ < PUNCH_COOKIES)
 			punch_go(u);
 		else
@@ -483,13 +492,25 @@ bool punch_addr(const struct peer *p, uint64_t path_id, struct addr *out)
 	return false;
 }
 
-bool punch_limited(const struct peer *p)
+/* What was heard last: another end may have been left to itself for a while. */
+const char *punch_limit(const struct peer *p)
 {
-	for (size_t i = 0; i < PUNCHES_MAX; i++)
-		if (p->punches.list[i].path_id &&
-		    p->punches.list[i].code == NTM_ELIMIT)
-			return true;
-	return false;
+	const struct punch *u = NULL;
+
+	for (size_t i = 0; i < PUNCHES_MAX; i++) {
+		const struct punch *o = &p->punches.list[i];
+
+		if (o->path_id && o->answered_ns &&
+		    (!u || o->answered_ns > u->answered_ns))
+			u = o;
+	}
+	if (u && u->code == NTM_ELIMIT)
+		return "the relay forwards no more for this account today: its "
+		       "limit is reached";
+	if (u && u->peer_code == NTM_ELIMIT)
+		return "the relay forwards no more for the peer's account "
+		       "today: its limit is reached";
+	return NULL;
 }
 
 size_t punch_observed(const struct peer *p, struct addr *out, size_t max)

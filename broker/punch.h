@@ -31,7 +31,8 @@ struct peer;
  * @sent_ms:  of the last punch; @acked_ms: of the last answer; @known_ms: the oldest
  *            that an answer may name
  * @answered_ns: 0 never
- * @code:     of the last answer; LIMIT: it forwards nothing for this account
+ * @code:     of the last answer; LIMIT: it forwards nothing for this account;
+ *            @peer_code: for the peer's
  */
 struct punch {
 	struct peer *p;
@@ -46,7 +47,7 @@ struct punch {
 	uint8_t cookie[16];
 	bool has_cookie, bound, peer_bound;
 	unsigned int cookies, tries;
-	int code;
+	int code, peer_code;
 	struct loop_timer *timer;
 };
 
@@ -57,9 +58,9 @@ struct punches {
 /** struct punch_answer - a HolePunchAck */
 struct punch_answer {
 	uint64_t sent_ms;
-	int code;
+	int code, peer_code;
 	uint8_t cookie[16];
-	bool has_cookie, bound, peer_bound;
+	bool has_cookie, bound, echo, peer_bound;
 	struct addr observed;
 };
 
@@ -89,11 +90,8 @@ bool punch_owns(const struct peer *p, const struct addr *a);
 bool punch_addr(const struct peer *p, uint64_t path_id, struct addr *out);
 /** the end at @a, or NULL */
 const struct punch *punch_at(const struct peer *p, const struct addr *a);
-/** a relay of it says that our account's amount is used up */
-bool punch_limited(const struct peer *p);
-#define PUNCH_LIMITED                                                          \
-	"the relay forwards no more for this account today: its limit is "     \
-	"reached"
+/** a relay of it says that an account's amount is used up: why for people, else NULL */
+const char *punch_limit(const struct peer *p);
 /** where relays saw us, each once. Return: how many */
 size_t punch_observed(const struct peer *p, struct addr *out, size_t max);
 

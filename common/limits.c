@@ -157,7 +157,7 @@ static const struct limit hole_punch[] = {
 static const struct limit hole_punch_ack[] = {
 	ANY(sent_ms), CODE(code), FIXED_OR_NONE(cookie, LIMIT_CHALLENGE),
 	UPTO(bound, 1), UPTO(peer_bound, 1), OPTIONAL(observed),
-	ANY(lifetime_s),
+	ANY(lifetime_s), UPTO(echo, 1), CODE(peer_code),
 };
 static const struct limit key_sharing[] = {
 	ANY(id), KEY(key), AEAD(aead), ANY(lifetime_s),

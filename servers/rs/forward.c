@@ -82,7 +82,12 @@ static void forward_run(struct rs_thread *t, const struct arrival *a,
 		STAT_ADD(t->stats.unbound, n);
 		return;
 	}
-	bytes = charge(t, a, v.account, bytes);
+	if (!v.receiver_sure) {
+		bytes = paths_take_credit(paths_at(paths, h), id, bytes,
+					  a->size);
+		STAT_ADD(t->stats.over_credit, n - datagrams(bytes, a->size));
+	}
+	bytes = bytes ? charge(t, a, v.account, bytes) : 0;
 	if (!bytes)
 		return;
 	outbox_add(&t->outbox, h << 1 | (uint32_t)(id & 1), &v.receiver, a->ecn,

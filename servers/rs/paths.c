@@ -19,6 +19,12 @@
  * reads again, VIEW_TRIES times at most, so that a writer that was preempted costs
  * packets of its path and not a processor.
  *
+ * An end is bound where a punch of it came from, but whoever knows its keys may write
+ * any source into a packet, be it an address that was its own yesterday. So an end is
+ * sure only while cookies come back from where it is; while it is not, it gets
+ * PATHS_CREDIT bytes in all, which is enough for a handshake and a first window. A
+ * cookie alone fills that again.
+ *
  * The same word is the writers' lock. They hold it for a few stores, with no call
  * of the system and no cryptography inside: keys are copied out first.
  */
@@ -34,6 +40,7 @@
 
 /* struct path_end.at: port (as in memory) << 16 | listen << 8 | local, and: */
 #define AT_BOUND (UINT64_C(1) << 32)
+#define AT_SURE	 (UINT64_C(1) << 33)
 
 /* --- memory ------------------------------------------------------------------ */
 
@@ -116,7 +123,8 @@ static void store(_Atomic uint64_t *v, uint64_t value)
 	atomic_store_explicit(v, value, memory_order_relaxed);
 }
 
-static bool end_read(const struct path_end *e, struct remote *out)
+/* Return: AT_BOUND, AT_SURE */
+static uint64_t end_read(const struct path_end *e, struct remote *out)
 {
 	uint64_t at = load(&e->at);
 
@@ -125,14 +133,14 @@ static bool end_read(const struct path_end *e, struct remote *out)
 	out->port = (uint16_t)(at >> 16);
 	out->listen = (uint8_t)(at >> 8);
 	out->local = (uint8_t)at;
-	return at & AT_BOUND;
+	return at & (AT_BOUND | AT_SURE);
 }
 
 bool paths_view(const struct path *path, uint64_t id, struct path_view *out)
 {
 	const struct path_end *to = &path->end[id & 1],
 			      *from = &path->end[~id & 1];
-	uint64_t found;
+	uint64_t found, how;
 
 	for (unsigned int i = 0; i < VIEW_TRIES; i++) {
 		uint32_t before =
@@ -141,8 +149,10 @@ bool paths_view(const struct path *path, uint64_t id, struct path_view *out)
 		if (before & 1)
 			continue;
 		found = load(&path->id);
-		out->receiver_bound = end_read(to, &out->receiver);
-		out->sender_bound = end_read(from, &out->sender);
+		how = end_read(to, &out->receiver);
+		out->receiver_bound = how & AT_BOUND;
+		out->receiver_sure = how & AT_SURE;
+		out->sender_bound = end_read(from, &out->sender) & AT_BOUND;
 		out->account = atomic_load_explicit(&from->account,
 						    memory_order_relaxed);
 		atomic_thread_fence(memory_order_acquire);
@@ -151,6 +161,20 @@ bool paths_view(const struct path *path, uint64_t id, struct path_view *out)
 			return found == (id & ~UINT64_C(1));
 	}
 	return false;
+}
+
+size_t paths_take_credit(struct path *path, uint64_t id, size_t bytes,
+			 uint16_t size)
+{
+	_Atomic uint32_t *credit = &path->end[id & 1].credit;
+	uint32_t was = atomic_load_explicit(credit, memory_order_relaxed), take;
+
+	do {
+		take = bytes <= was ? (uint32_t)bytes : was / size * size;
+	} while (take && !atomic_compare_exchange_weak_explicit(
+				 credit, &was, was - take, memory_order_relaxed,
+				 memory_order_relaxed));
+	return take;
 }
 
 void paths_lock(struct path *path)
@@ -176,11 +200,20 @@ void paths_unlock(struct path *path)
 	atomic_fetch_add_explicit(&path->lock, 1, memory_order_release);
 }
 
-void paths_bind(struct path_end *e, const struct remote *at, uint32_t now_s)
+void paths_bind(struct path_end *e, const struct remote *at, bool cookie,
+		uint32_t now_s)
 {
+	bool sure = cookie || (paths_is_at(e, at) && paths_is_sure(e));
+
+	if (cookie) {
+		e->sure_s = now_s;
+		atomic_store_explicit(&e->credit, PATHS_CREDIT,
+				      memory_order_relaxed);
+	}
 	store(&e->ip[0], at->ip[0]);
 	store(&e->ip[1], at->ip[1]);
-	store(&e->at, AT_BOUND | (uint64_t)at->port << 16 |
+	store(&e->at, AT_BOUND | (sure ? AT_SURE : 0) |
+			      (uint64_t)at->port << 16 |
 			      (uint64_t)at->listen << 8 | at->local);
 	e->heard_s = now_s;
 }
@@ -198,11 +231,16 @@ bool paths_is_bound(const struct path_end *e)
 	return load(&e->at) & AT_BOUND;
 }
 
+bool paths_is_sure(const struct path_end *e)
+{
+	return load(&e->at) & AT_SURE;
+}
+
 bool paths_is_at(const struct path_end *e, const struct remote *at)
 {
 	struct remote now;
 
-	return end_read(e, &now) && remote_same(&now, at);
+	return end_read(e, &now) & AT_BOUND && remote_same(&now, at);
 }
 
 /* --- the control thread ---------------------------------------------------------- */
@@ -278,6 +316,8 @@ int paths_put(struct paths *p, const struct path_keys *k, uint32_t now_s,
 	for (int i = 0; i < 2; i++) {
 		paths_unbind(&path->end[i]);
 		path->end[i].sent_ms = 0;
+		atomic_store_explicit(&path->end[i].credit, PATHS_CREDIT,
+				      memory_order_relaxed);
 	}
 	write_keys(path, k);
 	path->made_s = now_s;
@@ -338,6 +378,8 @@ static bool path_age(struct path *path, uint32_t now_s)
 
 		if (e->heard_s && now_s - e->heard_s > PATHS_LIFETIME_S)
 			paths_unbind(e);
+		if (paths_is_sure(e) && now_s - e->sure_s > PATHS_SURE_S)
+			store(&e->at, load(&e->at) & ~AT_SURE);
 		over = over && !paths_is_bound(e);
 	}
 	paths_unlock(path);

@@ -21,6 +21,8 @@
 #include "common/err.h"
 
 #define PATHS_LIFETIME_S 60 /* without a punch an end is forgotten */
+#define PATHS_SURE_S	 60 /* without a cookie from there it is sure no more */
+#define PATHS_CREDIT	 131072 /* bytes to an end that is not sure */
 #define PATHS_MAX	 (1u << 24)
 
 /** struct remote - an outer address, and by which of ours it spoke to us;
@@ -43,11 +45,14 @@ static inline bool remote_same(const struct remote *a, const struct remote *b)
  *  paths_lock() */
 struct path_end {
 	_Atomic uint64_t ip[2];
-	_Atomic uint64_t at; /* port, listen, local, PATHS_BOUND; see paths.c */
+	_Atomic uint64_t at; /* port, listen, local, bound, sure; see paths.c */
 	_Atomic uint32_t account; /* handle of quota.h; 0 none */
-	uint32_t heard_s;	  /* last good punch; 0: none yet, or left */
-	uint64_t proven[2];	  /* by the DC; zero: none */
-	uint64_t sent_ms;	  /* of the newest punch */
+	_Atomic uint32_t
+		credit;	    /* bytes that may go there while it is not sure */
+	uint32_t heard_s;   /* last good punch; 0: none yet, or left */
+	uint32_t sure_s;    /* last one with a cookie */
+	uint64_t proven[2]; /* by the DC; zero: none */
+	uint64_t sent_ms;   /* of the newest punch */
 	struct ntmc_key up, down; /* Hole Punch, its answer */
 };
 
@@ -90,20 +95,29 @@ static inline struct path *paths_at(const struct paths *p, uint32_t handle)
 /** struct path_view - both ends of a path at one moment, as @id names them */
 struct path_view {
 	struct remote sender, receiver;
-	bool sender_bound, receiver_bound;
+	bool sender_bound, receiver_bound, receiver_sure;
 	uint32_t account; /* of the sender */
 };
 /** any thread, without a lock. @id: of a data packet: bit 0 names the receiver.
  *  Return: false: not this path any more, or it is being written without end */
 bool paths_view(const struct path *path, uint64_t id, struct path_view *out);
 
+/** any thread, without a lock: of @bytes in datagrams of @size to the end that is not
+ *  sure, how many may go; they are taken from its credit */
+size_t paths_take_credit(struct path *path, uint64_t id, size_t bytes,
+			 uint16_t size);
+
 /** any thread: for a few lines that neither block nor call the system */
 void paths_lock(struct path *path);
 void paths_unlock(struct path *path);
 /** with paths_lock() */
-void paths_bind(struct path_end *e, const struct remote *at, uint32_t now_s);
+/** @cookie: whoever is there has just shown that it gets what we send: all may go
+ *  there for PATHS_SURE_S; else PATHS_CREDIT bytes in all, unless it was sure before */
+void paths_bind(struct path_end *e, const struct remote *at, bool cookie,
+		uint32_t now_s);
 void paths_unbind(struct path_end *e);
 bool paths_is_bound(const struct path_end *e);
+bool paths_is_sure(const struct path_end *e);
 bool paths_is_at(const struct path_end *e, const struct remote *at);
 
 /** struct path_keys - what Relay Direction gives */

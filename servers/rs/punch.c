@@ -8,12 +8,14 @@
  * node sends behind its punch finds the end bound. Unknown Path IDs cost a look-up,
  * known ones one AEAD check with keys copied out of the path; nothing is kept before
  * that. An end is bound to
- *  - an address whose IP the DC has proven: at once;
+ *  - an address whose IP the DC has proven: at once, but not sure (paths.c): the
+ *    answer asks for the cookie back;
  *  - any other: when a punch from there echoes the cookie of an answer sent there, a
  *    MAC of address, Path ID and time under a secret of the process;
  *  - the address it is bound to already: of course.
  * So nobody makes the RS send to an address whose owner did not ask: an answer goes
- * there, never longer than the punch, and nothing else.
+ * there, never longer than the punch, and nothing else. Each answer brings a cookie for
+ * the next punch: who has left an address, or shares it with others, does not keep it.
  *
  * sent_ms must be later than any seen from that end: whoever records punches and
  * sends them again from elsewhere gets no answer.
@@ -29,8 +31,8 @@ struct cookie_input {
 
 /* what became of a punch */
 struct verdict {
-	bool old, bound, peer_bound;
-	int code;
+	bool old, bound, sure, peer_bound;
+	int code, peer_code;
 };
 
 static void *arena_alloc(void *arg, size_t size)
@@ -86,7 +88,7 @@ static bool cookie_ok(const struct rs *rs, const struct remote *at, uint64_t id,
 /* --- keys and decision --------------------------------------------------------- */
 
 static bool keys_copy(struct path *path, uint64_t id, struct datagram_keys *out,
-		      uint32_t *account)
+		      uint32_t account[2])
 {
 	const struct path_end *e = &path->end[id & 1];
 	bool same;
@@ -96,7 +98,8 @@ static bool keys_copy(struct path *path, uint64_t id, struct datagram_keys *out,
 	out->aead = path->aead;
 	out->up = e->up;
 	out->down = e->down;
-	*account = atomic_load(&e->account);
+	account[0] = atomic_load(&e->account);
+	account[1] = atomic_load(&path->end[~id & 1].account);
 	paths_unlock(path);
 	return same;
 }
@@ -117,8 +120,9 @@ static void decide(struct rs *rs, struct path *path, uint64_t id,
 			paths_unbind(e);
 		else if (cookie || paths_is_at(e, from) ||
 			 !memcmp(e->proven, from->ip, sizeof(e->proven)))
-			paths_bind(e, from, rs_now_s(rs));
-		out->bound = paths_is_bound(e) && paths_is_at(e, from);
+			paths_bind(e, from, cookie, rs_now_s(rs));
+		out->bound = paths_is_at(e, from);
+		out->sure = out->bound && paths_is_sure(e);
 		out->peer_bound = paths_is_bound(&path->end[~id & 1]);
 	}
 	paths_unlock(path);
@@ -153,11 +157,13 @@ static void answer(struct rs_thread *t, struct arrival *a,
 	observed(&a->from, &at);
 	ack.sent_ms = q->sent_ms;
 	ack.code = (uint32_t)-v->code;
+	ack.peer_code = (uint32_t)-v->peer_code;
 	ack.bound = v->bound;
+	ack.echo = v->bound && !v->sure;
 	ack.peer_bound = v->peer_bound;
 	ack.observed = &at;
 	ack.lifetime_s = PATHS_LIFETIME_S;
-	if (!v->bound && !v->code && !q->leave) {
+	if (!v->code && !q->leave) {
 		cookie_make(t->rs, &a->from, h->id, rs_now_s(t->rs), cookie);
 		ack.cookie = (ProtobufCBinaryData){sizeof(cookie), cookie};
 	}
@@ -196,14 +202,14 @@ void punch_receive(struct rs_thread *t, struct arrival *a,
 		   const struct packet_header *h, uint8_t *buf, size_t len)
 {
 	struct rs *rs = t->rs;
-	uint32_t handle = paths_find(&rs->paths, h->id), account;
+	uint32_t handle = paths_find(&rs->paths, h->id), account[2];
 	struct datagram_keys keys;
 	const Ntm__HolePunch *q;
 	struct verdict v = {.code = 0};
 	struct path *path;
 
 	if (!handle || !keys_copy(path = paths_at(&rs->paths, handle), h->id,
-				  &keys, &account)) {
+				  &keys, account)) {
 		STAT_ADD(t->stats.unknown_path, 1);
 		return;
 	}
@@ -212,8 +218,10 @@ void punch_receive(struct rs_thread *t, struct arrival *a,
 		STAT_ADD(t->stats.bad_punch, 1);
 	} else {
 		arrival_local(t, a);
-		if (quota_is_over(&rs->quota, account))
+		if (quota_is_over(&rs->quota, account[0]))
 			v.code = -NTM_ELIMIT;
+		if (quota_is_over(&rs->quota, account[1]))
+			v.peer_code = -NTM_ELIMIT;
 		decide(rs, path, h->id, &a->from, q,
 		       cookie_ok(rs, &a->from, h->id, &q->cookie), &v);
 		STAT_ADD(t->stats.punches, 1);

@@ -380,9 +380,9 @@ static json_t *status(const struct rs *rs)
 		SUM(received),	   SUM(forwarded),    SUM(forwarded_bytes),
 		SUM(punches),	   SUM(probes),	      SUM(malformed),
 		SUM(unknown_path), SUM(wrong_source), SUM(unbound),
-		SUM(over_rate),	   SUM(over_day),     SUM(busy),
-		SUM(bad_punch),	   SUM(old_punch),    SUM(short_punch),
-		SUM(signals_lost),
+		SUM(over_rate),	   SUM(over_day),     SUM(over_credit),
+		SUM(busy),	   SUM(bad_punch),    SUM(old_punch),
+		SUM(short_punch),  SUM(signals_lost),
 #undef SUM
 	};
 	json_t *o = json_object();

@@ -34,7 +34,7 @@ struct rs_stats {
 	_Atomic uint64_t punches, probes;
 	/* dropped, and why */
 	_Atomic uint64_t malformed, unknown_path, wrong_source, unbound;
-	_Atomic uint64_t over_rate, over_day, busy;
+	_Atomic uint64_t over_rate, over_day, over_credit, busy;
 	_Atomic uint64_t bad_punch, old_punch, short_punch;
 	_Atomic uint64_t signals_lost;
 };

@@ -82,7 +82,8 @@ burst()
 }
 
 # offer SIZE RATE: sets SENT and GOT, counted where they enter b, and dropped there:
-# a receiver would take the processor that offers.
+# a receiver would take the processor that offers. Answers to punches (another type)
+# come through.
 offer()
 {
 	local size=$1 rate=$2 sent counted
@@ -91,7 +92,7 @@ offer()
 		table ip count {
 			chain in {
 				type filter hook prerouting priority -300
-				ip saddr $R udp sport 4503 counter drop
+				ip saddr $R udp sport 4503 @th,64,8 1 counter drop
 			}
 		}
 	EOF

@@ -328,6 +328,8 @@ struct client {
 	int fd;
 	uint64_t id; /* ntm: with the bit of the end */
 	struct datagram_keys keys;
+	uint8_t cookie[16]; /* of the last answer */
+	size_t cookie_len;
 };
 
 static void punch_send(struct client *c)
@@ -341,6 +343,7 @@ static void punch_send(struct client *c)
 
 	clock_gettime(CLOCK_REALTIME, &t);
 	q.sent_ms = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	q.cookie = (ProtobufCBinaryData){c->cookie_len, c->cookie};
 	q.padding = (ProtobufCBinaryData){sizeof(zeros), zeros};
 	ntmc_random(NULL, &h.counter, sizeof(h.counter));
 	n = datagram_seal(&h, NTMC_AES_256_GCM, &c->keys.up, &q.base, buf);
@@ -357,8 +360,10 @@ static ssize_t answer(int fd, uint8_t *buf, size_t size)
 					   : -1;
 }
 
+/* Return: the end is bound, and sure */
 static bool punched(struct client *c)
 {
+	const Ntm__HolePunchAck *ack;
 	struct packet_header h;
 	ProtobufCMessage *base;
 	uint8_t buf[2048];
@@ -370,7 +375,10 @@ static bool punched(struct client *c)
 	    datagram_open(&h, NTMC_AES_256_GCM, &c->keys.down, buf, (size_t)n,
 			  &ntm__hole_punch_ack__descriptor, &base))
 		return false;
-	bound = ((Ntm__HolePunchAck *)base)->bound;
+	ack = (const Ntm__HolePunchAck *)base;
+	bound = ack->bound && !ack->echo;
+	c->cookie_len = ack->cookie.len == sizeof(c->cookie) ? 16 : 0;
+	memcpy(c->cookie, ack->cookie.data, c->cookie_len);
 	datagram_free(base);
 	return bound;
 }
@@ -634,8 +642,10 @@ static int cmd_sink(int argc, char **argv)
 		if (turn || now_ns() < punch_at)
 			continue;
 		punch_at = now_ns() + PUNCH_S * NS;
-		for (unsigned int i = 0; i < n; i++)
-			punch_send(&clients[i]); /* its answer counts as one */
+		for (unsigned int i = 0; i < n; i++) {
+			punch_send(&clients[i]);
+			(void)punched(&clients[i]); /* or one datagram */
+		}
 	}
 	printf("%llu %llu %.6f\n", (unsigned long long)count.packets,
 	       (unsigned long long)count.bytes,

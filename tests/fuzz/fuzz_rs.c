@@ -58,7 +58,7 @@ static void path_put(void)
 	h = paths_find(&rs.paths, PATH_ID);
 	for (unsigned int i = 0; i < 2; i++) {
 		source(i, &at);
-		paths_bind(&paths_at(&rs.paths, h)->end[i], &at, 3600);
+		paths_bind(&paths_at(&rs.paths, h)->end[i], &at, true, 3600);
 	}
 }
 

@@ -48,15 +48,16 @@ grid_net()
 	lab_link b pb 203.0.113.3/24 2001:db8:c::3/64 "${GRID_WIRE[@]}"
 }
 
-# grid_lab: the same with NTMobile; both nodes are logged in, and down
+# grid_lab: the same with NTMobile; both nodes are logged in, and down; b as GRID_B
 grid_lab()
 {
 	local host
 	grid_net
 	ntm_server server ntm.example
 	ntm_account server alice
+	[ "${GRID_B-desk.alice}" = desk.alice ] || ntm_account server "${GRID_B#*.}"
 	ntm_node a laptop.alice
-	ntm_node b desk.alice
+	ntm_node b "${GRID_B-desk.alice}"
 	for host in a b; do
 		lab_as_user $host ntm down >"$LAB/log/down-$host"
 	done

@@ -77,8 +77,8 @@ struct end {
 	size_t punch_len;
 	size_t ack_len;
 	uint8_t cookie[16];
-	bool has_cookie, bound, peer_bound;
-	uint32_t code;
+	bool has_cookie, bound, echo, peer_bound;
+	uint32_t code, peer_code;
 	struct addr observed, self;
 };
 
@@ -93,7 +93,7 @@ void end_send_punch(struct end *e, bool cookie, bool leave, size_t padding);
 /** the same, and take the answer; Return: false: none within 2 s */
 bool end_punch(struct end *e, bool cookie);
 bool end_take_ack(struct end *e);
-/** proven or by cookie; asserts */
+/** proven or by cookie, and sure; asserts */
 void end_bind(struct end *e);
 /** a data packet of @len bytes to the other end, filled with @fill */
 void end_send(struct end *e, size_t len, uint8_t fill);

@@ -124,8 +124,8 @@ static void ends_age(void **state)
 	assert_int_equal(put(2, 0, 100), 0);
 	path = paths_at(&paths, paths_find(&paths, 2));
 	paths_lock(path);
-	paths_bind(&path->end[0], &a, 100);
-	paths_bind(&path->end[1], &b, 130);
+	paths_bind(&path->end[0], &a, true, 100);
+	paths_bind(&path->end[1], &b, true, 130);
 	paths_unlock(path);
 	assert_true(paths_view(path, 3, &v)); /* towards CN */
 	assert_true(v.sender_bound && v.receiver_bound);
@@ -199,7 +199,7 @@ static void readers_see_whole_ends(void **state)
 		}
 		path = paths_at(&paths, h);
 		paths_lock(path);
-		paths_bind(&path->end[step & 1], &r, step);
+		paths_bind(&path->end[step & 1], &r, true, step);
 		paths_unlock(path);
 	}
 	atomic_store(&done, true);

@@ -20,6 +20,7 @@ struct end {
 	struct addr proven, bound, asked;
 	uint8_t cookie[16];
 	uint64_t sent_ms, seen_ns;
+	bool sure; /* the cookie came back from where it is bound */
 };
 
 struct relayed {
@@ -31,7 +32,7 @@ struct rs {
 	struct world *wd;
 	uint64_t id;
 	struct addr addrs[2];
-	bool down, limit;
+	bool down, limit, limit_peer;
 	struct relayed paths[PATHS];
 	size_t next;
 	struct rs_count count;
@@ -80,9 +81,31 @@ bool rs_is_down(const struct rs *rs)
 	return rs->down;
 }
 
+static bool alive(const struct rs *rs, const struct end *e)
+{
+	return addr_is_set(&e->bound) &&
+	       rs->wd->now_ns - e->seen_ns < LOOP_S(KEEP_S);
+}
+
 void rs_set_limit(struct rs *rs, bool on)
 {
 	rs->limit = on;
+}
+
+void rs_set_limit_peer(struct rs *rs, bool on)
+{
+	rs->limit_peer = on;
+}
+
+unsigned int rs_sure(const struct rs *rs)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < PATHS; i++)
+		for (int k = 0; k < 2; k++)
+			n += alive(rs, &rs->paths[i].ends[k]) &&
+			     rs->paths[i].ends[k].sure;
+	return n;
 }
 
 const struct rs_count *rs_count(const struct rs *rs)
@@ -102,12 +125,6 @@ void rs_name(const struct rs *rs, Ntm__Relay *out, Ntm__Address *a,
 				&a[i]);
 		list[i] = &a[i];
 	}
-}
-
-static bool alive(const struct rs *rs, const struct end *e)
-{
-	return addr_is_set(&e->bound) &&
-	       rs->wd->now_ns - e->seen_ns < LOOP_S(KEEP_S);
 }
 
 unsigned int rs_bound(const struct rs *rs)
@@ -195,6 +212,7 @@ static void punch(struct rs *rs, struct relayed *p, unsigned int bit,
 	struct end *e = &p->ends[bit];
 	Ntm__HolePunchAck a = NTM__HOLE_PUNCH_ACK__INIT;
 	Ntm__Address where;
+	bool cookie;
 
 	if (m->sent_ms <= e->sent_ms)
 		return;
@@ -209,21 +227,25 @@ static void punch(struct rs *rs, struct relayed *p, unsigned int bit,
 	a.sent_ms = m->sent_ms;
 	a.observed = &where;
 	a.lifetime_s = KEEP_S;
-	a.bound = addr_equal_ip(from, &e->proven) ||
-		  addr_equal(from, &e->bound) ||
-		  (m->cookie.len == 16 && addr_equal(from, &e->asked) &&
-		   !memcmp(m->cookie.data, e->cookie, 16));
+	cookie = m->cookie.len == 16 && addr_equal(from, &e->asked) &&
+		 !memcmp(m->cookie.data, e->cookie, 16);
+	a.bound = cookie || addr_equal_ip(from, &e->proven) ||
+		  addr_equal(from, &e->bound);
 	if (rs->limit)
 		a.code = NTM_ELIMIT;
+	if (rs->limit_peer)
+		a.peer_code = NTM_ELIMIT;
 	if (a.bound) {
+		e->sure = cookie || (e->sure && addr_equal(from, &e->bound));
 		e->bound = *from;
 		e->seen_ns = rs->wd->now_ns;
+		a.echo = !e->sure;
 	} else {
 		rs->count.cookies++;
-		e->asked = *from;
-		ntmc_random(&rs->wd->crypto, e->cookie, 16);
-		a.cookie = (ProtobufCBinaryData){16, e->cookie};
 	}
+	e->asked = *from;
+	ntmc_random(&rs->wd->crypto, e->cookie, 16);
+	a.cookie = (ProtobufCBinaryData){16, e->cookie};
 	a.peer_bound = alive(rs, &p->ends[!bit]);
 	ack(rs, p, bit, &a, from, to);
 }

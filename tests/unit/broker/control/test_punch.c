@@ -420,9 +420,33 @@ static void test_limit(void **state)
 	rs_set_limit(rs, true);
 	world_run(&world, 25000);
 	assert_int_equal(punch_of(a, b)->code, NTM_ELIMIT);
+	assert_non_null(strstr(punch_limit(node_peer(a, b)), "this account"));
 	rs_set_limit(rs, false);
+	rs_set_limit_peer(rs, true);
 	world_run(&world, 25000);
 	assert_int_equal(punch_of(a, b)->code, 0);
+	assert_non_null(strstr(punch_limit(node_peer(a, b)), "the peer's"));
+	rs_set_limit_peer(rs, false);
+	world_run(&world, 25000);
+	assert_null(punch_limit(node_peer(a, b)));
+}
+
+/* The relay forwards much only to who shows that it gets what is sent there: that is
+ * shown at once, and goes on without punches of its own. */
+static void test_shows_itself(void **state)
+{
+	uint64_t punches;
+
+	(void)state;
+	begin(NAT_ANY, NAT_PORT, NAT_ANY, NAT_PORT);
+	connect_both();
+	world_run(&world, 100);
+	assert_int_equal(rs_bound(rs), 2);
+	assert_int_equal(rs_sure(rs), 2);
+	punches = rs_count(rs)->punches;
+	world_run(&world, 41000);
+	assert_int_equal(rs_count(rs)->punches - punches, 4);
+	assert_int_equal(rs_sure(rs), 2);
 }
 
 /* The tunnel ends: the relay is told. */
@@ -689,9 +713,10 @@ int main(void)
 		P(test_direct_dies),	    P(test_nat_forgets),
 		P(test_nat_forgets_direct), P(test_asks_for_relay),
 		P(test_restart_relayed),    P(test_limit),
-		P(test_end_leaves),	    P(test_forged_acks),
-		P(test_forged_source),	    P(test_hold_bounded),
-		P(test_named_addresses),    P(test_fails_under_data),
+		P(test_shows_itself),	    P(test_end_leaves),
+		P(test_forged_acks),	    P(test_forged_source),
+		P(test_hold_bounded),	    P(test_named_addresses),
+		P(test_fails_under_data),
 	};
 
 	log_open("test", getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR, NULL);

@@ -220,6 +220,10 @@ void rs_set_down(struct rs *rs, bool down);
 bool rs_is_down(const struct rs *rs);
 /** say LIMIT to every punch, forward nothing */
 void rs_set_limit(struct rs *rs, bool on);
+/** say that it is the other end's account, to both */
+void rs_set_limit_peer(struct rs *rs, bool on);
+/** ends that have brought back the cookie from where they are bound */
+unsigned int rs_sure(const struct rs *rs);
 /** a Relay Direction; @proven: by end, NULL: none */
 void rs_direct(struct rs *rs, uint64_t path_id, const struct ntmc_key *ktun,
 	       const struct addr *mn, const struct addr *cn);
