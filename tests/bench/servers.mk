@@ -15,3 +15,11 @@ $(O)/tests/bench/relay_load: $(O)/obj/tests/bench/relay_load.o \
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
 		$(shell pkg-config --libs $(SERVERS_PKGS)) $(LIBS)
 bench-build: $(O)/tests/bench/relay_load
+# Nodes of a Notification Server and a DC for it; tests/bench/ns.sh runs them.
+$(O)/tests/bench/ns_load: $(O)/obj/tests/bench/ns_load.o \
+		$(call lib,servers common ntmcrypto)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
+		$(shell pkg-config --libs $(SERVERS_PKGS)) $(LIBS)
+bench-build: $(O)/tests/bench/ns_load
