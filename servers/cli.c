@@ -28,6 +28,7 @@ enum {
 	OPT_FORCE,
 	OPT_ACCOUNT,
 	OPT_RELAY,
+	OPT_NS,
 };
 
 static const struct {
@@ -47,6 +48,7 @@ static const struct {
 	{{"force", no_argument, NULL, OPT_FORCE}, CLI_FORCE},
 	{{"account", required_argument, NULL, OPT_ACCOUNT}, CLI_ACCOUNT},
 	{{"relay", required_argument, NULL, OPT_RELAY}, CLI_RELAY},
+	{{"ns", required_argument, NULL, OPT_NS}, CLI_RELAY},
 };
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
 
@@ -108,6 +110,9 @@ static int set_option(struct cli *c, int opt)
 		break;
 	case OPT_RELAY:
 		c->relay = optarg;
+		break;
+	case OPT_NS:
+		c->ns = optarg;
 		break;
 	}
 	return 0;

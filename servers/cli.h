@@ -15,6 +15,7 @@
 
 #include "common/err.h"
 #include "servers/datadir.h"
+#include "servers/enrol.h"
 #include "servers/serverconf.h"
 
 #define CLI_FAILED 1
@@ -31,12 +32,13 @@ enum cli_option {
 	CLI_FORCE = 1 << 7,
 	CLI_CHECK = 1 << 8, /* -n */
 	CLI_ACCOUNT = 1 << 9,
-	CLI_RELAY = 1 << 10,
+	CLI_RELAY = 1 << 10, /* --relay, --ns */
 };
 
 struct cli {
 	char dir[DATADIR_PATH_MAX];
-	const char *domain, *slice, *user, *password_file, *account, *relay;
+	const char *domain, *slice, *user, *password_file, *account, *relay,
+		*ns;
 	const char *listen[SERVERCONF_ADDRESSES_MAX];
 	size_t n_listen;
 	bool json, force, check, password_stdin;
@@ -79,9 +81,14 @@ int cli_exit(struct cli *c, const char *verb);
 int cli_device(struct cli *c, const char *verb);
 /** @verb: "status", "drain", "undrain", "enrol", "renew", "remove" */
 int cli_relay(struct cli *c, const char *verb);
+/** @verb: "status", "enrol", "renew", "remove" */
+int cli_ns(struct cli *c, const char *verb);
+/** one of these: "enrol", "renew", "remove", with its argument */
+int cli_enrol(struct cli *c, enum enrol_kind kind, const char *verb);
+bool cli_enrol_is(const char *verb);
 /** @verb: "add", "list", "remove" */
 int cli_peer(struct cli *c, const char *verb);
 /** init with --relay: no domain is made, but a relay of one */
-int cli_init_relay(struct cli *c);
+int cli_init_away(struct cli *c);
 
 #endif

@@ -1,218 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* cli_relay - `ntm-server relay` and `ntm-server init --relay` */
-#include <errno.h>
-#include <fcntl.h>
+/* cli_relay - `ntm-server relay` and `ntm-server ns`: what runs here, or elsewhere */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "servers/adminsock.h"
 #include "servers/cli.h"
-#include "servers/enrol.h"
-#include "servers/removed.h"
-
-#define LIST_MAX 1024
-
-/* --- a file for another machine ------------------------------------------------- */
-
-static int write_text(const char *path, int fd, const char *text, size_t len)
-{
-	bool bad = write(fd, text, len) != (ssize_t)len || fsync(fd);
-
-	if (close(fd) || bad) {
-		unlink(path);
-		return cli_fail("%s: %s", path, strerror(errno));
-	}
-	return 0;
-}
-
-static int make_text(const struct cli *c, char *text, int *len,
-		     char fp_text[static NTMC_FP_TEXT_LEN])
-{
-	struct server_conf conf;
-	uint8_t fp[NTMC_FP_LEN];
-	struct enrol e;
-	int r = cli_enter(c);
-
-	if (r)
-		return r;
-	r = cli_conf(c, &conf);
-	if (r)
-		return r;
-	r = enrol_new(c->dir, &conf, ntmc_now(NULL), &e);
-	serverconf_clear(&conf);
-	if (r)
-		return cli_fail("the relay cannot be enrolled: %s",
-				err_text(r));
-	ntmc_fingerprint(e.id.ed_pub, fp);
-	ntmc_fingerprint_text(fp, fp_text);
-	*len = enrol_format(&e, text);
-	enrol_clear(&e);
-	return *len < 0 ? cli_fail("%s", err_text(*len)) : 0;
-}
-
-static int relay_enrol(struct cli *c, const char *path)
-{
-	char text[ENROL_TEXT_MAX], key[DATADIR_PATH_MAX], fp[NTMC_FP_TEXT_LEN];
-	int fd, len = 0, r;
-
-	if (datadir_file(c->dir, DATADIR_CA_KEY, key) ||
-	    (access(key, F_OK) && errno == ENOENT))
-		return cli_fail("the CA is not in %s; run this on the machine "
-				"of the Account Server",
-				c->dir);
-	/* as who we are: the owner of the data may not write there */
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return cli_fail("%s: %s", path, strerror(errno));
-	r = make_text(c, text, &len, fp);
-	if (r) {
-		close(fd);
-		unlink(path);
-	} else {
-		r = write_text(path, fd, text, (size_t)len);
-	}
-	ntmc_wipe(text, sizeof(text));
-	if (!r)
-		printf("Bring %s to the relay's machine by a safe way, run "
-		       "there\n  ntm-server init --relay FILE\nand delete it: "
-		       "whoever holds it can be that relay, until\n  "
-		       "ntm-server relay remove %s\n",
-		       path, fp);
-	return r;
-}
-
-/* --- taking it ---------------------------------------------------------------------- */
-
-static int read_enrol(const char *path, struct enrol *out)
-{
-	char text[ENROL_TEXT_MAX];
-	FILE *f = fopen(path, "re");
-	size_t len;
-	int r;
-
-	if (!f)
-		return cli_fail("%s: %s", path, strerror(errno));
-	len = fread(text, 1, sizeof(text), f);
-	r = ferror(f) || len == sizeof(text) ? -NTM_EDECODE
-					     : enrol_parse(text, len, out);
-	fclose(f);
-	ntmc_wipe(text, sizeof(text));
-	if (r == -NTM_EDECODE)
-		return cli_fail("%s is damaged, or not made by `ntm-server "
-				"relay enrol`",
-				path);
-	return r ? cli_fail("%s: %s", path, err_text(r)) : 0;
-}
-
-static void append(char list[static LIST_MAX], const char *between,
-		   const char *item)
-{
-	size_t used = strlen(list);
-
-	snprintf(list + used, LIST_MAX - used, "%s%s", used ? between : "",
-		 item);
-}
-
-static int write_conf(const struct cli *c, const struct enrol *e)
-{
-	struct server_conf_value v[4] = {{"server", "domain", e->domain},
-					 {"server", "roles", "rs"}};
-	char path[DATADIR_PATH_MAX], dcs[LIST_MAX] = "", listen[LIST_MAX] = "",
-				     text[ADDR_TEXT_LEN];
-	size_t n = 2;
-	int r = datadir_file(c->dir, DATADIR_CONF, path);
-
-	for (size_t i = 0; i < e->n_dcs; i++)
-		append(dcs, "|", addr_format(&e->dcs[i], text));
-	for (size_t i = 0; i < c->n_listen; i++)
-		append(listen, ", ", c->listen[i]);
-	v[n++] = (struct server_conf_value){"rs", "dc", dcs};
-	if (listen[0])
-		v[n++] = (struct server_conf_value){"rs", "listen", listen};
-	return r ? r : serverconf_write(path, v, n);
-}
-
-int cli_init_relay(struct cli *c)
-{
-	struct enrol e;
-	int r = read_enrol(c->relay, &e);
-
-	if (r)
-		return r;
-	r = cli_make_dir(c, false,
-			 "nothing was changed (a new certificate: ntm-server "
-			 "relay renew FILE)");
-	if (r) {
-		enrol_clear(&e);
-		return r;
-	}
-	r = datadir_enter(c->dir);
-	if (!r)
-		r = enrol_store(&e, c->dir);
-	/* last: with it the folder is complete */
-	if (!r)
-		r = write_conf(c, &e);
-	if (!r)
-		printf("A relay of %s is ready in %s.\nNext: ntm-server run\n",
-		       e.domain, c->dir);
-	enrol_clear(&e);
-	return r ? cli_fail("%s: %s", c->dir, err_text(r)) : 0;
-}
-
-static int relay_renew(struct cli *c, const char *path)
-{
-	struct server_conf conf;
-	struct enrol e;
-	int r = read_enrol(path, &e);
-
-	if (r)
-		return r;
-	r = cli_enter(c);
-	if (!r)
-		r = cli_conf(c, &conf);
-	if (!r) {
-		if (strcmp(conf.domain, e.domain))
-			r = cli_fail("%s is for %s, this relay for %s", path,
-				     e.domain, conf.domain);
-		serverconf_clear(&conf);
-		if (!r && enrol_store(&e, c->dir))
-			r = cli_fail("%s cannot be written", c->dir);
-	}
-	enrol_clear(&e);
-	if (!r)
-		printf("A running relay takes the new certificate within an "
-		       "hour.\n");
-	return r;
-}
-
-/* --- taking it back -------------------------------------------------------------------- */
-
-static int relay_remove(struct cli *c, const char *text)
-{
-	json_t *request, *answer;
-	uint8_t fp[NTMC_FP_LEN];
-	int r = cli_enter(c);
-
-	if (r)
-		return r;
-	if (ntmc_fingerprint_parse(text, fp))
-		return cli_fail("%.80s is not a fingerprint: 64 hexadecimal "
-				"digits, as `ntm-server status` shows them",
-				text);
-	r = removed_add(c->dir, fp);
-	if (r)
-		return cli_fail("%s: %s", c->dir, err_text(r));
-	request = json_pack("{s:s}", "command", "removed");
-	r = adminsock_ask(c->dir, "dc", request, &answer);
-	json_decref(request);
-	if (!r)
-		json_decref(answer);
-	printf("The Direction Coordinator of %s takes it no more, and its "
-	       "certificate is not renewed.\n",
-	       c->dir);
-	return 0;
-}
 
 /* --- a running relay -------------------------------------------------------------------- */
 
@@ -235,55 +27,74 @@ static void add_exit(const struct cli *c, json_t *status)
 	json_decref(request);
 }
 
-static int relay_ask(struct cli *c, const char *verb)
+static void print(const struct cli *c, const json_t *answer)
 {
-	json_t *request, *answer, *value;
 	const char *key;
+	json_t *value;
+
+	if (c->json) {
+		json_dumpf(answer, stdout, JSON_INDENT(2));
+		printf("\n");
+		return;
+	}
+	json_object_foreach((json_t *)answer, key, value)
+	{
+		if (json_is_integer(value))
+			printf("%-16s %lld\n", key,
+			       (long long)json_integer_value(value));
+		else if (json_is_boolean(value) && strcmp(key, "ok"))
+			printf("%-16s %s\n", key,
+			       json_is_true(value) ? "yes" : "no");
+	}
+}
+
+static int ask(struct cli *c, const char *role, const char *name,
+	       const char *verb)
+{
+	json_t *request, *answer;
 	int r = cli_enter(c);
 
 	if (r)
 		return r;
 	request = json_pack("{s:s}", "command", verb);
-	r = adminsock_ask(c->dir, "rs", request, &answer);
+	r = adminsock_ask(c->dir, role, request, &answer);
 	json_decref(request);
 	if (r == -NTM_ENOTFOUND)
-		return cli_fail("no relay runs in %s; start ntm-server run "
+		return cli_fail("no %s runs in %s; start ntm-server run "
 				"there",
-				c->dir);
+				name, c->dir);
 	if (r)
-		return cli_fail("the relay does not answer: %s", err_text(r));
-	add_exit(c, answer);
-	if (c->json) {
-		json_dumpf(answer, stdout, JSON_INDENT(2));
-		printf("\n");
-	} else {
-		json_object_foreach(answer, key, value)
-		{
-			if (json_is_integer(value))
-				printf("%-16s %lld\n", key,
-				       (long long)json_integer_value(value));
-			else if (json_is_boolean(value) && strcmp(key, "ok"))
-				printf("%-16s %s\n", key,
-				       json_is_true(value) ? "yes" : "no");
-		}
-	}
+		return cli_fail("the %s does not answer: %s", name,
+				err_text(r));
+	if (!strcmp(role, "rs"))
+		add_exit(c, answer);
+	print(c, answer);
 	json_decref(answer);
 	return 0;
 }
 
+static int command(struct cli *c, enum enrol_kind kind, bool known,
+		   const char *verb)
+{
+	bool file = cli_enrol_is(verb);
+
+	if ((!file && !known) || c->n_args != (file ? 2u : 1u))
+		return cli_misused(kind == ENROL_RELAY ? "relay" : "ns");
+	if (file)
+		return cli_enrol(c, kind, verb);
+	return kind == ENROL_RELAY ? ask(c, "rs", "relay", verb)
+				   : ask(c, "ns", "Notification Server", verb);
+}
+
 int cli_relay(struct cli *c, const char *verb)
 {
-	bool file = !strcmp(verb, "enrol") || !strcmp(verb, "renew") ||
-		    !strcmp(verb, "remove");
+	bool known = !strcmp(verb, "status") || !strcmp(verb, "drain") ||
+		     !strcmp(verb, "undrain");
 
-	if (!file && strcmp(verb, "status") && strcmp(verb, "drain") &&
-	    strcmp(verb, "undrain"))
-		return cli_misused("relay");
-	if (c->n_args != (file ? 2u : 1u))
-		return cli_misused("relay");
-	if (!file)
-		return relay_ask(c, verb);
-	return verb[0] == 'e'	? relay_enrol(c, c->args[1])
-	       : verb[2] == 'm' ? relay_remove(c, c->args[1])
-				: relay_renew(c, c->args[1]);
+	return command(c, ENROL_RELAY, known, verb);
+}
+
+int cli_ns(struct cli *c, const char *verb)
+{
+	return command(c, ENROL_NOTIFIER, !strcmp(verb, "status"), verb);
 }

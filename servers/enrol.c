@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* enrol - how a machine that has no CA becomes a relay of a domain */
+/* enrol - how a machine that has no CA becomes a relay or an NS of a domain */
 #include "servers/enrol.h"
 
 #include <stdarg.h>
@@ -11,8 +11,19 @@
 #include "servers/removed.h"
 #include "servers/servercert.h"
 
-#define HEAD	       "ntm-relay 1"
 #define ENROL_LINE_MAX (2 * NTMC_CERT_MAX + 32)
+
+static const struct {
+	const char *head; /* of the file, before its version */
+	enum datadir_file key, cert;
+	uint32_t bit;
+} kinds[] = {
+	[ENROL_RELAY] = {"ntm-relay", DATADIR_RS_KEY, DATADIR_RS_CERT,
+			 NTMC_ROLE_RS},
+	[ENROL_NOTIFIER] = {"ntm-notifier", DATADIR_NS_KEY, DATADIR_NS_CERT,
+			    NTMC_ROLE_NS},
+};
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 void enrol_clear(struct enrol *e)
 {
@@ -31,10 +42,12 @@ static int load_ca(const char *dir, struct ntmc_ca **out)
 	return r ? r : ntmc_ca_load(key, cert, out);
 }
 
-int enrol_new(const char *dir, const struct server_conf *conf, int64_t now,
-	      struct enrol *out)
+int enrol_new(const char *dir, const struct server_conf *conf,
+	      enum enrol_kind kind, int64_t now, struct enrol *out)
 {
-	struct enrol e = {.ca_len = NTMC_CERT_MAX, .cert_len = NTMC_CERT_MAX};
+	struct enrol e = {.kind = kind,
+			  .ca_len = NTMC_CERT_MAX,
+			  .cert_len = NTMC_CERT_MAX};
 	struct ntmc_ca *ca = NULL;
 	struct addr dcs[SERVERCONF_ADDRESSES_MAX];
 	int n = serverconf_announced(conf->dc_address, conf->dc_listen,
@@ -49,8 +62,8 @@ int enrol_new(const char *dir, const struct server_conf *conf, int64_t now,
 	ntmc_identity_new(NULL, &e.id);
 	r = ntmc_ca_der(ca, e.ca, &e.ca_len);
 	if (!r)
-		r = servercert_issue(ca, conf->domain, NTMC_ROLE_RS, &e.id, now,
-				     e.cert, &e.cert_len);
+		r = servercert_issue(ca, conf->domain, kinds[kind].bit, &e.id,
+				     now, e.cert, &e.cert_len);
 	ntmc_ca_free(ca);
 	if (!r)
 		*out = e;
@@ -117,7 +130,7 @@ int enrol_format(const struct enrol *e, char out[static ENROL_TEXT_MAX])
 	struct text t = {.out = out};
 	char addr[ADDR_TEXT_LEN];
 
-	put(&t, HEAD "\ndomain %s\n", e->domain);
+	put(&t, "%s 1\ndomain %s\n", kinds[e->kind].head, e->domain);
 	for (size_t i = 0; i < e->n_dcs; i++)
 		put(&t, "dc %s\n", addr_format(&e->dcs[i], addr));
 	put_hex(&t, "ca", e->ca, e->ca_len);
@@ -178,8 +191,12 @@ static size_t value_hex(struct reader *r, const char *name, uint8_t *out,
 
 static int decode(struct reader *r, struct enrol *e)
 {
-	const char *v = value(r, "ntm-relay");
+	const char *v = NULL;
 
+	for (size_t i = 0; !v && i < KINDS; i++) {
+		v = value(r, kinds[i].head);
+		e->kind = (enum enrol_kind)i;
+	}
 	if (!v || strcmp(v, "1"))
 		return -NTM_EDECODE;
 	v = value(r, "domain");
@@ -223,7 +240,7 @@ static int check(const struct enrol *e)
 	if (r)
 		return r;
 	if (strcmp(domain.domain, e->domain) || cert.kind != NTMC_CERT_SERVER ||
-	    !(cert.roles & NTMC_ROLE_RS) ||
+	    !(cert.roles & kinds[e->kind].bit) ||
 	    memcmp(cert.ed_pub, e->id.ed_pub, NTMC_KEY_LEN) ||
 	    memcmp(cert.x_pub, e->id.x_pub, NTMC_KEY_LEN))
 		return -NTM_ECERT;
@@ -254,13 +271,13 @@ int enrol_store(const struct enrol *e, const char *dir)
 	int r = datadir_file(dir, DATADIR_DC_CA, ca);
 
 	if (!r)
-		r = datadir_file(dir, DATADIR_RS_KEY, key);
+		r = datadir_file(dir, kinds[e->kind].key, key);
 	if (!r)
-		r = datadir_file(dir, DATADIR_RS_CERT, cert);
+		r = datadir_file(dir, kinds[e->kind].cert, cert);
 	if (!r)
 		r = file_write(ca, e->ca, e->ca_len, 0600);
 	if (!r)
 		r = ntmc_identity_save(&e->id, key);
-	/* last: a running relay looks at it to see that there are new ones */
+	/* last: a running server looks at it to see that there are new ones */
 	return r ? r : file_write(cert, e->cert, e->cert_len, 0600);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * enrol - how a machine that has no CA becomes a relay of a domain
+ * enrol - how a machine that has no CA becomes a relay or an NS of a domain
  *
  * The machine of the AS writes a file: the domain, its DC, the CA's certificate, and
- * a fresh key and certificate of role RS. The relay's machine makes its data folder
- * of it. Whoever holds the file can be that relay: it goes by a safe way and is
+ * a fresh key and certificate of role RS or NS. The other machine makes its data folder
+ * of it. Whoever holds the file can be that server: it goes by a safe way and is
  * deleted then. Text, one newline after each line and nothing behind:
  *
- *   ntm-relay 1
+ *   ntm-relay 1                    or ntm-notifier 1
  *   domain example.org
  *   dc 192.0.2.1:4502              1 to 4 lines: its addresses
  *   ca HEX                         DER, as the next
@@ -32,8 +32,11 @@
 
 #define ENROL_TEXT_MAX 8192
 
+enum enrol_kind { ENROL_RELAY, ENROL_NOTIFIER };
+
 /** struct enrol - what such a file says; wiped by enrol_clear() */
 struct enrol {
+	enum enrol_kind kind;
 	char domain[FQDN_MAX + 1];
 	struct addr dcs[SERVERCONF_WAYS_MAX];
 	size_t n_dcs;
@@ -46,7 +49,8 @@ void enrol_clear(struct enrol *e);
 /** a fresh key and certificate, from the CA of @dir.
  *  Return: 0, -NTM_ENOTFOUND (no CA here), -NTM_ECONF ... */
 NTM_MUST_CHECK int enrol_new(const char *dir, const struct server_conf *conf,
-			     int64_t now, struct enrol *out);
+			     enum enrol_kind kind, int64_t now,
+			     struct enrol *out);
 /**
  * enrol_renew() - the CA's answer to renewal_ask(): the same keys and roles, from now on
  * @ca, @trust: of the CA; @dir: whose `removed` counts
@@ -63,7 +67,7 @@ NTM_MUST_CHECK int enrol_renew(const char *dir, struct ntmc_ca *ca,
 /** @out: wiped by the caller. Return: bytes, or -NTM_ETOOBIG */
 NTM_MUST_CHECK int enrol_format(const struct enrol *e,
 				char out[static ENROL_TEXT_MAX]);
-/** the certificate is of that CA, key, domain and role RS.
+/** the certificate is of that CA, key, domain and kind.
  *  Return: 0, -NTM_EDECODE, -NTM_ECERT, -NTM_EEXPIRED ... */
 NTM_MUST_CHECK int enrol_parse(const char *text, size_t len, struct enrol *out);
 /** CA, key and certificate into the data folder @dir */

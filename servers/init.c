@@ -154,18 +154,19 @@ int cli_init(struct cli *c)
 {
 	char domain[FQDN_MAX + 1];
 	struct server_slice slice;
-	bool dns53 = may_bind(53);
+	bool dns53 = may_bind(53), away = c->relay || c->ns;
 	int r;
 
-	if (c->relay && (c->domain || c->slice)) {
-		cli_fail("--relay FILE says the domain");
+	if ((away && (c->domain || c->slice)) || (c->relay && c->ns)) {
+		cli_fail("--relay FILE or --ns FILE says the domain, and "
+			 "stands alone");
 		return CLI_USAGE;
 	}
-	r = c->relay ? check_listen(c) : check_args(c, domain, &slice);
+	r = away ? check_listen(c) : check_args(c, domain, &slice);
 	if (r)
 		return r;
-	if (c->relay)
-		return cli_init_relay(c);
+	if (away)
+		return cli_init_away(c);
 	r = cli_make_dir(c, false, "nothing was changed");
 	if (r)
 		return r;

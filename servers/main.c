@@ -28,6 +28,11 @@ static int relay(struct cli *c)
 	return cli_relay(c, c->args[0]);
 }
 
+static int ns(struct cli *c)
+{
+	return cli_ns(c, c->args[0]);
+}
+
 static int peer(struct cli *c)
 {
 	return cli_peer(c, c->args[0]);
@@ -46,6 +51,9 @@ static const struct command commands[] = {
 	  0, 0, cli_init },
 	{ NULL, "init --relay FILE [--listen ADDRESS]... [--user USER]",
 	  "make a relay of a domain that is elsewhere, by what `relay enrol` wrote",
+	  0, 0, 0, NULL },
+	{ NULL, "init --ns FILE [--listen ADDRESS]... [--user USER]",
+	  "the same with a Notification Server, by what `ns enrol` wrote",
 	  0, 0, 0, NULL },
 	{ "run", "[-n]", "run the configured roles; -n: check the configuration only",
 	  CLI_DIR | CLI_CHECK, 0, 0, cli_run },
@@ -71,6 +79,10 @@ static const struct command commands[] = {
 	  0, 0, 0, NULL },
 	{ NULL, "relay renew FILE", "on the relay's machine: take new ones",
 	  0, 0, 0, NULL },
+	{ "ns", "status", "the Notification Server of this machine",
+	  CLI_DIR | CLI_JSON, 1, 2, ns },
+	{ NULL, "ns enrol|renew FILE, ns remove SHA256",
+	  "the same as with relays, of one elsewhere", 0, 0, 0, NULL },
 	{ "peer", "add DOMAIN SHA256 [ADDRESS]",
 	  "let nodes meet those of another domain, whose CA has that fingerprint",
 	  CLI_DIR | CLI_JSON, 1, 4, peer },
@@ -109,7 +121,8 @@ static void help(const struct command *only)
 	}
 	printf("\nEvery command takes --dir DIR (default /var/lib/ntm for "
 	       "root, else\n~/.local/share/ntm-server); account, device, "
-	       "relay, peer, exit, join-string and\nstatus take --json. See "
+	       "relay, ns, peer, exit, join-string and\nstatus take --json. "
+	       "See "
 	       "ntm-server(8).\n");
 }
 

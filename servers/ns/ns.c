@@ -227,15 +227,16 @@ json_t *ns_admin(struct ns *ns, const char *command, json_t *request)
 #define N(x) (json_int_t)(x)
 	return json_pack(
 		"{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-		" s:I, s:I, s:I, s:I, s:I, s:I}",
+		" s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"ok", 1, "links", N(ns->n_links), "links_up", N(up), "nodes",
 		N(ns->n_here), "strangers", N(ns->n_new), "connections_max",
 		N(ns->room), "connection_bytes", N(sizeof(struct guest)),
 		"accepted", N(s->accepted), "refused", N(s->refused), "evicted",
 		N(s->evicted), "dropped", N(s->dropped), "registered",
 		N(s->registered), "unknown", N(s->unknown), "bad", N(s->bad),
-		"silent", N(s->silent), "notified", N(s->notified), "absent",
-		N(s->absent), "certificate_days",
+		"silent", N(s->silent), "keepalives", N(s->keepalives),
+		"notified", N(s->notified), "absent", N(s->absent),
+		"certificate_days",
 		N((ns->cert.not_after - loop_wall(ns->loop)) / DAILY_S));
 #undef N
 }

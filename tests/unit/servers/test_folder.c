@@ -346,7 +346,8 @@ static size_t enrol_text(const char *name, char text[static ENROL_TEXT_MAX])
 	snprintf(path, sizeof(path), "%s/%s/ntm-server.conf", dir, name);
 	assert_int_equal(serverconf_load(path, &c, error), 0);
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	assert_int_equal(enrol_new(path, &c, ntmc_now(NULL), &e), 0);
+	assert_int_equal(enrol_new(path, &c, ENROL_RELAY, ntmc_now(NULL), &e),
+			 0);
 	len = enrol_format(&e, text);
 	assert_true(len > 0);
 	enrol_clear(&e);
@@ -402,6 +403,48 @@ static void relay_elsewhere(void **state)
 	assert_int_equal(relay_command("away", "enrol", "/nowhere"),
 			 CLI_FAILED);
 	assert_int_equal(relay_command("away", "renew", path), CLI_FAILED);
+}
+
+static int ns_command(const char *name, const char *verb, const char *file)
+{
+	struct cli c = {.user = "root", .args = {verb, file}, .n_args = 2};
+	int r;
+
+	snprintf(c.dir, sizeof(c.dir), "%s/%s", dir, name);
+	if (!strcmp(verb, "init"))
+		c.ns = file;
+	hush();
+	r = c.ns ? cli_init(&c) : cli_ns(&c, verb);
+	unhush();
+	return r;
+}
+
+/* The same for a Notification Server; neither takes what is for the other one. */
+static void notifier_elsewhere(void **state)
+{
+	struct servercert cert;
+	char path[128], file[128];
+	uint8_t *conf;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(init("home"), 0);
+	snprintf(file, sizeof(file), "%s/enrolled", dir);
+	assert_int_equal(ns_command("home", "enrol", file), 0);
+	assert_int_equal(relay_command("away", "init", file), CLI_FAILED);
+	assert_int_equal(ns_command("away", "init", file), 0);
+	snprintf(path, sizeof(path), "%s/away/ntm-server.conf", dir);
+	assert_int_equal(file_read(path, 1 << 16, &conf, &len), 0);
+	assert_non_null(strstr((char *)conf, "\nroles = ns\n"));
+	assert_non_null(strstr((char *)conf, ":4502"));
+	file_free(conf, len);
+	snprintf(path, sizeof(path), "%s/away", dir);
+	assert_int_equal(servercert_load(path, "ns", &cert), 0);
+	servercert_clear(&cert);
+	assert_int_equal(servercert_load(path, "rs", &cert), -NTM_ENOTFOUND);
+	assert_int_equal(relay_command("away", "renew", file), CLI_FAILED);
+	assert_int_equal(ns_command("away", "renew", file), 0);
+	assert_int_equal(ns_command("away", "drain", file), CLI_USAGE);
 }
 
 static void enrolment_damaged(void **state)
@@ -487,7 +530,8 @@ int main(void)
 		T(init_refuses_overwrite), T(conf_errors),
 		T(join_strings),	   T(backup_restore),
 		T(journal_full_disk),	   T(manual_names_every_key),
-		T(relay_elsewhere),	   T(enrolment_damaged),
+		T(relay_elsewhere),	   T(notifier_elsewhere),
+		T(enrolment_damaged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
