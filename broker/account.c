@@ -147,6 +147,9 @@ static int identity_open(struct account *a, char *why, size_t why_size)
 			 "the device's key %s cannot be used: %s", path,
 			 err == -NTM_EPERM
 				 ? "others may read it; run chmod 600 on it"
+			 : err == -NTM_EDECODE
+				 ? "it is damaged; restore it from a backup, "
+				   "or remove it and log in as a new device"
 				 : err_text(err));
 	else
 		ntmc_fingerprint(id->ed_pub, a->fp);
@@ -253,6 +256,7 @@ static void fresh_take(struct account *a, struct fresh *f,
 		if (!statefile_addr_get(&s->dc[i], &a->dc[a->n_dc]))
 			a->n_dc++;
 	a->ended = 0;
+	a->damaged = false;
 	a->logged_in = true;
 }
 
@@ -290,6 +294,7 @@ static void session_load(struct account *a)
 			fresh_take(a, &f, s, &join);
 		statefile_free(msg);
 	}
+	a->damaged = err;
 	if (err)
 		log_warn("account",
 			 "%s/session cannot be used (%s): log in again",

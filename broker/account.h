@@ -35,6 +35,7 @@ struct account_secrets {
  * @logged_in: the fields below it are valid
  * @device, @name, @domain: labels of @fqdn
  * @ended:     enum ntm_err that ended the last session, 0 none
+ * @damaged:   the file of the last session says nothing; log in again
  */
 struct account {
 	const struct worker_env *env;
@@ -44,7 +45,7 @@ struct account {
 	uint32_t boot;
 	uint64_t sent_ms, promised_ms;
 
-	bool logged_in;
+	bool logged_in, damaged;
 	int ended;
 	struct join join;
 	char fqdn[FQDN_MAX + 1];

@@ -145,8 +145,8 @@ static void family_say(json_t *list, const char *name, const struct probe *p)
 			 (double)p->rtt_ns / 1e6);
 	else
 		snprintf(text, sizeof(text),
-			 "UDP over %s does not reach the DC: no route, or a "
-			 "firewall.",
+			 "UDP over %s does not reach the DC: it is down, or "
+			 "there is no route, or a firewall.",
 			 name);
 	say(list, text);
 }

@@ -173,6 +173,9 @@ static json_t *warnings_json(const struct worker *w)
 
 	if (!a->logged_in && a->ended)
 		warn(list, err_text(a->ended));
+	if (!a->logged_in && a->damaged)
+		warn(list, "what the last login left cannot be read; run `ntm "
+			   "login`");
 	if (login_trouble(w->login))
 		warn(list, login_trouble(w->login));
 	if (skew > CLOCK_SKEW_S || skew < -CLOCK_SKEW_S) {

@@ -124,6 +124,7 @@ static struct entry *get(struct pins *p, const char *fqdn)
 
 /* --- the file --------------------------------------------------------------------- */
 
+/* @len: at most that of @zero; all zero means none */
 static ProtobufCBinaryData bytes(const uint8_t *data, size_t len)
 {
 	ProtobufCBinaryData b = {0, NULL};
@@ -159,7 +160,8 @@ static size_t servers_put(const struct pins *p, Ntm__State__KnownServer *out,
 			ntm__state__known_server__init(&out[n]);
 			out[n].domain = (char *)s->domain;
 			out[n].ca_fingerprint = bytes(s->fp, NTMC_FP_LEN);
-			out[n].ca = bytes(s->ca, s->ca_len);
+			out[n].ca.len = s->ca_len;
+			out[n].ca.data = s->ca;
 			list[n] = &out[n];
 		}
 		n++;

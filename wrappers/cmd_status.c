@@ -204,7 +204,8 @@ static void peer_row(const json_t *p, char text[PEER_COLS][320],
 	else
 		snprintf(text[2], 320, "%s",
 			 out_text(p, "remote", out_text(p, "why", "-")));
-	snprintf(text[3], 320, "%.1f ms, %.0f %%",
+	snprintf(text[3], 320,
+		 json_object_get(p, "rtt_ms") ? "%.1f ms, %.0f %%" : "-",
 		 json_number_value(json_object_get(p, "rtt_ms")),
 		 json_number_value(json_object_get(p, "loss_percent")));
 	snprintf(text[4], 320, "%s / %s", out_bytes(out_int(p, "tx_bytes")),

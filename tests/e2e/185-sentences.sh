@@ -82,3 +82,16 @@ lab_as_user a script -qec 'stty cols 80; ntm devices' /dev/null </dev/null |
 	tr -d '\r' >"$LAB/out"
 assert_contains "$(cat "$LAB/out")" "DEVICE" "ntm devices on a terminal"
 assert_between "$(wc -L <"$LAB/out")" 20 80 "its longest line: columns"
+
+# What is damaged on the disk is told, and what to do.
+state=$(lab_home a)/.local/state/ntm
+lab_as_user a ntm down >"$LAB/out"
+echo garbage >"$state/session"
+ntm_up a
+assert_contains "$(lab_as_user a ntm status)" "cannot be read; run \`ntm login\`" \
+	"a damaged session: ntm status"
+lab_as_user a ntm down >"$LAB/out"
+echo garbage >"$state/identity.key"
+! lab_as_user a ntm up >"$LAB/out" 2>&1 || not_ok "a damaged key was taken"
+assert_contains "$(cat "$LAB/out")" "it is damaged; restore it from a backup, or \
+remove it and log in as a new device" "a damaged key: ntm up"

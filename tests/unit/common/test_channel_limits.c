@@ -241,17 +241,18 @@ static void test_sessions_in_all(void **state)
 {
 	struct fixture *f = *state;
 	struct channel_listener_stats st;
+	struct channel *in[3];
 
-	dial(f, f->client_ctx);
+	in[0] = dial(f, f->client_ctx);
 	await(f, f->server.opened == 1);
 	channel_listener_set_room(f->listener, 3);
 	dial(f, f->anonymous_ctx);
 	await(f, f->server.opened == 2);
 	dial(f, f->anonymous_ctx);
 	await(f, f->server.opened == 3);
-	dial(f, f->client_ctx);
+	in[1] = dial(f, f->client_ctx);
 	await(f, f->server.opened == 4 && f->server.closed == 1);
-	dial(f, f->client_ctx);
+	in[2] = dial(f, f->client_ctx);
 	await(f, f->server.opened == 5 && f->server.closed == 2);
 	channel_listener_stats(f->listener, &st);
 	assert_int_equal(st.evicted, 2);
@@ -259,6 +260,8 @@ static void test_sessions_in_all(void **state)
 	await(f, (channel_listener_stats(f->listener, &st),
 		  st.refused_total == 1));
 	assert_int_equal(st.evicted, 2);
+	for (int i = 0; i < 3; i++)
+		channel_close(in[i]);
 }
 
 #define STARVING 8

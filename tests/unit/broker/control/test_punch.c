@@ -586,13 +586,12 @@ static void name_others(uint16_t first_port)
 	Ntm__PeerAddresses m = NTM__PEER_ADDRESSES__INIT;
 	struct peer *p = node_peer(a, b);
 	Ntm__Address addrs[8], *list[8];
+	struct addr named[8]; /* the message points into them */
 
 	for (unsigned int i = 0; i < 8; i++) {
-		struct addr named;
-
-		assert_int_equal(addr_parse("198.51.100.9", 0, &named), 0);
-		addr_set_port(&named, (uint16_t)(first_port + i));
-		addr_to_message(&named, NTM__ADDRESS_KIND__ADDRESS_OBSERVED,
+		assert_int_equal(addr_parse("198.51.100.9", 0, &named[i]), 0);
+		addr_set_port(&named[i], (uint16_t)(first_port + i));
+		addr_to_message(&named[i], NTM__ADDRESS_KIND__ADDRESS_OBSERVED,
 				&addrs[i]);
 		list[i] = &addrs[i];
 	}

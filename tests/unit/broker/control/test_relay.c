@@ -143,8 +143,7 @@ static void test_silent_relay(void **state)
 static void test_forged_answers(void **state)
 {
 	uint8_t buf[PACKET_PROBE_LEN] = {0};
-	struct packet_header h = {.type = PACKET_RELAY_PROBE_ACK,
-				  .id = rs_id(rs)};
+	struct packet_header h = {.type = PACKET_RELAY_PROBE_ACK};
 	struct addr from, before[4], now[4];
 	size_t n;
 
