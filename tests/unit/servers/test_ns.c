@@ -57,8 +57,8 @@ static int setup(void **state)
 {
 	(void)state;
 	site_new(&site);
-	site.conf.ns_listen = (char *)"127.0.0.1";
-	site.conf.ns_dc = NULL;
+	free(site.conf.ns_listen);
+	site.conf.ns_listen = strdup("127.0.0.1");
 	site.conf.ns_connections = 100;
 	site.conf.ns_keepalive = 10;
 	site.conf.ns_keepalive_max = 600;
@@ -80,7 +80,6 @@ static int teardown(void **state)
 	ns_free(ns);
 	peer_free(&mn);
 	peer_free(&cn);
-	site.conf.ns_listen = NULL;
 	site_free(&site);
 	return 0;
 }
