@@ -4,6 +4,8 @@
 BENCH_TOOLS := $(patsubst tests/bench/%.c,$(O)/tests/bench/%,\
 	tests/bench/beacon.c tests/bench/udp.c tests/bench/resolve.c \
 	tests/bench/stream.c)
+# They run under ntm-run, where a sanitizer's library would not be the first.
+$(BENCH_TOOLS): SANFLAGS :=
 $(BENCH_TOOLS): $(O)/tests/bench/%: $(O)/obj/tests/bench/%.o
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
