@@ -13,7 +13,7 @@ CONTROL_SRC := broker/domains.c $(addprefix broker/,account.c statefile.c login.
 	gate.c gatelist.c \
 	peer_route.c resolve.c exit.c portmap.c brokerconf.c worker.c) \
 	$(O)/gen/broker/state.pb-c.c
-WORKER_SRC := $(addprefix broker/,worker_main.c handover.c wake.c control.c \
+WORKER_SRC := $(addprefix broker/,worker_main.c hostenv.c handover.c wake.c control.c \
 	control_account.c control_exit.c control_peer.c control_status.c control_netcheck.c control_push.c \
 	isolate.c)
 CONTROL_PKGS := gnutls nettle hogweed libargon2 libevent libprotobuf-c sqlite3 \

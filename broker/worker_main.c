@@ -21,6 +21,7 @@
 #include "broker/account.h"
 #include "broker/control.h"
 #include "broker/handover.h"
+#include "broker/hostenv.h"
 #include "broker/isolate.h"
 #include "broker/keepalive.h"
 #include "broker/policy.h"
@@ -142,34 +143,6 @@ static void on_wake(void *arg, unsigned int slept_s)
 	worker_woke(&p->w, slept_s);
 }
 
-static int env_route(void *ctx, const struct addr *remote, struct addr *source,
-		     unsigned int *mtu)
-{
-	struct program *p = ctx;
-
-	return handover_route(p->handover, remote, source, mtu);
-}
-
-static size_t env_locals(void *ctx, struct addr *out, size_t max)
-{
-	struct program *p = ctx;
-
-	return handover_locals(p->handover, out, max);
-}
-
-/* the system's, with a context of its own: env is never NULL here */
-static void env_random(void *ctx, void *buf, size_t len)
-{
-	(void)ctx;
-	ntmc_random(NULL, buf, len);
-}
-
-static int64_t env_now(void *ctx)
-{
-	(void)ctx;
-	return ntmc_now(NULL);
-}
-
 static void take_control_fd(void *arg, const char *key, int fd)
 {
 	struct program *p = arg;
@@ -281,11 +254,7 @@ static int run(struct program *p)
 
 int main(int argc, char **argv)
 {
-	struct program p = {
-		.env = {.crypto = {.random = env_random, .now = env_now},
-			.route = env_route,
-			.locals = env_locals,
-			.feeler = &feeler_sockets}};
+	static struct program p;
 	int err;
 
 	if (options_parse(&p, argc, argv)) {
@@ -294,7 +263,8 @@ int main(int argc, char **argv)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	log_open("ntm-worker", p.level, NULL);
-	p.env.ctx = &p;
+	hostenv_fill(&p.env, &p.handover);
+	p.env.feeler = &feeler_sockets;
 	p.w.env = &p.env;
 	err = keeper_link_open(p.link_fd, &p.w.keeper);
 	if (err) {

@@ -75,6 +75,8 @@ int exitrole_exec(const char *dir, const struct server_conf *c,
 	option(&o, "--sockets=%u", c->exit_sockets);
 	option(&o, "--account-day=%llu",
 	       (unsigned long long)c->exit_account_day);
+	option(&o, "--account-rate=%llu",
+	       (unsigned long long)c->exit_account_rate);
 	option(&o, "--allow=%s", c->exit_allow ? c->exit_allow : "");
 	option(&o, "--deny=%s", c->exit_deny ? c->exit_deny : "");
 	option(&o, "--closed-ports=%s",

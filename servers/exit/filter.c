@@ -11,9 +11,10 @@
  * would make of an address counts too: an IPv4 address inside an IPv6 one is looked
  * at as if it stood alone.
  *
- * Order: an entry of exit.allow opens what it covers; but an address of this machine
- * only when it is that very address. Then exit.deny and the closed ranges. Both sides
- * of an address that holds another one are asked, and both must be open.
+ * Order: an entry of exit.allow opens what it covers, unless one of exit.deny covers it
+ * that is as long or longer; but an address of this machine only when it is that very
+ * address. Then what is linked and the closed ranges. Both sides of an address that
+ * holds another one are asked, and both must be open.
  */
 #include "servers/exit/filter.h"
 
@@ -24,6 +25,7 @@
 #include <string.h>
 
 #include "common/addr.h"
+#include "servers/exit/routes.h"
 
 /* closed, of IPv4: RFC 6890, and the metadata service of one provider */
 static const struct {
@@ -49,6 +51,11 @@ void filter_widen(const void *ip, size_t ip_len, uint8_t out[static 16])
 	}
 }
 
+bool filter_is4(const uint8_t ip[static 16])
+{
+	return !memcmp(ip, mapped, sizeof(mapped));
+}
+
 static bool covers(const struct filter_prefix *p, const uint8_t *ip)
 {
 	unsigned int whole = p->len / 8, rest = p->len % 8;
@@ -58,23 +65,31 @@ static bool covers(const struct filter_prefix *p, const uint8_t *ip)
 	return !rest || !((p->ip[whole] ^ ip[whole]) >> (8 - rest));
 }
 
-static const struct filter_prefix *
-list_find(const struct filter_list *l, const uint8_t *ip, unsigned int min_len)
+/* bits of the longest prefix that covers @ip, and one more; 0: none does */
+static unsigned int list_find(const struct filter_list *l, const uint8_t *ip)
 {
+	unsigned int longest = 0;
+
 	for (size_t i = 0; i < l->n; i++)
-		if (l->p[i].len >= min_len && covers(&l->p[i], ip))
-			return &l->p[i];
-	return NULL;
+		if (l->p[i].len >= longest && covers(&l->p[i], ip))
+			longest = l->p[i].len + 1u;
+	return longest;
 }
 
 bool filter_list_add(struct filter_list *l, const void *ip, size_t ip_len,
 		     unsigned int len)
 {
 	struct filter_prefix *p = &l->p[l->n];
+	uint8_t wide[16];
 
-	if (l->n == FILTER_PREFIXES_MAX || len > ip_len * 8)
+	if (len > ip_len * 8)
 		return false;
-	filter_widen(ip, ip_len, p->ip);
+	filter_widen(ip, ip_len, wide);
+	if (list_find(l, wide) == (ip_len == 4 ? len + 96 : len) + 1)
+		return true; /* it is there */
+	if (l->n == FILTER_PREFIXES_MAX)
+		return false;
+	memcpy(p->ip, wide, sizeof(wide));
 	p->len = (uint8_t)(ip_len == 4 ? len + 96 : len);
 	for (unsigned int bit = p->len; bit < 128; bit++)
 		p->ip[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
@@ -194,7 +209,7 @@ static bool is_closed(const uint8_t *ip)
 {
 	static const uint8_t teredo[4] = {0x20, 0x01, 0, 0};
 
-	if (!memcmp(ip, mapped, 12))
+	if (filter_is4(ip))
 		return is_closed4(ip + 12);
 	if (!memcmp(ip, nat64, 12))
 		return false; /* what is inside decides */
@@ -221,12 +236,14 @@ static bool inner4(const uint8_t *ip, uint8_t out[static 16])
 
 static bool is_open(const struct filter *f, const uint8_t *ip)
 {
-	bool whole = list_find(&f->own, ip, 0) != NULL;
+	unsigned int allow = list_find(&f->allow, ip);
+	unsigned int deny = list_find(&f->deny, ip);
 
-	if (list_find(&f->allow, ip, whole ? 128 : 0))
-		return true;
-	return !whole && !list_find(&f->deny, ip, 0) &&
-	       !list_find(&f->links, ip, 0) && !is_closed(ip);
+	if (list_find(&f->own, ip))
+		return allow == 128 + 1 && deny < allow;
+	if (allow || deny)
+		return allow > deny;
+	return !list_find(&f->links, ip) && !is_closed(ip);
 }
 
 bool filter_address(const struct filter *f, const uint8_t ip[static 16])
@@ -272,6 +289,7 @@ int filter_look(struct filter *f)
 	struct filter_list own = {.n = 0}, links = {.n = 0};
 	struct ifaddrs *list, *i;
 	bool room = true;
+	int err;
 
 	if (getifaddrs(&list))
 		return -NTM_ESYSTEM;
@@ -297,6 +315,9 @@ int filter_look(struct filter *f)
 	freeifaddrs(list);
 	if (!room) /* more than we can hold: what is not known is not safe */
 		return -NTM_ELIMIT;
+	err = routes_add(&own, &links);
+	if (err)
+		return err;
 	f->own = own;
 	f->links = links;
 	return 0;

@@ -15,7 +15,7 @@
 
 #include "common/err.h"
 
-#define FILTER_PREFIXES_MAX 64 /* of each list */
+#define FILTER_PREFIXES_MAX 512 /* of each list */
 #define FILTER_PORTS_MAX    16
 
 /** struct filter_prefix - @len of 128 bits; of IPv4 96 more than people write */
@@ -32,7 +32,8 @@ struct filter_list {
 /**
  * struct filter
  * @allow:  what the administrator opened (exit.allow)
- * @deny:   what else is closed (exit.deny, the domain's virtual addresses)
+ * @deny:   what else is closed (exit.deny, the domain's virtual addresses); where both
+ *          name an address the longer prefix decides, and this one among equals
  * @own:    this machine's addresses: only a whole address in @allow opens one
  * @links:  what this machine is directly connected to
  * @closed: ports to which nothing is sent (exit.closed_ports)
@@ -58,11 +59,13 @@ bool filter_list_add(struct filter_list *l, const void *ip, size_t ip_len,
 /** may anything be sent there? */
 bool filter_address(const struct filter *f, const uint8_t ip[static 16]);
 bool filter_port(const struct filter *f, uint16_t port);
+/** of 16 bytes: IPv4? */
+bool filter_is4(const uint8_t ip[static 16]);
 /** 4 or 16 bytes as 16 */
 void filter_widen(const void *ip, size_t ip_len, uint8_t out[static 16]);
 
-/** this machine's addresses and links, read anew. Return: 0, -NTM_ESYSTEM: the old
- *  ones stay */
+/** this machine's addresses, and what it is linked with by its interfaces and routes,
+ *  read anew. Return: 0, -NTM_ESYSTEM, -NTM_ELIMIT (too many): the old ones stay */
 NTM_MUST_CHECK int filter_look(struct filter *f);
 
 #endif

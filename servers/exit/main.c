@@ -19,8 +19,8 @@
  * Who may use an exit the DC decides at every direction; here every node of the domain
  * that the DC directs to us is let in (policy: the domain). Keys are not pinned to
  * names as people's nodes do: the domain's CA is believed, so a device that was made
- * anew is not refused. Each account has a daily amount; who has used it up loses the
- * tunnel until the day (UTC) is over.
+ * anew is not refused. Each account has a daily amount; who has used it up keeps the
+ * tunnel, but nothing passes through it until the day (UTC) is over.
  *
  * If either process ends, so does the other, and the supervisor starts both again.
  */
@@ -38,6 +38,7 @@
 
 #include "broker/account.h"
 #include "broker/handover.h"
+#include "broker/hostenv.h"
 #include "broker/isolate.h"
 #include "broker/login.h"
 #include "broker/peer.h"
@@ -63,7 +64,7 @@
 
 /* struct program - all that lives from start to end */
 struct program {
-	struct worker w;
+	struct worker w; /* first: the data path's argument is a worker */
 	struct worker_env env;
 	struct keeper_link keeper;
 	struct dp_ops ops;
@@ -94,6 +95,7 @@ enum option_code {
 	OPTION_PORT,
 	OPTION_SOCKETS,
 	OPTION_DAY,
+	OPTION_RATE,
 	OPTION_DIR,
 	OPTION_LEVEL,
 	OPTION_ALLOW,
@@ -123,6 +125,9 @@ static bool number_parse(int option, const char *text, struct program *p)
 		break;
 	case OPTION_SOCKETS:
 		p->net.sockets = (unsigned int)v;
+		break;
+	case OPTION_RATE:
+		p->net.rate = v;
 		break;
 	default:
 		p->account_day = v;
@@ -163,6 +168,7 @@ static int options_parse(struct program *p, int argc, char **argv)
 		{"port", required_argument, NULL, OPTION_PORT},
 		{"sockets", required_argument, NULL, OPTION_SOCKETS},
 		{"account-day", required_argument, NULL, OPTION_DAY},
+		{"account-rate", required_argument, NULL, OPTION_RATE},
 		{"log-level", required_argument, NULL, OPTION_LEVEL},
 		{"allow", required_argument, NULL, OPTION_ALLOW},
 		{"deny", required_argument, NULL, OPTION_DENY},
@@ -226,17 +232,20 @@ static int net_start(struct program *p)
 	return 0;
 }
 
-static void net_tell(struct program *p, enum seam_op op, const uint8_t *vip4,
-		     const uint8_t *vip6, unsigned int slice_len)
+static void net_tell(struct program *p, struct seam_control c,
+		     const uint8_t *vip4, const uint8_t *vip6)
 {
-	struct seam_control c = {.mark = SEAM_CONTROL,
-				 .op = (uint8_t)op,
-				 .slice_len = (uint8_t)slice_len};
-
+	c.mark = SEAM_CONTROL;
 	memcpy(c.vip4, vip4, sizeof(c.vip4));
 	memcpy(c.vip6, vip6, sizeof(c.vip6));
 	if (write(p->seam, &c, sizeof(c)) != (ssize_t)sizeof(c))
 		log_warn("exit", "the net process does not read");
+}
+
+static void net_tell_of(struct program *p, struct seam_control c,
+			const struct peer *peer)
+{
+	net_tell(p, c, peer->vip4, peer->vip6);
 }
 
 static void let_domain_in(struct program *p)
@@ -257,7 +266,10 @@ static void on_configured(void *arg, const struct engine_config *c)
 {
 	struct program *p = arg;
 
-	net_tell(p, SEAM_SELF, c->vip4, c->vip6, c->prefix4_len);
+	net_tell(p,
+		 (struct seam_control){.op = SEAM_SELF,
+				       .slice_len = c->prefix4_len},
+		 c->vip4, c->vip6);
 	let_domain_in(p);
 }
 
@@ -265,11 +277,10 @@ static void on_configured(void *arg, const struct engine_config *c)
  * libslirp would not know before a second is over. */
 static void on_opened(void *arg, struct dp_tunnel *t)
 {
-	struct worker *w = arg;
-	struct program *p = w->env->ctx;
-	struct peer *peer = dp_tunnel_arg(t);
+	struct program *p = arg; /* its first member is the worker */
 
-	net_tell(p, SEAM_PATH, peer->vip4, peer->vip6, 0);
+	net_tell_of(p, (struct seam_control){.op = SEAM_PATH},
+		    dp_tunnel_arg(t));
 }
 
 /* --- login ------------------------------------------------------------------------------------ */
@@ -358,19 +369,25 @@ static void count_peer(void *arg, struct peer *peer)
 	struct program *p = arg;
 	struct fqdn_parts parts;
 	struct dp_counters n;
+	uint32_t number;
 	bool over;
 
+	/* withdrawn: its addresses may be another one's soon */
+	if (peer->state == PEER_DOWN && peer->why == NTM_EDISABLED)
+		net_tell_of(p, (struct seam_control){.op = SEAM_FORGET}, peer);
 	if (!peer->tunnel ||
 	    fqdn_split(peer->fqdn, p->w.account->domain, &parts))
 		return;
 	dp_tunnel_counters(peer->tunnel, &n);
 	over = usage_count(p->usage, parts.account, peer->fqdn,
-			   n.tx_bytes + n.rx_bytes);
-	if (over && (peer->state == PEER_UP || peer->state == PEER_MOVING)) {
+			   n.tx_bytes + n.rx_bytes, &number);
+	if (usage_to_say(p->usage, parts.account))
 		log_info("exit", "%s has used up its day", parts.account);
-		net_tell(p, SEAM_FORGET, peer->vip4, peer->vip6, 0);
-		peer_close(peer, NTM_ELIMIT, true);
-	}
+	net_tell_of(p,
+		    (struct seam_control){.op = SEAM_ACCOUNT,
+					  .closed = over,
+					  .account = number},
+		    peer);
 }
 
 static void on_tick(void *arg)
@@ -412,33 +429,6 @@ static void on_moved(void *arg)
 		worker_moved(&p->w);
 }
 
-static int env_route(void *ctx, const struct addr *remote, struct addr *source,
-		     unsigned int *mtu)
-{
-	struct program *p = ctx;
-
-	return handover_route(p->handover, remote, source, mtu);
-}
-
-static size_t env_locals(void *ctx, struct addr *out, size_t max)
-{
-	struct program *p = ctx;
-
-	return handover_locals(p->handover, out, max);
-}
-
-static void env_random(void *ctx, void *buf, size_t len)
-{
-	(void)ctx;
-	ntmc_random(NULL, buf, len);
-}
-
-static int64_t env_now(void *ctx)
-{
-	(void)ctx;
-	return ntmc_now(NULL);
-}
-
 static json_t *on_admin(void *arg, const char *command, json_t *request)
 {
 	struct program *p = arg;
@@ -466,6 +456,8 @@ static json_t *on_admin(void *arg, const char *command, json_t *request)
 	SET(malformed);
 	SET(forbidden);
 	SET(over_limit);
+	SET(over_rate);
+	SET(over_day);
 	SET(unsolicited);
 	SET(lost);
 	SET(echo_denied);
@@ -576,11 +568,7 @@ int main(int argc, char **argv)
 	log_open("ntm-exit", p.level, NULL);
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 		return 1;
-	p.env = (struct worker_env){
-		.crypto = {.random = env_random, .now = env_now},
-		.route = env_route,
-		.locals = env_locals,
-		.ctx = &p};
+	hostenv_fill(&p.env, &p.handover);
 	p.w.env = &p.env;
 	p.keeper = (struct keeper_link){.configured = on_configured, .arg = &p};
 	err = net_start(&p);

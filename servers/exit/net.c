@@ -14,7 +14,8 @@
  *
  * A turn: collect the descriptors of all stacks, poll(), read up to READS_TURN
  * messages, let the stacks work. libslirp wants to be asked for its descriptors before
- * each poll(); stacks without sockets and without a packet since a while are left out.
+ * each poll(); stacks without sockets and without a packet since a while are left out,
+ * and those whose account has had its share, or has to pay first (share.h).
  *
  * What libslirp sends to a node leaves at once, as one message. When the seam is full
  * we wait for up to SEND_WAIT_MS: the other process is slow, and this is how TCP feels
@@ -42,6 +43,7 @@
 #include "servers/exit/echo.h"
 #include "servers/exit/fragments.h"
 #include "servers/exit/seam.h"
+#include "servers/exit/share.h"
 #include "servers/exit/stack.h"
 
 #define READS_TURN   64
@@ -53,6 +55,8 @@
 #define NODE_MTU_S   600
 #define SPARE_FDS    64 /* not for sockets of nodes */
 #define SOCKETS_MAX  65536
+#define SOCKET_BYTES                                                           \
+	(256 * 1024) /* of libslirp, when both of its buffers are full */
 
 #define COUNT(n, field)                                                        \
 	atomic_fetch_add_explicit(&(n)->stats->field, 1, memory_order_relaxed)
@@ -62,6 +66,7 @@
 struct node {
 	uint8_t vip[16]; /* widened */
 	struct stack *stack;
+	struct share *share;
 	uint64_t used_ns;
 	uint64_t mtu_until;
 	uint32_t mtu; /* what the data path said fits; 0: nothing */
@@ -76,10 +81,13 @@ struct net {
 	struct stack_env env;
 	struct echo *echo;
 	struct fragments *fragments;
+	struct shares *shares;
 	uint32_t ident; /* of datagrams that are cut */
 	struct node *nodes;
 	struct polled polled;
 	uint64_t now_ns, looked_ns, refused_ns;
+	bool knows; /* this machine's addresses */
+	bool said;  /* that they cannot be read */
 	unsigned int refused;
 	bool has_self;
 	uint8_t vip4[4], vip6[16]; /* ours */
@@ -131,19 +139,18 @@ static void send_part(void *arg, const uint8_t *header, size_t header_len,
 	send_message(arg, iov, 3);
 }
 
-/* what fits into the tunnel to @ip, as far as it has told */
-static uint32_t mtu_of(struct net *n, const struct inner *in)
+/* what fits into its tunnel, as far as it has told */
+static uint32_t mtu_of(struct net *n, const struct node *node)
 {
-	struct node *node = node_find(n, in->dst, in->version == 4 ? 4 : 16);
-
 	return node && node->mtu && n->now_ns < node->mtu_until ? node->mtu
 								: n->conf.mtu;
 }
 
-static void on_deliver(void *arg, uint8_t *pkt, size_t len)
+/* @node: whose it is; NULL: one that has nothing but this packet */
+static void send_packet(struct net *n, struct node *node, uint8_t *pkt,
+			size_t len)
 {
 	struct virtio_net_hdr vh;
-	struct net *n = arg;
 	struct inner in;
 	const struct iovec iov[2] = {{&vh, sizeof(vh)}, {pkt, len}};
 	uint32_t mtu;
@@ -155,7 +162,7 @@ static void on_deliver(void *arg, uint8_t *pkt, size_t len)
 				  memory_order_relaxed);
 	/* TCP is cut by the data path, which knows better */
 	if (in.proto != IPPROTO_TCP && in.len > NODE_MTU_MIN) {
-		mtu = mtu_of(n, &in);
+		mtu = mtu_of(n, node);
 		if (in.len > mtu) {
 			fragments_cut(pkt, &in, mtu, n->ident++, send_part, n);
 			return;
@@ -163,6 +170,21 @@ static void on_deliver(void *arg, uint8_t *pkt, size_t len)
 	}
 	seam_super(&in, n->conf.mtu, &vh);
 	send_message(n, iov, 2);
+}
+
+static void on_deliver(void *arg, uint8_t *pkt, size_t len)
+{
+	struct net *n = arg;
+	struct node *node;
+
+	if (pkt[0] >> 4 == 4)
+		node = node_find(n, pkt + 16, 4);
+	else
+		node = node_find(n, pkt + 24, 16);
+	if (node && !share_down(n->shares, node->share, n->now_ns, len))
+		COUNT(n, over_rate);
+	else
+		send_packet(n, node, pkt, len);
 }
 
 static uint64_t on_now(void *arg)
@@ -191,7 +213,7 @@ static void refuse(struct net *n, uint8_t *pkt, const struct inner *in)
 	from.dst = in->version == 4 ? n->vip4 : n->vip6;
 	len = icmp_prohibited(pkt, &from, icmp);
 	if (len)
-		on_deliver(n, icmp, len);
+		send_packet(n, NULL, icmp, len);
 }
 
 /* --- nodes -------------------------------------------------------------------------------- */
@@ -200,8 +222,37 @@ static void node_free(struct net *n, struct node *node)
 {
 	HASH_DEL(n->nodes, node);
 	stack_free(node->stack);
+	share_put(n->shares, node->share);
 	free(node);
 	n->stats->nodes = HASH_COUNT(n->nodes);
+}
+
+static void send_reset(void *arg, uint8_t *pkt, size_t len)
+{
+	send_packet(arg, NULL, pkt, len);
+}
+
+static int node_stack(struct net *n, struct node *node)
+{
+	static const uint8_t none[16];
+	const uint8_t *ip = node->vip;
+	bool four = filter_is4(ip);
+
+	return stack_new(&n->env, four ? ip + 12 : none, four ? none : ip,
+			 &node->stack);
+}
+
+/* Its connections end, and its programs hear so. Without memory it is gone. */
+static void node_reset(struct net *n, struct node *node)
+{
+	stack_reset(node->stack, send_reset, n);
+	stack_free(node->stack);
+	node->stack = NULL;
+	if (!node_stack(n, node)) {
+		stack_set_owner(node->stack, share_sockets(node->share));
+		return;
+	}
+	node_free(n, node);
 }
 
 static struct node *node_idle(struct net *n)
@@ -217,7 +268,6 @@ static struct node *node_idle(struct net *n)
 
 static struct node *node_get(struct net *n, const struct inner *in)
 {
-	static const uint8_t none[16];
 	bool four = in->version == 4;
 	struct node *node = node_find(n, in->src, four ? 4 : 16);
 
@@ -232,12 +282,14 @@ static struct node *node_get(struct net *n, const struct inner *in)
 	node = calloc(1, sizeof(*node));
 	if (!node)
 		return NULL;
-	if (stack_new(&n->env, four ? in->src : none, four ? none : in->src,
-		      &node->stack)) {
+	filter_widen(in->src, four ? 4 : 16, node->vip);
+	node->share = share_get(n->shares, 0);
+	if (!node->share || node_stack(n, node)) {
+		share_put(n->shares, node->share);
 		free(node);
 		return NULL;
 	}
-	filter_widen(in->src, four ? 4 : 16, node->vip);
+	stack_set_owner(node->stack, share_sockets(node->share));
 	HASH_ADD(hh, n->nodes, vip, sizeof(node->vip), node);
 	n->stats->nodes = HASH_COUNT(n->nodes);
 	return node;
@@ -256,11 +308,13 @@ static void nodes_expire(struct net *n)
 {
 	struct node *node, *tmp;
 
-	HASH_ITER (hh, n->nodes, node, tmp)
-		if (!stack_sockets(node->stack) &&
-		    n->now_ns - node->used_ns >
-			    NET_IDLE_S * UINT64_C(1000000000))
+	HASH_ITER (hh, n->nodes, node, tmp) {
+		uint64_t idle = (n->now_ns - node->used_ns) / 1000000000;
+
+		if (idle > NET_SILENT_S ||
+		    (idle > NET_IDLE_S && !stack_sockets(node->stack)))
 			node_free(n, node);
+	}
 }
 
 /* --- packets of nodes -------------------------------------------------------------------------- */
@@ -274,7 +328,7 @@ static int may_pass(struct net *n, const uint8_t *pkt, const struct inner *in)
 		return -NTM_EDECODE; /* libslirp knows no extension headers */
 	filter_widen(in->dst, in->version == 4 ? 4 : 16, dst);
 	/* before this machine is known nothing is known to be foreign */
-	if ((n->conf.look && !n->looked_ns) ||
+	if ((n->conf.look && !n->knows) ||
 	    !filter_address(&n->conf.filter, dst))
 		return -NTM_EPERM;
 	if (!in->transport)
@@ -284,15 +338,33 @@ static int may_pass(struct net *n, const uint8_t *pkt, const struct inner *in)
 		       : -NTM_EPERM;
 }
 
+/* the node of a packet, which its account may send now. Return: 0, -NTM_ELIMIT,
+ * -NTM_EAGAIN: not now, and it is dropped */
+static int take(struct net *n, const struct inner *in, struct node **out)
+{
+	struct node *node = node_get(n, in);
+
+	if (!node)
+		return -NTM_ELIMIT;
+	node->used_ns = n->now_ns;
+	*out = node;
+	if (share_is_closed(node->share)) {
+		COUNT(n, over_day);
+		return -NTM_EDISABLED;
+	}
+	if (share_up(n->shares, node->share, n->now_ns, in->len))
+		return 0;
+	COUNT(n, over_rate);
+	return -NTM_EAGAIN;
+}
+
 static int pass(struct net *n, uint8_t *pkt, const struct inner *in)
 {
 	struct node *node;
 
-	node = node_get(n, in);
-	if (!node)
-		return -NTM_ELIMIT;
-	node->used_ns = n->now_ns;
-	return stack_input(node->stack, pkt, in);
+	int err = take(n, in, &node);
+
+	return err ? err : stack_input(node->stack, pkt, in);
 }
 
 static bool is_icmp(const struct inner *in)
@@ -324,15 +396,19 @@ static bool is_too_big(struct net *n, const uint8_t *pkt,
 
 static int ping(struct net *n, const uint8_t *pkt, const struct inner *in)
 {
+	struct node *node;
 	uint8_t dst[16];
 	int err;
 
 	if (is_too_big(n, pkt, in))
 		return 0;
 	filter_widen(in->dst, in->version == 4 ? 4 : 16, dst);
-	if ((n->conf.look && !n->looked_ns) ||
+	if ((n->conf.look && !n->knows) ||
 	    !filter_address(&n->conf.filter, dst))
 		return -NTM_EPERM;
+	err = take(n, in, &node);
+	if (err)
+		return err;
 	err = echo_input(n->echo, pkt, in);
 	if (err == -NTM_EPERM)
 		COUNT(n, echo_denied);
@@ -386,6 +462,9 @@ static void packet(struct net *n, const struct virtio_net_hdr *vh, uint8_t *pkt,
 		COUNT(n, over_limit);
 		refuse(n, pkt, &in);
 		return;
+	case -NTM_EDISABLED:
+		refuse(n, pkt, &in);
+		return;
 	default:
 		COUNT(n, malformed);
 	}
@@ -399,9 +478,34 @@ static void node_path(struct net *n, const void *ip, size_t len)
 		stack_path(node->stack);
 }
 
+/* Until now it had a share of its own, or is another's. */
+static void node_account(struct net *n, const void *ip, size_t len,
+			 const struct seam_control *c)
+{
+	struct node *node = node_find(n, ip, len);
+	struct share *share;
+
+	if (!node)
+		return;
+	if (!share_is_of(node->share, c->account)) {
+		share = share_get(n->shares, c->account);
+		if (!share)
+			return; /* told again in a second */
+		stack_set_owner(node->stack, share_sockets(share));
+		share_put(n->shares, node->share);
+		node->share = share;
+	}
+	share_close(node->share, c->closed);
+	if (c->closed && stack_sockets(node->stack))
+		node_reset(n, node);
+}
+
 static void control(struct net *n, const struct seam_control *c)
 {
-	if (c->op == SEAM_PATH) {
+	if (c->op == SEAM_ACCOUNT) {
+		node_account(n, c->vip4, 4, c);
+		node_account(n, c->vip6, 16, c);
+	} else if (c->op == SEAM_PATH) {
 		node_path(n, c->vip4, 4);
 		node_path(n, c->vip6, 16);
 	} else if (c->op == SEAM_FORGET) {
@@ -453,46 +557,72 @@ static int read_seam(struct net *n)
 
 static void look(struct net *n)
 {
+	int err;
+
 	if (n->looked_ns &&
 	    n->now_ns - n->looked_ns < LOOK_EVERY_S * UINT64_C(1000000000))
 		return;
-	nodes_expire(n);
-	if (n->conf.look && filter_look(&n->conf.filter)) {
-		log_warn("exit", "this machine's addresses cannot be read; "
-				 "nothing passes that is not known to be "
-				 "foreign");
-		return;
-	}
 	n->looked_ns = n->now_ns;
+	nodes_expire(n);
+	if (!n->conf.look)
+		return;
+	err = filter_look(&n->conf.filter);
+	n->knows |= !err;
+	if (err && !n->said)
+		log_warn("exit", "this machine's addresses and routes: %s; %s",
+			 err_text(err),
+			 n->knows ? "those of before hold"
+				  : "nothing passes before they are known");
+	n->said = err;
 }
 
-static void fill(struct net *n, uint32_t *timeout)
+/* The descriptors of a turn; *@first: of the first node's. Return: somebody waits for
+ * the others (share.h) */
+static bool fill(struct net *n, uint32_t *timeout, size_t *first)
 {
 	struct node *node, *tmp;
+	bool others = false;
 
 	n->polled.n = 0;
 	n->polled.full = false;
 	polled_add(&n->polled, n->fd, POLLIN);
 	echo_fill(n->echo, &n->polled);
+	*first = n->polled.n;
 	HASH_ITER (hh, n->nodes, node, tmp) {
-		node->polled = stack_sockets(node->stack) ||
-			       n->now_ns - node->used_ns < ACTIVE_NS;
+		node->polled = (stack_sockets(node->stack) ||
+				n->now_ns - node->used_ns < ACTIVE_NS) &&
+			       share_turn(n->shares, node->share, n->now_ns,
+					  timeout, &others);
 		if (node->polled)
 			stack_fill(node->stack, &n->polled, timeout);
 	}
+	return others;
+}
+
+/* Has any node's socket something to do? */
+static bool is_busy(const struct net *n, size_t first)
+{
+	for (size_t i = first; i < n->polled.n; i++)
+		if (n->polled.fds[i].revents)
+			return true;
+	return false;
 }
 
 int net_turn(struct net *n, int limit_ms)
 {
 	uint32_t timeout = (uint32_t)limit_ms;
 	struct node *node, *tmp;
+	size_t first;
+	bool others;
 	int err = 0;
 
 	n->now_ns = clock_ns();
 	look(n);
-	fill(n, &timeout);
+	others = fill(n, &timeout, &first);
 	if (!n->polled.n)
 		return -NTM_ENOMEM;
+	if (others)
+		timeout = 0;
 	if (poll(n->polled.fds, n->polled.n, (int)timeout) < 0 &&
 	    errno != EINTR)
 		return -NTM_ESYSTEM;
@@ -500,6 +630,8 @@ int net_turn(struct net *n, int limit_ms)
 	if (n->polled.fds[0].revents)
 		err = read_seam(n);
 	echo_poll(n->echo, &n->polled);
+	if (others && !is_busy(n, first))
+		shares_round(n->shares);
 	HASH_ITER (hh, n->nodes, node, tmp)
 		if (node->polled)
 			stack_poll(node->stack, &n->polled);
@@ -510,10 +642,13 @@ int net_turn(struct net *n, int limit_ms)
 
 /* --- life ---------------------------------------------------------------------------------------- */
 
-/* poll() and libslirp take any number; the process has a limit */
+/* poll() and libslirp take any number; the process has a limit, and half of the memory
+ * must do for all buffers when all are full */
 static unsigned int sockets_of_all(void)
 {
 	const rlim_t spare = SPARE_FDS + ECHO_MAX;
+	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) *
+			  (uint64_t)sysconf(_SC_PAGESIZE) / 2 / SOCKET_BYTES;
 	struct rlimit r;
 
 	if (!getrlimit(RLIMIT_NOFILE, &r) && r.rlim_cur < r.rlim_max) {
@@ -522,8 +657,10 @@ static unsigned int sockets_of_all(void)
 	}
 	if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur < 2 * spare)
 		return SPARE_FDS;
-	return r.rlim_cur > SOCKETS_MAX ? SOCKETS_MAX
-					: (unsigned int)(r.rlim_cur - spare);
+	if (memory > SOCKETS_MAX)
+		memory = SOCKETS_MAX;
+	return memory > r.rlim_cur - spare ? (unsigned int)(r.rlim_cur - spare)
+					   : (unsigned int)memory;
 }
 
 int net_new(const struct net_conf *conf, int fd, struct net_stats *stats,
@@ -543,11 +680,14 @@ int net_new(const struct net_conf *conf, int fd, struct net_stats *stats,
 				    .sockets_max = conf->sockets,
 				    .all_max = sockets_of_all(),
 				    .arg = n};
-	err = fragments_new(&n->fragments);
+	err = shares_new(conf->rate, &n->shares);
+	if (!err)
+		err = fragments_new(&n->fragments);
 	if (!err)
 		err = echo_new(&n->env, &n->echo);
 	if (err) {
 		fragments_free(n->fragments);
+		shares_free(n->shares);
 		free(n);
 		return err;
 	}
@@ -565,6 +705,7 @@ void net_free(struct net *n)
 		node_free(n, node);
 	echo_free(n->echo);
 	fragments_free(n->fragments);
+	shares_free(n->shares);
 	free(n->polled.fds);
 	close(n->fd);
 	free(n);

@@ -18,6 +18,8 @@
 
 #define NET_NODES_MAX 1024
 #define NET_IDLE_S    600 /* without socket and packet: the node's stack goes */
+#define NET_SILENT_S                                                           \
+	86400 /* without a packet of the node: its connections, too */
 
 /** struct net_conf
  *  @mtu:     inner MTU of the nodes: TCP to them is cut to it
@@ -25,6 +27,7 @@
 struct net_conf {
 	struct filter filter;
 	unsigned int sockets; /* of one node */
+	uint64_t rate;	      /* bytes a second of one account; 0: any */
 	unsigned int mtu;
 	bool look;
 };
@@ -35,6 +38,7 @@ struct net_stats {
 	_Atomic uint64_t nodes, sockets;
 	_Atomic uint64_t packets_in, packets_out, bytes_in, bytes_out;
 	_Atomic uint64_t malformed, forbidden, over_limit, unsolicited, lost;
+	_Atomic uint64_t over_rate, over_day;
 	_Atomic uint64_t echo_denied; /* this machine allows no ping sockets */
 };
 

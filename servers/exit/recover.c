@@ -135,14 +135,16 @@ static void checksum_put(uint8_t *at, uint64_t sum, const void *data,
 	memcpy(at, &check, 2);
 }
 
-static size_t ack_make(const struct line *l, uint16_t window, uint8_t *out)
+/* the node's acknowledgement; @reset: in place of that a reset by the host */
+static size_t packet_make(const struct line *l, uint16_t window, bool reset,
+			  uint8_t *out)
 {
 	size_t ip = l->version == 4 ? 20 : 40, n = ip_len(l->version);
 	uint8_t *tcp = out + ip, *src = out + (l->version == 4 ? 12 : 8);
 
 	memset(out, 0, ip + TCP_LEN);
-	memcpy(src, l->vip, n);
-	memcpy(src + n, l->ip, n);
+	memcpy(src, reset ? l->ip : l->vip, n);
+	memcpy(src + n, reset ? l->vip : l->ip, n);
 	if (l->version == 4) {
 		out[0] = 0x45;
 		put16(out + 2, (uint32_t)(ip + TCP_LEN));
@@ -155,12 +157,12 @@ static size_t ack_make(const struct line *l, uint16_t window, uint8_t *out)
 		out[6] = IPPROTO_TCP;
 		out[7] = HOP_LIMIT;
 	}
-	put16(tcp, l->port);
-	put16(tcp + 2, l->peer);
-	put32(tcp + 4, l->seq);
-	put32(tcp + 8, l->acked);
+	put16(tcp, reset ? l->peer : l->port);
+	put16(tcp + 2, reset ? l->port : l->peer);
+	put32(tcp + 4, reset ? l->acked : l->seq);
+	put32(tcp + 8, reset ? l->seq : l->acked);
 	tcp[12] = TCP_LEN / 4 << 4;
-	tcp[TCP_FLAGS] = TCP_ACK;
+	tcp[TCP_FLAGS] = TCP_ACK | (reset ? TCP_RST : 0);
 	put16(tcp + TCP_WINDOW, window);
 	checksum_put(tcp + 16,
 		     checksum_pseudo(l->version, src, src + n, IPPROTO_TCP) +
@@ -174,7 +176,8 @@ static void acks_make(const struct line *l, struct recover_acks *out)
 	uint16_t other = l->window ? (uint16_t)(l->window - 1) : 0;
 
 	for (int i = 0; i < RECOVER_ACKS; i++)
-		out->len = ack_make(l, i ? l->window : other, out->pkt[i]);
+		out->len = packet_make(l, i ? l->window : other, false,
+				       out->pkt[i]);
 }
 
 bool recover_heard(struct recover *r, const uint8_t *pkt,
@@ -228,5 +231,19 @@ void recover_path(struct recover *r, uint64_t now_ns,
 		l->until = l->sent;
 		acks_make(l, &acks);
 		fn(arg, &acks);
+	}
+}
+
+void recover_reset(struct recover *r,
+		   void (*fn)(void *arg, uint8_t *pkt, size_t len), void *arg)
+{
+	uint8_t pkt[RECOVER_ACK];
+
+	for (size_t i = 0; i < RECOVER_FLOWS; i++) {
+		struct line *l = &r->lines[i];
+
+		if (l->used && l->heard)
+			fn(arg, pkt, packet_make(l, 0, true, pkt));
+		l->used = 0;
 	}
 }

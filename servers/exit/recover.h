@@ -57,4 +57,8 @@ void recover_path(struct recover *r, uint64_t now_ns,
 		  void (*fn)(void *arg, const struct recover_acks *acks),
 		  void *arg);
 
+/** all connections are to end: @fn gets a reset of each, for the node */
+void recover_reset(struct recover *r,
+		   void (*fn)(void *arg, uint8_t *pkt, size_t len), void *arg);
+
 #endif

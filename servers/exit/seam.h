@@ -26,18 +26,23 @@
 enum seam_op {
 	SEAM_SELF = 1, /* our own virtual addresses, and the domain's slice */
 	SEAM_FORGET =
-		2,    /* a node has gone for good: what it has open is closed */
-	SEAM_PATH = 3 /* a node's tunnel has a path again: see recover.h */
+		2, /* a node has gone for good: what it has open is closed */
+	SEAM_ACCOUNT = 4, /* whose a node is; once a second */
+	SEAM_PATH = 3	  /* a node's tunnel has a path again: see recover.h */
 };
 
 /** struct seam_control - one message of the worker to the net process; both are one
  *  program on one machine, so it travels as it lies in memory
- *  @slice_len: SEAM_SELF: of the virtual IPv4 addresses, which begin as @vip4 does */
+ *  @slice_len: SEAM_SELF: of the virtual IPv4 addresses, which begin as @vip4 does
+ *  @closed:    SEAM_ACCOUNT: it has used up its day
+ *  @account:   SEAM_ACCOUNT: its number with the worker, not 0 */
 struct seam_control {
 	uint8_t mark; /* SEAM_CONTROL */
 	uint8_t op;
 	uint8_t slice_len;
+	uint8_t closed;
 	uint8_t vip4[4], vip6[16];
+	uint32_t account;
 };
 
 /** both ends, non-blocking at the worker's. Return: 0, -NTM_ESYSTEM */

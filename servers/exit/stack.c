@@ -19,8 +19,8 @@
  * exit is what one connection carries. Nor does it know that a node moved: recover.h. It sends large segments (seam_raise_mss()),
  * which the data path cuts, so a packet costs it little.
  *
- * Limits: sockets of a node and of all; above them a new connection is refused, what
- * is open goes on.
+ * Limits: sockets of a node, of its account and of all; above them a new connection is
+ * refused, what is open goes on.
  */
 #include "servers/exit/stack.h"
 
@@ -63,7 +63,8 @@ struct stack {
 	Slirp *slirp;
 	uint8_t vip4[4], vip6[16];
 	unsigned int sockets;
-	bool asked; /* libslirp wants to know where vip6 is */
+	unsigned int *owner; /* sockets of all of the account */
+	bool asked;	     /* libslirp wants to know where vip6 is */
 	struct polled *polled;
 	struct recover *recover;
 	struct flow flows[STACK_FLOWS];
@@ -294,6 +295,8 @@ static void on_register(int fd, void *opaque)
 		return;
 	s->sockets++;
 	s->env->all++;
+	if (s->owner)
+		++*s->owner;
 }
 
 static void on_unregister(int fd, void *opaque)
@@ -304,6 +307,8 @@ static void on_unregister(int fd, void *opaque)
 	if (fd >= 0 && s->sockets) {
 		s->sockets--;
 		s->env->all--;
+		if (s->owner)
+			--*s->owner;
 	}
 }
 
@@ -406,11 +411,20 @@ static void note_udp(struct stack *s, const uint8_t *pkt,
 	flow_note(s, ip, get16(pkt + in->l4), get16(pkt + in->l4 + 2));
 }
 
+/* An account has at most as many as are left: a half for one, a third for two ... */
+static bool is_full(const struct stack *s)
+{
+	const struct stack_env *e = s->env;
+
+	return s->sockets >= e->sockets_max || e->all >= e->all_max ||
+	       (s->owner && *s->owner >= e->all_max - e->all);
+}
+
 /* Would this packet open a socket more than there may be? */
 static bool is_too_much(const struct stack *s, const uint8_t *pkt,
 			const struct inner *in)
 {
-	if (s->sockets < s->env->sockets_max && s->env->all < s->env->all_max)
+	if (!is_full(s))
 		return false;
 	if (in->proto == IPPROTO_TCP)
 		return (pkt[in->l4 + TCP_FLAGS] & (TCP_SYN | TCP_ACK)) ==
@@ -462,6 +476,21 @@ int stack_input(struct stack *s, uint8_t *pkt, const struct inner *in)
 		give_acks(s, &acks);
 	settle(s);
 	return 0;
+}
+
+void stack_reset(struct stack *s,
+		 void (*fn)(void *arg, uint8_t *pkt, size_t len), void *arg)
+{
+	recover_reset(s->recover, fn, arg);
+}
+
+void stack_set_owner(struct stack *s, unsigned int *sockets)
+{
+	if (s->owner)
+		*s->owner -= s->sockets;
+	s->owner = sockets;
+	if (s->owner)
+		*s->owner += s->sockets;
 }
 
 unsigned int stack_sockets(const struct stack *s)
@@ -532,6 +561,8 @@ void stack_free(struct stack *s)
 	if (!s)
 		return;
 	slirp_cleanup(s->slirp);
+	if (s->owner)
+		*s->owner -= s->sockets;
 	s->env->all -= s->sockets; /* those that it did not say good-bye to */
 	recover_free(s->recover);
 	free(s);

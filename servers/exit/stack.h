@@ -58,12 +58,17 @@ void stack_free(struct stack *s);
  */
 NTM_MUST_CHECK int stack_input(struct stack *s, uint8_t *pkt,
 			       const struct inner *in);
+/** whose sockets they are: counted there, too; NULL: nobody's. Borrowed */
+void stack_set_owner(struct stack *s, unsigned int *sockets);
 /** before poll(): its descriptors, and *@timeout_ms made less where it must wake */
 void stack_fill(struct stack *s, struct polled *p, uint32_t *timeout_ms);
 /** after poll() */
 void stack_poll(struct stack *s, struct polled *p);
 /** the node's tunnel has a path again */
 void stack_path(struct stack *s);
+/** a reset of each TCP connection, for the node: they end with the stack */
+void stack_reset(struct stack *s,
+		 void (*fn)(void *arg, uint8_t *pkt, size_t len), void *arg);
 unsigned int stack_sockets(const struct stack *s);
 
 #endif

@@ -9,10 +9,14 @@
 
 #include "common/fqdn.h"
 
-/* @name: of an account or a node. @bytes: account: of today; node: its counter */
+/* @name: of an account or a node. @bytes: account: of today; node: its counter. @day:
+ * node: when it was last counted. @said: account: usage_to_say() */
 struct entry {
 	char name[FQDN_MAX + 1];
 	uint64_t bytes;
+	int64_t day;
+	uint32_t number;
+	bool said;
 	UT_hash_handle hh;
 };
 
@@ -20,6 +24,7 @@ struct usage {
 	struct entry *accounts, *nodes;
 	int64_t day;
 	uint64_t limit;
+	uint32_t last; /* number */
 };
 
 int usage_new(struct usage **out)
@@ -49,13 +54,23 @@ void usage_free(struct usage *u)
 
 void usage_day(struct usage *u, int64_t day, uint64_t limit)
 {
-	if (day != u->day)
+	struct entry *e, *tmp;
+
+	if (day != u->day) {
 		table_clear(&u->accounts);
+		HASH_ITER (hh, u->nodes, e, tmp) {
+			if (e->day == u->day)
+				continue;
+			HASH_DEL(u->nodes, e); /* not seen all day */
+			free(e);
+		}
+	}
 	u->day = day;
 	u->limit = limit;
 }
 
-static struct entry *entry_get(struct entry **table, const char *name)
+static struct entry *entry_get(struct usage *u, struct entry **table,
+			       const char *name)
 {
 	struct entry *e;
 
@@ -66,18 +81,31 @@ static struct entry *entry_get(struct entry **table, const char *name)
 	if (!e)
 		return NULL;
 	snprintf(e->name, sizeof(e->name), "%s", name);
+	e->number = ++u->last ? u->last : ++u->last;
 	HASH_ADD_STR(*table, name, e);
 	return e;
 }
 
-bool usage_count(struct usage *u, const char *account, const char *node,
-		 uint64_t bytes)
+bool usage_to_say(struct usage *u, const char *account)
 {
-	struct entry *a = entry_get(&u->accounts, account);
-	struct entry *n = entry_get(&u->nodes, node);
+	struct entry *a = entry_get(u, &u->accounts, account);
 
+	if (!a || a->said || !u->limit || a->bytes <= u->limit)
+		return false;
+	a->said = true;
+	return true;
+}
+
+bool usage_count(struct usage *u, const char *account, const char *node,
+		 uint64_t bytes, uint32_t *number)
+{
+	struct entry *a = entry_get(u, &u->accounts, account);
+	struct entry *n = entry_get(u, &u->nodes, node);
+
+	*number = a ? a->number : 0;
 	if (!a || !n)
 		return false;
+	n->day = u->day;
 	a->bytes += bytes < n->bytes ? bytes : bytes - n->bytes;
 	n->bytes = bytes;
 	return u->limit && a->bytes > u->limit;

@@ -26,9 +26,12 @@ void usage_day(struct usage *u, int64_t day, uint64_t limit);
  * usage_count() - a tunnel's counter as it stands now
  * @node: whose tunnel; @bytes: since the tunnel was made, so less than before when
  *        it is another one
+ * @number: of the account, as long as the day; 0: none, it is not limited
  * Return: is @account over its limit?
  */
 bool usage_count(struct usage *u, const char *account, const char *node,
-		 uint64_t bytes);
+		 uint64_t bytes, uint32_t *number);
+/** true once a day: it is over its limit, and that is to be said */
+bool usage_to_say(struct usage *u, const char *account);
 
 #endif

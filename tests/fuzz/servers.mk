@@ -8,6 +8,7 @@ $(eval $(call fuzz-target,rs,tests/fuzz/fuzz_rs.c \
 	$(FUZZ_DATAGRAM),$(FUZZ_DATAGRAM_PKGS)))
 # Whatever nodes and hosts send, libslirp behind it.
 $(eval $(call fuzz-target,exit,tests/fuzz/fuzz_exit.c servers/exit/filter.c \
+	servers/exit/routes.c \
 	$(EXITNET_SRC) $(addprefix broker/datapath/,inner.c checksum.c icmp.c) \
 	common/addr.c common/err.c common/log.c $(O)/gen/common/ntm.pb-c.c,\
-	libprotobuf-c slirp))
+	libprotobuf-c slirp libmnl))

@@ -14,7 +14,7 @@ $(foreach t,paths outbox,$(eval $(call unit-test,unit-servers-$(t),\
 $(eval $(call unit-test,unit-servers-domains,\
 	$(patsubst %,tests/unit/servers/%.c,test_domains played_dc relay_site played_rs site)\
 	tests/unit/common/pki.c,servers common ntmcrypto,$(SERVERS_PKGS)))
-$(foreach t,filter net parts recover,$(eval $(call unit-test,unit-exit-$(t),\
+$(foreach t,filter net parts recover share,$(eval $(call unit-test,unit-exit-$(t),\
 	$(addprefix tests/unit/servers/,test_exit_$(t).c exit_rig.c),\
 	exitnet servers datapath ntmcrypto common,$(SERVERS_PKGS) slirp)))
 $(eval $(call unit-test,unit-servers-amplify,\

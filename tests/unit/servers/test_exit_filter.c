@@ -6,8 +6,11 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "common/addr.h"
 #include "servers/exit/filter.h"
@@ -157,6 +160,15 @@ static void test_configured(void **state)
 	/* a neighbour, but not ourselves: that takes the very address */
 	assert_true(passes(&f, "203.0.113.77"));
 	assert_false(passes(&f, "203.0.113.10"));
+	/* the longer prefix decides, and of two alike the one that closes */
+	make(&f, "10.0.0.0/8, 10.1.2.0/24, 198.51.100.0/24",
+	     "10.1.0.0/16, 198.51.100.0/24");
+	assert_true(passes(&f, "10.2.0.1"));
+	assert_false(passes(&f, "10.1.0.1"));
+	assert_true(passes(&f, "10.1.2.1"));
+	assert_false(passes(&f, "198.51.100.7"));
+	make(&f, "203.0.113.10", "203.0.113.10");
+	assert_false(passes(&f, "203.0.113.10"));
 	make(&f, "203.0.113.10", NULL);
 	assert_true(passes(&f, "203.0.113.10"));
 	assert_false(passes(&f, "203.0.113.77"));
@@ -187,7 +199,7 @@ static void test_text(void **state)
 		"10.0.0.0/33", "10.0.0/8",  "fd00::/129", "10.0.0.0/",
 		"10.0.0.0/-1", "",	    "x",	  "[::1]",
 		"10.0.0.1:80", "fe80::1%lo"};
-	char many[FILTER_PREFIXES_MAX * 14 + 32] = "";
+	static char many[FILTER_PREFIXES_MAX * 14 + 32];
 	struct filter_list l;
 	struct filter_prefix p;
 
@@ -196,10 +208,10 @@ static void test_text(void **state)
 		assert_int_equal(filter_prefix_parse(bad[i], &p), -NTM_EINVAL);
 	for (int i = 0; i < FILTER_PREFIXES_MAX; i++)
 		snprintf(many + strlen(many), sizeof(many) - strlen(many),
-			 "10.0.%d.0/24,", i);
+			 "10.%d.%d.0/24,", i / 100, i % 100);
 	assert_int_equal(filter_list_parse(many, &l), 0);
 	assert_int_equal(l.n, FILTER_PREFIXES_MAX);
-	strcat(many, "10.1.0.0/24");
+	strcat(many, "11.1.0.0/24");
 	assert_int_equal(filter_list_parse(many, &l), -NTM_ELIMIT);
 }
 
@@ -216,6 +228,52 @@ static void test_this_machine(void **state)
 		assert_false(filter_address(&f, f.own.p[i].ip));
 }
 
+static int run(const char *command)
+{
+	int status = system(command);
+
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* What only routes tell: a neighbour of an address that has no prefix, a range that is
+ * this machine's. In a network of our own. */
+static void test_routes(void **state)
+{
+	struct filter f;
+
+	(void)state;
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) ||
+	    run("ip link set lo up && ip link add d type dummy 2>/dev/null && "
+		"ip link set d up"))
+		skip();
+	memset(&f, 0, sizeof(f));
+	assert_int_equal(run("ip addr add 2001:db8:7::5/128 dev d nodad && "
+			     "ip addr add 203.0.113.5/32 dev d && "
+			     "ip route add 2001:db8:7::/64 dev d && "
+			     "ip route add 203.0.113.0/28 dev d && "
+			     "ip route add local 198.51.100.0/28 dev lo && "
+			     "ip route add 192.0.2.0/28 via 203.0.113.1 && "
+			     "ip route add 0.0.0.0/1 dev d && "
+			     "ip route add default via 203.0.113.1"),
+			 0);
+	assert_int_equal(filter_look(&f), 0);
+	assert_false(passes(&f, "2001:db8:7::5"));
+	assert_false(passes(&f, "2001:db8:7::77"));
+	assert_false(passes(&f, "203.0.113.9"));
+	assert_false(passes(&f, "198.51.100.7"));
+	/* by a router, or a tunnel for everything */
+	assert_true(passes(&f, "192.0.2.1"));
+	assert_true(passes(&f, "9.1.1.1"));
+	assert_true(passes(&f, "2001:db8:8::1"));
+	/* more addresses than one has: they fit all the same */
+	assert_int_equal(
+		run("for i in $(seq 1 200); do ip addr add 11.1.$i.1/24 dev d "
+		    "|| exit 1; done"),
+		0);
+	assert_int_equal(filter_look(&f), 0);
+	assert_false(passes(&f, "11.1.200.77"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -226,6 +284,7 @@ int main(void)
 		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_this_machine),
+		cmocka_unit_test(test_routes), /* the last one */
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
