@@ -255,7 +255,9 @@ void path_answered(struct peer *p, const Ntm__PathResponse *r,
 	} else if (cur && (cur->guessed ||
 			   (cur->state == PATH_SUSPECT && cur->tries >= 2 &&
 			    !relayed_barred(p, c)))) {
-		relayed_broke(p, cur);
+		/* a guess has not failed because another was faster */
+		if (!cur->guessed)
+			relayed_broke(p, cur);
 		path_set_state(p, cur, PATH_DEAD);
 		cur->due_ns = 0;
 		path_choose(p, c);
@@ -293,8 +295,9 @@ void path_peer_moved(struct peer *p, const struct addr *from, size_t wire_len,
 		return;
 	if (relayed_stays(p, c, told) || (!told && contested(p, c)))
 		return;
-	if (was && c->relay)
-		relayed_broke(p, was); /* the peer says so */
+	/* the peer says so; of one that never answered us there is nothing to say */
+	if (was && c->relay && was->state != PATH_PROBING)
+		relayed_broke(p, was);
 	if (path_proven_lately(p, c)) {
 		path_set_state(p, c, PATH_PROVEN);
 		path_choose(p, c);

@@ -4,8 +4,13 @@
 #
 # a holds two clients, b what they send to, r both relays, one core for each relay
 # (processor 1), the other for everything else. Both get the same bursts, as brokers
-# and other programs with UDP_SEGMENT send them, and once more datagrams each by
-# itself. One direction; delivered is what arrives at b.
+# and other programs with UDP_SEGMENT send them. One direction; delivered is what arrives
+# at b.
+#
+# Datagrams each by itself are dear to send, too: with a whole core for the relay it is the
+# sender that is measured. So for these both relays have a quarter of a core, and what
+# they deliver is counted and dropped where it enters b; the sender then offers more than
+# either takes, which is shown beside it.
 . "$(dirname "$0")/bench.sh"
 
 [ "$(nproc)" -ge 2 ] || lab_skip "needs two processors"
@@ -113,10 +118,74 @@ for round in $(seq "$BENCH_ROUNDS"); do
 			deliver $kind $size "$(burst $size)" 0
 			echo "$GOT" >>"$LAB/$kind.$size"
 			deliver $kind $size 1 0
-			echo "$GOT" >>"$LAB/$kind.$size.single"
+			echo "$GOT" >>"$LAB/$kind.$size.whole"
 		done
 	done
 done
+
+# Each by itself, a quarter of a core for each relay
+
+# cpu_ns PID: that all its threads have used
+cpu_ns()
+{
+	cat /proc/"$1"/task/*/schedstat | awk '{ s += $1 } END { printf "%.0f", s }'
+}
+
+# scarce KIND SIZE: sets SENT and GOT, datagrams a second, and EACH, nanoseconds of the
+# relay's processor for one that was delivered
+scarce()
+{
+	local kind=$1 size=$2 match pid to before after sent counted
+
+	if [ "$kind" = turn ]; then
+		match='udp dport 7000'
+		pid=$(lab_root r pgrep -x turnserver)
+		to=("$TURN" $CLIENTS "$size" 0 "$SECONDS_EACH" 1 10.9.0.2:7000)
+	else
+		match='udp sport 4503 @th,64,8 1'
+		pid=$(lab_root r pgrep -x rs)
+		to=("$OURS" $CLIENTS "$size" 0 "$SECONDS_EACH" 1)
+	fi
+	lab_root b nft -f - <<-EOF
+		table ip count {
+			chain in {
+				type filter hook prerouting priority -300
+				ip saddr $R $match counter drop
+			}
+		}
+	EOF
+	before=$(cpu_ns "$pid")
+	sent=$(lab_root a taskset -c 0 "$TOOL" send "$kind" "${to[@]}")
+	after=$(cpu_ns "$pid")
+	counted=$(lab_root b nft list table ip count)
+	lab_root b nft delete table ip count
+	SENT=$(awk -v n="$sent" -v s="$SECONDS_EACH" 'BEGIN { printf "%.0f", n / s }')
+	read -r GOT EACH < <(sed -n \
+		's/.*counter packets \([0-9]*\) bytes \([0-9]*\).*/\1 \2/p' \
+		<<<"$counted" | awk -v size="$size" -v s="$SECONDS_EACH" \
+		-v cpu=$((after - before)) '{ n = ($2 - 28 * $1) / size
+			printf "%.0f %.0f\n", n / s, n ? cpu / n : 0 }')
+}
+
+lab_start sink root b taskset -c 0 "$TOOL" sink ntm "$OURS" $CLIENTS
+wait_for 10 'grep -q ready "$(lab_log sink)"'
+for hog in 1 2 3; do
+	lab_start hog$hog root r taskset -c 1 sh -c 'while :; do :; done'
+done
+for round in $(seq "$BENCH_ROUNDS"); do
+	for size in 120 1400; do
+		for kind in turn ntm; do
+			scarce $kind $size
+			echo "$GOT" >>"$LAB/$kind.$size.single"
+			echo "$EACH" >>"$LAB/$kind.$size.each"
+			ratio "$SENT" "$GOT" >>"$LAB/$kind.$size.over"
+		done
+	done
+done
+for hog in 1 2 3; do
+	lab_stop hog$hog KILL
+done
+lab_stop sink
 
 # Overload. Half of its processor is another's, so that the other one can offer twice
 # what the relay carries: what a flood brings through is once, its double twice.
@@ -169,7 +238,15 @@ middle()
 for size in 120 1400; do
 	note "$size bytes, datagrams/s delivered: coturn $(middle "$LAB/turn.$size")," \
 		"ours $(middle "$LAB/ntm.$size"); each by itself: coturn" \
-		"$(middle "$LAB/turn.$size.single"), ours $(middle "$LAB/ntm.$size.single")"
+		"$(middle "$LAB/turn.$size.whole"), ours $(middle "$LAB/ntm.$size.whole")"
+	for kind in turn ntm; do
+		name=ours
+		[ $kind = ntm ] || name=coturn
+		note "$size bytes, each by itself, a quarter of a core: $name" \
+			"$(middle "$LAB/$kind.$size.single")/s, offered" \
+			"$(median "$LAB/$kind.$size.over") times that;" \
+			"$(middle "$LAB/$kind.$size.each") ns of its processor each"
+	done
 	note "$size bytes, half a processor, offered $(median "$LAB/offered.$size")" \
 		"times: $(middle "$LAB/once.$size") -> $(middle "$LAB/twice.$size")"
 done
@@ -177,6 +254,7 @@ note "1400 bytes, Mbit/s: coturn $(($(middle "$LAB/turn.1400") * 112 / 10000)),"
 	"ours $(($(middle "$LAB/ntm.1400") * 112 / 10000))"
 figure relay.small-of-coturn "$(ratio "$(median "$LAB/ntm.120")" "$(median "$LAB/turn.120")")" x ">=" 1.5
 figure relay.small-single-of-coturn "$(ratio "$(median "$LAB/ntm.120.single")" "$(median "$LAB/turn.120.single")")" x ">=" 1.5
+figure relay.small-single-per-cpu-of-coturn "$(ratio "$(median "$LAB/turn.120.each")" "$(median "$LAB/ntm.120.each")")" x ">=" 1.5
 figure relay.large-of-coturn "$(ratio "$(median "$LAB/ntm.1400")" "$(median "$LAB/turn.1400")")" x ">=" 3
 figure relay.small-at-twice-the-load "$(median "$LAB/overload.120")" x ">=" 0.9
 figure relay.large-at-twice-the-load "$(median "$LAB/overload.1400")" x ">=" 0.9

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test_punch - peers behind NATs: by the relay at once, then directly if it can be */
+#include "broker/path_impl.h"
 #include "broker/punch.h"
 #include "broker/relayed.h"
 #include "tests/unit/broker/control/story.h"
@@ -70,7 +71,7 @@ static void test_relay_then_direct(void **state)
 	assert_int_equal(rs_count(rs)->forwarded, forwarded);
 }
 
-/* Punches go on every 20 s; after a minute of the direct path both leave. */
+/* Punches go on every 20 s, and bring back the relay's cookies; after a minute of the direct path both leave. */
 static void test_punches_and_leave(void **state)
 {
 	uint64_t punches;
@@ -80,9 +81,11 @@ static void test_punches_and_leave(void **state)
 	connect_both();
 	assert_true(world_until(&world, 1000, both_direct, NULL));
 	assert_int_equal(rs_bound(rs), 2);
+	assert_int_equal(rs_sure(rs), 2);
 	punches = rs_count(rs)->punches;
 	world_run(&world, 41000);
 	assert_int_equal(rs_count(rs)->punches - punches, 4);
+	assert_int_equal(rs_sure(rs), 2);
 	assert_int_equal(rs_count(rs)->leaves, 0);
 	world_run(&world, 22000);
 	assert_int_equal(rs_count(rs)->leaves, 2);
@@ -431,22 +434,81 @@ static void test_limit(void **state)
 	assert_null(punch_limit(node_peer(a, b)));
 }
 
-/* The relay forwards much only to who shows that it gets what is sent there: that is
- * shown at once, and goes on without punches of its own. */
-static void test_shows_itself(void **state)
+/* What only opened NATs, and was not answered, is no loss of the path in use. */
+static void test_no_loss_shown(void **state)
 {
-	uint64_t punches;
+	const struct peer *p;
+
+	(void)state;
+	begin(NAT_PORT, NAT_PORT, NAT_PORT, NAT_PORT);
+	connect_both();
+	world_run(&world, 65000); /* rounds of challenges to direct addresses */
+	p = node_peer(a, b);
+	assert_true(relayed_is(p));
+	assert_true(p->paths.sent > 0);
+	assert_in_range(p->paths.sent - p->paths.answered, 0, 1);
+}
+
+static struct candidate *direct_of(struct peer *p)
+{
+	for (size_t i = 0; i < p->paths.n; i++)
+		if (!p->paths.list[i].relay &&
+		    p->paths.list[i].state == PATH_PROVEN)
+			return &p->paths.list[i];
+	fail_msg("no direct candidate");
+	return NULL;
+}
+
+/* A handshake came from a direct address, and the relay's answer was faster than the
+ * direct one's: that is no reason to leave the direct way alone. */
+static void test_guess_was_slower(void **state)
+{
+	struct candidate *direct, *relay = NULL;
+	struct peer *p;
+	struct addr at;
 
 	(void)state;
 	begin(NAT_ANY, NAT_PORT, NAT_ANY, NAT_PORT);
 	connect_both();
-	world_run(&world, 100);
-	assert_int_equal(rs_bound(rs), 2);
-	assert_int_equal(rs_sure(rs), 2);
-	punches = rs_count(rs)->punches;
-	world_run(&world, 41000);
-	assert_int_equal(rs_count(rs)->punches - punches, 4);
-	assert_int_equal(rs_sure(rs), 2);
+	assert_true(world_until(&world, 1000, both_direct, NULL));
+	p = node_peer(a, b);
+	direct = direct_of(p);
+	at = direct->addr;
+	direct->answered_ns = 0; /* as if it had never answered */
+	path_use(p, &at, 100, false);
+	assert_true(path_current(p) == direct && direct->guessed);
+	direct->cookie = direct->due_ns = 0;
+	for (size_t i = 0; i < p->paths.n; i++)
+		if (p->paths.list[i].relay)
+			relay = &p->paths.list[i];
+	assert_non_null(relay);
+	path_challenge(p, relay, 0);
+	world_run(&world, 60);
+	assert_true(world_until(&world, 1500, both_direct, NULL));
+}
+
+/* The peer, which has yet to find the direct way, tells its addresses through the relay
+ * just when a handshake made us use that way: no reason to leave it alone, either. */
+static void test_guess_and_told(void **state)
+{
+	struct candidate *direct;
+	struct peer *p;
+	struct addr at, relay;
+
+	(void)state;
+	begin(NAT_ANY, NAT_PORT, NAT_ANY, NAT_PORT);
+	connect_both();
+	assert_true(world_until(&world, 1000, both_direct, NULL));
+	p = node_peer(a, b);
+	direct = direct_of(p);
+	at = direct->addr;
+	assert_true(punch_addr(p, 0, &relay));
+	direct->answered_ns = 0;
+	path_use(p, &at, 100, false);
+	direct->cookie = direct->due_ns = 0;
+	path_peer_moved(p, &relay, 200, true);
+	assert_true(relayed_is(p));
+	assert_true(world_until(&world, 1500, both_direct, NULL));
 }
 
 /* The tunnel ends: the relay is told. */
@@ -712,7 +774,8 @@ int main(void)
 		P(test_direct_dies),	    P(test_nat_forgets),
 		P(test_nat_forgets_direct), P(test_asks_for_relay),
 		P(test_restart_relayed),    P(test_limit),
-		P(test_shows_itself),	    P(test_end_leaves),
+		P(test_no_loss_shown),	    P(test_guess_was_slower),
+		P(test_guess_and_told),	    P(test_end_leaves),
 		P(test_forged_acks),	    P(test_forged_source),
 		P(test_hold_bounded),	    P(test_named_addresses),
 		P(test_fails_under_data),
