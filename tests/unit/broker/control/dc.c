@@ -52,7 +52,9 @@ struct dc {
 	struct world *wd;
 	bool down, cn_sends;
 	uint64_t boot, serial;
-	unsigned int base_s, max_s;   /* of keep-alives */
+	unsigned int base_s, max_s; /* of keep-alives */
+	struct addr notifier;
+	unsigned int fetched;
 	uint8_t revoked[NTMC_FP_LEN]; /* by @serial, if not 0 */
 	/* of another domain: what it answers a Domain Request */
 	char domain[FQDN_MAX + 1];
@@ -109,8 +111,11 @@ static void send_code(struct dc *dc, struct member *m, uint32_t txn, int code)
 /* --- registration -------------------------------------------------------------------------- */
 
 static void registered(struct dc *dc, struct member *m, uint32_t txn,
-		       const struct addr *from, bool challenge)
+		       const struct addr *from, bool challenge, bool wants_ns)
 {
+	Ntm__NotificationServer ns = NTM__NOTIFICATION_SERVER__INIT;
+	Ntm__Address at, *at_list = &at;
+	uint8_t sevens[NTMC_KEY_LEN];
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
 	Ntm__RegistrationResponse r = NTM__REGISTRATION_RESPONSE__INIT;
 	Ntm__Address where, a[WORLD_RELAYS][2], *lists[WORLD_RELAYS][2];
@@ -139,6 +144,18 @@ static void registered(struct dc *dc, struct member *m, uint32_t txn,
 		r.n_relays++;
 	}
 	r.relays = list;
+	r.has_ns = addr_is_set(&dc->notifier);
+	memset(sevens, 7, sizeof(sevens));
+	if (r.has_ns && wants_ns && !challenge) {
+		addr_to_message(&dc->notifier, NTM__ADDRESS_KIND__ADDRESS_LOCAL,
+				&at);
+		ns.n_addresses = 1;
+		ns.addresses = &at_list;
+		ns.key_id = 7;
+		ns.key = (ProtobufCBinaryData){NTMC_KEY_LEN, sevens};
+		ns.aead = NTMC_CHACHA20_POLY1305;
+		r.ns = &ns;
+	}
 	msg.txn = txn;
 	msg.body_case = NTM__SIGNAL__BODY_REGISTRATION_RESPONSE;
 	msg.registration_response = &r;
@@ -168,7 +185,8 @@ static void on_register(struct dc *dc, struct member *m, const Ntm__Signal *s,
 						      r->n_addresses, m->locals,
 						      ADDR_REMOTES_MAX - 1);
 	}
-	registered(dc, m, s->txn, from, !proven);
+	registered(dc, m, s->txn, from, !proven,
+		   r->wakeup == NTM__WAKEUP__WAKEUP_NS);
 }
 
 /* --- direction ------------------------------------------------------------------------------ */
@@ -491,7 +509,7 @@ static void dispatch(struct dc *dc, struct member *m, const Ntm__Signal *s,
 	if (!addr_equal(&m->proven, from)) {
 		/* a Keep Alive is too small to be answered by a challenge */
 		registered(dc, m, s->txn, from,
-			   s->body_case != NTM__SIGNAL__BODY_KEEP_ALIVE);
+			   s->body_case != NTM__SIGNAL__BODY_KEEP_ALIVE, false);
 		return;
 	}
 	if (s->body_case == NTM__SIGNAL__BODY_DIRECTION_REQUEST) {
@@ -510,6 +528,9 @@ static void dispatch(struct dc *dc, struct member *m, const Ntm__Signal *s,
 		on_revocations(dc, m, s);
 	} else if (s->body_case == NTM__SIGNAL__BODY_DOMAIN_REQUEST) {
 		on_domain(dc, m, s);
+	} else if (s->body_case == NTM__SIGNAL__BODY_ROUTE_DIRECTION_REQUEST) {
+		dc->fetched++;
+		send_code(dc, m, s->txn, 0);
 	}
 }
 
@@ -627,6 +648,19 @@ void dc_keepalive(struct dc *dc, unsigned int base_s, unsigned int max_s)
 {
 	dc->base_s = base_s;
 	dc->max_s = max_s;
+}
+
+void dc_notifier(struct dc *dc, const struct addr *at)
+{
+	if (at)
+		dc->notifier = *at;
+	else
+		addr_clear(&dc->notifier);
+}
+
+unsigned int dc_fetched(const struct dc *dc)
+{
+	return dc->fetched;
 }
 
 bool dc_reaches(struct dc *dc, const struct node *n)

@@ -3,7 +3,7 @@ CONTROL_WORLD := $(addprefix tests/unit/broker/control/,world.c \
 	fake_datapath.c dc.c rs.c nat.c story.c) \
 	broker/datapath/general.c
 CONTROL_TEST_PKGS := $(COMMON_PKGS) $(CRYPTO_PKGS)
-$(foreach t,writer world refusals seeds edges rules handshake forged session login keys punch relay portmap keepalive moves,$(eval $(call unit-test,unit-control-$(t),\
+$(foreach t,writer world refusals seeds edges rules handshake forged session login keys punch relay portmap keepalive notify moves,$(eval $(call unit-test,unit-control-$(t),\
 	tests/unit/broker/control/test_$(t).c $(CONTROL_WORLD),\
 	nodecontrol ntmcrypto common,$(CONTROL_TEST_PKGS))))
 $(eval $(call unit-test,unit-control-foreign,\

@@ -176,6 +176,10 @@ void dc_set_down(struct dc *dc, bool down);
 void dc_restart(struct dc *dc);
 /** what it says of keep-alives: s; 20 and 0 at first */
 void dc_keepalive(struct dc *dc, unsigned int base_s, unsigned int max_s);
+/** it names that NS to who wants one, with a key of sevens; NULL: it has none */
+void dc_notifier(struct dc *dc, const struct addr *at);
+/** Route Direction Requests so far */
+unsigned int dc_fetched(const struct dc *dc);
 /** the DC writes to the node, as with a Route Direction. Return: it would arrive */
 bool dc_reaches(struct dc *dc, const struct node *n);
 /** note it in the list alone: nodes that ask find it */
