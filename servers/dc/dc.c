@@ -324,6 +324,7 @@ void dc_free(struct dc *dc)
 	for (size_t i = 0; i < ROLE_SOCKETS_MAX; i++)
 		if (dc->listeners[i])
 			channel_listener_close(dc->listeners[i]);
+	wake_close(dc);
 	/* now, not at the end of the turn: its callbacks use what goes next */
 	journal_close(dc->journal);
 	loop_timer_free(dc->sweep);

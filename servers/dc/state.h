@@ -43,6 +43,7 @@
 #define DC_NODE_ADDRESSES 8
 
 struct abroad;
+struct ask;
 struct directions;
 struct domains;
 struct finder;
@@ -81,6 +82,8 @@ struct dc {
 	struct passon passon;
 	struct relays *relays;
 	struct notify *notify;
+	struct ask *asks; /* of the push process; utlist */
+	unsigned int n_asks;
 	struct domains *domains;
 	struct finder *finder;
 	struct abroad *abroad;
@@ -156,6 +159,8 @@ bool wake_register(struct dc *dc, struct node *n,
  *  nothing changed */
 bool wake_set_push(struct dc *dc, struct node *n, Ntm__PushKind kind,
 		   const char *token);
+/** at the end: what is under way is given up */
+void wake_close(struct dc *dc);
 /** another device has its name, or it is withdrawn: nothing of it is to be woken */
 void wake_forget(struct dc *dc, struct node *n);
 

@@ -7,6 +7,7 @@
  * A push is asked for on the admin socket of the process beside us, one connection
  * each; it answers at once, before it has sent anything, and names tokens that it knows
  * to be dead: their nodes have none any more, and cannot be told until they register.
+ * ASKS_MAX are under way at most: where it hangs, the oldest is given up.
  *
  * Tokens are in the store: after our restart a node that is told by push sends nothing,
  * so it is not heard of until somebody wants it. It is pushed then (dc_is_asleep()).
@@ -18,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #include "common/log.h"
 #include "servers/adminsock.h"
@@ -27,7 +29,10 @@
 
 #define PUSH_AGAIN_S 2
 
+#define ASKS_MAX ADMINSOCK_CLIENTS_MAX
+
 struct ask {
+	struct ask *prev, *next;
 	struct dc *dc;
 	struct loop_io *io;
 	int fd;
@@ -46,6 +51,15 @@ static void token_gone(struct dc *dc, const char *fqdn, const char *token)
 	wake_set_push(dc, n, NTM__PUSH_KIND__PUSH_NONE, NULL);
 }
 
+static void ask_free(struct ask *a)
+{
+	DL_DELETE(a->dc->asks, a);
+	a->dc->n_asks--;
+	loop_io_del(a->io);
+	close(a->fd);
+	free(a);
+}
+
 static void ask_end(struct ask *a)
 {
 	json_t *answer = json_loadb(a->buf, a->len, 0, NULL), *o;
@@ -55,9 +69,13 @@ static void ask_end(struct ask *a)
 		token_gone(a->dc, json_string_value(json_object_get(o, "node")),
 			   json_string_value(json_object_get(o, "token")));
 	json_decref(answer);
-	loop_io_del(a->io);
-	close(a->fd);
-	free(a);
+	ask_free(a);
+}
+
+void wake_close(struct dc *dc)
+{
+	while (dc->asks)
+		ask_free(dc->asks);
 }
 
 static void readable(void *arg, int fd, unsigned int events)
@@ -124,6 +142,9 @@ static void push(struct dc *dc, const struct node *n)
 	} else {
 		a->dc = dc;
 		a->fd = fd;
+		DL_APPEND(dc->asks, a);
+		if (++dc->n_asks > ASKS_MAX)
+			ask_free(dc->asks);
 		dc->stats.pushes++;
 	}
 	free(text);

@@ -190,6 +190,13 @@ static void forgotten(void **state)
 	assert_int_equal(n_pushes, 0);
 }
 
+static bool has_no_token(void *arg)
+{
+	(void)arg;
+	return !nodes_at(&site.dc->nodes, nodes_find(&site.dc->nodes, cn.fqdn))
+			->push;
+}
+
 /* A token that the service calls dead is not used again, after a restart neither. */
 static void dead(void **state)
 {
@@ -205,6 +212,7 @@ static void dead(void **state)
 	cn.silent = true;
 	send_direction(80);
 	assert_true(site_wait(&site, is_pushed, &n));
+	assert_true(site_wait(&site, has_no_token, NULL));
 	site_stop_dc(&site);
 	site_start_dc(&site);
 	peer_register(&mn);
