@@ -6,7 +6,9 @@
  *
  * One table of system calls with a reason each, and for which roles. What is not
  * in it fails with ENOSYS: a library that tries a new call falls back, and a role
- * does not die of an update of libc. What only an intruder would try (execve,
+ * does not die of an update of libc. A process of the folder's owner could still open
+ * the others' keys, and ask their admin sockets; those that need neither are sealed.
+ * What only an intruder would try (execve,
  * ptrace ...) ends the process at once, which the supervisor logs.
  */
 #include "servers/isolate.h"
@@ -20,6 +22,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -32,16 +35,17 @@
 #define SANITIZED 0
 #endif
 
-#define AS   1u
-#define DC   2u
-#define DNS  4u
-#define RS   8u
-#define GATE 16u
-#define NS   32u
-#define PUSH 64u
-#define DISK (AS | DC)
-#define KEPT (DISK | RS | NS) /* a certificate that was renewed */
-#define ALL  (AS | DC | DNS | RS | GATE | NS | PUSH)
+#define AS	 1u
+#define DC	 2u
+#define DNS	 4u
+#define RS	 8u
+#define GATE	 16u
+#define NS	 32u
+#define PUSH	 64u
+#define RESOLVER 128u
+#define DISK	 (AS | DC)
+#define KEPT	 (DISK | RS | NS) /* a certificate that was renewed */
+#define ALL	 (AS | DC | DNS | RS | GATE | NS | PUSH | RESOLVER)
 
 /* clang-format off */
 static const struct {
@@ -72,10 +76,10 @@ static const struct {
 	{ "accept4", ALL, "clients; the admin socket" },
 	{ "recvfrom", ALL, "TLS, DNS, admin" },
 	{ "recvmsg", ALL, "DNS over UDP; TLS" },
-	{ "recvmmsg", DC | RS, "batches of datagrams" },
+	{ "recvmmsg", DC | RS | RESOLVER, "batches of datagrams" },
 	{ "sendto", ALL, "TLS, DNS, admin" },
 	{ "sendmsg", ALL, "DNS over UDP; TLS" },
-	{ "sendmmsg", DC | RS | PUSH, "batches of datagrams; libc's resolver" },
+	{ "sendmmsg", DC | RS | PUSH | RESOLVER, "batches of datagrams; libc's resolver" },
 	{ "getsockname", ALL, "family of a socket" },
 	{ "getpeername", ALL, "who a client is" },
 	{ "getsockopt", ALL, "SO_PEERCRED, SO_ERROR" },
@@ -85,7 +89,7 @@ static const struct {
 	{ "ppoll", RS, "the same, where there is no poll" },
 	/* interfaces: which addresses to announce, and the AS's link to the DC */
 	{ "socket", ALL, "TCP to the DC; netlink for getifaddrs()" },
-	{ "connect", AS | DC | RS | GATE | NS | PUSH, "to the DC; of a DC to other domains' DCs and DNS; of a gate to relay and DC" },
+	{ "connect", AS | DC | RS | GATE | NS | PUSH | RESOLVER, "to the DC; of a DC to other domains' DCs; of a gate to relay and DC; to DNS" },
 	{ "bind", ALL, "getifaddrs() binds its netlink socket" },
 	/* files */
 	{ "read", ALL, "files, eventfd, timerfd" },
@@ -138,7 +142,7 @@ static const struct {
 	{ "mlock2", ALL, "the same" },
 	{ "munlock", ALL, "the same" },
 	{ "futex", ALL, "threads" },
-	{ "clone", DISK | RS | PUSH, "threads; flags are checked" },
+	{ "clone", DISK | RS | PUSH | RESOLVER, "threads; flags are checked" },
 	{ "set_robust_list", ALL, "threads" },
 	{ "rseq", ALL, "threads" },
 	{ "sched_getaffinity", ALL, "libraries count processors" },
@@ -154,6 +158,7 @@ static const struct {
 	{ "prlimit64", ALL, "stack size of a thread; an NS's descriptors" },
 	{ "getrlimit", ALL, "the same" },
 	{ "prctl", ALL, "names of threads" },
+	{ "seccomp", DNS | RESOLVER, "isolate_seal()" },
 	{ "uname", ALL, "libraries" },
 	{ "sysinfo", ALL, "libraries" },
 	{ "tgkill", ALL, "abort()" },
@@ -232,13 +237,14 @@ static int add_rules(scmp_filter_ctx ctx, unsigned int role)
 
 int isolate_syscalls(const char *role)
 {
-	unsigned int bit = !strcmp(role, "as")	   ? AS
-			   : !strcmp(role, "dc")   ? DC
-			   : !strcmp(role, "rs")   ? RS
-			   : !strcmp(role, "gate") ? GATE
-			   : !strcmp(role, "ns")   ? NS
-			   : !strcmp(role, "push") ? PUSH
-						   : DNS;
+	unsigned int bit = !strcmp(role, "as")	       ? AS
+			   : !strcmp(role, "dc")       ? DC
+			   : !strcmp(role, "rs")       ? RS
+			   : !strcmp(role, "gate")     ? GATE
+			   : !strcmp(role, "ns")       ? NS
+			   : !strcmp(role, "push")     ? PUSH
+			   : !strcmp(role, "resolver") ? RESOLVER
+						       : DNS;
 	scmp_filter_ctx ctx;
 	int r;
 
@@ -248,6 +254,70 @@ int isolate_syscalls(const char *role)
 	if (!ctx)
 		return -NTM_ENOMEM;
 	r = add_rules(ctx, bit);
+	if (!r)
+		r = seccomp_load(ctx);
+	seccomp_release(ctx);
+	return r ? -NTM_ESYSTEM : 0;
+}
+
+/* --- sealing ----------------------------------------------------------------------- */
+
+static const char *const sealed[] = {
+	"open",
+	"openat",
+	"openat2",
+	"creat",
+	"socketpair",
+	"unlink",
+	"unlinkat",
+	"rename",
+	"renameat",
+	"renameat2",
+	"link",
+	"linkat",
+	"readlink",
+	"readlinkat",
+	"truncate",
+	"seccomp",
+	"name_to_handle_at",
+};
+
+/* all families but IPv4 and IPv6: the admin sockets of other roles take our user */
+static int seal_sockets(scmp_filter_ctx ctx)
+{
+	int nr = seccomp_syscall_resolve_name("socket");
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), nr, 1,
+				 SCMP_A0(SCMP_CMP_LT, AF_INET));
+
+	for (unsigned int family = AF_INET + 1; !r && family < AF_INET6;
+	     family++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), nr, 1,
+				     SCMP_A0(SCMP_CMP_EQ, family));
+	return r ? r
+		 : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), nr, 1,
+				    SCMP_A0(SCMP_CMP_GT, AF_INET6));
+}
+
+int isolate_seal(void)
+{
+	scmp_filter_ctx ctx;
+	int r;
+
+	if (SANITIZED)
+		return 0;
+	ctx = seccomp_init(SCMP_ACT_ALLOW); /* the first list still counts */
+	if (!ctx)
+		return -NTM_ENOMEM;
+	r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+	for (size_t i = 0; !r && i < sizeof(sealed) / sizeof(sealed[0]); i++) {
+		int nr = seccomp_syscall_resolve_name(sealed[i]);
+
+		if (nr != __NR_SCMP_ERROR)
+			r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), nr,
+					     0);
+	}
+	if (!r)
+		r = seal_sockets(ctx);
 	if (!r)
 		r = seccomp_load(ctx);
 	seccomp_release(ctx);

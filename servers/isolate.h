@@ -7,6 +7,10 @@
  *                      Should: have its sockets. Mustn't: have opened its store.
  *   isolate_syscalls() leaves a list of system calls (isolate.c gives each one's
  *                      reason). Should: be the owner. Mustn't: have threads.
+ * and, for those that read strangers' bytes and need nothing of the disk:
+ *   isolate_seal()     no file is opened any more, and nobody reached but by IP.
+ *                      Should: have read all that it needs. Mustn't: have read a
+ *                      stranger's byte.
  */
 #ifndef NTM_SERVERS_ISOLATE_H
 #define NTM_SERVERS_ISOLATE_H
@@ -22,5 +26,8 @@ NTM_MUST_CHECK int isolate_user(const char *dir);
  * Return: 0, -NTM_ESYSTEM
  */
 NTM_MUST_CHECK int isolate_syscalls(const char *role);
+/** all threads: no path is opened, no socket made but of IPv4 and IPv6. The owner's keys
+ *  and the other roles' admin sockets are out of reach then. Return: 0, -NTM_ESYSTEM */
+NTM_MUST_CHECK int isolate_seal(void);
 
 #endif

@@ -19,6 +19,7 @@
 #include "servers/isolate.h"
 #include "servers/ns/ns.h"
 #include "servers/push/push.h"
+#include "servers/resolver/resolver.h"
 #include "servers/rs/rs.h"
 
 unsigned int role_want_descriptors(const char *role, unsigned int n,
@@ -234,12 +235,27 @@ static json_t *push_asked(void *state, const char *command, json_t *request)
 	return push_admin(state, command, request);
 }
 
+static int resolver_start(const struct role_env *env, void **state)
+{
+	return resolver_new(env, (struct resolver **)state);
+}
+
+static void resolver_stop(void *state)
+{
+	resolver_free(state);
+}
+
+static json_t *resolver_asked(void *state, const char *command, json_t *request)
+{
+	return resolver_admin(state, command, request);
+}
+
 /* A role that is built gets its row here; cs and gms are still to come.
  * The DC starts before AS, RS and NS, which look for it. */
 const struct role role_table[] = {
 	{.name = "dc",
 	 .configured = true,
-	 .flags = ROLE_TCP | ROLE_UDP,
+	 .flags = ROLE_TCP | ROLE_UDP | ROLE_PAIR,
 	 .listens = dc_listens,
 	 .start = dc_start,
 	 .stop = dc_stop,
@@ -292,10 +308,16 @@ const struct role role_table[] = {
 	 .start = push_start,
 	 .stop = push_stop,
 	 .admin = push_asked},
+	{.name = "resolver",
+	 .parent = "dc",
+	 .flags = ROLE_PAIR | ROLE_SEALS,
+	 .start = resolver_start,
+	 .stop = resolver_stop,
+	 .admin = resolver_asked},
 	{.name = "dns",
 	 .parent = "dc",
 	 .wanted = dns_wanted,
-	 .flags = ROLE_TCP | ROLE_UDP,
+	 .flags = ROLE_TCP | ROLE_UDP | ROLE_SEALED,
 	 .listens = dns_listens,
 	 .start = dns_start,
 	 .stop = dns_stop,
@@ -343,9 +365,12 @@ static void process_reload(void *arg)
 {
 	struct process *p = arg;
 	char error[SERVERCONF_ERROR_LEN];
-	struct server_conf *c = calloc(1, sizeof(*c));
+	struct server_conf *c;
 	enum log_level level;
 
+	if (p->role->flags & (ROLE_SEALED | ROLE_SEALS))
+		return; /* it can open no file */
+	c = calloc(1, sizeof(*c));
 	if (!c || serverconf_load(p->conf_path, c, error)) {
 		log_err(p->role->name, "configuration not reloaded: %s",
 			c ? error : "out of memory");
@@ -385,6 +410,8 @@ static int process_open(struct process *p)
 	if (!r)
 		r = adminsock_new(l, p->env.sockets.admin, process_asked, p,
 				  &p->admin);
+	if (!r && p->role->flags & ROLE_SEALED)
+		r = isolate_seal();
 	return r;
 }
 

@@ -30,6 +30,7 @@ struct role_sockets {
 	int other[ROLE_SOCKETS_MAX];
 	size_t n_tcp, n_udp, n_other, copies;
 	int admin; /* Unix, listening; -1 in tests */
+	int pair;  /* of ROLE_PAIR: an end of the SEQPACKET pair; -1: none */
 };
 
 /** struct role_env - all a role gets; outlives it */
@@ -54,7 +55,7 @@ unsigned int role_want_descriptors(const char *role, unsigned int n,
  * @copies:     UDP sockets of each address, at most ROLE_COPIES_MAX; NULL: one
  * @other_port: a second UDP port; 0: none. May be NULL
  * @flags:      ROLE_TCP, ROLE_UDP: which sockets it needs; ROLE_SPARED: where they
- *              cannot be had, the others run without it
+ *              cannot be had, the others run without it; ROLE_PAIR, ROLE_SEALED
  * @wanted:     may a role that has a parent run? NULL: yes
  * @exec:       the process becomes another program instead of using the functions
  *              below; it is the folder's owner by then. Returns when that fails. NULL:
@@ -68,7 +69,7 @@ unsigned int role_want_descriptors(const char *role, unsigned int n,
 struct role {
 	const char *name, *parent;
 	bool configured;
-	unsigned int flags; /* ROLE_TCP, ROLE_UDP, ROLE_SPARED */
+	unsigned int flags; /* ROLE_... */
 	bool (*wanted)(const struct server_conf *c);
 	const char *(*listens)(const struct server_conf *c, uint16_t *port);
 	unsigned int (*copies)(const struct server_conf *c);
@@ -84,6 +85,9 @@ struct role {
 #define ROLE_TCP    1u
 #define ROLE_UDP    2u
 #define ROLE_SPARED 4u
+#define ROLE_PAIR   8u	/* of the two that speak with each other */
+#define ROLE_SEALED 16u /* isolate_seal() once it has started; no SIGHUP then */
+#define ROLE_SEALS  32u /* the same, but it calls that by itself */
 
 #define ROLE_EXIT_RESTART 75 /* exit status: start me again at once */
 

@@ -127,7 +127,7 @@ int sockets_bind(const struct role *r, const struct server_conf *c,
 		 const char *dir, struct role_sockets *out,
 		 char error[static SOCKETS_ERROR_LEN])
 {
-	struct role_sockets s = {.admin = -1, .copies = 1};
+	struct role_sockets s = {.admin = -1, .pair = -1, .copies = 1};
 	struct addr list[SERVERCONF_ADDRESSES_MAX];
 	uint16_t port = 0;
 	const char *text = r->listens ? r->listens(c, &port) : NULL;
@@ -163,6 +163,18 @@ int sockets_bind(const struct role *r, const struct server_conf *c,
 	return 0;
 }
 
+int sockets_pair(struct role_sockets *a, struct role_sockets *b)
+{
+	int fd[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		       0, fd))
+		return -NTM_ESYSTEM;
+	a->pair = fd[0];
+	b->pair = fd[1];
+	return 0;
+}
+
 void sockets_close(struct role_sockets *s)
 {
 	while (s->n_tcp)
@@ -173,5 +185,7 @@ void sockets_close(struct role_sockets *s)
 		close(s->other[--s->n_other]);
 	if (s->admin >= 0)
 		close(s->admin);
-	s->admin = -1;
+	if (s->pair >= 0)
+		close(s->pair);
+	s->admin = s->pair = -1;
 }

@@ -23,6 +23,8 @@ NTM_MUST_CHECK int sockets_bind(const struct role *r,
 				const struct server_conf *c, const char *dir,
 				struct role_sockets *out,
 				char error[static SOCKETS_ERROR_LEN]);
+/** an end for each. Return: 0, -NTM_ESYSTEM */
+NTM_MUST_CHECK int sockets_pair(struct role_sockets *a, struct role_sockets *b);
 void sockets_close(struct role_sockets *s);
 
 #endif

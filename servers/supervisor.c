@@ -37,7 +37,7 @@
 #include "servers/role.h"
 #include "servers/sockets.h"
 
-#define CHILDREN_MAX 8
+#define CHILDREN_MAX 12
 #define MS_NS	     1000000u
 #define NEVER	     UINT64_MAX
 
@@ -224,6 +224,23 @@ static int take_lock(struct supervisor *sv)
 	return 0;
 }
 
+/* The ends stay open here: who is started again has the one that it had. */
+static int pair_roles(struct supervisor *sv)
+{
+	struct role_sockets *first = NULL;
+
+	for (size_t i = 0; i < sv->n; i++) {
+		struct child *c = &sv->children[i];
+
+		if (!(c->role->flags & ROLE_PAIR))
+			continue;
+		if (first)
+			return sockets_pair(first, &c->sockets);
+		first = &c->sockets;
+	}
+	return 0;
+}
+
 static int bind_roles(struct supervisor *sv)
 {
 	char error[SOCKETS_ERROR_LEN];
@@ -250,7 +267,7 @@ static int bind_roles(struct supervisor *sv)
 		c->backoff_ms = SUPERVISOR_BACKOFF_MIN_MS;
 		sv->n++;
 	}
-	return sv->n ? 0 : -NTM_ECONF;
+	return sv->n ? pair_roles(sv) : -NTM_ECONF;
 }
 
 /* --- signals ------------------------------------------------------------------------ */

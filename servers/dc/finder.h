@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * finder - where the DC of a domain is, and which CA speaks for it, by DNS
+ * finder - where the DC of a domain is, and which CA speaks for it: asks the resolver
  *
- * Owner:   struct dc. Context: loop thread; libunbound resolves in a thread of its own
- *          and wakes the loop.
- * Asked are TXT of _ntm.DOMAIN (only where nobody added the domain: then DNSSEC must
- * have validated it), SRV of _dc._ntm.DOMAIN, and A and AAAA of its target. Bogus
- * answers are errors, whoever added what. libunbound's cache keeps them by their TTL.
+ * Owner:   struct dc. Context: loop thread. DNS is read by a process beside ours that
+ *          has no key (servers/resolver); what it says is held against its form here.
+ *          When that process ends, all that was asked fails, and the next one is there
+ *          in a moment.
  */
 #ifndef NTM_SERVERS_DC_FINDER_H
 #define NTM_SERVERS_DC_FINDER_H
@@ -15,32 +14,18 @@
 #include <stdint.h>
 
 #include "common/err.h"
-#include "libntmcrypto/ntmcrypto.h"
-#include "servers/serverconf.h"
+#include "servers/resolver/answer.h"
 
-#define FINDER_MAX     64 /* domains looked for at one time */
-#define FINDER_WHY_MAX 200
-#define FINDER_TTL_MIN 30 /* an answer is used so long in any case, s */
-#define FINDER_TTL_MAX 86400
+#define FINDER_MAX 64 /* domains looked for at one time */
 
 struct dc;
 struct finder;
 
-/** struct finder_answer - @err: 0, or -NTM_ENONAME (there is none), -NTM_EAUTH (forged),
- *  -NTM_EUNVERIFIED (nobody vouches), -NTM_EUNREACHABLE, with @why */
-struct finder_answer {
-	int err;
-	char why[FINDER_WHY_MAX];
-	uint8_t fp[NTMC_FP_LEN]; /* where it was asked for */
-	struct server_ways ways;
-	unsigned int ttl_s;
-};
-
 typedef void finder_fn(struct dc *dc, uint16_t number,
 		       const struct finder_answer *a);
 
-/** @dc: its configuration: dc.resolver, dc.hints, dc.anchor. Return: 0, -NTM_ENOMEM,
- *  -NTM_ECONF (said why) */
+/** @dc: its environment (the pair) and configuration (dc.anchor). Return: 0,
+ *  -NTM_ENOMEM, -NTM_ESYSTEM */
 NTM_MUST_CHECK int finder_new(struct dc *dc, struct finder **out);
 void finder_free(struct finder *f);
 /** is there a trust anchor, so that DNS can vouch for a CA? */

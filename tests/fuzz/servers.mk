@@ -12,3 +12,7 @@ $(eval $(call fuzz-target,exit,tests/fuzz/fuzz_exit.c servers/exit/filter.c \
 	$(EXITNET_SRC) $(addprefix broker/datapath/,inner.c checksum.c icmp.c) \
 	common/addr.c common/err.c common/log.c $(O)/gen/common/ntm.pb-c.c,\
 	libprotobuf-c slirp libmnl))
+$(eval $(call fuzz-target,finder,tests/fuzz/fuzz_finder.c \
+	$(addprefix servers/resolver/,answer.c records.c) common/addr.c \
+	common/err.c common/fqdn.c $(O)/gen/common/ntm.pb-c.c $(CRYPTO_SRC),\
+	libprotobuf-c $(CRYPTO_PKGS)))

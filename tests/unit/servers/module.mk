@@ -11,9 +11,11 @@ $(foreach t,relay relay_dc,$(eval $(call unit-test,unit-servers-$(t),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(foreach t,paths outbox,$(eval $(call unit-test,unit-servers-$(t),\
 	tests/unit/servers/test_$(t).c,servers common ntmcrypto,$(SERVERS_PKGS))))
-$(eval $(call unit-test,unit-servers-domains,\
-	$(patsubst %,tests/unit/servers/%.c,test_domains played_dc relay_site played_rs site)\
-	tests/unit/common/pki.c,servers common ntmcrypto,$(SERVERS_PKGS)))
+$(foreach t,domains finder,$(eval $(call unit-test,unit-servers-$(t),\
+	$(patsubst %,tests/unit/servers/%.c,test_$(t) played_dc relay_site played_rs site)\
+	tests/unit/common/pki.c,servers common ntmcrypto,$(SERVERS_PKGS))))
+$(eval $(call unit-test,unit-servers-records,tests/unit/servers/test_records.c,\
+	servers common ntmcrypto,$(SERVERS_PKGS)))
 $(foreach t,filter net parts recover share,$(eval $(call unit-test,unit-exit-$(t),\
 	$(addprefix tests/unit/servers/,test_exit_$(t).c exit_rig.c),\
 	exitnet servers datapath ntmcrypto common,$(SERVERS_PKGS) slirp)))
@@ -24,3 +26,5 @@ $(eval $(call unit-test,unit-exit-usage,tests/unit/servers/test_exit_usage.c \
 	servers/exit/usage.c,,))
 $(eval $(call unit-test,unit-exit-isolate,tests/unit/servers/test_exit_isolate.c \
 	servers/exit/isolate.c,,libseccomp))
+$(eval $(call unit-test,unit-servers-seal,tests/unit/servers/test_seal.c,\
+	servers common ntmcrypto,$(SERVERS_PKGS)))

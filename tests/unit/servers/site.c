@@ -79,6 +79,8 @@ static void open_sockets(struct site *s, const char *role, struct role_env *env)
 			 0);
 	close(env->sockets.admin);
 	env->sockets.admin = -1;
+	if (s->pair)
+		env->sockets.pair = s->pair;
 }
 
 void site_start_as(struct site *s)

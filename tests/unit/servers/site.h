@@ -31,6 +31,7 @@ struct site {
 	const char
 		*alpn; /* that peers ask the AS's address for; NULL: nothing */
 	uint8_t ca_fp[NTMC_FP_LEN];
+	int pair; /* of the DC with its resolver, when it is started again; 0: none */
 };
 
 /** init in a fresh folder, then both roles; asserts */
