@@ -193,6 +193,8 @@ static const char *sentence(int err, bool by_dc)
 	case NTM_ENONAME:
 		return "the server of this domain does not know it: its "
 		       "administrator runs `ntm-server peer add`";
+	case NTM_EPERM:
+		return "the administrator of this domain has blocked it";
 	case NTM_EUNREACHABLE:
 	case NTM_ETIMEOUT:
 		return "its server is not found or does not answer";

@@ -10,11 +10,14 @@
 
 static json_t *make_request(const struct cli *c, const char *verb)
 {
-	if (verb[0] == 'l')
-		return json_pack("{s:s}", "command", "peer-list");
-	if (verb[0] == 'r')
-		return json_pack("{s:s, s:s}", "command", "peer-remove",
-				 "domain", c->args[1]);
+	char command[32];
+
+	snprintf(command, sizeof(command), "peer-%s", verb);
+	if (c->n_args == 1)
+		return json_pack("{s:s}", "command", command);
+	if (c->n_args == 2)
+		return json_pack("{s:s, s:s}", "command", command, "domain",
+				 c->args[1]);
 	return json_pack("{s:s, s:s, s:s, s:s}", "command", "peer-add",
 			 "domain", c->args[1], "ca", c->args[2], "address",
 			 c->n_args > 3 ? c->args[3] : "");
@@ -34,8 +37,10 @@ static void print_list(json_t *answer)
 	static const char *const headings[PEER_COLS] = {"DOMAIN", "CA",
 							"STATE"};
 	json_t *list = json_object_get(answer, "peers"), *peer;
-	size_t n = json_array_size(list), i;
-	const char **cells = calloc(n * PEER_COLS + 1, sizeof(*cells));
+	json_t *blocked = json_object_get(answer, "blocked");
+	size_t n = json_array_size(list), i, row;
+	size_t rows = n + json_array_size(blocked);
+	const char **cells = calloc(rows * PEER_COLS + 1, sizeof(*cells));
 	char(*state)[512] = calloc(n + 1, sizeof(*state));
 
 	if (!cells || !state)
@@ -53,7 +58,14 @@ static void print_list(json_t *answer)
 		cells[i * PEER_COLS + 1] = text_of(peer, "ca");
 		cells[i * PEER_COLS + 2] = state[i];
 	}
-	out_table(headings, PEER_COLS, cells, n);
+	json_array_foreach(blocked, i, peer)
+	{
+		row = (n + i) * PEER_COLS;
+		cells[row] = json_string_value(peer);
+		cells[row + 1] = "-";
+		cells[row + 2] = "blocked, and all under it";
+	}
+	out_table(headings, PEER_COLS, cells, rows);
 done:
 	free(state);
 	free(cells);
@@ -99,7 +111,8 @@ int cli_peer(struct cli *c, const char *verb)
 		max = 4;
 	} else if (!strcmp(verb, "list")) {
 		min = max = 1;
-	} else if (!strcmp(verb, "remove")) {
+	} else if (!strcmp(verb, "remove") || !strcmp(verb, "block") ||
+		   !strcmp(verb, "unblock")) {
 		min = max = 2;
 	} else {
 		return cli_misused("peer");

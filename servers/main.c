@@ -88,6 +88,8 @@ static const struct command commands[] = {
 	  CLI_DIR | CLI_JSON, 1, 4, peer },
 	{ NULL, "peer list|remove DOMAIN", "which there are; no more, from now on",
 	  0, 0, 0, NULL },
+	{ NULL, "peer block|unblock DOMAIN",
+	  "not this one, whoever vouches for it; or again", 0, 0, 0, NULL },
 	{ "exit", "status", "the exit of this machine",
 	  CLI_DIR | CLI_JSON, 1, 2, exit_of },
 	{ NULL, "exit enrol [FILE]",

@@ -696,7 +696,7 @@ int abroad_request(struct dc *dc, uint32_t mn, uint32_t txn,
 	int err;
 
 	if (!d)
-		return -NTM_ENONAME;
+		return domains_blocked(dc, q->fqdn) ? -NTM_EPERM : -NTM_ENONAME;
 	err = domain_ready(dc, d);
 	if (err && err != -NTM_EAGAIN)
 		return err;

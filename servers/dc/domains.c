@@ -9,6 +9,8 @@
  * fingerprint in its `_ntm` TXT record. Nothing else makes us believe a CA, and a CA
  * only for its own domain and /64: it must be constrained to both, and overlap nobody's.
  *
+ * A domain may be blocked, with all under it: DNSSEC then vouches for nobody there.
+ *
  * Trust. What the other DC says of its own nodes is passed on, what it says of anybody
  * else is refused and logged: names, virtual addresses and identities are held against
  * its CA's constraints here, and again by the nodes, who also get that CA from us.
@@ -168,6 +170,16 @@ static size_t place_for(struct dc *dc)
 	return spare;
 }
 
+bool domains_blocked(const struct dc *dc, const char *name)
+{
+	const struct domains *ds = dc->domains;
+
+	for (size_t i = 0; i < ds->n_blocked; i++)
+		if (fqdn_is_within(name, ds->blocked[i]))
+			return true;
+	return false;
+}
+
 struct domain *domain_put(struct dc *dc, const char *name)
 {
 	struct domains *ds = dc->domains;
@@ -176,6 +188,8 @@ struct domain *domain_put(struct dc *dc, const char *name)
 
 	if (d)
 		return d;
+	if (domains_blocked(dc, name))
+		return NULL;
 	i = place_for(dc);
 	d = i < DOMAINS_MAX ? calloc(1, sizeof(*d)) : NULL;
 	if (!d)
@@ -376,7 +390,7 @@ void domains_request(struct dc *dc, uint32_t session,
 		err = -NTM_ELIMIT;
 	d = err ? NULL : domains_want(dc, q->name);
 	if (!d && !err)
-		err = -NTM_ENONAME;
+		err = domains_blocked(dc, q->name) ? -NTM_EPERM : -NTM_ENONAME;
 
 	if (d && (!d->ca_len || d->state == DOMAIN_FAILED ||
 		  d->state == DOMAIN_IDLE))

@@ -3,8 +3,8 @@
  * domains - the DCs of other domains: who they are, keys with them, what they may say
  *
  * Owner:   struct dc. Context: loop thread. File: dc/peers, a line for each
- *          `ntm-server peer add`: DOMAIN SHA256 [ADDRESS]; durable when the command
- *          returns.
+ *          `ntm-server peer add`: DOMAIN SHA256 [ADDRESS], or `peer block`: DOMAIN -;
+ *          durable when the command returns.
  * States:  enum domain_state; only domains.c writes it.
  *
  *   domains.c    the table
@@ -35,6 +35,7 @@
 #define DOMAIN_CA_MAX	   1100 /* bytes: nodes get it in one datagram */
 #define DOMAIN_WHY_MAX	   200
 #define DOMAIN_LINKS_MAX   32 /* channels from other DCs at once */
+#define DOMAIN_BLOCKS_MAX  256
 
 struct dc;
 struct domains;
@@ -164,7 +165,7 @@ void domains_sweep(struct dc *dc, uint64_t now);
 
 /* --- for peersfile.c ----------------------------------------------------------- */
 
-/** add or change; NULL when there is no place, or -NTM_E... in @err */
+/** add or find; NULL: no place, or it is blocked */
 struct domain *domain_put(struct dc *dc, const char *name);
 /** keys, link: all ends now; the place is free */
 void domain_drop(struct dc *dc, struct domain *d);
@@ -176,12 +177,15 @@ void domain_reset(struct dc *dc, struct domain *d);
  */
 bool domains_conflict(const struct dc *dc, const char *name,
 		      const uint8_t fp[static NTMC_FP_LEN], char *why);
+/** is it, or a domain above it, blocked? Nobody vouches for it then */
+bool domains_blocked(const struct dc *dc, const char *name);
 /** new reference: an array */
 json_t *domains_admin(struct dc *dc);
 
 /* peersfile.c */
 NTM_MUST_CHECK int peersfile_load(struct dc *dc);
-/** "peer-add", "peer-list", "peer-remove"; NULL: another command */
+/** "peer-add", "peer-list", "peer-remove", "peer-block", "peer-unblock"; NULL: another
+ *  command */
 json_t *peersfile_admin(struct dc *dc, const char *command, json_t *request);
 
 #endif

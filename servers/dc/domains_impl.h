@@ -32,6 +32,8 @@ struct domains {
 	uint16_t last_number;
 	uint32_t txn;
 	struct inbound in[DOMAIN_LINKS_MAX];
+	char blocked[DOMAIN_BLOCKS_MAX][FQDN_MAX + 1];
+	size_t n_blocked;
 };
 
 /* domains.c */

@@ -368,6 +368,8 @@ int kdcdc_accept(void *arg, const struct ntmc_trust_domain *ca)
 	const struct domain *d = domains_find(dc, ca->domain);
 	char why[DOMAIN_WHY_MAX];
 
+	if (domains_blocked(dc, ca->domain))
+		return -NTM_EPERM;
 	if (domains_conflict(dc, ca->domain, ca->fp, why)) {
 		log_warn("domains", "%s", why);
 		return -NTM_ECONSTRAINT;

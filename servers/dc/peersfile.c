@@ -3,6 +3,7 @@
  * peersfile - dc/peers: the domains that an administrator added, a line each
  *
  *     DOMAIN SHA256 [ADDRESS[|ADDRESS]...]
+ *     DOMAIN -				that is blocked, with all under it
  *
  * Written anew by each command, and durable before it is answered. A line that is
  * none is logged and kept out: nobody is trusted by mistake.
@@ -58,6 +59,12 @@ static int line_make(const struct dc *dc, const char *name, const char *fp,
 		}
 		out->ways = list[0];
 	}
+	if (domains_blocked(dc, out->name)) {
+		snprintf(error, DOMAIN_WHY_MAX,
+			 "%.80s is blocked: run `ntm-server peer unblock`",
+			 out->name);
+		return -NTM_EPERM;
+	}
 	return domains_conflict(dc, out->name, out->fp, error)
 		       ? -NTM_ECONSTRAINT
 		       : 0;
@@ -110,9 +117,11 @@ static int save(struct dc *dc)
 	f = open_memstream(&text, &len);
 	if (!f)
 		return -NTM_ENOMEM;
-	fputs("# other domains, by `ntm-server peer add`: DOMAIN SHA256 "
-	      "[ADDRESS]\n",
+	fputs("# other domains, by `ntm-server peer`: DOMAIN SHA256 "
+	      "[ADDRESS], or DOMAIN - where it is blocked\n",
 	      f);
+	for (size_t i = 0; i < dc->domains->n_blocked; i++)
+		fprintf(f, "%s -\n", dc->domains->blocked[i]);
 	for (size_t i = 0; i < DOMAINS_MAX; i++) {
 		const struct domain *d = dc->domains->list[i];
 
@@ -128,6 +137,72 @@ static int save(struct dc *dc)
 	return r;
 }
 
+/* --- blocks ------------------------------------------------------------------------ */
+
+/* its number; n_blocked: it is not blocked itself */
+static size_t block_find(const struct domains *ds, const char *name)
+{
+	size_t i = 0;
+
+	while (i < ds->n_blocked && strcmp(ds->blocked[i], name) != 0)
+		i++;
+	return i;
+}
+
+/* an added peer is removed by name first: nobody loses one by a word about others */
+static const struct domain *added_within(const struct dc *dc, const char *name)
+{
+	for (size_t i = 0; i < DOMAINS_MAX; i++) {
+		const struct domain *d = dc->domains->list[i];
+
+		if (d && d->added && fqdn_is_within(d->name, name))
+			return d;
+	}
+	return NULL;
+}
+
+/* @error: DOMAIN_WHY_MAX bytes */
+static int block_take(struct dc *dc, const char *name, char *error)
+{
+	struct domains *ds = dc->domains;
+	const struct domain *peer;
+	char norm[FQDN_MAX + 1];
+
+	if (fqdn_normalize(name, norm)) {
+		snprintf(error, DOMAIN_WHY_MAX, "%.80s is not a domain", name);
+		return -NTM_EINVAL;
+	}
+	if (fqdn_is_within(dc->cert.domain.domain, norm)) {
+		snprintf(error, DOMAIN_WHY_MAX, "%.80s is this server's own",
+			 norm);
+		return -NTM_EINVAL;
+	}
+	peer = added_within(dc, norm);
+	if (peer) {
+		snprintf(error, DOMAIN_WHY_MAX,
+			 "%.60s was added: run `ntm-server peer remove` for it "
+			 "first",
+			 peer->name);
+		return -NTM_EEXISTS;
+	}
+	if (block_find(ds, norm) < ds->n_blocked)
+		return 0;
+	if (ds->n_blocked == DOMAIN_BLOCKS_MAX) {
+		snprintf(error, DOMAIN_WHY_MAX, "%u domains are blocked: %s",
+			 DOMAIN_BLOCKS_MAX, err_text(NTM_ELIMIT));
+		return -NTM_ELIMIT;
+	}
+	strcpy(ds->blocked[ds->n_blocked++], norm);
+	return 0;
+}
+
+static void block_drop(struct domains *ds, size_t i)
+{
+	ds->n_blocked--;
+	memmove(ds->blocked[i], ds->blocked[i + 1],
+		(ds->n_blocked - i) * sizeof(ds->blocked[0]));
+}
+
 static void load_line(struct dc *dc, char *line, unsigned int number)
 {
 	char *save_ptr = NULL, error[DOMAIN_WHY_MAX] = "";
@@ -140,6 +215,8 @@ static void load_line(struct dc *dc, char *line, unsigned int number)
 		return;
 	if (!fp || strtok_r(NULL, " \t", &save_ptr))
 		snprintf(error, sizeof(error), "not DOMAIN SHA256 [ADDRESS]");
+	else if (!strcmp(fp, "-"))
+		(void)block_take(dc, name, error); /* it said why */
 	else if (!line_make(dc, name, fp, ways, &l, error) && line_take(dc, &l))
 		snprintf(error, sizeof(error), "too many");
 	if (error[0])
@@ -212,7 +289,10 @@ static json_t *peer_remove(struct dc *dc, json_t *request)
 				   : NULL;
 	int r;
 
-	if (!d || !d->added)
+	if (d && !d->added)
+		return failed("nobody added it; `ntm-server peer block` is "
+			      "for those whom DNSSEC vouches for");
+	if (!d)
 		return failed("no such peer");
 	d->added = false;
 	r = save(dc);
@@ -226,14 +306,80 @@ static json_t *peer_remove(struct dc *dc, json_t *request)
 	return json_pack("{s:b}", "ok", 1);
 }
 
+static json_t *peer_block(struct dc *dc, json_t *request)
+{
+	const char *name =
+		json_string_value(json_object_get(request, "domain"));
+	struct domains *ds = dc->domains;
+	char error[DOMAIN_WHY_MAX];
+	size_t was = ds->n_blocked;
+	int r;
+
+	if (!name)
+		return failed("the domain is missing");
+	if (block_take(dc, name, error))
+		return failed(error);
+	r = save(dc);
+	if (r) {
+		ds->n_blocked = was;
+		return failed(err_text(r));
+	}
+	for (size_t i = 0; i < DOMAINS_MAX; i++) {
+		struct domain *d = ds->list[i];
+
+		if (!d || !domains_blocked(dc, d->name))
+			continue;
+		log_info("domains", "%s was blocked", d->name);
+		guests_removed(dc, d);
+		domain_drop(dc, d);
+	}
+	return json_pack("{s:b}", "ok", 1);
+}
+
+static json_t *peer_unblock(struct dc *dc, json_t *request)
+{
+	const char *name =
+		json_string_value(json_object_get(request, "domain"));
+	struct domains *ds = dc->domains;
+	char norm[FQDN_MAX + 1];
+	size_t i = name && !fqdn_normalize(name, norm) ? block_find(ds, norm)
+						       : ds->n_blocked;
+	int r;
+
+	if (i == ds->n_blocked)
+		return failed("it is not blocked; `ntm-server peer list` says "
+			      "what is");
+	block_drop(ds, i);
+	r = save(dc);
+	if (r) {
+		strcpy(ds->blocked[ds->n_blocked++], norm);
+		return failed(err_text(r));
+	}
+	return json_pack("{s:b}", "ok", 1);
+}
+
+static json_t *peer_list(struct dc *dc)
+{
+	json_t *blocked = json_array();
+
+	for (size_t i = 0; i < dc->domains->n_blocked; i++)
+		json_array_append_new(blocked,
+				      json_string(dc->domains->blocked[i]));
+	return json_pack("{s:b, s:o, s:o}", "ok", 1, "peers", domains_admin(dc),
+			 "blocked", blocked);
+}
+
 json_t *peersfile_admin(struct dc *dc, const char *command, json_t *request)
 {
 	if (!strcmp(command, "peer-add"))
 		return peer_add(dc, request);
 	if (!strcmp(command, "peer-remove"))
 		return peer_remove(dc, request);
+	if (!strcmp(command, "peer-block"))
+		return peer_block(dc, request);
+	if (!strcmp(command, "peer-unblock"))
+		return peer_unblock(dc, request);
 	if (!strcmp(command, "peer-list"))
-		return json_pack("{s:b, s:o}", "ok", 1, "peers",
-				 domains_admin(dc));
+		return peer_list(dc);
 	return NULL;
 }

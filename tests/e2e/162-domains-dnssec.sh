@@ -90,6 +90,24 @@ assert_eq "$(ntm_run a curl -sS -m 10 "http://$B:8000/f")" from-b \
 assert_contains "$(lab_as_user sa ntm-server peer list)" "(by DNSSEC)" \
 	"nobody was added"
 
+# One that DNSSEC vouches for may be kept out by name
+peer()
+{
+	lab_as_user sa ntm-server peer "$@"
+}
+refused "it was not added" "peer block" peer remove two.example
+peer block two.example
+assert_contains "$(peer list | grep ^two.example)" "blocked, and all under it" \
+	"the list says what is blocked"
+wait_for 10 "[ \"\$(ntm_peer a $B state)\" != direct ]" "lab_as_user a ntm peers"
+assert_fails "a blocked domain is not reached" \
+	ntm_run a curl -sS -m 10 "http://$B:8000/f"
+assert_fails "and does not reach us" ntm_ask b tcp 6 "$A" 7000
+peer unblock two.example
+wait_for 15 "[ \"\$(ntm_run a curl -sS -m 5 'http://$B:8000/f')\" = from-b ]" \
+	"lab_as_user sa ntm-server peer list"
+ok "and let in again it is"
+
 # why DOMAIN: what `ntm netcheck` says of it
 why()
 {

@@ -214,6 +214,70 @@ static void another_ca(void **state)
 	assert_int_not_equal(direction(), 0);
 }
 
+static json_t *admin(const char *command, const char *name)
+{
+	json_t *q = json_pack("{s:s}", "domain", name);
+	json_t *answer = dc_admin(site.dc, command, q);
+
+	json_decref(q);
+	assert_non_null(answer);
+	return answer;
+}
+
+static bool admin_ok(const char *command, const char *name)
+{
+	json_t *answer = admin(command, name);
+	bool ok = json_is_true(json_object_get(answer, "ok"));
+
+	json_decref(answer);
+	return ok;
+}
+
+static size_t n_blocked(void)
+{
+	json_t *answer = admin("peer-list", "");
+	size_t n = json_array_size(json_object_get(answer, "blocked"));
+
+	json_decref(answer);
+	return n;
+}
+
+/* one that DNSSEC vouches for is kept out by name, over restarts, and let in again */
+static void blocked(void **state)
+{
+	(void)state;
+	assert_int_equal(direction(), 0);
+	assert_int_equal(played_dc_link(&far), 0);
+	met();
+	assert_true(admin_ok("peer-block", PLAYED_DOMAIN));
+	assert_true(admin_ok("peer-block", "Example.NET"));
+	assert_int_equal(n_blocked(), 1);
+	assert_true(site_wait(&site, cn_told, NULL));
+	assert_int_equal(direction(), NTM_EPERM);
+	assert_int_not_equal(played_dc_link(&far), 0);
+	assert_int_equal(n_domains(), 0);
+	site_stop_dc(&site);
+	site_start_dc(&site);
+	site_wait_link(&site);
+	come(&mn, &open_node);
+	come(&cn, &open_node);
+	assert_int_equal(direction(), NTM_EPERM);
+	assert_false(*played_dc_add(&far) == '\0');
+	assert_true(admin_ok("peer-unblock", PLAYED_DOMAIN));
+	assert_false(admin_ok("peer-unblock", PLAYED_DOMAIN));
+	assert_int_equal(direction(), 0);
+	/* those above, but neither ourselves nor who was added */
+	assert_true(admin_ok("peer-block", "net"));
+	assert_int_equal(direction(), NTM_EPERM);
+	assert_true(admin_ok("peer-unblock", "net"));
+	assert_false(admin_ok("peer-block", SITE_DOMAIN));
+	assert_false(admin_ok("peer-block", "org"));
+	assert_false(admin_ok("peer-block", "no_domain"));
+	assert_string_equal(played_dc_add(&far), "");
+	assert_false(admin_ok("peer-block", "net"));
+	assert_int_equal(direction(), 0);
+}
+
 /* --- strangers -------------------------------------------------------------------------- */
 
 static unsigned int n_open, n_closed;
@@ -389,6 +453,7 @@ int main(void)
 		T(not_vouched), T(another_ca),
 		T(strangers),	T(renewal),
 		T(restarted),	T(garbage),
+		T(blocked),
 	};
 
 	return cmocka_run_group_tests_name("finder", tests, NULL, NULL);
