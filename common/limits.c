@@ -141,11 +141,12 @@ static const struct limit node_information_request[] = {
 	FQDN(fqdn), FQDN(asker),
 };
 static const struct limit node_information[] = {
-	CODE(code), ANY(retry_after_ms), OPTIONAL(node),
-	{ "proven", LIMIT_BYTES_OR_NONE, 4, 16, 0 }, UPTO(reachable, 1),
+	CODE(code), ANY(retry_after_ms), OPTIONAL(node), UPTO(reachable, 1),
 	UPTO(families, 3), AEAD(aead),
 };
-static const struct limit peer_direction[] = { FQDN(fqdn), NEEDED(route) };
+static const struct limit peer_direction[] = {
+	FQDN(fqdn), NEEDED(route), UPTO(check_path, 1),
+};
 static const struct limit domain_request[] = { FQDN(name) };
 static const struct limit domain_information[] = {
 	CODE(code), FQDN_OR_NONE(domain), CERT_OR_NONE(ca),

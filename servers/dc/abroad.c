@@ -16,7 +16,11 @@
  * next ones go. All waits are equally long: the list is in the order of deadlines.
  *
  * A relay that refuses or is silent is replaced once, as in direction.c. What CN's DC
- * says of CN was held against its CA (domain_check_node()); MN checks it again.
+ * says of CN was held against its CA (domain_check_node()); MN checks it again. Where CN
+ * is, comes with its agreement.
+ *
+ * Path IDs are drawn as in direction.c, under our key. One that MN names and that we did
+ * not draw for these two, CN's DC must have drawn; if it has not, another is drawn.
  */
 #include "servers/dc/abroad.h"
 
@@ -24,7 +28,9 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "servers/dc/foreign.h"
 #include "servers/dc/nodeinfo.h"
+#include "servers/dc/pathid.h"
 #include "servers/dc/reach.h"
 #include "servers/dc/state.h"
 
@@ -46,19 +52,6 @@ enum abroad_state { LOOKING, ASKING, DIRECTING, ANSWERED, ABROAD_NSTATES };
 #define WAIT_CN 1
 #define WAIT_RS 2
 
-/* struct foreign - CN, as its DC says */
-struct foreign {
-	char fqdn[FQDN_MAX + 1];
-	uint8_t ed_pub[NTMC_KEY_LEN], x_pub[NTMC_KEY_LEN], x_sig[NTMC_SIG_LEN];
-	uint8_t vip6[16], vip4[4], fp[NTMC_FP_LEN];
-	bool has_vip4, has_proven;
-	struct addr addrs[DC_NODE_ADDRESSES];
-	size_t n_addrs;
-	uint8_t aead;
-	/* what reach.c looks at: families, flags, at, fp8 */
-	struct node shadow;
-};
-
 struct going {
 	uint32_t slab_link;
 	uint32_t mn, mn_txn, txn; /* mn 0: the place is free */
@@ -67,7 +60,7 @@ struct going {
 	uint16_t domain, relay, not_relay;
 	int err;
 	uint8_t state, ticks, wanted_aead, aead, reason, waits, relay_tries;
-	bool swapped, cn_sends;
+	bool swapped, cn_sends, named, check_path;
 	char name[FQDN_MAX + 1];
 	struct ntmc_key ktun, ktmp;
 	struct foreign cn;
@@ -170,37 +163,6 @@ static struct node *mn_of(struct abroad *a, const struct going *x)
 
 /* --- answers to MN -------------------------------------------------------------------- */
 
-/* struct told - CN as MN is told of it; borrows from struct foreign */
-struct told {
-	Ntm__NodeInfo msg;
-	Ntm__Address address[DC_NODE_ADDRESSES], *list[DC_NODE_ADDRESSES];
-};
-
-static void told_fill(const struct foreign *cn, bool addresses,
-		      struct told *out)
-{
-	Ntm__NodeInfo *m = &out->msg;
-
-	ntm__node_info__init(m);
-	m->fqdn = (char *)cn->fqdn;
-	m->ed_pub = (ProtobufCBinaryData){NTMC_KEY_LEN, (uint8_t *)cn->ed_pub};
-	m->x_pub = (ProtobufCBinaryData){NTMC_KEY_LEN, (uint8_t *)cn->x_pub};
-	m->x_sig = (ProtobufCBinaryData){NTMC_SIG_LEN, (uint8_t *)cn->x_sig};
-	m->vip6 = (ProtobufCBinaryData){16, (uint8_t *)cn->vip6};
-	if (cn->has_vip4)
-		m->vip4 = (ProtobufCBinaryData){4, (uint8_t *)cn->vip4};
-	for (size_t i = 0; addresses && i < cn->n_addrs; i++) {
-		ntm__address__init(&out->address[i]);
-		addr_to_message(&cn->addrs[i],
-				i ? NTM__ADDRESS_KIND__ADDRESS_LOCAL
-				  : NTM__ADDRESS_KIND__ADDRESS_OBSERVED,
-				&out->address[i]);
-		out->list[i] = &out->address[i];
-	}
-	m->addresses = out->list;
-	m->n_addresses = addresses ? cn->n_addrs : 0;
-}
-
 /* struct way - a Route Direction being made */
 struct way {
 	Ntm__RouteDirection msg;
@@ -235,7 +197,7 @@ static void send_answer(struct abroad *a, struct going *x)
 	Ntm__NtmAck ack = NTM__NTM_ACK__INIT;
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
 	struct node *mn = mn_of(a, x);
-	struct told told;
+	struct foreign_told told;
 	struct way way;
 
 	if (!mn)
@@ -243,7 +205,7 @@ static void send_answer(struct abroad *a, struct going *x)
 	msg.txn = x->mn_txn;
 	if (!x->err) {
 		way_fill(a, x, true, &way);
-		told_fill(&x->cn, true, &told);
+		foreign_tell(&x->cn, true, &told);
 		way.msg.peer = &told.msg;
 		msg.body_case = NTM__SIGNAL__BODY_ROUTE_DIRECTION;
 		msg.route_direction = &way.msg;
@@ -252,7 +214,7 @@ static void send_answer(struct abroad *a, struct going *x)
 		ack.retry_after_ms = x->retry_after_ms;
 		if (x->cn.fqdn[0] &&
 		    (x->err == -NTM_EPIN || x->err == -NTM_EUNVERIFIED)) {
-			told_fill(&x->cn, false, &told);
+			foreign_tell(&x->cn, false, &told);
 			ack.peer = &told.msg;
 		}
 		msg.body_case = NTM__SIGNAL__BODY_ACK;
@@ -320,19 +282,12 @@ static void send_direction(struct abroad *a, struct going *x, struct domain *d)
 	way.msg.peer = &info.msg;
 	body.fqdn = x->cn.fqdn;
 	body.route = &way.msg;
+	body.check_path = x->check_path;
 	msg.txn = x->txn;
 	msg.body_case = NTM__SIGNAL__BODY_PEER_DIRECTION;
 	msg.peer_direction = &body;
 	if (!domain_send(a->dc, d, true, &msg))
 		log_debug("abroad", "%s: not directed", d->name);
-}
-
-/* the account's name with its domain, as the relay counts it */
-static char *account_of(const struct foreign *cn)
-{
-	const char *dot = strchr(cn->fqdn, '.');
-
-	return (char *)(dot ? dot + 1 : cn->fqdn);
 }
 
 static void proven_fill(const struct node *n, Ntm__RelayEnd *out)
@@ -360,9 +315,7 @@ static bool send_relay(struct abroad *a, struct going *x)
 		return false;
 	ends[x->swapped].account = parts.account;
 	proven_fill(mn, &ends[x->swapped]);
-	ends[!x->swapped].account = account_of(&x->cn);
-	if (x->cn.has_proven)
-		proven_fill(&x->cn.shadow, &ends[!x->swapped]);
+	ends[!x->swapped].account = foreign_account(&x->cn);
 	body.path_id = x->path_id;
 	body.kpunch = (ProtobufCBinaryData){NTMC_KEY_LEN, kpunch.b};
 	body.aead = x->aead;
@@ -537,47 +490,40 @@ static bool is_asked(const struct going *x, const char *fqdn)
 	return !strcmp(fqdn, x->name) || (dot && !strcmp(dot + 1, x->name));
 }
 
-static bool is_usable(struct dc *dc, const struct addr *a)
+static void draw_path(struct abroad *a, struct going *x, const struct node *mn)
 {
-	size_t len;
-	const uint8_t *ip = addr_ip(a, &len);
+	uint64_t random;
 
-	return (dc->conf->dc_loopback || addr_is_usable_remote(a)) &&
-	       (len == 4 || memcmp(ip, dc->nodes.prefix6, 2) != 0);
+	ntmc_random(NULL, &random, sizeof(random));
+	x->path_id = pathid_make(a->dc, random, mn->fp8, x->cn.shadow.fp8);
+	x->swapped = x->check_path = false;
 }
 
-static void foreign_take(struct dc *dc, const Ntm__NodeInformation *m,
-			 struct foreign *cn)
+static void choose_path(struct abroad *a, struct going *x,
+			const struct node *mn)
 {
-	const Ntm__NodeInfo *n = m->node;
+	if (!x->named)
+		draw_path(a, x, mn);
+	else
+		x->check_path = !pathid_is_of(a->dc, x->path_id, mn->fp8,
+					      x->cn.shadow.fp8);
+}
 
-	memset(cn, 0, sizeof(*cn));
-	strcpy(cn->fqdn, n->fqdn);
-	memcpy(cn->ed_pub, n->ed_pub.data, NTMC_KEY_LEN);
-	memcpy(cn->x_pub, n->x_pub.data, NTMC_KEY_LEN);
-	memcpy(cn->x_sig, n->x_sig.data, NTMC_SIG_LEN);
-	memcpy(cn->vip6, n->vip6.data, 16);
-	cn->has_vip4 = n->vip4.len == 4;
-	if (cn->has_vip4)
-		memcpy(cn->vip4, n->vip4.data, 4);
-	ntmc_fingerprint(cn->ed_pub, cn->fp);
-	for (size_t i = 0;
-	     i < n->n_addresses && cn->n_addrs < DC_NODE_ADDRESSES; i++) {
-		struct addr *a = &cn->addrs[cn->n_addrs];
+/* neither we nor its DC drew the Path ID that MN named */
+static void redraw_path(struct abroad *a, uint32_t h, struct domain *d)
+{
+	struct going *x = at(a, h);
+	const struct node *mn = mn_of(a, x);
 
-		cn->n_addrs += !addr_from_message(n->addresses[i], a) &&
-			       is_usable(dc, a);
-	}
-	cn->aead = (uint8_t)m->aead;
-	memcpy(&cn->shadow.fp8, cn->fp, sizeof(cn->shadow.fp8));
-	cn->shadow.families = (uint8_t)(m->families & 3);
-	cn->shadow.flags = m->reachable ? NODE_REACHABLE : 0;
-	cn->has_proven = m->proven.len == 4 || m->proven.len == 16;
-	if (m->proven.len == 4)
-		memset(cn->shadow.at.ip + 10, 0xff, 2);
-	if (cn->has_proven)
-		memcpy(cn->shadow.at.ip + 16 - m->proven.len, m->proven.data,
-		       m->proven.len);
+	if (!mn)
+		return;
+	a->dc->stats.foreign_paths++;
+	draw_path(a, x, mn);
+	new_txn(a, h); /* an answer to what was asked before is none to this */
+	ntmc_key_random(NULL, &x->ktun);
+	x->ticks = 0;
+	x->waits = WAIT_CN | (x->relay ? WAIT_RS : 0);
+	direct(a, h, d);
 }
 
 static void information(struct abroad *a, struct domain *d, uint32_t h,
@@ -602,7 +548,8 @@ static void information(struct abroad *a, struct domain *d, uint32_t h,
 	}
 	if (!mn)
 		return;
-	foreign_take(a->dc, m, &x->cn);
+	foreign_take(m, &x->cn);
+	choose_path(a, x, mn);
 	x->aead = x->wanted_aead == NTMC_AES_256_GCM &&
 				  x->cn.aead == NTMC_AES_256_GCM
 			  ? NTMC_AES_256_GCM
@@ -619,6 +566,12 @@ static void agreed(struct abroad *a, uint32_t h, uint8_t who)
 	x->waits &= (uint8_t)~who;
 	if (!x->waits)
 		answer(a, h, 0);
+}
+
+static void cn_agreed(struct abroad *a, uint32_t h, const Ntm__NodeInfo *cn)
+{
+	foreign_take_addresses(a->dc, cn, &at(a, h)->cn);
+	agreed(a, h, WAIT_CN);
 }
 
 void abroad_receive(struct dc *dc, struct domain *d, const Ntm__Signal *msg)
@@ -644,10 +597,12 @@ void abroad_receive(struct dc *dc, struct domain *d, const Ntm__Signal *msg)
 		dc->stats.bad_datagrams++;
 	else if (at(a, h)->state != DIRECTING || !(at(a, h)->waits & WAIT_CN))
 		return;
+	else if (msg->ack->code == NTM_EEXISTS && at(a, h)->check_path)
+		redraw_path(a, h, d);
 	else if (msg->ack->code)
 		answer(a, h, -(int)msg->ack->code);
 	else
-		agreed(a, h, WAIT_CN);
+		cn_agreed(a, h, msg->ack->peer);
 }
 
 void abroad_relay_ack(struct dc *dc, uint16_t relay, uint32_t txn, int err)
@@ -711,13 +666,10 @@ int abroad_request(struct dc *dc, uint32_t mn, uint32_t txn,
 	x->wanted_aead = (uint8_t)q->aead;
 	x->reason = (uint8_t)q->reason;
 	snprintf(x->name, sizeof(x->name), "%s", q->fqdn);
-	ntmc_random(NULL, &x->path_id, sizeof(x->path_id));
-	if (q->reason == NTM__DIRECTION_REASON__DIRECTION_MOVE &&
-	    q->path_id > 1) {
-		x->path_id = q->path_id;
-		x->swapped = q->path_id & 1;
-	}
-	x->path_id &= ~UINT64_C(1);
+	x->named = q->reason == NTM__DIRECTION_REASON__DIRECTION_MOVE &&
+		   q->path_id > 1;
+	x->path_id = x->named ? q->path_id & ~UINT64_C(1) : 0;
+	x->swapped = x->named && q->path_id & 1;
 	ntmc_key_random(NULL, &x->ktun);
 	ntmc_key_random(NULL, &x->ktmp);
 	new_txn(a, h);

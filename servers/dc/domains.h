@@ -11,6 +11,7 @@
  *   kdcdc.c      finding, links, Kdcdc, datagrams under it
  *   peersfile.c  the file, and the commands that change it
  *   abroad.c     directions of our nodes towards theirs (we are DCmn)
+ *   foreign.c    their node, as its DC says
  *   guest.c      directions of their nodes towards ours (we are DCcn), withdrawals
  *   meetings.c   which of our nodes met which of theirs
  */

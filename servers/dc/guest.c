@@ -11,6 +11,8 @@
  * txn again; another asker may take it over, and the loser is repeated.
  *
  * What MN is called, its identity and addresses must be of the domain that speaks.
+ * Where CN is, is told when CN has agreed, and not before: with DNSSEC the other DC may
+ * be anybody's, and a name is all that it needs to ask.
  *
  * Withdrawals. Whoever met whom across domains is kept for a day (meetings.c). A
  * withdrawn identity of ours is told to the DCs of those it met, every 500 ms, ten
@@ -28,6 +30,7 @@
 #include "common/log.h"
 #include "servers/dc/meetings.h"
 #include "servers/dc/nodeinfo.h"
+#include "servers/dc/pathid.h"
 #include "servers/dc/state.h"
 
 #define PLACE_BITS  14
@@ -80,12 +83,10 @@ static void information_request(struct dc *dc, struct domain *d, uint32_t txn,
 				const Ntm__NodeInformationRequest *q)
 {
 	Ntm__NodeInformation body = NTM__NODE_INFORMATION__INIT;
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	struct fqdn_parts parts;
 	struct nodeinfo info;
 	struct node *cn;
 	uint32_t h = 0;
-	size_t skip;
 	int err = 0;
 
 	if (fqdn_split(q->asker, d->name, &parts) || !parts.device[0]) {
@@ -105,11 +106,7 @@ static void information_request(struct dc *dc, struct domain *d, uint32_t txn,
 		if (dc_is_asleep(cn))
 			return; /* asked again; nobody knows where it is */
 		nodeinfo_fill(dc, cn, &info);
-		nodeinfo_fill_addresses(dc, cn, &info);
 		body.node = &info.msg;
-		skip = memcmp(cn->at.ip, mapped, sizeof(mapped)) ? 0 : 12;
-		body.proven =
-			(ProtobufCBinaryData){16 - skip, cn->at.ip + skip};
 		body.reachable = cn->flags & NODE_REACHABLE;
 		body.families = cn->families;
 		body.aead = nodes_session(&dc->nodes, cn->session)->aead;
@@ -119,12 +116,20 @@ static void information_request(struct dc *dc, struct domain *d, uint32_t txn,
 
 /* --- Peer Direction ------------------------------------------------------------------ */
 
-static void send_ack(struct dc *dc, struct domain *d, bool ours, uint32_t txn,
-		     int err, uint64_t retry_after_ms)
+/* @cn: has agreed; NULL: nothing is told of it */
+static void send_ack_of(struct dc *dc, struct domain *d, bool ours,
+			uint32_t txn, int err, uint64_t retry_after_ms,
+			const struct node *cn)
 {
 	Ntm__NtmAck body = NTM__NTM_ACK__INIT;
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	struct nodeinfo info;
 
+	if (cn) {
+		nodeinfo_fill(dc, cn, &info);
+		nodeinfo_fill_addresses(dc, cn, &info);
+		body.peer = &info.msg;
+	}
 	body.code = (uint32_t)-err;
 	body.retry_after_ms = retry_after_ms;
 	msg.txn = txn;
@@ -132,6 +137,12 @@ static void send_ack(struct dc *dc, struct domain *d, bool ours, uint32_t txn,
 	msg.ack = &body;
 	if (!domain_send(dc, d, ours, &msg))
 		log_debug("guest", "%s: not acknowledged", d->name);
+}
+
+static void send_ack(struct dc *dc, struct domain *d, bool ours, uint32_t txn,
+		     int err, uint64_t retry_after_ms)
+{
+	send_ack_of(dc, d, ours, txn, err, retry_after_ms, NULL);
 }
 
 static uint32_t place_of(const struct domain *d, uint32_t txn)
@@ -159,17 +170,26 @@ static uint32_t place_take(struct guests *g, const struct domain *d,
 	return ABROAD_TXN | (uint32_t)x->generation << PLACE_BITS | i;
 }
 
-/* Is what it says of MN its to say? */
+/* Is what it says of MN its to say? And the Path ID, if our node's DC is to know it */
 static int check_direction(struct dc *dc, struct domain *d,
-			   const Ntm__PeerDirection *q, uint32_t *cn)
+			   const Ntm__PeerDirection *q,
+			   const uint8_t fp[static NTMC_FP_LEN], uint32_t *cn)
 {
 	int err = domain_check_node(d, q->route->peer);
+	uint64_t fp8;
 
 	if (err) {
 		domain_refuse(dc, d, "its DC speaks for", q->route->peer->fqdn);
 		return err;
 	}
-	return direction_find_cn(dc, q->fqdn, cn);
+	err = direction_find_cn(dc, q->fqdn, cn);
+	memcpy(&fp8, fp, sizeof(fp8));
+	if (err || !q->check_path ||
+	    pathid_is_of(dc, q->route->path_id, fp8,
+			 nodes_at(&dc->nodes, *cn)->fp8))
+		return err;
+	dc->stats.foreign_paths++;
+	return -NTM_EEXISTS;
 }
 
 static void peer_direction(struct dc *dc, struct domain *d, uint32_t txn,
@@ -180,8 +200,10 @@ static void peer_direction(struct dc *dc, struct domain *d, uint32_t txn,
 	uint8_t fp[NTMC_FP_LEN];
 	uint32_t h = 0;
 	struct node *cn;
-	int err = wait_ms ? -NTM_ELIMIT : check_direction(dc, d, q, &h);
+	int err;
 
+	ntmc_fingerprint(q->route->peer->ed_pub.data, fp);
+	err = wait_ms ? -NTM_ELIMIT : check_direction(dc, d, q, fp, &h);
 	if (err) {
 		send_ack(dc, d, false, txn, err, wait_ms);
 		return;
@@ -189,7 +211,6 @@ static void peer_direction(struct dc *dc, struct domain *d, uint32_t txn,
 	cn = nodes_at(&dc->nodes, h);
 	if (dc_is_asleep(cn))
 		return;
-	ntmc_fingerprint(q->route->peer->ed_pub.data, fp);
 	msg.txn = place_take(dc->guests, d, txn, h, fp);
 	msg.body_case = NTM__SIGNAL__BODY_ROUTE_DIRECTION;
 	msg.route_direction = q->route;
@@ -212,7 +233,8 @@ void guest_ack(struct dc *dc, uint32_t session, uint32_t txn,
 		return;
 	if (!ack->code)
 		guests_met(dc, d, x->cn, x->fp);
-	send_ack(dc, d, false, x->peer_txn, -(int)ack->code, 0);
+	send_ack_of(dc, d, false, x->peer_txn, -(int)ack->code, 0,
+		    ack->code ? NULL : cn);
 	x->domain = 0; /* said once; a repetition takes the place again */
 }
 

@@ -48,21 +48,13 @@ void played_dc_info(struct played_dc *p, Ntm__NodeInfo *out)
 
 static void send_info(struct played_dc *p, uint32_t txn)
 {
-	static uint8_t ip[4] = {127, 0, 0, 1};
 	Ntm__NodeInformation body = NTM__NODE_INFORMATION__INIT;
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
-	Ntm__Address a = NTM__ADDRESS__INIT, *list[1] = {&a};
 	Ntm__NodeInfo info;
 
 	played_dc_info(p, &info);
-	a.ip = (ProtobufCBinaryData){4, ip};
-	a.port = 4500;
-	a.kind = NTM__ADDRESS_KIND__ADDRESS_OBSERVED;
-	info.n_addresses = 1;
-	info.addresses = list;
 	body.code = p->info_code;
 	body.node = body.code ? NULL : &info;
-	body.proven = (ProtobufCBinaryData){4, ip};
 	body.reachable = p->reachable;
 	body.families = 1;
 	body.aead = NTMC_AES_256_GCM;
@@ -72,12 +64,27 @@ static void send_info(struct played_dc *p, uint32_t txn)
 	played_dc_send(p, &p->in, &msg);
 }
 
+/* @where: with its node's address */
 static void send_ack(struct played_dc *p, struct played_link *l, uint32_t txn,
-		     uint32_t code)
+		     uint32_t code, bool where)
 {
+	static uint8_t ip[4] = {127, 0, 0, 1};
 	Ntm__NtmAck ack = NTM__NTM_ACK__INIT;
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	Ntm__Address a = NTM__ADDRESS__INIT, *list[1] = {&a};
+	Ntm__NodeInfo info;
 
+	if (where && !code) {
+		played_dc_info(p, &info);
+		if (p->agrees_as)
+			info.fqdn = (char *)p->agrees_as;
+		a.ip = (ProtobufCBinaryData){4, ip};
+		a.port = 4500;
+		a.kind = NTM__ADDRESS_KIND__ADDRESS_OBSERVED;
+		info.n_addresses = 1;
+		info.addresses = list;
+		ack.peer = &info;
+	}
 	ack.code = code;
 	msg.txn = txn;
 	msg.body_case = NTM__SIGNAL__BODY_ACK;
@@ -107,14 +114,18 @@ static void on_signal(struct played_dc *p, struct played_link *l,
 	} else if (msg->body_case == NTM__SIGNAL__BODY_PEER_DIRECTION) {
 		p->n_directions++;
 		if (!p->silent)
-			send_ack(p, l, msg->txn, p->ack_code);
+			send_ack(p, l, msg->txn,
+				 msg->peer_direction->check_path && p->path_code
+					 ? p->path_code
+					 : p->ack_code,
+				 true);
 		keep(&p->direction, msg);
 		return;
 	} else if (msg->body_case == NTM__SIGNAL__BODY_WITHDRAW) {
 		p->n_withdraws++;
 		memcpy(p->withdrawn, msg->withdraw->fingerprints[0].data,
 		       NTMC_FP_LEN);
-		send_ack(p, l, msg->txn, 0);
+		send_ack(p, l, msg->txn, 0, false);
 	}
 	p->n_got++;
 	keep(&p->got, msg);

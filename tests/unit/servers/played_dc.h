@@ -38,6 +38,9 @@ struct played_dc {
 	uint8_t vip6[16], vip4[4], sig[NTMC_SIG_LEN];
 	bool reachable;
 	uint32_t info_code, ack_code, key_code;
+	uint32_t path_code; /* to a Path ID that it is to know */
+	const char
+		*agrees_as; /* of whom it says where it is; NULL: of its node */
 	/* what it got */
 	unsigned int n_requests, n_directions, n_withdraws, n_got;
 	char asked[254], asker[254];

@@ -143,6 +143,59 @@ static void outward_lies(void **state)
 	assert_int_equal(far.n_directions, 0);
 	assert_int_equal(refused(), 6);
 	directed(CAROL);
+	/* where somebody else is, when its node agrees */
+	far.agrees_as = "desk.dora." PLAYED_DOMAIN;
+	assert_int_equal(directed(CAROL)->peer->n_addresses, 0);
+}
+
+/* @path_id: of a tunnel that @p says it has with @fqdn */
+static const Ntm__RouteDirection *moved(struct peer *p, const char *fqdn,
+					uint64_t path_id)
+{
+	Ntm__DirectionRequest q = NTM__DIRECTION_REQUEST__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	const Ntm__Signal *s;
+
+	q.fqdn = (char *)fqdn;
+	q.aead = NTMC_AES_256_GCM;
+	q.reason = NTM__DIRECTION_REASON__DIRECTION_MOVE;
+	q.path_id = path_id;
+	msg.txn = p->asked = ++p->txn;
+	msg.body_case = NTM__SIGNAL__BODY_DIRECTION_REQUEST;
+	msg.direction_request = &q;
+	s = peer_call(p, &msg);
+	assert_non_null(s);
+	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_ROUTE_DIRECTION);
+	return s->route_direction;
+}
+
+/* a Path ID that MN names is one that either DC drew for these two, or another is */
+static void named_path(void **state)
+{
+	const Ntm__PeerDirection *told;
+	uint64_t own, strange = UINT64_C(0x1122334455667788);
+
+	(void)state;
+	own = directed(CAROL)->path_id;
+	assert_true(moved(&mn, CAROL, own)->path_id == own);
+	told = far.direction->peer_direction;
+	assert_false(told->check_path);
+	assert_int_equal(moved(&mn, CAROL, own | 1)->end,
+			 NTM__TUNNEL_END__END_CN);
+	/* ours, but of others */
+	assert_true(moved(&cn, CAROL, own)->path_id == own);
+	assert_true(far.direction->peer_direction->check_path);
+	far.path_code = NTM_EEXISTS;
+	assert_true(moved(&cn, CAROL, own)->path_id != own);
+	told = far.direction->peer_direction;
+	assert_false(told->check_path);
+	assert_true(told->route->path_id != own);
+	/* its DC drew it */
+	far.path_code = 0;
+	assert_true(moved(&mn, CAROL, strange | 1)->path_id == strange);
+	told = far.direction->peer_direction;
+	assert_true(told->check_path);
+	assert_int_equal(told->route->end, NTM__TUNNEL_END__END_MN);
 }
 
 static void silent_ask(const char *fqdn, Ntm__DirectionRequest *q,
@@ -194,7 +247,9 @@ static void relayed(void **state)
 	assert_non_null(far.direction->peer_direction->route->relay);
 	assert_string_equal(rs.accounts[0], "alice");
 	assert_string_equal(rs.accounts[1], "carol." PLAYED_DOMAIN);
-	assert_int_equal(rs.proven_len[1], 4);
+	/* its DC does not say where it is before it has agreed */
+	assert_int_equal(rs.proven_len[0], 4);
+	assert_int_equal(rs.proven_len[1], 0);
 	/* one that refuses, and no other: the direct way alone */
 	rs.code = NTM_ELIMIT;
 	r = directed(CAROL);
@@ -219,6 +274,9 @@ static const Ntm__NodeInformation *inform(const char *fqdn, const char *asker)
 	return s->node_information;
 }
 
+static uint64_t in_path = UINT64_C(0x1122334455667788);
+static bool in_check;
+
 /* Return: code of the NTM ACK */
 static uint32_t direct_in(const char *fqdn)
 {
@@ -230,7 +288,7 @@ static uint32_t direct_in(const char *fqdn)
 	const Ntm__Signal *s;
 
 	played_dc_info(&far, &info);
-	route.path_id = UINT64_C(0x1122334455667788);
+	route.path_id = in_path;
 	route.role = NTM__TUNNEL_ROLE__ROLE_WAIT;
 	route.end = NTM__TUNNEL_END__END_CN;
 	route.ktun = route.ktmp = (ProtobufCBinaryData){NTMC_KEY_LEN, key};
@@ -239,6 +297,7 @@ static uint32_t direct_in(const char *fqdn)
 	route.peer = &info;
 	body.fqdn = (char *)fqdn;
 	body.route = &route;
+	body.check_path = in_check;
 	msg.body_case = NTM__SIGNAL__BODY_PEER_DIRECTION;
 	msg.peer_direction = &body;
 	s = played_dc_answer(&far, played_dc_send(&far, &far.out, &msg));
@@ -258,14 +317,36 @@ static void inward(void **state)
 	assert_string_equal(i->node->fqdn, cn.fqdn);
 	assert_true(i->reachable);
 	assert_int_equal(i->families, 1);
-	assert_int_equal(i->proven.len, 4);
+	/* who it is, and not where, before it has agreed */
+	assert_int_equal(i->node->n_addresses, 0);
 	assert_int_equal(direct_in(cn.fqdn), 0);
+	assert_string_equal(far.got->ack->peer->fqdn, cn.fqdn);
+	assert_true(far.got->ack->peer->n_addresses > 0);
 	assert_non_null(cn.route_wait);
 	assert_string_equal(cn.route_wait->route_direction->peer->fqdn, CAROL);
 	cn.cn_code = NTM_EPOLICY;
 	assert_int_equal(direct_in(cn.fqdn), NTM_EPOLICY);
+	assert_null(far.got->ack->peer);
 	assert_int_equal(inform("desk.dora." SITE_DOMAIN, CAROL)->code,
 			 NTM_ENONAME);
+}
+
+/* their node names a Path ID that we are to have drawn */
+static void inward_path(void **state)
+{
+	uint64_t own = directed(CAROL)->path_id, strange = in_path;
+
+	(void)state;
+	assert_int_equal(played_dc_link(&far), 0);
+	in_check = true;
+	assert_int_equal(direct_in(mn.fqdn), NTM_EEXISTS);
+	in_path = own;
+	assert_int_equal(direct_in(mn.fqdn), 0);
+	assert_int_equal(direct_in(cn.fqdn), NTM_EEXISTS);
+	assert_null(cn.route_wait);
+	in_path = strange;
+	in_check = false;
+	assert_int_equal(direct_in(cn.fqdn), 0);
 }
 
 static void inward_lies(void **state)
@@ -583,6 +664,7 @@ int main(void)
 		T(withdrawn_here), T(withdrawn_there),
 		T(removed),	   T(ca),
 		T(meetings),	   T(met_and_moved),
+		T(named_path),	   T(inward_path),
 	};
 
 	return cmocka_run_group_tests_name("domains", tests, NULL, NULL);
