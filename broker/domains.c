@@ -15,9 +15,10 @@
  *
  * Addresses. IPv6 prefixes cannot clash unseen. IPv4 slices clash as a rule, so a
  * peer of another domain is shown under an alias from a /16 of 240.0.0.0/4 that is
- * not ours: 16 bits of a hash of its IPv6 address, so that it is the same one after
- * a restart; where two peers with tunnels fall on one, the later one takes the next
- * (domains_show()).
+ * not ours: 16 bits of a MAC of its IPv6 address under our identity, so that it is the
+ * same one after a restart, and nobody can choose it. It stays its own while it is away,
+ * as programs may have connections there: of two that fall on one, the one that we know
+ * for less long takes the next (domains_show()).
  */
 #include "broker/domains.h"
 
@@ -36,6 +37,7 @@
 
 #define ALIAS_NET    241u
 #define ALIAS_SECOND 64u
+#define ALIAS_LAST   0xffff /* not given, as is the first */
 
 /* struct asked - a name whose domain is not known; @name "": free */
 struct asked {
@@ -386,38 +388,94 @@ bool domains_is_alias(const struct worker *w, const uint8_t ip4[static 4])
 	return w->account->logged_in && !memcmp(range, ip4, 2);
 }
 
+/* Under a key of our own: whoever chooses IPv6 addresses cannot choose an alias. */
+static uint16_t alias_hash(const struct worker *w,
+			   const uint8_t vip6[static 16])
+{
+	static const char label[] = "ntm alias v1";
+	uint8_t in[sizeof(label) - 1 + 16], mac[NTMC_HASH_LEN];
+	uint16_t v;
+
+	memcpy(in, label, sizeof(label) - 1);
+	memcpy(in + sizeof(label) - 1, vip6, 16);
+	ntmc_hmac(w->account->secrets->id.ed_priv.b, NTMC_KEY_LEN, in,
+		  sizeof(in), mac);
+	v = (uint16_t)(mac[0] << 8 | mac[1]);
+	return v == 0 || v == ALIAS_LAST ? 1 : v;
+}
+
 void domains_shown4(const struct worker *w, const uint8_t vip6[static 16],
 		    const uint8_t vip4[static 4], uint8_t out[static 4])
 {
 	static const uint8_t none[4];
-	uint32_t v = 2166136261u;
+	uint16_t v;
 
 	memcpy(out, vip4, 4);
 	if (!memcmp(vip4, none, 4) ||
 	    !memcmp(vip6, w->account->constraint.prefix6, 8))
 		return;
-	for (int i = 0; i < 16; i++)
-		v = (v ^ vip6[i]) * 16777619u; /* FNV-1a */
-	v = (v ^ v >> 16) & 0xffff;
+	v = alias_hash(w, vip6);
 	domains_alias_range(w, out);
-	if (v == 0 || v == 0xffff)
-		v = 1;
 	out[2] = (uint8_t)(v >> 8);
 	out[3] = (uint8_t)v;
 }
 
-void domains_show(struct peer *p)
+/* struct owner - whose alias an address is by its hash: of several the one we have
+ * known for longest */
+struct owner {
+	const struct worker *w;
+	const uint8_t *ip4;
+	const struct pin *pin;
+};
+
+static void owner_look(void *arg, const struct pin *pin)
 {
+	struct owner *o = arg;
+	uint8_t shown[4];
+
+	domains_shown4(o->w, pin->vip6, pin->vip4, shown);
+	if (!memcmp(shown, o->ip4, 4) &&
+	    (!o->pin || pin->first_seen < o->pin->first_seen))
+		o->pin = pin;
+}
+
+const struct pin *domains_alias_owner(const struct worker *w,
+				      const uint8_t ip4[static 4])
+{
+	struct owner o = {.w = w, .ip4 = ip4};
+
+	pins_each(w->pins, owner_look, &o);
+	return o.pin;
+}
+
+/* another peer's: by its tunnel, or by its pin, also while it is away: programs may
+ * have connections there */
+static bool is_taken(const struct peer *p, const uint8_t ip4[static 4])
+{
+	const struct pin *pin = domains_alias_owner(p->w, ip4);
 	struct dp_tunnel *t;
 	struct addr vip;
 
+	return (pin && strcmp(pin->fqdn, p->fqdn) != 0) ||
+	       (!addr_from_ip(ip4, 4, 0, &vip) &&
+		dp_tunnel_find(p->w->dp, &vip, &t) && dp_tunnel_arg(t) != p);
+}
+
+void domains_show(struct peer *p)
+{
+	uint16_t v;
+
 	domains_shown4(p->w, p->vip6, p->vip4, p->shown4);
-	while (domains_is_alias(p->w, p->shown4) &&
-	       memcmp(p->shown4, p->vip4, 4) != 0 &&
-	       !addr_from_ip(p->shown4, 4, 0, &vip) &&
-	       dp_tunnel_find(p->w->dp, &vip, &t) && dp_tunnel_arg(t) != p)
-		if (!++p->shown4[3]) /* PEERS_MAX are fewer */
-			p->shown4[2]++;
+	if (!domains_is_alias(p->w, p->shown4) ||
+	    !memcmp(p->shown4, p->vip4, 4))
+		return;
+	/* PINS_MAX and PEERS_MAX are fewer */
+	while (is_taken(p, p->shown4)) {
+		v = (uint16_t)(p->shown4[2] << 8 | p->shown4[3]);
+		v = v >= ALIAS_LAST - 1 ? 1 : (uint16_t)(v + 1);
+		p->shown4[2] = (uint8_t)(v >> 8);
+		p->shown4[3] = (uint8_t)v;
+	}
 }
 
 /* --- domains that the person may want ------------------------------------------------ */

@@ -20,6 +20,7 @@
 #include "common/fqdn.h"
 
 struct peer;
+struct pin;
 
 #define DOMAINS_ASKED_MAX 32 /* not known yet, or failed, that we remember */
 #define DOMAINS_HINTS_MAX 4
@@ -59,8 +60,12 @@ const char *domains_why(const struct worker *w, const char *fqdn);
  *  own); @vip4 itself for one of ours */
 void domains_shown4(const struct worker *w, const uint8_t vip6[static 16],
 		    const uint8_t vip4[static 4], uint8_t out[static 4]);
-/** sets @p->shown4: of another domain the next such address that no tunnel has */
+/** sets @p->shown4: of another domain the next such address that is nobody's, by a
+ *  tunnel or a pin */
 void domains_show(struct peer *p);
+/** the pinned peer at that address; NULL: none. Borrowed until pins change */
+const struct pin *domains_alias_owner(const struct worker *w,
+				      const uint8_t ip4[static 4]);
 /** is it in the range of those addresses? */
 bool domains_is_alias(const struct worker *w, const uint8_t ip4[static 4]);
 /** that range, /16 */

@@ -254,8 +254,10 @@ static int way_try(struct way *y)
 		return err;
 	tls_context_free(y->tls); /* its channel has gone */
 	y->tls = NULL;
+	/* under our own CA: a relay of a domain that we allow is none of ours */
 	err = tls_context_new(&a->secrets->id, a->cert_der, a->cert_len,
-			      a->ca_der, a->ca_len, a->trust, NULL, &y->tls);
+			      a->ca_der, a->ca_len, NULL, a->constraint.fp,
+			      &y->tls);
 	if (err)
 		return err;
 	tls_context_set_roles(y->tls, NTMC_ROLE_RS);

@@ -468,33 +468,14 @@ restart:
 
 /* --- addresses -------------------------------------------------------------------------------- */
 
-/* struct alias_look - the pin of an address that only we know */
-struct alias_look {
-	const struct worker *w;
-	const uint8_t *ip4;
-	const struct pin *pin;
-};
-
-static void alias_look(void *arg, const struct pin *pin)
-{
-	struct alias_look *l = arg;
-	uint8_t shown[4];
-
-	domains_shown4(l->w, pin->vip6, pin->vip4, shown);
-	if (!memcmp(shown, l->ip4, 4))
-		l->pin = pin;
-}
-
 static const struct pin *pin_at(const struct worker *w, const struct addr *vip)
 {
-	struct alias_look l = {.w = w};
 	size_t len;
+	const uint8_t *ip = addr_ip(vip, &len);
 
-	l.ip4 = addr_ip(vip, &len);
-	if (len != 4 || !domains_is_alias(w, l.ip4))
-		return pins_find_vip(w->pins, vip);
-	pins_each(w->pins, alias_look, &l);
-	return l.pin;
+	return len == 4 && domains_is_alias(w, ip)
+		       ? domains_alias_owner(w, ip)
+		       : pins_find_vip(w->pins, vip);
 }
 
 bool resolve_packet(struct resolve *r, const struct addr *dst)

@@ -189,13 +189,24 @@ static int check_chain(const struct anchor *a, gnutls_x509_crt_t crt,
 	return status ? -NTM_ECERT : 0;
 }
 
+/* Of those that call themselves its issuer the one whose domain it is in: names and key
+ * identifiers of CAs are theirs to choose, and one may copy another's. */
 static const struct anchor *find_issuer(const struct ntmc_trust *t,
-					gnutls_x509_crt_t crt)
+					gnutls_x509_crt_t crt,
+					const struct ntmc_cert *c)
 {
-	for (size_t i = 0; i < t->n; i++)
-		if (gnutls_x509_crt_check_issuer(crt, t->anchor[i].crt))
-			return &t->anchor[i];
-	return NULL;
+	const struct anchor *other = NULL;
+
+	for (size_t i = 0; i < t->n; i++) {
+		const struct anchor *a = &t->anchor[i];
+
+		if (!gnutls_x509_crt_check_issuer(crt, a->crt))
+			continue;
+		if (x509_name_within(c->fqdn, a->domain.domain))
+			return a;
+		other = a;
+	}
+	return other;
 }
 
 int ntmc_trust_verify_late(const struct ntmc_trust *t, const uint8_t *der,
@@ -210,7 +221,7 @@ int ntmc_trust_verify_late(const struct ntmc_trust *t, const uint8_t *der,
 	r = cert_import(der, len, &crt, &c);
 	if (r)
 		return r;
-	a = find_issuer(t, crt);
+	a = find_issuer(t, crt, &c);
 	r = a ? check_chain(a, crt, &c) : -NTM_ECERT;
 	gnutls_x509_crt_deinit(crt);
 	if (!r)

@@ -99,13 +99,25 @@ static void forge_constraints(gnutls_x509_crt_t crt, const char *domain,
 
 void forge_ca(uint8_t n, const char *domain, unsigned int how, struct der *out)
 {
-	struct ntmc_identity id;
+	struct ntmc_identity id, victim;
 	gnutls_x509_crt_t crt;
+	/* OCTET STRING */
+	uint8_t fp[NTMC_FP_LEN],
+		ski[2 + X509_KEY_ID_LEN] = {4, X509_KEY_ID_LEN};
 
 	fixture_identity(n, &id);
-	assert_int_equal(x509_begin(NULL, domain, id.ed_pub, FIXTURE_NOW,
+	assert_int_equal(x509_begin(NULL,
+				    how & SAME_SUBJECT ? "example.net" : domain,
+				    id.ed_pub, FIXTURE_NOW,
 				    FIXTURE_NOW + 365 * FORGE_DAY, &crt),
 			 0);
+	fixture_identity(FORGE_CA, &victim);
+	ntmc_fingerprint(victim.ed_pub, fp);
+	memcpy(ski + 2, fp, X509_KEY_ID_LEN);
+	if (how & SAME_SUBJECT)
+		assert_int_equal(gnutls_x509_crt_set_extension_by_oid(
+					 crt, "2.5.29.14", ski, sizeof(ski), 0),
+				 0);
 	if (!(how & NO_CONSTRAINTS))
 		forge_constraints(crt, domain, id.ed_pub, how);
 	gnutls_x509_crt_set_basic_constraints(crt, !(how & NOT_CA), -1);

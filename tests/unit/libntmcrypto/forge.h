@@ -36,6 +36,7 @@ enum forge {
 	EMAIL_TOO = 1 << 11,
 	NO_IP6 = 1 << 12,
 	ANY_NAME = 1 << 13,
+	SAME_SUBJECT = 1 << 14, /* name and key identifier of FORGE_CA's */
 	/* leaves */
 	LEAF_EMAIL = 1 << 16,
 	LEAF_CA = 1 << 17,

@@ -346,6 +346,25 @@ static void pins(void **state)
 	ntmc_trust_free(t);
 }
 
+/* a CA that calls itself like another one does not stand in its way */
+static void namesakes(void **state)
+{
+	struct world *w = *state;
+	struct ntmc_trust *t;
+	struct ntmc_cert got;
+	struct der d, ca, leaf;
+
+	assert_int_equal(ntmc_trust_new(&t), 0);
+	forge_ca(7, "evil.test", SAME_SUBJECT, &d);
+	assert_int_equal(ntmc_trust_add(t, d.b, d.len, NULL, NULL), 0);
+	forge_ca(CA, "example.net", 0, &ca);
+	assert_int_equal(ntmc_trust_add(t, ca.b, ca.len, NULL, NULL), 0);
+	forge_leaf(&ca, &w->node, 0, &leaf);
+	assert_int_equal(
+		ntmc_trust_verify(t, leaf.b, leaf.len, FIXTURE_NOW, &got), 0);
+	ntmc_trust_free(t);
+}
+
 /* no two may speak for the same; the same key again replaces itself */
 static void overlaps(void **state)
 {
@@ -387,6 +406,7 @@ int main(void)
 		TEST(bad_authorities),
 		TEST(pins),
 		TEST(damaged_authority),
+		TEST(namesakes),
 		TEST(overlaps),
 	};
 

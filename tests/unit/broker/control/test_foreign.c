@@ -77,6 +77,54 @@ static void test_good(void **state)
 	assert_non_null(domains_find(&a->w, CAROL));
 }
 
+/* an address whose alias is that of @vip6, too; as many are tried as it takes */
+static void collide(const uint8_t vip6[16], uint8_t out[16])
+{
+	static const uint8_t own[4] = {198, 18, 0, 10};
+	uint8_t want[4], got[4];
+
+	domains_shown4(&a->w, vip6, own, want);
+	memcpy(out, vip6, 16);
+	for (uint32_t i = 1;; i++) {
+		memcpy(out + 12, &i, sizeof(i));
+		domains_shown4(&a->w, out, own, got);
+		if (!memcmp(got, want, 4) && memcmp(out, vip6, 16) != 0)
+			return;
+	}
+}
+
+/* an alias is nobody's to choose, and stays whose it is */
+static void test_alias(void **state)
+{
+	struct peer eve = {.w = &a->w, .fqdn = "desk.eve.example.net"};
+	uint8_t vip6[16] = {0}, own[4] = {198, 18, 0, 9}, shown[4], other[4];
+	uint8_t fp[NTMC_FP_LEN] = {1};
+	unsigned int same = 0;
+	struct der ca;
+
+	(void)state;
+	allow("example.net");
+	forge_ca(3, "example.net", 0, &ca);
+	told("example.net", &ca, 0);
+	memcpy(vip6, domains_find(&a->w, CAROL)->prefix6, 8);
+	for (uint8_t i = 0; i < 16; i++) {
+		vip6[15] = i;
+		domains_shown4(&a->w, vip6, own, shown);
+		domains_shown4(&b->w, vip6, own, other);
+		same += !memcmp(shown, other, 4);
+	}
+	assert_true(same < 4); /* another node gives others */
+	/* carol is away, and eve has an address that falls on hers */
+	assert_int_equal(pins_learn(a->w.pins, CAROL, fp, vip6, own), 0);
+	collide(vip6, eve.vip6);
+	memcpy(eve.vip4, own, 4);
+	eve.vip4[3]++;
+	domains_show(&eve);
+	assert_true(domains_is_alias(&a->w, eve.shown4));
+	assert_memory_not_equal(eve.shown4, shown, 4);
+	assert_string_equal(domains_alias_owner(&a->w, shown)->fqdn, CAROL);
+}
+
 static void test_bad(void **state)
 {
 	static const unsigned int wrong[] = {
@@ -158,10 +206,8 @@ static void test_changed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_good),
-		T(test_bad),
-		T(test_overlap),
-		T(test_changed),
+		T(test_good),	 T(test_alias),	  T(test_bad),
+		T(test_overlap), T(test_changed),
 	};
 
 	log_open("test", getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR, NULL);
