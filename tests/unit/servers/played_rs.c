@@ -50,7 +50,9 @@ static void on_direction(struct played_rs *p, uint32_t txn,
 		snprintf(p->accounts[i], sizeof(p->accounts[i]), "%s",
 			 ends[i]->account);
 		p->proven_len[i] = ends[i]->proven.len;
-		memcpy(p->proven[i], ends[i]->proven.data, ends[i]->proven.len);
+		if (ends[i]->proven.len)
+			memcpy(p->proven[i], ends[i]->proven.data,
+			       ends[i]->proven.len);
 	}
 	if (!p->silent)
 		send_ack(p, txn, p->code);
