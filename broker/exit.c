@@ -17,7 +17,8 @@
  * connection does not change while it lasts.
  *
  * When the exit fails, the name is looked up again at the next need, 2 s apart, and may
- * lead to another one. Connections through the one before are lost.
+ * lead to another one; when it says good-bye, as one that drains does to who has nothing
+ * open there, at once. Connections through the one before are lost.
  */
 #include "broker/exit.h"
 
@@ -57,6 +58,7 @@ struct exit {
 	bool said; /* that programs go directly, since when it last worked */
 	char name[FQDN_MAX + 1];
 	struct resolve_wait *wait;
+	struct loop_timer *again;
 	struct caller *callers;
 	int err;	 /* of the last look-up, positive */
 	uint64_t failed; /* when; 0 never */
@@ -214,6 +216,20 @@ static bool works(const struct exit *e)
 	return p && (p->state == PEER_UP || p->state == PEER_MOVING ||
 		     (p->state == PEER_IDLE && p->has_secret) ||
 		     (p->state == PEER_ASKING && p->has_secret));
+}
+
+static void on_again(void *arg)
+{
+	struct exit *e = arg;
+
+	if (!ready(e) && !works(e))
+		look_up(e);
+}
+
+void exit_lost(struct exit *e, const struct peer *p)
+{
+	if (e && !ready(e) && !strcmp(p->fqdn, e->name))
+		loop_timer_arm(e->again, 0);
 }
 
 bool exit_packet(struct exit *e, const struct addr *dst)
@@ -393,6 +409,11 @@ int exit_new(struct worker *w, const char *state_dir, struct exit **out)
 		free(e);
 		return -NTM_EINVAL;
 	}
+	err = loop_timer_new(w->loop, on_again, e, &e->again);
+	if (err) {
+		free(e);
+		return err;
+	}
 	err = file_read(e->path, 16, &text, &len);
 	if (!err) {
 		e->on = !strcmp((char *)text, "on\n");
@@ -410,5 +431,6 @@ void exit_free(struct exit *e)
 	if (e->wait)
 		resolve_cancel(e->wait);
 	callers_end(e, NTM_EAGAIN);
+	loop_timer_free(e->again);
 	free(e);
 }

@@ -47,6 +47,8 @@ NTM_MUST_CHECK int exit_ask(struct exit *e, unsigned int mode,
 bool exit_packet(struct exit *e, const struct addr *dst);
 /** the tunnel of @p was made: is it the exit's? */
 void exit_tunnel(struct exit *e, struct peer *p);
+/** the exit said good-bye: another one is looked up before it is needed */
+void exit_lost(struct exit *e, const struct peer *p);
 /** the host's addresses changed */
 void exit_moved(struct exit *e);
 /** logged out */

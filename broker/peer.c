@@ -98,6 +98,8 @@ void peer_set_state(struct peer *p, enum peer_state state)
 	}
 	if (state == PEER_DOWN)
 		loop_timer_arm(p->connect, LOOP_S(DOWN_KEEP_S));
+	if (state == PEER_DOWN && p->why == NTM_EOFFLINE)
+		exit_lost(p->w->exit, p);
 	resolve_peer_changed(p->w->resolve, p);
 }
 

@@ -151,6 +151,9 @@ static const struct limit domain_request[] = { FQDN(name) };
 static const struct limit domain_information[] = {
 	CODE(code), FQDN_OR_NONE(domain), CERT_OR_NONE(ca),
 };
+static const struct limit exit_status[] = {
+	UPTO(load, 1000), UPTO(draining, 1),
+};
 static const struct limit hole_punch[] = {
 	ANY(sent_ms), FIXED_OR_NONE(cookie, LIMIT_CHALLENGE), UPTO(leave, 1),
 	BYTES(padding, 0, PACKET_SIGNAL_MAX),
@@ -174,7 +177,7 @@ static const struct limit signal[] = {
 	BODY(peer_direction), BODY(domain_request), BODY(domain_information),
 	BODY(mapping_request), BODY(mapping_response),
 	BODY(route_direction_request), BODY(notification_registration),
-	BODY(notification),
+	BODY(notification), BODY(exit_status),
 };
 static const struct limit tunnel_message[] = {
 	CODE(code), BYTES(noise, 0, PACKET_SIGNAL_MAX),
@@ -290,7 +293,7 @@ static const struct {
 	ROWS(notification_request),
 	ROWS(node_information_request), ROWS(node_information),
 	ROWS(peer_direction), ROWS(domain_request), ROWS(domain_information),
-	ROWS(exit_accounts), ROWS(certificate_request),
+	ROWS(exit_accounts), ROWS(exit_status), ROWS(certificate_request),
 	ROWS(certificate_response),
 };
 /* clang-format on */

@@ -115,7 +115,7 @@ static int enrol(struct cli *c, const char *file)
 	return 0;
 }
 
-static int status(struct cli *c)
+static int status(struct cli *c, const char *verb)
 {
 	json_t *request, *answer, *value;
 	const char *key;
@@ -123,7 +123,7 @@ static int status(struct cli *c)
 
 	if (r)
 		return r;
-	request = json_pack("{s:s}", "command", "status");
+	request = json_pack("{s:s}", "command", verb);
 	r = adminsock_ask(c->dir, "exit", request, &answer);
 	json_decref(request);
 	if (r == -NTM_ENOTFOUND)
@@ -157,7 +157,9 @@ int cli_exit(struct cli *c, const char *verb)
 {
 	if (!strcmp(verb, "enrol"))
 		return enrol(c, c->n_args > 1 ? c->args[1] : NULL);
-	if (!strcmp(verb, "status") && c->n_args == 1)
-		return status(c);
+	if ((!strcmp(verb, "status") || !strcmp(verb, "drain") ||
+	     !strcmp(verb, "undrain")) &&
+	    c->n_args == 1)
+		return status(c, verb);
 	return cli_misused("exit");
 }

@@ -11,6 +11,9 @@
 #include "servers/dc/reach.h"
 #include "servers/dc/state.h"
 
+#define LOAD_FULL    1000
+#define RTT_LEAST_US 1000 /* beside it a load counts even where all are near */
+
 /* struct user - an account that may; @round: of the list that named it last */
 struct user {
 	char name[FQDN_LABEL_MAX + 1];
@@ -18,8 +21,16 @@ struct user {
 	UT_hash_handle hh;
 };
 
+/* struct status - what exit @node said last, at @heard; 0: never */
+struct status {
+	uint32_t node, load;
+	bool draining;
+	uint64_t heard;
+};
+
 struct exits {
 	struct user *users;
+	struct status list[EXITS_MAX];
 	uint32_t round; /* of the list that is coming, or came */
 	bool whole;	/* it began at its beginning */
 	uint32_t turn;
@@ -149,24 +160,72 @@ bool exits_is_name(const struct dc *dc, const char *fqdn)
 	       !parts.device[0] && !strcmp(parts.account, EXITS_ACCOUNT);
 }
 
+static struct status *status_find(struct exits *e, uint32_t node)
+{
+	for (size_t i = 0; i < EXITS_MAX; i++)
+		if (e->list[i].heard && e->list[i].node == node)
+			return &e->list[i];
+	return NULL;
+}
+
+int exits_status(struct dc *dc, uint32_t h, const Ntm__ExitStatus *msg)
+{
+	const struct node *n = nodes_at(&dc->nodes, h);
+	struct exits *e = dc->exits;
+	struct status *s;
+
+	if (!exits_is(dc, n))
+		return -NTM_EPERM;
+	s = status_find(e, h);
+	for (size_t i = 0; !s && i < EXITS_MAX; i++)
+		if (!e->list[i].heard || loop_now(dc->loop) - e->list[i].heard >
+						 LOOP_S(EXITS_SILENT_S))
+			s = &e->list[i];
+	if (!s)
+		return 0; /* more than we keep: its load is taken for 0 */
+	if (s->node != h || s->draining != msg->draining)
+		log_info("exits", "%s %s", n->fqdn,
+			 msg->draining ? "drains" : "takes nodes");
+	*s = (struct status){.node = h,
+			     .load = msg->load,
+			     .draining = msg->draining,
+			     .heard = loop_now(dc->loop)};
+	return 0;
+}
+
+/* As of relays: the round trip, and half as much again for each half of its capacity in
+ * use. UINT64_MAX: not this one. */
+static uint64_t cost_of(struct dc *dc, const struct node *mn, uint32_t h)
+{
+	const struct node *x = nodes_at(&dc->nodes, h);
+	const struct status *s = status_find(dc->exits, h);
+	uint64_t rtt = reach_between(mn, x) + RTT_LEAST_US;
+
+	if (!dc_is_online(dc, x))
+		return UINT64_MAX;
+	if (!s)
+		return rtt * LOAD_FULL;
+	if (s->draining ||
+	    loop_now(dc->loop) - s->heard > LOOP_S(EXITS_SILENT_S))
+		return UINT64_MAX;
+	return rtt * (LOAD_FULL + s->load);
+}
+
 uint32_t exits_choose(struct dc *dc, const struct node *mn)
 {
+	uint64_t cost, least = UINT64_MAX;
 	char name[FQDN_MAX + 1];
-	uint32_t h, best = 0, rtt, least = UINT32_MAX, n = 0;
+	uint32_t h, best = 0, n = 0;
 
 	if (fqdn_join(NULL, EXITS_ACCOUNT, dc->cert.domain.domain, name))
 		return 0;
 	h = nodes_find_account(&dc->nodes, name);
 	for (; h; h = nodes_at(&dc->nodes, h)->next_of_account) {
-		const struct node *x = nodes_at(&dc->nodes, h);
-
-		if (!dc_is_online(dc, x))
+		cost = cost_of(dc, mn, h);
+		if (cost == UINT64_MAX || cost > least)
 			continue;
-		rtt = reach_between(mn, x);
-		if (rtt > least)
-			continue;
-		n = rtt < least ? 1 : n + 1;
-		least = rtt;
+		n = cost < least ? 1 : n + 1;
+		least = cost;
 		/* alike: by turns */
 		if (n == 1 || dc->exits->turn % n == 0)
 			best = h;

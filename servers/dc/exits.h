@@ -16,7 +16,9 @@
 #include "common/ntm.pb-c.h"
 #include "servers/dc/nodes.h"
 
-#define EXITS_ACCOUNT "exit"
+#define EXITS_ACCOUNT  "exit"
+#define EXITS_MAX      64 /* whose load is known; others count as idle */
+#define EXITS_SILENT_S 15 /* nobody is sent to who reported, and does no more */
 
 struct dc;
 struct exits;
@@ -31,7 +33,11 @@ bool exits_is(const struct dc *dc, const struct node *n);
  *  The exits themselves are no way from one to another */
 bool exits_may(const struct dc *dc, const struct node *mn,
 	       const struct node *cn);
-/** of exits that are online the one nearest to @mn: handle; 0: none is */
+/** what an exit says of itself. Return: 0, -NTM_EPERM: @h is none */
+NTM_MUST_CHECK int exits_status(struct dc *dc, uint32_t h,
+				const Ntm__ExitStatus *msg);
+/** of exits that are online and do not drain the one with the least round trip to @mn,
+ *  as much more as it is loaded: handle; 0: none is */
 uint32_t exits_choose(struct dc *dc, const struct node *mn);
 /** is it the name under which nodes ask for any exit? */
 bool exits_is_name(const struct dc *dc, const char *fqdn);

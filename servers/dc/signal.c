@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "servers/dc/abroad.h"
+#include "servers/dc/exits.h"
 #include "servers/dc/reach.h"
 #include "servers/dc/state.h"
 
@@ -467,6 +468,10 @@ static void dispatch(struct dc *dc, uint32_t sh, const struct endpoint *from,
 	case NTM__SIGNAL__BODY_DIRECTION_REQUEST:
 		direction_request(dc, sh, from, msg->txn,
 				  msg->direction_request);
+		break;
+	case NTM__SIGNAL__BODY_EXIT_STATUS:
+		signal_send_ack(dc, sh, from, msg->txn,
+				exits_status(dc, s->node, msg->exit_status), 0);
 		break;
 	case NTM__SIGNAL__BODY_DOMAIN_REQUEST:
 		domains_request(dc, sh, from, msg->txn, msg->domain_request);

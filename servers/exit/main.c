@@ -34,6 +34,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "broker/account.h"
@@ -50,17 +51,21 @@
 #include "common/log.h"
 #include "servers/adminsock.h"
 #include "servers/datadir.h"
+#include "servers/drainfile.h"
 #include "servers/exit/isolate.h"
 #include "servers/exit/net.h"
 #include "servers/exit/seam.h"
 #include "servers/exit/seams.h"
 #include "servers/exit/usage.h"
 
-#define TICK_NS	   LOOP_S(1)
-#define ENROL_MAX  2048
-#define RETRY_S	   5
-#define TURN_MS	   1000
-#define FOLDER_MAX (DATADIR_PATH_MAX + 16)
+#define TICK_NS		LOOP_S(1)
+#define ENROL_MAX	2048
+#define RETRY_S		5
+#define TURN_MS		1000
+#define REPORT_S	4 /* and the second of the report itself */
+#define REPORT_LIMIT_MS 3000
+#define DRAIN_IDLE_S	3
+#define FOLDER_MAX	(DATADIR_PATH_MAX + 16)
 
 /* struct program - all that lives from start to end */
 struct program {
@@ -80,7 +85,13 @@ struct program {
 	struct usage *usage;
 	const char *dir;
 	char folder[FOLDER_MAX], enrol[FOLDER_MAX + 8];
+	char drain_file[FOLDER_MAX + 16];
 	int udp4, udp6, admin_fd, seam;
+	clockid_t net_clock;
+	uint64_t load_ns,
+		cpu_ns[2]; /* of the last measurement; ours, the child's */
+	unsigned int load, report_s;
+	bool draining, reporting;
 	pid_t child;
 	unsigned int wait_s; /* before the next try to log in */
 	bool asking;
@@ -186,6 +197,8 @@ static int options_parse(struct program *p, int argc, char **argv)
 			return -NTM_EINVAL;
 	snprintf(p->folder, sizeof(p->folder), "%s/exit", p->dir ? p->dir : "");
 	snprintf(p->enrol, sizeof(p->enrol), "%s/enrol", p->folder);
+	snprintf(p->drain_file, sizeof(p->drain_file), "%s/draining",
+		 p->folder);
 	return p->dir && p->admin_fd >= 0 && p->net.sockets ? 0 : -NTM_EINVAL;
 }
 
@@ -229,6 +242,8 @@ static int net_start(struct program *p)
 		_exit(own == 3 ? net_main(p, own) : 1);
 	}
 	close(fd);
+	if (clock_getcpuclockid(p->child, &p->net_clock))
+		p->net_clock = CLOCK_PROCESS_CPUTIME_ID;
 	return 0;
 }
 
@@ -364,12 +379,22 @@ static void unpin(struct program *p)
 
 /* --- accounts --------------------------------------------------------------------------------- */
 
+/* Who has nothing open is sent to another exit; its next connection begins there. */
+static void let_go(struct program *p, struct peer *peer, unsigned int sockets)
+{
+	if (usage_idle(p->usage, peer->fqdn, !sockets) < DRAIN_IDLE_S ||
+	    (peer->state != PEER_UP && peer->state != PEER_MOVING))
+		return;
+	log_info("exit", "%s has nothing open and is let go", peer->fqdn);
+	peer_close(peer, NTM_EOFFLINE, true);
+}
+
 static void count_peer(void *arg, struct peer *peer)
 {
 	struct program *p = arg;
 	struct fqdn_parts parts;
 	struct dp_counters n;
-	uint32_t number;
+	struct usage_numbers number;
 	bool over;
 
 	/* withdrawn: its addresses may be another one's soon */
@@ -386,8 +411,83 @@ static void count_peer(void *arg, struct peer *peer)
 	net_tell_of(p,
 		    (struct seam_control){.op = SEAM_ACCOUNT,
 					  .closed = over,
-					  .account = number},
+					  .account = number.account,
+					  .node = number.node},
 		    peer);
+	if (p->draining)
+		let_go(p, peer, p->stats->open[number.node % NET_OPEN]);
+}
+
+/* --- what the DC is told ------------------------------------------------------------------- */
+
+static uint64_t cpu_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	return clock_gettime(clock, &t)
+		       ? 0
+		       : (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static unsigned int permille(uint64_t part, uint64_t whole)
+{
+	return !whole || part >= whole ? 1000
+				       : (unsigned int)(part * 1000 / whole);
+}
+
+/* what is most in use: a processor by either process, sockets, places for nodes */
+static void load_measure(struct program *p)
+{
+	uint64_t now = loop_now(p->loop), cpu[2], spent = now - p->load_ns;
+	unsigned int load[4] = {0};
+
+	cpu[0] = cpu_ns(CLOCK_PROCESS_CPUTIME_ID);
+	cpu[1] = cpu_ns(p->net_clock);
+	for (int i = 0; i < 2 && p->load_ns; i++)
+		load[i] = permille(cpu[i] - p->cpu_ns[i], spent);
+	memcpy(p->cpu_ns, cpu, sizeof(cpu));
+	p->load_ns = now;
+	load[2] = permille(p->stats->sockets, p->stats->sockets_max);
+	load[3] = permille(p->stats->nodes, NET_NODES_MAX);
+	p->load = 0;
+	for (size_t i = 0; i < 4; i++)
+		p->load = load[i] > p->load ? load[i] : p->load;
+}
+
+static void on_reported(void *arg, int err, const Ntm__Signal *msg)
+{
+	struct program *p = arg;
+
+	(void)msg;
+	p->reporting = false;
+	if (err)
+		log_debug("exit", "the DC was not told: %s", err_text(err));
+}
+
+static void report(struct program *p)
+{
+	Ntm__ExitStatus body = NTM__EXIT_STATUS__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	uint32_t id;
+
+	p->report_s = REPORT_S;
+	load_measure(p);
+	if (p->reporting || session_state(p->w.session) != SESSION_ONLINE)
+		return;
+	body.load = p->load;
+	body.draining = p->draining;
+	msg.body_case = NTM__SIGNAL__BODY_EXIT_STATUS;
+	msg.exit_status = &body;
+	p->reporting = !session_request(p->w.session, &msg, REPORT_LIMIT_MS,
+					on_reported, p, &id);
+}
+
+static void drain(struct program *p, bool draining)
+{
+	p->draining = draining;
+	drainfile_write(p->drain_file, "exit", draining);
+	log_info("exit", "%s", draining ? "draining" : "takes nodes again");
+	report(p);
 }
 
 static void on_tick(void *arg)
@@ -400,6 +500,8 @@ static void on_tick(void *arg)
 		return;
 	}
 	unpin(p);
+	if (!p->report_s--)
+		report(p);
 	usage_day(p->usage, worker_wall(&p->w) / 86400, p->account_day);
 	peers_each(p->w.peers, count_peer, p);
 }
@@ -437,18 +539,22 @@ static json_t *on_admin(void *arg, const char *command, json_t *request)
 	json_t *o;
 
 	(void)request;
-	if (strcmp(command, "status"))
+	if (!strcmp(command, "drain") || !strcmp(command, "undrain"))
+		drain(p, *command == 'd');
+	else if (strcmp(command, "status"))
 		return NULL;
-	o = json_pack("{s:b, s:s, s:b, s:b, s:I}", "ok", 1, "name",
+	o = json_pack("{s:b, s:s, s:b, s:b, s:b, s:i, s:I}", "ok", 1, "name",
 		      a->logged_in ? a->fqdn : "", "enrolled", a->logged_in,
 		      "online",
 		      session_state(p->w.session) == SESSION_ONLINE &&
 			      policy_count(p->w.policy),
-		      "tunnels", (json_int_t)peers_count(p->w.peers));
+		      "draining", p->draining, "load", (int)p->load, "tunnels",
+		      (json_int_t)peers_count(p->w.peers));
 #define SET(field)                                                             \
 	json_object_set_new(o, #field, json_integer((json_int_t)s->field))
 	SET(nodes);
 	SET(sockets);
+	SET(sockets_max);
 	SET(packets_in);
 	SET(packets_out);
 	SET(bytes_in);
@@ -489,6 +595,10 @@ static int parts_open(struct program *p, char *why, size_t why_size)
 	if (err)
 		return err;
 	datapath_serve_exit(w->dp);
+	p->draining = drainfile_read(p->drain_file);
+	if (p->draining)
+		log_warn("exit", "draining, as before: takes no more nodes; "
+				 "see `exit undrain` in ntm-server(8)");
 	datapath_set_offload(w->dp, &tcp_alone); /* libslirp knows no USO */
 	err = usage_new(&p->usage);
 	if (!err)

@@ -478,33 +478,37 @@ static void node_path(struct net *n, const void *ip, size_t len)
 		stack_path(node->stack);
 }
 
-/* Until now it had a share of its own, or is another's. */
-static void node_account(struct net *n, const void *ip, size_t len,
-			 const struct seam_control *c)
+/* Until now it had a share of its own, or is another's. Return: its sockets */
+static unsigned int node_account(struct net *n, const void *ip, size_t len,
+				 const struct seam_control *c)
 {
 	struct node *node = node_find(n, ip, len);
+	unsigned int sockets;
 	struct share *share;
 
 	if (!node)
-		return;
+		return 0;
 	if (!share_is_of(node->share, c->account)) {
 		share = share_get(n->shares, c->account);
 		if (!share)
-			return; /* told again in a second */
+			return 1; /* told again in a second */
 		stack_set_owner(node->stack, share_sockets(share));
 		share_put(n->shares, node->share);
 		node->share = share;
 	}
 	share_close(node->share, c->closed);
-	if (c->closed && stack_sockets(node->stack))
+	sockets = stack_sockets(node->stack);
+	if (c->closed && sockets)
 		node_reset(n, node);
+	return sockets;
 }
 
 static void control(struct net *n, const struct seam_control *c)
 {
 	if (c->op == SEAM_ACCOUNT) {
-		node_account(n, c->vip4, 4, c);
-		node_account(n, c->vip6, 16, c);
+		n->stats->open[c->node % NET_OPEN] =
+			(uint16_t)(node_account(n, c->vip4, 4, c) +
+				   node_account(n, c->vip6, 16, c));
 	} else if (c->op == SEAM_PATH) {
 		node_path(n, c->vip4, 4);
 		node_path(n, c->vip6, 16);
@@ -680,6 +684,7 @@ int net_new(const struct net_conf *conf, int fd, struct net_stats *stats,
 				    .sockets_max = conf->sockets,
 				    .all_max = sockets_of_all(),
 				    .arg = n};
+	stats->sockets_max = n->env.all_max;
 	err = shares_new(conf->rate, &n->shares);
 	if (!err)
 		err = fragments_new(&n->fragments);

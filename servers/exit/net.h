@@ -32,6 +32,8 @@ struct net_conf {
 	bool look;
 };
 
+#define NET_OPEN 65536
+
 /** struct net_stats - in memory shared with the process that holds the keys, which
  *  shows them; written by one, read by the other */
 struct net_stats {
@@ -40,6 +42,9 @@ struct net_stats {
 	_Atomic uint64_t malformed, forbidden, over_limit, unsolicited, lost;
 	_Atomic uint64_t over_rate, over_day;
 	_Atomic uint64_t echo_denied; /* this machine allows no ping sockets */
+	_Atomic uint64_t sockets_max; /* of all */
+	/* sockets of the node with that number (SEAM_ACCOUNT), when last asked */
+	_Atomic uint16_t open[NET_OPEN];
 };
 
 struct net;

@@ -35,14 +35,15 @@ enum seam_op {
  *  program on one machine, so it travels as it lies in memory
  *  @slice_len: SEAM_SELF: of the virtual IPv4 addresses, which begin as @vip4 does
  *  @closed:    SEAM_ACCOUNT: it has used up its day
- *  @account:   SEAM_ACCOUNT: its number with the worker, not 0 */
+ *  @account:   SEAM_ACCOUNT: its number with the worker, not 0
+ *  @node:      SEAM_ACCOUNT: the number under which its sockets are told */
 struct seam_control {
 	uint8_t mark; /* SEAM_CONTROL */
 	uint8_t op;
 	uint8_t slice_len;
 	uint8_t closed;
 	uint8_t vip4[4], vip6[16];
-	uint32_t account;
+	uint32_t account, node;
 };
 
 /** both ends, non-blocking at the worker's. Return: 0, -NTM_ESYSTEM */

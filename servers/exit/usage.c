@@ -16,6 +16,7 @@ struct entry {
 	uint64_t bytes;
 	int64_t day;
 	uint32_t number;
+	unsigned int idle;
 	bool said;
 	UT_hash_handle hh;
 };
@@ -86,6 +87,16 @@ static struct entry *entry_get(struct usage *u, struct entry **table,
 	return e;
 }
 
+unsigned int usage_idle(struct usage *u, const char *node, bool idle)
+{
+	struct entry *n = entry_get(u, &u->nodes, node);
+
+	if (!n)
+		return 0;
+	n->idle = idle ? n->idle + 1 : 0;
+	return n->idle;
+}
+
 bool usage_to_say(struct usage *u, const char *account)
 {
 	struct entry *a = entry_get(u, &u->accounts, account);
@@ -97,12 +108,12 @@ bool usage_to_say(struct usage *u, const char *account)
 }
 
 bool usage_count(struct usage *u, const char *account, const char *node,
-		 uint64_t bytes, uint32_t *number)
+		 uint64_t bytes, struct usage_numbers *out)
 {
 	struct entry *a = entry_get(u, &u->accounts, account);
 	struct entry *n = entry_get(u, &u->nodes, node);
 
-	*number = a ? a->number : 0;
+	*out = (struct usage_numbers){a ? a->number : 0, n ? n->number : 0};
 	if (!a || !n)
 		return false;
 	n->day = u->day;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* rs - the Relay Server: start, stop, clock, admin */
+#include "servers/drainfile.h"
 #include "servers/rs/rs.h"
 
 #include <errno.h>
@@ -226,24 +227,12 @@ static int open_links(struct rs *rs)
 
 /* --- draining, over restarts: a maintenance begins with one -------------------------- */
 
-static int drain_open(const struct rs *rs, int flags)
+static void drain_load(struct rs *rs)
 {
 	char path[DATADIR_PATH_MAX];
 
-	if (datadir_path(rs->env->dir, DRAIN_FILE, path))
-		return -1;
-	return open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
-}
-
-static void drain_load(struct rs *rs)
-{
-	int fd = drain_open(rs, O_RDONLY);
-	char c = '0';
-
-	if (fd < 0)
-		return;
-	rs->draining = read(fd, &c, 1) == 1 && c == '1';
-	close(fd);
+	rs->draining = !datadir_path(rs->env->dir, DRAIN_FILE, path) &&
+		       drainfile_read(path);
 	if (rs->draining)
 		log_warn("rs", "draining, as before: takes no new paths; see "
 			       "`relay undrain` in ntm-server(8)");
@@ -251,13 +240,10 @@ static void drain_load(struct rs *rs)
 
 static void drain_save(const struct rs *rs)
 {
-	int fd = drain_open(rs, O_WRONLY | O_CREAT);
+	char path[DATADIR_PATH_MAX];
 
-	if (fd < 0 || pwrite(fd, rs->draining ? "1\n" : "0\n", 2, 0) != 2)
-		log_warn("rs", "%s/" DRAIN_FILE " could not be written: %s",
-			 rs->env->dir, strerror(errno));
-	if (fd >= 0)
-		close(fd);
+	if (!datadir_path(rs->env->dir, DRAIN_FILE, path))
+		drainfile_write(path, "rs", rs->draining);
 }
 
 static int rs_open(struct rs *rs)

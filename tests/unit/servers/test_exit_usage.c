@@ -11,7 +11,7 @@
 
 static void test_a_day(void **state)
 {
-	uint32_t number;
+	struct usage_numbers number;
 	struct usage *u;
 
 	(void)state;
@@ -24,6 +24,11 @@ static void test_a_day(void **state)
 	/* another account has its own day, another device of this one has not */
 	assert_false(usage_count(u, "bob", "a.bob", 1000, &number));
 	assert_false(usage_count(u, "alice", "b.alice", 100, &number));
+	assert_int_equal(usage_idle(u, "b.alice", true), 1);
+	assert_int_equal(usage_idle(u, "b.alice", true), 2);
+	assert_int_equal(usage_idle(u, "a.alice", true), 1);
+	assert_int_equal(usage_idle(u, "b.alice", false), 0);
+	assert_int_equal(usage_idle(u, "b.alice", true), 1);
 	assert_false(usage_to_say(u, "alice"));
 	assert_true(usage_count(u, "alice", "b.alice", 101, &number));
 	assert_true(usage_to_say(u, "alice"));
@@ -37,7 +42,7 @@ static void test_a_day(void **state)
 /* a new tunnel counts from 0; so does a new day, but not what was counted before */
 static void test_anew(void **state)
 {
-	uint32_t number;
+	struct usage_numbers number;
 	struct usage *u;
 
 	(void)state;

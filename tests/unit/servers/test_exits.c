@@ -118,6 +118,67 @@ static void test_disabled(void **state)
 	assert_true(site_wait(&site, may_not, NULL));
 }
 
+static uint32_t report(struct peer *p, uint32_t load, bool draining)
+{
+	Ntm__ExitStatus body = NTM__EXIT_STATUS__INIT;
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	const Ntm__Signal *s;
+
+	body.load = load;
+	body.draining = draining;
+	msg.body_case = NTM__SIGNAL__BODY_EXIT_STATUS;
+	msg.exit_status = &body;
+	s = peer_call(p, &msg);
+	assert_non_null(s);
+	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_ACK);
+	return s->ack->code;
+}
+
+/* how many of 10 look-ups lead to @p, of two exits */
+static unsigned int led_to(const struct peer *p)
+{
+	const Ntm__Signal *s;
+	unsigned int n = 0;
+
+	for (int i = 0; i < 10; i++) {
+		s = peer_direction(&node, EXIT);
+		assert_non_null(s);
+		assert_int_equal(s->body_case,
+				 NTM__SIGNAL__BODY_ROUTE_DIRECTION);
+		n += !strcmp(s->route_direction->peer->fqdn, p->fqdn);
+	}
+	return n;
+}
+
+/* who is loaded gets fewer, who drains none; only an exit may say so of itself */
+static void test_load_and_drain(void **state)
+{
+	static struct peer other;
+
+	(void)state;
+	peer_new(&other, &site, "second");
+	assert_int_equal(peer_login(&other, "exit", SITE_PASSWORD), 0);
+	peer_register(&other);
+	site_admin(&site, "account-exit-on", "alice");
+	assert_true(site_wait(&site, may, NULL));
+	assert_int_equal(led_to(&way), 5); /* alike: by turns */
+	assert_int_equal(report(&node, 0, true), NTM_EPERM);
+	assert_int_equal(report(&way, 500, false), 0);
+	assert_int_equal(report(&other, 100, false), 0);
+	assert_int_equal(led_to(&way), 0);
+	assert_int_equal(report(&other, 900, false), 0);
+	assert_int_equal(led_to(&way), 10);
+	assert_int_equal(report(&way, 0, true), 0);
+	assert_int_equal(led_to(&way), 0);
+	/* its tunnels are remade all the same */
+	assert_int_equal(asked(&node, way.fqdn), 0);
+	assert_int_equal(report(&other, 0, true), 0);
+	assert_int_equal(asked(&node, EXIT), NTM_EOFFLINE);
+	assert_int_equal(report(&way, 0, false), 0);
+	assert_int_equal(led_to(&way), 10);
+	peer_free(&other);
+}
+
 /* the DC keeps nothing of it: it is told again */
 static void test_dc_restarts(void **state)
 {
@@ -240,6 +301,7 @@ int main(void)
 		T(test_taken_back),
 		T(test_disabled),
 		T(test_dc_restarts),
+		T(test_load_and_drain),
 		T(test_no_exit_is_there),
 		T(test_the_exit_asks),
 		T(test_login_says),
