@@ -35,11 +35,12 @@ assert_between "$(lab_ms_since "$start")" 10500 $((20000 * LAB_SLOW)) \
 	"four connections at once bring no more: ms for 12 MB"
 assert_eq "$(exit_status over_day)" 0 "packets beyond the day so far"
 
-# 15 MB and what TCP adds are used; of 20 MiB the second 3 MB from here are too many: the
-# download ends with a reset, not by waiting.
+# 15 MB and what TCP adds are used; of 20 MiB the second 3 MB from here are too many, or
+# where packets were large and added little, the third: the download ends with a reset,
+# not by waiting.
 status=0
 start=$(lab_now)
-for i in 1 2; do
+for i in 1 2 3; do
 	get "$got" || status=$?
 done
 assert_between "$status" 1 99 "curl's status beyond 20 MiB"
