@@ -39,7 +39,7 @@ for command in status join-string "account list" "device list" "peer list" \
 folder with --dir" $command
 done
 assert_eq "$(lab_as_user server ntm-server peer --help |
-	grep -c '^  [a-z]')" 2 "peer --help: forms of this command alone"
+	grep -c '^  [a-z]')" 3 "peer --help: forms of this command alone"
 
 # Nobody there: commands for people work on the stores.
 lab_as_user server ntm-server init --domain ntm.example --listen 10.1.0.2 \
