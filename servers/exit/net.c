@@ -42,6 +42,7 @@
 #include "common/log.h"
 #include "servers/exit/echo.h"
 #include "servers/exit/fragments.h"
+#include "servers/exit/recover.h"
 #include "servers/exit/seam.h"
 #include "servers/exit/share.h"
 #include "servers/exit/stack.h"
@@ -338,6 +339,20 @@ static int may_pass(struct net *n, const uint8_t *pkt, const struct inner *in)
 		       : -NTM_EPERM;
 }
 
+/* An open connection heeds no "prohibited". Return: the packet was of one */
+static bool end_connection(struct net *n, const uint8_t *pkt,
+			   const struct inner *in)
+{
+	uint8_t reset[RECOVER_ACK];
+	size_t len = 0;
+
+	if (in->proto == IPPROTO_TCP && in->transport)
+		len = recover_answer(pkt, in, reset);
+	if (len)
+		send_packet(n, NULL, reset, len);
+	return len > 0;
+}
+
 /* the node of a packet, which its account may send now. Return: 0, -NTM_ELIMIT,
  * -NTM_EAGAIN: not now, and it is dropped */
 static int take(struct net *n, const struct inner *in, struct node **out)
@@ -463,7 +478,8 @@ static void packet(struct net *n, const struct virtio_net_hdr *vh, uint8_t *pkt,
 		refuse(n, pkt, &in);
 		return;
 	case -NTM_EDISABLED:
-		refuse(n, pkt, &in);
+		if (!end_connection(n, pkt, &in))
+			refuse(n, pkt, &in);
 		return;
 	default:
 		COUNT(n, malformed);

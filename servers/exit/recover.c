@@ -247,3 +247,22 @@ void recover_reset(struct recover *r,
 		l->used = 0;
 	}
 }
+
+size_t recover_answer(const uint8_t *pkt, const struct inner *in,
+		      uint8_t out[static RECOVER_ACK])
+{
+	const uint8_t *tcp = pkt + in->l4;
+	struct line l = {
+		.version = in->version,
+		.port = get16(tcp),
+		.peer = get16(tcp + 2),
+		.acked = get32(tcp + 8),
+		.seq = get32(tcp + 4) + span(tcp, in),
+	};
+
+	if ((tcp[TCP_FLAGS] & (TCP_ACK | TCP_RST | TCP_SYN)) != TCP_ACK)
+		return 0;
+	memcpy(l.ip, in->dst, ip_len(in->version));
+	memcpy(l.vip, in->src, ip_len(in->version));
+	return packet_make(&l, 0, true, out);
+}

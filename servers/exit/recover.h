@@ -61,4 +61,14 @@ void recover_path(struct recover *r, uint64_t now_ns,
 void recover_reset(struct recover *r,
 		   void (*fn)(void *arg, uint8_t *pkt, size_t len), void *arg);
 
+/**
+ * recover_answer() - the reset that TCP of a node, @in->transport, is answered with
+ *
+ * What recover_reset() made falls behind what was on its way to the node then, and is
+ * not believed; this one stands where the node says that it is.
+ * Return: bytes; 0: to this segment there is none
+ */
+size_t recover_answer(const uint8_t *pkt, const struct inner *in,
+		      uint8_t out[static RECOVER_ACK]);
+
 #endif

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -150,6 +151,39 @@ static void test_day(void **state)
 	rig_close(&r);
 }
 
+/* and its open connections end, wherever in them the node is by then */
+static void test_day_ends(void **state)
+{
+	uint16_t port;
+	struct made m;
+	struct rig r;
+	int host = rig_host(false, SOCK_DGRAM, &port);
+	char c[2];
+
+	(void)state;
+	rig_open(&r, 8);
+	ask(&r, rig_node4, 5000, port);
+	rig_await(&r, host);
+	assert_int_equal(recv(host, c, sizeof(c), 0), 1);
+	account(&r, rig_node4, 7, true);
+	tcp_make(&m, rig_node4, rig_host4, 5000, 80, 1000, 777000, 0x10, "GET");
+	rig_send(&r, &m);
+	assert_true(rig_next(&r));
+	assert_int_equal(r.in.proto, IPPROTO_TCP);
+	assert_memory_equal(r.in.src, rig_host4, 4);
+	assert_int_equal(get16(r.pkt + r.in.l4), 80);
+	assert_int_equal(get16(r.pkt + r.in.l4 + 2), 5000);
+	assert_int_equal(r.pkt[r.in.l4 + 13] & 0x04, 0x04);
+	assert_int_equal(get32(r.pkt + r.in.l4 + 4), 777000);
+	assert_int_equal(get32(r.pkt + r.in.l4 + 8), 1003);
+	/* a new one is refused */
+	tcp_make(&m, rig_node4, rig_host4, 5001, 80, 1000, 0, 0x02, "");
+	rig_send(&r, &m);
+	rig_prohibited(&r, false);
+	close(host);
+	rig_close(&r);
+}
+
 /* @n ports of a node. Return: sockets that there are */
 static uint64_t open_ports(struct rig *r, const uint8_t node[4], int n,
 			   uint16_t port)
@@ -195,9 +229,8 @@ static void test_sockets(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rate),
-		cmocka_unit_test(test_rounds),
-		cmocka_unit_test(test_day),
+		cmocka_unit_test(test_rate),	cmocka_unit_test(test_rounds),
+		cmocka_unit_test(test_day),	cmocka_unit_test(test_day_ends),
 		cmocka_unit_test(test_sockets),
 	};
 
