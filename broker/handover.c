@@ -31,6 +31,7 @@
 
 #include "broker/timers.h"
 #include "common/log.h"
+#include "common/netdump.h"
 
 #define GROUPS                                                                 \
 	(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |               \
@@ -96,35 +97,8 @@ static int on_address(const struct nlmsghdr *nlh, void *data)
 
 static int addresses_read(struct handover *h)
 {
-	struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	uint8_t buf[DUMP_BYTES];
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct rtgenmsg *gen;
-	unsigned int port;
-	ssize_t n;
-	int ret = -1;
-
-	if (!s)
-		return -NTM_ESYSTEM;
-	nlh->nlmsg_type = RTM_GETADDR;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	nlh->nlmsg_seq = 1;
-	gen = mnl_nlmsg_put_extra_header(nlh, sizeof(*gen));
-	gen->rtgen_family = AF_UNSPEC;
 	h->n = 0;
-	if (mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    mnl_socket_sendto(s, nlh, nlh->nlmsg_len) < 0)
-		goto out;
-	port = mnl_socket_get_portid(s);
-	do {
-		n = mnl_socket_recvfrom(s, buf, sizeof(buf));
-		ret = n < 0 ? -1
-			    : mnl_cb_run(buf, (size_t)n, 1, port, on_address,
-					 h);
-	} while (ret > 0);
-out:
-	mnl_socket_close(s);
-	return ret < 0 ? -NTM_ESYSTEM : 0;
+	return netdump(RTM_GETADDR, sizeof(struct rtgenmsg), on_address, h);
 }
 
 static void act(struct handover *h)

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
-#define DUMP_BYTES 16384
+#include "common/netdump.h"
 
 /* struct found - @full: there was no room */
 struct found {
@@ -71,32 +71,8 @@ static int on_route(const struct nlmsghdr *nlh, void *data)
 
 int routes_add(struct filter_list *own, struct filter_list *links)
 {
-	struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	struct found f = {.own = own, .links = links};
-	uint8_t buf[DUMP_BYTES];
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct rtmsg *m;
-	unsigned int port;
-	ssize_t n;
-	int ret = -1;
+	int err = netdump(RTM_GETROUTE, sizeof(struct rtmsg), on_route, &f);
 
-	if (!s)
-		return -NTM_ESYSTEM;
-	nlh->nlmsg_type = RTM_GETROUTE;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	nlh->nlmsg_seq = 1;
-	m = mnl_nlmsg_put_extra_header(nlh, sizeof(*m));
-	m->rtm_family = AF_UNSPEC;
-	if (mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    mnl_socket_sendto(s, nlh, nlh->nlmsg_len) < 0)
-		goto out;
-	port = mnl_socket_get_portid(s);
-	do {
-		n = mnl_socket_recvfrom(s, buf, sizeof(buf));
-		ret = n < 0 ? -1
-			    : mnl_cb_run(buf, (size_t)n, 1, port, on_route, &f);
-	} while (ret > 0);
-out:
-	mnl_socket_close(s);
-	return ret < 0 ? -NTM_ESYSTEM : f.full ? -NTM_ELIMIT : 0;
+	return err ? err : f.full ? -NTM_ELIMIT : 0;
 }
