@@ -118,6 +118,16 @@ static void ask(struct rig *r, const uint8_t node[4], uint16_t from,
 	rig_send(r, &m);
 }
 
+/* the same; the host gets it */
+static void reach(struct rig *r, const uint8_t node[4], int host, uint16_t port)
+{
+	char c[2];
+
+	ask(r, node, 5000, port);
+	rig_await(r, host);
+	assert_int_equal(recv(host, c, sizeof(c), 0), 1);
+}
+
 /* an account whose day is used up is told so, and on the next day goes on */
 static void test_day(void **state)
 {
@@ -128,18 +138,14 @@ static void test_day(void **state)
 
 	(void)state;
 	rig_open(&r, 8);
-	ask(&r, rig_node4, 5000, port);
-	rig_await(&r, host);
-	assert_int_equal(recv(host, c, sizeof(c), 0), 1);
+	reach(&r, rig_node4, host, port);
 	account(&r, rig_node4, 7, true);
 	ask(&r, rig_node4, 5000, port);
 	rig_prohibited(&r, false);
 	assert_int_equal(r.stats.over_day, 1);
 	assert_int_equal(recv(host, c, sizeof(c), MSG_DONTWAIT), -1);
 	/* another account is another one */
-	ask(&r, rig_other4, 5000, port);
-	rig_await(&r, host);
-	assert_int_equal(recv(host, c, sizeof(c), 0), 1);
+	reach(&r, rig_other4, host, port);
 	/* two nodes of one account */
 	account(&r, rig_other4, 7, true);
 	ask(&r, rig_other4, 5000, port);
@@ -158,13 +164,10 @@ static void test_day_ends(void **state)
 	struct made m;
 	struct rig r;
 	int host = rig_host(false, SOCK_DGRAM, &port);
-	char c[2];
 
 	(void)state;
 	rig_open(&r, 8);
-	ask(&r, rig_node4, 5000, port);
-	rig_await(&r, host);
-	assert_int_equal(recv(host, c, sizeof(c), 0), 1);
+	reach(&r, rig_node4, host, port);
 	account(&r, rig_node4, 7, true);
 	tcp_make(&m, rig_node4, rig_host4, 5000, 80, 1000, 777000, 0x10, "GET");
 	rig_send(&r, &m);

@@ -355,18 +355,33 @@ static size_t enrol_text(const char *name, char text[static ENROL_TEXT_MAX])
 	return (size_t)len;
 }
 
-static int relay_command(const char *name, const char *verb, const char *file)
+/* init, enrol, renew ... of a server elsewhere: of role RS, or NS */
+static int elsewhere(const char *name, bool ns, const char *verb,
+		     const char *file)
 {
 	struct cli c = {.user = "root", .args = {verb, file}, .n_args = 2};
+	bool made = !strcmp(verb, "init");
 	int r;
 
 	snprintf(c.dir, sizeof(c.dir), "%s/%s", dir, name);
-	if (!strcmp(verb, "init"))
+	if (made && ns)
+		c.ns = file;
+	else if (made)
 		c.relay = file;
 	hush();
-	r = c.relay ? cli_init(&c) : cli_relay(&c, verb);
+	r = made ? cli_init(&c) : ns ? cli_ns(&c, verb) : cli_relay(&c, verb);
 	unhush();
 	return r;
+}
+
+static int relay_command(const char *name, const char *verb, const char *file)
+{
+	return elsewhere(name, false, verb, file);
+}
+
+static int ns_command(const char *name, const char *verb, const char *file)
+{
+	return elsewhere(name, true, verb, file);
 }
 
 static void relay_elsewhere(void **state)
@@ -403,20 +418,6 @@ static void relay_elsewhere(void **state)
 	assert_int_equal(relay_command("away", "enrol", "/nowhere"),
 			 CLI_FAILED);
 	assert_int_equal(relay_command("away", "renew", path), CLI_FAILED);
-}
-
-static int ns_command(const char *name, const char *verb, const char *file)
-{
-	struct cli c = {.user = "root", .args = {verb, file}, .n_args = 2};
-	int r;
-
-	snprintf(c.dir, sizeof(c.dir), "%s/%s", dir, name);
-	if (!strcmp(verb, "init"))
-		c.ns = file;
-	hush();
-	r = c.ns ? cli_init(&c) : cli_ns(&c, verb);
-	unhush();
-	return r;
 }
 
 /* The same for a Notification Server; neither takes what is for the other one. */
