@@ -107,22 +107,37 @@ void ntmc_aead_free(struct ntmc_aead *a)
 }
 
 /* @out may equal @in */
-static int seal_to(struct ntmc_aead *a, uint64_t counter, const void *ad,
-		   size_t ad_len, const uint8_t *in, size_t len, uint8_t *out)
+static int seal_nonce(struct ntmc_aead *a, const uint8_t *nonce, const void *ad,
+		      size_t ad_len, const uint8_t *in, size_t len,
+		      uint8_t *out)
 {
-	uint8_t nonce[AEAD_NONCE_LEN];
 	size_t sealed = len + NTMC_TAG_LEN;
 
 	if (ad_len > AD_MAX || sealed < len)
 		return -NTM_EINVAL;
-	nonce_put(nonce, counter);
 	if (a->vaes)
 		vaes_seal(a->vaes, nonce, ad, ad_len, in, len, out);
-	else if (gnutls_aead_cipher_encrypt(a->hd, nonce, sizeof(nonce), ad,
+	else if (gnutls_aead_cipher_encrypt(a->hd, nonce, AEAD_NONCE_LEN, ad,
 					    ad_len, NTMC_TAG_LEN, in, len, out,
 					    &sealed) < 0)
 		return -NTM_EINVAL;
 	return 0;
+}
+
+int aead_seal_nonce(struct ntmc_aead *a,
+		    const uint8_t nonce[static AEAD_NONCE_LEN], const void *ad,
+		    size_t ad_len, uint8_t *buf, size_t len)
+{
+	return seal_nonce(a, nonce, ad, ad_len, buf, len, buf);
+}
+
+static int seal_to(struct ntmc_aead *a, uint64_t counter, const void *ad,
+		   size_t ad_len, const uint8_t *in, size_t len, uint8_t *out)
+{
+	uint8_t nonce[AEAD_NONCE_LEN];
+
+	nonce_put(nonce, counter);
+	return seal_nonce(a, nonce, ad, ad_len, in, len, out);
 }
 
 int ntmc_aead_seal(struct ntmc_aead *a, uint64_t counter, const void *ad,
@@ -160,19 +175,27 @@ int ntmc_aead_open(struct ntmc_aead *a, uint64_t counter, const void *ad,
 		   size_t ad_len, uint8_t *buf, size_t len)
 {
 	uint8_t nonce[AEAD_NONCE_LEN];
+
+	nonce_put(nonce, counter);
+	return aead_open_nonce(a, nonce, ad, ad_len, buf, len);
+}
+
+int aead_open_nonce(struct ntmc_aead *a,
+		    const uint8_t nonce[static AEAD_NONCE_LEN], const void *ad,
+		    size_t ad_len, uint8_t *buf, size_t len)
+{
 	size_t plain;
 
 	if (ad_len > AD_MAX || len < NTMC_TAG_LEN)
 		return -NTM_EINVAL;
 	plain = len - NTMC_TAG_LEN;
-	nonce_put(nonce, counter);
 	if (a->vaes && !vaes_open(a->vaes, nonce, ad, ad_len, buf, plain)) {
 		ntmc_wipe(buf, len);
 		return -NTM_EAUTH;
 	}
 	if (a->vaes)
 		return 0;
-	if (gnutls_aead_cipher_decrypt(a->hd, nonce, sizeof(nonce), ad, ad_len,
+	if (gnutls_aead_cipher_decrypt(a->hd, nonce, AEAD_NONCE_LEN, ad, ad_len,
 				       NTMC_TAG_LEN, buf, len, buf,
 				       &plain) < 0) {
 		ntmc_wipe(buf, len);

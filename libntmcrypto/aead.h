@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * aead - the one-shot AEAD with an explicit nonce, for noise.c
+ * aead - the AEAD with an explicit nonce: one-shot for noise.c, by handle for blob.c
  *
  * Owner:    none; keeps no state, wipes its key schedule.
  * Context:  inside libntmcrypto only.
@@ -34,5 +34,15 @@ NTM_MUST_CHECK int aead_decrypt(enum ntmc_aead_alg alg,
 				const uint8_t nonce[static AEAD_NONCE_LEN],
 				const void *ad, size_t ad_len,
 				const uint8_t *in, size_t len, uint8_t *out);
+
+/** ntmc_aead_seal() and ntmc_aead_open() with an explicit nonce */
+NTM_MUST_CHECK int aead_seal_nonce(struct ntmc_aead *a,
+				   const uint8_t nonce[static AEAD_NONCE_LEN],
+				   const void *ad, size_t ad_len, uint8_t *buf,
+				   size_t len);
+NTM_MUST_CHECK int aead_open_nonce(struct ntmc_aead *a,
+				   const uint8_t nonce[static AEAD_NONCE_LEN],
+				   const void *ad, size_t ad_len, uint8_t *buf,
+				   size_t len);
 
 #endif

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libntmcrypto/ntmcrypto.h"
+#include "libntmcrypto/blob.h"
 
 #define FUZZ_NOW 1800000000 /* some second in 2027 */
 #define FUZZ_DAY 86400
@@ -74,6 +74,57 @@ static inline struct ntmc_noise *fuzz_noise_open(unsigned int select,
 	if (ntmc_noise_new(&c, &n))
 		abort();
 	return n;
+}
+
+/** struct fuzz_item - a sender, a receiver's prekey, K and the names of an item */
+struct fuzz_item {
+	uint8_t fill, der[NTMC_CERT_MAX], ca_der[NTMC_CERT_MAX];
+	struct ntmc_env env;
+	size_t der_len;
+	struct ntmc_trust *trust;
+	struct ntmc_identity sender;
+	struct ntmc_key prekey_priv, k;
+	struct prekey prekey;
+	uint8_t item[ITEM_ID_LEN];
+	struct item_names names;
+};
+
+static inline void fuzz_item_open(struct fuzz_item *f)
+{
+	struct ntmc_cert node = {.kind = NTMC_CERT_NODE,
+				 .fqdn = "alice.example.net",
+				 .vip4 = {198, 18, 0, 9}};
+	uint8_t prefix6[16];
+	struct ntmc_ca *ca = fuzz_ca(prefix6);
+	size_t len = NTMC_CERT_MAX;
+
+	memset(f, 0, sizeof(*f));
+	f->fill = 8;
+	f->env = fuzz_env(&f->fill);
+	ntmc_identity_new(&f->env, &f->sender);
+	memcpy(node.ed_pub, f->sender.ed_pub, sizeof(node.ed_pub));
+	memcpy(node.x_pub, f->sender.x_pub, sizeof(node.x_pub));
+	ntmc_static_sign(&f->sender, node.x_sig);
+	memcpy(node.vip6, prefix6, 8);
+	node.vip6[15] = 9;
+	f->der_len = NTMC_CERT_MAX;
+	if (ntmc_ca_der(ca, f->ca_der, &len) || ntmc_trust_new(&f->trust) ||
+	    ntmc_trust_add(f->trust, f->ca_der, len, NULL, NULL) ||
+	    ntmc_ca_issue(&f->env, ca, &node, FUZZ_NOW, FUZZ_NOW + FUZZ_DAY,
+			  f->der, &f->der_len))
+		abort();
+	ntmc_ca_free(ca);
+	f->prekey_priv.b[1] = 2;
+	ntmc_x25519_public(&f->prekey_priv, f->prekey.pub);
+	f->k.b[3] = 4;
+	f->item[0] = 5;
+	f->names = (struct item_names){f->item, "alice.example.net",
+				       "bob.example.net"};
+}
+
+static inline void fuzz_item_close(struct fuzz_item *f)
+{
+	ntmc_trust_free(f->trust);
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* crypto_seeds - write the seeds of fuzz_cert and fuzz_noise into tests/fuzz/corpus */
+/* crypto_seeds - write the seeds of fuzz_cert, fuzz_noise and fuzz_item into tests/fuzz/corpus */
 #include <stdio.h>
 
 #include "tests/fuzz/crypto_keys.h"
@@ -85,9 +85,44 @@ static void noises(void)
 	}
 }
 
+/* what fuzz_item opens: a sealed key, the same under T, a blob, a state */
+static void items(void)
+{
+	uint8_t msg[4096], wrapped[ITEM_KEY_MAX];
+	struct fuzz_item f;
+	struct blob_state st;
+	struct blob *b;
+	size_t len, n;
+
+	fuzz_item_open(&f);
+	must(!item_key_wrap(&f.env, &f.sender, f.der, f.der_len, &f.names,
+			    &f.prekey, &f.k, wrapped, &len));
+	msg[0] = 0;
+	memcpy(msg + 1, wrapped, len);
+	put("item/key", msg, 1 + len);
+	msg[0] = 1;
+	must(!item_temporal_seal(&f.k, f.item, wrapped, len, msg + 1, &n));
+	put("item/temporal", msg, 1 + n);
+	msg[0] = 2;
+	must(!blob_seal_new(NTMC_AES_256_GCM, &f.k, f.item, 5, &b));
+	blob_header(b, msg + 1);
+	memcpy(msg + 1 + BLOB_HEADER, "hello", 5);
+	must(!blob_seal_chunk(b, msg + 1 + BLOB_HEADER, 5));
+	must(!blob_seal_end(b, &f.sender, f.names.sender,
+			    msg + 1 + blob_at(b)));
+	put("item/blob", msg, 1 + blob_size(5));
+	blob_save(b, &st);
+	msg[0] = 3;
+	memcpy(msg + 1, st.b, sizeof(st.b));
+	put("item/state", msg, 1 + sizeof(st.b));
+	blob_free(b);
+	fuzz_item_close(&f);
+}
+
 int main(void)
 {
 	certs();
 	noises();
+	items();
 	return 0;
 }

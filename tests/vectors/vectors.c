@@ -356,4 +356,5 @@ void vectors_write(FILE *out)
 	write_data(out, &transport);
 	write_frames(out);
 	write_messages(out);
+	vectors_write_items(out, hex);
 }

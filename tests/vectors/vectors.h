@@ -12,4 +12,9 @@
 /** write them all; the same bytes each time */
 void vectors_write(FILE *out);
 
+/** one line, "name: " and hexadecimal */
+typedef void vectors_hex_fn(FILE *out, const char *name, const void *data,
+			    size_t len);
+void vectors_write_items(FILE *out, vectors_hex_fn *hex);
+
 #endif

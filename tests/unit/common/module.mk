@@ -4,5 +4,5 @@ COMMON_TESTS := addr buffer conf datagram err file fqdn frame log loop out packe
 $(foreach t,$(COMMON_TESTS),$(eval $(call unit-test,unit-common-$(t),\
 	tests/unit/common/test_$(t).c tests/unit/common/pki.c \
 	$(if $(findstring channel,$(t)),tests/unit/common/channel_fixture.c) \
-	tests/vectors/sample.c tests/vectors/vectors.c,\
+	tests/vectors/sample.c tests/vectors/vectors.c tests/vectors/items.c,\
 	common ntmcrypto,$(COMMON_PKGS) $(CRYPTO_PKGS))))
