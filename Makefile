@@ -24,7 +24,7 @@ endif
 FUZZ_CC ?= clang
 
 PKGS := gnutls nettle hogweed libevent libprotobuf-c sqlite3 libargon2 \
-        libmnl libseccomp jansson inih ldns miniupnpc slirp libcurl
+        libmnl libseccomp jansson inih ldns miniupnpc slirp libcurl libmicrohttpd
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
         -Wvla -Wformat=2 -Werror

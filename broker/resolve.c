@@ -67,8 +67,8 @@ struct resolve {
 bool resolve_is_ours(const struct worker *w, const char *name,
 		     char out[static FQDN_MAX + 1])
 {
-	static const char *const servers[] = {"dc", "as", "ns",
-					      "rs", "cs", "gms"};
+	static const char *const servers[] = {"dc", "as",  "ns", "rs",
+					      "cs", "gms", "box"};
 	const struct account *a = w->account;
 	struct fqdn_parts parts;
 

@@ -17,7 +17,7 @@
 #define ROLES_EXT_LEN  3
 #define ALL_ROLES                                                              \
 	(NTMC_ROLE_AS | NTMC_ROLE_DC | NTMC_ROLE_RS | NTMC_ROLE_NS |           \
-	 NTMC_ROLE_CS | NTMC_ROLE_GMS)
+	 NTMC_ROLE_CS | NTMC_ROLE_GMS | NTMC_ROLE_BOX)
 
 #define LEAF_EXTENSIONS                                                        \
 	(X509_EXT_SKI | X509_EXT_AKI | X509_EXT_KEY_USAGE | X509_EXT_SAN |     \
@@ -179,6 +179,22 @@ int ntmc_cert_parse(const uint8_t *der, size_t len, struct ntmc_cert *out)
 	r = cert_import(der, len, &crt, out);
 	if (!r)
 		gnutls_x509_crt_deinit(crt);
+	return r;
+}
+
+int ntmc_cert_pem(const uint8_t *der, size_t len, char *out, size_t size)
+{
+	gnutls_datum_t d = {(uint8_t *)der, (unsigned int)len}, pem;
+	int r = -NTM_EINVAL;
+
+	if (gnutls_pem_base64_encode2("CERTIFICATE", &d, &pem) < 0)
+		return -NTM_ENOMEM;
+	if (pem.size < size) {
+		memcpy(out, pem.data, pem.size);
+		out[pem.size] = '\0';
+		r = 0;
+	}
+	gnutls_free(pem.data);
 	return r;
 }
 

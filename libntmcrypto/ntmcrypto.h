@@ -375,12 +375,28 @@ enum ntmc_server_role {
 	NTMC_ROLE_NS = 1 << 3,
 	NTMC_ROLE_CS = 1 << 4,
 	NTMC_ROLE_GMS = 1 << 5,
+	NTMC_ROLE_BOX = 1 << 6,
 };
 
 /** parse without verifying; -NTM_EDECODE for anything odd (also trailing bytes,
  *  a bad x_sig, a small-order Ed25519 key, an FQDN that is not one) */
 NTM_MUST_CHECK int ntmc_cert_parse(const uint8_t *der, size_t len,
 				   struct ntmc_cert *out);
+/** PEM of a certificate for a TLS library, NUL-terminated; NTMC_PEM_MAX bytes suffice.
+ *  Return: 0, -NTM_EINVAL (no room), -NTM_ENOMEM */
+#define NTMC_PEM_MAX (NTMC_CERT_MAX * 3 / 2 + 128)
+NTM_MUST_CHECK int ntmc_cert_pem(const uint8_t *der, size_t len, char *out,
+				 size_t size);
+
+/* base64url without padding (RFC 4648) */
+#define NTMC_BASE64URL_LEN(n) (((n)*4 + 2) / 3) /* digits of n bytes */
+#define NTMC_BASE64URL_DIGITS                                                  \
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+/** @out: room for NTMC_BASE64URL_LEN(@len) + 3 bytes; NUL-terminated */
+void ntmc_base64url_encode(const void *data, size_t len, char *out);
+/** exactly @len bytes in their one form; Return: 0, -NTM_EDECODE (@out undefined) */
+NTM_MUST_CHECK int ntmc_base64url_decode(const char *text, void *out,
+					 size_t len);
 
 /* a certificate authority: a domain's, held by its AS alone */
 struct ntmc_ca;

@@ -34,10 +34,15 @@ static const char *const names[] = {
 	[DATADIR_NS_CERT] = "ns/server.der",
 	[DATADIR_DC_PEERS] = "dc/peers",
 	[DATADIR_REMOVED] = "removed",
+	[DATADIR_CS_KEY] = "cs/server.key",
+	[DATADIR_CS_CERT] = "cs/server.der",
+	[DATADIR_BOX_KEY] = "box/server.key",
+	[DATADIR_BOX_CERT] = "box/server.der",
 };
 static_assert(sizeof(names) / sizeof(names[0]) == DATADIR_NFILES, "names");
 
-static const char *const folders[] = {"as", "dc", "rs", "exit", "ns"};
+static const char *const folders[] = {"as", "dc", "rs", "exit",
+				      "ns", "cs", "box"};
 
 const char *datadir_name(enum datadir_file f)
 {

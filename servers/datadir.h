@@ -5,7 +5,7 @@
  *   ntm-server.conf                     what an administrator edits
  *   as/  ca.key ca.pem  server.key server.der  as.db
  *   dc/  ca.der         server.key server.der  dc.db  peers
- *   rs/                 server.key server.der
+ *   rs/ ns/ cs/ box/    server.key server.der
  *   exit/  enrol, then what a node keeps: identity.key session known ...
  *   as.sock dc.sock rs.sock dns.sock exit.sock lock       while `run` is going
  *
@@ -41,6 +41,10 @@ enum datadir_file {
 	DATADIR_NS_CERT,
 	DATADIR_DC_PEERS, /* may be missing */
 	DATADIR_REMOVED,  /* the same */
+	DATADIR_CS_KEY,
+	DATADIR_CS_CERT,
+	DATADIR_BOX_KEY,
+	DATADIR_BOX_CERT,
 	DATADIR_NFILES,
 };
 

@@ -14,11 +14,15 @@ static const struct {
 	const char *role;
 	enum datadir_file key, cert;
 	uint32_t bit;
+	const char
+		*name; /* before the domain: who comes by HTTPS looks at it */
 } servers[] = {
-	{"as", DATADIR_AS_KEY, DATADIR_AS_CERT, NTMC_ROLE_AS},
-	{"dc", DATADIR_DC_KEY, DATADIR_DC_CERT, NTMC_ROLE_DC},
-	{"rs", DATADIR_RS_KEY, DATADIR_RS_CERT, NTMC_ROLE_RS},
-	{"ns", DATADIR_NS_KEY, DATADIR_NS_CERT, NTMC_ROLE_NS},
+	{"as", DATADIR_AS_KEY, DATADIR_AS_CERT, NTMC_ROLE_AS, NULL},
+	{"dc", DATADIR_DC_KEY, DATADIR_DC_CERT, NTMC_ROLE_DC, NULL},
+	{"rs", DATADIR_RS_KEY, DATADIR_RS_CERT, NTMC_ROLE_RS, NULL},
+	{"ns", DATADIR_NS_KEY, DATADIR_NS_CERT, NTMC_ROLE_NS, NULL},
+	{"cs", DATADIR_CS_KEY, DATADIR_CS_CERT, NTMC_ROLE_CS, "cs"},
+	{"box", DATADIR_BOX_KEY, DATADIR_BOX_CERT, NTMC_ROLE_BOX, "box"},
 };
 #define N_SERVERS (sizeof(servers) / sizeof(servers[0]))
 
@@ -76,13 +80,13 @@ static int make_folder(const char *dir, const char *role)
 	return r ? r : file_make_folder(path, 0700);
 }
 
-int servercert_issue(struct ntmc_ca *ca, const char *domain, uint32_t roles,
+int servercert_issue(struct ntmc_ca *ca, const char *name, uint32_t roles,
 		     const struct ntmc_identity *id, int64_t now, uint8_t *der,
 		     size_t *len)
 {
 	struct ntmc_cert cert = {.kind = NTMC_CERT_SERVER, .roles = roles};
 
-	snprintf(cert.fqdn, sizeof(cert.fqdn), "%s", domain);
+	snprintf(cert.fqdn, sizeof(cert.fqdn), "%s", name);
 	memcpy(cert.ed_pub, id->ed_pub, NTMC_KEY_LEN);
 	memcpy(cert.x_pub, id->x_pub, NTMC_KEY_LEN);
 	ntmc_static_sign(id, cert.x_sig);
@@ -94,16 +98,20 @@ static int renew_one(const char *dir, struct ntmc_ca *ca, const char *domain,
 		     int64_t now, size_t i)
 {
 	struct ntmc_identity id;
-	char path[DATADIR_PATH_MAX];
+	char path[DATADIR_PATH_MAX], name[NTMC_FQDN_MAX + 1];
 	uint8_t der[NTMC_CERT_MAX];
 	size_t len = sizeof(der);
 	int r = make_folder(dir, servers[i].role);
 
+	if (snprintf(name, sizeof(name), "%s%s%s",
+		     servers[i].name ? servers[i].name : "",
+		     servers[i].name ? "." : "", domain) > NTMC_FQDN_MAX)
+		return -NTM_EINVAL;
 	if (!r)
 		r = identity(dir, servers[i].key, &id);
 	if (r)
 		return r;
-	r = servercert_issue(ca, domain, servers[i].bit, &id, now, der, &len);
+	r = servercert_issue(ca, name, servers[i].bit, &id, now, der, &len);
 	ntmc_identity_clear(&id);
 	if (!r)
 		r = datadir_file(dir, servers[i].cert, path);
@@ -198,6 +206,49 @@ int servercert_put(const char *dir, const char *role, const uint8_t *der,
 	int r = datadir_file(dir, servers[server_of(role)].cert, path);
 
 	return r ? r : file_write(path, der, len, 0600);
+}
+
+int servercert_pem(const char *dir, const char *role,
+		   struct servercert_pem *out)
+{
+	uint8_t der[NTMC_CERT_MAX], ca[NTMC_CERT_MAX];
+	char path[DATADIR_PATH_MAX];
+	struct ntmc_identity id;
+	struct ntmc_cert cert;
+	size_t len = 0, ca_len = 0, used, i = server_of(role);
+	int r = cert_on_disk(dir, servers[i].cert, der, &len, &cert);
+
+	if (!r)
+		r = load_ca(dir, ca, &ca_len);
+	if (!r)
+		r = datadir_file(dir, servers[i].key, path);
+	if (!r)
+		r = ntmc_identity_load(path, &id);
+	if (r)
+		return r;
+	if (memcmp(cert.ed_pub, id.ed_pub, NTMC_KEY_LEN))
+		r = -NTM_ECERT;
+	if (!r)
+		r = ntmc_identity_pem(&id, out->key, sizeof(out->key));
+	if (!r)
+		r = ntmc_cert_pem(ca, ca_len, out->ca, sizeof(out->ca));
+	if (!r)
+		r = ntmc_cert_pem(der, len, out->certificate,
+				  sizeof(out->certificate));
+	if (!r) {
+		used = strlen(out->certificate);
+		snprintf(out->certificate + used,
+			 sizeof(out->certificate) - used, "%s", out->ca);
+	}
+	ntmc_identity_clear(&id);
+	if (r)
+		servercert_pem_clear(out);
+	return r;
+}
+
+void servercert_pem_clear(struct servercert_pem *p)
+{
+	ntmc_wipe(p, sizeof(*p));
 }
 
 void servercert_clear(struct servercert *c)

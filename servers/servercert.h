@@ -21,7 +21,7 @@
 #define SERVERCERT_CA_DAYS 7300
 
 /**
- * servercert_renew() - keys (if there are none) and certificates of as, dc, rs and ns
+ * servercert_renew() - keys (if there are none) and certificates of all roles
  * @force: also when more than half of the life is left
  * @renewed: set when a file changed; may be NULL
  *
@@ -33,9 +33,10 @@ NTM_MUST_CHECK int servercert_renew(const char *dir, struct ntmc_ca *ca,
 
 /**
  * servercert_issue() - a server's certificate for SERVERCERT_DAYS
+ * @name:  the domain; of a cs or box, cs.DOMAIN or box.DOMAIN
  * @roles: bits of enum ntmc_server_role; @der, @len: as in ntmc_ca_issue()
  */
-NTM_MUST_CHECK int servercert_issue(struct ntmc_ca *ca, const char *domain,
+NTM_MUST_CHECK int servercert_issue(struct ntmc_ca *ca, const char *name,
 				    uint32_t roles,
 				    const struct ntmc_identity *id, int64_t now,
 				    uint8_t *der, size_t *len);
@@ -47,10 +48,21 @@ struct servercert {
 	struct ntmc_trust_domain domain; /* what the CA is constrained to */
 	int64_t not_after;
 };
-/** @role: "as", "dc", "rs" or "ns". Return: 0, -NTM_ENOTFOUND, -NTM_ECERT, -NTM_EDECODE ... */
+/** @role: "as", "dc", "rs", "ns", "cs" or "box". Return: 0, -NTM_ENOTFOUND, -NTM_ECERT, -NTM_EDECODE ... */
 NTM_MUST_CHECK int servercert_load(const char *dir, const char *role,
 				   struct servercert *out);
 void servercert_clear(struct servercert *c);
+
+/** struct servercert_pem - the same for libraries that want PEM
+ * @certificate: the CA's stands behind it
+ */
+struct servercert_pem {
+	char key[128], certificate[2 * NTMC_PEM_MAX], ca[NTMC_PEM_MAX];
+};
+/** Return: as servercert_load() */
+NTM_MUST_CHECK int servercert_pem(const char *dir, const char *role,
+				  struct servercert_pem *out);
+void servercert_pem_clear(struct servercert_pem *p);
 /** the certificate on disk. Return: 0, -NTM_ENOTFOUND, -NTM_EDECODE ... */
 NTM_MUST_CHECK int servercert_der(const char *dir, const char *role,
 				  uint8_t der[static NTMC_CERT_MAX],

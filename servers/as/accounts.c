@@ -115,7 +115,8 @@ struct accounts {
 	struct store *store;
 };
 
-static const char *const reserved[] = {"ns", "dc", "as", "rs", "cs", "gms"};
+static const char *const reserved[] = {"ns", "dc",  "as", "rs",
+				       "cs", "gms", "box"};
 
 int accounts_open(const char *path, struct accounts **out)
 {

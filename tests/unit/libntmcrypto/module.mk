@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-CRYPTO_TESTS := aead blob ca cert curve identity item kdf noise password replay \
-	secret trust
+CRYPTO_TESTS := aead base64url blob ca cert curve identity item kdf noise \
+	password replay secret trust
 CRYPTO_TEST_noise := tests/unit/libntmcrypto/noise_model.c \
 	tests/unit/libntmcrypto/noise_vectors.c
 CRYPTO_TEST_trust := tests/unit/libntmcrypto/forge.c

@@ -176,7 +176,7 @@ static void refuse_to_issue(void **state)
 	assert_int_equal(issue(ca, &c, &out), -NTM_EINVAL);
 	fixture_server("dc.example.net", &id, 0, &c);
 	assert_int_equal(issue(ca, &c, &out), -NTM_EINVAL);
-	fixture_server("dc.example.net", &id, 1 << 6, &c);
+	fixture_server("dc.example.net", &id, 1 << 7, &c);
 	assert_int_equal(issue(ca, &c, &out), -NTM_EINVAL);
 
 	/* a buffer too small, a lifetime beyond the CA's */

@@ -209,7 +209,7 @@ static void odd_leaves(void **state)
 	memset(c.vip4, 0, 4);
 	forge_leaf(&w->ca_der, &c, 0, &d);
 	assert_int_equal(verify(w, &d, FIXTURE_NOW), 0);
-	c.roles = 1 << 6;
+	c.roles = 1 << 7;
 	forge_leaf(&w->ca_der, &c, 0, &d);
 	assert_int_equal(verify(w, &d, FIXTURE_NOW), -NTM_EDECODE);
 	/* a CA's certificate is nobody's */

@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * http - HTTPS for the roles that speak it: accept, connections, threads
+ *
+ * Theory of operation
+ *
+ * The role's loop accepts, counts by source, and hands each connection to one of a few
+ * daemons of libmicrohttpd, which have a thread each and listen on nothing. There the
+ * TLS handshake, the header, the body and the answer happen; a thread has thousands of
+ * connections by epoll.
+ *
+ *   first access of a request    route, fields, start()
+ *   again, with data             body()
+ *   again, without               done(); not answered: suspended
+ *   http_answer_*()              resumed: and again, to queue the answer
+ *   completed                    http_request_free()
+ *
+ * libmicrohttpd's own time-out begins anew with every byte, so that a byte now and
+ * then holds a connection for ever. So each second the loop looks at all connections
+ * (enum http_phase) and shuts down the sockets of those that are too slow; their
+ * thread then reads an end. A connection is in the table from accept until
+ * libmicrohttpd is about to close it, both under the lock: a descriptor that is in the
+ * table is open.
+ *
+ * A connection costs libmicrohttpd's pool of POOL bytes, of which the kernel gives only
+ * what is touched, and a TLS session: about 50 KiB when it has asked something.
+ */
+#include "servers/http.h"
+
+#include <errno.h>
+#include <gnutls/gnutls.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/addr.h"
+#include "common/log.h"
+#include "servers/http_impl.h"
+
+#define THREADS_MAX	 16
+#define LISTENERS_MAX	 16
+#define POOL		 (2 * HTTP_HEADER_MAX) /* half of it is the header's */
+#define ACCEPTS_PER_TURN 64
+#define ACCEPT_PAUSE_MS	 250
+#define DESCRIPTORS	 512 /* beside the connections': files, stores */
+#define PRIORITY                                                               \
+	"NONE:+VERS-TLS1.3:+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-GCM:"      \
+	"+AEAD:+SIGN-EDDSA-ED25519:+GROUP-X25519:+GROUP-SECP256R1:"            \
+	"+CTYPE-X509:+COMP-NULL"
+
+struct source {
+	UT_hash_handle hh;
+	uint8_t ip[HTTP_SOURCE_LEN];
+	unsigned int n;
+};
+
+struct http {
+	struct http_conf conf;
+	struct MHD_Daemon *daemons[THREADS_MAX];
+	unsigned int n_daemons, next;
+	struct loop_io *listeners[LISTENERS_MAX];
+	int fds[LISTENERS_MAX];
+	size_t n_listeners;
+	struct loop_timer *clock, *pause;
+	uint64_t accepted, refused_source, refused_total, starved, slow;
+	_Atomic uint64_t requests, errors;
+
+	pthread_mutex_t lock; /* both tables */
+	struct http_conn *conns;
+	struct source *sources;
+};
+
+uint32_t http_now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint32_t)t.tv_sec;
+}
+
+void http_phase_set(struct http_conn *c, enum http_phase phase)
+{
+	atomic_store(&c->since, http_now_s());
+	atomic_store(&c->phase, phase);
+}
+
+/* --- the tables: under the lock ------------------------------------------------------ */
+
+static struct source *source_get(struct http *h, const uint8_t *ip)
+{
+	struct source *s;
+
+	HASH_FIND(hh, h->sources, ip, HTTP_SOURCE_LEN, s);
+	if (s)
+		return s;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	memcpy(s->ip, ip, HTTP_SOURCE_LEN);
+	HASH_ADD(hh, h->sources, ip, HTTP_SOURCE_LEN, s);
+	return s;
+}
+
+static void source_put(struct http *h, struct source *s)
+{
+	if (s->n)
+		return;
+	HASH_DEL(h->sources, s);
+	free(s);
+}
+
+static void conn_remove(struct http *h, struct http_conn *c)
+{
+	struct source *s = source_get(h, c->source);
+
+	if (s) {
+		s->n -= s->n > 0;
+		source_put(h, s);
+	}
+	HASH_DEL(h->conns, c);
+	free(c->peer);
+	free(c);
+}
+
+/* a place for a connection, or what there are too many of. Return: 0, -NTM_ENOMEM,
+ * -NTM_ELIMIT (of the source), -NTM_EAGAIN (in all) */
+static int conn_add(struct http *h, int fd, const uint8_t *ip)
+{
+	struct http_conn *c;
+	struct source *s;
+
+	HASH_FIND_INT(h->conns, &fd, c);
+	if (c) /* libmicrohttpd closed it before it had begun */
+		conn_remove(h, c);
+	if (HASH_COUNT(h->conns) >= h->conf.connections)
+		return -NTM_EAGAIN;
+	s = source_get(h, ip);
+	if (!s)
+		return -NTM_ENOMEM;
+	if (s->n >= h->conf.per_source)
+		return -NTM_ELIMIT;
+	c = calloc(1, sizeof(*c));
+	if (!c) {
+		source_put(h, s);
+		return -NTM_ENOMEM;
+	}
+	s->n++;
+	c->fd = fd;
+	memcpy(c->source, ip, HTTP_SOURCE_LEN);
+	http_phase_set(c, HTTP_NEW);
+	HASH_ADD_INT(h->conns, fd, c);
+	return 0;
+}
+
+/* --- what libmicrohttpd calls ----------------------------------------------------------- */
+
+static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
+			  enum MHD_ConnectionNotificationCode code)
+{
+	struct http *h = arg;
+	struct http_conn *c = *context;
+	int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)
+			 ->connect_fd;
+
+	pthread_mutex_lock(&h->lock);
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		HASH_FIND_INT(h->conns, &fd, c);
+		if (c)
+			http_phase_set(c, HTTP_FIRST);
+		else /* given up by the clock a moment ago */
+			shutdown(fd, SHUT_RDWR);
+		*context = c;
+	} else if (c) {
+		conn_remove(h, c);
+		*context = NULL;
+	}
+	pthread_mutex_unlock(&h->lock);
+}
+
+static enum MHD_Result queue_answer(struct http_request *q)
+{
+	enum MHD_Result r;
+
+	if (!q->response)
+		return MHD_NO;
+	if (q->status >= 400)
+		atomic_fetch_add(&q->http->errors, 1);
+	http_phase_set(q->conn, HTTP_MOVING);
+	r = MHD_queue_response(q->mhd, q->status, q->response);
+	MHD_destroy_response(q->response);
+	q->response = NULL;
+	return r;
+}
+
+/* An answer before the body makes libmicrohttpd close the connection, and what comes in
+ * then makes the kernel forget the answer. So a short body is read first. */
+static bool swallows(const struct http_request *q)
+{
+	uint64_t length = http_body_length(q);
+
+	return length && length <= HTTP_SWALLOW_MAX &&
+	       !http_header(q, "Expect");
+}
+
+static enum MHD_Result begin(struct http *h, struct MHD_Connection *mhd,
+			     const char *url, const char *method,
+			     void **request)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct http_conn *c = info ? info->socket_context : NULL;
+	struct http_request *q =
+		c ? http_request_new(h, &h->conf, c, mhd) : NULL;
+
+	if (!q)
+		return MHD_NO;
+	*request = q;
+	atomic_fetch_add(&h->requests, 1);
+	http_phase_set(c, HTTP_MOVING);
+	http_request_begin(q, method, url);
+	return q->status && !swallows(q) ? queue_answer(q) : MHD_YES;
+}
+
+static enum MHD_Result on_access(void *arg, struct MHD_Connection *mhd,
+				 const char *url, const char *method,
+				 const char *version, const char *data,
+				 size_t *size, void **request)
+{
+	struct http_request *q = *request;
+	enum MHD_Result r = MHD_YES;
+
+	(void)version;
+	if (!q)
+		return begin(arg, mhd, url, method, request);
+	if (*size) {
+		r = http_request_body(q, (const uint8_t *)data, *size) ? MHD_YES
+								       : MHD_NO;
+		*size = 0;
+		return r;
+	}
+	if (!q->handled)
+		http_request_handle(q);
+	pthread_mutex_lock(&q->lock);
+	if (!q->status) {
+		MHD_suspend_connection(mhd);
+		q->suspended = true;
+		pthread_mutex_unlock(&q->lock);
+		return MHD_YES;
+	}
+	pthread_mutex_unlock(&q->lock);
+	return queue_answer(q);
+}
+
+static void on_completed(void *arg, struct MHD_Connection *mhd, void **request,
+			 enum MHD_RequestTerminationCode why)
+{
+	struct http_request *q = *request;
+
+	(void)arg;
+	(void)mhd;
+	(void)why;
+	if (!q)
+		return;
+	http_phase_set(q->conn, HTTP_WAITING);
+	http_request_free(q);
+	*request = NULL;
+}
+
+static void on_log(void *arg, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
+static void on_log(void *arg, const char *fmt, va_list ap)
+{
+	const struct http *h = arg;
+	char line[256];
+	int n = vsnprintf(line, sizeof(line), fmt, ap);
+
+	if (n > 0 && (size_t)n < sizeof(line) && line[n - 1] == '\n')
+		line[n - 1] = '\0';
+	log_debug(h->conf.name, "%s", line);
+}
+
+/* --- accept -------------------------------------------------------------------------------- */
+
+static void source_of(const struct addr *a, uint8_t out[HTTP_SOURCE_LEN])
+{
+	size_t len;
+	const uint8_t *ip = addr_ip(a, &len);
+
+	memset(out, 0, HTTP_SOURCE_LEN);
+	/* one customer has a /64: its 2^64 addresses are one source */
+	memcpy(out, ip, len == 16 ? 8 : len);
+	out[HTTP_SOURCE_LEN - 1] = (uint8_t)len;
+}
+
+static void hand_over(struct http *h, int fd, const struct sockaddr *sa,
+		      socklen_t len, const uint8_t *ip)
+{
+	struct http_conn *c;
+	int on = 1, r;
+
+	pthread_mutex_lock(&h->lock);
+	r = conn_add(h, fd, ip);
+	pthread_mutex_unlock(&h->lock);
+	if (r) {
+		h->refused_source += r == -NTM_ELIMIT;
+		h->refused_total += r == -NTM_EAGAIN;
+		h->starved += r == -NTM_ENOMEM;
+		close(fd);
+		return;
+	}
+	h->accepted++;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (MHD_add_connection(h->daemons[h->next++ % h->n_daemons], fd, sa,
+			       len) == MHD_YES)
+		return;
+	/* it has closed the descriptor; nobody else accepts */
+	pthread_mutex_lock(&h->lock);
+	HASH_FIND_INT(h->conns, &fd, c);
+	if (c)
+		conn_remove(h, c);
+	pthread_mutex_unlock(&h->lock);
+	h->starved++;
+}
+
+static void listen_set(struct http *h, unsigned int events)
+{
+	for (size_t i = 0; i < h->n_listeners; i++)
+		loop_io_set(h->listeners[i], events);
+}
+
+static void pause_over(void *arg)
+{
+	listen_set(arg, LOOP_READ);
+}
+
+static void acceptable(void *arg, int fd, unsigned int events)
+{
+	struct http *h = arg;
+
+	(void)events;
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		struct sockaddr_storage ss;
+		socklen_t len = sizeof(ss);
+		uint8_t ip[HTTP_SOURCE_LEN];
+		struct addr from;
+		int client = accept4(fd, (struct sockaddr *)&ss, &len,
+				     SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (client >= 0 &&
+		    addr_from_sockaddr((struct sockaddr *)&ss, len, &from)) {
+			close(client);
+		} else if (client >= 0) {
+			source_of(&from, ip);
+			hand_over(h, client, (struct sockaddr *)&ss, len, ip);
+		} else if (errno == EMFILE || errno == ENFILE ||
+			   errno == ENOBUFS || errno == ENOMEM) {
+			log_warn(h->conf.name, "accept rests: %s",
+				 strerror(errno));
+			listen_set(h, 0);
+			loop_timer_arm(h->pause, LOOP_MS(ACCEPT_PAUSE_MS));
+			return;
+		} else if (errno != EINTR && errno != ECONNABORTED) {
+			return;
+		}
+	}
+}
+
+/* --- clock ----------------------------------------------------------------------------------- */
+
+/* Has it moved too little for too long? */
+static bool stalls(struct http *h, struct http_conn *c, uint32_t now)
+{
+	uint32_t since = atomic_load(&c->since);
+	uint64_t moved = atomic_load(&c->moved);
+
+	if (c->mark_since != since) {
+		c->mark_since = since;
+		c->mark_at = since;
+		c->mark_moved = moved;
+	}
+	if (now - c->mark_at < h->conf.stall_s)
+		return false;
+	if (moved - c->mark_moved < HTTP_STALL_BYTES)
+		return true;
+	c->mark_at = now;
+	c->mark_moved = moved;
+	return false;
+}
+
+static bool is_slow(struct http *h, struct http_conn *c, uint32_t now)
+{
+	uint32_t age = now - atomic_load(&c->since);
+
+	switch (atomic_load(&c->phase)) {
+	case HTTP_FIRST:
+		return age >= h->conf.header_s;
+	case HTTP_WAITING:
+		return age >= h->conf.idle_s;
+	case HTTP_MOVING:
+		return stalls(h, c, now);
+	case HTTP_NEW:
+	case HTTP_WORKING:
+		return false;
+	}
+	return false;
+}
+
+static void tick(void *arg)
+{
+	struct http *h = arg;
+	struct http_conn *c, *tmp;
+	uint32_t now = http_now_s();
+
+	pthread_mutex_lock(&h->lock);
+	HASH_ITER (hh, h->conns, c, tmp) {
+		if (is_slow(h, c, now)) {
+			h->slow++;
+			shutdown(c->fd, SHUT_RDWR);
+			http_phase_set(c, HTTP_WORKING); /* once */
+		}
+	}
+	pthread_mutex_unlock(&h->lock);
+	loop_timer_arm(h->clock, LOOP_S(1));
+}
+
+/* --- start and stop ----------------------------------------------------------------------------- */
+
+static void raise_limit(const struct http_conf *c)
+{
+	rlim_t want = c->connections + DESCRIPTORS;
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur >= want)
+		return;
+	l.rlim_cur = l.rlim_max < want ? l.rlim_max : want;
+	if (setrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur < want)
+		log_warn(c->name,
+			 "only %llu descriptors may be open: fewer than %u "
+			 "connections have room",
+			 (unsigned long long)l.rlim_cur, c->connections);
+}
+
+static struct MHD_Daemon *start_daemon(struct http *h)
+{
+	const struct http_conf *c = &h->conf;
+	unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD |
+			     MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC |
+			     MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+	struct MHD_OptionItem tls[] = {
+		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)PRIORITY},
+		{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)c->key},
+		{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)c->certificate},
+		{c->ca ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0,
+		 (void *)c->ca},
+		{MHD_OPTION_END, 0, NULL},
+	};
+	struct MHD_OptionItem none = {MHD_OPTION_END, 0, NULL};
+
+	if (c->key)
+		flags |= MHD_USE_TLS;
+	return MHD_start_daemon(
+		flags, 0, NULL, NULL, on_access, h, MHD_OPTION_EXTERNAL_LOGGER,
+		on_log, h, MHD_OPTION_ARRAY, c->key ? tls : &none,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL,
+		MHD_OPTION_CONNECTION_LIMIT, c->connections + ACCEPTS_PER_TURN,
+		MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_END);
+}
+
+static int http_open(struct http *h)
+{
+	const struct http_conf *c = &h->conf;
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned int threads = c->threads ? c->threads
+			       : n > 2	  ? (unsigned int)n
+					  : 2;
+	int r;
+
+	raise_limit(c);
+	while (h->n_daemons < threads && h->n_daemons < THREADS_MAX) {
+		h->daemons[h->n_daemons] = start_daemon(h);
+		if (!h->daemons[h->n_daemons])
+			return c->key ? -NTM_ECERT : -NTM_ESYSTEM;
+		h->n_daemons++;
+	}
+	r = loop_timer_new(c->loop, tick, h, &h->clock);
+	if (!r)
+		r = loop_timer_new(c->loop, pause_over, h, &h->pause);
+	for (size_t i = 0; !r && i < c->n_fds; i++) {
+		r = loop_io_add(c->loop, c->fds[i], LOOP_READ, false,
+				acceptable, h, &h->listeners[i]);
+		h->fds[i] = c->fds[i];
+		h->n_listeners += !r;
+	}
+	return r;
+}
+
+int http_new(const struct http_conf *conf, struct http **out)
+{
+	struct http *h = calloc(1, sizeof(*h));
+	int r;
+
+	if (!h)
+		return -NTM_ENOMEM;
+	h->conf = *conf;
+	if (!conf->connections)
+		h->conf.connections = HTTP_CONNECTIONS;
+	if (!conf->per_source)
+		h->conf.per_source = HTTP_PER_SOURCE;
+	if (!conf->header_s)
+		h->conf.header_s = HTTP_HEADER_S;
+	if (!conf->idle_s)
+		h->conf.idle_s = HTTP_IDLE_S;
+	if (!conf->stall_s)
+		h->conf.stall_s = HTTP_STALL_S;
+	pthread_mutex_init(&h->lock, NULL);
+	r = conf->n_fds > LISTENERS_MAX ? -NTM_EINVAL : http_open(h);
+	if (r) {
+		for (size_t i = 0; i < h->n_listeners; i++)
+			h->fds[i] = -1; /* stay the caller's */
+		http_free(h);
+		return r;
+	}
+	loop_timer_arm(h->clock, LOOP_S(1));
+	*out = h;
+	return 0;
+}
+
+void http_pause(struct http *h)
+{
+	for (size_t i = 0; i < h->n_listeners; i++) {
+		loop_io_del(h->listeners[i]);
+		if (h->fds[i] >= 0)
+			close(h->fds[i]);
+	}
+	h->n_listeners = 0;
+	if (h->pause)
+		loop_timer_disarm(h->pause);
+}
+
+void http_free(struct http *h)
+{
+	struct http_conn *c, *tmp;
+
+	if (!h)
+		return;
+	http_pause(h);
+	for (unsigned int i = 0; i < h->n_daemons; i++)
+		MHD_stop_daemon(h->daemons[i]);
+	HASH_ITER (hh, h->conns, c, tmp)
+		conn_remove(h, c);
+	loop_timer_free(h->clock);
+	loop_timer_free(h->pause);
+	pthread_mutex_destroy(&h->lock);
+	free(h);
+}
+
+void http_status(struct http *h, struct http_stats *out)
+{
+	*out = (struct http_stats){
+		.accepted = h->accepted,
+		.requests = atomic_load(&h->requests),
+		.errors = atomic_load(&h->errors),
+		.refused_source = h->refused_source,
+		.refused_total = h->refused_total,
+		.starved = h->starved,
+		.slow = h->slow,
+	};
+	pthread_mutex_lock(&h->lock);
+	out->connections = HASH_COUNT(h->conns);
+	pthread_mutex_unlock(&h->lock);
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * http - HTTPS for the roles that speak it: routes, the protocol's fields, limits
+ *
+ * A thin face of libmicrohttpd on GnuTLS; none of their types leaves http*.c.
+ * Owner:   the role makes it and frees it. Every request belongs to it.
+ * Context: http_new(), http_free(), http_status() and accept: the role's loop thread.
+ *          start(), body() and done() of a route run in one of @threads threads of
+ *          libmicrohttpd, for different requests at the same time. What they touch is
+ *          theirs to lock. http_answer_*() may be called by any thread.
+ * Limits:  connections in all and for each source (IPv4, /64 of IPv6); a handshake and
+ *          header have @header_s, a connection without request @idle_s, a body or an
+ *          answer moves HTTP_STALL_BYTES in each @stall_s; else it is closed. A header
+ *          has at most HTTP_HEADER_MAX bytes.
+ *
+ * An error that is found before a body is said before it when the client waits for
+ * that (Expect: 100-continue, as who sends more than HTTP_SWALLOW_MAX should), else
+ * when the body has been read.
+ *
+ * A request that is not answered when done() returns waits (its connection costs no
+ * thread) until somebody calls http_answer_*(): a commit thread, say. Before
+ * http_free() every one must have been answered.
+ */
+#ifndef NTM_SERVERS_HTTP_H
+#define NTM_SERVERS_HTTP_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "common/fqdn.h"
+#include "common/loop.h"
+#include "libntmcrypto/ntmcrypto.h"
+
+#define HTTP_TOKEN_LEN	 32
+#define HTTP_ID_MAX	 64  /* application, service, item */
+#define HTTP_MESSAGE_MAX 256 /* bytes of UTF-8, decoded */
+#define HTTP_VERSION_MAX 64
+#define HTTP_TO_MAX	 64 /* destinations */
+#define HTTP_PARAMS_MAX	 3
+#define HTTP_HEADER_MAX	 49152 /* 64 destinations of full length, and the rest */
+#define HTTP_STALL_BYTES 16384
+#define HTTP_SWALLOW_MAX                                                       \
+	(16u << 20) /* read after an error, to be able to say it */
+#define HTTP_SOURCE_LEN 16
+
+struct http;
+struct http_request;
+
+/** struct http_fields - the papers' eight, as far as they came */
+struct http_fields {
+	char version[HTTP_VERSION_MAX + 1]; /* never empty */
+	bool has_token;
+	uint8_t token[HTTP_TOKEN_LEN];
+	char node[FQDN_MAX + 1]; /* own FQDN; empty: none */
+	char application[HTTP_ID_MAX + 1], service[HTTP_ID_MAX + 1],
+		item[HTTP_ID_MAX + 1];
+	char message[HTTP_MESSAGE_MAX + 1]; /* decoded */
+	size_t n_to;
+	char (*to)[FQDN_MAX + 1]; /* @n_to; each once */
+};
+
+#define HTTP_NODE 1u /* own FQDN and token must be there (not: be right) */
+#define HTTP_ITEM 2u /* destinations and the three IDs must be there */
+#define HTTP_JSON 4u /* the body is one JSON object */
+
+/**
+ * struct http_route - one row of a role's table
+ * @method:   "GET" (HEAD too), "POST", "PATCH", "DELETE"
+ * @path:     "/v1/items/{}/data"; {} stands for one part, see http_param()
+ * @flags:    HTTP_...; what is missing is answered with 400 (401: token)
+ * @roles:    bits of enum ntmc_server_role: the client shows a certificate of this
+ *            domain with one of them, else 403. 0: whoever
+ * @body_max: bytes; more is answered with 413. 0: no body
+ * @start:    the header is there, before a body is read: may answer, which ends it.
+ *            May be NULL
+ * @body:     a part of the body. Return: false: it has answered. NULL: the framework
+ *            collects it, http_body() and http_json() give it to done()
+ * @done:     all is there. Answers, now or later
+ */
+struct http_route {
+	const char *method, *path;
+	unsigned int flags;
+	uint32_t roles;
+	uint64_t body_max;
+	void (*start)(struct http_request *q, void *arg);
+	bool (*body)(struct http_request *q, void *arg, const uint8_t *data,
+		     size_t len);
+	void (*done)(struct http_request *q, void *arg);
+};
+
+/**
+ * struct http_conf - all of it is borrowed until http_free(), but for @fds and PEMs
+ * @name:    for the log
+ * @fds:     listening, non-blocking; taken over on success
+ * @key, @certificate: PEM; the certificate's CA stands behind it. NULL: no TLS
+ * @ca:      PEM of the CA whose servers are asked for their certificate; or NULL
+ * @trust:   the same CA
+ * @domain:  of it
+ * @threads: 0: as many as processors, at least 2
+ * @connections, @per_source, @header_s, @idle_s, @stall_s: 0: the usual
+ */
+struct http_conf {
+	struct loop *loop;
+	const char *name;
+	const int *fds;
+	size_t n_fds;
+	const char *key, *certificate, *ca;
+	const struct ntmc_trust *trust;
+	const char *domain;
+	const struct http_route *routes;
+	size_t n_routes;
+	void *arg;
+	unsigned int threads, connections, per_source, header_s, idle_s,
+		stall_s;
+};
+#define HTTP_CONNECTIONS 16384
+#define HTTP_PER_SOURCE	 256
+#define HTTP_HEADER_S	 10
+#define HTTP_IDLE_S	 60
+#define HTTP_STALL_S	 30
+
+/** Return: 0, -NTM_ENOMEM, -NTM_ECERT, -NTM_ESYSTEM */
+NTM_MUST_CHECK int http_new(const struct http_conf *conf, struct http **out);
+/** waits for its threads; what was asked must be answered before */
+void http_free(struct http *h);
+/** no new connections; what is there goes on. Before the role answers what waits */
+void http_pause(struct http *h);
+
+/** struct http_stats - since the start, and how many are open */
+struct http_stats {
+	uint64_t accepted, requests, errors; /* errors: answers from 400 on */
+	uint64_t refused_source, refused_total, starved, slow;
+	unsigned int connections;
+};
+void http_status(struct http *h, struct http_stats *out);
+
+/* --- what was asked ----------------------------------------------------------- */
+
+const struct http_fields *http_fields(const struct http_request *q);
+/** what stands for the @i-th {} of the path, decoded; never empty */
+const char *http_param(const struct http_request *q, size_t i);
+/** the same as base64url of exactly @len bytes; Return: 0, -NTM_EDECODE */
+NTM_MUST_CHECK int http_param_bytes(const struct http_request *q, size_t i,
+				    uint8_t *out, size_t len);
+/** an argument of the query, or a header field; NULL: there is none */
+const char *http_query(const struct http_request *q, const char *name);
+const char *http_header(const struct http_request *q, const char *name);
+/** as a number from 0 to 2^63-1. Return: 0, -NTM_ENOTFOUND, -NTM_EDECODE */
+NTM_MUST_CHECK int http_query_number(const struct http_request *q,
+				     const char *name, uint64_t *out);
+NTM_MUST_CHECK int http_header_number(const struct http_request *q,
+				      const char *name, uint64_t *out);
+/** bytes of the body as the header says; UINT64_MAX: it does not (chunked) */
+uint64_t http_body_length(const struct http_request *q);
+/** with HTTP_JSON, in done(): borrowed */
+json_t *http_json(const struct http_request *q);
+const uint8_t *http_body(const struct http_request *q, size_t *len);
+/** the server that asks; NULL: the route wants none */
+const struct ntmc_cert *http_peer(const struct http_request *q);
+/** one customer's address: IPv4, or the /64 of IPv6; zero-padded */
+const uint8_t *http_source(const struct http_request *q);
+
+/** a role's own state of this request; @end is called when it is over, however */
+void http_set_state(struct http_request *q, void *state, void (*end)(void *));
+void *http_state(const struct http_request *q);
+
+/* --- what is answered: the first one counts -------------------------------------- */
+
+/** @body is taken; NULL: out of memory */
+void http_answer_json(struct http_request *q, unsigned int status,
+		      json_t *body);
+/** {"error", "text"} and what @more has besides (taken; may be NULL) */
+void http_answer_error(struct http_request *q, unsigned int status, int err,
+		       const char *text, json_t *more);
+/** by the usual status of @err, and err_text() */
+void http_answer_err(struct http_request *q, int err);
+/** 429 with Retry-After */
+void http_answer_later(struct http_request *q, int err, unsigned int retry_s,
+		       const char *text);
+/**
+ * http_answer_file() - all of a file, or the part that the Range field asks for
+ * @fd: taken; closed when the answer has left
+ * @size: of it; must not become less
+ */
+void http_answer_file(struct http_request *q, int fd, uint64_t size);
+/** 204 */
+void http_answer_empty(struct http_request *q);
+/** a header field of the answer to come; both copied. Before the answer */
+void http_answer_header(struct http_request *q, const char *name,
+			const char *value);
+
+#endif

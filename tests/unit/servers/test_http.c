@@ -1,0 +1,694 @@
+/* SPDX-License-Identifier: MIT */
+/* test_http - the HTTPS framework: trust, fields, bodies, answers later, limits */
+#include <curl/curl.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/file.h"
+#include "servers/http.h"
+#include "servers/servercert.h"
+#include "site.h"
+
+#define TOKEN	 "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+#define BIG	 (24u << 20)
+#define GOT_MAX	 (1u << 20)
+#define FILE_LEN 300000
+
+static struct site site;
+static struct http *http;
+static struct servercert cert;
+static struct servercert_pem pem;
+static struct addr at;
+static char ca_path[128], cs_cert[128], cs_key[128], file_path[128];
+static struct http_request *waiting;
+static uint64_t streamed;
+static unsigned int ended;
+
+/* --- the role under test ---------------------------------------------------------- */
+
+static void echo_done(struct http_request *q, void *arg)
+{
+	const struct http_fields *f = http_fields(q);
+
+	(void)arg;
+	http_answer_json(q, 200,
+			 json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:s}",
+				   "version", f->version, "node", f->node,
+				   "application", f->application, "service",
+				   f->service, "item", f->item, "message",
+				   f->message, "to", (int)f->n_to, "last",
+				   f->n_to ? f->to[f->n_to - 1] : ""));
+}
+
+static void json_done(struct http_request *q, void *arg)
+{
+	(void)arg;
+	http_answer_json(q, 201, json_incref(http_json(q)));
+}
+
+static void param_done(struct http_request *q, void *arg)
+{
+	uint8_t id[16];
+
+	(void)arg;
+	if (http_param_bytes(q, 0, id, sizeof(id)))
+		http_answer_err(q, -NTM_EDECODE);
+	else
+		http_answer_json(q, 200,
+				 json_pack("{s:s, s:i}", "second",
+					   http_param(q, 1), "first", id[0]));
+}
+
+static void stream_end(void *state)
+{
+	assert_ptr_equal(state, &streamed);
+	ended++;
+}
+
+static void stream_start(struct http_request *q, void *arg)
+{
+	(void)arg;
+	streamed = 0;
+	http_set_state(q, &streamed, stream_end);
+	if (http_query(q, "refuse"))
+		http_answer_error(q, 409, -NTM_ESTATE, "no", NULL);
+}
+
+static bool stream_body(struct http_request *q, void *arg, const uint8_t *data,
+			size_t len)
+{
+	(void)arg;
+	(void)data;
+	streamed += len;
+	if (!http_query(q, "fail") || streamed < 100000)
+		return true;
+	http_answer_err(q, -NTM_ESTORE);
+	return false;
+}
+
+static void stream_done(struct http_request *q, void *arg)
+{
+	(void)arg;
+	http_answer_json(q, 200,
+			 json_pack("{s:I}", "came", (json_int_t)streamed));
+}
+
+static void later_done(struct http_request *q, void *arg)
+{
+	(void)arg;
+	__atomic_store_n(&waiting, q, __ATOMIC_SEQ_CST);
+}
+
+static void file_done(struct http_request *q, void *arg)
+{
+	(void)arg;
+	http_answer_file(q, open(file_path, O_RDONLY | O_CLOEXEC), FILE_LEN);
+}
+
+static void peer_done(struct http_request *q, void *arg)
+{
+	(void)arg;
+	http_answer_json(q, 200,
+			 json_pack("{s:s}", "peer", http_peer(q)->fqdn));
+}
+
+static void big_done(struct http_request *q, void *arg)
+{
+	char *text = malloc(GOT_MAX / 2);
+
+	(void)arg;
+	memset(text, 'x', GOT_MAX / 2);
+	http_answer_json(q, 200,
+			 json_pack("{s:s#}", "text", text, GOT_MAX / 2));
+	free(text);
+}
+
+static const struct http_route routes[] = {
+	{.method = "GET", .path = "/v1/echo", .done = echo_done},
+	{.method = "GET", .path = "/v1/big", .done = big_done},
+	{.method = "POST",
+	 .path = "/v1/echo",
+	 .flags = HTTP_NODE | HTTP_ITEM | HTTP_JSON,
+	 .body_max = 1000,
+	 .done = json_done},
+	{.method = "GET", .path = "/v1/two/{}/of/{}", .done = param_done},
+	{.method = "PATCH",
+	 .path = "/v1/stream",
+	 .body_max = BIG,
+	 .start = stream_start,
+	 .body = stream_body,
+	 .done = stream_done},
+	{.method = "GET", .path = "/v1/later", .done = later_done},
+	{.method = "GET", .path = "/v1/file", .done = file_done},
+	{.method = "GET",
+	 .path = "/v1/peer",
+	 .roles = NTMC_ROLE_CS,
+	 .done = peer_done},
+};
+
+static void http_begin(unsigned int per_source, unsigned int header_s)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct http_conf c = {.loop = site.loop,
+			      .name = "test",
+			      .fds = &fd,
+			      .n_fds = 1,
+			      .key = pem.key,
+			      .certificate = pem.certificate,
+			      .ca = pem.ca,
+			      .trust = cert.trust,
+			      .domain = SITE_DOMAIN,
+			      .routes = routes,
+			      .n_routes = sizeof(routes) / sizeof(routes[0]),
+			      .per_source = per_source,
+			      .header_s = header_s,
+			      .idle_s = header_s,
+			      .stall_s = header_s};
+
+	assert_int_equal(addr_parse("127.0.0.1:0", 0, &at), 0);
+	assert_int_equal(bind(fd, &at.sa, addr_len(&at)), 0);
+	assert_int_equal(listen(fd, 128), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&ss, &len), 0);
+	assert_int_equal(addr_from_sockaddr((struct sockaddr *)&ss, len, &at),
+			 0);
+	assert_int_equal(http_new(&c, &http), 0);
+}
+
+static void write_text(char *path, const char *name, const char *text)
+{
+	snprintf(path, 128, "%s/%s", site.dir, name);
+	assert_int_equal(file_write(path, text, strlen(text), 0600), 0);
+}
+
+static int setup(void **state)
+{
+	struct servercert_pem cs;
+	char *data = malloc(FILE_LEN);
+
+	(void)state;
+	site_new(&site);
+	assert_int_equal(servercert_load(site.dir, "box", &cert), 0);
+	assert_int_equal(servercert_pem(site.dir, "box", &pem), 0);
+	assert_int_equal(servercert_pem(site.dir, "cs", &cs), 0);
+	write_text(ca_path, "ca.pem", pem.ca);
+	write_text(cs_cert, "cs.pem", cs.certificate);
+	write_text(cs_key, "cs.key", cs.key);
+	servercert_pem_clear(&cs);
+	for (size_t i = 0; i < FILE_LEN; i++)
+		data[i] = (char)(i * 7 + i / 1000);
+	snprintf(file_path, sizeof(file_path), "%s/file", site.dir);
+	assert_int_equal(file_write(file_path, data, FILE_LEN, 0600), 0);
+	free(data);
+	http_begin(0, 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	http_free(http);
+	servercert_clear(&cert);
+	servercert_pem_clear(&pem);
+	site_free(&site);
+	return 0;
+}
+
+/* --- a client in a thread ------------------------------------------------------------ */
+
+struct ask {
+	const char *method, *path, *name; /* name: NULL: box.DOMAIN */
+	const char *headers[8];
+	const char *body;
+	size_t body_len; /* with @body NULL: that many zeros */
+	bool with_cert, no_version, expect;
+	/* and what came of it */
+	long status;
+	CURLcode code;
+	char *got;
+	size_t got_len;
+	_Atomic bool over;
+	size_t sent;
+};
+
+static size_t on_got(char *data, size_t size, size_t n, void *arg)
+{
+	struct ask *a = arg;
+
+	if (a->got_len + n > GOT_MAX)
+		return 0;
+	memcpy(a->got + a->got_len, data, n);
+	a->got_len += n;
+	a->got[a->got_len] = '\0';
+	return size * n;
+}
+
+static size_t on_send(char *data, size_t size, size_t n, void *arg)
+{
+	struct ask *a = arg;
+	size_t left = a->body_len - a->sent,
+	       len = size * n < left ? size * n : left;
+
+	memset(data, 0, len);
+	a->sent += len;
+	return len;
+}
+
+static void add_body(struct ask *a, CURL *e)
+{
+	if (a->body) {
+		curl_easy_setopt(e, CURLOPT_POSTFIELDS, a->body);
+		curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE, strlen(a->body));
+	} else if (a->body_len) {
+		curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE,
+				 (curl_off_t)a->body_len);
+		curl_easy_setopt(e, CURLOPT_READFUNCTION, on_send);
+		curl_easy_setopt(e, CURLOPT_READDATA, a);
+	}
+}
+
+static void *client(void *arg)
+{
+	struct ask *a = arg;
+	const char *name = a->name ? a->name : "box." SITE_DOMAIN;
+	struct curl_slist *headers = NULL, *where = NULL;
+	char url[256], resolve[128];
+	CURL *e = curl_easy_init();
+
+	snprintf(url, sizeof(url), "https://%s:%u%s", name, addr_port(&at),
+		 a->path);
+	snprintf(resolve, sizeof(resolve), "%s:%u:127.0.0.1", name,
+		 addr_port(&at));
+	where = curl_slist_append(NULL, resolve);
+	if (!a->no_version)
+		headers = curl_slist_append(headers, "NTM-Version: test 1");
+	if (!a->expect)
+		headers = curl_slist_append(headers, "Expect:");
+	for (size_t i = 0; i < 8 && a->headers[i]; i++)
+		headers = curl_slist_append(headers, a->headers[i]);
+	curl_easy_setopt(e, CURLOPT_URL, url);
+	curl_easy_setopt(e, CURLOPT_RESOLVE, where);
+	curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(e, CURLOPT_CAINFO, ca_path);
+	curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
+	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(e, CURLOPT_TIMEOUT, 20L);
+	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_got);
+	curl_easy_setopt(e, CURLOPT_WRITEDATA, a);
+	if (a->with_cert) {
+		curl_easy_setopt(e, CURLOPT_SSLCERT, cs_cert);
+		curl_easy_setopt(e, CURLOPT_SSLKEY, cs_key);
+	}
+	add_body(a, e);
+	if (!strcmp(a->method, "HEAD"))
+		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+	else
+		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, a->method);
+	a->code = curl_easy_perform(e);
+	curl_easy_getinfo(e, CURLINFO_RESPONSE_CODE, &a->status);
+	curl_easy_cleanup(e);
+	curl_slist_free_all(headers);
+	curl_slist_free_all(where);
+	a->over = true;
+	return NULL;
+}
+
+static bool is_over(void *arg)
+{
+	return ((struct ask *)arg)->over;
+}
+
+static pthread_t begin_ask(struct ask *a)
+{
+	pthread_t thread;
+
+	a->got = calloc(1, GOT_MAX + 1);
+	assert_int_equal(pthread_create(&thread, NULL, client, a), 0);
+	return thread;
+}
+
+static void end_ask(struct ask *a, pthread_t thread)
+{
+	assert_true(site_wait(&site, is_over, a));
+	pthread_join(thread, NULL);
+}
+
+/* asks and waits; the answer's status */
+static long ask(struct ask *a)
+{
+	end_ask(a, begin_ask(a));
+	return a->code ? -(long)a->code : a->status;
+}
+
+static json_t *answer_of(struct ask *a)
+{
+	json_t *j = json_loadb(a->got, a->got_len, JSON_DECODE_ANY, NULL);
+
+	free(a->got);
+	a->got = NULL;
+	assert_non_null(j);
+	return j;
+}
+
+static void expect_error(struct ask *a, long status, const char *name)
+{
+	json_t *j;
+
+	assert_int_equal(ask(a), status);
+	j = answer_of(a);
+	assert_string_equal(json_string_value(json_object_get(j, "error")),
+			    name);
+	assert_true(json_is_string(json_object_get(j, "text")));
+	json_decref(j);
+}
+
+/* --- tests ------------------------------------------------------------------------------ */
+
+/* the domain's CA is all that the client trusts; the name must be right */
+static void trusted(void **state)
+{
+	struct ask a = {.method = "GET", .path = "/v1/echo"},
+		   b = {.method = "GET",
+			.path = "/v1/echo",
+			.name = "cs." SITE_DOMAIN};
+	json_t *j;
+
+	(void)state;
+	assert_int_equal(ask(&a), 200);
+	j = answer_of(&a);
+	assert_string_equal(json_string_value(json_object_get(j, "version")),
+			    "test 1");
+	json_decref(j);
+	assert_int_equal(ask(&b), -CURLE_PEER_FAILED_VERIFICATION);
+	free(b.got);
+}
+
+static void fields(void **state)
+{
+	struct ask a = {.method = "GET",
+			.path = "/v1/echo",
+			.headers = {"NTM-Node: Laptop.alice.example.org",
+				    "NTM-To: desk.bob.example.org, "
+				    "phone.carol.example.net",
+				    "NTM-Application: ntm", "NTM-Service: file",
+				    "NTM-Item: a.b_c-1",
+				    "NTM-Message: gr%C3%BC%c3%9fe"}};
+	json_t *j;
+
+	(void)state;
+	assert_int_equal(ask(&a), 200);
+	j = answer_of(&a);
+#define IS(key, text)                                                          \
+	assert_string_equal(json_string_value(json_object_get(j, key)), text)
+	IS("node", "laptop.alice.example.org");
+	IS("application", "ntm");
+	IS("service", "file");
+	IS("item", "a.b_c-1");
+	IS("message", "gr\xc3\xbc\xc3\x9f"
+		      "e");
+	IS("last", "phone.carol.example.net");
+#undef IS
+	assert_int_equal(json_integer_value(json_object_get(j, "to")), 2);
+	json_decref(j);
+}
+
+static void bad_fields(void **state)
+{
+	static const struct {
+		const char *header;
+		long status;
+		const char *error;
+	} rows[] = {
+		{"NTM-Node: a..b", 400, "INVAL"},
+		{"NTM-Item: a/b", 400, "INVAL"},
+		{"NTM-Application: "
+		 "1234567890123456789012345678901234567890123456789012345678901"
+		 "2"
+		 "345",
+		 400, "INVAL"},
+		{"NTM-Message: %ff", 400, "INVAL"},
+		{"NTM-Message: %0", 400, "INVAL"},
+		{"NTM-Message: %00", 400, "INVAL"},
+		{"NTM-To: a.b.example.org,", 400, "INVAL"},
+		{"NTM-To: a.b.example.org, a.b.example.org", 400, "INVAL"},
+		{"NTM-To: a.b.example.org b.c.example.org", 400, "INVAL"},
+		{"Authorization: Basic abc", 401, "AUTH"},
+		{"Authorization: Bearer " TOKEN "A", 401, "AUTH"},
+		{"Authorization: Bearer "
+		 "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9",
+		 401, "AUTH"},
+	};
+	struct ask none = {
+		.method = "GET", .path = "/v1/echo", .no_version = true};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ask a = {.method = "GET",
+				.path = "/v1/echo",
+				.headers = {rows[i].header}};
+
+		expect_error(&a, rows[i].status, rows[i].error);
+	}
+	expect_error(&none, 400, "INVAL");
+}
+
+static void needs(void **state)
+{
+	struct ask anonymous = {
+		.method = "POST", .path = "/v1/echo", .body = "{}"};
+	struct ask no_item = {.method = "POST",
+			      .path = "/v1/echo",
+			      .headers = {"Authorization: Bearer " TOKEN,
+					  "NTM-Node: laptop.alice.example.org"},
+			      .body = "{}"};
+	struct ask whole = no_item, list = no_item, big = no_item,
+		   none = {.method = "GET", .path = "/v1/nothing"},
+		   other = {.method = "DELETE", .path = "/v1/echo"},
+		   one = {.method = "GET",
+			  .path = "/v1/two/AAECAwQFBgcICQoLDA0ODw/of/x"},
+		   short_id = {.method = "GET",
+			       .path = "/v1/two/AAECAwQFBgcICQoLDA0OD/of/x"};
+	char text[1200];
+	json_t *j;
+
+	(void)state;
+	whole.headers[2] = "NTM-To: desk.bob.example.org";
+	whole.headers[3] = "NTM-Application: ntm";
+	whole.headers[4] = "NTM-Service: file";
+	whole.headers[5] = "NTM-Item: x";
+	list = big = whole;
+	list.body = "[1]";
+	memset(text, ' ', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	big.body = text;
+	expect_error(&anonymous, 401, "AUTH");
+	expect_error(&no_item, 400, "INVAL");
+	whole.body = "{\"a\": 1}";
+	assert_int_equal(ask(&whole), 201);
+	j = answer_of(&whole);
+	assert_int_equal(json_integer_value(json_object_get(j, "a")), 1);
+	json_decref(j);
+	expect_error(&list, 400, "DECODE");
+	expect_error(&big, 413, "TOOBIG");
+	expect_error(&none, 404, "NOTFOUND");
+	expect_error(&other, 405, "INVAL");
+	assert_int_equal(ask(&one), 200);
+	j = answer_of(&one);
+	assert_string_equal(json_string_value(json_object_get(j, "second")),
+			    "x");
+	json_decref(j);
+	expect_error(&short_id, 400, "DECODE");
+}
+
+static void peer_is_server(void **state)
+{
+	struct ask with = {.method = "GET",
+			   .path = "/v1/peer",
+			   .with_cert = true},
+		   without = {.method = "GET", .path = "/v1/peer"};
+	json_t *j;
+
+	(void)state;
+	assert_int_equal(ask(&with), 200);
+	j = answer_of(&with);
+	assert_string_equal(json_string_value(json_object_get(j, "peer")),
+			    "cs." SITE_DOMAIN);
+	json_decref(j);
+	expect_error(&without, 403, "PERM");
+}
+
+static void streams(void **state)
+{
+	struct ask a = {.method = "PATCH",
+			.path = "/v1/stream",
+			.body_len = BIG},
+		   over = {.method = "PATCH",
+			   .path = "/v1/stream",
+			   .body_len = BIG + 1,
+			   .expect = true},
+		   refused = {.method = "PATCH",
+			      .path = "/v1/stream?refuse=1",
+			      .body_len = 100000},
+		   failed = {.method = "PATCH",
+			     .path = "/v1/stream?fail=1",
+			     .body_len = 1000000};
+	unsigned int before = ended;
+	json_t *j;
+
+	(void)state;
+	assert_int_equal(ask(&a), 200);
+	j = answer_of(&a);
+	assert_int_equal(json_integer_value(json_object_get(j, "came")), BIG);
+	json_decref(j);
+	expect_error(&over, 413, "TOOBIG");
+	expect_error(&refused, 409, "STATE");
+	expect_error(&failed, 507, "STORE");
+	assert_int_equal(ended, before + 3);
+}
+
+static bool is_waiting(void *arg)
+{
+	(void)arg;
+	return __atomic_load_n(&waiting, __ATOMIC_SEQ_CST);
+}
+
+static void later(void **state)
+{
+	struct ask a = {.method = "GET", .path = "/v1/later"};
+	pthread_t thread = begin_ask(&a);
+
+	(void)state;
+	assert_true(site_wait(&site, is_waiting, NULL));
+	assert_false(a.over);
+	http_answer_later(waiting, -NTM_ERATE, 7, "slowly");
+	waiting = NULL;
+	end_ask(&a, thread);
+	assert_int_equal(a.status, 429);
+	free(a.got);
+}
+
+static void expect_file(const char *range, long status, size_t from, size_t len)
+{
+	struct ask a = {.method = "GET", .path = "/v1/file"};
+	char line[64];
+
+	snprintf(line, sizeof(line), "Range: %s", range ? range : "");
+	if (range)
+		a.headers[0] = line;
+	assert_int_equal(ask(&a), status);
+	assert_int_equal(a.got_len, len);
+	for (size_t i = 0; i < len; i++)
+		if (a.got[i] != (char)((from + i) * 7 + (from + i) / 1000))
+			fail_msg("byte %zu of %s", i, line);
+	free(a.got);
+}
+
+static void files(void **state)
+{
+	struct ask head = {.method = "HEAD", .path = "/v1/file"},
+		   behind = {.method = "GET",
+			     .path = "/v1/file",
+			     .headers = {"Range: bytes=300000-"}},
+		   big = {.method = "GET", .path = "/v1/big"};
+
+	(void)state;
+	expect_file(NULL, 200, 0, FILE_LEN);
+	expect_file("bytes=0-0", 206, 0, 1);
+	expect_file("bytes=299999-", 206, FILE_LEN - 1, 1);
+	expect_file("bytes=1000-200999", 206, 1000, 200000);
+	expect_file("bytes=1000-9000000", 206, 1000, FILE_LEN - 1000);
+	expect_file("bytes=-10", 206, FILE_LEN - 10, 10);
+	expect_file("bytes=5-4", 200, 0, FILE_LEN);
+	expect_file("bytes=0-1,4-5", 200, 0, FILE_LEN);
+	expect_error(&behind, 416, "INVAL");
+	assert_int_equal(ask(&head), 200);
+	assert_int_equal(head.got_len, 0);
+	free(head.got);
+	assert_int_equal(ask(&big), 200);
+	assert_int_equal(big.got_len, GOT_MAX / 2 + 11);
+	free(big.got);
+}
+
+/* --- limits ---------------------------------------------------------------------------------- */
+
+static int raw_connect(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(connect(fd, &at.sa, addr_len(&at)), 0);
+	return fd;
+}
+
+static bool has_ended(void *arg)
+{
+	char c;
+
+	return recv(*(int *)arg, &c, 1, MSG_DONTWAIT) == 0;
+}
+
+static void too_many(void **state)
+{
+	struct ask a = {.method = "GET", .path = "/v1/echo"};
+	int fds[5];
+	struct http_stats st;
+
+	(void)state;
+	http_free(http);
+	http_begin(4, 0);
+	for (size_t i = 0; i < 5; i++)
+		fds[i] = raw_connect();
+	assert_true(site_wait(&site, has_ended, &fds[4]));
+	assert_false(has_ended(&fds[3]));
+	http_status(http, &st);
+	assert_int_equal(st.refused_source, 1);
+	assert_int_equal(st.connections, 4);
+	for (size_t i = 0; i < 5; i++)
+		close(fds[i]);
+	/* there is room again, once their ends are seen */
+	do {
+		a.over = false;
+		a.got_len = 0;
+		free(a.got);
+	} while (ask(&a) != 200);
+	free(a.got);
+}
+
+/* a byte now and then holds nothing */
+static void loris(void **state)
+{
+	struct http_stats st;
+	int fd;
+
+	(void)state;
+	http_free(http);
+	http_begin(0, 1);
+	fd = raw_connect();
+	assert_true(site_wait(&site, has_ended, &fd));
+	http_status(http, &st);
+	assert_int_equal(st.slow, 1);
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(trusted),	  cmocka_unit_test(fields),
+		cmocka_unit_test(bad_fields),	  cmocka_unit_test(needs),
+		cmocka_unit_test(peer_is_server), cmocka_unit_test(streams),
+		cmocka_unit_test(later),	  cmocka_unit_test(files),
+		cmocka_unit_test(too_many),	  cmocka_unit_test(loris),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
