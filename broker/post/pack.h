@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pack - files, folders or a text as one payload that can be read from any offset
+ *
+ * Owner:    the caller: one folder of the state folder for each item that is sent.
+ * Context:  ntm-post; waits for the disk. Memory: one entry and one open file,
+ *           whatever the item's size.
+ * pack_make() lists what is to be sent, pack_open() reads it, now or after a
+ * restart. The files stay where they are: one that has changed since it was listed
+ * ends the item, as the same place of a blob is never sealed with other bytes
+ * (libntmcrypto/blob.c).
+ */
+#ifndef NTM_BROKER_POST_PACK_H
+#define NTM_BROKER_POST_PACK_H
+
+#include "broker/post/manifest.h"
+
+/**
+ * struct pack_result - what was listed
+ * @payload: bytes; @files, @folders: counts; @left_out: links that lead outside,
+ *           sockets and the like; @first_left_out: the first of them, or empty
+ * @why:     on error: one sentence that names the file
+ */
+struct pack_result {
+	uint64_t payload;
+	size_t files, folders, left_out;
+	char first_left_out[ITEM_PATH_MAX + 1];
+	char why[ITEM_PATH_MAX + 128];
+};
+
+/**
+ * pack_make() - list @n absolute @paths, or @text (@n 0), into the folder @dir
+ * Links among @paths themselves are followed. No two may end in one name.
+ * Return: 0, -NTM_ENOTFOUND, -NTM_EPERM, -NTM_EEXISTS (one name twice),
+ *         -NTM_EINVAL (a name that cannot be sent), -NTM_ELIMIT (too many entries),
+ *         -NTM_ESTORE, -NTM_ENOMEM
+ */
+NTM_MUST_CHECK int pack_make(const char *dir, const char *const *paths,
+			     size_t n, const char *text,
+			     struct pack_result *out);
+
+struct pack;
+NTM_MUST_CHECK int pack_open(const char *dir, struct pack **out);
+void pack_close(struct pack *p); /* NULL is fine */
+uint64_t pack_len(const struct pack *p);
+/**
+ * pack_read() - exactly @len bytes of the payload from @offset on
+ * Return: 0, -NTM_ECHANGED (a file is not what was listed, or gone), -NTM_EINVAL
+ *         (beyond the end), -NTM_ESTORE (ours could not be read)
+ */
+NTM_MUST_CHECK int pack_read(struct pack *p, uint64_t offset, void *buf,
+			     size_t len);
+/** the file that pack_read() found changed; "" before */
+const char *pack_changed(const struct pack *p);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * unpack - a payload as it comes, written below one folder and nowhere else
+ *
+ * Owner:    the caller: one folder of the state folder for each item that comes.
+ * Context:  ntm-post; waits for the disk. Memory: one entry, one open file.
+ * In @dir: `payload.head`, the manifest with its length in front; `tree`, the files.
+ * Nothing in it is for anybody before unpack_finish(): the sender's seal is the
+ * last thing to come.
+ */
+#ifndef NTM_BROKER_POST_UNPACK_H
+#define NTM_BROKER_POST_UNPACK_H
+
+#include "broker/post/manifest.h"
+
+#define UNPACK_TREE "tree"
+#define UNPACK_HEAD "payload.head"
+
+struct unpack;
+
+/**
+ * unpack_open() - begin, or go on
+ * @dir:     exists, and belongs to this item alone
+ * @payload: bytes of all of it
+ * @at:      0, or what unpack_at() was at an unpack_sync() that succeeded
+ * Return: 0, -NTM_ESTORE, -NTM_EDECODE (the manifest there is none), -NTM_ENOMEM
+ */
+NTM_MUST_CHECK int unpack_open(const char *dir, uint64_t payload, uint64_t at,
+			       struct unpack **out);
+void unpack_close(struct unpack *u); /* NULL is fine */
+uint64_t unpack_at(const struct unpack *u);
+/**
+ * unpack_write() - the next @len bytes of the payload
+ * Return: 0, -NTM_EDECODE (the manifest breaks a rule: the item is refused, nothing
+ *         of it was written), -NTM_ESTORE (disk)
+ */
+NTM_MUST_CHECK int unpack_write(struct unpack *u, const void *data, size_t len);
+/** what was written is on the disk. Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int unpack_sync(struct unpack *u);
+/** all of it came and is the sender's: links, permissions, times; durable.
+ *  Return: 0, -NTM_ESTATE (something is missing), -NTM_ESTORE */
+NTM_MUST_CHECK int unpack_finish(struct unpack *u);
+
+/** the manifest of an item that came: @r reads it, close @fd afterwards.
+ *  Return: 0, -NTM_ESTORE, -NTM_EDECODE */
+NTM_MUST_CHECK int unpack_manifest(const char *dir, struct manifest_reader *r,
+				   int *fd);
+
+#endif
