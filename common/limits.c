@@ -22,6 +22,8 @@
 #define LIMIT_RELAY_ADDRS   4
 #define LIMIT_ACCOUNTS	    8	/* in one RelayWithdraw */
 #define LIMIT_EXIT_ACCOUNTS 500 /* in one ExitAccounts */
+#define LIMIT_TOKENS	    4	/* of one node */
+#define LIMIT_TOKEN_NODES   100 /* in one TokenList */
 
 /* clang-format off */
 /* The rows; several of a kind stand for fields of a kind. */
@@ -220,7 +222,16 @@ static const struct limit login_response[] = {
 	CERT_OR_NONE(certificate), CERT_OR_NONE(ca), ADDRESSES(dc),
 	ANY(lifetime_s), ANY(now), MANY(recommendations, LIMIT_RECOMMENDED),
 	ANY(retry_after_s), MANY(relays, LIMIT_RELAYS), UPTO(exit, 1),
+	KEY_OR_NONE(token),
 };
+static const struct limit token[] = { FIXED(hash, NTMC_HASH_LEN), ANY(expires) };
+static const struct limit node_tokens[] = {
+	FQDN(fqdn), MANY(tokens, LIMIT_TOKENS), UPTO(withdrawn, 1),
+};
+static const struct limit token_list[] = {
+	MANY(nodes, LIMIT_TOKEN_NODES), UPTO(first, 1), UPTO(last, 1),
+};
+static const struct limit token_change[] = { NEEDED(node), UPTO(gone, 1) };
 static const struct limit exit_accounts[] = {
 	{ "accounts", LIMIT_LABEL, 1, 63, LIMIT_EXIT_ACCOUNTS }, UPTO(first, 1), UPTO(last, 1),
 };
@@ -259,6 +270,8 @@ static const struct limit envelope[] = {
 	BODY(notifier_registration), BODY(notification_request),
 	BODY(exit_accounts), BODY(certificate_request),
 	BODY(certificate_response),
+	BODY(token_subscription), BODY(token_list),
+	BODY(token_change),
 };
 static const struct limit nothing[1];
 
@@ -295,6 +308,8 @@ static const struct {
 	ROWS(peer_direction), ROWS(domain_request), ROWS(domain_information),
 	ROWS(exit_accounts), ROWS(exit_status), ROWS(certificate_request),
 	ROWS(certificate_response),
+	ROWS(token), ROWS(node_tokens),
+	EMPTY(token_subscription), ROWS(token_list), ROWS(token_change),
 };
 /* clang-format on */
 

@@ -25,6 +25,11 @@ struct dcchannel {
 	struct loop_timer *retry;
 };
 
+static const char *whom(const struct dcchannel *d)
+{
+	return d->ops->role == NTMC_ROLE_AS ? "AS" : "DC";
+}
+
 static void on_open(struct channel *c, void *arg)
 {
 	const struct ntmc_cert *peer = channel_peer(c);
@@ -33,15 +38,16 @@ static void on_open(struct channel *c, void *arg)
 	if (!d)
 		return;
 	if (!peer || peer->kind != NTMC_CERT_SERVER ||
-	    !(peer->roles & NTMC_ROLE_DC)) {
-		log_err(d->name, "whoever answers is not a DC of this domain");
+	    !(peer->roles & (d->ops->role ? d->ops->role : NTMC_ROLE_DC))) {
+		log_err(d->name, "whoever answers is not the %s of this domain",
+			whom(d));
 		channel_close(c);
 		return;
 	}
 	channel_set_idle(c, 0);
 	d->open = true;
 	d->open_ns = loop_now(d->loop);
-	log_info(d->name, "the channel to the DC is open");
+	log_info(d->name, "the channel to the %s is open", whom(d));
 	d->ops->open(d->arg);
 }
 
@@ -63,7 +69,8 @@ static void on_closed(struct channel *c, int err, void *arg)
 	if (!d)
 		return;
 	if (was || d->retry_ms == RETRY_MIN_MS)
-		log_warn(d->name, "no channel to the DC: %s", err_text(err));
+		log_warn(d->name, "no channel to the %s: %s", whom(d),
+			 err_text(err));
 	/* a DC that ends each channel soon is not asked again and again */
 	if (was && loop_now(d->loop) - d->open_ns > LOOP_S(STABLE_S))
 		d->retry_ms = RETRY_MIN_MS;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dcchannel - a server's TLS channel to a DC, made again whenever it ends
+ * dcchannel - a server's TLS channel to a DC (or AS), made again whenever it ends
  *
  * Owner:    the server's link. Context: loop thread.
  * States:   waiting (100 ms, doubling to 5 s), connecting, open. A DC that has several
@@ -15,11 +15,13 @@
 struct dcchannel;
 
 /** @open, @message: of the channel, once the DC's certificate shows its role;
- *  @closed: it ended. Messages that are not for this server: dcchannel_close() */
+ *  @closed: it ended. Messages that are not for this server: dcchannel_close()
+ *  @role: of whom it leads to, where that is no DC: NTMC_ROLE_AS */
 struct dcchannel_ops {
 	void (*open)(void *arg);
 	void (*message)(void *arg, const Ntm__Envelope *msg);
 	void (*closed)(void *arg);
+	uint32_t role;
 };
 
 /** @tls: borrowed, outlives it; @name: of the role, for the log. Connects at once */

@@ -28,6 +28,10 @@ static const char *const schema[] = {
 	" day INTEGER NOT NULL, n INTEGER NOT NULL) WITHOUT ROWID;",
 	/* may its nodes use the domain's exits? */
 	"ALTER TABLE accounts ADD COLUMN exit INTEGER NOT NULL DEFAULT 0;",
+	/* id: their age */
+	"CREATE TABLE tokens (id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" fqdn TEXT NOT NULL, hash BLOB NOT NULL, expires INTEGER NOT NULL);"
+	"CREATE INDEX tokens_fqdn ON tokens (fqdn);",
 };
 
 enum statement {
@@ -58,6 +62,13 @@ enum statement {
 	WITHDRAWAL_NEXT,
 	WITHDRAWAL_DONE,
 	WITHDRAWAL_OF,
+	TOKEN_ADD,
+	TOKENS_PRUNE,
+	TOKENS_OF,
+	TOKENS_DELETE,
+	TOKENS_DELETE_OF,
+	HOLDER_GET,
+	NAMES_EACH,
 	N_STATEMENTS,
 };
 
@@ -107,6 +118,22 @@ static const char *const statements[] = {
 	[WITHDRAWAL_DONE] = "DELETE FROM withdrawals WHERE id = ?1",
 	[WITHDRAWAL_OF] =
 		"SELECT 1 FROM withdrawals WHERE instr(fps, ?1) LIMIT 1",
+	[TOKEN_ADD] = "INSERT INTO tokens (fqdn, hash, expires)"
+		      " VALUES (?1, ?2, ?3)",
+	/* what has run out, and all but the newest */
+	[TOKENS_PRUNE] = "DELETE FROM tokens WHERE fqdn = ?1 AND (expires <= ?2"
+			 " OR id NOT IN (SELECT id FROM tokens WHERE fqdn = ?1"
+			 " ORDER BY id DESC LIMIT ?3))",
+	[TOKENS_OF] = "SELECT hash, expires FROM tokens WHERE fqdn = ?1"
+		      " AND expires > ?2 ORDER BY id DESC LIMIT ?3",
+	[TOKENS_DELETE] = "DELETE FROM tokens WHERE fqdn = ?1",
+	[TOKENS_DELETE_OF] = "DELETE FROM tokens WHERE fqdn IN"
+			     " (SELECT fqdn FROM devices WHERE account = ?1)",
+	[HOLDER_GET] = "SELECT revoked OR NOT coalesce((SELECT enabled FROM"
+		       " accounts WHERE name = account), 0)"
+		       " FROM devices WHERE fqdn = ?1",
+	[NAMES_EACH] = "SELECT fqdn FROM devices WHERE fqdn > ?1"
+		       " ORDER BY fqdn LIMIT ?2",
 };
 static_assert(sizeof(statements) / sizeof(statements[0]) == N_STATEMENTS,
 	      "statements");
@@ -282,6 +309,12 @@ static int withdraw_devices(struct accounts *a, const char *name, bool release)
 	return r;
 }
 
+static int run_text(struct accounts *a, enum statement st, const char *key)
+{
+	store_bind_text(a->store, st, 1, key);
+	return store_run(a->store, st);
+}
+
 static int finish(struct accounts *a, int r)
 {
 	if (!r)
@@ -304,6 +337,8 @@ int accounts_set_enabled(struct accounts *a, const char *name, bool enabled)
 	r = store_run(a->store, ACCOUNT_ENABLE);
 	if (!r && !enabled)
 		r = withdraw_devices(a, name, false);
+	if (!r && !enabled)
+		r = run_text(a, TOKENS_DELETE_OF, name);
 	return finish(a, r);
 }
 
@@ -341,18 +376,14 @@ int accounts_delete(struct accounts *a, const char *name)
 	if (r)
 		return r;
 	r = withdraw_devices(a, name, true);
-	if (!r) {
-		store_bind_text(a->store, DEVICES_DELETE, 1, name);
-		r = store_run(a->store, DEVICES_DELETE);
-	}
-	if (!r) {
-		store_bind_text(a->store, NEWCOMERS_DELETE, 1, name);
-		r = store_run(a->store, NEWCOMERS_DELETE);
-	}
-	if (!r) {
-		store_bind_text(a->store, ACCOUNT_DELETE, 1, name);
-		r = store_run(a->store, ACCOUNT_DELETE);
-	}
+	if (!r)
+		r = run_text(a, TOKENS_DELETE_OF, name);
+	if (!r)
+		r = run_text(a, DEVICES_DELETE, name);
+	if (!r)
+		r = run_text(a, NEWCOMERS_DELETE, name);
+	if (!r)
+		r = run_text(a, ACCOUNT_DELETE, name);
 	return finish(a, r);
 }
 
@@ -500,8 +531,9 @@ int accounts_device_revoke(struct accounts *a, const char *fqdn, bool forget,
 		r = store_begin(a->store);
 	if (r)
 		return r;
-	store_bind_text(a->store, st, 1, fqdn);
-	r = store_run(a->store, st);
+	r = run_text(a, st, fqdn);
+	if (!r)
+		r = run_text(a, TOKENS_DELETE, fqdn);
 	if (!r) {
 		store_bind_blob(a->store, REVOKED_ADD, 1, d.fp, NTMC_FP_LEN);
 		store_bind_int(a->store, REVOKED_ADD, 2, now);
@@ -564,4 +596,67 @@ int accounts_withdrawal_settled(struct accounts *a,
 	if (r == 1)
 		store_reset(a->store, WITHDRAWAL_OF);
 	return r == 1 ? -NTM_EAGAIN : r;
+}
+
+/* --- tokens ------------------------------------------------------------------ */
+
+int accounts_token_add(struct accounts *a, const char *fqdn,
+		       const struct accounts_token *t, int64_t now)
+{
+	int r = store_begin(a->store);
+
+	if (r)
+		return r;
+	store_bind_text(a->store, TOKEN_ADD, 1, fqdn);
+	store_bind_blob(a->store, TOKEN_ADD, 2, t->hash, sizeof(t->hash));
+	store_bind_int(a->store, TOKEN_ADD, 3, t->expires);
+	r = store_run(a->store, TOKEN_ADD);
+	if (!r) {
+		store_bind_text(a->store, TOKENS_PRUNE, 1, fqdn);
+		store_bind_int(a->store, TOKENS_PRUNE, 2, now);
+		store_bind_int(a->store, TOKENS_PRUNE, 3, ACCOUNTS_TOKENS_MAX);
+		r = store_run(a->store, TOKENS_PRUNE);
+	}
+	return finish(a, r);
+}
+
+int accounts_holder(struct accounts *a, const char *fqdn, int64_t now,
+		    struct accounts_holder *out)
+{
+	int r;
+
+	memset(out, 0, sizeof(*out));
+	snprintf(out->fqdn, sizeof(out->fqdn), "%s", fqdn);
+	store_bind_text(a->store, HOLDER_GET, 1, fqdn);
+	r = store_step(a->store, HOLDER_GET);
+	if (r <= 0)
+		return r ? r : -NTM_ENOTFOUND;
+	out->withdrawn = store_int(a->store, HOLDER_GET, 0);
+	store_reset(a->store, HOLDER_GET);
+	if (out->withdrawn)
+		return 0;
+	store_bind_text(a->store, TOKENS_OF, 1, fqdn);
+	store_bind_int(a->store, TOKENS_OF, 2, now);
+	store_bind_int(a->store, TOKENS_OF, 3, ACCOUNTS_TOKENS_MAX);
+	while ((r = store_step(a->store, TOKENS_OF)) == 1) {
+		struct accounts_token *t = &out->tokens[out->n++];
+
+		store_blob(a->store, TOKENS_OF, 0, t->hash, sizeof(t->hash));
+		t->expires = store_int(a->store, TOKENS_OF, 1);
+	}
+	return r;
+}
+
+int accounts_names(struct accounts *a, const char *after, size_t max,
+		   char (*out)[FQDN_MAX + 1], size_t *n)
+{
+	int r;
+
+	*n = 0;
+	store_bind_text(a->store, NAMES_EACH, 1, after);
+	store_bind_int(a->store, NAMES_EACH, 2, (int64_t)max);
+	while ((r = store_step(a->store, NAMES_EACH)) == 1)
+		snprintf(out[(*n)++], FQDN_MAX + 1, "%s",
+			 store_text(a->store, NAMES_EACH, 0));
+	return r;
 }

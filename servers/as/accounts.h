@@ -101,6 +101,34 @@ NTM_MUST_CHECK int accounts_device_live(struct accounts *a, const char *fqdn,
  *  -NTM_ENOTFOUND */
 NTM_MUST_CHECK int accounts_device_revoke(struct accounts *a, const char *fqdn,
 					  bool forget, int64_t now);
+#define ACCOUNTS_TOKENS_MAX                                                    \
+	4 /* of a device; a new one takes the oldest's place */
+/** struct accounts_token - what a device shows to CS and box */
+struct accounts_token {
+	uint8_t hash[NTMC_HASH_LEN];
+	int64_t expires;
+};
+/** struct accounts_holder - a device and its tokens
+ * @withdrawn: it is revoked, or its account disabled; then it has none
+ */
+struct accounts_holder {
+	char fqdn[FQDN_MAX + 1];
+	bool withdrawn;
+	size_t n;
+	struct accounts_token tokens[ACCOUNTS_TOKENS_MAX];
+};
+/** a login gave it to a live device. Tokens end with revoke, delete and disable */
+NTM_MUST_CHECK int accounts_token_add(struct accounts *a, const char *fqdn,
+				      const struct accounts_token *t,
+				      int64_t now);
+/** tokens that are valid at @now; -NTM_ENOTFOUND: no such device */
+NTM_MUST_CHECK int accounts_holder(struct accounts *a, const char *fqdn,
+				   int64_t now, struct accounts_holder *out);
+/** the names of the next devices: at most @max after @after ("": the first) */
+NTM_MUST_CHECK int accounts_names(struct accounts *a, const char *after,
+				  size_t max, char (*out)[FQDN_MAX + 1],
+				  size_t *n);
+
 typedef void accounts_device_fn(void *arg, const struct device *device);
 /** @account: NULL for all */
 NTM_MUST_CHECK int accounts_device_each(struct accounts *a, const char *account,

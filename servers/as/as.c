@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "servers/as/admin.h"
 #include "servers/as/state.h"
+#include "servers/as/subscribers.h"
 #include "servers/datadir.h"
 #include "servers/enrol.h"
 #include "servers/servercert.h"
@@ -271,10 +272,15 @@ static json_t *as_status(struct as *as)
 json_t *as_admin(struct as *as, const char *command, json_t *request)
 {
 	bool withdraw = false;
+	struct subscribers_names *names;
 	json_t *answer;
 
 	if (!strcmp(command, "status"))
 		return as_status(as);
+	/* before: who is deleted has no name afterwards */
+	names = subscribers_gather(
+		as, command,
+		json_string_value(json_object_get(request, "name")));
 	answer = admin_do(as->accounts, command, request, loop_wall(as->loop),
 			  &withdraw);
 	if (answer && strcmp(command, "account-list") &&
@@ -287,5 +293,6 @@ json_t *as_admin(struct as *as, const char *command, json_t *request)
 					   json_object_get(answer, "error")));
 	if (withdraw)
 		dclink_withdraw(as->dclink);
+	subscribers_tell(as, names);
 	return answer;
 }

@@ -30,12 +30,14 @@
 #include "common/fqdn.h"
 #include "common/log.h"
 #include "servers/as/state.h"
+#include "servers/as/subscribers.h"
 
 #define CLOCK_TOLERANCE_S 300
 #define BACKDATE_S	  3600 /* a certificate is good where the clock is behind */
 #define PASSWORD_MIN	  8
 #define PASSWORD_MAX	  1024
 #define DEVICES_MAX	  256 /* in one answer */
+#define AS_TOKEN_LEN	  32
 
 struct request {
 	struct request *prev, *next; /* as->requests */
@@ -172,7 +174,7 @@ static int public_error(int err)
 /* --- the last steps of a login ----------------------------------------------- */
 
 static void send_login(struct request *r, const uint8_t *der, size_t len,
-		       const Ntm__KeyDistributionAck *ack)
+		       uint8_t *token, const Ntm__KeyDistributionAck *ack)
 {
 	struct as *as = r->as;
 	Ntm__LoginResponse body = NTM__LOGIN_RESPONSE__INIT;
@@ -204,10 +206,27 @@ static void send_login(struct request *r, const uint8_t *der, size_t len,
 	if (!accounts_get(as->accounts, r->account, &account))
 		body.exit = account.exit;
 	ntmc_wipe(account.hash, sizeof(account.hash));
+	body.token = (ProtobufCBinaryData){AS_TOKEN_LEN, token};
 	msg.txn = r->txn;
 	msg.body_case = NTM__ENVELOPE__BODY_LOGIN_RESPONSE;
 	msg.login_response = &body;
 	send_msg(r->conn, &msg);
+}
+
+/* a token for CS and box, which are told first: the node may be there soon */
+static int issue_token(struct request *r, uint8_t token[static AS_TOKEN_LEN])
+{
+	struct as *as = r->as;
+	int64_t now = loop_wall(as->loop);
+	struct accounts_token t = {.expires = now + as->conf->as_lifetime};
+	int err;
+
+	ntmc_random(NULL, token, AS_TOKEN_LEN);
+	ntmc_sha256(token, AS_TOKEN_LEN, t.hash);
+	err = accounts_token_add(as->accounts, r->device.fqdn, &t, now);
+	if (!err)
+		subscribers_changed(as, r->device.fqdn);
+	return err;
 }
 
 static void issue(void *arg, int err, const Ntm__KeyDistributionAck *ack)
@@ -215,7 +234,7 @@ static void issue(void *arg, int err, const Ntm__KeyDistributionAck *ack)
 	struct request *r = arg;
 	struct as *as = r->as;
 	struct ntmc_cert cert = {.kind = NTMC_CERT_NODE};
-	uint8_t der[NTMC_CERT_MAX];
+	uint8_t der[NTMC_CERT_MAX], token[AS_TOKEN_LEN];
 	size_t len = sizeof(der);
 	int64_t now = loop_wall(as->loop);
 
@@ -240,8 +259,10 @@ static void issue(void *arg, int err, const Ntm__KeyDistributionAck *ack)
 		memcpy(cert.vip4, ack->vip4.data, sizeof(cert.vip4));
 	err = ntmc_ca_issue(NULL, as->ca, &cert, now - BACKDATE_S,
 			    now + as->conf->as_lifetime, der, &len);
+	if (!err)
+		err = issue_token(r, token);
 	if (err) {
-		log_err("as", "certificate for %s: %s", cert.fqdn,
+		log_err("as", "certificate and token for %s: %s", cert.fqdn,
 			err_text(err));
 		refuse(r, -NTM_ESERVER, 0);
 		return;
@@ -252,7 +273,8 @@ static void issue(void *arg, int err, const Ntm__KeyDistributionAck *ack)
 		as->stats.logins++;
 	log_info("as", "login %s%s", r->device.fqdn,
 		 r->by_cert ? " (certificate)" : "");
-	send_login(r, der, len, ack);
+	send_login(r, der, len, token, ack);
+	ntmc_wipe(token, sizeof(token));
 	request_free(r);
 }
 
@@ -612,6 +634,7 @@ static void revoke_start(struct as_conn *conn, uint32_t txn,
 	if (!err) {
 		log_info("as", "%s revoked by %s", other.fqdn, own.fqdn);
 		dclink_withdraw(as->dclink);
+		subscribers_changed(as, other.fqdn);
 	}
 	send_ack(conn, txn, err, 0);
 }
@@ -626,6 +649,15 @@ void request_start(struct as_conn *conn, const Ntm__Envelope *msg)
 		return;
 	}
 	switch (msg->body_case) {
+	case NTM__ENVELOPE__BODY_TOKEN_SUBSCRIPTION:
+		subscribers_add(conn);
+		return;
+	case NTM__ENVELOPE__BODY_ACK:
+		if (conn->subscriber)
+			subscribers_acked(conn, msg->ack);
+		else
+			channel_close(conn->channel);
+		return;
 	case NTM__ENVELOPE__BODY_DEVICES_REQUEST:
 		devices_start(conn, msg->txn);
 		return;

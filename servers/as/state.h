@@ -31,6 +31,9 @@ struct as_conn {
 	struct as *as;
 	struct request *busy;
 	uint8_t source[AS_SOURCE_LEN]; /* IPv4, or the /64 of IPv6 */
+	/* of a CS or box: is told tokens; @told: up to here, while @listing */
+	bool subscriber, listing;
+	char told[FQDN_MAX + 1];
 };
 
 struct as_stats {

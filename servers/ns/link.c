@@ -153,7 +153,8 @@ static void on_closed(void *arg)
 	loop_timer_disarm(l->tell);
 }
 
-static const struct dcchannel_ops ops = {on_open, on_message, on_closed};
+static const struct dcchannel_ops ops = {
+	.open = on_open, .message = on_message, .closed = on_closed};
 
 int ns_link_key(struct ns *ns, uint64_t key_id, uint64_t node_id,
 		struct ntmc_key *kntmns, uint8_t *aead, uint8_t *link)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-SERVERS_TESTS := http exits login direction mapping ns wake zone rate tables folder run gate
+SERVERS_TESTS := tokens http exits login direction mapping ns wake zone rate tables folder run gate
 $(foreach t,$(SERVERS_TESTS),$(eval $(call unit-test,unit-servers-$(t),\
 	tests/unit/servers/test_$(t).c tests/unit/servers/site.c,\
 	servers common ntmcrypto,$(SERVERS_PKGS))))

@@ -374,6 +374,8 @@ static void take_login(struct peer *p, const Ntm__LoginResponse *r)
 					      NTMC_AES_256_GCM, &p->keys),
 			 0);
 	memcpy(p->cert, r->certificate.data, r->certificate.len);
+	assert_int_equal(r->token.len, sizeof(p->token));
+	memcpy(p->token, r->token.data, sizeof(p->token));
 	p->cert_len = r->certificate.len;
 	memcpy(p->ca, r->ca.data, r->ca.len);
 	p->ca_len = r->ca.len;

@@ -71,6 +71,7 @@ struct peer {
 	struct datagram_keys keys;
 	uint8_t cert[NTMC_CERT_MAX], ca[NTMC_CERT_MAX];
 	size_t cert_len, ca_len, n_dc;
+	uint8_t token[32];
 	/* UDP */
 	int fd;
 	struct loop_io *io;
