@@ -24,6 +24,12 @@
 #define LIMIT_EXIT_ACCOUNTS 500 /* in one ExitAccounts */
 #define LIMIT_TOKENS	    4	/* of one node */
 #define LIMIT_TOKEN_NODES   100 /* in one TokenList */
+#define LIMIT_ID	    64	/* application, service, item */
+#define LIMIT_MESSAGE_TEXT  256
+#define LIMIT_LOCAL_NAME    127	 /* device.account */
+#define LIMIT_PART	    1000 /* of an answer between boxes */
+#define LIMIT_PARTS	    64
+#define LIMIT_BOX_NODES	    100 /* in one BoxNodes or BoxGone */
 
 /* clang-format off */
 /* The rows; several of a kind stand for fields of a kind. */
@@ -79,7 +85,7 @@ static const struct limit registration_response[] = {
 	OPTIONAL(observed), FIXED_OR_NONE(challenge, LIMIT_CHALLENGE),
 	ANY(keepalive_s), ANY(boot), ANY(revocation_serial), ANY(now),
 	MANY(relays, LIMIT_RELAYS), ANY(keepalive_max_s),
-	OPTIONAL(ns), UPTO(has_ns, 1), UPTO(push, 1),
+	OPTIONAL(ns), UPTO(has_ns, 1), UPTO(push, 1), ANY(cache_serial),
 };
 static const struct limit push_token[] = {
 	ENUM(kind), { "token", LIMIT_TEXT, 1, 512, 0 },
@@ -105,7 +111,7 @@ static const struct limit mapping_response[] = {
 	OPTIONAL(observed), FIXED_OR_NONE(cookie, LIMIT_CHALLENGE),
 };
 static const struct limit keep_alive_ack[] = {
-	ANY(boot), ANY(revocation_serial),
+	ANY(boot), ANY(revocation_serial), ANY(cache_serial),
 };
 static const struct limit direction_request[] = {
 	FQDN(fqdn), ENUM(reason), ANY(path_id), AEAD(aead),
@@ -156,6 +162,43 @@ static const struct limit domain_information[] = {
 static const struct limit exit_status[] = {
 	UPTO(load, 1000), UPTO(draining, 1),
 };
+#define LOCAL_NAME(f)	    { #f, LIMIT_FQDN, 1, LIMIT_LOCAL_NAME, 0 }
+#define ID(f)		    { #f, LIMIT_TEXT, 1, LIMIT_ID, 0 }
+static const struct limit temporal_key_transfer[] = {
+	LOCAL_NAME(from), LOCAL_NAME(to), ID(application), ID(service),
+	ID(item), KEY(key), ANY(expires),
+};
+static const struct limit exchange_request[] = {
+	ENUM(kind), LOCAL_NAME(from), LOCAL_NAME(to), ID(application),
+	ID(service), ID(item), TEXT(message, LIMIT_MESSAGE_TEXT),
+	KEY_OR_NONE(hash), ANY(size), KEY_OR_NONE(ticket), FQDN(cs),
+	MANY(addresses, LIMIT_RELAY_ADDRS), ANY(expires),
+};
+static const struct limit prekey_request[] = {
+	LOCAL_NAME(name), UPTO(part, LIMIT_PARTS - 1),
+};
+static const struct limit box_request[] = {
+	BODY(temporal_key), BODY(exchange), BODY(prekeys),
+};
+static const struct limit box_response[] = {
+	CODE(code), ANY(retry_after_ms), BYTES(prekeys, 0, LIMIT_PART),
+	UPTO(parts, LIMIT_PARTS), FIXED_OR_NONE(hash, 8),
+};
+static const struct limit box_notice[] = { ANY(serial) };
+static const struct limit box_node[] = {
+	FQDN(fqdn), FIXED_OR_NONE(fingerprint, NTMC_FP_LEN), ANY(serial),
+};
+static const struct limit box_nodes[] = { MANY(nodes, LIMIT_BOX_NODES) };
+static const struct limit box_gone[] = {
+	{ "names", LIMIT_FQDN, 1, NTMC_FQDN_MAX, LIMIT_BOX_NODES },
+};
+static const struct limit box_question[] = {
+	ANY(id), FQDN_OR_NONE(domain), NEEDED(request), FQDN_OR_NONE(name),
+};
+static const struct limit box_answer[] = { ANY(id), NEEDED(response) };
+static const struct limit box_link[] = {
+	BODY(nodes), BODY(gone), BODY(question), BODY(answer),
+};
 static const struct limit hole_punch[] = {
 	ANY(sent_ms), FIXED_OR_NONE(cookie, LIMIT_CHALLENGE), UPTO(leave, 1),
 	BYTES(padding, 0, PACKET_SIGNAL_MAX),
@@ -180,6 +223,8 @@ static const struct limit signal[] = {
 	BODY(mapping_request), BODY(mapping_response),
 	BODY(route_direction_request), BODY(notification_registration),
 	BODY(notification), BODY(exit_status),
+	BODY(box_request), BODY(box_response),
+	BODY(box_notice),
 };
 static const struct limit tunnel_message[] = {
 	CODE(code), BYTES(noise, 0, PACKET_SIGNAL_MAX),
@@ -222,7 +267,7 @@ static const struct limit login_response[] = {
 	CERT_OR_NONE(certificate), CERT_OR_NONE(ca), ADDRESSES(dc),
 	ANY(lifetime_s), ANY(now), MANY(recommendations, LIMIT_RECOMMENDED),
 	ANY(retry_after_s), MANY(relays, LIMIT_RELAYS), UPTO(exit, 1),
-	KEY_OR_NONE(token),
+	KEY_OR_NONE(token), UPTO(box_port, 65535),
 };
 static const struct limit token[] = { FIXED(hash, NTMC_HASH_LEN), ANY(expires) };
 static const struct limit node_tokens[] = {
@@ -241,7 +286,7 @@ static const struct limit key_distribution[] = {
 };
 static const struct limit key_distribution_ack[] = {
 	CODE(code), FIXED_OR_NONE(vip6, 16), FIXED_OR_NONE(vip4, 4),
-	MANY(relays, LIMIT_RELAYS),
+	MANY(relays, LIMIT_RELAYS), UPTO(box_port, 65535),
 };
 static const struct limit revocation[] = {
 	FINGERPRINTS(fingerprints, LIMIT_DEVICES), UPTO(release, 1),
@@ -310,6 +355,10 @@ static const struct {
 	ROWS(certificate_response),
 	ROWS(token), ROWS(node_tokens),
 	EMPTY(token_subscription), ROWS(token_list), ROWS(token_change),
+	ROWS(temporal_key_transfer),
+	ROWS(exchange_request), ROWS(prekey_request), ROWS(box_request),
+	ROWS(box_response), ROWS(box_notice), ROWS(box_node), ROWS(box_nodes),
+	ROWS(box_gone), ROWS(box_question), ROWS(box_answer), ROWS(box_link),
 };
 /* clang-format on */
 

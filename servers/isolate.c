@@ -90,6 +90,7 @@ static const struct {
 	/* interfaces: which addresses to announce, and the AS's link to the DC */
 	{ "socket", ALL, "TCP to the DC; netlink for getifaddrs()" },
 	{ "connect", AS | DC | RS | GATE | NS | PUSH | RESOLVER, "to the DC; of a DC to other domains' DCs; of a gate to relay and DC; to DNS" },
+	{ "listen", DC, "for the box" },
 	{ "bind", ALL, "getifaddrs() binds its netlink socket" },
 	/* files */
 	{ "read", ALL, "files, eventfd, timerfd" },

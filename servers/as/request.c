@@ -202,6 +202,7 @@ static void send_login(struct request *r, const uint8_t *der, size_t len,
 	body.lifetime_s = as->conf->as_lifetime;
 	body.n_relays = ack->n_relays;
 	body.relays = ack->relays;
+	body.box_port = ack->box_port;
 	body.now = loop_wall(as->loop);
 	if (!accounts_get(as->accounts, r->account, &account))
 		body.exit = account.exit;

@@ -28,6 +28,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "servers/dc/courier.h"
 #include "servers/dc/foreign.h"
 #include "servers/dc/nodeinfo.h"
 #include "servers/dc/pathid.h"
@@ -581,6 +582,10 @@ void abroad_receive(struct dc *dc, struct domain *d, const Ntm__Signal *msg)
 
 	if (msg->body_case == NTM__SIGNAL__BODY_WITHDRAW) {
 		guests_told(dc, d, true, msg);
+		return;
+	}
+	if (msg->body_case == NTM__SIGNAL__BODY_BOX_RESPONSE) {
+		courier_response(dc, d, msg->txn, msg->box_response);
 		return;
 	}
 	if (msg->txn & WITHDRAW_TXN) {

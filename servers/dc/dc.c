@@ -8,6 +8,8 @@
 #include "common/log.h"
 #include "servers/datadir.h"
 #include "servers/dc/abroad.h"
+#include "servers/dc/boxlink.h"
+#include "servers/dc/courier.h"
 #include "servers/dc/finder.h"
 #include "servers/dc/exits.h"
 #include "servers/dc/pathid.h"
@@ -266,6 +268,10 @@ static int dc_open(struct dc *dc)
 	if (!r)
 		r = exits_new(dc, &dc->exits);
 	if (!r)
+		r = courier_new(dc, &dc->courier);
+	if (!r)
+		r = boxlink_new(dc, &dc->boxlink);
+	if (!r)
 		withdraw_restart(dc);
 	if (!r)
 		r = journal_start(dc->journal, dc->loop);
@@ -330,6 +336,8 @@ void dc_free(struct dc *dc)
 	loop_timer_free(dc->sweep);
 	directions_free(dc->directions);
 	finder_free(dc->finder);
+	boxlink_free(dc->boxlink);
+	courier_free(dc->courier);
 	abroad_free(dc->abroad);
 	guests_free(dc->guests);
 	domains_close(dc->domains);
@@ -393,6 +401,7 @@ json_t *dc_admin(struct dc *dc, const char *command, json_t *request)
 		N(relays_usable(dc)), "relays", relays_admin(dc), "notifiers",
 		notify_admin(dc), "domains", domains_admin(dc));
 	json_object_set_new(o, "mapping_blocked", json_integer(N(mapping[4])));
+	json_object_set_new(o, "box", boxlink_admin(dc));
 	json_object_set_new(o, "foreign_paths",
 			    json_integer(N(s->foreign_paths)));
 #undef N

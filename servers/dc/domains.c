@@ -24,6 +24,7 @@
 
 #include "common/log.h"
 #include "servers/dc/abroad.h"
+#include "servers/dc/courier.h"
 #include "servers/dc/domains_impl.h"
 #include "servers/dc/finder.h"
 #include "servers/dc/state.h"
@@ -288,6 +289,7 @@ void domain_fail(struct dc *dc, struct domain *d, int err, const char *why)
 	d->found = 0;
 	domain_set_state(dc, d, DOMAIN_FAILED);
 	abroad_domain_changed(dc, d);
+	courier_domain_changed(dc, d);
 }
 
 void domain_refuse(struct dc *dc, struct domain *d, const char *what,

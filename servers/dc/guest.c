@@ -28,6 +28,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "servers/dc/courier.h"
 #include "servers/dc/meetings.h"
 #include "servers/dc/nodeinfo.h"
 #include "servers/dc/pathid.h"
@@ -385,6 +386,9 @@ void guest_receive(struct dc *dc, struct domain *d, const Ntm__Signal *msg)
 		break;
 	case NTM__SIGNAL__BODY_PEER_DIRECTION:
 		peer_direction(dc, d, msg->txn, msg->peer_direction);
+		break;
+	case NTM__SIGNAL__BODY_BOX_REQUEST:
+		courier_request(dc, d, msg->txn, msg->box_request);
 		break;
 	case NTM__SIGNAL__BODY_WITHDRAW:
 		guests_told(dc, d, false, msg);

@@ -28,6 +28,7 @@
 
 #include "common/log.h"
 #include "servers/dc/abroad.h"
+#include "servers/dc/courier.h"
 #include "servers/dc/domains_impl.h"
 #include "servers/dc/finder.h"
 #include "servers/dc/state.h"
@@ -189,6 +190,7 @@ static void out_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 	log_info("domains", "%s: its DC has a new key", d->name);
 	domain_set_state(dc, d, DOMAIN_READY);
 	abroad_domain_changed(dc, d);
+	courier_domain_changed(dc, d);
 }
 
 static void link_start(struct dc *dc, struct domain *d);

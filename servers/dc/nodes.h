@@ -93,6 +93,7 @@ struct node {
 	uint32_t pushed_s;    /* when it was pushed last, monotonic; 0: never */
 	uint32_t waiting;     /* the direction that it was told of last */
 	uint16_t keepalive_s; /* its interval; 0: the configured one */
+	uint32_t cache_serial; /* of its list at the box; 0: nothing waits */
 };
 
 struct nodes {

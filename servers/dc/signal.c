@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "servers/dc/abroad.h"
+#include "servers/dc/boxlink.h"
 #include "servers/dc/exits.h"
 #include "servers/dc/reach.h"
 #include "servers/dc/state.h"
@@ -33,6 +34,7 @@
 #define TAG_ACK	       0x6a /* Signal.keep_alive_ack */
 #define TAG_BOOT       0x08
 #define TAG_SERIAL     0x10
+#define TAG_CACHE      0x18
 
 /* --- arena ------------------------------------------------------------------ */
 
@@ -113,7 +115,7 @@ static size_t put_varint(uint8_t *p, uint64_t v)
 
 /* KeepAliveAck by its bytes; test_dc compares with what protobuf-c packs */
 static size_t put_keep_alive_ack(uint8_t *p, uint32_t txn, uint64_t boot,
-				 uint64_t serial)
+				 uint64_t serial, uint32_t cache)
 {
 	size_t n = 0, len_at;
 
@@ -131,6 +133,10 @@ static size_t put_keep_alive_ack(uint8_t *p, uint32_t txn, uint64_t boot,
 		p[n++] = TAG_SERIAL;
 		n += put_varint(p + n, serial);
 	}
+	if (cache) {
+		p[n++] = TAG_CACHE;
+		n += put_varint(p + n, cache);
+	}
 	p[len_at] = (uint8_t)(n - len_at - 1);
 	return n;
 }
@@ -146,7 +152,8 @@ static void send_keep_alive_ack(struct dc *dc, struct session *s,
 		return;
 	packet_header_put(&h, buf);
 	len = put_keep_alive_ack(buf + PACKET_HEADER_LEN, txn, dc->boot,
-				 dc->serial);
+				 dc->serial,
+				 nodes_at(&dc->nodes, s->node)->cache_serial);
 	if (!ntmc_seal_once(s->aead, &s->down, h.counter, buf,
 			    PACKET_HEADER_LEN, buf + PACKET_HEADER_LEN, len))
 		udp_commit(dc->udp, to, PACKET_OVERHEAD + len);
@@ -275,6 +282,7 @@ static void answer_registration(struct dc *dc, uint32_t sh,
 		name_relays(dc, n, &body, &relays);
 		body.has_ns = notify_usable(dc);
 		body.push = n->wakeup == NTM__WAKEUP__WAKEUP_PUSH;
+		body.cache_serial = n->cache_serial;
 		if (n->wakeup == NTM__WAKEUP__WAKEUP_NS &&
 		    notify_fill(dc, n, s->node_id, &ns))
 			body.ns = &ns.msg;
@@ -423,10 +431,12 @@ static void dispatch(struct dc *dc, uint32_t sh, const struct endpoint *from,
 	bool proven = is_proven(n, from) && sh == n->session;
 
 	if (msg->body_case == NTM__SIGNAL__BODY_ACK) {
-		if (msg->txn & WITHDRAW_TXN)
+		if (msg->txn & WITHDRAW_TXN && !(msg->txn & ABROAD_TXN))
 			withdraw_ack(dc, sh, msg->txn);
 		else if (!proven || n->flags & NODE_REVOKED)
 			return;
+		else if ((msg->txn & BOXLINK_TXN) == BOXLINK_TXN)
+			boxlink_acked(dc, sh, msg->txn);
 		else if (msg->txn & ABROAD_TXN)
 			guest_ack(dc, sh, msg->txn, msg->ack);
 		else
@@ -479,6 +489,7 @@ static void dispatch(struct dc *dc, uint32_t sh, const struct endpoint *from,
 	case NTM__SIGNAL__BODY_ROUTE_DIRECTION_REQUEST:
 		signal_send_ack(dc, sh, from, msg->txn, 0, 0);
 		direction_fetch(dc, sh);
+		boxlink_fetch(dc, sh);
 		break;
 	case NTM__SIGNAL__BODY_REVOCATION_REQUEST:
 		revocation_list(dc, sh, from, msg->txn,

@@ -18,6 +18,8 @@
  *   serverlink.c channels of servers, by their roles
  *   aslink.c     what the AS says
  *   passon.c     certificates of servers that are away from the AS
+ *   boxlink.c    the box, and what nodes are told of it
+ *   courier.c    what boxes of two domains ask each other
  *   domains.c    other domains' DCs; kdcdc.c, finder.c, peersfile.c, abroad.c, guest.c
  */
 #ifndef NTM_SERVERS_DC_STATE_H
@@ -44,6 +46,8 @@
 
 struct abroad;
 struct ask;
+struct boxlink;
+struct courier;
 struct directions;
 struct domains;
 struct finder;
@@ -89,6 +93,8 @@ struct dc {
 	struct abroad *abroad;
 	struct guests *guests;
 	struct exits *exits;
+	struct boxlink *boxlink;
+	struct courier *courier;
 	uint8_t relays_change; /* goes up when there is one to tell nodes of */
 	uint64_t boot;
 	uint32_t start_s;

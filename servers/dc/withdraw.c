@@ -25,12 +25,13 @@
 #include "common/fqdn.h"
 #include "common/log.h"
 #include "servers/dc/abroad.h"
+#include "servers/dc/boxlink.h"
 #include "servers/dc/state.h"
 
 #define SET_MAX		16
 #define HANDLE_BITS	17
 #define WITHDRAWALS_MAX ((1u << HANDLE_BITS) - 1)
-#define GENERATIONS	(1u << (31 - HANDLE_BITS))
+#define GENERATIONS	(1u << (30 - HANDLE_BITS))
 #define REPEAT_NS	LOOP_MS(500)
 #define REPEAT_TIMES	10
 #define RELAYS_AGAIN_S	600 /* back from a start: what relays may not know */
@@ -355,6 +356,7 @@ static void withdraw_set(struct dc *dc, const uint8_t (*fps)[NTMC_FP_LEN],
 		pairs_each(&dc->pairs, &dc->nodes, h, dc_now_s(dc),
 			   tell_partner, &t);
 		guests_withdrawn(dc, h);
+		boxlink_gone(dc, nodes_at(&dc->nodes, h)->fqdn);
 		tell(w, h, set, true);
 	}
 	sweep_start(w, set);

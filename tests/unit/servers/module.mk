@@ -11,7 +11,7 @@ $(foreach t,relay relay_dc,$(eval $(call unit-test,unit-servers-$(t),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(foreach t,paths outbox,$(eval $(call unit-test,unit-servers-$(t),\
 	tests/unit/servers/test_$(t).c,servers common ntmcrypto,$(SERVERS_PKGS))))
-$(foreach t,domains finder,$(eval $(call unit-test,unit-servers-$(t),\
+$(foreach t,domains finder boxlink,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) played_dc relay_site played_rs site)\
 	tests/unit/common/pki.c,servers common ntmcrypto,$(SERVERS_PKGS))))
 $(eval $(call unit-test,unit-servers-records,tests/unit/servers/test_records.c,\
