@@ -357,3 +357,8 @@ int store_backup(struct store *s, const char *path)
 		unlink(tmp);
 	return ret;
 }
+
+int64_t store_changes(const struct store *s)
+{
+	return sqlite3_changes64(s->db);
+}

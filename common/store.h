@@ -50,6 +50,8 @@ size_t store_blob(struct store *s, size_t st, int column, void *out,
 		  size_t size);
 /** one step, a row is not looked at; 0 or store_step()'s errors */
 NTM_MUST_CHECK int store_run(struct store *s, size_t st);
+/** rows that the last statement changed */
+int64_t store_changes(const struct store *s);
 /** a consistent copy while running (online backup); Return: 0, -NTM_ESTORE */
 NTM_MUST_CHECK int store_backup(struct store *s, const char *path);
 

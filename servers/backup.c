@@ -26,6 +26,7 @@
 #include "common/file.h"
 #include "libntmcrypto/ntmcrypto.h"
 #include "servers/as/accounts.h"
+#include "servers/box/shelf.h"
 #include "servers/cli.h"
 #include "servers/dc/journal.h"
 
@@ -108,9 +109,18 @@ static int copy_store(enum datadir_file f, const char *path, const char *copy)
 {
 	struct accounts *a;
 	struct journal *j;
+	struct shelf *b;
 	int r;
 
 	unlink(copy);
+	if (f == DATADIR_BOX_DB) {
+		r = shelf_open(path, &b);
+		if (r)
+			return r;
+		r = shelf_backup(b, copy);
+		shelf_close(b);
+		return r;
+	}
 	if (f == DATADIR_AS_DB) {
 		r = accounts_open(path, &a);
 		if (r)
@@ -132,7 +142,8 @@ static int pack_one(struct stream *s, const char *dir, enum datadir_file f)
 	char path[DATADIR_PATH_MAX], copy[DATADIR_PATH_MAX + 8];
 	int r = datadir_file(dir, f, path);
 
-	if (r || (f != DATADIR_AS_DB && f != DATADIR_DC_DB))
+	if (r ||
+	    (f != DATADIR_AS_DB && f != DATADIR_DC_DB && f != DATADIR_BOX_DB))
 		return r ? r : pack_file(s, f, path);
 	if (access(path, F_OK))
 		return 0;

@@ -38,6 +38,7 @@ static const char *const names[] = {
 	[DATADIR_CS_CERT] = "cs/server.der",
 	[DATADIR_BOX_KEY] = "box/server.key",
 	[DATADIR_BOX_CERT] = "box/server.der",
+	[DATADIR_BOX_DB] = "box/box.db",
 };
 static_assert(sizeof(names) / sizeof(names[0]) == DATADIR_NFILES, "names");
 

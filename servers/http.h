@@ -68,7 +68,7 @@ struct http_fields {
 
 /**
  * struct http_route - one row of a role's table
- * @method:   "GET" (HEAD too), "POST", "PATCH", "DELETE"
+ * @method:   "GET" (HEAD too), "PUT", "POST", "PATCH", "DELETE"
  * @path:     "/v1/items/{}/data"; {} stands for one part, see http_param()
  * @flags:    HTTP_...; what is missing is answered with 400 (401: token)
  * @roles:    bits of enum ntmc_server_role: the client shows a certificate of this
@@ -172,6 +172,8 @@ void *http_state(const struct http_request *q);
 /** @body is taken; NULL: out of memory */
 void http_answer_json(struct http_request *q, unsigned int status,
 		      json_t *body);
+/** the same as text, malloc()ed and taken; NULL: out of memory */
+void http_answer_text(struct http_request *q, unsigned int status, char *text);
 /** {"error", "text"} and what @more has besides (taken; may be NULL) */
 void http_answer_error(struct http_request *q, unsigned int status, int err,
 		       const char *text, json_t *more);

@@ -463,9 +463,15 @@ static struct MHD_Response *text_response(struct http_request *q, char *data)
 void http_answer_json(struct http_request *q, unsigned int status, json_t *body)
 {
 	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-	struct MHD_Response *r = text ? text_response(q, text) : NULL;
 
 	json_decref(body);
+	http_answer_text(q, status, text);
+}
+
+void http_answer_text(struct http_request *q, unsigned int status, char *text)
+{
+	struct MHD_Response *r = text ? text_response(q, text) : NULL;
+
 	if (r)
 		(void)!MHD_add_response_header(r, "Content-Type",
 					       "application/json");

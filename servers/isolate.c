@@ -43,9 +43,10 @@
 #define NS	 32u
 #define PUSH	 64u
 #define RESOLVER 128u
-#define DISK	 (AS | DC)
+#define BOX	 256u
+#define DISK	 (AS | DC | BOX)
 #define KEPT	 (DISK | RS | NS) /* a certificate that was renewed */
-#define ALL	 (AS | DC | DNS | RS | GATE | NS | PUSH | RESOLVER)
+#define ALL	 (AS | DC | DNS | RS | GATE | NS | PUSH | RESOLVER | BOX)
 
 /* clang-format off */
 static const struct {
@@ -89,7 +90,7 @@ static const struct {
 	{ "ppoll", RS, "the same, where there is no poll" },
 	/* interfaces: which addresses to announce, and the AS's link to the DC */
 	{ "socket", ALL, "TCP to the DC; netlink for getifaddrs()" },
-	{ "connect", AS | DC | RS | GATE | NS | PUSH | RESOLVER, "to the DC; of a DC to other domains' DCs; of a gate to relay and DC; to DNS" },
+	{ "connect", AS | DC | RS | GATE | NS | PUSH | RESOLVER | BOX, "to the DC; of a DC to other domains' DCs; of a gate to relay and DC; to DNS" },
 	{ "listen", DC, "for the box" },
 	{ "bind", ALL, "getifaddrs() binds its netlink socket" },
 	/* files */
@@ -245,6 +246,7 @@ int isolate_syscalls(const char *role)
 			   : !strcmp(role, "ns")       ? NS
 			   : !strcmp(role, "push")     ? PUSH
 			   : !strcmp(role, "resolver") ? RESOLVER
+			   : !strcmp(role, "box")      ? BOX
 						       : DNS;
 	scmp_filter_ctx ctx;
 	int r;

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "servers/adminsock.h"
 #include "servers/as/as.h"
+#include "servers/box/box.h"
 #include "servers/dc/dc.h"
 #include "servers/dns/dns.h"
 #include "servers/exitrole.h"
@@ -220,6 +221,42 @@ static json_t *ns_asked(void *state, const char *command, json_t *request)
 	return ns_admin(state, command, request);
 }
 
+static bool box_wanted(const struct server_conf *c)
+{
+	return c->box_port != 0;
+}
+
+static const char *box_listens(const struct server_conf *c, uint16_t *port)
+{
+	*port = (uint16_t)c->box_port;
+	return c->box_listen;
+}
+
+static int box_start(const struct role_env *env, void **state)
+{
+	return box_new(env, (struct box **)state);
+}
+
+static void box_stop(void *state)
+{
+	box_free(state);
+}
+
+static void box_reread(void *state, const struct server_conf *c)
+{
+	box_reload(state, c);
+}
+
+static bool box_restarts(const void *state)
+{
+	return box_wants_restart(state);
+}
+
+static json_t *box_asked(void *state, const char *command, json_t *request)
+{
+	return box_admin(state, command, request);
+}
+
 static int push_start(const struct role_env *env, void **state)
 {
 	return push_new(env, (struct push **)state);
@@ -302,6 +339,16 @@ const struct role role_table[] = {
 	 .stop = ns_stop,
 	 .reload = ns_reread,
 	 .admin = ns_asked},
+	{.name = "box",
+	 .parent = "dc",
+	 .flags = ROLE_TCP | ROLE_SPARED,
+	 .wanted = box_wanted,
+	 .listens = box_listens,
+	 .start = box_start,
+	 .stop = box_stop,
+	 .reload = box_reread,
+	 .restarts = box_restarts,
+	 .admin = box_asked},
 	{.name = "push",
 	 .parent = "dc",
 	 .wanted = push_wanted,

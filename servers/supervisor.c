@@ -37,7 +37,7 @@
 #include "servers/role.h"
 #include "servers/sockets.h"
 
-#define CHILDREN_MAX 12
+#define CHILDREN_MAX 16
 #define MS_NS	     1000000u
 #define NEVER	     UINT64_MAX
 
@@ -188,6 +188,7 @@ static void reload(struct supervisor *sv)
 	    !same(o->rs_listen, c.rs_listen) ||
 	    !same(o->exit_listen, c.exit_listen) ||
 	    !same(o->ns_listen, c.ns_listen) || o->ns_port != c.ns_port ||
+	    !same(o->box_listen, c.box_listen) || o->box_port != c.box_port ||
 	    o->exit_port != c.exit_port || o->as_port != c.as_port ||
 	    o->dc_port != c.dc_port || o->dns_port != c.dns_port ||
 	    o->rs_port != c.rs_port || o->rs_other_port != c.rs_other_port ||

@@ -87,6 +87,7 @@ static void ack_session(struct dc *dc, uint64_t link, uint32_t txn, int err,
 		for (size_t i = 0; i < body.n_relays; i++)
 			list[i] = &gates[i].msg;
 		body.relays = list;
+		body.box_port = dc->conf->box_port;
 	}
 	msg.txn = txn;
 	msg.body_case = NTM__ENVELOPE__BODY_KEY_DISTRIBUTION_ACK;

@@ -166,7 +166,7 @@ static void notice_start(struct boxlink *b, uint32_t node, bool wake)
 			return;
 		}
 		if (wake && n->wakeup)
-			wake_node(b->dc, n);
+			wake_node(b->dc, n, 0);
 	}
 	b->told++;
 	list_append(b, h);

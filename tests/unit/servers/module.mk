@@ -28,3 +28,6 @@ $(eval $(call unit-test,unit-exit-isolate,tests/unit/servers/test_exit_isolate.c
 	servers/exit/isolate.c,,libseccomp))
 $(eval $(call unit-test,unit-servers-seal,tests/unit/servers/test_seal.c,\
 	servers common ntmcrypto,$(SERVERS_PKGS)))
+$(foreach t,box shelf,$(eval $(call unit-test,unit-servers-$(t),\
+	$(patsubst %,tests/unit/servers/%.c,test_$(t) box_site site),\
+	servers common ntmcrypto,$(SERVERS_PKGS))))

@@ -154,10 +154,11 @@ void site_new(struct site *s)
 	site_new_on(s, "127.0.0.1", "127.0.0.1");
 }
 
-void site_new_on(struct site *s, const char *listen, const char *server_ip)
+static void make(struct site *s, const char *domain, const char *listen,
+		 const char *server_ip)
 {
 	char path[128], error[SERVERCONF_ERROR_LEN];
-	struct cli c = {.domain = SITE_DOMAIN,
+	struct cli c = {.domain = domain,
 			.user = "root",
 			.listen = {listen},
 			.n_listen = 1};
@@ -177,6 +178,7 @@ void site_new_on(struct site *s, const char *listen, const char *server_ip)
 	s->conf.dc_port = site_free_port();
 	s->conf.rs_port = site_free_port();
 	s->conf.rs_other_port = site_free_port();
+	s->conf.box_port = site_free_port();
 	s->conf.dc_loopback = true;
 	free(s->conf.dc_anchor); /* no test asks the world's DNS */
 	s->conf.dc_anchor = strdup("");
@@ -188,10 +190,29 @@ void site_new_on(struct site *s, const char *listen, const char *server_ip)
 		addr_parse(server_ip, (uint16_t)s->conf.dc_port, &s->dc_addr),
 		0);
 	read_ca(s);
-	site_new_loop(s);
+}
+
+static void open_roles(struct site *s)
+{
 	site_start_dc(s);
 	site_start_as(s);
 	site_wait_link(s);
+}
+
+void site_new_on(struct site *s, const char *listen, const char *server_ip)
+{
+	make(s, SITE_DOMAIN, listen, server_ip);
+	site_new_loop(s);
+	open_roles(s);
+}
+
+void site_new_beside(struct site *s, struct site *other, const char *domain)
+{
+	make(s, domain, "127.0.0.1", "127.0.0.1");
+	s->guest = true;
+	s->loop = other->loop;
+	s->tick = other->tick;
+	open_roles(s);
 }
 
 void site_free(struct site *s)
@@ -202,8 +223,10 @@ void site_free(struct site *s)
 		site_stop_as(s);
 	if (s->dc)
 		site_stop_dc(s);
-	loop_timer_free(s->tick);
-	loop_free(s->loop);
+	if (!s->guest) {
+		loop_timer_free(s->tick);
+		loop_free(s->loop);
+	}
 	serverconf_clear(&s->conf);
 	snprintf(command, sizeof(command), "rm -rf %s", s->dir);
 	assert_int_equal(system(command), 0);

@@ -32,12 +32,15 @@ struct site {
 		*alpn; /* that peers ask the AS's address for; NULL: nothing */
 	uint8_t ca_fp[NTMC_FP_LEN];
 	int pair; /* of the DC with its resolver, when it is started again; 0: none */
+	bool guest; /* in another one's loop */
 };
 
 /** init in a fresh folder, then both roles; asserts */
 void site_new(struct site *s);
 /** listening on @listen, reached by nodes at @server_ip */
 void site_new_on(struct site *s, const char *listen, const char *server_ip);
+/** of another domain, in the loop of @other, which is freed after it */
+void site_new_beside(struct site *s, struct site *other, const char *domain);
 void site_free(struct site *s);
 /** a loop of its own, for a forked child */
 void site_new_loop(struct site *s);

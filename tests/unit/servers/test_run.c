@@ -166,6 +166,36 @@ static void isolated_relay(void **state)
 	assert_true(site_wait(&site, relay_is_registered, NULL));
 }
 
+static bool box_is_up(void *arg)
+{
+	json_t *st = status("box");
+	bool up = st && json_is_true(json_object_get(st, "dc_link")) &&
+		  json_is_true(json_object_get(st, "as_link"));
+
+	(void)arg;
+	json_decref(st);
+	return up;
+}
+
+/* TLS, a request, and the store behind it, under its list of system calls */
+static void isolated_box(void **state)
+{
+	char command[512];
+
+	(void)state;
+	assert_true(site_wait(&site, box_is_up, NULL));
+	snprintf(command, sizeof(command),
+		 "test $(curl -sk -o /dev/null -w '%%{http_code}' -H "
+		 "'NTM-Version: 1' -H 'NTM-Node: a.b." SITE_DOMAIN
+		 "' -H 'Authorization: Bearer "
+		 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' "
+		 "https://127.0.0.1:%u/v1/cache) = 401",
+		 site.conf.box_port);
+	assert_int_equal(system(command), 0);
+	assert_true(number("box", "requests") > 0);
+	assert_true(number("box", "store_bytes") > 0);
+}
+
 static pid_t child_named(const char *name)
 {
 	char path[64], comm[32];
@@ -341,13 +371,10 @@ static void ends_in_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(isolated_login),
-		T(isolated_relay),
-		T(killed_role_returns),
-		T(dns_is_no_reflector),
-		T(garbage_everywhere),
-		T(one_at_a_time),
-		T(bad_reload_changes_nothing),
+		T(isolated_login),	T(isolated_relay),
+		T(isolated_box),	T(killed_role_returns),
+		T(dns_is_no_reflector), T(garbage_everywhere),
+		T(one_at_a_time),	T(bad_reload_changes_nothing),
 		T(ends_in_order),
 	};
 

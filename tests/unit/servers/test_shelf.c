@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/* test_shelf - the box's store: room, time, another identity, an old backup; long lists */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "box_site.h"
+#include "servers/box/shelf.h"
+
+#define NOW	 INT64_C(1800000000)
+#define DESK	 "desk.bob.example.org"
+#define WAITS	 10000
+#define QUICK_MS 100
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define RUNNING_SLOW 1
+#else
+#define RUNNING_SLOW 0
+#endif
+
+static char path[64], copy[64];
+static struct shelf *s;
+static char changed_fqdn[FQDN_MAX + 1];
+static uint32_t changed_serial;
+static unsigned int n_changed;
+
+static void on_changed(void *arg, const char *fqdn, uint32_t serial)
+{
+	(void)arg;
+	strcpy(changed_fqdn, fqdn);
+	changed_serial = serial;
+	n_changed++;
+}
+
+static void begin(int64_t now)
+{
+	n_changed = 0;
+	assert_int_equal(shelf_begin(s, now), 0);
+}
+
+static void commit(void)
+{
+	assert_int_equal(shelf_commit(s, on_changed, NULL), 0);
+}
+
+static int device(const char *fqdn, uint8_t fp)
+{
+	struct shelf_device d = {.n = 1};
+
+	strcpy(d.fqdn, fqdn);
+	memset(d.fp, fp, sizeof(d.fp));
+	d.prekeys[0].not_before = 0;
+	d.prekeys[0].not_after = NOW + 1000;
+	d.prekeys[0].cert_len = 4;
+	return shelf_put_device(s, &d);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	strcpy(path, "/tmp/ntm-shelf-XXXXXX");
+	close(mkstemp(path));
+	snprintf(copy, sizeof(copy), "%s.copy", path);
+	assert_int_equal(shelf_open(path, &s), 0);
+	begin(NOW);
+	assert_int_equal(device(DESK, 1), 0);
+	commit();
+	assert_string_equal(changed_fqdn, DESK);
+	assert_int_equal(changed_serial, 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char command[256];
+
+	(void)state;
+	shelf_close(s);
+	snprintf(command, sizeof(command), "rm -f %s*", path);
+	assert_int_equal(system(command), 0);
+	return 0;
+}
+
+static void item_fill(struct shelf_item *i, const char *account, unsigned int n)
+{
+	snprintf(i->from, sizeof(i->from), "pc.%s", account);
+	strcpy(i->to, DESK);
+	strcpy(i->application, "ntm");
+	strcpy(i->service, "file");
+	snprintf(i->item, sizeof(i->item), "%u", n);
+	i->expires = NOW + 500;
+}
+
+static int put(const char *account, unsigned int n)
+{
+	struct shelf_exchange x = {.kind = SHELF_DATA, .size = n, .n_addrs = 1};
+
+	item_fill(&x.i, account, n);
+	strcpy(x.cs, "cs.example.org");
+	assert_int_equal(addr_parse("192.0.2.1", 4507, &x.addrs[0]), 0);
+	memcpy(x.hash, &n, sizeof(n));
+	return shelf_put_exchange(s, &x);
+}
+
+static int put_key(const char *account, unsigned int n, uint8_t key)
+{
+	struct shelf_item i;
+	struct ntmc_key k = {{key}};
+
+	memset(&i, 0, sizeof(i));
+	item_fill(&i, account, n);
+	return shelf_put_key(s, &i, &k);
+}
+
+static int64_t entries(void)
+{
+	struct shelf_counts c;
+
+	assert_int_equal(shelf_count(s, &c), 0);
+	return c.entries;
+}
+
+/* --- room ---------------------------------------------------------------------------- */
+
+static void room(void **state)
+{
+	unsigned int n;
+
+	(void)state;
+	begin(NOW);
+	for (n = 0; n < SHELF_ACCOUNT_MAX; n++)
+		assert_int_equal(put("alice.example.org", n), 0);
+	assert_int_equal(put("alice.example.org", n), -NTM_ELIMIT);
+	assert_int_equal(put("alice.example.org", 5), 0); /* as it is */
+	for (n = 0; n < SHELF_ENTRIES_MAX - SHELF_ACCOUNT_MAX; n++)
+		assert_int_equal(put("alice.example.net", n), 0);
+	assert_int_equal(put("carol.example.net", 0), -NTM_ELIMIT);
+	assert_int_equal(entries(), SHELF_ENTRIES_MAX);
+	for (n = 0; n < SHELF_ACCOUNT_MAX; n++)
+		assert_int_equal(put_key("alice.example.org", n, 1), 0);
+	assert_int_equal(put_key("alice.example.org", n, 1), -NTM_ELIMIT);
+	assert_int_equal(put_key("alice.example.org", 7, 2), 0); /* another */
+	commit();
+	assert_int_equal(n_changed, 1); /* one list, one word */
+	/* what goes makes room */
+	begin(NOW);
+	assert_int_equal(shelf_delete_entry(s, DESK, 1), 0);
+	assert_int_equal(put("carol.example.net", 0), 0);
+	assert_int_equal(put("carol.example.net", 1), -NTM_ELIMIT);
+	commit();
+}
+
+/* --- time ------------------------------------------------------------------------------ */
+
+static void expiry(void **state)
+{
+	char *text;
+
+	(void)state;
+	begin(NOW);
+	assert_int_equal(put("alice.example.org", 1), 0);
+	assert_int_equal(put_key("alice.example.org", 1, 1), 0);
+	assert_int_equal(shelf_prekeys(s, DESK, &text), 0);
+	free(text);
+	commit();
+	begin(NOW + 499);
+	assert_int_equal(shelf_expire(s), 0);
+	commit();
+	assert_int_equal(n_changed, 0);
+	begin(NOW + 500);
+	assert_int_equal(put("alice.example.org", 2), -NTM_EEXPIRED);
+	assert_int_equal(put_key("alice.example.org", 2, 1), -NTM_EEXPIRED);
+	assert_int_equal(shelf_expire(s), 2);
+	commit();
+	assert_string_equal(changed_fqdn, DESK);
+	assert_int_equal(changed_serial, 0);
+	begin(NOW + 1000);
+	assert_int_equal(shelf_prekeys(s, DESK, &text), -NTM_ENONAME);
+	assert_int_equal(shelf_expire(s), 1);
+	commit();
+}
+
+/* --- who has the name ---------------------------------------------------------------------- */
+
+static void another_identity(void **state)
+{
+	struct shelf_named named[2];
+
+	(void)state;
+	begin(NOW);
+	assert_int_equal(put("alice.example.org", 1), 0);
+	assert_int_equal(device(DESK, 1), 0);
+	assert_int_equal(entries(), 1);
+	assert_int_equal(shelf_named(s, "", named, 2), 1);
+	assert_string_equal(named[0].fqdn, DESK);
+	assert_true(named[0].has_fp && named[0].fp[9] == 1);
+	assert_true(named[0].serial >= NOW);
+	assert_int_equal(shelf_named(s, DESK, named, 2), 0);
+	assert_int_equal(device(DESK, 2), 0);
+	assert_int_equal(entries(), 0);
+	assert_int_equal(shelf_forget(s, DESK), 0);
+	assert_int_equal(put("alice.example.org", 1), -NTM_ENONAME);
+	commit();
+	assert_int_equal(changed_serial, 0);
+}
+
+/* --- an old backup: no number is given twice ------------------------------------------------- */
+
+static void old_backup(void **state)
+{
+	uint32_t last;
+	char command[256];
+
+	(void)state;
+	begin(NOW);
+	assert_int_equal(put("alice.example.org", 1), 0);
+	commit();
+	assert_int_equal(shelf_backup(s, copy), 0);
+	begin(NOW + 3);
+	assert_int_equal(put("alice.example.org", 2), 0);
+	commit();
+	last = changed_serial;
+	shelf_close(s);
+	snprintf(command, sizeof(command), "rm -f %s-*; mv %s %s", path, copy,
+		 path);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(shelf_open(path, &s), 0);
+	begin(NOW + 4);
+	assert_int_equal(entries(), 1);
+	assert_int_equal(put("alice.example.org", 3), 0);
+	commit();
+	assert_true(changed_serial > last);
+	/* what fails in the middle leaves nothing */
+	begin(NOW + 5);
+	assert_int_equal(put("alice.example.org", 4), 0);
+	shelf_rollback(s);
+	begin(NOW + 5);
+	assert_int_equal(entries(), 2);
+	commit();
+	assert_int_equal(n_changed, 0);
+}
+
+/* --- long lists, by HTTP ------------------------------------------------------------------------- */
+
+static void waits_fill(const char *db)
+{
+	struct shelf_device d = {.n = 0};
+	int64_t now = later(0);
+
+	assert_int_equal(shelf_open(db, &s), 0);
+	assert_int_equal(shelf_begin(s, now), 0);
+	strcpy(d.fqdn, bob.fqdn);
+	ntmc_fingerprint(bob.id.ed_pub, d.fp);
+	assert_int_equal(shelf_put_device(s, &d), 0);
+	for (unsigned int n = 0; n < WAITS; n++) {
+		struct shelf_exchange x = {.kind = SHELF_KEY, .n_addrs = 1};
+		struct ntmc_key k = {{1}};
+
+		item_fill(&x.i, "alice." SITE_DOMAIN, n);
+		strcpy(x.i.to, bob.fqdn);
+		x.i.expires = now + 3600;
+		strcpy(x.cs, "cs." SITE_DOMAIN);
+		assert_int_equal(addr_parse("192.0.2.1", 4507, &x.addrs[0]), 0);
+		memcpy(k.b, &n, sizeof(n));
+		memcpy(x.hash, &n, sizeof(n));
+		assert_int_equal(shelf_put_key(s, &x.i, &k), 0);
+		assert_int_equal(shelf_put_exchange(s, &x), 0);
+		x.kind = SHELF_DATA;
+		assert_int_equal(shelf_put_exchange(s, &x), 0);
+	}
+	commit();
+	shelf_close(s);
+}
+
+static void listed(void **state)
+{
+	struct web w = {&near, "GET", "/v1/cache?limit=20000", .peer = &bob};
+	char page[64], db[128];
+	double best = 1e9, cpu = 1e9;
+	json_t *o;
+
+	box_stop(&near);
+	snprintf(db, sizeof(db), "%s/box/box.db", near.site.dir);
+	waits_fill(db);
+	box_start(&near);
+	box_wait(&near);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(web(&w, NULL, &o), 200);
+		assert_int_equal(json_array_size(json_object_get(o, "entries")),
+				 WAITS);
+		best = web_ms() < best ? web_ms() : best;
+		cpu = web_cpu_ms() < cpu ? web_cpu_ms() : cpu;
+		json_decref(o);
+	}
+	print_message("%d entries listed in %.0f ms, %.0f ms of processor\n",
+		      WAITS, best, cpu);
+	/* whatever else this machine does now */
+	assert_true(cpu < QUICK_MS * (RUNNING_SLOW ? 20 : 1));
+	/* page by page */
+	w.path = page;
+	strcpy(page, "/v1/cache?limit=4000");
+	for (int i = 0; i < 3; i++) {
+		json_t *list, *last;
+
+		assert_int_equal(web(&w, NULL, &o), 200);
+		list = json_object_get(o, "entries");
+		assert_int_equal(json_array_size(list), i < 2 ? 4000 : 2000);
+		assert_true(json_is_true(json_object_get(o, "more")) ==
+			    (i < 2));
+		last = json_array_get(list, json_array_size(list) - 1);
+		snprintf(page, sizeof(page), "/v1/cache?limit=4000&after=%lld",
+			 (long long)json_integer_value(
+				 json_object_get(last, "number")));
+		json_decref(o);
+	}
+	(void)state;
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(room),
+		T(expiry),
+		T(another_identity),
+		T(old_backup),
+		cmocka_unit_test_setup_teardown(listed, boxes_setup,
+						boxes_teardown),
+	};
+
+	return cmocka_run_group_tests_name("shelf", tests, NULL, NULL);
+}
