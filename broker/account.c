@@ -379,6 +379,7 @@ int account_adopt(struct account *a, const struct join *join,
 	s.certificate = r->certificate;
 	s.ca = r->ca;
 	s.token = r->token;
+	s.box_port = r->box_port;
 	for (size_t i = 0; i < r->n_dc; i++) {
 		if (addr_from_message(r->dc[i], &addr))
 			return -NTM_EDECODE;

@@ -11,6 +11,7 @@
 #include "broker/peer.h"
 #include "broker/pins.h"
 #include "broker/policy.h"
+#include "broker/postlink.h"
 #include "broker/resolve.h"
 
 /* Why a name cannot be met, where there is more to say than the error's sentence. */
@@ -594,6 +595,7 @@ static void allow_apply(struct worker *w)
 {
 	if (w->account->logged_in)
 		peers_each(w->peers, apply, NULL);
+	postlink_policy(w->postlink);
 	domains_look(w);
 }
 

@@ -42,6 +42,7 @@
 #include "broker/keeper_store.h"
 #include "broker/mapper.h"
 #include "broker/outer.h"
+#include "broker/poster.h"
 #include "broker/watchdog.h"
 #include "common/log.h"
 #include "common/rundir.h"
@@ -85,6 +86,7 @@ struct keeper {
 	struct worker worker;
 	struct watchdog watchdog; /* of a worker that is ready */
 	struct mapper mapper;
+	struct poster poster;
 	int signals, listener;
 	uint64_t repair_at; /* not before */
 	bool ending;
@@ -119,44 +121,7 @@ static void end_begin(struct keeper *k, int status)
 	k->end_at = now_ns() + END_NS;
 	if (k->worker.pid)
 		kill(k->worker.pid, SIGTERM);
-}
-
-/* --- the outer port ------------------------------------------------------------------ */
-
-/* Peers and NATs remember the port; so do we, over a restart. */
-static void port_save(const struct keeper *k)
-{
-	if (outer_port_save(k->opt->state, k->outer.port))
-		log_warn("keeper", "%s/udp-port cannot be written",
-			 k->opt->state);
-}
-
-static int outer_start(struct keeper *k, char *why, size_t why_size)
-{
-	uint16_t last = outer_port_load(k->opt->state);
-	int err;
-
-	if (k->opt->port) {
-		err = outer_open(k->opt->port, &k->outer);
-		if (err)
-			snprintf(why, why_size,
-				 "UDP port %u cannot be used (%s); choose "
-				 "another with --port",
-				 k->opt->port,
-				 err == -NTM_EEXISTS ? "another program has it"
-						     : err_text(err));
-		return err;
-	}
-	err = outer_open(last, &k->outer);
-	if (err && last)
-		err = outer_open(0, &k->outer);
-	if (err)
-		snprintf(why, why_size,
-			 "no UDP socket can be opened (%s); see the log",
-			 err_text(err));
-	else if (k->outer.port != last)
-		port_save(k);
-	return err;
+	poster_end(&k->poster);
 }
 
 /* --- the worker's requests --------------------------------------------------------- */
@@ -290,6 +255,26 @@ static int do_portmap(struct keeper *k, struct request *req)
 	return err;
 }
 
+/* a: 1: the one that runs is to end, and none is started */
+static int do_post(struct keeper *k, struct request *req)
+{
+	const struct keeper_msg ok = {.version = KEEPER_PROTO_VERSION,
+				      .op = req->msg.op};
+	int fd, err;
+
+	if (req->msg.a) {
+		poster_end(&k->poster);
+		return answer_err(k, req->msg.op, 0);
+	}
+	poster_check(&k->poster);
+	err = poster_start(&k->poster, k->opt, k->store, &fd);
+	if (err)
+		return answer_err(k, req->msg.op, err);
+	err = answer(k, &ok, NULL, 0, &fd, 1);
+	close(fd);
+	return err;
+}
+
 static int do_udp(struct keeper *k, struct request *req)
 {
 	struct outer fresh;
@@ -303,7 +288,7 @@ static int do_udp(struct keeper *k, struct request *req)
 			return answer_err(k, req->msg.op, err);
 		outer_close(&k->outer);
 		k->outer = fresh;
-		port_save(k);
+		outer_keep(k->opt->state, k->outer.port);
 	}
 	return answer_outer(k, req->msg.op, fds, 0, NULL);
 }
@@ -381,6 +366,7 @@ static int (*const handlers[KEEPER_NOPS])(struct keeper *, struct request *) = {
 	[KEEPER_BLOB_EACH] = do_each,
 	[KEEPER_BEAT] = do_beat,
 	[KEEPER_PORTMAP] = do_portmap,
+	[KEEPER_POST] = do_post,
 };
 
 /* Return: 0 when one was read and answered, -NTM_EAGAIN, else the link is lost. */
@@ -592,6 +578,7 @@ static void signals_ready(struct keeper *k)
 		if (si.ssi_signo == SIGCHLD) {
 			worker_check(k);
 			mapper_check(&k->mapper);
+			poster_check(&k->poster);
 		} else if (si.ssi_signo != SIGHUP) {
 			end_begin(k, 0);
 		} else if (k->worker.pid) {
@@ -752,7 +739,9 @@ int keeper_new(const struct keeper_options *opt, struct keeper **out, char *why,
 	k->opt = opt;
 	k->listener = k->worker.link = k->outer.udp4 = k->outer.udp6 = -1;
 	k->signals = signals_open();
-	err = k->signals < 0 ? -NTM_ESYSTEM : outer_start(k, why, why_size);
+	err = k->signals < 0 ? -NTM_ESYSTEM
+			     : outer_start(opt->state, opt->port, &k->outer,
+					   why, why_size);
 	if (!err)
 		err = engine_open(&k->engine, why, why_size);
 	if (!err)
@@ -773,6 +762,7 @@ void keeper_free(struct keeper *k)
 	if (k->listener >= 0) {
 		socket_unlink(k, SHIM_KEEPER_SOCKET);
 		socket_unlink(k, SHIM_BROKER_SOCKET);
+		socket_unlink(k, "post.sock");
 		close(k->listener);
 	}
 	if (k->engine)

@@ -269,6 +269,22 @@ int keeper_portmap(struct keeper_link *k, int *fd)
 	return answer_fd(err, &ans, fd);
 }
 
+int keeper_post(struct keeper_link *k, int *fd)
+{
+	struct keeper_msg msg = {.op = KEEPER_POST};
+	struct answer ans;
+	int err = ask(k, &msg, NULL, 0, -1, &ans);
+
+	return answer_fd(err, &ans, fd);
+}
+
+int keeper_post_end(struct keeper_link *k)
+{
+	struct keeper_msg msg = {.op = KEEPER_POST, .a = 1};
+
+	return tell(k, &msg, NULL, 0, -1);
+}
+
 int keeper_fd_put(struct keeper_link *k, const char *key, int fd)
 {
 	struct keeper_msg msg = {.op = KEEPER_FD_PUT};

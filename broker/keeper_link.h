@@ -81,6 +81,12 @@ NTM_MUST_CHECK int keeper_socket(struct keeper_link *k, int domain, int type,
  *  *@fd is the caller's */
 NTM_MUST_CHECK int keeper_portmap(struct keeper_link *k, int *fd);
 
+/** start ntm-post, with the sockets kept under POSTER_PREFIX; *@fd is the caller's.
+ *  Return: 0, -NTM_EEXISTS (one runs), -NTM_ENOTFOUND (it is not installed) ... */
+NTM_MUST_CHECK int keeper_post(struct keeper_link *k, int *fd);
+/** the one that runs is to end */
+NTM_MUST_CHECK int keeper_post_end(struct keeper_link *k);
+
 /** keep a duplicate of @fd for later workers; replaces */
 NTM_MUST_CHECK int keeper_fd_put(struct keeper_link *k, const char *key,
 				 int fd);

@@ -123,6 +123,14 @@ int keeper_store_del_blob(struct keeper_store *s, const char *key)
 	return del(&s->blobs, key);
 }
 
+int keeper_store_fd(const struct keeper_store *s, const char *key)
+{
+	struct entry *e;
+
+	HASH_FIND_STR(s->fds, key, e);
+	return e ? e->fd : -1;
+}
+
 int keeper_store_each(struct keeper_store *s, enum keeper_op op,
 		      const char *prefix, uint32_t generation,
 		      int (*fn)(void *arg, const char *key, int fd,

@@ -28,6 +28,9 @@ NTM_MUST_CHECK int keeper_store_del_fd(struct keeper_store *s, const char *key);
 NTM_MUST_CHECK int keeper_store_del_blob(struct keeper_store *s,
 					 const char *key);
 
+/** the descriptor under @key, which stays the store's; -1: there is none */
+int keeper_store_fd(const struct keeper_store *s, const char *key);
+
 /** calls @fn for what older generations than @generation put under keys that begin
  *  with @prefix; descriptors only once per generation, and they stay the store's.
  *  Ends when @fn does not return 0. Return: what @fn returned last, or 0 */

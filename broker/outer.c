@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "common/log.h"
 
 #define TRIES 16 /* an ephemeral port of one family may be taken in the other */
 
@@ -137,4 +138,40 @@ uint16_t outer_port_load(const char *state)
 	port = strtoul((char *)text, NULL, 10);
 	file_free(text, len);
 	return port > UINT16_MAX ? 0 : (uint16_t)port;
+}
+
+/* Peers and NATs remember the port; so do we, over a restart. */
+void outer_keep(const char *state, uint16_t port)
+{
+	if (outer_port_save(state, port))
+		log_warn("keeper", "%s/udp-port cannot be written", state);
+}
+
+int outer_start(const char *state, uint16_t port, struct outer *out, char *why,
+		size_t why_size)
+{
+	uint16_t last = outer_port_load(state);
+	int err;
+
+	if (port) {
+		err = outer_open(port, out);
+		if (err)
+			snprintf(why, why_size,
+				 "UDP port %u cannot be used (%s); choose "
+				 "another with --port",
+				 port,
+				 err == -NTM_EEXISTS ? "another program has it"
+						     : err_text(err));
+		return err;
+	}
+	err = outer_open(last, out);
+	if (err && last)
+		err = outer_open(0, out);
+	if (err)
+		snprintf(why, why_size,
+			 "no UDP socket can be opened (%s); see the log",
+			 err_text(err));
+	else if (out->port != last)
+		outer_keep(state, out->port);
+	return err;
 }

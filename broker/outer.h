@@ -8,6 +8,7 @@
 #ifndef NTM_BROKER_OUTER_H
 #define NTM_BROKER_OUTER_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/err.h"
@@ -26,6 +27,15 @@ struct outer {
  */
 NTM_MUST_CHECK int outer_open(uint16_t port, struct outer *out);
 void outer_close(struct outer *o);
+
+/**
+ * outer_start() - @port; 0: that of the last run, else any
+ * @why: @why_size bytes: one sentence on failure
+ */
+NTM_MUST_CHECK int outer_start(const char *state, uint16_t port,
+			       struct outer *out, char *why, size_t why_size);
+/** outer_port_save(), whose failure is logged */
+void outer_keep(const char *state, uint16_t port);
 
 /** the port, over a restart, in the folder @state */
 NTM_MUST_CHECK int outer_port_save(const char *state, uint16_t port);

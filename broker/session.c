@@ -41,6 +41,7 @@
 #include "broker/peer.h"
 #include "broker/pins.h"
 #include "broker/portmap.h"
+#include "broker/postlink.h"
 #include "broker/relay.h"
 #include "broker/revocation.h"
 #include "broker/timers.h"
@@ -423,6 +424,7 @@ static void online(struct session *s, const Ntm__RegistrationResponse *r)
 		if (!rq->probe)
 			request_send(rq);
 	revocation_ask(&s->revocation, r->revocation_serial);
+	postlink_serial(s->w->postlink, r->cache_serial);
 	relays_named(s->w->relays, r->relays, r->n_relays);
 	if (!was)
 		worker_online(s->w);
@@ -474,6 +476,7 @@ static void keepalive_ack(struct session *s, const Ntm__KeepAliveAck *k)
 	s->told_s = s->telling_s;
 	keepalive_arm(s);
 	revocation_ask(&s->revocation, k->revocation_serial);
+	postlink_serial(s->w->postlink, k->cache_serial);
 }
 
 /* what the DC sends unasked, with a transaction number of its own */
@@ -488,6 +491,9 @@ static void told(struct session *s, const Ntm__Signal *msg)
 	} else if (msg->body_case == NTM__SIGNAL__BODY_WITHDRAW) {
 		send_ack(s, msg->txn, 0);
 		revocation_told(&s->revocation, msg->withdraw);
+	} else if (msg->body_case == NTM__SIGNAL__BODY_BOX_NOTICE) {
+		send_ack(s, msg->txn, 0);
+		postlink_serial(s->w->postlink, msg->box_notice->serial);
 	}
 }
 
@@ -496,6 +502,7 @@ static void told(struct session *s, const Ntm__Signal *msg)
 static bool is_told(const struct session *s, const Ntm__Signal *msg)
 {
 	return msg->body_case == NTM__SIGNAL__BODY_WITHDRAW ||
+	       msg->body_case == NTM__SIGNAL__BODY_BOX_NOTICE ||
 	       (msg->body_case == NTM__SIGNAL__BODY_ROUTE_DIRECTION &&
 		!request_find(s, msg->txn) && !request_was(s, msg->txn));
 }

@@ -20,6 +20,7 @@
 #include "broker/pins.h"
 #include "broker/policy.h"
 #include "broker/portmap.h"
+#include "broker/postlink.h"
 #include "broker/relay.h"
 #include "broker/relayed.h"
 #include "broker/resolve.h"
@@ -371,6 +372,7 @@ int worker_logged_in(struct worker *w)
 	if (!err)
 		err = session_start(w->session);
 	login_renew_arm(w->login);
+	postlink_logged_in(w->postlink);
 	return err;
 }
 
@@ -387,6 +389,7 @@ void worker_logged_out(struct worker *w, int code)
 	relays_forget(w->relays);
 	exit_forget(w->exit);
 	account_forget(w->account, code);
+	postlink_logged_out(w->postlink);
 	login_renew_arm(w->login);
 	datapath_set_lease(w->dp, none, none);
 	if (w->shim && shimserver_configure(w->shim, none, none, NULL, 0))
@@ -411,6 +414,7 @@ void worker_online(struct worker *w)
 	gate_online(w->gate);
 	portmap_look(w->portmap);
 	domains_look(w);
+	postlink_online(w->postlink);
 }
 
 static void reroute_one(void *arg, struct peer *p)

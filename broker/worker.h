@@ -59,6 +59,7 @@ struct ping;
 struct pins;
 struct policy;
 struct portmap;
+struct postlink;
 struct relays;
 struct resolve;
 struct session;
@@ -97,6 +98,7 @@ struct worker {
 	struct exit *exit;
 	struct domains *domains;
 	struct login *login;
+	struct postlink *postlink; /* NULL: no ntm-post here */
 
 	struct held *held; /* questions of shims, worker.c's */
 	struct addr locals[ADDR_REMOTES_MAX]; /* as told last */

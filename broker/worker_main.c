@@ -26,6 +26,7 @@
 #include "broker/keepalive.h"
 #include "broker/policy.h"
 #include "broker/peer.h"
+#include "broker/postlink.h"
 #include "broker/wake.h"
 #include "broker/worker.h"
 #include "common/log.h"
@@ -125,6 +126,7 @@ static void on_hup(void *arg)
 	}
 	if (p->w.account->logged_in)
 		peers_each(p->w.peers, apply, NULL);
+	postlink_policy(p->w.postlink);
 	log_info("worker", "read the policy again");
 }
 
@@ -182,6 +184,11 @@ static int parts_open(struct program *p, char *why, size_t why_size)
 	err = shimserver_new(p->loop, w->keeper, &names, &w->shim);
 	if (err)
 		return err;
+	snprintf(why, why_size, "the link with ntm-post could not be made");
+	if (postlink_is_installed())
+		err = postlink_new(w, &w->postlink);
+	if (err)
+		return err;
 	snprintf(why, why_size, "the control socket could not be opened");
 	keeper_fd_each(w->keeper, "control", take_control_fd, p);
 	return control_open(w, p->handover, p->control_fd, &p->control);
@@ -216,6 +223,8 @@ static void parts_close(struct program *p)
 	loop_signal_del(p->hup);
 	loop_signal_del(p->term);
 	control_close(p->control);
+	postlink_free(w->postlink);
+	w->postlink = NULL;
 	worker_clear(w);
 	if (w->shim)
 		shimserver_free(w->shim);

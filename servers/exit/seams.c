@@ -48,6 +48,61 @@ void keeper_blob_each(struct keeper_link *k,
 	(void)arg;
 }
 
+/* an exit sends and receives no items (worker.postlink is NULL) */
+int keeper_post(struct keeper_link *k, int *fd)
+{
+	(void)k;
+	(void)fd;
+	return -NTM_ENOTFOUND;
+}
+
+int keeper_post_end(struct keeper_link *k)
+{
+	(void)k;
+	return -NTM_ENOTFOUND;
+}
+
+int keeper_socket(struct keeper_link *k, int domain, int type, int protocol,
+		  int *fd)
+{
+	(void)k;
+	(void)domain;
+	(void)type;
+	(void)protocol;
+	(void)fd;
+	return -NTM_ENOTFOUND;
+}
+
+int keeper_fd_put(struct keeper_link *k, const char *key, int fd)
+{
+	(void)k;
+	(void)key;
+	(void)fd;
+	return -NTM_ENOTFOUND;
+}
+
+int keeper_fd_del(struct keeper_link *k, const char *key)
+{
+	(void)k;
+	(void)key;
+	return -NTM_ENOTFOUND;
+}
+
+void keeper_fd_each(struct keeper_link *k, const char *prefix,
+		    void (*fn)(void *arg, const char *key, int fd), void *arg)
+{
+	(void)k;
+	(void)prefix;
+	(void)fn;
+	(void)arg;
+}
+
+const char *keeper_rundir(const struct keeper_link *k)
+{
+	(void)k;
+	return "";
+}
+
 /* the shims' server: an exit has none (worker.shim is NULL) */
 int shimserver_configure(struct shimserver *s, const uint8_t vip6[static 16],
 			 const uint8_t vip4[static 4],

@@ -615,3 +615,41 @@ void shimserver_stats(const struct shimserver *s, struct shim_stats *out)
 	(void)s;
 	memset(out, 0, sizeof(*out));
 }
+
+/* worlds have no ntm-post: never called */
+int keeper_post(struct keeper_link *k, int *fd)
+{
+	(void)k, (void)fd;
+	return -NTM_ENOTFOUND;
+}
+
+int keeper_post_end(struct keeper_link *k)
+{
+	(void)k;
+	return -NTM_ENOTFOUND;
+}
+
+int keeper_socket(struct keeper_link *k, int domain, int type, int protocol,
+		  int *fd)
+{
+	(void)k, (void)domain, (void)type, (void)protocol, (void)fd;
+	return -NTM_ENOTFOUND;
+}
+
+int keeper_fd_del(struct keeper_link *k, const char *key)
+{
+	(void)k, (void)key;
+	return -NTM_ENOTFOUND;
+}
+
+void keeper_fd_each(struct keeper_link *k, const char *prefix,
+		    void (*fn)(void *arg, const char *key, int fd), void *arg)
+{
+	(void)k, (void)prefix, (void)fn, (void)arg;
+}
+
+const char *keeper_rundir(const struct keeper_link *k)
+{
+	(void)k;
+	return "/nonexistent";
+}

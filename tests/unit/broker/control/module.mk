@@ -10,3 +10,6 @@ $(eval $(call unit-test,unit-control-foreign,\
 	tests/unit/broker/control/test_foreign.c $(CONTROL_WORLD) \
 	$(addprefix tests/unit/libntmcrypto/,forge.c fixture.c),\
 	nodecontrol ntmcrypto common,$(CONTROL_TEST_PKGS)))
+$(eval $(call unit-test,unit-control-postlink,\
+	tests/unit/broker/control/test_postlink.c broker/postlink.c,common ntmcrypto,\
+	$(CONTROL_TEST_PKGS)))
