@@ -13,6 +13,7 @@
 #include "broker/notify.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
+#include "broker/postlink.h"
 #include "broker/relayed.h"
 #include "broker/session.h"
 #include "broker/timers.h"
@@ -233,6 +234,22 @@ json_t *control_keepalive(const struct worker *w)
 			 "lost", (int)s.lost);
 }
 
+static json_t *post_json(const struct worker *w)
+{
+	static const char *const states[] = {
+		[POSTLINK_IDLE] = "idle",
+		[POSTLINK_RUNNING] = "running",
+		[POSTLINK_PAUSE] = "pause",
+	};
+	struct postlink_status st;
+
+	if (!w->postlink)
+		return json_null();
+	postlink_status(w->postlink, &st);
+	return json_pack("{s:s, s:I, s:i}", "state", states[st.state], "serial",
+			 (json_int_t)st.serial, "starts", (int)st.starts);
+}
+
 static void status_account(const struct worker *w, json_t *o)
 {
 	const struct account *a = w->account;
@@ -261,6 +278,7 @@ static void status_account(const struct worker *w, json_t *o)
 	if (gate_address(w->gate, &gate))
 		json_object_set_new(o, "gate", control_addr(&gate));
 	json_object_set_new(o, "exit", control_exit_json(w));
+	json_object_set_new(o, "post", post_json(w));
 	json_object_set_new(o, "domains", domains_json(w));
 }
 

@@ -83,17 +83,17 @@ struct node {
 	struct node_address addrs[NODES_ADDRESSES_MAX];
 	struct node_relay relays[NODES_RELAYS_MAX];
 	uint8_t n_addrs, flags;
-	uint8_t families;     /* REACH_IP4, REACH_IP6: observed and its own */
-	uint8_t mapping;      /* enum NatMapping */
-	uint8_t relays_told;  /* dc.relays_change when it was told of relays */
-	char *push;	      /* token; NULL: none */
-	uint8_t push_kind;    /* enum PushKind */
-	uint8_t wakeup;	      /* enum Wakeup */
-	uint8_t notifier;     /* its NS, see notify.c; 0: none */
-	uint32_t pushed_s;    /* when it was pushed last, monotonic; 0: never */
-	uint32_t waiting;     /* the direction that it was told of last */
-	uint16_t keepalive_s; /* its interval; 0: the configured one */
+	uint8_t families;    /* REACH_IP4, REACH_IP6: observed and its own */
+	uint8_t mapping;     /* enum NatMapping */
+	uint8_t relays_told; /* dc.relays_change when it was told of relays */
+	uint8_t push_kind;   /* enum PushKind */
+	uint8_t wakeup;	     /* enum Wakeup */
+	uint8_t notifier;    /* its NS, see notify.c; 0: none */
+	char *push;	     /* token; NULL: none */
+	uint32_t pushed_s;   /* when it was pushed last, monotonic; 0: never */
+	uint32_t waiting;    /* the direction that it was told of last */
 	uint32_t cache_serial; /* of its list at the box; 0: nothing waits */
+	uint16_t keepalive_s;  /* its interval; 0: the configured one */
 };
 
 struct nodes {

@@ -80,3 +80,4 @@ kill -KILL "$(server_role server box)"
 wait_for 15 '[ "$(said ".heard.event==\"start\" and .heard.serial > 0")" = 1 ]' \
 	'cat "$home/post.log"; lab_as_user server ntm-server status'
 ok "a notice of the box starts it"
+assert_ne "$(ntm_get b post.serial)" 0 "the number that ntm status has"

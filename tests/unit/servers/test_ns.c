@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "servers/boxsock.h"
 #include "servers/dc/state.h"
 #include "servers/ns/state.h"
 #include "site.h"
@@ -290,6 +291,51 @@ static void told_and_fetches(void **state)
 	s = peer_call(&cn, &ask);
 	assert_non_null(s);
 	assert_true(site_wait(&site, has_route, &cn));
+	leave(&l);
+}
+
+static const struct boxsock_ops no_ops;
+
+static bool has_notice(void *arg)
+{
+	const struct peer *p = arg;
+
+	return p->got && p->got->body_case == NTM__SIGNAL__BODY_BOX_NOTICE;
+}
+
+/* something waits at the box for a node whose mapping is gone */
+static void told_of_the_box(void **state)
+{
+	Ntm__RouteDirectionRequest q = NTM__ROUTE_DIRECTION_REQUEST__INIT;
+	Ntm__BoxNode one = NTM__BOX_NODE__INIT, *list[1] = {&one};
+	Ntm__Signal ask = NTM__SIGNAL__INIT;
+	Ntm__BoxNodes nodes = NTM__BOX_NODES__INIT;
+	Ntm__BoxLink msg = NTM__BOX_LINK__INIT;
+	struct boxsock *box;
+	struct line l;
+	int fd;
+
+	(void)state;
+	come(&l);
+	peer_move(&cn);
+	assert_int_equal(boxsock_connect(site.dir, &fd), 0);
+	assert_int_equal(boxsock_new(site.loop, fd, &no_ops, NULL, &box), 0);
+	one.fqdn = cn.fqdn;
+	one.serial = 12;
+	nodes.n_nodes = 1;
+	nodes.nodes = list;
+	msg.body_case = NTM__BOX_LINK__BODY_NODES;
+	msg.nodes = &nodes;
+	assert_int_equal(boxsock_send(box, &msg), 0);
+	assert_int_equal(hear(&l, NULL), NTM__SIGNAL__BODY_NOTIFICATION);
+	say_ack(&l);
+	peer_register(&cn);
+	ask.body_case = NTM__SIGNAL__BODY_ROUTE_DIRECTION_REQUEST;
+	ask.route_direction_request = &q;
+	assert_non_null(peer_call(&cn, &ask));
+	assert_true(site_wait(&site, has_notice, &cn));
+	assert_int_equal(cn.got->box_notice->serial, 12);
+	boxsock_close(box);
 	leave(&l);
 }
 
@@ -618,10 +664,10 @@ static void fickle(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(told_and_fetches),	T(strangers),	   T(many_strangers),
-		T(keeps_alive),		T(comes_again),	   T(restarts),
-		T(strangers_make_room), T(talks_too_much), T(absent),
-		T(withdrawn),		T(fickle),
+		T(told_and_fetches), T(told_of_the_box),     T(strangers),
+		T(many_strangers),   T(keeps_alive),	     T(comes_again),
+		T(restarts),	     T(strangers_make_room), T(talks_too_much),
+		T(absent),	     T(withdrawn),	     T(fickle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

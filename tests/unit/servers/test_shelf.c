@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* test_shelf - the box's store: room, time, another identity, an old backup; long lists */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -244,6 +246,55 @@ static void old_backup(void **state)
 	assert_int_equal(n_changed, 0);
 }
 
+/* --- killed at any moment: what was acknowledged is there ---------------------------------------- */
+
+static void write_on(int acknowledged)
+{
+	for (unsigned int n = 0;; n++) {
+		begin(NOW);
+		if (put("alice.example.org", n) ||
+		    put_key("alice.example.org", n, 1))
+			_exit(1);
+		commit();
+		if (write(acknowledged, &n, sizeof(n)) != sizeof(n))
+			_exit(1);
+	}
+}
+
+static void killed(void **state)
+{
+	(void)state;
+	for (int round = 1; round <= 5; round++) {
+		struct shelf_counts c;
+		unsigned int last = 0, n;
+		int ends[2];
+		pid_t pid;
+
+		shelf_close(s);
+		s = NULL;
+		assert_int_equal(pipe(ends), 0);
+		pid = fork();
+		if (!pid) {
+			if (shelf_open(path, &s))
+				_exit(1);
+			write_on(ends[1]);
+		}
+		close(ends[1]);
+		while (last < 20u * (unsigned int)round &&
+		       read(ends[0], &n, sizeof(n)) == sizeof(n))
+			last = n;
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		while (read(ends[0], &n, sizeof(n)) == sizeof(n))
+			last = n; /* said before it died */
+		close(ends[0]);
+		assert_true(last >= 20u * (unsigned int)round);
+		assert_int_equal(shelf_open(path, &s), 0);
+		assert_int_equal(shelf_count(s, &c), 0);
+		assert_true(c.entries > last && c.entries == c.keys);
+	}
+}
+
 /* --- long lists, by HTTP ------------------------------------------------------------------------- */
 
 static void waits_fill(const char *db)
@@ -329,6 +380,7 @@ int main(void)
 		T(expiry),
 		T(another_identity),
 		T(old_backup),
+		T(killed),
 		cmocka_unit_test_setup_teardown(listed, boxes_setup,
 						boxes_teardown),
 	};
