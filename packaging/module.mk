@@ -2,7 +2,7 @@
 # packaging - install, uninstall
 
 INSTALL_BIN := ntm-run ntm ntm-broker ntm-server
-INSTALL_LIBEXEC := ntm-worker ntm-portmap ntm-exit
+INSTALL_LIBEXEC := ntm-worker ntm-portmap ntm-post ntm-exit
 MAN1 := wrappers/ntm-run.1 wrappers/ntm.1 broker/ntm-broker.1 preload/libntm.so.1
 MAN5 := servers/ntm-server.conf.5
 MAN8 := servers/ntm-server.8

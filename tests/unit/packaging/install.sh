@@ -26,6 +26,7 @@ for program in ntm ntm-run ntm-broker ntm-server; do
 done
 [ -x "$prefix/libexec/ntm/ntm-worker" ] || fail "there is no worker"
 [ -x "$prefix/libexec/ntm/ntm-portmap" ] || fail "nobody asks the router"
+[ -x "$prefix/libexec/ntm/ntm-post" ] || fail "nobody sends items"
 "$prefix/bin/ntm" env | grep -qF "$prefix/lib/libntm.so" ||
 	fail "ntm env does not name the library beside it"
 ! grep -r '@[A-Z]*@' "$prefix/lib/systemd" "$prefix/share" ||

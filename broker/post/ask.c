@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/* ask - requests of ntm-post: header fields, servers, binary values */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/post/post.h"
+
+#define HEADERS_MAX 12
+
+/* --- binary values
+ * ------------------------------------------------------------------------ */
+
+json_t *post_binary(const void *data, size_t len)
+{
+	char *text = malloc(NTMC_BASE64URL_LEN(len) + 3);
+	json_t *j = NULL;
+
+	if (!text)
+		return NULL;
+	ntmc_base64url_encode(data, len, text);
+	j = json_string(text);
+	ntmc_wipe(text, NTMC_BASE64URL_LEN(len));
+	free(text);
+	return j;
+}
+
+int post_binary_get(const json_t *j, const char *key, void *out, size_t len)
+{
+	const char *text = json_string_value(json_object_get(j, key));
+
+	return text ? ntmc_base64url_decode(text, out, len) : -NTM_EDECODE;
+}
+
+long post_binary_any(const json_t *j, const char *key, void *out, size_t max)
+{
+	const char *text = json_string_value(json_object_get(j, key));
+	size_t len = text ? strlen(text) * 3 / 4 : 0;
+
+	if (!len || len > max || ntmc_base64url_decode(text, out, len))
+		return -NTM_EDECODE;
+	return (long)len;
+}
+
+/* --- names
+ * ------------------------------------------------------------------------------ */
+
+bool post_id_ok(const char *text)
+{
+	size_t len = text ? strlen(text) : 0;
+
+	return len && len <= 64 &&
+	       strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx"
+			    "yz0123456789._-") == len;
+}
+
+void post_item_id(const struct post_ids *ids, uint8_t out[static ITEM_ID_LEN])
+{
+	const char *const parts[] = {ids->application, ids->service, ids->item};
+	uint8_t text[15 + 3 * (2 + 64)], hash[NTMC_HASH_LEN];
+	size_t at = 14, i;
+
+	memcpy(text, "ntm item id v1", 14);
+	for (i = 0; i < 3; i++) {
+		size_t len = strlen(parts[i]);
+
+		text[at++] = (uint8_t)(len >> 8);
+		text[at++] = (uint8_t)len;
+		memcpy(text + at, parts[i], len);
+		at += len;
+	}
+	ntmc_sha256(text, at, hash);
+	memcpy(out, hash, ITEM_ID_LEN);
+}
+
+void post_trim(char *text)
+{
+	size_t len = strlen(text), n = 0, want;
+	unsigned char first;
+
+	while (len > n && n < 4 &&
+	       ((unsigned char)text[len - 1 - n] & 0xc0) == 0x80)
+		n++;
+	if (len == n)
+		return;
+	first = (unsigned char)text[len - 1 - n];
+	want = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : first >= 0xc0 ? 1 : 0;
+	if (want > n)
+		text[len - 1 - n] = '\0';
+}
+
+/* --- servers
+ * ---------------------------------------------------------------------------- */
+
+int post_box(struct post *p, struct web_server *out)
+{
+	const struct who *w = &p->who;
+	size_t i;
+
+	if (!w->logged_in || !w->has_token)
+		return -NTM_ENOLOGIN;
+	if (!w->n_box)
+		return -NTM_ENOTFOUND;
+	memset(out, 0, sizeof(*out));
+	for (i = 0; i < w->n_box && i < WEB_ADDRS_MAX; i++)
+		out->addrs[out->n_addrs++] = w->box[i];
+	if ((size_t)snprintf(out->name, sizeof(out->name), "box.%s",
+			     w->domain) >= sizeof(out->name) ||
+	    !who_ca_file(w, w->domain, out->ca, sizeof(out->ca)))
+		return -NTM_EINVAL;
+	return 0;
+}
+
+int post_server(struct post *p, const json_t *cs, struct web_server *out)
+{
+	const char *name = json_string_value(json_object_get(cs, "name"));
+	const char *domain;
+	size_t i;
+	json_t *a;
+
+	memset(out, 0, sizeof(*out));
+	if (!name || strlen(name) >= sizeof(out->name) || !fqdn_is_valid(name))
+		return -NTM_EDECODE;
+	domain = who_server_domain(&p->who, name);
+	if (!domain)
+		return -NTM_ECERT;
+	strcpy(out->name, name);
+	if (!who_ca_file(&p->who, domain, out->ca, sizeof(out->ca)))
+		return -NTM_EINVAL;
+	json_array_foreach(json_object_get(cs, "addresses"), i, a)
+	{
+		struct addr *to = &out->addrs[out->n_addrs];
+
+		if (out->n_addrs < WEB_ADDRS_MAX && json_is_string(a) &&
+		    !addr_parse(json_string_value(a), 0, to) &&
+		    (!strcmp(domain, p->who.domain) ||
+		     addr_is_usable_remote(to)))
+			out->n_addrs++;
+	}
+	return out->n_addrs ? 0 : -NTM_EDECODE;
+}
+
+/* --- requests
+ * --------------------------------------------------------------------------- */
+
+struct headers {
+	char *line[HEADERS_MAX + 1];
+	size_t n;
+	bool failed;
+};
+
+__attribute__((format(printf, 2, 3))) static void
+header(struct headers *h, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	if (h->n == HEADERS_MAX || vasprintf(&h->line[h->n], format, ap) < 0) {
+		h->failed = true;
+		h->line[h->n] = NULL;
+	} else {
+		h->n++;
+	}
+	va_end(ap);
+}
+
+static void headers_free(struct headers *h)
+{
+	while (h->n--) {
+		ntmc_wipe(h->line[h->n], strlen(h->line[h->n]));
+		free(h->line[h->n]);
+	}
+}
+
+/* Everything but letters and digits as %XX */
+static void message_header(struct headers *h, const char *text)
+{
+	char out[3 * 256 + 1], *at = out;
+
+	for (; *text && at < out + sizeof(out) - 4; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (((c | 32) >= 'a' && (c | 32) <= 'z') ||
+		    (c >= '0' && c <= '9'))
+			*at++ = (char)c;
+		else
+			at += sprintf(at, "%%%02X", c);
+	}
+	*at = '\0';
+	header(h, "NTM-Message: %s", out);
+}
+
+static void headers_make(const struct post *p, const struct post_ask *a,
+			 struct headers *h)
+{
+	char token[NTMC_BASE64URL_LEN(WHO_TOKEN_LEN) + 3];
+	size_t i;
+
+	ntmc_base64url_encode(p->who.token, WHO_TOKEN_LEN, token);
+	header(h, "NTM-Version: " NTM_VERSION);
+	header(h, "Authorization: Bearer %s", a->bearer ? a->bearer : token);
+	header(h, "NTM-Node: %s", p->who.fqdn);
+	if (a->ids) {
+		header(h, "NTM-Application: %s", a->ids->application);
+		header(h, "NTM-Service: %s", a->ids->service);
+		header(h, "NTM-Item: %s", a->ids->item);
+	}
+	if (a->to)
+		header(h, "NTM-To: %s", a->to);
+	if (a->message && *a->message)
+		message_header(h, a->message);
+	for (i = 0; i < 3; i++)
+		if (a->more[i])
+			header(h, "%s", a->more[i]);
+	ntmc_wipe(token, sizeof(token));
+}
+
+int post_ask(struct post *p, const struct post_ask *a, web_fn *done, void *arg,
+	     struct web_call **out)
+{
+	struct headers h = {.n = 0};
+	struct web_request r = {
+		.server = a->server,
+		.method = a->method,
+		.path = a->path,
+		.json = a->json,
+		.body = a->body,
+		.body_len = a->body_len,
+		.read = a->read,
+		.length = a->length,
+		.write = a->write,
+		.done = done,
+		.arg = arg,
+	};
+	int err = -NTM_ENOMEM;
+
+	headers_make(p, a, &h);
+	r.headers = (const char *const *)h.line;
+	if (!h.failed)
+		err = web_start(p->web, &r, out);
+	headers_free(&h);
+	return err;
+}
+
+/* --- pins
+ * -------------------------------------------------------------------------------- */
+
+/* The worker's pins count first; whom it never met is pinned here, by items. */
+int post_pin(struct post *p, const char *fqdn,
+	     const uint8_t ed_pub[static NTMC_KEY_LEN])
+{
+	uint8_t fp[NTMC_FP_LEN], kept[NTMC_FP_LEN];
+	int r;
+
+	ntmc_fingerprint(ed_pub, fp);
+	r = who_pinned(&p->who, fqdn, fp);
+	if (r != -NTM_ENOTFOUND)
+		return r;
+	store_bind_text(p->store, PIN_GET, 1, fqdn);
+	r = store_step(p->store, PIN_GET);
+	if (r < 0)
+		return r;
+	if (r) {
+		store_blob(p->store, PIN_GET, 0, kept, sizeof(kept));
+		store_reset(p->store, PIN_GET);
+		return memcmp(kept, fp, sizeof(fp)) ? -NTM_EPIN : 0;
+	}
+	store_bind_text(p->store, PIN_PUT, 1, fqdn);
+	store_bind_blob(p->store, PIN_PUT, 2, fp, sizeof(fp));
+	return store_run(p->store, PIN_PUT);
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * face - post.sock: what `ntm send` and programs ask of ntm-post
+ *
+ * Theory of operation
+ *
+ * A client is read line by line, and each line is answered before the next is read;
+ * only `wait` is answered later, at the next change. Answers wait in a bounded buffer
+ * for a slow reader. Nothing a client sends ends more than that client.
+ */
+#include "broker/post/face.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct client {
+	struct face *face;
+	int fd;
+	struct loop_io *io;
+	char *in, *out;
+	size_t in_len, in_size, out_len;
+	bool waits, gone;
+	struct loop_task task;
+	struct client *next;
+};
+
+struct face {
+	struct post *post;
+	int fd;
+	struct loop_io *io;
+	struct client *clients;
+	size_t n_clients;
+	uint64_t changes;
+};
+
+static void client_free(void *arg)
+{
+	struct client *c = arg;
+
+	free(c->in);
+	free(c->out);
+	free(c);
+}
+
+static void client_close(struct client *c)
+{
+	struct client **at = &c->face->clients;
+
+	if (c->gone)
+		return;
+	c->gone = true;
+	while (*at && *at != c)
+		at = &(*at)->next;
+	if (*at)
+		*at = c->next;
+	if (c->face->n_clients-- == FACE_CLIENTS_MAX)
+		loop_io_set(c->face->io, LOOP_READ);
+	loop_io_del(c->io);
+	close(c->fd);
+	c->task.fn = client_free;
+	c->task.arg = c;
+	loop_defer_task(c->face->post->loop, &c->task);
+	post_check_idle(c->face->post);
+}
+
+static void client_flush(struct client *c)
+{
+	ssize_t n;
+
+	while (c->out_len) {
+		n = send(c->fd, c->out, c->out_len,
+			 MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			break;
+		if (n < 0) {
+			client_close(c);
+			return;
+		}
+		c->out_len -= (size_t)n;
+		memmove(c->out, c->out + n, c->out_len);
+	}
+	loop_io_set(c->io, LOOP_READ | (c->out_len ? LOOP_WRITE : 0));
+}
+
+static void client_answer(struct client *c, json_t *answer)
+{
+	char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL, *more;
+	size_t len = text ? strlen(text) : 0;
+
+	more = text && c->out_len + len < FACE_QUEUE_MAX
+		       ? realloc(c->out, c->out_len + len + 1)
+		       : NULL;
+	if (!more) {
+		free(text);
+		client_close(c);
+		return;
+	}
+	c->out = more;
+	memcpy(c->out + c->out_len, text, len);
+	c->out[c->out_len + len] = '\n';
+	c->out_len += len + 1;
+	free(text);
+	client_flush(c);
+}
+
+static void line_take(struct client *c, const char *line, size_t len)
+{
+	json_t *request = json_loadb(line, len, 0, NULL), *answer;
+
+	answer = face_command(c->face->post, request);
+	json_decref(request);
+	c->waits = !answer;
+	if (answer)
+		client_answer(c, answer);
+	json_decref(answer);
+}
+
+static void lines_take(struct client *c)
+{
+	size_t at = 0, len;
+	char *end;
+
+	while (!c->gone && !c->waits &&
+	       (end = memchr(c->in + at, '\n', c->in_len - at))) {
+		len = (size_t)(end - c->in) - at;
+		line_take(c, c->in + at, len);
+		at += len + 1;
+	}
+	c->in_len -= at;
+	memmove(c->in, c->in + at, c->in_len);
+}
+
+static void client_ready(void *arg, int fd, unsigned int events)
+{
+	struct client *c = arg;
+	char *more;
+	ssize_t n;
+
+	if (events & LOOP_WRITE)
+		client_flush(c);
+	if (c->gone || !(events & LOOP_READ))
+		return;
+	if (c->in_len == c->in_size) {
+		more = c->in_size < FACE_LINE_MAX
+			       ? realloc(c->in,
+					 c->in_size ? 2 * c->in_size : 4096)
+			       : NULL;
+		if (!more) {
+			client_close(c); /* a line longer than any request */
+			return;
+		}
+		c->in = more;
+		c->in_size = c->in_size ? 2 * c->in_size : 4096;
+	}
+	n = recv(fd, c->in + c->in_len, c->in_size - c->in_len, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		client_close(c);
+		return;
+	}
+	c->in_len += (size_t)n;
+	lines_take(c);
+}
+
+static bool ours(int fd)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) &&
+	       cred.uid == geteuid();
+}
+
+static void on_connection(void *arg, int fd, unsigned int events)
+{
+	struct face *f = arg;
+	int s = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct client *c;
+
+	(void)events;
+	if (s < 0)
+		return;
+	c = ours(s) ? calloc(1, sizeof(*c)) : NULL;
+	if (!c || loop_io_add(f->post->loop, s, LOOP_READ, false, client_ready,
+			      c, &c->io)) {
+		free(c);
+		close(s);
+		return;
+	}
+	c->face = f;
+	c->fd = s;
+	c->next = f->clients;
+	f->clients = c;
+	if (++f->n_clients == FACE_CLIENTS_MAX)
+		loop_io_set(f->io, 0);
+}
+
+int face_open(struct post *p, int listen_fd, struct face **out)
+{
+	struct face *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return -NTM_ENOMEM;
+	f->post = p;
+	f->fd = listen_fd;
+	if (loop_io_add(p->loop, listen_fd, LOOP_READ, false, on_connection, f,
+			&f->io)) {
+		free(f);
+		return -NTM_ENOMEM;
+	}
+	*out = f;
+	return 0;
+}
+
+void face_close(struct face *f)
+{
+	if (!f)
+		return;
+	while (f->clients)
+		client_close(f->clients);
+	loop_io_del(f->io);
+	close(f->fd);
+	free(f);
+}
+
+bool face_busy(const struct face *f)
+{
+	return f && f->clients;
+}
+
+void face_changed(struct face *f)
+{
+	struct client *c, *next;
+	json_t *answer;
+
+	for (c = f ? f->clients : NULL; c; c = next) {
+		next = c->next;
+		if (!c->waits)
+			continue;
+		c->waits = false;
+		answer = json_pack("{s:b}", "ok", 1);
+		client_answer(c, answer);
+		json_decref(answer);
+	}
+}

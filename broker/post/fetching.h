@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fetching - one item on its way here: what is asked next, until the box lists it no more
+ *
+ * Owner:    inbox.c. Context: loop thread.
+ */
+#ifndef NTM_BROKER_POST_FETCHING_H
+#define NTM_BROKER_POST_FETCHING_H
+
+#include "broker/post/inbox.h"
+#include "broker/post/unpack.h"
+#include "libntmcrypto/blob.h"
+
+#define FETCHING_SAVE (64u << 20) /* bytes between two saved states */
+
+/**
+ * struct fetching - a row that is worked on
+ * @text fields: as the list gave them
+ * @have: bytes of the next chunk in @buf; @from: where this download began
+ * @verified: the seal was the sender's; @failure: what ended the download
+ */
+struct fetching {
+	struct inbox *inbox;
+	struct post *post;
+	int64_t id, entry;
+	enum in_state state;
+	int code; /* of a refusal */
+	unsigned int tries;
+	char sender[FQDN_MAX + 1];
+	struct post_ids ids;
+	uint8_t item[ITEM_ID_LEN];
+	char key_hash[64], data_hash[64], ticket[64], temporal[64];
+	uint64_t size;
+	struct web_server cs;
+	struct ntmc_key k, t;
+	bool has_key;
+	uint8_t signer[NTMC_KEY_LEN];
+	struct web_call *call;
+
+	struct blob *blob;
+	struct unpack *unpack;
+	uint64_t payload, from, saved_at;
+	uint8_t buf[BLOB_SEALED];
+	size_t have;
+	bool verified;
+	struct fetching *next;
+};
+
+void fetching_step(struct fetching *f);
+void fetching_free(struct fetching *f);
+/** K is known: the blob, from where we have it (fetching_data.c) */
+void fetching_data(struct fetching *f);
+
+/* --- ends: the job is freed, the inbox looks for the next --- */
+
+void fetching_later(struct fetching *f, int err, const char *text,
+		    unsigned int retry_s);
+/** the row's next state; HAVE and REFUSED are confirmed then */
+void fetching_state(struct fetching *f, enum in_state state, int err,
+		    const char *text);
+/** the box lists it no more */
+void fetching_done(struct fetching *f);
+/** neither server has it: forget it */
+void fetching_gone(struct fetching *f);
+
+struct post *inbox_post(struct inbox *b);
+/** the job of item @id; NULL: none */
+const struct fetching *inbox_job(struct inbox *b, int64_t id);
+/** the folder of an item */
+bool inbox_folder(const struct post *p, int64_t id, char *path, size_t size);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* inbox_list - the inbox as a person or program is shown it */
+#include <string.h>
+
+#include "broker/post/fetching.h"
+
+static const char *state_word(int64_t state, bool ready, bool fetching)
+{
+	switch (state) {
+	case IN_LISTED:
+		return fetching ? "fetching" : ready ? "waiting" : "announced";
+	case IN_HELD:
+		return "held";
+	case IN_HAVE:
+		return "here";
+	default:
+		return "refused";
+	}
+}
+
+static json_t *row_json(struct post *p, const struct fetching *job)
+{
+	struct store *st = p->store;
+	const char *sender = store_text(st, IN_LIST, 1);
+	int code = (int)store_int(st, IN_LIST, 22);
+	int64_t state = store_int(st, IN_LIST, 6);
+	bool ready = *store_text(st, IN_LIST, 10);
+	char folder[512] = "";
+	uint64_t got;
+	json_t *j;
+
+	got = job && job->call && state == IN_LISTED
+		      ? job->from + web_moved(job->call)
+		      : (uint64_t)store_int(st, IN_LIST, 20);
+	if (state == IN_HAVE) {
+		got = (uint64_t)store_int(st, IN_LIST, 11);
+		if (!inbox_folder(p, store_int(st, IN_LIST, 0), folder,
+				  sizeof(folder)))
+			*folder = '\0';
+	}
+	j = json_pack(
+		"{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, "
+		"s:b, s:s}",
+		"id", (json_int_t)store_int(st, IN_LIST, 0), "from", sender,
+		"application", store_text(st, IN_LIST, 2), "service",
+		store_text(st, IN_LIST, 3), "item", store_text(st, IN_LIST, 4),
+		"message", store_text(st, IN_LIST, 5), "state",
+		state_word(state, ready, job != NULL), "title",
+		store_text(st, IN_LIST, 21), "size",
+		(json_int_t)store_int(st, IN_LIST, 11), "fetched",
+		(json_int_t)got, "at", (json_int_t)store_int(st, IN_LIST, 15),
+		"expires", (json_int_t)store_int(st, IN_LIST, 16), "allowed",
+		who_allows(&p->who, sender), "folder", folder);
+	if (code && j) {
+		json_object_set_new(j, "error", json_string(err_name(code)));
+		json_object_set_new(j, "text",
+				    json_string(store_text(st, IN_LIST, 23)));
+	}
+	return j;
+}
+
+json_t *inbox_list(struct inbox *b, int64_t id, int64_t after)
+{
+	struct post *p = inbox_post(b);
+	json_t *list = json_array();
+
+	store_bind_int(p->store, IN_LIST, 1, id);
+	store_bind_int(p->store, IN_LIST, 2, after);
+	while (store_step(p->store, IN_LIST) > 0)
+		json_array_append_new(
+			list, row_json(p, inbox_job(b, store_int(p->store,
+								 IN_LIST, 0))));
+	return list;
+}

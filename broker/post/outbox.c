@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: MIT */
+/* outbox - items that this device sends: orders, jobs, what became of them */
+#include "broker/post/outbox.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "broker/post/sending.h"
+#include "common/file.h"
+#include "common/log.h"
+
+struct outbox {
+	struct post *post;
+	struct sending *jobs;
+	size_t n_jobs;
+	struct loop_timer *due;
+	struct asking *askings;
+};
+
+/* struct asking - a CS is asked what became of an item */
+struct asking {
+	struct outbox *outbox;
+	struct web_call *call;
+	int64_t id;
+	void (*done)(void *arg, int err);
+	void *arg;
+	struct asking *next;
+};
+
+/* --- folders
+ * ------------------------------------------------------------------------------- */
+
+bool outbox_folder(const struct post *p, int64_t id, char *path, size_t size)
+{
+	return (size_t)snprintf(path, size, "%s/out.%lld", p->who.dir,
+				(long long)id) < size;
+}
+
+static void folder_remove(const struct post *p, int64_t id)
+{
+	static const char *const files[] = {"manifest", "sources", "text"};
+	char path[512], file[600];
+	size_t i;
+
+	if (!outbox_folder(p, id, path, sizeof(path)))
+		return;
+	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(file, sizeof(file), "%s/%s", path, files[i]);
+		unlink(file);
+	}
+	rmdir(path);
+}
+
+/* --- jobs
+ * ---------------------------------------------------------------------------------- */
+
+void sending_free(struct sending *s)
+{
+	struct sending **at = &s->outbox->jobs;
+
+	while (*at && *at != s)
+		at = &(*at)->next;
+	if (*at) {
+		*at = s->next;
+		s->outbox->n_jobs--;
+	}
+	web_cancel(s->call);
+	loop_timer_free(s->turn);
+	pack_close(s->pack);
+	blob_free(s->blob);
+	json_decref(s->cs_json);
+	free(s->message);
+	ntmc_wipe(s, sizeof(*s));
+	free(s);
+}
+
+static void over(struct sending *s)
+{
+	struct outbox *o = s->outbox;
+
+	sending_free(s);
+	loop_timer_arm(o->due, 0);
+}
+
+void sending_later(struct sending *s, int err, const char *text,
+		   unsigned int retry_s)
+{
+	struct store *st = s->post->store;
+	unsigned int wait = post_retry_s(s->tries);
+
+	if (retry_s > wait)
+		wait = retry_s;
+	log_info("outbox", "item %lld: %s; again in %u s", (long long)s->id,
+		 text ? text : err_text(err), wait);
+	store_bind_int(st, OUT_TRY, 1, s->id);
+	store_bind_int(st, OUT_TRY, 2, post_now(s->post) + wait);
+	store_bind_int(st, OUT_TRY, 3, s->tries + 1);
+	store_bind_int(st, OUT_TRY, 4, -err);
+	store_bind_text(st, OUT_TRY, 5, text ? text : err_text(err));
+	if (store_run(st, OUT_TRY))
+		log_err("outbox", "the store cannot be written");
+	over(s);
+}
+
+void sending_answer(struct sending *s, const struct web_answer *a)
+{
+	bool again;
+	int err = web_error(a, &again);
+
+	if (again)
+		sending_later(s, err, web_text(a), a->retry_s);
+	else
+		sending_end(s, OUT_FAILED, err, web_text(a));
+}
+
+static int row_end(struct post *p, int64_t id, enum out_state state, int err,
+		   const char *text)
+{
+	struct store *st = p->store;
+	int r;
+
+	store_bind_int(st, OUT_STATE, 1, id);
+	store_bind_int(st, OUT_STATE, 2, state);
+	store_bind_int(st, OUT_STATE, 3, -err);
+	store_bind_text(st, OUT_STATE, 4, text ? text : "");
+	r = store_run(st, OUT_STATE);
+	if (r || state == OUT_SENT_ALL || state == OUT_OPEN ||
+	    state == OUT_CANCELLING)
+		return r;
+	/* nobody is to be sent anything more */
+	store_bind_int(st, OUT_WIPE, 1, id);
+	r = store_run(st, OUT_WIPE);
+	if (!r) {
+		store_bind_int(st, TO_WIPE, 1, id);
+		r = store_run(st, TO_WIPE);
+	}
+	folder_remove(p, id);
+	return r;
+}
+
+void sending_end(struct sending *s, enum out_state state, int err,
+		 const char *text)
+{
+	static const char *const said[] = {
+		[OUT_SENT_ALL] = "is with the Cache Server",
+		[OUT_FAILED] = "could not be sent",
+		[OUT_CANCELLED] = "was cancelled",
+	};
+
+	log_info("outbox", "item %lld %s%s%s", (long long)s->id, said[state],
+		 text ? ": " : "", text ? text : "");
+	if (row_end(s->post, s->id, state, err, text))
+		log_err("outbox", "the store cannot be written");
+	over(s);
+}
+
+static void on_turn(void *arg)
+{
+	sending_forward(arg);
+}
+
+/* the row that OUT_GET stands on */
+static int job_fill(struct sending *s)
+{
+	struct store *st = s->post->store;
+	const char *cs = store_text(st, OUT_GET, 19);
+
+	snprintf(s->ids.application, sizeof(s->ids.application), "%s",
+		 store_text(st, OUT_GET, 1));
+	snprintf(s->ids.service, sizeof(s->ids.service), "%s",
+		 store_text(st, OUT_GET, 2));
+	snprintf(s->ids.item, sizeof(s->ids.item), "%s",
+		 store_text(st, OUT_GET, 3));
+	post_item_id(&s->ids, s->item);
+	s->state = (enum out_state)store_int(st, OUT_GET, 4);
+	store_blob(st, OUT_GET, 5, s->k.b, sizeof(s->k.b));
+	s->payload = (uint64_t)store_int(st, OUT_GET, 6);
+	s->size = (uint64_t)store_int(st, OUT_GET, 7);
+	s->expires = store_int(st, OUT_GET, 12);
+	s->tries = (unsigned int)store_int(st, OUT_GET, 18);
+	s->message = strdup(store_text(st, OUT_GET, 13));
+	if (*cs)
+		s->cs_json = json_loads(cs, 0, NULL);
+	return s->message ? 0 : -NTM_ENOMEM;
+}
+
+static struct sending *job_find(struct outbox *o, int64_t id)
+{
+	struct sending *s;
+
+	for (s = o->jobs; s && s->id != id; s = s->next)
+		;
+	return s;
+}
+
+struct post *outbox_post(struct outbox *o)
+{
+	return o->post;
+}
+
+const struct sending *outbox_job(const struct outbox *o, int64_t id)
+{
+	return job_find((struct outbox *)o, id);
+}
+
+static void job_start(struct outbox *o, int64_t id)
+{
+	struct store *st = o->post->store;
+	struct sending *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return;
+	s->outbox = o;
+	s->post = o->post;
+	s->id = id;
+	s->next = o->jobs;
+	o->jobs = s;
+	o->n_jobs++;
+	r = loop_timer_new(o->post->loop, on_turn, s, &s->turn);
+	store_bind_int(st, OUT_GET, 1, id);
+	if (!r && (r = store_step(st, OUT_GET)) > 0) {
+		r = job_fill(s);
+		store_reset(st, OUT_GET);
+	}
+	if (!r && s->cs_json)
+		r = post_server(o->post, s->cs_json, &s->cs);
+	if (r)
+		sending_later(s, r, NULL, 0);
+	else
+		sending_step(s);
+}
+
+void outbox_work(struct outbox *o)
+{
+	struct store *st = o->post->store;
+	int64_t ids[64];
+	size_t n = 0, i;
+	unsigned int s;
+
+	if (!o->post->who.logged_in)
+		return;
+	store_bind_int(st, OUT_DUE, 1, post_now(o->post));
+	while (store_step(st, OUT_DUE) > 0 && n < 64)
+		ids[n++] = store_int(st, OUT_DUE, 0);
+	store_reset(st, OUT_DUE);
+	for (i = 0; i < n && o->n_jobs < OUTBOX_JOBS_MAX; i++)
+		if (!job_find(o, ids[i]))
+			job_start(o, ids[i]);
+	s = outbox_again_s(o);
+	if (s && !loop_timer_armed(o->due))
+		loop_timer_arm(o->due, LOOP_S(s));
+	post_check_idle(o->post);
+}
+
+static void on_due(void *arg)
+{
+	outbox_work(arg);
+}
+
+bool outbox_busy(const struct outbox *o)
+{
+	return o->jobs || o->askings;
+}
+
+unsigned int outbox_again_s(struct outbox *o)
+{
+	struct store *st = o->post->store;
+	int64_t next, n, now = post_now(o->post);
+
+	if (store_step(st, OUT_NEXT) <= 0)
+		return 0;
+	next = store_int(st, OUT_NEXT, 0);
+	n = store_int(st, OUT_NEXT, 1);
+	store_reset(st, OUT_NEXT);
+	if (n <= (int64_t)o->n_jobs)
+		return 0;
+	return next <= now ? 1 : (unsigned int)(next - now);
+}
+
+int outbox_open(struct post *p, struct outbox **out)
+{
+	struct outbox *o = calloc(1, sizeof(*o));
+
+	if (!o || loop_timer_new(p->loop, on_due, o, &o->due)) {
+		free(o);
+		return -NTM_ENOMEM;
+	}
+	o->post = p;
+	*out = o;
+	return 0;
+}
+
+static void asking_free(struct asking *a)
+{
+	struct asking **at = &a->outbox->askings;
+
+	while (*at && *at != a)
+		at = &(*at)->next;
+	if (*at)
+		*at = a->next;
+	web_cancel(a->call);
+	free(a);
+}
+
+void outbox_close(struct outbox *o)
+{
+	if (!o)
+		return;
+	while (o->jobs)
+		sending_free(o->jobs);
+	while (o->askings)
+		asking_free(o->askings);
+	loop_timer_free(o->due);
+	free(o);
+}
+
+/* --- orders
+ * -------------------------------------------------------------------------------- */
+
+/* "report.pdf and 3 more", or a text's beginning */
+static void title_make(const struct outbox_order *order, char *title,
+		       size_t size)
+{
+	const char *slash;
+
+	if (!order->n_paths) {
+		snprintf(title, size, "%.60s", order->text);
+		title[strcspn(title, "\n")] = '\0';
+		return;
+	}
+	slash = strrchr(order->paths[0], '/');
+	if (order->n_paths == 1)
+		snprintf(title, size, "%s", slash ? slash + 1 : "");
+	else
+		snprintf(title, size, "%.200s and %zu more",
+			 slash ? slash + 1 : "", order->n_paths - 1);
+}
+
+static int row_new(struct outbox *o, const struct outbox_order *order,
+		   int64_t *id)
+{
+	struct store *st = o->post->store;
+	int64_t now = post_now(o->post);
+	char title[300];
+	struct ntmc_key k;
+	size_t i;
+	int err;
+
+	ntmc_key_random(o->post->env, &k);
+	title_make(order, title, sizeof(title));
+	post_trim(title);
+	store_bind_text(st, OUT_NEW, 1, order->ids.application);
+	store_bind_text(st, OUT_NEW, 2, order->ids.service);
+	store_bind_text(st, OUT_NEW, 3, order->ids.item);
+	store_bind_blob(st, OUT_NEW, 4, k.b, sizeof(k.b));
+	store_bind_int(st, OUT_NEW, 5, 0);
+	store_bind_int(st, OUT_NEW, 6, 0);
+	store_bind_int(st, OUT_NEW, 7, now);
+	store_bind_int(st, OUT_NEW, 8, now + ITEM_RETENTION_S);
+	store_bind_text(st, OUT_NEW, 9, order->message ? order->message : "");
+	store_bind_text(st, OUT_NEW, 10, title);
+	err = store_run(st, OUT_NEW);
+	ntmc_key_clear(&k);
+	if (!err && (err = store_step(st, OUT_LAST)) > 0) {
+		*id = store_int(st, OUT_LAST, 0);
+		store_reset(st, OUT_LAST);
+		err = 0;
+	}
+	for (i = 0; !err && i < order->n_to; i++) {
+		store_bind_int(st, NAME_NEW, 1, *id);
+		store_bind_text(st, NAME_NEW, 2, order->to[i]);
+		err = store_run(st, NAME_NEW);
+	}
+	return err;
+}
+
+static int row_sizes(struct outbox *o, int64_t id, uint64_t payload)
+{
+	struct store *st = o->post->store;
+
+	store_bind_int(st, OUT_SIZE, 1, id);
+	store_bind_int(st, OUT_SIZE, 2, (int64_t)payload);
+	store_bind_int(st, OUT_SIZE, 3, (int64_t)blob_size(payload));
+	return store_run(st, OUT_SIZE);
+}
+
+int outbox_send(struct outbox *o, const struct outbox_order *order, int64_t *id,
+		struct pack_result *what)
+{
+	char folder[512];
+	int err;
+
+	memset(what, 0, sizeof(*what));
+	err = store_begin(o->post->store);
+	if (err)
+		return err;
+	err = row_new(o, order, id);
+	if (!err && !outbox_folder(o->post, *id, folder, sizeof(folder)))
+		err = -NTM_EINVAL;
+	if (!err)
+		err = file_make_folder(folder, 0700);
+	if (!err)
+		err = pack_make(folder, order->paths, order->n_paths,
+				order->text, what);
+	if (!err)
+		err = row_sizes(o, *id, what->payload);
+	if (!err)
+		err = store_commit(o->post->store);
+	if (err) {
+		folder_remove(o->post, *id);
+		store_rollback(o->post->store);
+		return err;
+	}
+	loop_timer_arm(o->due, 0);
+	return 0;
+}
+
+int outbox_cancel(struct outbox *o, int64_t id)
+{
+	struct store *st = o->post->store;
+	struct sending *s = job_find(o, id);
+	enum out_state state;
+	int r;
+
+	store_bind_int(st, OUT_GET, 1, id);
+	r = store_step(st, OUT_GET);
+	if (r <= 0)
+		return r ? r : -NTM_ENOTFOUND;
+	state = (enum out_state)store_int(st, OUT_GET, 4);
+	store_reset(st, OUT_GET);
+	if (state == OUT_CANCELLING)
+		return 0;
+	if (state != OUT_OPEN && state != OUT_SENT_ALL)
+		return -NTM_ESTATE;
+	if (s)
+		sending_free(s);
+	r = row_end(o->post, id, OUT_CANCELLING, 0, NULL);
+	loop_timer_arm(o->due, 0);
+	return r;
+}
+
+/* --- what became of them
+ * --------------------------------------------------------------------- */
+
+static int receiver_update(struct store *st, int64_t id, const json_t *j)
+{
+	static const struct {
+		const char *word;
+		enum to_state state;
+	} words[] = {{"waiting", TO_WAITING},
+		     {"told", TO_TOLD},
+		     {"received", TO_RECEIVED},
+		     {"refused", TO_REFUSED}};
+	const char *name = json_string_value(json_object_get(j, "name"));
+	const char *word = json_string_value(json_object_get(j, "state"));
+	size_t i;
+
+	for (i = 0; name && word && i < 4; i++) {
+		if (strcmp(word, words[i].word))
+			continue;
+		store_bind_int(st, TO_STATE, 1, id);
+		store_bind_text(st, TO_STATE, 2, name);
+		store_bind_int(st, TO_STATE, 3, words[i].state);
+		store_bind_int(st, TO_STATE, 4,
+			       json_integer_value(json_object_get(j, "code")));
+		store_bind_int(st, TO_STATE, 5,
+			       json_integer_value(json_object_get(j, "at")));
+		return store_run(st, TO_STATE);
+	}
+	return 0;
+}
+
+static int state_take(struct outbox *o, int64_t id, const json_t *answer)
+{
+	const char *state = json_string_value(json_object_get(answer, "state"));
+	struct store *st = o->post->store;
+	size_t i;
+	json_t *j;
+	int r = 0;
+
+	/* a CS that was restored from a copy: all of it once more */
+	if (state && !strcmp(state, "lost"))
+		return row_end(o->post, id, OUT_OPEN, 0, NULL);
+	json_array_foreach(json_object_get(answer, "to"), i, j)
+	{
+		if (!r)
+			r = receiver_update(st, id, j);
+	}
+	store_bind_int(st, TO_COUNT, 1, id);
+	store_bind_int(st, TO_COUNT, 2, TO_FOUND);
+	store_bind_int(st, TO_COUNT, 3, TO_TOLD);
+	if (!r && (r = store_step(st, TO_COUNT)) > 0) {
+		r = (int)store_int(st, TO_COUNT, 0);
+		store_reset(st, TO_COUNT);
+		r = r ? 0 : row_end(o->post, id, OUT_ENDED, 0, NULL);
+	}
+	return r;
+}
+
+static void on_asked(void *arg, const struct web_answer *a)
+{
+	struct asking *x = arg;
+	void (*done)(void *arg, int err) = x->done;
+	struct outbox *o = x->outbox;
+	void *done_arg = x->arg;
+	bool again;
+	int err = web_error(a, &again);
+
+	x->call = NULL;
+	if (!err)
+		err = state_take(o, x->id, a->json);
+	else if (!again)
+		err = 0; /* it has forgotten the item */
+	asking_free(x);
+	loop_timer_arm(o->due, 0);
+	done(done_arg, err);
+}
+
+int outbox_ask(struct outbox *o, const struct post_ids *ids, const json_t *cs,
+	       void (*done)(void *arg, int err), void *arg)
+{
+	struct store *st = o->post->store;
+	struct web_server server;
+	char path[128];
+	struct post_ask ask = {
+		.server = &server, .method = "GET", .path = path, .ids = ids};
+	struct asking *x;
+	int64_t id;
+	int r;
+
+	store_bind_text(st, OUT_FIND, 1, ids->application);
+	store_bind_text(st, OUT_FIND, 2, ids->service);
+	store_bind_text(st, OUT_FIND, 3, ids->item);
+	r = store_step(st, OUT_FIND);
+	if (r <= 0)
+		return r ? r : -NTM_ENOTFOUND;
+	id = store_int(st, OUT_FIND, 0);
+	store_reset(st, OUT_FIND);
+	r = post_server(o->post, cs, &server);
+	if (r)
+		return r;
+	x = calloc(1, sizeof(*x));
+	if (!x)
+		return -NTM_ENOMEM;
+	*x = (struct asking){.outbox = o,
+			     .id = id,
+			     .done = done,
+			     .arg = arg,
+			     .next = o->askings};
+	o->askings = x;
+	snprintf(path, sizeof(path), "/v1/items/%s", ids->item);
+	r = post_ask(o->post, &ask, on_asked, x, &x->call);
+	if (r)
+		asking_free(x);
+	return r;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* outbox_list - the outbox as a person or program is shown it */
+#include <string.h>
+
+#include "broker/post/sending.h"
+
+static const char *const out_words[] = {
+	[OUT_OPEN] = "sending",	       [OUT_SENT_ALL] = "waiting",
+	[OUT_ENDED] = "done",	       [OUT_FAILED] = "failed",
+	[OUT_CANCELLED] = "cancelled", [OUT_CANCELLING] = "cancelling",
+};
+
+static const char *const to_words[] = {
+	[TO_FOUND] = "sending",	    [TO_READY] = "sending",
+	[TO_WAITING] = "waiting",   [TO_TOLD] = "told",
+	[TO_RECEIVED] = "received", [TO_REFUSED] = "refused",
+	[TO_FAILED] = "failed",
+};
+
+static json_t *receivers_json(struct store *st, int64_t id)
+{
+	json_t *list = json_array(), *j;
+
+	store_bind_int(st, TO_LIST, 1, id);
+	while (store_step(st, TO_LIST) > 0) {
+		int64_t state = store_int(st, TO_LIST, 1);
+		int code = (int)store_int(st, TO_LIST, 3);
+
+		j = json_pack(
+			"{s:s, s:s, s:I}", "name", store_text(st, TO_LIST, 0),
+			"state",
+			to_words[state >= 0 && state <= TO_FAILED ? state
+								  : TO_FAILED],
+			"at", (json_int_t)store_int(st, TO_LIST, 4));
+		if (code) {
+			json_object_set_new(j, "error",
+					    json_string(err_name(code)));
+			json_object_set_new(j, "text",
+					    json_string(err_text(code)));
+		}
+		json_array_append_new(list, j);
+	}
+	return list;
+}
+
+static json_t *row_json(struct store *st, const struct sending *job)
+{
+	int64_t state = store_int(st, OUT_LIST, 4);
+	int code = (int)store_int(st, OUT_LIST, 15);
+	uint64_t sent = (uint64_t)store_int(st, OUT_LIST, 20);
+	json_t *j;
+
+	if (job && job->call && job->blob)
+		sent = job->offset + web_moved(job->call);
+	j = json_pack(
+		"{s:I, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o}", "id",
+		(json_int_t)store_int(st, OUT_LIST, 0), "application",
+		store_text(st, OUT_LIST, 1), "service",
+		store_text(st, OUT_LIST, 2), "item",
+		store_text(st, OUT_LIST, 3), "state",
+		out_words[state >= 0 && state <= OUT_CANCELLING ? state
+								: OUT_FAILED],
+		"title", store_text(st, OUT_LIST, 14), "size",
+		(json_int_t)store_int(st, OUT_LIST, 7), "sent",
+		(json_int_t)sent, "created",
+		(json_int_t)store_int(st, OUT_LIST, 11), "expires",
+		(json_int_t)store_int(st, OUT_LIST, 12), "to",
+		receivers_json(st, store_int(st, OUT_LIST, 0)));
+	if (code) {
+		json_object_set_new(j, "error", json_string(err_name(code)));
+		json_object_set_new(j, "text",
+				    json_string(store_text(st, OUT_LIST, 16)));
+	}
+	return j;
+}
+
+json_t *outbox_list(struct outbox *o, int64_t id, int64_t after)
+{
+	struct store *st = outbox_post(o)->store;
+	json_t *list = json_array();
+
+	store_bind_int(st, OUT_LIST, 1, id);
+	store_bind_int(st, OUT_LIST, 2, after);
+	while (store_step(st, OUT_LIST) > 0)
+		json_array_append_new(
+			list, row_json(st, outbox_job(o, store_int(st, OUT_LIST,
+								   0))));
+	return list;
+}

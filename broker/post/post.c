@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* post - the parts of ntm-post, and when it has nothing left to do */
+#include "broker/post/post.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/post/face.h"
+#include "broker/post/inbox.h"
+#include "broker/post/link.h"
+#include "broker/post/outbox.h"
+#include "broker/post/prekeys.h"
+#include "common/log.h"
+
+#define QUIET_S	    5  /* without work, before we end */
+#define SOON_S	    60 /* a retry that is due so soon is waited for */
+#define JITTER_PART 4
+
+int64_t post_now(const struct post *p)
+{
+	return ntmc_now(p->env);
+}
+
+/* 2, 4, 8 .. 600 s, each up to a quarter longer: not all come at once */
+unsigned int post_retry_s(unsigned int tries)
+{
+	unsigned int s = POST_RETRY_FIRST_S;
+	uint8_t r;
+
+	while (tries-- && s < POST_RETRY_MAX_S)
+		s *= 2;
+	if (s > POST_RETRY_MAX_S)
+		s = POST_RETRY_MAX_S;
+	ntmc_random(NULL, &r, sizeof(r));
+	return s + s * r / 256 / JITTER_PART;
+}
+
+static bool busy(struct post *p)
+{
+	return outbox_busy(p->outbox) || inbox_busy(p->inbox) ||
+	       prekeys_busy(p->prekeys) || face_busy(p->face);
+}
+
+static unsigned int sooner(unsigned int a, unsigned int b)
+{
+	return !a || (b && b < a) ? b : a;
+}
+
+static unsigned int again_s(struct post *p)
+{
+	return sooner(outbox_again_s(p->outbox), inbox_again_s(p->inbox));
+}
+
+static void on_quiet(void *arg)
+{
+	struct post *p = arg;
+	unsigned int s = again_s(p);
+
+	if (busy(p) || (s && s <= SOON_S))
+		return;
+	link_idle(p->link, inbox_serial(p->inbox),
+		  sooner(s, prekeys_again_s(p->prekeys)));
+	p->ending = true;
+	loop_stop(p->loop);
+}
+
+void post_check_idle(struct post *p)
+{
+	unsigned int s;
+
+	if (p->ending || !p->quiet)
+		return;
+	s = again_s(p);
+	if (busy(p) || (s && s <= SOON_S)) {
+		loop_timer_disarm(p->quiet);
+		link_busy(p->link);
+	} else if (!loop_timer_armed(p->quiet)) {
+		loop_timer_arm(p->quiet, LOOP_S(QUIET_S));
+	}
+}
+
+void post_work(struct post *p)
+{
+	if (!p->who.logged_in) {
+		post_check_idle(p);
+		return;
+	}
+	prekeys_work(p->prekeys);
+	inbox_sync(p->inbox);
+	outbox_work(p->outbox);
+	post_check_idle(p);
+}
+
+void post_session(struct post *p)
+{
+	int err = who_load(&p->who);
+
+	if (err)
+		log_err("post", "the session cannot be read: %s",
+			err_text(err));
+	post_work(p);
+}
+
+int post_open(struct post *p, const char *config, const char *state)
+{
+	int err = who_open(config, state, &p->who);
+
+	if (err)
+		return err;
+	err = who_load(&p->who);
+	if (err)
+		log_err("post", "the session cannot be read: %s",
+			err_text(err));
+	err = poststore_open(p->who.dir, &p->store);
+	if (!err)
+		err = web_open(p->loop, &p->web);
+	if (!err)
+		err = loop_timer_new(p->loop, on_quiet, p, &p->quiet);
+	if (!err)
+		err = prekeys_open(p, &p->prekeys);
+	if (!err)
+		err = outbox_open(p, &p->outbox);
+	if (!err)
+		err = inbox_open(p, &p->inbox);
+	return err;
+}
+
+void post_close(struct post *p)
+{
+	p->ending = true;
+	face_close(p->face);
+	inbox_close(p->inbox);
+	outbox_close(p->outbox);
+	prekeys_close(p->prekeys);
+	loop_timer_free(p->quiet);
+	web_close(p->web);
+	if (p->store)
+		store_close(p->store);
+	link_close(p->link);
+	who_close(&p->who);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * post - ntm-post: the node's process that sends and receives items
+ *
+ * Theory of operation
+ *
+ * One process, one loop. The keeper starts it when there is something to do (the
+ * worker says so, or a client connects to post.sock), and it ends when nothing is
+ * left. All that must survive is in post.db; what runs is made of it again:
+ *
+ *   outbox  rows `out` that are open -> prekeys, temporal keys, keys, data -> sent
+ *   inbox   rows `inb` -> temporal key, key, data, verified -> confirmed, off the list
+ *   prekeys a new one every week
+ *   face    clients: `ntm send` and the library
+ *   link    the worker: notices, policy, session
+ *
+ * Each takes a row, asks one thing after another, and leaves the row as it found it
+ * when something cannot be done now: it is tried again, later and later. So kill -9
+ * at any moment costs what was not yet on a disk, and no more.
+ *
+ * Owner:   main.c. Context: loop thread.
+ */
+#ifndef NTM_BROKER_POST_POST_H
+#define NTM_BROKER_POST_POST_H
+
+#include "broker/post/poststore.h"
+#include "broker/post/web.h"
+#include "broker/post/who.h"
+#include "common/loop.h"
+
+struct face;
+struct inbox;
+struct link;
+struct outbox;
+struct prekeys;
+
+#define POST_RETRY_FIRST_S 2
+#define POST_RETRY_MAX_S   600
+
+struct post {
+	struct loop *loop;
+	const struct ntmc_env *env; /* NULL: the system's */
+	struct who who;
+	struct store *store;
+	struct web *web;
+	struct link *link; /* NULL in tests */
+	struct face *face;
+	struct outbox *outbox;
+	struct inbox *inbox;
+	struct prekeys *prekeys;
+	struct loop_timer *quiet;
+	bool ending;
+};
+
+/** make and free the parts; @link and @face are main.c's */
+NTM_MUST_CHECK int post_open(struct post *p, const char *config,
+			     const char *state);
+void post_close(struct post *p);
+/** look for work: after a start, a login, coming online */
+void post_work(struct post *p);
+/** the session file has changed */
+void post_session(struct post *p);
+/** something came to its end: is there nothing left to do? */
+void post_check_idle(struct post *p);
+/** seconds until the try after @tries that failed */
+unsigned int post_retry_s(unsigned int tries);
+
+/* --- asking servers ---------------------------------------------------------- */
+
+/** struct post_ids - what names an item to servers */
+struct post_ids {
+	char application[65], service[65], item[65];
+};
+bool post_id_ok(const char *text);
+/** the Item ID of seals and signatures */
+void post_item_id(const struct post_ids *ids, uint8_t out[static ITEM_ID_LEN]);
+
+/** struct post_ask - one request; what is NULL or 0 is left out */
+struct post_ask {
+	const struct web_server *server;
+	const char *method, *path;
+	const char *bearer;	    /* NULL: our token */
+	const struct post_ids *ids; /* NTM-Application, -Service, -Item */
+	const char *to;		    /* NTM-To */
+	const char *message;	    /* NTM-Message, not yet encoded */
+	const char *more[3];	    /* further header lines */
+	const json_t *json;
+	const uint8_t *body;
+	size_t body_len;
+	web_read_fn *read;
+	uint64_t length;
+	web_write_fn *write;
+};
+/** Return: 0 and @done will be called; or an error */
+NTM_MUST_CHECK int post_ask(struct post *p, const struct post_ask *a,
+			    web_fn *done, void *arg, struct web_call **out);
+/** our box. Return: 0, -NTM_ENOLOGIN, -NTM_ENOTFOUND (the domain has none) */
+NTM_MUST_CHECK int post_box(struct post *p, struct web_server *out);
+/** {"name", "addresses"} as box and lists give it. Return: 0, -NTM_ECERT (a domain
+ *  whose CA is not known), -NTM_EDECODE. Another domain cannot name this machine. */
+NTM_MUST_CHECK int post_server(struct post *p, const json_t *cs,
+			       struct web_server *out);
+
+/* --- binary in JSON ---------------------------------------------------------- */
+
+/** new reference; NULL: no memory */
+json_t *post_binary(const void *data, size_t len);
+/** exactly @len bytes of member @key. Return: 0, -NTM_EDECODE */
+NTM_MUST_CHECK int post_binary_get(const json_t *j, const char *key, void *out,
+				   size_t len);
+/** at most @max bytes. Return: bytes, or -NTM_EDECODE */
+NTM_MUST_CHECK long post_binary_any(const json_t *j, const char *key, void *out,
+				    size_t max);
+
+/** is @fp the key of @fqdn, as far as we know? learned when it is new.
+ *  Return: 0, -NTM_EPIN, -NTM_EUNVERIFIED, -NTM_ESTORE */
+NTM_MUST_CHECK int post_pin(struct post *p, const char *fqdn,
+			    const uint8_t ed_pub[static NTMC_KEY_LEN]);
+int64_t post_now(const struct post *p);
+/** drops bytes of a character that was cut off at the end */
+void post_trim(char *text);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* poststore - what ntm-post must not forget: tables and statements */
+#include "broker/post/poststore.h"
+
+#include <limits.h>
+#include <stdio.h>
+
+static const char *const schema[] = {
+	"CREATE TABLE out ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" application TEXT NOT NULL, service TEXT NOT NULL, item TEXT NOT NULL,"
+	" state INTEGER NOT NULL, k BLOB, payload INTEGER NOT NULL,"
+	" size INTEGER NOT NULL, hash BLOB, seal1 BLOB, seal2 BLOB,"
+	" created INTEGER NOT NULL, expires INTEGER NOT NULL, message TEXT,"
+	" title TEXT, err INTEGER NOT NULL DEFAULT 0, text TEXT,"
+	" next_try INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT "
+	"0,"
+	" cs TEXT, sent INTEGER NOT NULL DEFAULT 0,"
+	" UNIQUE (application, service, item));"
+	/* names as the person gave them; devices are found later */
+	"CREATE TABLE name (out INTEGER NOT NULL, name TEXT NOT NULL,"
+	" done INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (out, name));"
+	"CREATE TABLE receiver (out INTEGER NOT NULL, name TEXT NOT NULL,"
+	" state INTEGER NOT NULL, t BLOB, wrapped BLOB,"
+	" err INTEGER NOT NULL DEFAULT 0, at INTEGER NOT NULL DEFAULT 0,"
+	" PRIMARY KEY (out, name));"
+	"CREATE TABLE inb ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" sender TEXT NOT NULL, application TEXT NOT NULL,"
+	" service TEXT NOT NULL, item TEXT NOT NULL, message TEXT,"
+	" state INTEGER NOT NULL DEFAULT 0, wanted INTEGER NOT NULL DEFAULT 0,"
+	" entry INTEGER, seen INTEGER NOT NULL DEFAULT 1, key_hash TEXT,"
+	" data_hash TEXT, size INTEGER NOT NULL DEFAULT 0, cs TEXT,"
+	" ticket TEXT, temporal TEXT, at INTEGER NOT NULL,"
+	" expires INTEGER NOT NULL, k BLOB, signer BLOB, blob BLOB,"
+	" fetched INTEGER NOT NULL DEFAULT 0, title TEXT,"
+	" err INTEGER NOT NULL DEFAULT 0, text TEXT,"
+	" next_try INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT "
+	"0,"
+	" UNIQUE (sender, application, service, item));"
+	"CREATE TABLE prekey (id BLOB PRIMARY KEY, fqdn TEXT NOT NULL,"
+	" priv BLOB NOT NULL, pub BLOB NOT NULL, not_before INTEGER NOT NULL,"
+	" not_after INTEGER NOT NULL, sig BLOB NOT NULL, cert BLOB NOT NULL);"
+	"CREATE TABLE pin (fqdn TEXT PRIMARY KEY, fp BLOB NOT NULL);",
+};
+
+#define OUT_COLUMNS                                                            \
+	"id, application, service, item, state, k, payload, size, hash, "      \
+	"seal1, seal2, created, expires, message, title, err, text, "          \
+	"next_try, tries, cs, sent"
+#define IN_COLUMNS                                                             \
+	"id, sender, application, service, item, message, state, wanted, "     \
+	"entry, key_hash, data_hash, size, cs, ticket, temporal, at, "         \
+	"expires, k, signer, blob, fetched, title, err, text, next_try, tries"
+
+static const char *const statements[POST_STATEMENTS] = {
+	[OUT_NEW] = "INSERT INTO out (application, service, item, state, k, "
+		    "payload, size, created, expires, message, title) "
+		    "VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+	[OUT_LAST] = "SELECT last_insert_rowid()",
+	[OUT_GET] = "SELECT " OUT_COLUMNS " FROM out WHERE id = ?1",
+	/* by ?1 0 all, or one */
+	[OUT_LIST] =
+		"SELECT " OUT_COLUMNS " FROM out WHERE (?1 = 0 OR id = ?1) "
+		"AND id > ?2 ORDER BY id LIMIT 1000",
+	[OUT_DUE] =
+		"SELECT id FROM out WHERE state IN (0, 5) AND next_try <= ?1 "
+		"ORDER BY next_try, id LIMIT 64",
+	[OUT_NEXT] =
+		"SELECT min(next_try), count(*) FROM out WHERE state IN (0, 5)",
+	[OUT_FIND] = "SELECT id FROM out WHERE application = ?1 AND "
+		     "service = ?2 AND item = ?3",
+	[OUT_STATE] = "UPDATE out SET state = ?2, err = ?3, text = ?4, "
+		      "next_try = 0, tries = 0 WHERE id = ?1",
+	[OUT_TRY] = "UPDATE out SET next_try = ?2, tries = ?3, err = ?4, "
+		    "text = ?5 WHERE id = ?1",
+	[OUT_CS] = "UPDATE out SET cs = ?2 WHERE id = ?1",
+	[OUT_SIZE] = "UPDATE out SET payload = ?2, size = ?3 WHERE id = ?1",
+	[OUT_SEAL] = "UPDATE out SET seal2 = seal1, seal1 = ?2 WHERE id = ?1",
+	[OUT_SENT] = "UPDATE out SET sent = ?2 WHERE id = ?1",
+	[OUT_DONE] = "UPDATE out SET hash = ?2, sent = size WHERE id = ?1",
+	[OUT_WIPE] = "UPDATE out SET k = NULL, seal1 = NULL, seal2 = NULL "
+		     "WHERE id = ?1",
+	[OUT_DELETE] = "DELETE FROM out WHERE id = ?1",
+	/* finished longer ago than ?1 */
+	[OUT_EXPIRED] = "SELECT id FROM out WHERE expires < ?1 LIMIT 64",
+	[NAME_NEW] = "INSERT OR IGNORE INTO name (out, name) VALUES (?1, ?2)",
+	[NAME_NEXT] = "SELECT name FROM name WHERE out = ?1 AND done = 0 "
+		      "LIMIT 1",
+	[NAME_DONE] = "UPDATE name SET done = 1 WHERE out = ?1 AND name = ?2",
+	[NAME_DELETE] = "DELETE FROM name WHERE out = ?1",
+	[TO_NEW] = "INSERT OR REPLACE INTO receiver (out, name, state, t, "
+		   "wrapped, err, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[TO_LIST] = "SELECT name, state, t, err, at FROM receiver "
+		    "WHERE out = ?1 ORDER BY name",
+	[TO_KEY] = "SELECT wrapped FROM receiver WHERE out = ?1 AND name = ?2",
+	[TO_STATE] = "UPDATE receiver SET state = ?3, err = ?4, at = ?5 "
+		     "WHERE out = ?1 AND name = ?2",
+	/* those who are ready wait now */
+	[TO_WAIT] = "UPDATE receiver SET state = 2, at = ?2 WHERE out = ?1 AND "
+		    "state = 1",
+	[TO_COUNT] = "SELECT count(*) FROM receiver WHERE out = ?1 AND "
+		     "state BETWEEN ?2 AND ?3",
+	[TO_WIPE] = "UPDATE receiver SET t = NULL, wrapped = NULL "
+		    "WHERE out = ?1",
+	[TO_DELETE] = "DELETE FROM receiver WHERE out = ?1",
+	[IN_ENTRY] =
+		"INSERT INTO inb (sender, application, service, item, "
+		"message, entry, key_hash, data_hash, size, cs, ticket, "
+		"temporal, at, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "
+		"?8, ?9, ?10, ?11, ?12, ?13, ?14) "
+		"ON CONFLICT (sender, application, service, item) DO UPDATE "
+		"SET entry = ?6, key_hash = ?7, data_hash = ?8, "
+		"size = ?9, cs = ?10, ticket = ?11, temporal = ?12, "
+		"expires = ?14, seen = 1, "
+		"k = CASE WHEN key_hash IS ?7 THEN k ELSE NULL END, "
+		"blob = CASE WHEN key_hash IS ?7 AND data_hash IS ?8 "
+		"THEN blob ELSE NULL END, next_try = CASE WHEN data_hash IS ?8 "
+		"AND temporal IS ?12 THEN next_try ELSE 0 END",
+	[IN_FIND] = "SELECT id FROM inb WHERE application = ?1 AND "
+		    "service = ?2 AND item = ?3 AND sender = ?4",
+	[IN_GET] = "SELECT " IN_COLUMNS " FROM inb WHERE id = ?1",
+	[IN_LIST] = "SELECT " IN_COLUMNS " FROM inb WHERE (?1 = 0 OR id = ?1) "
+		    "AND id > ?2 AND state < 5 ORDER BY id LIMIT 1000",
+	/* what waits to be fetched, confirmed, or taken off the list */
+	[IN_DUE] = "SELECT id FROM inb WHERE entry IS NOT NULL AND "
+		   "next_try <= ?1 AND (state > 0 OR data_hash IS NOT NULL) "
+		   "AND state != 1 ORDER BY id",
+	[IN_NEXT] = "SELECT min(next_try), count(*) FROM inb WHERE "
+		    "entry IS NOT NULL AND next_try > 0 AND state != 1",
+	[IN_STATE] = "UPDATE inb SET state = ?2, err = ?3, text = ?4, "
+		     "next_try = 0, tries = 0 WHERE id = ?1",
+	[IN_TRY] = "UPDATE inb SET next_try = ?2, tries = ?3, err = ?4, "
+		   "text = ?5 WHERE id = ?1",
+	[IN_WANT] = "UPDATE inb SET wanted = 1, next_try = 0, "
+		    "state = CASE state WHEN 1 THEN 0 ELSE state END "
+		    "WHERE id = ?1",
+	[IN_WANT_FROM] = "UPDATE inb SET next_try = 0, "
+			 "state = CASE state WHEN 1 THEN 0 ELSE state END "
+			 "WHERE state < 2",
+	[IN_KEY] = "UPDATE inb SET k = ?2, signer = ?3 WHERE id = ?1",
+	[IN_AT] = "UPDATE inb SET blob = ?2, fetched = ?3 WHERE id = ?1",
+	[IN_TITLE] = "UPDATE inb SET title = ?2 WHERE id = ?1",
+	/* before a listing; IN_GONE after it: what no list has and nobody has */
+	[IN_MARK] = "UPDATE inb SET seen = 0 WHERE entry IS NOT NULL",
+	[IN_SEEN] = "UPDATE inb SET entry = NULL WHERE id = ?1",
+	[IN_GONE] = "SELECT id FROM inb WHERE seen = 0 AND entry IS NOT NULL",
+	[IN_DELETE] = "DELETE FROM inb WHERE id = ?1",
+	[IN_OLD] = "DELETE FROM inb WHERE state >= 3 AND entry IS NULL AND "
+		   "expires < ?1",
+	[PREKEY_NEW] = "INSERT INTO prekey (id, fqdn, priv, pub, not_before, "
+		       "not_after, sig, cert) "
+		       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	[PREKEY_GET] = "SELECT priv, fqdn FROM prekey WHERE id = ?1",
+	[PREKEY_NEWEST] = "SELECT id, pub, not_before, not_after, sig, cert "
+			  "FROM prekey WHERE fqdn = ?1 "
+			  "ORDER BY not_before DESC LIMIT 1",
+	[PREKEY_OLD] = "DELETE FROM prekey WHERE not_after < ?1",
+	[PIN_GET] = "SELECT fp FROM pin WHERE fqdn = ?1",
+	[PIN_PUT] = "INSERT OR REPLACE INTO pin (fqdn, fp) VALUES (?1, ?2)",
+	[PIN_FORGET] = "DELETE FROM pin WHERE fqdn = ?1",
+};
+
+int poststore_open(const char *dir, struct store **out)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/post.db", dir) >=
+	    (int)sizeof(path))
+		return -NTM_EINVAL;
+	return store_open(path, schema, sizeof(schema) / sizeof(schema[0]),
+			  statements, POST_STATEMENTS, out);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * poststore - what ntm-post must not forget: `post/post.db`, 0600
+ *
+ * Owner:    struct post. Context: loop thread; a statement that writes waits for the
+ *           disk. States of rows are those of outbox.h and inbox.h.
+ */
+#ifndef NTM_BROKER_POST_POSTSTORE_H
+#define NTM_BROKER_POST_POSTSTORE_H
+
+#include "common/store.h"
+
+/** each statement's parameters and columns stand beside it in poststore.c */
+enum post_statement {
+	OUT_NEW,
+	OUT_LAST,
+	OUT_GET,
+	OUT_LIST,
+	OUT_DUE,
+	OUT_NEXT,
+	OUT_FIND,
+	OUT_STATE,
+	OUT_TRY,
+	OUT_CS,
+	OUT_SIZE,
+	OUT_SEAL,
+	OUT_SENT,
+	OUT_DONE,
+	OUT_WIPE,
+	OUT_DELETE,
+	OUT_EXPIRED,
+	NAME_NEW,
+	NAME_NEXT,
+	NAME_DONE,
+	NAME_DELETE,
+	TO_NEW,
+	TO_LIST,
+	TO_KEY,
+	TO_STATE,
+	TO_WAIT,
+	TO_COUNT,
+	TO_WIPE,
+	TO_DELETE,
+	IN_ENTRY,
+	IN_FIND,
+	IN_GET,
+	IN_LIST,
+	IN_DUE,
+	IN_NEXT,
+	IN_STATE,
+	IN_TRY,
+	IN_WANT,
+	IN_WANT_FROM,
+	IN_KEY,
+	IN_AT,
+	IN_TITLE,
+	IN_MARK,
+	IN_SEEN,
+	IN_GONE,
+	IN_DELETE,
+	IN_OLD,
+	PREKEY_NEW,
+	PREKEY_GET,
+	PREKEY_NEWEST,
+	PREKEY_OLD,
+	PIN_GET,
+	PIN_PUT,
+	PIN_FORGET,
+	POST_STATEMENTS
+};
+
+NTM_MUST_CHECK int poststore_open(const char *dir, struct store **out);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sending - one item on its way to a CS: what is asked next, until it has all
+ *
+ * Owner:    outbox.c. Context: loop thread.
+ */
+#ifndef NTM_BROKER_POST_SENDING_H
+#define NTM_BROKER_POST_SENDING_H
+
+#include "broker/post/outbox.h"
+#include "libntmcrypto/blob.h"
+
+#define SENDING_SAVE (64u << 20) /* bytes sealed between two saved states */
+
+/**
+ * struct sending - a row that is worked on
+ * @asked:  the name whose prekeys are asked for
+ * @offset: what the CS has; @skip: sealed bytes before it, not sent again
+ * @sealed: @used of @have bytes were sent
+ * @hash:   of the blob, once @hashed
+ */
+struct sending {
+	struct outbox *outbox;
+	struct post *post;
+	int64_t id;
+	struct post_ids ids;
+	uint8_t item[ITEM_ID_LEN];
+	struct ntmc_key k;
+	uint64_t payload, size;
+	int64_t expires;
+	unsigned int tries;
+	enum out_state state;
+	char *message;
+	char asked[FQDN_MAX + 1];
+	json_t *cs_json;
+	struct web_server cs;
+	struct web_call *call;
+	struct loop_timer *turn;
+
+	struct pack *pack;
+	struct blob *blob;
+	uint64_t offset, skip, saved_at;
+	uint8_t sealed[BLOB_SEALED];
+	size_t have, used;
+	uint8_t hash[NTMC_HASH_LEN];
+	bool hashed;
+	struct sending *next;
+};
+
+/** the next request. The job may be over when it returns */
+void sending_step(struct sending *s);
+void sending_free(struct sending *s);
+
+/* --- ends: the job is freed, the outbox looks for the next --- */
+
+/** again, later. @retry_s: the server's word, or 0 */
+void sending_later(struct sending *s, int err, const char *text,
+		   unsigned int retry_s);
+/** never; or cancelled, or all sent */
+void sending_end(struct sending *s, enum out_state state, int err,
+		 const char *text);
+/** an answer that is no success: later, or never */
+void sending_answer(struct sending *s, const struct web_answer *a);
+
+/** the CS has @offset bytes: seal and send the rest (sending_data.c) */
+void sending_data(struct sending *s, uint64_t offset);
+/** the next turn of sealing again what the CS has */
+void sending_forward(struct sending *s);
+struct post *outbox_post(struct outbox *o);
+/** the job of item @id; NULL: none */
+const struct sending *outbox_job(const struct outbox *o, int64_t id);
+/** the folder of an item's lists */
+bool outbox_folder(const struct post *p, int64_t id, char *path, size_t size);
+
+#endif

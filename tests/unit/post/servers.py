@@ -1,0 +1,270 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""servers - a box and a Cache Server in memory, for test_post (docs/exchange.md)
+
+Usage: servers.py KEY-AND-CERTIFICATE; prints its port. Faults are ordered by
+POST /test {"cut": BYTES, "flip": true, "fail": N}: the next body is cut there, the
+blobs have a byte changed, the next N requests get 503.
+"""
+import base64
+import hashlib
+import json
+import ssl
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+LOCK = threading.RLock()
+PREKEYS, TEMPORAL, ITEMS, LISTS = {}, {}, {}, {}
+FAULT = {}
+COUNT = {"entry": 0, "bytes": 0}
+
+
+def b64(b):
+    return base64.urlsafe_b64encode(b).rstrip(b"=").decode()
+
+
+def unb64(t):
+    return base64.urlsafe_b64decode(t + "=" * (-len(t) % 4))
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def answer(self, status, body=None, **more):
+        data = json.dumps(body if body is not None else more).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def fail(self, status, name, **more):
+        self.answer(status, {"error": name, "text": name, **more})
+
+    def ids(self):
+        h = self.headers
+        return (h["NTM-Application"], h["NTM-Service"], h["NTM-Item"])
+
+    def json(self):
+        n = int(self.headers.get("Content-Length", 0))
+        return json.loads(self.rfile.read(n) or b"{}")
+
+    def do(self):
+        part = self.path.split("?")[0].strip("/").split("/")
+        if part[0] == "test":
+            with LOCK:
+                FAULT.update(self.json())
+                self.answer(200, {**COUNT})
+            return
+        with LOCK:
+            if FAULT.get("fail", 0) > 0:
+                FAULT["fail"] -= 1
+                self.json()
+                self.fail(503, "SERVER")
+                return
+        name = (self.command + "_" + part[1]).replace("-", "_").lower()
+        getattr(self, name)(part[2:])
+
+    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = do
+
+    # --- the box
+
+    def put_prekeys(self, part):
+        for p in self.json()["prekeys"]:
+            PREKEYS[self.headers["NTM-Node"]] = p
+        self.answer(200, {})
+
+    def get_prekeys(self, part):
+        found = [{"name": n, **p} for n, p in PREKEYS.items()
+                 if n == part[0] or n.endswith("." + part[0])]
+        if found:
+            self.answer(200, {"prekeys": found})
+        else:
+            self.fail(404, "NONAME")
+
+    def post_temporal_keys(self, part):
+        results = []
+        for k in self.json()["keys"]:
+            t = unb64(k["key"])
+            h = b64(hashlib.sha256(b"ntm temporal hash v1" + t).digest())
+            TEMPORAL[h] = (k["to"], k["key"])
+            TEMPORAL[(k["to"], self.headers["NTM-Node"], self.ids())] = h
+            results.append({"to": k["to"], "code": 0, "error": "OK"})
+        self.answer(200, {"results": results})
+
+    def get_temporal_keys(self, part):
+        if part[0] in TEMPORAL and TEMPORAL[part[0]][0] == self.headers["NTM-Node"]:
+            self.answer(200, {"key": TEMPORAL[part[0]][1]})
+        else:
+            self.fail(404, "NOTFOUND")
+
+    def get_servers(self, part):
+        self.answer(200, {"servers": [cs()]})
+
+    def get_cache(self, part):
+        with LOCK:
+            after = int(self.path.split("after=")[1].split("&")[0])
+            mine = sorted(LISTS.get(self.headers["NTM-Node"], {}).values(),
+                          key=lambda e: e["number"])
+            page = [e for e in mine if e["number"] > after][:2]
+            self.answer(200, {"serial": mine[-1]["number"] if mine else 0,
+                              "more": bool(page) and page[-1] is not mine[-1],
+                              "entries": page})
+
+    def delete_cache(self, part):
+        with LOCK:
+            LISTS.get(self.headers["NTM-Node"], {}).pop(int(part[0]), None)
+        self.answer(200, {})
+
+    # --- the CS
+
+    def item(self):
+        return ITEMS.get((self.headers["NTM-Node"],) + self.ids())
+
+    def post_items(self, part):
+        body = self.json()
+        if part[1] == "keys":
+            key = (self.headers["NTM-Node"],) + self.ids()
+            with LOCK:
+                i = ITEMS.setdefault(key, {
+                    "from": key[0], "ids": key[1:], "data": bytearray(), "size": body["size"],
+                    "keys": {k["to"]: k["key"] for k in body["keys"]},
+                    "state": "open", "to": {k["to"]: ["waiting", 0] for k in body["keys"]}})
+                if i["keys"] != {k["to"]: k["key"] for k in body["keys"]}:
+                    self.fail(409, "EXISTS")
+                    return
+            self.answer(201, {"offset": len(i["data"]), "expires": 0})
+        else:
+            self.complete(self.item(), body["hash"], body["size"])
+
+    def complete(self, i, digest, size):
+        if len(i["data"]) != size:
+            self.fail(409, "STATE", offset=len(i["data"]))
+            return
+        if b64(hashlib.sha256(i["data"]).digest()) != digest:
+            i["data"].clear()
+            self.fail(409, "AUTH", offset=0)
+            return
+        with LOCK:
+            if FAULT.pop("flip", False):
+                i["data"][40] ^= 1
+            i["state"], i["hash"] = "complete", digest
+            for to, key in i["keys"].items():
+                listed(to, i, "item", {
+                    "key_hash": b64(hashlib.sha256(unb64(key)).digest()),
+                    "data_hash": digest, "size": size,
+                    "ticket": b64(hashlib.sha256(to.encode() + digest.encode()).digest()),
+                    "temporal_hash": TEMPORAL[(to, i["from"], i["ids"])]})
+        self.answer(200, {"hash": digest, "size": size})
+
+    def patch_items(self, part):
+        i = self.item()
+        left = int(self.headers["Content-Length"])
+        if int(self.headers["NTM-Offset"]) != len(i["data"]):
+            self.rfile.read(left)
+            self.fail(409, "STATE", offset=len(i["data"]))
+            return
+        with LOCK:
+            cut = FAULT.pop("cut", None)
+        while left:
+            n = min(left, 65536)
+            if cut is not None:
+                n = min(n, cut)
+                cut -= n
+            if not n:
+                self.close_connection = True
+                return
+            got = self.rfile.read(n)
+            i["data"] += got
+            COUNT["bytes"] += len(got)
+            left -= len(got)
+        if self.headers["NTM-Hash"]:
+            self.complete(i, self.headers["NTM-Hash"], i["size"])
+        else:
+            self.answer(200, {"offset": len(i["data"])})
+
+    def get_items(self, part):
+        i = self.item()
+        self.answer(200, {"state": i["state"], "to": [
+            {"name": n, "state": s[0], "code": s[1], "at": 1} for n, s in i["to"].items()]})
+
+    def delete_items(self, part):
+        i = self.item()
+        with LOCK:
+            if i:
+                i["state"] = "cancelled"
+                for to in i["keys"]:
+                    mine = LISTS.get(to, {})
+                    for n in [n for n, e in mine.items() if e["item"] == i["ids"][2]]:
+                        del mine[n]
+        self.answer(200, {})
+
+    def get_keys(self, part):
+        for i in ITEMS.values():
+            for key in i["keys"].values():
+                if b64(hashlib.sha256(unb64(key)).digest()) == part[0]:
+                    self.answer(200, {"key": key})
+                    return
+        self.fail(404, "NOTFOUND")
+
+    def get_data(self, part):
+        i = next((i for i in ITEMS.values() if i.get("hash") == part[0]), None)
+        if not i or i["state"] == "cancelled":
+            self.fail(404, "NOTFOUND")
+            return
+        at = int(self.headers.get("Range", "bytes=0-")[6:-1])
+        data = bytes(i["data"][at:])
+        self.send_response(206 if at else 200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        with LOCK:
+            cut = FAULT.pop("cut", None)
+        COUNT["bytes"] += len(data[:cut])
+        self.wfile.write(data[:cut])
+        if cut is not None:
+            self.close_connection = True
+
+    def post_confirmations(self, part):
+        body = self.json()
+        with LOCK:
+            i = next(i for i in ITEMS.values() if i.get("hash") == body["hash"])
+            i["to"][self.headers["NTM-Node"]] = ["refused" if body["code"] else "received",
+                                                 body["code"]]
+            listed(i["from"], i, "status", {"from": self.headers["NTM-Node"]})
+        self.answer(200, {})
+
+
+def cs():
+    return {"name": "box.example.org", "addresses": ["127.0.0.1:%d" % PORT]}
+
+
+def listed(to, i, kind, more):
+    COUNT["entry"] += 1
+    n = COUNT["entry"]
+    e = {"id": n, "number": n, "kind": kind, "from": i["from"], "application": i["ids"][0],
+         "service": i["ids"][1], "item": i["ids"][2], "message": "", "cs": cs(),
+         "at": 1, "expires": 4000000000}
+    e.update(more)
+    LISTS.setdefault(to, {})[n] = e
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, address):
+        pass
+
+
+server = Server(("127.0.0.1", 0), Handler)
+PORT = server.server_port
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.minimum_version = ssl.TLSVersion.TLSv1_3
+context.load_cert_chain(sys.argv[1])
+server.socket = context.wrap_socket(server.socket, server_side=True,
+                                    do_handshake_on_connect=False)
+print(PORT, flush=True)
+server.serve_forever()
