@@ -14,17 +14,14 @@
 
 #include "common/rundir.h"
 
-#define CONTROL_SOCKET "control.sock"
-#define ANSWER_LIMIT_S 30 /* the broker's own limits are shorter */
-
-static int control_connect(void)
+static int socket_connect(const char *name)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 	int fd, err;
 
-	err = rundir_file(CONTROL_SOCKET, sa.sun_path, sizeof(sa.sun_path));
+	err = rundir_file(name, sa.sun_path, sizeof(sa.sun_path));
 	if (err)
 		return err == -EPERM ? -NTM_EPERM : -NTM_ENOBROKER;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -110,21 +107,22 @@ static int line_handle(const char *line, client_progress_fn *fn,
 	return -err_by_name(json_string_value(json_object_get(j, "error")));
 }
 
-int client_call(const json_t *request, client_progress_fn *fn, const void *arg,
+static int call(const char *socket, const json_t *request,
+		client_progress_fn *fn, const void *arg, unsigned int limit_s,
 		json_t **answer)
 {
-	static const struct timeval limit = {.tv_sec = ANSWER_LIMIT_S};
+	const struct timeval limit = {.tv_sec = limit_s};
 	char *line = NULL;
 	size_t size = 0;
 	FILE *in;
-	int fd = control_connect();
+	int fd = socket_connect(socket);
 	int err;
 
 	*answer = NULL;
 	if (fd < 0)
 		return fd;
 	/* progress may be hours apart (`ntm ping -i`), else somebody hangs */
-	if (!fn)
+	if (limit_s)
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit,
 				 sizeof(limit));
 	err = request_send(fd, request);
@@ -146,6 +144,19 @@ int client_call(const json_t *request, client_progress_fn *fn, const void *arg,
 	free(line);
 	fclose(in);
 	return err;
+}
+
+int client_call(const json_t *request, client_progress_fn *fn, const void *arg,
+		json_t **answer)
+{
+	return call(CLIENT_CONTROL, request, fn, arg, fn ? 0 : CLIENT_LIMIT_S,
+		    answer);
+}
+
+int client_call_to(const char *socket, const json_t *request,
+		   unsigned int limit_s, json_t **answer)
+{
+	return call(socket, request, NULL, NULL, limit_s, answer);
 }
 
 const char *client_text(int err, const json_t *answer)
@@ -173,7 +184,7 @@ const char *client_text(int err, const json_t *answer)
 
 bool client_broker_runs(void)
 {
-	int fd = control_connect();
+	int fd = socket_connect(CLIENT_CONTROL);
 
 	if (fd < 0)
 		return false;

@@ -27,6 +27,16 @@ typedef void client_progress_fn(const void *arg, const json_t *line);
 NTM_MUST_CHECK int client_call(const json_t *request, client_progress_fn *fn,
 			       const void *arg, json_t **answer);
 
+#define CLIENT_CONTROL "control.sock"
+#define CLIENT_POST    "post.sock" /* ntm-post; the worker starts it */
+#define CLIENT_LIMIT_S 30
+/**
+ * client_call_to() - the same at another socket of the runtime folder
+ * @limit_s: for the answer; 0: none
+ */
+NTM_MUST_CHECK int client_call_to(const char *socket, const json_t *request,
+				  unsigned int limit_s, json_t **answer);
+
 /** one sentence for a person: the broker's own, or what @err of client_call() means */
 const char *client_text(int err, const json_t *answer);
 

@@ -184,13 +184,18 @@ int cmd_allow(const struct command_args *a)
 
 int cmd_forget(const struct command_args *a)
 {
-	json_t *answer;
+	json_t *answer, *ask, *post;
 
 	if (command_call(a,
 			 json_pack("{s:s, s:s}", "cmd", "forget", "name",
 				   a->words[0]),
 			 &answer))
 		return 1;
+	/* a sender of items that was never met otherwise */
+	ask = json_pack("{s:s, s:s}", "cmd", "forget", "name", a->words[0]);
+	if (!client_call_to(CLIENT_POST, ask, CLIENT_LIMIT_S, &post))
+		json_decref(post);
+	json_decref(ask);
 	if (!command_json(a, answer))
 		printf("%s is forgotten; its key is learned anew at the next "
 		       "contact\n",

@@ -19,6 +19,8 @@ struct command_args {
 	unsigned int size;	  /* ping -s */
 	bool yes, remove, password_stdin, trust_changed;
 	const char *device, *revoke, *exit;
+	bool background, overwrite, rename, follow; /* items */
+	const char *message, *to, *on_receive;
 	char **words; /* what is not an option */
 	int n_words;
 };
@@ -35,6 +37,8 @@ typedef int command_fn(const struct command_args *a);
 #define OPT_REVOKE   (1u << 6)
 #define OPT_CHANGED  (1u << 7)
 #define OPT_EXIT     (1u << 8)
+#define OPT_SEND     (1u << 9)
+#define OPT_RECEIVE  (1u << 10)
 
 /** struct command - @name WORDS: @min..@max words */
 struct command {
@@ -47,6 +51,7 @@ struct command {
 command_fn cmd_up, cmd_down, cmd_env;
 command_fn cmd_login, cmd_logout, cmd_passwd, cmd_devices, cmd_exit;
 command_fn cmd_status, cmd_peers, cmd_netcheck;
+command_fn cmd_send, cmd_outbox, cmd_cancel, cmd_inbox, cmd_receive;
 command_fn cmd_ping, cmd_verify, cmd_allow, cmd_forget, cmd_push;
 
 /**

@@ -49,6 +49,15 @@ static const struct command commands[] = {
 	{"push", "[off|received|unifiedpush URL|fcm TOKEN|apns TOKEN]",
 	 "a push service that tells this device, instead of keep-alives", 0, 0,
 	 2, cmd_push},
+	{"send", "[FILE ...] NAME ...",
+	 "files, folders, or a text from standard input, to who may be away",
+	 OPT_SEND, 1, 4096, cmd_send},
+	{"outbox", "", "what was sent, and who has it", 0, 0, 0, cmd_outbox},
+	{"cancel", "NUMBER", "withdraw what was sent and nobody has yet", 0, 1,
+	 1, cmd_cancel},
+	{"inbox", "", "what others have sent", 0, 0, 0, cmd_inbox},
+	{"receive", "[NUMBER ...]", "take what is there, or the named items",
+	 OPT_RECEIVE, 0, 1000, cmd_receive},
 	{"netcheck", "", "what network this machine is in", 0, 0, 0,
 	 cmd_netcheck},
 	{"env", "", "print the LD_PRELOAD line for scripts", 0, 0, 0, cmd_env},
@@ -74,6 +83,17 @@ static const struct {
 	 "  --revoke=FQDN      end that device's access for good\n"},
 	{OPT_EXIT,
 	 "  --exit=yes|no      use the domain's exit, without asking\n"},
+	{OPT_SEND, "  --background       do not wait until it is sent\n"
+		   "  --message=TEXT     shown before it is fetched; servers "
+		   "can read it\n"},
+	{OPT_RECEIVE,
+	 "  --to=FOLDER        where it goes (default: the current one)\n"
+	 "  --overwrite        replace files that exist\n"
+	 "  --rename           keep them, and give new ones another name\n"
+	 "  --follow           go on with what comes later\n"
+	 "  --on-receive=CMD   run for each item, by sh: files are its "
+	 "arguments, a\n"
+	 "                     text its input, the sender NTM_FROM\n"},
 	{OPT_CHANGED,
 	 "  --trust-changed    accept that the domain's CA has changed\n"},
 };
@@ -202,6 +222,33 @@ static unsigned int number(const char *option, const char *text,
 	return (unsigned int)(v * scale);
 }
 
+static void option_take_items(int c, const char *arg, struct command_args *a)
+{
+	switch (c) {
+	case 'b':
+		a->background = true;
+		break;
+	case 'm':
+		a->message = arg;
+		break;
+	case 't':
+		a->to = arg;
+		break;
+	case 'o':
+		a->overwrite = true;
+		break;
+	case 'n':
+		a->rename = true;
+		break;
+	case 'f':
+		a->follow = true;
+		break;
+	case 'O':
+		a->on_receive = arg;
+		break;
+	}
+}
+
 static void option_take(int c, const char *arg, struct command_args *a)
 {
 	switch (c) {
@@ -264,6 +311,13 @@ static const struct option longs[] = {
 	{"revoke", required_argument, NULL, 'R'},
 	{"trust-changed", no_argument, NULL, 'T'},
 	{"exit", required_argument, NULL, 'x'},
+	{"background", no_argument, NULL, 'b'},
+	{"message", required_argument, NULL, 'm'},
+	{"to", required_argument, NULL, 't'},
+	{"overwrite", no_argument, NULL, 'o'},
+	{"rename", no_argument, NULL, 'n'},
+	{"follow", no_argument, NULL, 'f'},
+	{"on-receive", required_argument, NULL, 'O'},
 	{NULL, 0, NULL, 0},
 };
 
@@ -291,6 +345,15 @@ static unsigned int option_bit(int c)
 		return OPT_CHANGED;
 	case 'x':
 		return OPT_EXIT;
+	case 'b':
+	case 'm':
+		return OPT_SEND;
+	case 't':
+	case 'o':
+	case 'n':
+	case 'f':
+	case 'O':
+		return OPT_RECEIVE;
 	default:
 		return 0;
 	}
@@ -313,6 +376,7 @@ static void args_parse(const struct command *cmd, int argc, char **argv,
 		if (c == '?' || (option_bit(c) & ~cmd->options))
 			usage_fail(cmd, "has no option %s", argv[optind - 1]);
 		option_take(c, optarg, a);
+		option_take_items(c, optarg, a);
 	}
 	a->words = argv + optind;
 	a->n_words = argc - optind;

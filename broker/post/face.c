@@ -209,6 +209,7 @@ int face_open(struct post *p, int listen_fd, struct face **out)
 		return -NTM_ENOMEM;
 	f->post = p;
 	f->fd = listen_fd;
+	f->changes = (uint64_t)post_now(p) << 20; /* none is ever met again */
 	if (loop_io_add(p->loop, listen_fd, LOOP_READ, false, on_connection, f,
 			&f->io)) {
 		free(f);
@@ -229,6 +230,11 @@ void face_close(struct face *f)
 	free(f);
 }
 
+json_int_t face_changes(const struct face *f)
+{
+	return f ? (json_int_t)f->changes : 0;
+}
+
 bool face_busy(const struct face *f)
 {
 	return f && f->clients;
@@ -239,12 +245,15 @@ void face_changed(struct face *f)
 	struct client *c, *next;
 	json_t *answer;
 
+	if (f)
+		f->changes++;
 	for (c = f ? f->clients : NULL; c; c = next) {
 		next = c->next;
 		if (!c->waits)
 			continue;
 		c->waits = false;
-		answer = json_pack("{s:b}", "ok", 1);
+		answer = json_pack("{s:b, s:I}", "ok", 1, "changes",
+				   (json_int_t)f->changes);
 		client_answer(c, answer);
 		json_decref(answer);
 	}

@@ -20,6 +20,8 @@ struct face;
 NTM_MUST_CHECK int face_open(struct post *p, int listen_fd, struct face **out);
 void face_close(struct face *f);
 bool face_busy(const struct face *f);
+/** a number that each change makes larger */
+json_int_t face_changes(const struct face *f);
 /** something of inbox or outbox changed: who waits for that is told. NULL is fine */
 void face_changed(struct face *f);
 

@@ -222,8 +222,11 @@ static json_t *cmd_forget(struct post *p, const json_t *j)
 
 static json_t *cmd_wait(struct post *p, const json_t *j)
 {
-	(void)p, (void)j;
-	return NULL;
+	json_int_t changes = face_changes(p->face);
+
+	if (number(j, "seen") == changes)
+		return NULL;
+	return json_pack("{s:b, s:I}", "ok", 1, "changes", changes);
 }
 
 static const struct {

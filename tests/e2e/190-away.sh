@@ -1,0 +1,90 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# 190-away - what is sent to who is off arrives: the sender goes, the receiver comes back
+# in another network and of another domain, three receivers share one blob, and the
+# outbox hears of each
+# limit: 240
+. "$(dirname "$0")/../lab/lab.sh"
+. "$LAB_SRC/tests/lab/ntm.sh"
+. "$LAB_SRC/tests/lab/domains.sh"
+. "$LAB_SRC/tests/lab/faults.sh"
+
+ntm_installed
+ntm_star root sa sb a b c d
+domains_root root one.example=sa two.example=sb
+domains_server sa one.example
+domains_server sb two.example
+for s in sa sb; do
+	server_set $s "server.roles=as, dc, rs, ns, cs"
+	wait_for 5 "lab_listens $s tcp 4507 && lab_listens $s tcp 4508"
+done
+domains_node a laptop.alice one.example
+domains_node b desk.bob two.example
+domains_node c phone.alice one.example
+domains_node d tablet.alice one.example
+domains_peer sa one.example sb two.example
+domains_allow b one.example
+domains_allow a two.example
+A=${NTM_NAME[a]} B=${NTM_NAME[b]} C=${NTM_NAME[c]} D=${NTM_NAME[d]}
+
+# state HOST LIST FILTER: of the newest item
+state()
+{
+	lab_as_user "$1" ntm "$2" --json | jq -r ".items[-1] | $3"
+}
+has_prekey()
+{
+	lab_as_user "$1" grep -q "has our newest" "$(state_dir "$1")/broker.log"
+}
+for h in a b c d; do
+	wait_for 20 "has_prekey $h" "tail -n 20 $(state_dir $h)/broker.log"
+done
+ok "each device's prekey is at its box"
+
+# b, c and d go; a sends, and goes too
+for h in b c d; do
+	lab_as_user $h ntm down
+done
+head -c 3000000 /dev/urandom >"$(lab_home a)/big file"
+mkdir -p "$(lab_home a)/folder/sub"
+echo inside >"$(lab_home a)/folder/sub/text"
+ln -s sub/text "$(lab_home a)/folder/link"
+lab_give "$(lab_home a)"
+lab_as_user a sh -c "cd && ntm send 'big file' folder '$B' '$C' '$D'" >"$LAB/out" 2>&1 ||
+	not_ok "it was not sent: $(cat "$LAB/out")"
+assert_contains "$(cat "$LAB/out")" "is sent" "the sender is told that it is sent"
+assert_eq "$(state a outbox '.to | map(.state) | unique | join(",")')" waiting \
+	"three receivers wait"
+assert_eq "$(lab_as_user sa find "$(server_dir sa)/cs" -size +2000k -type f | wc -l)" 1 \
+	"one blob for three receivers"
+lab_as_user a ntm down
+
+# the receivers come back, b from another network
+lab_lose b
+lab_gain b
+for h in b c d; do
+	ntm_up $h
+	wait_for 30 "[ \"\$(state $h inbox .state)\" = here ]" \
+		"lab_as_user $h ntm inbox; tail -n 30 $(state_dir $h)/broker.log"
+	ok "$h has it"
+	mkdir -p "$(lab_home $h)/got"
+	lab_give "$(lab_home $h)/got"
+	lab_as_user $h sh -c "cd && ntm receive --to=got" >"$LAB/out"
+	cmp "$(lab_home a)/big file" "$(lab_home $h)/got/big file"
+	assert_eq "$(cat "$(lab_home $h)/got/folder/link")" inside "$h has the folder and its link"
+done
+assert_eq "$(state b inbox '.from')" null "what was taken is not listed any more"
+
+# and the sender hears of it, once it is back
+ntm_up a
+wait_for 30 '[ "$(state a outbox .state)" = done ]' \
+	"lab_as_user a ntm outbox; tail -n 30 $(state_dir a)/broker.log"
+assert_eq "$(state a outbox '.to | map(.state) | unique | join(",")')" received \
+	"the outbox has three confirmations"
+wait_for 20 '[ -z "$(lab_as_user sa find "$(server_dir sa)/cs" -size +2000k -type f)" ]'
+ok "the blob is gone from the Cache Server"
+
+# a text, while both are there
+echo "hello bob" | lab_as_user a ntm send "$B"
+wait_for 20 '[ "$(state b inbox .state)" = here ]' "lab_as_user b ntm inbox"
+assert_eq "$(lab_as_user b ntm receive)" "hello bob" "a text is printed"

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* test_place - what came is placed as a whole, and nothing is replaced unasked */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/unit/post/fixture.h"
+#include "wrappers/items.h"
+
+static char dir[64];
+static unsigned int placed;
+static char last[256];
+
+static int setup(void **state)
+{
+	(void)state;
+	folder_make(dir);
+	mkdir(at("%s/tree", dir), 0700);
+	mkdir(at("%s/to", dir), 0700);
+	mkdir(at("%s/tree/folder", dir), 0700);
+	file_put(at("%s/tree/folder/in", dir), "in", 2);
+	file_put(at("%s/tree/a.txt", dir), "new", 3);
+	placed = 0;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	folder_remove(dir);
+	return 0;
+}
+
+static void on_placed(void *arg, const char *path)
+{
+	(void)arg;
+	placed++;
+	snprintf(last, sizeof(last), "%s", path);
+}
+
+static int place(enum place_exists how)
+{
+	return place_tree(at("%s/tree", dir), at("%s/to", dir), how, on_placed,
+			  NULL);
+}
+
+static bool is(const char *path, const char *content)
+{
+	char buf[16] = "";
+	FILE *f = fopen(path, "r");
+
+	if (!f)
+		return false;
+	(void)!fread(buf, 1, sizeof(buf) - 1, f);
+	fclose(f);
+	return !strcmp(buf, content);
+}
+
+static void test_all(void **state)
+{
+	(void)state;
+	assert_int_equal(place(PLACE_REFUSE), 0);
+	assert_int_equal(placed, 2);
+	assert_true(is(at("%s/to/a.txt", dir), "new"));
+	assert_true(is(at("%s/to/folder/in", dir), "in"));
+	assert_int_equal(place(PLACE_REFUSE), 0); /* nothing is left */
+	assert_int_equal(place_tree(at("%s/tree", dir), at("%s/none", dir),
+				    PLACE_REFUSE, on_placed, NULL),
+			 -NTM_ENOTFOUND);
+}
+
+static void test_refused(void **state)
+{
+	(void)state;
+	file_put(at("%s/to/a.txt", dir), "old", 3);
+	assert_int_equal(place(PLACE_REFUSE), 1);
+	assert_int_equal(placed, 1);
+	assert_true(is(at("%s/to/a.txt", dir), "old"));
+	assert_true(is(at("%s/tree/a.txt", dir), "new"));
+	assert_int_equal(place(PLACE_RENAME), 0);
+	assert_true(is(at("%s/to/a (2).txt", dir), "new"));
+	assert_true(is(at("%s/to/a.txt", dir), "old"));
+	assert_non_null(strstr(last, "a (2).txt"));
+}
+
+static void test_overwrite(void **state)
+{
+	(void)state;
+	file_put(at("%s/to/a.txt", dir), "old", 3);
+	mkdir(at("%s/to/folder", dir), 0700);
+	file_put(at("%s/to/folder/mine", dir), "mine", 4);
+	assert_int_equal(place(PLACE_OVERWRITE), 1);
+	assert_true(is(at("%s/to/a.txt", dir), "new"));
+	assert_true(is(at("%s/to/folder/mine", dir), "mine"));
+	assert_true(is(at("%s/tree/folder/in", dir), "in"));
+}
+
+/* A link in the way is a name that is taken: nothing is written through it. */
+static void test_link(void **state)
+{
+	(void)state;
+	file_put(at("%s/victim", dir), "old", 3);
+	assert_int_equal(symlink("../victim", at("%s/to/a.txt", dir)), 0);
+	assert_int_equal(place(PLACE_REFUSE), 1);
+	assert_int_equal(place(PLACE_OVERWRITE), 0);
+	assert_true(is(at("%s/victim", dir), "old"));
+	assert_true(is(at("%s/to/a.txt", dir), "new"));
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_all),
+		TEST(test_refused),
+		TEST(test_overwrite),
+		TEST(test_link),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
