@@ -74,6 +74,12 @@ void ntmc_secret_free(void *p, size_t len);
 
 void ntmc_sha256(const void *data, size_t len,
 		 uint8_t out[static NTMC_HASH_LEN]);
+/** SHA-256 of what comes in pieces; end() begins anew */
+struct ntmc_digest;
+NTM_MUST_CHECK int ntmc_digest_new(struct ntmc_digest **out);
+void ntmc_digest_free(struct ntmc_digest *d); /* NULL is fine */
+void ntmc_digest_add(struct ntmc_digest *d, const void *data, size_t len);
+void ntmc_digest_end(struct ntmc_digest *d, uint8_t out[static NTMC_HASH_LEN]);
 void ntmc_hmac(const void *key, size_t key_len, const void *data, size_t len,
 	       uint8_t out[static NTMC_HASH_LEN]);
 NTM_MUST_CHECK int ntmc_hkdf_extract(const void *salt, size_t salt_len,

@@ -12,6 +12,9 @@
  * not malice: whoever can write the file holds the CA's key anyway. restore reads
  * it twice: the first time to check all of it, the second time to write.
  *
+ * Blobs of a Cache Server are not in it: they are large, and live for days. Items that
+ * a restored store knows and whose blob is not there are called lost.
+ *
  * The stores are copied by SQLite while the roles run. A restored DC forgets its
  * sessions: its boot number is an old one, and counters under their keys would be
  * used a second time. Nodes log in again by certificate.
@@ -28,6 +31,7 @@
 #include "servers/as/accounts.h"
 #include "servers/box/shelf.h"
 #include "servers/cli.h"
+#include "servers/cs/items.h"
 #include "servers/dc/journal.h"
 
 #define MAGIC	   "NTMBACKUP1\n"
@@ -110,6 +114,7 @@ static int copy_store(enum datadir_file f, const char *path, const char *copy)
 	struct accounts *a;
 	struct journal *j;
 	struct shelf *b;
+	struct items *s;
 	int r;
 
 	unlink(copy);
@@ -129,6 +134,14 @@ static int copy_store(enum datadir_file f, const char *path, const char *copy)
 		accounts_close(a);
 		return r;
 	}
+	if (f == DATADIR_CS_DB) {
+		r = items_open(path, &s);
+		if (r)
+			return r;
+		r = items_backup(s, copy);
+		items_close(s);
+		return r;
+	}
 	r = journal_open(path, false, &j);
 	if (r)
 		return r;
@@ -142,8 +155,8 @@ static int pack_one(struct stream *s, const char *dir, enum datadir_file f)
 	char path[DATADIR_PATH_MAX], copy[DATADIR_PATH_MAX + 8];
 	int r = datadir_file(dir, f, path);
 
-	if (r ||
-	    (f != DATADIR_AS_DB && f != DATADIR_DC_DB && f != DATADIR_BOX_DB))
+	if (r || (f != DATADIR_AS_DB && f != DATADIR_DC_DB &&
+		  f != DATADIR_BOX_DB && f != DATADIR_CS_DB))
 		return r ? r : pack_file(s, f, path);
 	if (access(path, F_OK))
 		return 0;
@@ -306,6 +319,7 @@ static int unpack_folder(struct stream *s, const struct cli *c)
 		return r;
 	drop_wal(c->dir, DATADIR_AS_DB);
 	drop_wal(c->dir, DATADIR_DC_DB);
+	drop_wal(c->dir, DATADIR_CS_DB);
 	r = unpack_all(s, c->dir);
 	if (!r)
 		r = datadir_file(c->dir, DATADIR_DC_DB, path);

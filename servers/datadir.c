@@ -39,6 +39,7 @@ static const char *const names[] = {
 	[DATADIR_BOX_KEY] = "box/server.key",
 	[DATADIR_BOX_CERT] = "box/server.der",
 	[DATADIR_BOX_DB] = "box/box.db",
+	[DATADIR_CS_DB] = "cs/cs.db",
 };
 static_assert(sizeof(names) / sizeof(names[0]) == DATADIR_NFILES, "names");
 

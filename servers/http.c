@@ -4,10 +4,10 @@
  *
  * Theory of operation
  *
- * The role's loop accepts, counts by source, and hands each connection to one of a few
- * daemons of libmicrohttpd, which have a thread each and listen on nothing. There the
- * TLS handshake, the header, the body and the answer happen; a thread has thousands of
- * connections by epoll.
+ * The role's loop accepts, counts by source, and hands each connection to one
+ * of a few daemons of libmicrohttpd, which have a thread each and listen on
+ * nothing. There the TLS handshake, the header, the body and the answer happen;
+ * a thread has thousands of connections by epoll.
  *
  *   first access of a request    route, fields, start()
  *   again, with data             body()
@@ -15,15 +15,16 @@
  *   http_answer_*()              resumed: and again, to queue the answer
  *   completed                    http_request_free()
  *
- * libmicrohttpd's own time-out begins anew with every byte, so that a byte now and
- * then holds a connection for ever. So each second the loop looks at all connections
- * (enum http_phase) and shuts down the sockets of those that are too slow; their
- * thread then reads an end. A connection is in the table from accept until
- * libmicrohttpd is about to close it, both under the lock: a descriptor that is in the
- * table is open.
+ * libmicrohttpd's own time-out begins anew with every byte, so that a byte now
+ * and then holds a connection for ever. So each second the loop looks at all
+ * connections (enum http_phase) and shuts down the sockets of those that are
+ * too slow; their thread then reads an end. A connection is in the table from
+ * accept until libmicrohttpd is about to close it, both under the lock: a
+ * descriptor that is in the table is open.
  *
- * A connection costs libmicrohttpd's pool of POOL bytes, of which the kernel gives only
- * what is touched, and a TLS session: about 50 KiB when it has asked something.
+ * A connection costs libmicrohttpd's pool of POOL bytes, of which the kernel
+ * gives only what is touched, and a TLS session: about 50 KiB when it has asked
+ * something.
  */
 #include "servers/http.h"
 
@@ -70,6 +71,11 @@ struct http {
 	uint64_t accepted, refused_source, refused_total, starved, slow;
 	_Atomic uint64_t requests, errors;
 
+	pthread_mutex_t gate; /* who is in done() */
+	pthread_cond_t left;
+	unsigned int inside;
+	bool closed;
+
 	pthread_mutex_t lock; /* both tables */
 	struct http_conn *conns;
 	struct source *sources;
@@ -89,7 +95,8 @@ void http_phase_set(struct http_conn *c, enum http_phase phase)
 	atomic_store(&c->phase, phase);
 }
 
-/* --- the tables: under the lock ------------------------------------------------------ */
+/* --- the tables: under the lock
+ * ------------------------------------------------------ */
 
 static struct source *source_get(struct http *h, const uint8_t *ip)
 {
@@ -127,8 +134,8 @@ static void conn_remove(struct http *h, struct http_conn *c)
 	free(c);
 }
 
-/* a place for a connection, or what there are too many of. Return: 0, -NTM_ENOMEM,
- * -NTM_ELIMIT (of the source), -NTM_EAGAIN (in all) */
+/* a place for a connection, or what there are too many of. Return: 0,
+ * -NTM_ENOMEM, -NTM_ELIMIT (of the source), -NTM_EAGAIN (in all) */
 static int conn_add(struct http *h, int fd, const uint8_t *ip)
 {
 	struct http_conn *c;
@@ -157,7 +164,8 @@ static int conn_add(struct http *h, int fd, const uint8_t *ip)
 	return 0;
 }
 
-/* --- what libmicrohttpd calls ----------------------------------------------------------- */
+/* --- what libmicrohttpd calls
+ * ----------------------------------------------------------- */
 
 static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 			  enum MHD_ConnectionNotificationCode code)
@@ -197,8 +205,29 @@ static enum MHD_Result queue_answer(struct http_request *q)
 	return r;
 }
 
-/* An answer before the body makes libmicrohttpd close the connection, and what comes in
- * then makes the kernel forget the answer. So a short body is read first. */
+/* To the role's functions, unless it is about to end. Return: false: it is */
+static bool enter(struct http *h)
+{
+	bool open;
+
+	pthread_mutex_lock(&h->gate);
+	open = !h->closed;
+	h->inside += open;
+	pthread_mutex_unlock(&h->gate);
+	return open;
+}
+
+static void leave(struct http *h)
+{
+	pthread_mutex_lock(&h->gate);
+	if (!--h->inside)
+		pthread_cond_signal(&h->left);
+	pthread_mutex_unlock(&h->gate);
+}
+
+/* An answer before the body makes libmicrohttpd close the connection, and what
+ * comes in then makes the kernel forget the answer. So a short body is read
+ * first. */
 static bool swallows(const struct http_request *q)
 {
 	uint64_t length = http_body_length(q);
@@ -222,8 +251,37 @@ static enum MHD_Result begin(struct http *h, struct MHD_Connection *mhd,
 	*request = q;
 	atomic_fetch_add(&h->requests, 1);
 	http_phase_set(c, HTTP_MOVING);
-	http_request_begin(q, method, url);
+	if (enter(h)) {
+		http_request_begin(q, method, url);
+		leave(h);
+	} else {
+		http_answer_err(q, -NTM_ECLOSED);
+	}
 	return q->status && !swallows(q) ? queue_answer(q) : MHD_YES;
+}
+
+/* Return: false: nothing more is read of it */
+static bool take_body(struct http *h, struct http_request *q,
+		      const uint8_t *data, size_t size)
+{
+	bool goes_on;
+
+	if (!enter(h))
+		return false;
+	goes_on = http_request_body(q, data, size);
+	leave(h);
+	return goes_on;
+}
+
+static void handle(struct http *h, struct http_request *q)
+{
+	if (!enter(h)) {
+		q->handled = true;
+		http_answer_err(q, -NTM_ECLOSED);
+		return;
+	}
+	http_request_handle(q);
+	leave(h);
 }
 
 static enum MHD_Result on_access(void *arg, struct MHD_Connection *mhd,
@@ -232,19 +290,19 @@ static enum MHD_Result on_access(void *arg, struct MHD_Connection *mhd,
 				 size_t *size, void **request)
 {
 	struct http_request *q = *request;
-	enum MHD_Result r = MHD_YES;
+	enum MHD_Result r;
 
 	(void)version;
 	if (!q)
 		return begin(arg, mhd, url, method, request);
 	if (*size) {
-		r = http_request_body(q, (const uint8_t *)data, *size) ? MHD_YES
-								       : MHD_NO;
+		r = take_body(arg, q, (const uint8_t *)data, *size) ? MHD_YES
+								    : MHD_NO;
 		*size = 0;
 		return r;
 	}
 	if (!q->handled)
-		http_request_handle(q);
+		handle(arg, q);
 	pthread_mutex_lock(&q->lock);
 	if (!q->status) {
 		MHD_suspend_connection(mhd);
@@ -284,7 +342,9 @@ static void on_log(void *arg, const char *fmt, va_list ap)
 	log_debug(h->conf.name, "%s", line);
 }
 
-/* --- accept -------------------------------------------------------------------------------- */
+/* --- accept
+ * --------------------------------------------------------------------------------
+ */
 
 static void source_of(const struct addr *a, uint8_t out[HTTP_SOURCE_LEN])
 {
@@ -370,7 +430,9 @@ static void acceptable(void *arg, int fd, unsigned int events)
 	}
 }
 
-/* --- clock ----------------------------------------------------------------------------------- */
+/* --- clock
+ * -----------------------------------------------------------------------------------
+ */
 
 /* Has it moved too little for too long? */
 static bool stalls(struct http *h, struct http_conn *c, uint32_t now)
@@ -428,7 +490,9 @@ static void tick(void *arg)
 	loop_timer_arm(h->clock, LOOP_S(1));
 }
 
-/* --- start and stop ----------------------------------------------------------------------------- */
+/* --- start and stop
+ * -----------------------------------------------------------------------------
+ */
 
 static void raise_limit(const struct http_conf *c)
 {
@@ -520,6 +584,8 @@ int http_new(const struct http_conf *conf, struct http **out)
 	if (!conf->stall_s)
 		h->conf.stall_s = HTTP_STALL_S;
 	pthread_mutex_init(&h->lock, NULL);
+	pthread_mutex_init(&h->gate, NULL);
+	pthread_cond_init(&h->left, NULL);
 	r = conf->n_fds > LISTENERS_MAX ? -NTM_EINVAL : http_open(h);
 	if (r) {
 		for (size_t i = 0; i < h->n_listeners; i++)
@@ -542,6 +608,11 @@ void http_pause(struct http *h)
 	h->n_listeners = 0;
 	if (h->pause)
 		loop_timer_disarm(h->pause);
+	pthread_mutex_lock(&h->gate);
+	h->closed = true;
+	while (h->inside)
+		pthread_cond_wait(&h->left, &h->gate);
+	pthread_mutex_unlock(&h->gate);
 }
 
 void http_free(struct http *h)
@@ -557,6 +628,8 @@ void http_free(struct http *h)
 		conn_remove(h, c);
 	loop_timer_free(h->clock);
 	loop_timer_free(h->pause);
+	pthread_cond_destroy(&h->left);
+	pthread_mutex_destroy(&h->gate);
 	pthread_mutex_destroy(&h->lock);
 	free(h);
 }

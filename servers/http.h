@@ -49,6 +49,9 @@
 struct http;
 struct http_request;
 
+/** the monotonic clock, in seconds, by which connections are too slow */
+uint32_t http_now_s(void);
+
 /** struct http_fields - the papers' eight, as far as they came */
 struct http_fields {
 	char version[HTTP_VERSION_MAX + 1]; /* never empty */
@@ -126,7 +129,8 @@ struct http_conf {
 NTM_MUST_CHECK int http_new(const struct http_conf *conf, struct http **out);
 /** waits for its threads; what was asked must be answered before */
 void http_free(struct http *h);
-/** no new connections; what is there goes on. Before the role answers what waits */
+/** no new connections, and no done() any more: requests that come are answered with
+ *  503; waits for those that are running. Before the role answers what waits */
 void http_pause(struct http *h);
 
 /** struct http_stats - since the start, and how many are open */

@@ -76,7 +76,6 @@ struct http_request {
 	struct MHD_Response *response;
 };
 
-uint32_t http_now_s(void);
 void http_phase_set(struct http_conn *c, enum http_phase phase);
 /** Return: NULL: out of memory */
 struct http_request *http_request_new(struct http *h,

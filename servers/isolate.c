@@ -44,9 +44,10 @@
 #define PUSH	 64u
 #define RESOLVER 128u
 #define BOX	 256u
-#define DISK	 (AS | DC | BOX)
+#define CS	 512u
+#define DISK	 (AS | DC | CS | BOX)
 #define KEPT	 (DISK | RS | NS) /* a certificate that was renewed */
-#define ALL	 (AS | DC | DNS | RS | GATE | NS | PUSH | RESOLVER | BOX)
+#define ALL	 (AS | DC | DNS | RS | GATE | NS | PUSH | RESOLVER | CS | BOX)
 
 /* clang-format off */
 static const struct {
@@ -80,7 +81,7 @@ static const struct {
 	{ "recvmmsg", DC | RS | RESOLVER, "batches of datagrams" },
 	{ "sendto", ALL, "TLS, DNS, admin" },
 	{ "sendmsg", ALL, "DNS over UDP; TLS" },
-	{ "sendmmsg", DC | RS | PUSH | RESOLVER, "batches of datagrams; libc's resolver" },
+	{ "sendmmsg", DC | RS | PUSH | CS | RESOLVER, "batches of datagrams; libc's resolver" },
 	{ "getsockname", ALL, "family of a socket" },
 	{ "getpeername", ALL, "who a client is" },
 	{ "getsockopt", ALL, "SO_PEERCRED, SO_ERROR" },
@@ -90,7 +91,7 @@ static const struct {
 	{ "ppoll", RS, "the same, where there is no poll" },
 	/* interfaces: which addresses to announce, and the AS's link to the DC */
 	{ "socket", ALL, "TCP to the DC; netlink for getifaddrs()" },
-	{ "connect", AS | DC | RS | GATE | NS | PUSH | RESOLVER | BOX, "to the DC; of a DC to other domains' DCs; of a gate to relay and DC; to DNS" },
+	{ "connect", AS | DC | RS | GATE | NS | PUSH | RESOLVER | CS | BOX, "to the DC; of a DC to other domains' DCs; of a gate to relay and DC; to DNS" },
 	{ "listen", DC, "for the box" },
 	{ "bind", ALL, "getifaddrs() binds its netlink socket" },
 	/* files */
@@ -133,6 +134,9 @@ static const struct {
 	{ "mkdir", DISK, "a folder that is missing" },
 	{ "utimensat", DISK, "SQLite" },
 	{ "getdents64", DISK, "files left over" },
+	{ "mkdirat", CS, "folders of blobs" },
+	{ "fstatfs", CS, "room on the disk" },
+	{ "sync_file_range", CS, "what came in is written while more comes" },
 	/* memory and threads */
 	{ "brk", ALL, "malloc" },
 	{ "mmap", ALL, "malloc; SQLite's WAL index" },
@@ -247,6 +251,7 @@ int isolate_syscalls(const char *role)
 			   : !strcmp(role, "push")     ? PUSH
 			   : !strcmp(role, "resolver") ? RESOLVER
 			   : !strcmp(role, "box")      ? BOX
+			   : !strcmp(role, "cs")       ? CS
 						       : DNS;
 	scmp_filter_ctx ctx;
 	int r;

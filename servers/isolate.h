@@ -21,7 +21,7 @@
 NTM_MUST_CHECK int isolate_user(const char *dir);
 /**
  * isolate_syscalls() - for the whole process and what it starts
- * @role: "as" and "rs" may connect (to the DC); "as" and "dc" write files; all but
+ * @role: "as" and "rs" may connect (to the DC); "as", "dc" and "cs" write files; all but
  *        "dns" have threads
  * Return: 0, -NTM_ESYSTEM
  */

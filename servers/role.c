@@ -13,6 +13,7 @@
 #include "servers/adminsock.h"
 #include "servers/as/as.h"
 #include "servers/box/box.h"
+#include "servers/cs/cs.h"
 #include "servers/dc/dc.h"
 #include "servers/dns/dns.h"
 #include "servers/exitrole.h"
@@ -257,6 +258,37 @@ static json_t *box_asked(void *state, const char *command, json_t *request)
 	return box_admin(state, command, request);
 }
 
+static const char *cs_listens(const struct server_conf *c, uint16_t *port)
+{
+	*port = (uint16_t)c->cs_port;
+	return c->cs_listen;
+}
+
+static int cs_start(const struct role_env *env, void **state)
+{
+	return cs_new(env, (struct cs **)state);
+}
+
+static void cs_stop(void *state)
+{
+	cs_free(state);
+}
+
+static void cs_reread(void *state, const struct server_conf *c)
+{
+	cs_reload(state, c);
+}
+
+static bool cs_restarts(const void *state)
+{
+	return cs_wants_restart(state);
+}
+
+static json_t *cs_asked(void *state, const char *command, json_t *request)
+{
+	return cs_admin(state, command, request);
+}
+
 static int push_start(const struct role_env *env, void **state)
 {
 	return push_new(env, (struct push **)state);
@@ -287,7 +319,7 @@ static json_t *resolver_asked(void *state, const char *command, json_t *request)
 	return resolver_admin(state, command, request);
 }
 
-/* A role that is built gets its row here; cs and gms are still to come.
+/* A role that is built gets its row here; gms is still to come.
  * The DC starts before AS, RS and NS, which look for it. */
 const struct role role_table[] = {
 	{.name = "dc",
@@ -349,6 +381,15 @@ const struct role role_table[] = {
 	 .reload = box_reread,
 	 .restarts = box_restarts,
 	 .admin = box_asked},
+	{.name = "cs",
+	 .configured = true,
+	 .flags = ROLE_TCP,
+	 .listens = cs_listens,
+	 .start = cs_start,
+	 .stop = cs_stop,
+	 .reload = cs_reread,
+	 .restarts = cs_restarts,
+	 .admin = cs_asked},
 	{.name = "push",
 	 .parent = "dc",
 	 .wanted = push_wanted,

@@ -275,6 +275,37 @@ static const char *check_keepalive(const struct server_conf *c)
 	return NULL;
 }
 
+static const char *check_cs(const struct server_conf *c)
+{
+	struct server_ways ways[SERVERCONF_ADDRESSES_MAX];
+	struct addr a[SERVERCONF_ADDRESSES_MAX];
+
+	if (!c->cs_port || c->cs_port > 65535)
+		return "cs.port is not between 1 and 65535";
+	if (serverconf_addresses(c->cs_listen, 1, a) < 1 ||
+	    serverconf_addresses(c->cs_address, 1, a) < 0)
+		return "cs.listen or cs.address is not a list of addresses";
+	if (serverconf_ways(c->cs_as, 1, ways) < 0 ||
+	    serverconf_ways(c->cs_box, 1, ways) < 0)
+		return "cs.as or cs.box is not ADDRESS:PORT";
+	if (c->cs_lifetime < 3600 || c->cs_lifetime > 30 * 86400)
+		return "cs.lifetime is not between 1h and 30d";
+	if (!c->cs_connections || c->cs_connections > 1000000 ||
+	    !c->cs_source_connections)
+		return "cs.connections is not between 1 and 1000000, or "
+		       "cs.source_connections is 0";
+	return NULL;
+}
+
+static const char *check_rest(const struct server_conf *c)
+{
+	const char *wrong = check_keepalive(c);
+
+	if (!wrong)
+		wrong = check_cs(c);
+	return wrong ? wrong : check_roles(c);
+}
+
 /* Return: NULL, or what is wrong */
 static const char *check(struct server_conf *c)
 {
@@ -282,7 +313,6 @@ static const char *check(struct server_conf *c)
 	struct addr a[SERVERCONF_ADDRESSES_MAX];
 	struct server_slice slice;
 	enum log_level level;
-	const char *wrong;
 
 	if (!c->domain)
 		return "server.domain is missing";
@@ -336,8 +366,7 @@ static const char *check(struct server_conf *c)
 		return "dns.slip is not between 0 and 100";
 	if (serverconf_has_role(c->roles, "exit") && check_exit(c))
 		return check_exit(c);
-	wrong = check_keepalive(c);
-	return wrong ? wrong : check_roles(c);
+	return check_rest(c);
 }
 
 int serverconf_load(const char *path, struct server_conf *out,

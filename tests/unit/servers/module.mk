@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-SERVERS_TESTS := tokens http exits login direction mapping ns wake zone rate tables folder run gate
+SERVERS_TESTS := tokens exits login direction mapping ns wake zone rate tables folder run gate
 $(foreach t,$(SERVERS_TESTS),$(eval $(call unit-test,unit-servers-$(t),\
 	tests/unit/servers/test_$(t).c tests/unit/servers/site.c,\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
@@ -30,4 +30,7 @@ $(eval $(call unit-test,unit-servers-seal,tests/unit/servers/test_seal.c,\
 	servers common ntmcrypto,$(SERVERS_PKGS)))
 $(foreach t,box shelf,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) box_site site),\
+	servers common ntmcrypto,$(SERVERS_PKGS))))
+$(foreach t,http cs,$(eval $(call unit-test,unit-servers-$(t),\
+	$(patsubst %,tests/unit/servers/%.c,test_$(t) https site),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test_http - the HTTPS framework: trust, fields, bodies, answers later, limits */
-#include <curl/curl.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,11 +14,11 @@
 #include "common/file.h"
 #include "servers/http.h"
 #include "servers/servercert.h"
+#include "https.h"
 #include "site.h"
 
 #define TOKEN	 "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 #define BIG	 (24u << 20)
-#define GOT_MAX	 (1u << 20)
 #define FILE_LEN 300000
 
 static struct site site;
@@ -28,7 +26,7 @@ static struct http *http;
 static struct servercert cert;
 static struct servercert_pem pem;
 static struct addr at;
-static char ca_path[128], cs_cert[128], cs_key[128], file_path[128];
+static char file_path[128];
 static struct http_request *waiting;
 static uint64_t streamed;
 static unsigned int ended;
@@ -123,12 +121,12 @@ static void peer_done(struct http_request *q, void *arg)
 
 static void big_done(struct http_request *q, void *arg)
 {
-	char *text = malloc(GOT_MAX / 2);
+	char *text = malloc(HTTPS_GOT_MAX / 2);
 
 	(void)arg;
-	memset(text, 'x', GOT_MAX / 2);
+	memset(text, 'x', HTTPS_GOT_MAX / 2);
 	http_answer_json(q, 200,
-			 json_pack("{s:s#}", "text", text, GOT_MAX / 2));
+			 json_pack("{s:s#}", "text", text, HTTPS_GOT_MAX / 2));
 	free(text);
 }
 
@@ -185,26 +183,15 @@ static void http_begin(unsigned int per_source, unsigned int header_s)
 	assert_int_equal(http_new(&c, &http), 0);
 }
 
-static void write_text(char *path, const char *name, const char *text)
-{
-	snprintf(path, 128, "%s/%s", site.dir, name);
-	assert_int_equal(file_write(path, text, strlen(text), 0600), 0);
-}
-
 static int setup(void **state)
 {
-	struct servercert_pem cs;
 	char *data = malloc(FILE_LEN);
 
 	(void)state;
 	site_new(&site);
 	assert_int_equal(servercert_load(site.dir, "box", &cert), 0);
 	assert_int_equal(servercert_pem(site.dir, "box", &pem), 0);
-	assert_int_equal(servercert_pem(site.dir, "cs", &cs), 0);
-	write_text(ca_path, "ca.pem", pem.ca);
-	write_text(cs_cert, "cs.pem", cs.certificate);
-	write_text(cs_key, "cs.key", cs.key);
-	servercert_pem_clear(&cs);
+	https_open(&site, "box", &at);
 	for (size_t i = 0; i < FILE_LEN; i++)
 		data[i] = (char)(i * 7 + i / 1000);
 	snprintf(file_path, sizeof(file_path), "%s/file", site.dir);
@@ -224,164 +211,15 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* --- a client in a thread ------------------------------------------------------------ */
-
-struct ask {
-	const char *method, *path, *name; /* name: NULL: box.DOMAIN */
-	const char *headers[8];
-	const char *body;
-	size_t body_len; /* with @body NULL: that many zeros */
-	bool with_cert, no_version, expect;
-	/* and what came of it */
-	long status;
-	CURLcode code;
-	char *got;
-	size_t got_len;
-	_Atomic bool over;
-	size_t sent;
-};
-
-static size_t on_got(char *data, size_t size, size_t n, void *arg)
-{
-	struct ask *a = arg;
-
-	if (a->got_len + n > GOT_MAX)
-		return 0;
-	memcpy(a->got + a->got_len, data, n);
-	a->got_len += n;
-	a->got[a->got_len] = '\0';
-	return size * n;
-}
-
-static size_t on_send(char *data, size_t size, size_t n, void *arg)
-{
-	struct ask *a = arg;
-	size_t left = a->body_len - a->sent,
-	       len = size * n < left ? size * n : left;
-
-	memset(data, 0, len);
-	a->sent += len;
-	return len;
-}
-
-static void add_body(struct ask *a, CURL *e)
-{
-	if (a->body) {
-		curl_easy_setopt(e, CURLOPT_POSTFIELDS, a->body);
-		curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE, strlen(a->body));
-	} else if (a->body_len) {
-		curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
-		curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE,
-				 (curl_off_t)a->body_len);
-		curl_easy_setopt(e, CURLOPT_READFUNCTION, on_send);
-		curl_easy_setopt(e, CURLOPT_READDATA, a);
-	}
-}
-
-static void *client(void *arg)
-{
-	struct ask *a = arg;
-	const char *name = a->name ? a->name : "box." SITE_DOMAIN;
-	struct curl_slist *headers = NULL, *where = NULL;
-	char url[256], resolve[128];
-	CURL *e = curl_easy_init();
-
-	snprintf(url, sizeof(url), "https://%s:%u%s", name, addr_port(&at),
-		 a->path);
-	snprintf(resolve, sizeof(resolve), "%s:%u:127.0.0.1", name,
-		 addr_port(&at));
-	where = curl_slist_append(NULL, resolve);
-	if (!a->no_version)
-		headers = curl_slist_append(headers, "NTM-Version: test 1");
-	if (!a->expect)
-		headers = curl_slist_append(headers, "Expect:");
-	for (size_t i = 0; i < 8 && a->headers[i]; i++)
-		headers = curl_slist_append(headers, a->headers[i]);
-	curl_easy_setopt(e, CURLOPT_URL, url);
-	curl_easy_setopt(e, CURLOPT_RESOLVE, where);
-	curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(e, CURLOPT_CAINFO, ca_path);
-	curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
-	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(e, CURLOPT_TIMEOUT, 20L);
-	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_got);
-	curl_easy_setopt(e, CURLOPT_WRITEDATA, a);
-	if (a->with_cert) {
-		curl_easy_setopt(e, CURLOPT_SSLCERT, cs_cert);
-		curl_easy_setopt(e, CURLOPT_SSLKEY, cs_key);
-	}
-	add_body(a, e);
-	if (!strcmp(a->method, "HEAD"))
-		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
-	else
-		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, a->method);
-	a->code = curl_easy_perform(e);
-	curl_easy_getinfo(e, CURLINFO_RESPONSE_CODE, &a->status);
-	curl_easy_cleanup(e);
-	curl_slist_free_all(headers);
-	curl_slist_free_all(where);
-	a->over = true;
-	return NULL;
-}
-
-static bool is_over(void *arg)
-{
-	return ((struct ask *)arg)->over;
-}
-
-static pthread_t begin_ask(struct ask *a)
-{
-	pthread_t thread;
-
-	a->got = calloc(1, GOT_MAX + 1);
-	assert_int_equal(pthread_create(&thread, NULL, client, a), 0);
-	return thread;
-}
-
-static void end_ask(struct ask *a, pthread_t thread)
-{
-	assert_true(site_wait(&site, is_over, a));
-	pthread_join(thread, NULL);
-}
-
-/* asks and waits; the answer's status */
-static long ask(struct ask *a)
-{
-	end_ask(a, begin_ask(a));
-	return a->code ? -(long)a->code : a->status;
-}
-
-static json_t *answer_of(struct ask *a)
-{
-	json_t *j = json_loadb(a->got, a->got_len, JSON_DECODE_ANY, NULL);
-
-	free(a->got);
-	a->got = NULL;
-	assert_non_null(j);
-	return j;
-}
-
-static void expect_error(struct ask *a, long status, const char *name)
-{
-	json_t *j;
-
-	assert_int_equal(ask(a), status);
-	j = answer_of(a);
-	assert_string_equal(json_string_value(json_object_get(j, "error")),
-			    name);
-	assert_true(json_is_string(json_object_get(j, "text")));
-	json_decref(j);
-}
-
 /* --- tests ------------------------------------------------------------------------------ */
 
 /* the domain's CA is all that the client trusts; the name must be right */
 static void trusted(void **state)
 {
-	struct ask a = {.method = "GET", .path = "/v1/echo"},
-		   b = {.method = "GET",
-			.path = "/v1/echo",
-			.name = "cs." SITE_DOMAIN};
+	struct https_ask a = {.method = "GET", .path = "/v1/echo"},
+			 b = {.method = "GET",
+			      .path = "/v1/echo",
+			      .name = "cs." SITE_DOMAIN};
 	json_t *j;
 
 	(void)state;
@@ -396,14 +234,15 @@ static void trusted(void **state)
 
 static void fields(void **state)
 {
-	struct ask a = {.method = "GET",
-			.path = "/v1/echo",
-			.headers = {"NTM-Node: Laptop.alice.example.org",
-				    "NTM-To: desk.bob.example.org, "
-				    "phone.carol.example.net",
-				    "NTM-Application: ntm", "NTM-Service: file",
-				    "NTM-Item: a.b_c-1",
-				    "NTM-Message: gr%C3%BC%c3%9fe"}};
+	struct https_ask a = {.method = "GET",
+			      .path = "/v1/echo",
+			      .headers = {"NTM-Node: Laptop.alice.example.org",
+					  "NTM-To: desk.bob.example.org, "
+					  "phone.carol.example.net",
+					  "NTM-Application: ntm",
+					  "NTM-Service: file",
+					  "NTM-Item: a.b_c-1",
+					  "NTM-Message: gr%C3%BC%c3%9fe"}};
 	json_t *j;
 
 	(void)state;
@@ -449,14 +288,14 @@ static void bad_fields(void **state)
 		 "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9",
 		 401, "AUTH"},
 	};
-	struct ask none = {
+	struct https_ask none = {
 		.method = "GET", .path = "/v1/echo", .no_version = true};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct ask a = {.method = "GET",
-				.path = "/v1/echo",
-				.headers = {rows[i].header}};
+		struct https_ask a = {.method = "GET",
+				      .path = "/v1/echo",
+				      .headers = {rows[i].header}};
 
 		expect_error(&a, rows[i].status, rows[i].error);
 	}
@@ -465,20 +304,22 @@ static void bad_fields(void **state)
 
 static void needs(void **state)
 {
-	struct ask anonymous = {
+	struct https_ask anonymous = {
 		.method = "POST", .path = "/v1/echo", .body = "{}"};
-	struct ask no_item = {.method = "POST",
-			      .path = "/v1/echo",
-			      .headers = {"Authorization: Bearer " TOKEN,
-					  "NTM-Node: laptop.alice.example.org"},
-			      .body = "{}"};
-	struct ask whole = no_item, list = no_item, big = no_item,
-		   none = {.method = "GET", .path = "/v1/nothing"},
-		   other = {.method = "DELETE", .path = "/v1/echo"},
-		   one = {.method = "GET",
-			  .path = "/v1/two/AAECAwQFBgcICQoLDA0ODw/of/x"},
-		   short_id = {.method = "GET",
-			       .path = "/v1/two/AAECAwQFBgcICQoLDA0OD/of/x"};
+	struct https_ask no_item = {
+		.method = "POST",
+		.path = "/v1/echo",
+		.headers = {"Authorization: Bearer " TOKEN,
+			    "NTM-Node: laptop.alice.example.org"},
+		.body = "{}"};
+	struct https_ask whole = no_item, list = no_item, big = no_item,
+			 none = {.method = "GET", .path = "/v1/nothing"},
+			 other = {.method = "DELETE", .path = "/v1/echo"},
+			 one = {.method = "GET",
+				.path = "/v1/two/AAECAwQFBgcICQoLDA0ODw/of/x"},
+			 short_id = {
+				 .method = "GET",
+				 .path = "/v1/two/AAECAwQFBgcICQoLDA0OD/of/x"};
 	char text[1200];
 	json_t *j;
 
@@ -513,10 +354,10 @@ static void needs(void **state)
 
 static void peer_is_server(void **state)
 {
-	struct ask with = {.method = "GET",
-			   .path = "/v1/peer",
-			   .with_cert = true},
-		   without = {.method = "GET", .path = "/v1/peer"};
+	struct https_ask with = {.method = "GET",
+				 .path = "/v1/peer",
+				 .with_cert = true},
+			 without = {.method = "GET", .path = "/v1/peer"};
 	json_t *j;
 
 	(void)state;
@@ -530,19 +371,19 @@ static void peer_is_server(void **state)
 
 static void streams(void **state)
 {
-	struct ask a = {.method = "PATCH",
-			.path = "/v1/stream",
-			.body_len = BIG},
-		   over = {.method = "PATCH",
-			   .path = "/v1/stream",
-			   .body_len = BIG + 1,
-			   .expect = true},
-		   refused = {.method = "PATCH",
-			      .path = "/v1/stream?refuse=1",
-			      .body_len = 100000},
-		   failed = {.method = "PATCH",
-			     .path = "/v1/stream?fail=1",
-			     .body_len = 1000000};
+	struct https_ask a = {.method = "PATCH",
+			      .path = "/v1/stream",
+			      .body_len = BIG},
+			 over = {.method = "PATCH",
+				 .path = "/v1/stream",
+				 .body_len = BIG + 1,
+				 .expect = true},
+			 refused = {.method = "PATCH",
+				    .path = "/v1/stream?refuse=1",
+				    .body_len = 100000},
+			 failed = {.method = "PATCH",
+				   .path = "/v1/stream?fail=1",
+				   .body_len = 1000000};
 	unsigned int before = ended;
 	json_t *j;
 
@@ -565,7 +406,7 @@ static bool is_waiting(void *arg)
 
 static void later(void **state)
 {
-	struct ask a = {.method = "GET", .path = "/v1/later"};
+	struct https_ask a = {.method = "GET", .path = "/v1/later"};
 	pthread_t thread = begin_ask(&a);
 
 	(void)state;
@@ -580,7 +421,7 @@ static void later(void **state)
 
 static void expect_file(const char *range, long status, size_t from, size_t len)
 {
-	struct ask a = {.method = "GET", .path = "/v1/file"};
+	struct https_ask a = {.method = "GET", .path = "/v1/file"};
 	char line[64];
 
 	snprintf(line, sizeof(line), "Range: %s", range ? range : "");
@@ -596,11 +437,11 @@ static void expect_file(const char *range, long status, size_t from, size_t len)
 
 static void files(void **state)
 {
-	struct ask head = {.method = "HEAD", .path = "/v1/file"},
-		   behind = {.method = "GET",
-			     .path = "/v1/file",
-			     .headers = {"Range: bytes=300000-"}},
-		   big = {.method = "GET", .path = "/v1/big"};
+	struct https_ask head = {.method = "HEAD", .path = "/v1/file"},
+			 behind = {.method = "GET",
+				   .path = "/v1/file",
+				   .headers = {"Range: bytes=300000-"}},
+			 big = {.method = "GET", .path = "/v1/big"};
 
 	(void)state;
 	expect_file(NULL, 200, 0, FILE_LEN);
@@ -616,7 +457,7 @@ static void files(void **state)
 	assert_int_equal(head.got_len, 0);
 	free(head.got);
 	assert_int_equal(ask(&big), 200);
-	assert_int_equal(big.got_len, GOT_MAX / 2 + 11);
+	assert_int_equal(big.got_len, HTTPS_GOT_MAX / 2 + 11);
 	free(big.got);
 }
 
@@ -639,7 +480,7 @@ static bool has_ended(void *arg)
 
 static void too_many(void **state)
 {
-	struct ask a = {.method = "GET", .path = "/v1/echo"};
+	struct https_ask a = {.method = "GET", .path = "/v1/echo"};
 	int fds[5];
 	struct http_stats st;
 

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * upload - data on its way in: where it goes on, its hash so far
+ *
+ * Theory of operation
+ *
+ * Bytes are written where they belong as they come; each WINDOW the kernel is
+ * told to begin with writing, so that the sync at the end finds little left,
+ * and an errand reads the file again, from the page cache, for the hash:
+ * SHA-256 takes as long as all the rest, and so runs beside it. It is the same
+ * after a restart, when the hash begins at the file's begin. What is not larger
+ * than a WINDOW is hashed as it comes. What is in the file is what came: an
+ * upload that was cut off goes on at the file's size. Should a crash of the
+ * machine have spoiled something there, the hash at the end says so, and the
+ * sender begins again.
+ */
+#include "servers/cs/upload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uthash.h>
+
+#include "common/log.h"
+
+#define WINDOW (UINT64_C(8) << 20)
+#define READ   (256 << 10)
+#define IDLE_S 60
+
+struct upload {
+	UT_hash_handle hh;
+	int64_t number;	   /* the key */
+	uint64_t size;	   /* of the whole item */
+	unsigned int refs; /* under the table's lock */
+	uint32_t idle_since;
+
+	pthread_mutex_t lock; /* below */
+	int fd;
+	uint64_t offset, hashed,
+		started; /* started: writing back began up to here */
+	unsigned int turn;
+	enum { HASH_IDLE, HASH_QUEUED, HASH_RUNNING } hash;
+	pthread_cond_t hashed_some;
+	bool closed;		    /* being finished, finished or cancelled */
+	bool over;		    /* and not to be opened again */
+	struct ntmc_digest *digest; /* of who hashes: see hash_on() */
+	struct desk_errand errand;
+	struct uploads *all;
+};
+
+struct uploads {
+	struct blobs *blobs;
+	struct desk *desk;
+	pthread_mutex_t lock; /* the table */
+	struct upload *table;
+};
+
+int uploads_new(struct blobs *b, struct desk *d, struct uploads **out)
+{
+	struct uploads *u = calloc(1, sizeof(*u));
+
+	if (!u)
+		return -NTM_ENOMEM;
+	u->blobs = b;
+	u->desk = d;
+	pthread_mutex_init(&u->lock, NULL);
+	*out = u;
+	return 0;
+}
+
+static void upload_free(struct upload *up)
+{
+	if (up->fd >= 0)
+		close(up->fd);
+	ntmc_digest_free(up->digest);
+	pthread_cond_destroy(&up->hashed_some);
+	pthread_mutex_destroy(&up->lock);
+	free(up);
+}
+
+void uploads_free(struct uploads *u)
+{
+	struct upload *up, *tmp;
+
+	if (!u)
+		return;
+	HASH_ITER (hh, u->table, up, tmp) {
+		HASH_DEL(u->table, up);
+		upload_free(up);
+	}
+	pthread_mutex_destroy(&u->lock);
+	free(u);
+}
+
+/* --- the table: under its lock
+ * ------------------------------------------------------ */
+
+static int upload_new(struct uploads *u, const struct item *item,
+		      struct upload **out)
+{
+	struct upload *up = calloc(1, sizeof(*up));
+	int r;
+
+	if (!up)
+		return -NTM_ENOMEM;
+	up->fd = -1;
+	up->number = item->number;
+	up->size = item->size;
+	up->all = u;
+	pthread_mutex_init(&up->lock, NULL);
+	pthread_cond_init(&up->hashed_some, NULL);
+	r = ntmc_digest_new(&up->digest);
+	if (!r)
+		r = blobs_upload(u->blobs, item->number, &up->fd, &up->offset);
+	if (r) {
+		upload_free(up);
+		return r;
+	}
+	up->started = up->offset;
+	HASH_ADD(hh, u->table, number, sizeof(up->number), up);
+	*out = up;
+	return 0;
+}
+
+static struct upload *find(struct uploads *u, int64_t number)
+{
+	struct upload *up;
+
+	HASH_FIND(hh, u->table, &number, sizeof(number), up);
+	return up;
+}
+
+int uploads_get(struct uploads *u, const struct item *item, struct upload **out)
+{
+	struct upload *up;
+	int r = 0;
+
+	pthread_mutex_lock(&u->lock);
+	up = find(u, item->number);
+	if (!up)
+		r = upload_new(u, item, &up);
+	if (!r)
+		up->refs++;
+	pthread_mutex_unlock(&u->lock);
+	*out = up;
+	return r;
+}
+
+void upload_put(struct uploads *u, struct upload *up)
+{
+	bool over;
+
+	pthread_mutex_lock(&u->lock);
+	pthread_mutex_lock(&up->lock);
+	over = up->over;
+	pthread_mutex_unlock(&up->lock);
+	up->idle_since = http_now_s();
+	if (!--up->refs && over) {
+		HASH_DEL(u->table, up);
+		upload_free(up);
+	}
+	pthread_mutex_unlock(&u->lock);
+}
+
+void uploads_sweep(struct uploads *u, uint32_t now)
+{
+	struct upload *up, *tmp;
+
+	pthread_mutex_lock(&u->lock);
+	HASH_ITER (hh, u->table, up, tmp)
+		if (!up->refs && now - up->idle_since >= IDLE_S) {
+			HASH_DEL(u->table, up);
+			upload_free(up);
+		}
+	pthread_mutex_unlock(&u->lock);
+}
+
+void uploads_end(struct uploads *u, int64_t number)
+{
+	struct upload *up;
+
+	pthread_mutex_lock(&u->lock);
+	up = find(u, number);
+	if (up) {
+		pthread_mutex_lock(&up->lock);
+		up->closed = true;
+		up->over = true;
+		pthread_mutex_unlock(&up->lock);
+		if (!up->refs) {
+			HASH_DEL(u->table, up);
+			upload_free(up);
+		}
+	}
+	pthread_mutex_unlock(&u->lock);
+}
+
+uint64_t uploads_offset(struct uploads *u, int64_t number)
+{
+	struct upload *up;
+	uint64_t n;
+
+	pthread_mutex_lock(&u->lock);
+	up = find(u, number);
+	if (up) {
+		pthread_mutex_lock(&up->lock);
+		n = up->offset;
+		pthread_mutex_unlock(&up->lock);
+	}
+	pthread_mutex_unlock(&u->lock);
+	return up ? n : blobs_uploaded(u->blobs, number, NULL);
+}
+
+/* --- the hash
+ * -------------------------------------------------------------------------- */
+
+/* Of the file, from where the hash is, as far as it goes; under the lock, which
+ * is left meanwhile: only one at a time, who has set HASH_RUNNING. Return: 0,
+ * -NTM_ESTORE */
+static int hash_on(struct upload *up)
+{
+	uint8_t *buf = malloc(READ);
+	int r = buf ? 0 : -NTM_ENOMEM;
+
+	while (!r && up->hashed < up->offset) {
+		uint64_t left = up->offset - up->hashed;
+		ssize_t n;
+
+		pthread_mutex_unlock(&up->lock);
+		n = pread(up->fd, buf, left < READ ? left : READ,
+			  (off_t)up->hashed);
+		if (n > 0)
+			ntmc_digest_add(up->digest, buf, (size_t)n);
+		pthread_mutex_lock(&up->lock);
+		if (n > 0)
+			up->hashed += (uint64_t)n;
+		else
+			r = -NTM_ESTORE;
+	}
+	free(buf);
+	return r;
+}
+
+static void hash_errand(struct desk_errand *e)
+{
+	struct upload *up =
+		(struct upload *)((char *)e - offsetof(struct upload, errand));
+
+	pthread_mutex_lock(&up->lock);
+	up->hash = HASH_RUNNING;
+	if (!up->closed && hash_on(up))
+		log_debug("cs", "item %lld is hashed at its end",
+			  (long long)up->number);
+	up->hash = HASH_IDLE;
+	pthread_cond_broadcast(&up->hashed_some);
+	pthread_mutex_unlock(&up->lock);
+	upload_put(up->all, up);
+}
+
+/* somebody holds @up; under its lock. Return: to be sent, when that has been
+ * left */
+static bool hash_wanted(struct upload *up)
+{
+	if (up->size <= WINDOW || up->hash != HASH_IDLE ||
+	    up->offset - up->hashed < WINDOW)
+		return false;
+	up->hash = HASH_QUEUED;
+	up->errand.run = hash_errand;
+	return true;
+}
+
+static void hash_send(struct upload *up)
+{
+	pthread_mutex_lock(&up->all->lock);
+	up->refs++;
+	pthread_mutex_unlock(&up->all->lock);
+	desk_send(up->all->desk, &up->errand);
+}
+
+/* --- data
+ * ----------------------------------------------------------------------------
+ */
+
+int uploads_begin(struct uploads *u, const struct item *item, uint64_t offset,
+		  struct upload **out, unsigned int *turn, uint64_t *have)
+{
+	struct upload *up;
+	int r = uploads_get(u, item, &up);
+
+	if (r)
+		return r;
+	pthread_mutex_lock(&up->lock);
+	*have = up->offset;
+	if (up->closed)
+		r = -NTM_EAGAIN;
+	else if (up->offset != offset)
+		r = -NTM_ESTATE;
+	else
+		*turn = ++up->turn;
+	pthread_mutex_unlock(&up->lock);
+	if (r)
+		upload_put(u, up);
+	else
+		*out = up;
+	return r;
+}
+
+static int write_all(int fd, const uint8_t *data, size_t len, uint64_t at)
+{
+	while (len) {
+		ssize_t n = pwrite(fd, data, len, (off_t)at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -NTM_ESTORE;
+		data += n;
+		len -= (size_t)n;
+		at += (uint64_t)n;
+	}
+	return 0;
+}
+
+static int append(struct upload *up, const uint8_t *data, size_t len)
+{
+	int r;
+
+	if (len > up->size - up->offset)
+		return -NTM_ETOOBIG;
+	r = write_all(up->fd, data, len, up->offset);
+	if (r) {
+		log_warn("cs", "item %lld: %s", (long long)up->number,
+			 strerror(errno));
+		return r;
+	}
+	if (up->size <= WINDOW && up->hashed == up->offset) {
+		ntmc_digest_add(up->digest, data, len);
+		up->hashed += len;
+	}
+	up->offset += len;
+	if (up->offset - up->started >= WINDOW) {
+		/* a hint: what it does not begin, the sync does */
+		(void)!sync_file_range(up->fd, (off_t)up->started,
+				       (off_t)(up->offset - up->started),
+				       SYNC_FILE_RANGE_WRITE);
+		up->started = up->offset;
+	}
+	return 0;
+}
+
+int upload_write(struct upload *up, unsigned int turn, const uint8_t *data,
+		 size_t len)
+{
+	bool send;
+	int r;
+
+	pthread_mutex_lock(&up->lock);
+	r = up->closed || up->turn != turn ? -NTM_ESTATE
+					   : append(up, data, len);
+	send = !r && hash_wanted(up);
+	pthread_mutex_unlock(&up->lock);
+	if (send)
+		hash_send(up);
+	return r;
+}
+
+int upload_sync(struct upload *up, uint64_t *have)
+{
+	pthread_mutex_lock(&up->lock);
+	*have = up->offset;
+	pthread_mutex_unlock(&up->lock);
+	return fdatasync(up->fd) ? -NTM_ESTORE : 0;
+}
+
+/* @up is closed: nobody writes. Return: 0, -NTM_ESTORE */
+static int hash_it(struct upload *up, uint8_t out[static NTMC_HASH_LEN])
+{
+	int r;
+
+	pthread_mutex_lock(&up->lock);
+	while (up->hash == HASH_RUNNING) /* an errand that is nearly there */
+		pthread_cond_wait(&up->hashed_some, &up->lock);
+	/* one that is queued finds nothing to do */
+	r = hash_on(up);
+	ntmc_digest_end(up->digest, out); /* begins anew */
+	up->hashed = 0;
+	pthread_mutex_unlock(&up->lock);
+	return r;
+}
+
+static void reopen(struct upload *up, bool empty)
+{
+	pthread_mutex_lock(&up->lock);
+	if (empty) {
+		up->offset = 0;
+		up->started = 0;
+	}
+	up->closed = up->over;
+	pthread_mutex_unlock(&up->lock);
+}
+
+int upload_finish(struct upload *up, const uint8_t hash[static NTMC_HASH_LEN],
+		  uint64_t *have)
+{
+	uint8_t got[NTMC_HASH_LEN];
+	int r = 0;
+
+	pthread_mutex_lock(&up->lock);
+	*have = up->offset;
+	if (up->closed)
+		r = -NTM_EAGAIN;
+	else if (up->offset != up->size)
+		r = -NTM_ESTATE;
+	else
+		up->closed = true;
+	pthread_mutex_unlock(&up->lock);
+	if (r)
+		return r;
+	if (fdatasync(up->fd))
+		r = -NTM_ESTORE;
+	if (!r)
+		r = hash_it(up, got);
+	if (!r && memcmp(got, hash, NTMC_HASH_LEN))
+		r = ftruncate(up->fd, 0) ? -NTM_ESTORE : -NTM_EAUTH;
+	if (r == -NTM_EAUTH)
+		*have = 0;
+	if (r)
+		reopen(up, r == -NTM_EAUTH);
+	return r;
+}
+
+void upload_reopen(struct upload *up)
+{
+	reopen(up, false);
+}
