@@ -62,11 +62,12 @@ static bool path_matches(const char *pattern, char *path, const char **params)
 	size_t n = 0;
 
 	for (;;) {
-		size_t want = strcspn(pattern + 1, "/"),
-		       len = strcspn(path + 1, "/");
+		size_t want, len;
 
 		if (*pattern != '/' || *path != '/')
 			return !*pattern && !*path;
+		want = strcspn(pattern + 1, "/");
+		len = strcspn(path + 1, "/");
 		if (want == 2 && !memcmp(pattern + 1, "{}", 2)) {
 			if (!len || n == HTTP_PARAMS_MAX)
 				return false;
