@@ -18,6 +18,8 @@
 #include "servers/servercert.h"
 #include "servers/sockets.h"
 
+#define RECORD_MAX 100000 /* longer answers are not checked */
+
 struct box_site near, far;
 struct peer alice, bob, carol;
 
@@ -272,6 +274,56 @@ static void *client(void *arg)
 	return NULL;
 }
 
+/* what was asked and answered, for web_check() */
+static FILE *records;
+static char records_path[64];
+
+static void record(const struct web *w, json_t *body, const struct asking *a)
+{
+	json_t *names = json_array(), *line;
+	struct curl_slist *headers = headers_of(w);
+
+	if (!records) {
+		snprintf(records_path, sizeof(records_path), "/tmp/ntm-web-%d",
+			 (int)getpid());
+		records = fopen(records_path, "w");
+		assert_non_null(records);
+	}
+	for (struct curl_slist *h = headers; h; h = h->next)
+		json_array_append_new(
+			names, json_stringn(h->data, strcspn(h->data, ":")));
+	line = json_pack("{s:s, s:s, s:o, s:O?, s:I, s:o?}", "method",
+			 w->method, "path", w->path, "headers", names, "body",
+			 body, "status", (json_int_t)a->status, "answer",
+			 a->got ? json_loads(a->got, 0, NULL) : NULL);
+	json_dumpf(line, records, JSON_COMPACT);
+	fputc('\n', records);
+	json_decref(line);
+	curl_slist_free_all(headers);
+}
+
+void web_check(void **state)
+{
+	char command[160];
+
+	(void)state;
+	fclose(records);
+	records = NULL;
+	snprintf(command, sizeof(command),
+		 "tests/unit/servers/exchange_check.py %s", records_path);
+	assert_int_equal(system(command), 0);
+	unlink(records_path);
+}
+
+void web_forget(void)
+{
+	if (records) {
+		fclose(records);
+		unlink(records_path);
+	}
+	records = NULL;
+}
+
 static bool is_over(void *arg)
 {
 	return ((struct asking *)arg)->over;
@@ -284,10 +336,12 @@ long web(const struct web *w, json_t *body, json_t **answer)
 
 	if (body)
 		a.body = json_dumps(body, JSON_COMPACT);
-	json_decref(body);
 	assert_int_equal(pthread_create(&thread, NULL, client, &a), 0);
 	assert_true(site_wait(&near.site, is_over, &a));
 	pthread_join(thread, NULL);
+	if (a.got_len < RECORD_MAX && a.status)
+		record(w, body, &a);
+	json_decref(body);
 	if (answer)
 		*answer = a.got ? json_loads(a.got, 0, NULL) : NULL;
 	last_len = a.got_len;

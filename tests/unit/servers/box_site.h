@@ -54,6 +54,10 @@ struct web {
 /** @body: stolen; may be NULL. @answer: new reference, NULL: not wanted.
  *  Return: the status, 0: there was no answer */
 long web(const struct web *w, json_t *body, json_t **answer);
+/** a test: is all that was asked and answered as docs/exchange.yaml says? */
+void web_check(void **state);
+/** a program that does not ask that */
+void web_forget(void);
 /** bytes of the last answer; ms from the request to its end, and of processors' time:
  *  the box's and the client's, TLS and all */
 size_t web_len(void);

@@ -328,6 +328,8 @@ static void several(void **state)
 	char to[600];
 	const struct web w = {&near, "POST", "/v1/temporal-keys",
 			      .peer = &alice, .to = to};
+	const struct web keys = {&near, "GET", "/v1/temporal-keys",
+				 .peer = &bob};
 	json_t *answer = NULL, *list;
 
 	(void)state;
@@ -353,6 +355,15 @@ static void several(void **state)
 	assert_int_equal(num(json_array_get(list, 1), "code"), 0);
 	assert_int_equal(num(json_array_get(list, 2), "code"), NTM_ENONAME);
 	assert_string_equal(str(json_array_get(list, 3), "error"), "NONAME");
+	json_decref(answer);
+	/* one who needs it no more */
+	assert_int_equal(web(&keys, NULL, &answer), 200);
+	assert_int_equal(on_key(&bob, &near, "DELETE",
+				str(at(answer, "keys", 0), "hash"), NULL),
+			 200);
+	json_decref(answer);
+	assert_int_equal(web(&keys, NULL, &answer), 200);
+	assert_int_equal(json_array_size(json_object_get(answer, "keys")), 0);
 	json_decref(answer);
 }
 
@@ -611,7 +622,7 @@ int main(void)
 		T(several),	     T(other_domain_is_away),
 		T(exchange_refused), T(liar),
 		T(servers),	     T(withdrawn),
-		T(restarts),
+		T(restarts),	     cmocka_unit_test(web_check),
 	};
 
 	return cmocka_run_group_tests_name("box", tests, NULL, NULL);

@@ -368,6 +368,7 @@ static void listed(void **state)
 				 json_object_get(last, "number")));
 		json_decref(o);
 	}
+	web_forget();
 	(void)state;
 }
 
