@@ -510,7 +510,67 @@ def full(cs, path, step):
         ok("it went on at %d" % offset)
 
 
-SCENARIOS = {"conform": conform, "truncated": truncated, "loris": loris,
+class Box(Cs):
+    """the same towards the box; not held to the file"""
+
+    def connect(self):
+        raw = socket.create_connection((self.address, 4508), 30)
+        return self.tls.wrap_socket(raw, server_hostname="box." + self.domain)
+
+    def entry(self, kind, item):
+        """what waits for this node; it may be on its way"""
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            status, _, body = self.send("GET", "/v1/cache?after=0", self.headers(), None)
+            if status != 200:
+                fail("the box says %d %s" % (status, body))
+            for e in json.loads(body)["entries"]:
+                if (e["kind"], e["item"]) == (kind, item) and \
+                        (kind != "item" or e["data_hash"]):
+                    return e
+            time.sleep(0.1)
+        fail("the box has no %s of %s: %s" % (kind, item, body))
+
+
+def deliver(cs, other):
+    """from a sender to a receiver of the same domain, by its box"""
+    data, item = random.Random(3).randbytes(100000), "deliver"
+    box = Box(other, cs.dir, cs.address)
+    cs.begin(item, len(data), to=(box.node,))
+    cs.patch(item, 0, data, NTM_Hash=b64(sha(data)))
+    e = box.entry("item", item)
+    if e["from"] != cs.node or e["size"] != len(data) or \
+            e["data_hash"] != b64(sha(data)) or not e["cs"]["addresses"]:
+        fail("the box says %r" % e)
+    ticket = base64.urlsafe_b64decode(e["ticket"] + "=")
+    mine = cs.headers(ticket, box.node)
+    key = cs.ask(200, "GET", "/v1/keys/" + e["key_hash"], mine)
+    if key["key"] != b64(b"sealed " + box.node.encode()):
+        fail("another key came: %r" % key)
+    if cs.ask(200, "GET", "/v1/data/" + e["data_hash"], mine) != data:
+        fail("other data came")
+    ok("%s is told by the box and fetches it by its ticket" % box.node)
+    cs.ask(200, "POST", "/v1/confirmations", mine,
+           {"hash": e["data_hash"], "code": 0})
+    status = Box(sys.argv[2], cs.dir, cs.address).entry("status", item)
+    if status["from"] != box.node or cs.item(item)["state"] != "done":
+        fail("the sender sees %r %r" % (status, cs.item(item)))
+    ok("and the sender is told that it has it")
+
+
+def away(cs, name):
+    """sent while the box is away"""
+    cs.begin("away", 5, to=(name,))
+    cs.patch("away", 0, b"12345", NTM_Hash=b64(sha(b"12345")))
+    ok("an item is taken while the box is away")
+
+
+def told(cs, other):
+    Box(other, cs.dir, cs.address).entry("item", "away")
+    ok("and told when it is back")
+
+
+SCENARIOS = {"conform": conform, "deliver": deliver, "away": away, "told": told, "truncated": truncated, "loris": loris,
              "many": many, "upload": upload, "download": download, "full": full}
 
 if __name__ == "__main__":
