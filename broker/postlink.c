@@ -415,6 +415,7 @@ void postlink_online(struct postlink *p)
 {
 	if (!p)
 		return;
+	listen_all(p); /* a session that was saved: nobody has logged in */
 	tell_event(p, "online");
 	if (!p->looked)
 		start(p);

@@ -148,9 +148,22 @@ static int watch(const struct command_args *a, json_int_t id)
 {
 	struct items_bar bar = {.last = 0};
 	json_t *item = items_get(a, "outbox", id);
+	char said[512] = "";
+	const char *text;
 	int status = 1;
 
 	while (item && under_way(item)) {
+		/* what hinders it, each time that it is something else */
+		text = out_text(item, "text", "");
+		if (strcmp(text, said)) {
+			items_bar_end(&bar);
+			snprintf(said, sizeof(said), "%s", text);
+			if (*said)
+				fprintf(stderr,
+					"ntm: not yet: %s (it is tried "
+					"again)\n",
+					said);
+		}
 		items_bar_draw(&bar, out_text(item, "title", ""),
 			       out_int(item, "sent"), out_int(item, "size"));
 		json_decref(item);

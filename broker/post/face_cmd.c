@@ -120,6 +120,7 @@ static json_t *cmd_send(struct post *p, const json_t *j)
 	const char **to, **paths;
 	json_t *answer;
 	int64_t id = 0;
+	int err;
 
 	o.message = text(j, "message");
 	if (json_is_string(json_object_get(j, "text")))
@@ -152,7 +153,8 @@ static json_t *cmd_send(struct post *p, const json_t *j)
 	else {
 		o.to = to;
 		o.paths = paths;
-		answer = sent(outbox_send(p->outbox, &o, &id, r), id, &o, r);
+		err = outbox_send(p->outbox, &o, &id, r);
+		answer = sent(err, id, &o, r);
 	}
 	free(paths);
 	free(to);

@@ -360,6 +360,7 @@ void inbox_work(struct inbox *b)
 
 	if (!b->post->who.logged_in)
 		return;
+	who_load_known(&b->post->who);
 	store_bind_int(st, IN_DUE, 1, post_now(b->post));
 	while (n < 64 && store_step(st, IN_DUE) > 0)
 		ids[n++] = store_int(st, IN_DUE, 0);

@@ -242,6 +242,7 @@ void outbox_work(struct outbox *o)
 
 	if (!o->post->who.logged_in)
 		return;
+	who_load_known(&o->post->who);
 	store_bind_int(st, OUT_DUE, 1, post_now(o->post));
 	while (store_step(st, OUT_DUE) > 0 && n < 64)
 		ids[n++] = store_int(st, OUT_DUE, 0);

@@ -98,6 +98,7 @@ void post_session(struct post *p)
 	if (err)
 		log_err("post", "the session cannot be read: %s",
 			err_text(err));
+	prekeys_session(p->prekeys);
 	post_work(p);
 }
 

@@ -178,6 +178,11 @@ void prekeys_work(struct prekeys *k)
 		again(k, err_text(r));
 }
 
+void prekeys_session(struct prekeys *k)
+{
+	k->given = false;
+}
+
 bool prekeys_busy(const struct prekeys *k)
 {
 	return k->call || loop_timer_armed(k->retry);

@@ -15,6 +15,8 @@ NTM_MUST_CHECK int prekeys_open(struct post *p, struct prekeys **out);
 void prekeys_close(struct prekeys *k);
 /** make one where it is time, and give it to the box; again until it has it */
 void prekeys_work(struct prekeys *k);
+/** a login or renewal: the box may have lost ours, and gets it again */
+void prekeys_session(struct prekeys *k);
 /** is a request under way, or due soon? */
 bool prekeys_busy(const struct prekeys *k);
 /** seconds until there is something to do; 0: nothing known */

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/account.h"
 #include "common/log.h"
 
 /* --- receivers
@@ -67,7 +68,8 @@ static int prekey_parse(const json_t *j, struct prekey *p, uint8_t *cert,
 	return *cert_len < 0 ? -NTM_EDECODE : 0;
 }
 
-/* A device's prekey: verified, pinned, K sealed to it. Return: 0, -NTM_ESTORE */
+/* A device's prekey: verified, pinned, K sealed to it. Return: 0, -NTM_ESTORE,
+ * -NTM_ECERT (a domain whose CA is not known) */
 static int prekey_take(struct sending *s, const json_t *j)
 {
 	uint8_t cert[NTMC_CERT_MAX], wrapped[ITEM_KEY_MAX];
@@ -76,6 +78,7 @@ static int prekey_take(struct sending *s, const json_t *j)
 	struct prekey pk;
 	struct ntmc_cert c;
 	struct ntmc_key t;
+	const char *account;
 	long cert_len;
 	size_t len = 0;
 	int err = prekey_parse(j, &pk, cert, &cert_len);
@@ -86,6 +89,9 @@ static int prekey_take(struct sending *s, const json_t *j)
 	}
 	if (!strcmp(pk.fqdn, p->who.fqdn) && strcmp(s->asked, pk.fqdn))
 		return 0; /* the account's other devices are meant */
+	account = account_of(pk.fqdn);
+	if (!account || !who_server_domain(&p->who, account))
+		return -NTM_ECERT; /* not yet: the person may allow it */
 	err = prekey_verify(&pk, p->who.trust, cert, (size_t)cert_len,
 			    post_now(p), &c);
 	if (!err)
@@ -145,7 +151,13 @@ static void on_prekeys(void *arg, const struct web_answer *a)
 		err = prekeys_take(s, json_object_get(a->json, "prekeys"));
 	}
 	if (err)
-		sending_later(s, err, NULL, 0);
+		sending_later(s, err,
+			      err == -NTM_ECERT
+				      ? "the receiver's domain is not known "
+					"here; `ntm allow` with its name lets "
+					"it in"
+				      : NULL,
+			      0);
 	else
 		sending_step(s);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "broker/account.h"
 #include "broker/policy.h"
@@ -14,9 +15,28 @@
 #include "common/file.h"
 #include "common/log.h"
 
+/* @of: the file that was read; the worker replaces it by another */
 struct known_state {
 	Ntm__State__Known *msg;
+	struct stat of;
 };
+
+static bool known_same(struct who *w)
+{
+	struct stat st, *of = &w->known->of;
+	char path[PATH_MAX];
+	bool same;
+
+	if (snprintf(path, sizeof(path), "%s/known", w->state) >=
+		    (int)sizeof(path) ||
+	    stat(path, &st))
+		return false;
+	same = st.st_ino == of->st_ino && st.st_size == of->st_size &&
+	       st.st_mtim.tv_sec == of->st_mtim.tv_sec &&
+	       st.st_mtim.tv_nsec == of->st_mtim.tv_nsec;
+	*of = st;
+	return same;
+}
 
 int who_open(const char *config, const char *state, struct who *w)
 {
@@ -86,6 +106,8 @@ void who_load_known(struct who *w)
 	size_t i;
 	int err;
 
+	if (known_same(w))
+		return;
 	err = statefile_load(w->state, "known", &ntm__state__known__descriptor,
 			     &msg);
 	if (err)
@@ -168,6 +190,7 @@ int who_load(struct who *w)
 		return err;
 	err = session_take(w, (Ntm__State__Session *)msg);
 	statefile_free(msg);
+	memset(&w->known->of, 0, sizeof(w->known->of)); /* trust is new */
 	if (!err)
 		who_load_known(w);
 	return err;

@@ -54,7 +54,7 @@ void who_close(struct who *w);
 /** read the worker's files again; without a session logged_in is false.
  *  Return: 0, or the error of a file that cannot be used */
 NTM_MUST_CHECK int who_load(struct who *w);
-/** the worker's `known` alone: pins and CAs of other domains */
+/** the worker's `known` alone, if it has changed: pins and CAs of other domains */
 void who_load_known(struct who *w);
 void who_load_policy(struct who *w);
 

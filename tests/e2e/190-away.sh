@@ -61,9 +61,10 @@ lab_as_user a ntm down
 
 # the receivers come back, b from another network
 lab_lose b
-lab_gain b
+lab_gain b other 10.200.0.3/24 2001:db8:200::3/64
 for h in b c d; do
 	ntm_up $h
+	ntm_wait_online $h
 	wait_for 30 "[ \"\$(state $h inbox .state)\" = here ]" \
 		"lab_as_user $h ntm inbox; tail -n 30 $(state_dir $h)/broker.log"
 	ok "$h has it"
@@ -77,6 +78,7 @@ assert_eq "$(state b inbox '.from')" null "what was taken is not listed any more
 
 # and the sender hears of it, once it is back
 ntm_up a
+ntm_wait_online a
 wait_for 30 '[ "$(state a outbox .state)" = done ]' \
 	"lab_as_user a ntm outbox; tail -n 30 $(state_dir a)/broker.log"
 assert_eq "$(state a outbox '.to | map(.state) | unique | join(",")')" received \
@@ -85,6 +87,7 @@ wait_for 20 '[ -z "$(lab_as_user sa find "$(server_dir sa)/cs" -size +2000k -typ
 ok "the blob is gone from the Cache Server"
 
 # a text, while both are there
-echo "hello bob" | lab_as_user a ntm send "$B"
+echo "hello bob" | lab_as_user a ntm send "$B" >"$LAB/out"
+assert_contains "$(cat "$LAB/out")" "item 2 is sent" "a text is sent"
 wait_for 20 '[ "$(state b inbox .state)" = here ]' "lab_as_user b ntm inbox"
 assert_eq "$(lab_as_user b ntm receive)" "hello bob" "a text is printed"

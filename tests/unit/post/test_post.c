@@ -204,22 +204,6 @@ static json_t *ask(struct end *e, json_t *request)
 	return answer;
 }
 
-static json_int_t send_item(json_t *what)
-{
-	json_t *answer;
-	json_int_t id;
-
-	json_object_set_new(what, "cmd", json_string("send"));
-	if (!json_object_get(what, "to"))
-		json_object_set_new(what, "to", json_pack("[s]", CN));
-	answer = ask(&w.mn, what);
-	if (!json_is_true(json_object_get(answer, "ok")))
-		fail_msg("%s", json_dumps(answer, 0));
-	id = json_integer_value(json_object_get(answer, "id"));
-	json_decref(answer);
-	return id;
-}
-
 /* The newest item of a list; NULL: none. A new reference */
 static json_t *newest(struct end *e, const char *list)
 {
@@ -230,6 +214,25 @@ static json_t *newest(struct end *e, const char *list)
 	json_incref(last);
 	json_decref(answer);
 	return last;
+}
+
+static json_int_t send_item(json_t *what)
+{
+	json_t *answer, *last;
+	json_int_t id;
+
+	json_object_set_new(what, "cmd", json_string("send"));
+	if (!json_object_get(what, "to"))
+		json_object_set_new(what, "to", json_pack("[s]", CN));
+	answer = ask(&w.mn, what);
+	if (!json_is_true(json_object_get(answer, "ok")))
+		fail_msg("%s", json_dumps(answer, 0));
+	id = json_integer_value(json_object_get(answer, "id"));
+	json_decref(answer);
+	last = newest(&w.mn, "outbox");
+	assert_int_equal(json_integer_value(json_object_get(last, "id")), id);
+	json_decref(last);
+	return id;
 }
 
 static const char *text(const json_t *j, const char *key)
