@@ -496,13 +496,15 @@ static void tick(void *arg)
 
 static void raise_limit(const struct http_conf *c)
 {
-	rlim_t want = c->connections + DESCRIPTORS;
+	/* each connection may have a file besides */
+	rlim_t least = c->connections + DESCRIPTORS,
+	       want = least + c->connections;
 	struct rlimit l;
 
 	if (getrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur >= want)
 		return;
 	l.rlim_cur = l.rlim_max < want ? l.rlim_max : want;
-	if (setrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur < want)
+	if (setrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur < least)
 		log_warn(c->name,
 			 "only %llu descriptors may be open: fewer than %u "
 			 "connections have room",

@@ -30,6 +30,8 @@
 #define WINDOW (UINT64_C(8) << 20)
 #define READ   (256 << 10)
 #define IDLE_S 60
+#define OPEN_MAX                                                               \
+	64 /* files that nobody writes to now; beyond, they are closed at once */
 
 struct upload {
 	UT_hash_handle hh;
@@ -159,7 +161,7 @@ void upload_put(struct uploads *u, struct upload *up)
 	over = up->over;
 	pthread_mutex_unlock(&up->lock);
 	up->idle_since = http_now_s();
-	if (!--up->refs && over) {
+	if (!--up->refs && (over || HASH_COUNT(u->table) > OPEN_MAX)) {
 		HASH_DEL(u->table, up);
 		upload_free(up);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_cs - a whole Cache Server beside an AS, with a played box: items from keys to
  * confirmation, restarts, quotas, what nobody may */
+#include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -646,6 +647,46 @@ static void quota(void **state)
 	expect_text(&s, 200, "state", "cancelled");
 }
 
+static unsigned int descriptors(void)
+{
+	struct dirent *e;
+	unsigned int n = 0;
+	DIR *d = opendir("/proc/self/fd");
+
+	while ((e = readdir(d)))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* Items that nobody goes on with hold no descriptors, but for some. */
+static void many_open(void **state)
+{
+	unsigned int before = descriptors();
+	char item[16];
+	struct say s;
+
+	(void)state;
+	for (unsigned int i = 0; i < 100; i++) {
+		snprintf(item, sizeof(item), "m%u", i);
+		keys(&s, &alice, item, ONE, 2);
+		expect(&s, 201);
+		free(s.a.got);
+		patch(&s, &alice, item, 0, 1);
+		assert_int_equal(expect_number(&s, 200, "offset"), 1);
+	}
+	assert_in_range(descriptors(), before, before + 80);
+	/* and go on all the same */
+	for (unsigned int i = 0; i < 100; i++) {
+		snprintf(item, sizeof(item), "m%u", i);
+		patch(&s, &alice, item, 1, 1);
+		assert_int_equal(expect_number(&s, 200, "offset"), 2);
+		begin(&s, &alice, "DELETE", NULL, "/v1/items/%s", item);
+		expect_text(&s, 200, "state", "cancelled");
+	}
+	assert_int_equal(number("bytes"), 0);
+}
+
 static bool nothing_asked(void *arg)
 {
 	(void)arg;
@@ -712,8 +753,8 @@ int main(void)
 		cmocka_unit_test(whole_way), cmocka_unit_test(three),
 		cmocka_unit_test(offsets),   cmocka_unit_test(wrong_hash),
 		cmocka_unit_test(not_yours), cmocka_unit_test(quota),
-		cmocka_unit_test(box_away),  cmocka_unit_test(restored),
-		cmocka_unit_test(withdrawn),
+		cmocka_unit_test(many_open), cmocka_unit_test(box_away),
+		cmocka_unit_test(restored),  cmocka_unit_test(withdrawn),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
