@@ -11,9 +11,9 @@ DOCS := README.md INSTALL LICENSE docs/architecture.md docs/protocol.md \
 MANDIR := $(PREFIX)/share/man
 DOCDIR := $(PREFIX)/share/doc/ntmobile
 UNITDIR := $(PREFIX)/lib/systemd/system
-EMPTIED := libexec/ntm libexec lib/systemd/system lib/systemd share/doc \
+EMPTIED := libexec/ntm libexec lib/systemd/system lib/systemd lib/pkgconfig share/doc \
            $(addprefix share/man/,man1 man5 man8) \
-           $(if $(filter /usr /usr/local,$(PREFIX)),,bin lib share/man share)
+           $(if $(filter /usr /usr/local,$(PREFIX)),,bin lib include share/man share)
 
 install: all
 	umask 022; install -d $(DESTDIR)$(PREFIX)/{bin,lib,libexec/ntm} \
@@ -27,6 +27,13 @@ install: all
 	install -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5/
 	install -m 644 $(MAN8) $(DESTDIR)$(MANDIR)/man8/
 	install -m 644 $(DOCS) $(DESTDIR)$(DOCDIR)/
+	umask 022; install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 644 wrappers/ntmclient.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 $(CLIENT_LIB) $(DESTDIR)$(PREFIX)/lib/
+	ln -sf libntmclient.so.0 $(DESTDIR)$(PREFIX)/lib/libntmclient.so
+	umask 022; sed 's|@PREFIX@|$(PREFIX)|g; s|@VERSION@|$(VERSION)|g' \
+		packaging/ntmclient.pc \
+		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/ntmclient.pc
 	umask 022; sed 's|@PREFIX@|$(PREFIX)|g' packaging/ntm-server.service \
 		> $(DESTDIR)$(UNITDIR)/ntm-server.service
 	umask 022; sed 's|@PREFIX@|$(PREFIX)|g' packaging/apparmor/ntm-broker \
@@ -39,7 +46,10 @@ install: all
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(INSTALL_BIN))
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/libexec/ntm/,$(INSTALL_LIBEXEC))
-	rm -f $(DESTDIR)$(PREFIX)/lib/libntm.so
+	rm -f $(DESTDIR)$(PREFIX)/lib/libntm.so \
+		$(DESTDIR)$(PREFIX)/lib/libntmclient.so{,.0} \
+		$(DESTDIR)$(PREFIX)/lib/pkgconfig/ntmclient.pc \
+		$(DESTDIR)$(PREFIX)/include/ntmclient.h
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(MAN1)))
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(MAN5)))
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(MAN8)))

@@ -5,3 +5,15 @@ NTM_SRC := $(wildcard wrappers/cmd_*.c) wrappers/ntm.c wrappers/client.c \
 # ntm-run stands before every program's start: it links no cryptography.
 $(eval $(call program,ntm-run,$(NTM_RUN_SRC),common,jansson))
 $(eval $(call program,ntm,$(NTM_SRC),common ntmcrypto,jansson libprotobuf-c $(CRYPTO_PKGS)))
+
+# libntmclient.so, for programs that send and receive items: ntmclient.h, and no other
+# symbol.
+CLIENT_LIB := $(O)/lib/libntmclient.so.0
+$(CLIENT_LIB): $(call objs,wrappers/ntmclient.c wrappers/client.c common/rundir.c \
+		common/err.c) wrappers/ntmclient.map wrappers/module.mk
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) -shared -Wl,-soname,libntmclient.so.0 $(ALL_CFLAGS) $(LDFLAGS) \
+		-Wl,--version-script=wrappers/ntmclient.map \
+		-o $@ $(filter %.o,$^) $(shell pkg-config --libs jansson)
+all: $(CLIENT_LIB)

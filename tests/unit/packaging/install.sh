@@ -27,6 +27,17 @@ done
 [ -x "$prefix/libexec/ntm/ntm-worker" ] || fail "there is no worker"
 [ -x "$prefix/libexec/ntm/ntm-portmap" ] || fail "nobody asks the router"
 [ -x "$prefix/libexec/ntm/ntm-post" ] || fail "nobody sends items"
+# A program of somebody else's, with the installed header and library.
+flags=$(PKG_CONFIG_PATH=$prefix/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$tmp/root \
+	pkg-config --cflags --libs ntmclient) || fail "there is no ntmclient.pc"
+# shellcheck disable=SC2086
+"${CC:-cc}" ${SAN:+-fsanitize=$SAN} -Wall -Wextra -Werror -o "$tmp/notes" tests/unit/packaging/example_items.c \
+	$flags || fail "the example of ntmclient.h does not compile"
+said=$(XDG_RUNTIME_DIR=$tmp LD_LIBRARY_PATH=$prefix/lib "$tmp/notes" 2>&1) &&
+	fail "items without a broker"
+[[ $said == *"no broker is running"* ]] || fail "without a broker the example says: $said"
+nm -D --defined-only "$prefix/lib/libntmclient.so" | grep -v ' ntm_items_' &&
+	fail "the library shows more than its header"
 "$prefix/bin/ntm" env | grep -qF "$prefix/lib/libntm.so" ||
 	fail "ntm env does not name the library beside it"
 ! grep -r '@[A-Z]*@' "$prefix/lib/systemd" "$prefix/share" ||
