@@ -57,10 +57,15 @@ static int run_script(struct store *s, const char *sql)
 /* SQLite would make the file by the umask. */
 static int touch_private(const char *path)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+	/* Closing any descriptor of a file drops all locks that the process has on it
+	 * (POSIX): of one that is there none is opened, as another store of this process
+	 * may have it, and without its lock the next process that ends would take the
+	 * write-ahead log away from under it. */
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY,
+		      0600);
 
 	if (fd < 0)
-		return -NTM_ESTORE;
+		return errno == EEXIST ? 0 : -NTM_ESTORE;
 	close(fd);
 	return 0;
 }

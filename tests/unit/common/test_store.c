@@ -384,17 +384,60 @@ static void test_backup(void **state)
 	store_close(s);
 }
 
+/* two stores of one file in a process: another process that opens the file and ends must
+ * not take the write-ahead log for its own */
+static void test_twice(void **state)
+{
+	struct store *a, *b;
+	char wal[300];
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(store_open(path, schema, N_SCHEMA, statements,
+				    N_STATEMENTS, &a),
+			 0);
+	assert_int_equal(store_open(path, schema, N_SCHEMA, statements,
+				    N_STATEMENTS, &b),
+			 0);
+	pid = fork();
+	if (!pid) {
+		execl("/proc/self/exe", "test_store", path, NULL);
+		_exit(9);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	snprintf(wal, sizeof(wal), "%s-wal", path);
+	assert_int_equal(access(wal, F_OK), 0);
+	store_close(b);
+	store_close(a);
+}
+
+/* the other process of test_twice() */
+static int open_and_close(const char *file)
+{
+	struct store *s;
+	int r = store_open(file, schema, N_SCHEMA, statements, N_STATEMENTS,
+			   &s);
+
+	if (!r)
+		store_close(s);
+	return -r;
+}
+
 #define test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		test(test_rows),	 test(test_transactions),
 		test(test_schema_grows), test(test_schema_step_is_whole),
 		test(test_bad),		 test(test_kill),
 		test(test_file_limit),	 test(test_full_disk),
-		test(test_backup),
+		test(test_twice),	 test(test_backup),
 	};
 
+	if (argc == 2)
+		return open_and_close(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
