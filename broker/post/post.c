@@ -12,7 +12,7 @@
 #include "broker/post/prekeys.h"
 #include "common/log.h"
 
-#define QUIET_S	    5  /* without work, before we end */
+#define QUIET_S	    2  /* without work, before we end */
 #define SOON_S	    60 /* a retry that is due so soon is waited for */
 #define JITTER_PART 4
 

@@ -99,6 +99,8 @@ sent()
 wait_for 10 '[ -n "$(ntm_get b relays.0.rtt_ms)" ]'
 # and the tunnel that came of the first question is gone
 nats_forget a b
+# and what ntm-post asked its box when the server was back is answered
+wait_for 20 '[ "$(ntm_get b post.state)" = idle ]'
 idle=$(lab_now)
 wait_for 10 "[ \$(lab_ms_since $idle) -ge 5000 ]"
 before=$(sent)
