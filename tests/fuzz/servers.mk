@@ -10,7 +10,7 @@ $(eval $(call fuzz-target,rs,tests/fuzz/fuzz_rs.c \
 $(eval $(call fuzz-target,exit,tests/fuzz/fuzz_exit.c servers/exit/filter.c \
 	servers/exit/routes.c \
 	$(EXITNET_SRC) $(addprefix broker/datapath/,inner.c checksum.c icmp.c) \
-	common/addr.c common/err.c common/log.c $(O)/gen/common/ntm.pb-c.c,\
+	common/addr.c common/err.c common/log.c common/netdump.c $(O)/gen/common/ntm.pb-c.c,\
 	libprotobuf-c slirp libmnl))
 $(eval $(call fuzz-target,finder,tests/fuzz/fuzz_finder.c \
 	$(addprefix servers/resolver/,answer.c records.c) common/addr.c \
