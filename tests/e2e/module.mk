@@ -22,3 +22,11 @@ $(O)/tests/e2e/flood: $(O)/obj/tests/e2e/flood.o
 
 # 180-moves measures as make bench does
 E2E_TOOLS += $(O)/tests/bench/beacon $(O)/tests/bench/stream
+
+# 193-away-secrecy
+E2E_TOOLS += $(O)/tests/e2e/burglar
+$(O)/tests/e2e/burglar: $(O)/obj/tests/e2e/burglar.o $(call lib,common ntmcrypto)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
+		$(shell pkg-config --libs $(COMMON_PKGS) $(CRYPTO_PKGS)) $(LIBS)
