@@ -95,6 +95,8 @@ static int make_conf(const struct cli *c, const char *domain, bool dns53)
 		v[n++] = (struct server_conf_value){"rs", "listen", list};
 		v[n++] = (struct server_conf_value){"exit", "listen", list};
 		v[n++] = (struct server_conf_value){"ns", "listen", list};
+		v[n++] = (struct server_conf_value){"cs", "listen", list};
+		v[n++] = (struct server_conf_value){"box", "listen", list};
 		v[n++] = (struct server_conf_value){"dns", "listen", list};
 	}
 	if (c->slice)

@@ -4,7 +4,8 @@
 # demo - the main job, shown as it happens: an unmodified curl downloads from an
 #        unmodified nginx by name, the machine moves, the daemon is killed, and the
 #        download ends with the right checksum. Then both are behind NATs, meet at
-#        the relay and go on directly. Firefox shows a page of the peer.
+#        the relay and go on directly. Firefox shows a page of the peer. A file
+#        reaches who was off when it was sent.
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 
@@ -267,6 +268,31 @@ act_firefox()
 	say "B saw the visitor as $(awk '/GET \/ / { print $1 }' "$WEB/tmp/access" | tail -1): a virtual address"
 }
 
+act_away()
+{
+	local file home=$(lab_home a)
+
+	chapter "5. B is off; A sends it a file, and goes before B is back"
+	lab_as_user b ntm down >"$LAB/log/down-b"
+	head -c 20000000 /dev/urandom >"$home/holiday.tar"
+	lab_give "$home/holiday.tar"
+	say "A runs: ntm send holiday.tar bob"
+	lab_as_user a sh -c "cd && ntm send holiday.tar bob.$NTM_DOMAIN" \
+		>"$LAB/log/send" 2>&1
+	lab_as_user a ntm down >"$LAB/log/down-a"
+	say "A is off. The server has 20 MB that it cannot read"
+	ntm_up b
+	ntm_wait_online b
+	say "B is back"
+	wait_for 30 '[ "$(lab_as_user b ntm inbox --json |
+		json items.0.state)" = here ]' 'lab_as_user b ntm inbox'
+	lab_as_user b sh -c "cd && ntm receive" >"$LAB/log/receive"
+	file=$(lab_home b)/holiday.tar
+	assert_eq "$(sha256sum <"$file")" "$(sha256sum <"$home/holiday.tar")" \
+		"the checksums of both files agree"
+	say "checksum of ${bold}20 MB${plain}: $(sha256sum <"$file" | cut -c1-16)... on both sides, ${green}the same${plain}"
+}
+
 chapter "NTMobile: three hosts, 20 ms between any two"
 say "A  at home, later in a cafe    B  in an office    server  at a hosting company"
 build_network
@@ -280,6 +306,7 @@ act_move
 act_kill
 act_nat
 act_firefox
+act_away
 chapter "Done"
 python3 - "$LAB/move.json" "$LAB/kill.json" "$LAB/nat.json" <<'PY' >&2
 import json, sys

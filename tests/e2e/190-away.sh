@@ -15,7 +15,6 @@ domains_root root one.example=sa two.example=sb
 domains_server sa one.example
 domains_server sb two.example
 for s in sa sb; do
-	server_set $s "server.roles=as, dc, rs, ns, cs"
 	wait_for 5 "lab_listens $s tcp 4507 && lab_listens $s tcp 4508"
 done
 domains_node a laptop.alice one.example

@@ -9,7 +9,6 @@
 ntm_installed
 ntm_star server a
 ntm_account server alice
-server_set server "server.roles=as, dc, rs, ns, cs"
 wait_for 5 'lab_listens server tcp 4507'
 ntm_node a laptop.alice
 session=$(state_dir a)/session

@@ -12,8 +12,7 @@ MANY=10000
 ntm_installed
 ntm_star server a
 ntm_account server alice
-server_set server "server.roles=as, dc, rs, ns, cs" cs.source_connections=20000 \
-	cs.connections=20000
+server_set server cs.source_connections=20000 cs.connections=20000
 wait_for 5 'lab_listens server tcp 4507'
 ntm_node a laptop.alice
 session=$(state_dir a)/session

@@ -11,7 +11,6 @@ ntm_installed
 ntm_star server a b
 ntm_account server alice
 ntm_account server bob
-server_set server "server.roles=as, dc, rs, ns, cs"
 wait_for 5 'lab_listens server tcp 4507'
 ntm_node a laptop.alice
 ntm_node b desk.bob
