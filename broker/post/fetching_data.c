@@ -158,6 +158,9 @@ static void on_data(void *arg, const struct web_answer *a)
 	int err = web_error(a, &again);
 
 	f->call = NULL;
+	/* something came: what breaks next is no failure of the same try */
+	if (f->blob && blob_at(f->blob) > f->from)
+		f->tries = 0;
 	if (a->err) {
 		/* a connection that broke: what came counts */
 		if (f->blob && f->unpack && a->err != -NTM_EAUTH &&

@@ -180,6 +180,7 @@ static int job_fill(struct sending *s)
 	s->size = (uint64_t)store_int(st, OUT_GET, 7);
 	s->expires = store_int(st, OUT_GET, 12);
 	s->tries = (unsigned int)store_int(st, OUT_GET, 18);
+	s->known = (uint64_t)store_int(st, OUT_GET, 20);
 	s->message = strdup(store_text(st, OUT_GET, 13));
 	if (*cs)
 		s->cs_json = json_loads(cs, 0, NULL);

@@ -15,6 +15,7 @@
 /**
  * struct sending - a row that is worked on
  * @asked:  the name whose prekeys are asked for
+ * @known: what the CS had when it was last asked; what is more is progress
  * @offset: what the CS has; @skip: sealed bytes before it, not sent again
  * @sealed: @used of @have bytes were sent
  * @hash:   of the blob, once @hashed
@@ -26,7 +27,7 @@ struct sending {
 	struct post_ids ids;
 	uint8_t item[ITEM_ID_LEN];
 	struct ntmc_key k;
-	uint64_t payload, size;
+	uint64_t payload, size, known;
 	int64_t expires;
 	unsigned int tries;
 	enum out_state state;

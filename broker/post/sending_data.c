@@ -325,6 +325,11 @@ void sending_data(struct sending *s, uint64_t offset)
 		return;
 	}
 	s->saved_at = blob_at(s->blob);
+	/* something came over: what breaks next is no failure of the same try */
+	if (offset > s->known) {
+		s->known = offset;
+		s->tries = 0;
+	}
 	store_bind_int(s->post->store, OUT_SENT, 1, s->id);
 	store_bind_int(s->post->store, OUT_SENT, 2, (int64_t)offset);
 	err = store_run(s->post->store, OUT_SENT);
