@@ -40,7 +40,8 @@ static int digit(char c)
 				      : -1;
 }
 
-/* percent-encoded UTF-8 of at most HTTP_MESSAGE_MAX bytes, without NUL */
+/* percent-encoded UTF-8 of at most HTTP_MESSAGE_MAX bytes, without control characters:
+ * it goes on to boxes, which take none, and to people's screens */
 static bool read_message(struct MHD_Connection *mhd, char *out)
 {
 	const char *text = header(mhd, "NTM-Message");
@@ -60,12 +61,15 @@ static bool read_message(struct MHD_Connection *mhd, char *out)
 		}
 		hi = digit(text[1]);
 		lo = hi < 0 ? -1 : digit(text[2]);
-		if (lo < 0 || !(hi | lo))
+		if (lo < 0)
 			return false;
 		out[n++] = (char)(hi << 4 | lo);
 		text += 2;
 	}
 	out[n] = '\0';
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)out[i] < 0x20 || out[i] == 0x7f)
+			return false;
 	utf8 = json_stringn(out, n);
 	json_decref(utf8);
 	return utf8;
@@ -150,7 +154,8 @@ int http_fields_read(struct MHD_Connection *mhd, struct http_fields *f,
 	    !read_id(mhd, "NTM-Service", f->service) ||
 	    !read_id(mhd, "NTM-Item", f->item))
 		return -NTM_EINVAL;
-	*what = "NTM-Message is not percent-encoded UTF-8 of at most 256 bytes";
+	*what = "NTM-Message is percent-encoded UTF-8 of at most 256 bytes, "
+		"without control characters";
 	if (!read_message(mhd, f->message))
 		return -NTM_EINVAL;
 	*what = "NTM-To has 1 to 64 names, each once, and commas between them";

@@ -18,6 +18,8 @@
  *
  * A box that does not answer, or answers what it should not, makes all wait: 1 s,
  * doubling to 30 s. When it is there again all is asked, whatever its row says of tries.
+ * It is asked one thing then, each time the next one: what one item makes it do must not
+ * keep the others waiting. A request that it finds wrong (400, 413) is refused for good.
  */
 #include "servers/cs/exchange.h"
 
@@ -78,6 +80,7 @@ struct exchange {
 	bool registering;
 	time_t register_at, pause_until;
 	unsigned int pause_s;
+	int64_t failed; /* the last row of a request that failed */
 
 	pthread_mutex_t lock; /* below */
 	bool stop, work;
@@ -372,32 +375,64 @@ static void set_reached(struct exchange *x, bool reached, const char *why)
 		log_info("cs", "the box answers");
 }
 
+/* what came of a request. Return: 0, -NTM_EINVAL, -NTM_ETOOBIG (it is wrong, and will
+ * be), -NTM_ESERVER (the box cannot do this one now), -NTM_EUNREACHABLE (nor others) */
+static int outcome(struct question *q, CURLcode code, long status)
+{
+	if (code || status == 429 || status == 503)
+		return -NTM_EUNREACHABLE;
+	if (status == 200)
+		return !q->n || read_results(q) ? 0 : -NTM_ESERVER;
+	if (q->n && status == 400)
+		return -NTM_EINVAL;
+	if (q->n && status == 413)
+		return -NTM_ETOOBIG;
+	return -NTM_ESERVER;
+}
+
+static void set_codes(struct question *q, int code)
+{
+	for (size_t i = 0; i < q->n; i++)
+		q->codes[i] = code;
+}
+
 static void ended(struct exchange *x, CURL *easy, CURLcode code)
 {
 	struct question *q = NULL;
 	char why[32];
 	long status = 0;
+	int r;
 
 	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &q);
 	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_multi_remove_handle(x->multi, easy);
 	DL_DELETE(x->questions, q);
 	x->running--;
+	r = outcome(q, code, status);
 	snprintf(why, sizeof(why), "it says %ld", status);
-	if (!q->n)
+	if (r == -NTM_EINVAL || r == -NTM_ETOOBIG) {
+		log_warn("cs",
+			 "the box refuses what it is told of item %lld: %s",
+			 (long long)q->asks[0].number, why);
+		set_codes(q, -r);
+		r = 0;
+	}
+	set_reached(x, !r, code ? curl_easy_strerror(code) : why);
+	if (!q->n) {
 		x->registering = false;
-	if (code || status != 200 || (q->n && !read_results(q))) {
-		set_reached(x, false, code ? curl_easy_strerror(code) : why);
-		if (!q->n)
+		if (r)
 			x->register_at = mono_s() + x->pause_s;
 		question_free(q);
 		return;
 	}
-	set_reached(x, true, NULL);
-	if (!q->n) {
+	if (r)
+		x->failed = q->asks[q->n - 1].id;
+	if (r == -NTM_EUNREACHABLE) {
 		question_free(q);
 		return;
 	}
+	if (r)
+		set_codes(q, -1); /* later than others */
 	q->job = (struct desk_job){.run = answered_run, .done = answered_done};
 	desk_do(x->conf.desk, &q->job);
 }
@@ -444,6 +479,19 @@ out:
 	pthread_mutex_unlock(&d->x->lock);
 }
 
+/* what waits, to @d; behind the row @after. Return: is there anything? */
+static bool find_due(struct exchange *x, struct due *d, int64_t after)
+{
+	if (items_asks_due(x->items, ntmc_now(NULL), after, DUE_MAX, take, d))
+		log_err("cs", "the store cannot be read");
+	if (d->q && d->n_ready < d->room)
+		close_question(d);
+	else if (d->q)
+		question_free(d->q);
+	d->q = NULL;
+	return d->n_ready;
+}
+
 static void ask_due(struct exchange *x)
 {
 	struct due d = {.x = x, .room = EXCHANGE_RUNNING - x->running};
@@ -455,12 +503,8 @@ static void ask_due(struct exchange *x)
 		d.room = x->running ? 0 : 1;
 	if (!d.room)
 		return;
-	if (items_asks_due(x->items, ntmc_now(NULL), 0, DUE_MAX, take, &d))
-		log_err("cs", "the store cannot be read");
-	if (d.q && d.n_ready < d.room)
-		close_question(&d);
-	else if (d.q)
-		question_free(d.q);
+	if (!x->pause_s || !find_due(x, &d, x->failed))
+		(void)find_due(x, &d, 0);
 	for (size_t i = 0; i < d.n_ready; i++) {
 		struct question *q = d.ready[i];
 
