@@ -68,7 +68,7 @@ enum statement {
 	RECEIVERS_OF,
 	RECEIVERS_WAITING,
 	RECEIVERS_WIPE,
-	TICKETS_WIPE,
+	TICKET_WIPE,
 	ASK_ADD,
 	ASK_ADD_ALL,
 	ASK_DONE,
@@ -125,8 +125,12 @@ static const char *const statements[] = {
 	/* the ticket's hash stays: a confirmation may come twice */
 	[RECEIVERS_WIPE] = "UPDATE receivers SET ticket = NULL, key = NULL"
 			   " WHERE item = ?1",
-	[TICKETS_WIPE] = "UPDATE receivers SET ticket = NULL WHERE item = ?1"
-			 " AND name = ?2",
+	/* of who has been told both: a key may be told later than the data */
+	[TICKET_WIPE] = "UPDATE receivers SET ticket = NULL WHERE item = ?1"
+			" AND name = ?2 AND NOT EXISTS (SELECT 1 FROM asks"
+			" WHERE item = ?1 AND name = ?2 AND kind <> 3)"
+			" AND EXISTS (SELECT 1 FROM items WHERE number = ?1"
+			" AND state = 2)",
 	[ASK_ADD] = "INSERT OR REPLACE INTO asks (item, kind, name, tries, due)"
 		    " VALUES (?1, ?2, ?3, 0, 0)",
 	[ASK_ADD_ALL] =
@@ -745,10 +749,10 @@ int items_asked(struct items *s, const struct ask *ask, int code, int64_t now)
 	r = items_receiver(s, ask->number, ask->name, &have);
 	if (r == -NTM_ENOTFOUND) /* forgotten meanwhile */
 		return 0;
-	if (!r && ask->kind == ASK_DATA && !code) {
-		store_bind_int(s->store, TICKETS_WIPE, 1, ask->number);
-		store_bind_text(s->store, TICKETS_WIPE, 2, ask->name);
-		r = store_run(s->store, TICKETS_WIPE);
+	if (!r && !code) {
+		store_bind_int(s->store, TICKET_WIPE, 1, ask->number);
+		store_bind_text(s->store, TICKET_WIPE, 2, ask->name);
+		r = store_run(s->store, TICKET_WIPE);
 	}
 	if (r || (have.state != RECEIVER_WAITING &&
 		  (have.state != RECEIVER_TOLD || !code)))
