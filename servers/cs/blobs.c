@@ -191,6 +191,30 @@ int blobs_get(struct blobs *b, int64_t number,
 	return open_sized(b->blob, path, size, fd);
 }
 
+int blobs_settle(struct blobs *b, int64_t number,
+		 const uint8_t hash[static NTMC_HASH_LEN], uint64_t size)
+{
+	char path[PATH_LEN];
+	int fd, r;
+
+	blob_path(hash, path);
+	r = open_sized(b->blob, path, size, &fd);
+	if (!r) {
+		close(fd);
+		/* of a request that came when the item was just complete */
+		blobs_remove_upload(b, number);
+		return 0;
+	}
+	if (r != -NTM_ENOTFOUND)
+		return r;
+	upload_path(number, path);
+	r = open_sized(b->up, path, size, &fd);
+	if (r)
+		return r;
+	close(fd);
+	return blobs_keep(b, number, hash);
+}
+
 void blobs_remove(struct blobs *b, const uint8_t hash[static NTMC_HASH_LEN])
 {
 	char path[PATH_LEN];
@@ -248,17 +272,24 @@ static int each_in(int fd, bool upload,
 	return 0;
 }
 
+#define FOLDER (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+
+int blobs_uploads(struct blobs *b,
+		  void (*fn)(void *arg, const struct blobs_file *f), void *arg)
+{
+	return each_in(openat(b->up, ".", FOLDER), true, fn, arg);
+}
+
 int blobs_each(struct blobs *b,
 	       void (*fn)(void *arg, const struct blobs_file *f), void *arg)
 {
-	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-	int r = each_in(openat(b->up, ".", flags), true, fn, arg);
+	int r = blobs_uploads(b, fn, arg);
 
 	for (unsigned int i = 0; !r && i < 256; i++) {
 		char name[3];
 
 		snprintf(name, sizeof(name), "%02x", i);
-		r = each_in(openat(b->blob, name, flags), false, fn, arg);
+		r = each_in(openat(b->blob, name, FOLDER), false, fn, arg);
 	}
 	return r;
 }

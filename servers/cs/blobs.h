@@ -9,6 +9,9 @@
  *
  * blobs_keep() only moves: an item that the store calls complete may still lie in up/
  * after a crash, and is found there.
+ *
+ * A file in up/ is worth something only with its item: a restored store may give the
+ * number to another one.
  */
 #ifndef NTM_SERVERS_CS_BLOBS_H
 #define NTM_SERVERS_CS_BLOBS_H
@@ -34,6 +37,11 @@ uint64_t blobs_uploaded(struct blobs *b, int64_t number, int64_t *mtime);
 /** the item is complete: by its hash from now on. Return: 0, -NTM_ESTORE */
 NTM_MUST_CHECK int blobs_keep(struct blobs *b, int64_t number,
 			      const uint8_t hash[static NTMC_HASH_LEN]);
+/** before anybody uploads: the blob of a complete item to its place, where it is whole.
+ *  Return: 0, -NTM_ENOTFOUND (it is nowhere), -NTM_ESTORE */
+NTM_MUST_CHECK int blobs_settle(struct blobs *b, int64_t number,
+				const uint8_t hash[static NTMC_HASH_LEN],
+				uint64_t size);
 /** to read, also while it is still in up/. Return: 0, -NTM_ENOTFOUND (or another
  *  size), -NTM_ESTORE */
 NTM_MUST_CHECK int blobs_get(struct blobs *b, int64_t number,
@@ -52,6 +60,10 @@ struct blobs_file {
 NTM_MUST_CHECK int blobs_each(struct blobs *b,
 			      void (*fn)(void *arg, const struct blobs_file *f),
 			      void *arg);
+/** those in up/ alone */
+NTM_MUST_CHECK int
+blobs_uploads(struct blobs *b,
+	      void (*fn)(void *arg, const struct blobs_file *f), void *arg);
 /** bytes that the disk has for us. Return: 0, -NTM_ESTORE */
 NTM_MUST_CHECK int blobs_room(struct blobs *b, uint64_t *out);
 

@@ -12,8 +12,9 @@
  *
  * Nothing is answered with success before it is on the disk. Blobs are files,
  * whose names the store knows; where the two differ after a crash or a restore,
- * the store is right: a blob that it does not know is deleted after a day, an
- * item whose blob is not there is called lost, so that its sender sees it.
+ * the store is right: a blob that it does not know is deleted after a day (an upload
+ * at the next start: its number may be given anew), an item whose blob is not there is
+ * called lost, so that its sender sees it.
  */
 #include "servers/cs/cs.h"
 
@@ -195,6 +196,7 @@ static void tick(void *arg)
 
 struct check {
 	struct cs *cs;
+	struct items *s;
 	int64_t after;
 	size_t n;
 	int64_t lost[SWEEP_MAX];
@@ -203,16 +205,22 @@ struct check {
 static void check_item(void *arg, const struct item *item)
 {
 	struct check *c = arg;
-	int fd, r;
 
 	c->after = item->number;
-	if (blobs_keep(c->cs->blobs, item->number, item->hash))
-		return;
-	r = blobs_get(c->cs->blobs, item->number, item->hash, item->size, &fd);
-	if (!r)
-		close(fd);
-	else if (r == -NTM_ENOTFOUND)
+	if (blobs_settle(c->cs->blobs, item->number, item->hash, item->size) ==
+	    -NTM_ENOTFOUND)
 		c->lost[c->n++] = item->number;
+}
+
+static void check_upload(void *arg, const struct blobs_file *f)
+{
+	struct check *c = arg;
+	struct item item;
+
+	if (items_get(c->s, f->number, &item) == -NTM_ENOTFOUND) {
+		log_info("cs", "an upload that no item knows is deleted");
+		blobs_remove_upload(c->cs->blobs, f->number);
+	}
 }
 
 /* Is the blob of every complete item here? */
@@ -225,10 +233,13 @@ static int check_blobs(struct cs *cs)
 
 	if (r)
 		return r;
+	c.s = s;
+	r = blobs_uploads(cs->blobs, check_upload, &c);
 	do {
 		before = c.after;
 		c.n = 0;
-		r = items_begin(s);
+		if (!r)
+			r = items_begin(s);
 		if (!r)
 			r = items_of_state(s, ITEM_COMPLETE, c.after, SWEEP_MAX,
 					   check_item, &c);

@@ -209,6 +209,29 @@ static void answer_begin(struct cs *cs, struct http_request *q, int err,
 		cs_answer(cs, q, err);
 }
 
+/* Its end may have come since it was looked up, and found no upload to tell of it.
+ * Return: false: answered */
+static bool is_still_open(struct transfer *t, struct http_request *q,
+			  uint64_t have)
+{
+	struct cs *cs = t->cs;
+	struct item item;
+	int r;
+
+	pthread_mutex_lock(&cs->lock);
+	r = items_get(cs->reader, t->item.number, &item);
+	pthread_mutex_unlock(&cs->lock);
+	if (!r && item.state == ITEM_OPEN)
+		return true;
+	uploads_end(cs->uploads, t->item.number);
+	upload_put(cs->uploads, t->up);
+	if (!have) /* of our making; else on its way to its place */
+		blobs_remove_upload(cs->blobs, t->item.number);
+	cs_answer_offset(q, -NTM_ESTATE, "the item is not open any more",
+			 !r && item.has_hash ? item.size : 0);
+	return false;
+}
+
 void cs_data_start(struct http_request *q, void *arg)
 {
 	struct transfer *t = calloc(1, sizeof(*t));
@@ -234,6 +257,10 @@ void cs_data_start(struct http_request *q, void *arg)
 			  &have);
 	if (r) {
 		answer_begin(t->cs, q, r, have);
+		free(t);
+		return;
+	}
+	if (!is_still_open(t, q, have)) {
 		free(t);
 		return;
 	}
@@ -286,8 +313,7 @@ void cs_complete(struct http_request *q, void *arg)
 			"hash is 32 bytes in base64url, size a number", NULL);
 		return;
 	}
-	if (!cs_sender_ok(cs, q) || !cs_find_item(cs, q, &item) ||
-	    is_over(q, &item, hash))
+	if (!cs_find_item(cs, q, &item) || is_over(q, &item, hash))
 		return;
 	if ((uint64_t)json_integer_value(size) != item.size)
 		cs_answer_offset(q, -NTM_ESTATE,

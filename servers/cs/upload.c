@@ -122,6 +122,12 @@ static int upload_new(struct uploads *u, const struct item *item,
 		upload_free(up);
 		return r;
 	}
+	if (up->offset > up->size && ftruncate(up->fd, 0)) {
+		upload_free(up);
+		return -NTM_ESTORE;
+	}
+	if (up->offset > up->size) /* not of this item */
+		up->offset = 0;
 	up->started = up->offset;
 	HASH_ADD(hh, u->table, number, sizeof(up->number), up);
 	*out = up;
