@@ -77,6 +77,12 @@ bool cs_sender_ok(struct cs *cs, struct http_request *q)
 	return false;
 }
 
+/* before a body is read: memory is for those that we know */
+static void sender_start(struct http_request *q, void *arg)
+{
+	(void)cs_sender_ok(arg, q);
+}
+
 bool cs_find_item(struct cs *cs, struct http_request *q, struct item *out)
 {
 	const struct http_fields *f = http_fields(q);
@@ -391,8 +397,6 @@ static void post_keys(struct http_request *q, void *arg)
 	struct add *a;
 	int r;
 
-	if (!cs_sender_ok(cs, q))
-		return;
 	a = add_new(cs, q, &wrong);
 	if (!a) {
 		if (wrong)
@@ -601,6 +605,7 @@ const struct http_route cs_routes[] = {
 	 .path = "/v1/items/{}/keys",
 	 .flags = HTTP_NODE | HTTP_ITEM | HTTP_JSON,
 	 .body_max = CS_KEY_JSON_MAX,
+	 .start = sender_start,
 	 .done = post_keys},
 	{.method = "PATCH",
 	 .path = "/v1/items/{}/data",
@@ -613,6 +618,7 @@ const struct http_route cs_routes[] = {
 	 .path = "/v1/items/{}/complete",
 	 .flags = HTTP_NODE | HTTP_JSON,
 	 .body_max = 1024,
+	 .start = sender_start,
 	 .done = cs_complete},
 	{.method = "GET",
 	 .path = "/v1/items/{}",

@@ -31,6 +31,9 @@ $(eval $(call unit-test,unit-servers-seal,tests/unit/servers/test_seal.c,\
 $(foreach t,box shelf,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) box_site site),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
-$(foreach t,http cs,$(eval $(call unit-test,unit-servers-$(t),\
-	$(patsubst %,tests/unit/servers/%.c,test_$(t) https site),\
-	servers common ntmcrypto,$(SERVERS_PKGS))))
+$(eval $(call unit-test,unit-servers-http,\
+	$(patsubst %,tests/unit/servers/%.c,test_http https site),\
+	servers common ntmcrypto,$(SERVERS_PKGS)))
+$(eval $(call unit-test,unit-servers-cs,\
+	$(patsubst %,tests/unit/servers/%.c,test_cs cs_site https site),\
+	servers common ntmcrypto,$(SERVERS_PKGS)))
