@@ -153,10 +153,42 @@ int client_call(const json_t *request, client_progress_fn *fn, const void *arg,
 		    answer);
 }
 
+/* Nobody listens on post.sock. Return: why, with a sentence where err.def has none */
+static int post_why(json_t **answer)
+{
+	json_t *ask = json_pack("{s:s}", "cmd", "status"), *status = NULL;
+	int err = client_call(ask, NULL, NULL, &status);
+	const char *state, *why = NULL;
+
+	json_decref(ask);
+	state = json_string_value(json_object_get(status, "state"));
+	if (err) {
+		err = -NTM_ENOBROKER;
+	} else if (state && !strcmp(state, "logged-out")) {
+		err = -NTM_ENOLOGIN;
+	} else if (json_is_null(json_object_get(status, "post"))) {
+		err = -NTM_ENOTFOUND;
+		why = "ntm-post is not beside ntm-worker; install NTMobile "
+		      "again";
+	} else {
+		err = -NTM_EAGAIN;
+		why = "ntm-post is not started yet; try again in a moment";
+	}
+	json_decref(status);
+	if (why)
+		*answer = json_pack("{s:b, s:s, s:s}", "ok", 0, "error",
+				    err_name(err), "text", why);
+	return err;
+}
+
 int client_call_to(const char *socket, const json_t *request,
 		   unsigned int limit_s, json_t **answer)
 {
-	return call(socket, request, NULL, NULL, limit_s, answer);
+	int err = call(socket, request, NULL, NULL, limit_s, answer);
+
+	return err == -NTM_ENOBROKER && !strcmp(socket, CLIENT_POST)
+		       ? post_why(answer)
+		       : err;
 }
 
 const char *client_text(int err, const json_t *answer)

@@ -33,6 +33,8 @@ NTM_MUST_CHECK int client_call(const json_t *request, client_progress_fn *fn,
 /**
  * client_call_to() - the same at another socket of the runtime folder
  * @limit_s: for the answer; 0: none
+ * Where nobody listens on post.sock: also -NTM_ENOLOGIN, -NTM_ENOTFOUND (no ntm-post is
+ * installed), -NTM_EAGAIN, the last two with a text.
  */
 NTM_MUST_CHECK int client_call_to(const char *socket, const json_t *request,
 				  unsigned int limit_s, json_t **answer);

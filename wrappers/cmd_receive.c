@@ -1,18 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_receive - ntm inbox, receive: items that others have sent */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "broker/post/manifest.h"
 #include "common/out.h"
+#include "common/plain.h"
 #include "wrappers/client.h"
 #include "wrappers/items.h"
 
-#define COLUMNS	  5
-#define FILES_MAX 256 /* names that CMD gets; the rest lies beside them */
+#define COLUMNS 5
+#define FILES_MAX                                                              \
+	1000 /* names that CMD gets; NTM_FILES says how many there are */
+#define TEXT_NAME "text"
+
+/* its title, and what the sender says of it */
+static char *what(const json_t *item)
+{
+	const char *title = out_text(item, "title", NULL);
+	const char *message = out_text(item, "message", NULL);
+	char *out;
+
+	if (asprintf(&out, "%s%s%s%s%s",
+		     title     ? title
+		     : message ? ""
+			       : "-",
+		     title && message ? ": " : "", message ? "\"" : "",
+		     message ? message : "", message ? "\"" : "") < 0)
+		return NULL;
+	return out;
+}
 
 int cmd_inbox(const struct command_args *a)
 {
@@ -43,8 +67,7 @@ int cmd_inbox(const struct command_args *a)
 			     text ? ": " : "", text ? text : "") < 0)
 			break;
 		c[1] = strdup(out_text(item, "from", "?"));
-		c[2] = strdup(out_text(item, "title",
-				       out_text(item, "message", "-")));
+		c[2] = what(item);
 		c[3] = strdup(out_int(item, "size")
 				      ? out_bytes(out_int(item, "size"))
 				      : "-");
@@ -62,66 +85,134 @@ int cmd_inbox(const struct command_args *a)
 /* --- placing
  * -------------------------------------------------------------------------------- */
 
-struct placed {
-	const struct command_args *a;
-	json_t *paths;
-};
-
 static void on_placed(void *arg, const char *path)
 {
-	struct placed *p = arg;
+	const struct command_args *a = arg;
+	char shown[4096];
 
-	json_array_append_new(p->paths, json_string(path));
-	if (!p->a->json && !p->a->on_receive)
-		puts(path);
+	if (a->json || a->on_receive)
+		return;
+	puts(out_is_terminal() ? plain_text(path, shown, sizeof(shown)) : path);
 }
 
-/* CMD gets the files as its arguments, the sender in NTM_FROM, a text as its input */
-static int command_run(const char *cmd, const json_t *item, const json_t *paths,
-		       const char *text_path)
+static void command_env(const json_t *item, size_t files)
 {
-	const char *argv[FILES_MAX + 5] = {"sh", "-c", cmd, "ntm"};
-	int status, n = 4;
+	static const struct {
+		const char *name, *member;
+	} texts[] = {
+		{"NTM_FROM", "from"},	    {"NTM_MESSAGE", "message"},
+		{"NTM_SERVICE", "service"}, {"NTM_APPLICATION", "application"},
+		{"NTM_ITEM", "item"},
+	};
+	char number[32];
 	size_t i;
-	json_t *j;
+
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		setenv(texts[i].name, out_text(item, texts[i].member, ""), 1);
+	snprintf(number, sizeof(number), "%lld",
+		 (long long)out_int(item, "id"));
+	setenv("NTM_NUMBER", number, 1);
+	snprintf(number, sizeof(number), "%zu", files);
+	setenv("NTM_FILES", number, 1);
+}
+
+/* CMD gets the files as its arguments, a text as its input. Never as words of CMD. */
+static int command_run(const struct command_args *a, const json_t *item,
+		       const struct place_list *files, int text_fd)
+{
+	const char *argv[FILES_MAX + 5] = {"sh", "-c", a->on_receive, "ntm"};
+	char why[256];
+	int status = -1;
+	size_t i;
 	pid_t pid;
 
-	json_array_foreach(paths, i, j)
-	{
-		if (i < FILES_MAX)
-			argv[n++] = json_string_value(j);
-	}
-	argv[n] = NULL;
+	for (i = 0; i < files->n && i < FILES_MAX; i++)
+		argv[4 + i] = files->path[i];
 	fflush(stdout);
 	pid = fork();
 	if (pid == 0) {
-		setenv("NTM_FROM", out_text(item, "from", ""), 1);
-		setenv("NTM_MESSAGE", out_text(item, "message", ""), 1);
-		if (text_path && !freopen(text_path, "r", stdin))
+		command_env(item, files->n);
+		if (text_fd < 0)
+			text_fd = open("/dev/null", O_RDONLY);
+		if (text_fd < 0 || dup2(text_fd, STDIN_FILENO) < 0)
 			_exit(127);
 		execv("/bin/sh", (char *const *)argv);
 		_exit(127);
 	}
 	while (pid > 0 && waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
-			return 1;
-	return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+			break;
+	if (pid > 0 && WIFEXITED(status) && !WEXITSTATUS(status))
+		return 0;
+	snprintf(why, sizeof(why),
+		 "item %lld: the command %s %d; the item stays, and the next "
+		 "`ntm receive` takes it up again",
+		 (long long)out_int(item, "id"),
+		 pid > 0 && WIFSIGNALED(status) ? "was ended by signal"
+						: "ended with status",
+		 pid > 0 && WIFSIGNALED(status) ? WTERMSIG(status)
+		 : pid > 0			? WEXITSTATUS(status)
+						: 127);
+	return command_fail(a, -NTM_ESERVER, why);
 }
 
-static int text_show(const char *path)
+/* The text, where the item is one of ours and nothing else. *@out: free() it.
+ * Return: a descriptor to read it from, or -1 */
+static int text_open(const json_t *item, char **out)
 {
-	FILE *f = fopen(path, "r");
-	int c;
+	char tree[600];
+	struct dirent *d;
+	struct stat st;
+	DIR *list;
+	int fd = -1, others = 0;
+	ssize_t n = -1;
 
-	if (!f)
-		return 1;
-	while ((c = getc(f)) != EOF)
-		/* a text may not move the cursor or write elsewhere */
-		putchar((c >= 0x20 && c != 0x7f) || c == '\n' || c == '\t'
-				? c
-				: '?');
-	fclose(f);
-	return 0;
+	if (strcmp(out_text(item, "application", ""), "ntm") ||
+	    strcmp(out_text(item, "service", ""), "text"))
+		return -1;
+	snprintf(tree, sizeof(tree), "%s/tree", out_text(item, "folder", ""));
+	list = opendir(tree);
+	while (list && (d = readdir(list)))
+		others += strcmp(d->d_name, ".") && strcmp(d->d_name, "..") &&
+			  strcmp(d->d_name, TEXT_NAME);
+	if (list && !others)
+		fd = openat(dirfd(list), TEXT_NAME,
+			    O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (list)
+		closedir(list);
+	*out = fd >= 0 ? calloc(1, ITEM_TEXT_MAX + 1) : NULL;
+	if (*out && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
+	    st.st_size <= ITEM_TEXT_MAX)
+		n = pread(fd, *out, ITEM_TEXT_MAX, 0);
+	if (n >= 0)
+		return fd;
+	free(*out);
+	*out = NULL;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+/* On a terminal it may not move the cursor or write elsewhere, and says whose it is. */
+static int text_show(const json_t *item, char *text)
+{
+	char *line = text, *end;
+
+	if (!out_is_terminal()) {
+		fputs(text, stdout);
+		return fflush(stdout) ? 1 : 0;
+	}
+	printf("%s\n", out_colour(OUT_DIM, out_text(item, "from", "?")));
+	while (line && *line) {
+		end = strchr(line, '\n');
+		if (end)
+			*end = '\0';
+		for (char *tab = line; (tab = strchr(tab, '\t')); tab++)
+			*tab = ' ';
+		puts(plain_text(line, line, strlen(line) + 1));
+		line = end ? end + 1 : NULL;
+	}
+	return fflush(stdout) ? 1 : 0;
 }
 
 static enum place_exists how(const struct command_args *a)
@@ -148,90 +239,132 @@ static int taken(const struct command_args *a, const json_t *item)
 	return 0;
 }
 
-static int place_files(const struct command_args *a, const json_t *item,
-		       const char *tree, json_t *paths)
+/* what stands between the person and the folder that was named, or current */
+static const char *folder_why(int err, const char *dir, char why[static 512])
 {
-	struct placed p = {.a = a, .paths = paths};
-	const char *dir = a->to ? a->to : ".";
-	int err = place_tree(tree, dir, how(a), on_placed, &p);
+	char shown[256];
 
-	if (err < 0)
-		fprintf(stderr, "ntm: %s: %s\n", dir, err_text(err));
-	if (!err && a->on_receive && json_array_size(paths))
-		err = command_run(a->on_receive, item, paths, NULL);
-	return err ? 1 : 0;
+	plain_text(dir, shown, sizeof(shown));
+	if (err == -NTM_ENOTFOUND)
+		snprintf(why, 512, "%s: there is no such folder; make it first",
+			 shown);
+	else if (err == -NTM_EPERM)
+		snprintf(why, 512,
+			 "%s: you may not write there; name another folder "
+			 "with --to",
+			 shown);
+	else if (err == -NTM_ESTORE)
+		snprintf(why, 512,
+			 "%s: it could not be written, the disk may be full; "
+			 "what is not there yet stays in the inbox",
+			 shown);
+	else
+		snprintf(why, 512, "%s: %s", shown, err_text(err));
+	return why;
+}
+
+static int receive_files(const struct command_args *a, json_t *item)
+{
+	const char *dir = a->to ? a->to : ".";
+	struct place_list files = {NULL, 0};
+	json_t *paths = json_array();
+	char why[512];
+	int status;
+	size_t i;
+
+	status = place_tree(out_text(item, "folder", ""), dir, how(a),
+			    on_placed, (void *)a, &files);
+	if (status < 0)
+		status = command_fail(a, status, folder_why(status, dir, why));
+	else if (status && a->json)
+		command_fail(a, -NTM_EEXISTS,
+			     "a name of the item exists already; `--rename` or "
+			     "`--overwrite` says what to do");
+	if (!status && a->on_receive)
+		status = command_run(a, item, &files, -1);
+	for (i = 0; i < files.n; i++)
+		json_array_append_new(paths, json_string(files.path[i]));
+	json_object_set_new(item, "placed", paths);
+	place_list_clear(&files);
+	return status;
 }
 
 /* One that is here. Return: exit status */
 static int receive_one(const struct command_args *a, json_t *item)
 {
-	bool is_text = !strcmp(out_text(item, "application", ""), "ntm") &&
-		       !strcmp(out_text(item, "service", ""), "text");
-	json_t *paths = json_array();
-	char tree[600], text[620];
-	int status;
+	const struct place_list none = {NULL, 0};
+	char *text = NULL;
+	int fd = text_open(item, &text), status;
 
-	snprintf(tree, sizeof(tree), "%s/tree", out_text(item, "folder", ""));
-	snprintf(text, sizeof(text), "%s/text", tree);
-	if (!is_text)
-		status = place_files(a, item, tree, paths);
+	if (fd < 0)
+		status = receive_files(a, item);
 	else if (a->on_receive)
-		status = command_run(a->on_receive, item, paths, text);
+		status = command_run(a, item, &none, fd);
+	else if (a->json)
+		status = json_object_set_new(item, TEXT_NAME, json_string(text))
+				 ? 1
+				 : 0;
 	else
-		status = a->json ? place_files(a, item, tree, paths)
-				 : text_show(text);
+		status = text_show(item, text);
+	if (fd >= 0)
+		close(fd);
+	free(text);
 	if (!status)
 		status = taken(a, item);
-	if (a->json && !status) {
-		json_object_set(item, "placed", paths);
+	if (!status)
 		command_json(a, item);
-	}
-	json_decref(paths);
 	return status;
 }
 
 /* --- receive
  * -------------------------------------------------------------------------------- */
 
+static bool under_way(const json_t *item)
+{
+	const char *state = out_text(item, "state", "");
+
+	return strcmp(state, "here") && strcmp(state, "refused") &&
+	       strcmp(state, "held");
+}
+
+static void on_its_own(json_int_t id)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text),
+		 "ntm: item %lld comes by itself; `ntm inbox` shows it, `ntm "
+		 "receive %lld` takes it",
+		 (long long)id, (long long)id);
+	items_interrupt_end(text);
+}
+
 /* By its number: fetched first, whoever sent it. */
 static int receive_number(const struct command_args *a, const char *word)
 {
-	struct items_bar bar = {.last = 0};
+	json_int_t id = items_number(a, "inbox", word);
 	json_t *item, *answer;
-	char *end;
-	long long id = strtoll(word, &end, 10);
-	const char *state;
-	int status = 1;
+	char why[600];
+	int status;
 
-	if (*end || id <= 0) {
-		fprintf(stderr, "ntm: \"%s\" is no number of `ntm inbox`\n",
-			word);
+	if (!id)
 		return 2;
-	}
-	if (items_call(a,
-		       json_pack("{s:s, s:I}", "cmd", "fetch", "id",
-				 (json_int_t)id),
+	if (items_call(a, json_pack("{s:s, s:I}", "cmd", "fetch", "id", id),
 		       &answer))
 		return 1;
 	json_decref(answer);
-	for (;;) {
-		item = items_get(a, "inbox", id);
-		state = item ? out_text(item, "state", "") : "gone";
-		if (!strcmp(state, "here") || !strcmp(state, "refused") ||
-		    !strcmp(state, "held") || !item)
-			break;
-		items_bar_draw(&bar, out_text(item, "from", ""),
-			       out_int(item, "fetched"), out_int(item, "size"));
-		json_decref(item);
-		items_pause();
-	}
-	items_bar_end(&bar);
-	if (item && !strcmp(state, "here"))
+	item = items_watch(a, "inbox", id, under_way);
+	if (items_interrupted())
+		on_its_own(id);
+	if (item && !strcmp(out_text(item, "state", ""), "here")) {
 		status = receive_one(a, item);
-	else
-		fprintf(stderr, "ntm: item %lld: %s\n", id,
-			item ? out_text(item, "text", "it was refused")
-			     : "it was withdrawn");
+	} else {
+		snprintf(why, sizeof(why), "item %lld: %s", (long long)id,
+			 item ? out_text(item, "text", "it was refused")
+			      : "it is in the inbox no more: it was taken, or "
+				"its sender has withdrawn it");
+		status = command_fail(a, item ? -NTM_EPERM : -NTM_ENOTFOUND,
+				      why);
+	}
 	json_decref(item);
 	return status;
 }
@@ -258,39 +391,76 @@ static int receive_here(const struct command_args *a, size_t *n)
 	return status;
 }
 
-/* At once where something has changed since @seen. Return: the number of changes */
-static json_int_t change_wait(json_int_t seen)
+/* Until something has changed since *@seen. Return: 0, or what ends the waiting */
+static int change_wait(json_int_t *seen)
 {
-	json_t *ask = json_pack("{s:s, s:I}", "cmd", "wait", "seen", seen);
+	json_t *ask = json_pack("{s:s, s:I}", "cmd", "wait", "seen", *seen);
 	json_t *answer = NULL;
-	json_int_t changes = seen;
+	int err = client_call_to(CLIENT_POST, ask, 0, &answer);
 
-	if (client_call_to(CLIENT_POST, ask, 0, &answer))
-		items_pause(); /* ntm-post was restarted: the next call finds it */
-	else
-		changes = out_int(answer, "changes");
+	if (!err)
+		*seen = out_int(answer, "changes");
 	json_decref(answer);
 	json_decref(ask);
-	return changes;
+	if (err != -NTM_ECLOSED && err != -NTM_EAGAIN)
+		return err;
+	items_pause(); /* ntm-post was restarted: the next call finds it */
+	return 0;
+}
+
+static int follow(const struct command_args *a)
+{
+	json_int_t seen = 0;
+	size_t n;
+	int err;
+
+	if (!a->json && isatty(STDERR_FILENO))
+		fputs("ntm: takes what comes; Ctrl-C ends it\n", stderr);
+	for (;;) {
+		err = change_wait(&seen);
+		if (err)
+			return command_fail(a, err, client_text(err, NULL));
+		(void)receive_here(a, &n); /* what was wrong was said */
+	}
+}
+
+/* Once, before anything is fetched or asked */
+static int folder_check(const struct command_args *a)
+{
+	const char *dir = a->to ? a->to : ".";
+	char why[512];
+	struct stat st;
+	int err = 0;
+
+	if (stat(dir, &st) || !S_ISDIR(st.st_mode))
+		err = -NTM_ENOTFOUND;
+	else if (access(dir, W_OK | X_OK))
+		err = -NTM_EPERM;
+	/* a text needs no folder: only one that was named is checked */
+	return err && a->to ? command_fail(a, err, folder_why(err, dir, why))
+			    : 0;
+}
+
+static int worse(int a, int b)
+{
+	return a > b ? a : b;
 }
 
 int cmd_receive(const struct command_args *a)
 {
-	json_int_t seen = 0;
-	int status = 0, i;
+	int status = folder_check(a), i;
 	size_t n;
 
-	for (i = 0; i < a->n_words; i++)
-		if (receive_number(a, a->words[i]))
-			status = 1;
-	if (a->n_words && !a->follow)
+	if (status)
 		return status;
-	do {
-		if (a->follow)
-			seen = change_wait(seen);
-		status = receive_here(a, &n);
-	} while (a->follow && client_broker_runs());
-	if (!n && !a->follow && !a->json)
+	for (i = 0; i < a->n_words; i++) /* usage is the worse one */
+		status = worse(status, receive_number(a, a->words[i]));
+	if (a->follow)
+		return follow(a);
+	if (a->n_words)
+		return status;
+	status = receive_here(a, &n);
+	if (!n && !status && !a->json)
 		puts("nothing is here; see `ntm inbox`");
 	return status;
 }

@@ -9,6 +9,7 @@
 
 #include "broker/post/manifest.h"
 #include "common/out.h"
+#include "common/plain.h"
 #include "wrappers/client.h"
 #include "wrappers/items.h"
 
@@ -37,61 +38,99 @@ static json_t *name_json(const char *word, char **domain)
 	return json_string(full);
 }
 
-/* Words that exist are files, up to the first that does not: names from there on. */
-static int words_sort(const struct command_args *a, json_t *files, json_t *to)
+/* The absolute path of @word. Return: 0, or the exit status 1 */
+static int file_add(const struct command_args *a, const char *word,
+		    json_t *files)
 {
-	char path[PATH_MAX], *domain = NULL;
-	struct stat st;
-	int i = 0;
+	char path[PATH_MAX], why[PATH_MAX + 64], shown[256];
+	size_t len = 0;
+	json_t *j;
 
-	for (; i < a->n_words - 1 &&
-	       (!lstat(a->words[i], &st) || strchr(a->words[i], '/'));
-	     i++) {
-		if (*a->words[i] == '/') {
-			snprintf(path, sizeof(path), "%s", a->words[i]);
-		} else if (!getcwd(path, sizeof(path)) ||
-			   strlen(path) + strlen(a->words[i]) + 2 >
-				   sizeof(path)) {
-			fprintf(stderr, "ntm: %s: its path is too long\n",
-				a->words[i]);
-			return 1;
-		} else {
-			strcat(path, "/");
-			strcat(path, a->words[i]);
-		}
-		json_array_append_new(files, json_string(path));
+	if (*word != '/' && getcwd(path, sizeof(path)))
+		len = strlen(path);
+	if ((*word != '/' && !len) || len + strlen(word) + 2 > sizeof(path)) {
+		snprintf(why, sizeof(why),
+			 "%s: its path is too long; send it from nearer by",
+			 plain_text(word, shown, sizeof(shown)));
+		return command_fail(a, -NTM_ETOOBIG, why);
 	}
-	if (i < a->n_words - 1 && !strcmp(a->words[i], "-"))
-		i++; /* standard input, by name */
-	for (; i < a->n_words; i++) {
-		if (!lstat(a->words[i], &st) && !strchr(a->words[i], '.')) {
-			fprintf(stderr,
-				"ntm: %s is a file; files come first, then "
-				"names\n",
-				a->words[i]);
-			free(domain);
-			return 1;
-		}
-		json_array_append_new(to, name_json(a->words[i], &domain));
+	snprintf(path + len, sizeof(path) - len, "%s%s", len ? "/" : "", word);
+	j = json_string(path);
+	if (!j) {
+		snprintf(why, sizeof(why),
+			 "%s: its name is no UTF-8; rename it first",
+			 plain_text(path, shown, sizeof(shown)));
+		return command_fail(a, -NTM_EINVAL, why);
 	}
-	free(domain);
+	json_array_append_new(files, j);
 	return 0;
 }
 
-static json_t *input_read(void)
+/* Words that exist are files, up to the first that does not: names from there on. */
+static int words_sort(const struct command_args *a, json_t *files, json_t *to)
+{
+	char *domain = NULL, why[300], shown[128];
+	struct stat st;
+	int i = 0, status = 0;
+
+	for (; i < a->n_words - 1 && !status &&
+	       (!lstat(a->words[i], &st) || strchr(a->words[i], '/'));
+	     i++)
+		status = file_add(a, a->words[i], files);
+	if (!status && i < a->n_words - 1 && !strcmp(a->words[i], "-"))
+		i++; /* standard input, by name */
+	for (; !status && i < a->n_words; i++) {
+		if (strchr(a->words[i], '/') ||
+		    (!lstat(a->words[i], &st) && !strchr(a->words[i], '.'))) {
+			snprintf(why, sizeof(why),
+				 "%s is a file; files come first, then names",
+				 plain_text(a->words[i], shown, sizeof(shown)));
+			status = command_fail(a, -NTM_EINVAL, why);
+		} else {
+			json_array_append_new(to,
+					      name_json(a->words[i], &domain));
+		}
+	}
+	free(domain);
+	return status;
+}
+
+/* Whoever meant a file that is not there sees what its name was taken for. */
+static void input_ask(const json_t *to)
+{
+	const char *name;
+	json_t *j;
+	size_t i;
+
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+		return;
+	fputs("Text for", stderr);
+	json_array_foreach(to, i, j)
+	{
+		name = json_string_value(j);
+		fprintf(stderr, "%s %s", i ? "," : "", name ? name : "?");
+	}
+	fputs(" (end it with Ctrl-D; files are named before names):\n", stderr);
+}
+
+static json_t *input_read(const struct command_args *a, const json_t *to)
 {
 	char *text = malloc(ITEM_TEXT_MAX + 1);
-	size_t n = text ? fread(text, 1, ITEM_TEXT_MAX + 1, stdin) : 0;
+	size_t n;
 	json_t *j = NULL;
 
+	input_ask(to);
+	n = text ? fread(text, 1, ITEM_TEXT_MAX + 1, stdin) : 0;
 	if (!n)
-		fputs("ntm: there is nothing on standard input\n", stderr);
+		command_fail(a, -NTM_EINVAL,
+			     "there is nothing on standard input, and no file "
+			     "is named");
 	else if (n > ITEM_TEXT_MAX)
-		fputs("ntm: a text has at most 65536 bytes; send a file\n",
-		      stderr);
-	else if (!(j = json_stringn(text, n)))
-		fputs("ntm: standard input is no UTF-8 text; send a file\n",
-		      stderr);
+		command_fail(a, -NTM_ETOOBIG,
+			     "a text has at most 65536 bytes; send a file");
+	else if (memchr(text, '\0', n) || !(j = json_stringn(text, n)))
+		command_fail(a, -NTM_EINVAL,
+			     "standard input is no UTF-8 text; send a file");
 	free(text);
 	return j;
 }
@@ -102,12 +141,16 @@ static json_t *request_make(const struct command_args *a)
 
 	j = json_pack("{s:s, s:o, s:s}", "cmd", "send", "to", to, "message",
 		      a->message ? a->message : "");
+	if (!j) {
+		command_fail(a, -NTM_EINVAL, "the message is no UTF-8 text");
+		goto err;
+	}
 	if (words_sort(a, files, to))
 		goto err;
 	if (json_array_size(files)) {
 		json_object_set(j, "files", files);
 	} else {
-		text = input_read();
+		text = input_read(a, to);
 		if (!text)
 			goto err;
 		json_object_set_new(j, "text", text);
@@ -143,39 +186,32 @@ static void receivers_print(FILE *f, const json_t *item)
 	}
 }
 
+static void on_its_own(json_int_t id)
+{
+	char text[200];
+
+	snprintf(
+		text, sizeof(text),
+		"ntm: item %lld goes on by itself; `ntm outbox` shows it, `ntm "
+		"cancel %lld` withdraws it",
+		(long long)id, (long long)id);
+	items_interrupt_end(text);
+}
+
 /* Until the CS has it, or nobody will. Return: exit status */
 static int watch(const struct command_args *a, json_int_t id)
 {
-	struct items_bar bar = {.last = 0};
-	json_t *item = items_get(a, "outbox", id);
-	char said[512] = "";
-	const char *text;
-	int status = 1;
+	json_t *item = items_watch(a, "outbox", id, under_way);
+	const char *state;
+	int status;
 
-	while (item && under_way(item)) {
-		/* what hinders it, each time that it is something else */
-		text = out_text(item, "text", "");
-		if (strcmp(text, said)) {
-			items_bar_end(&bar);
-			snprintf(said, sizeof(said), "%s", text);
-			if (*said)
-				fprintf(stderr,
-					"ntm: not yet: %s (it is tried "
-					"again)\n",
-					said);
-		}
-		items_bar_draw(&bar, out_text(item, "title", ""),
-			       out_int(item, "sent"), out_int(item, "size"));
-		json_decref(item);
-		items_pause();
-		item = items_get(a, "outbox", id);
-	}
-	items_bar_end(&bar);
+	if (items_interrupted())
+		on_its_own(id);
 	if (!item)
 		return 1;
-	if (strcmp(out_text(item, "state", ""), "failed") &&
-	    strcmp(out_text(item, "state", ""), "cancelled"))
-		status = 0;
+	state = out_text(item, "state", "");
+	status = !strcmp(state, "failed") || !strcmp(state, "cancelling") ||
+		 !strcmp(state, "cancelled");
 	if (command_json(a, item)) {
 		json_decref(item);
 		return status;
@@ -197,9 +233,7 @@ int cmd_send(const struct command_args *a)
 	json_int_t id;
 	int status = 0;
 
-	if (!request)
-		return 1;
-	if (items_call(a, request, &answer))
+	if (!request || items_call(a, request, &answer))
 		return 1;
 	id = out_int(answer, "id");
 	if (out_int(answer, "left_out") && !a->json)
@@ -221,6 +255,7 @@ int cmd_send(const struct command_args *a)
 
 static void outbox_print(const json_t *items)
 {
+	char number[32];
 	size_t i;
 	json_t *j;
 
@@ -228,12 +263,13 @@ static void outbox_print(const json_t *items)
 	{
 		const char *text = out_text(j, "text", NULL);
 
-		printf("%s  %s  %s  %s%s%s\n",
-		       out_colour(OUT_BOLD, out_date(out_int(j, "created"))),
+		snprintf(number, sizeof(number), "%lld",
+			 (long long)out_int(j, "id"));
+		printf("%s  %s  %s  %s  %s%s%s\n", out_colour(OUT_BOLD, number),
+		       out_date(out_int(j, "created")),
 		       out_text(j, "title", "?"), out_bytes(out_int(j, "size")),
 		       out_text(j, "state", "?"), text ? ": " : "",
 		       text ? text : "");
-		printf("  number %lld\n", (long long)out_int(j, "id"));
 		receivers_print(stdout, j);
 	}
 }
@@ -257,22 +293,17 @@ int cmd_outbox(const struct command_args *a)
 
 int cmd_cancel(const struct command_args *a)
 {
+	json_int_t id = items_number(a, "outbox", a->words[0]);
 	json_t *answer;
-	char *end;
-	long long id = strtoll(a->words[0], &end, 10);
 
-	if (*end || id <= 0) {
-		fprintf(stderr, "ntm: \"%s\" is no number of `ntm outbox`\n",
-			a->words[0]);
+	if (!id)
 		return 2;
-	}
-	if (items_call(a,
-		       json_pack("{s:s, s:I}", "cmd", "cancel", "id",
-				 (json_int_t)id),
+	if (items_call(a, json_pack("{s:s, s:I}", "cmd", "cancel", "id", id),
 		       &answer))
 		return 1;
 	if (!command_json(a, answer))
-		printf("item %lld is cancelled; who has it keeps it\n", id);
+		printf("item %lld is cancelled; who has it keeps it\n",
+		       (long long)id);
 	json_decref(answer);
 	return 0;
 }

@@ -10,14 +10,37 @@
 #include "common/err.h"
 #include "wrappers/command.h"
 
-/** command_call(), of ntm-post */
+/**
+ * items_call() - command_call(), of ntm-post; @request is taken
+ *
+ * Texts of *@answer are fit for a terminal, but with --json as they are.
+ */
 int items_call(const struct command_args *a, json_t *request, json_t **answer);
-/** the only item of list @cmd ("inbox", "outbox") with number @id, a new reference;
- *  NULL: there is none, or it was said what is wrong */
+/**
+ * items_get() - the only item of list @cmd ("inbox", "outbox") with number @id
+ *
+ * Where ntm-post ends in between, it is asked again: it is started again if there is
+ * work left.
+ * Return: a new reference; NULL: there is none, or it was said what is wrong
+ */
 json_t *items_get(const struct command_args *a, const char *cmd, json_int_t id);
 /** all of list @cmd. Return: 0 and a new array, or the exit status 1 */
 int items_all(const struct command_args *a, const char *cmd, json_t **out);
-/** a bar on a terminal: name, share, rate, time left; nothing elsewhere */
+/** @word as a number of list @cmd. Return: 0: it is none, and that was said */
+json_int_t items_number(const struct command_args *a, const char *cmd,
+			const char *word);
+
+/**
+ * items_watch() - how far item @id of list @cmd is, until @under_way() denies
+ *
+ * On a terminal with a bar; what hinders it is said, each time that it is something
+ * else. Ctrl-C ends the watching, not the item.
+ * Return: the item, a new reference; NULL: as items_get(), or it was Ctrl-C
+ */
+json_t *items_watch(const struct command_args *a, const char *cmd,
+		    json_int_t id, bool (*under_way)(const json_t *item));
+
+/** struct items_bar - on a terminal a line: name, bar, rate, time left; else nothing */
 struct items_bar {
 	json_int_t last;
 	double rate, at;
@@ -26,21 +49,57 @@ struct items_bar {
 void items_bar_draw(struct items_bar *b, const char *name, json_int_t done,
 		    json_int_t all);
 void items_bar_end(struct items_bar *b);
-/** 200 ms, between two looks at how far it is */
+/** 200 ms, between two looks */
 void items_pause(void);
+
+bool items_interrupted(void);
+/** says @text, and ends this program as Ctrl-C would have */
+void items_interrupt_end(const char *text);
 
 /* --- placing what came (place.c) --- */
 
 enum place_exists { PLACE_ASK, PLACE_REFUSE, PLACE_OVERWRITE, PLACE_RENAME };
 
-/** called for each file or folder that was placed, with its path */
+/** struct place_list - absolute paths; {NULL, 0} is an empty one */
+struct place_list {
+	char **path;
+	size_t n;
+};
+void place_list_clear(struct place_list *l);
+
+/** called for each file or folder that is placed, with its path below @dir as given */
 typedef void place_fn(void *arg, const char *path);
 /**
- * place_tree() - all that lies in @tree goes into @dir, each as a whole
- * @how: where the name is taken already. Files alone are overwritten.
- * Return: 0, 1 where something was left (it stays in @tree), or an error
+ * place_tree() - all that lies in @folder/tree goes into @dir, each as a whole
+ * @how:    where the name is taken already. Files alone are overwritten.
+ * @placed: all that this item has become, also what an earlier call placed: a record
+ *          beside the tree has it. place_list_clear() it
+ * Return: 0, 1 where something was left (it stays in the tree), or an error
  */
-NTM_MUST_CHECK int place_tree(const char *tree, const char *dir,
-			      enum place_exists how, place_fn *fn, void *arg);
+NTM_MUST_CHECK int place_tree(const char *folder, const char *dir,
+			      enum place_exists how, place_fn *fn, void *arg,
+			      struct place_list *placed);
+
+/* --- the record of them (placed.c) --- */
+
+#define PLACED_MAX (64u << 20) /* bytes: 100,000 names, tried several times */
+
+struct placed;
+
+/** read the record of @folder, and go on with it. Return: 0, -NTM_ESTORE, -NTM_ENOMEM */
+NTM_MUST_CHECK int placed_open(const char *folder, struct placed **out);
+void placed_close(struct placed *p); /* NULL is fine */
+/** @name is about to become @path. Return: 0, -NTM_ESTORE, -NTM_ENOMEM */
+NTM_MUST_CHECK int placed_intend(struct placed *p, const char *name,
+				 const char *path);
+/** it has: what is left of it in the tree is a copy. Return: as placed_intend() */
+NTM_MUST_CHECK int placed_done(struct placed *p, const char *name,
+			       const char *path);
+/** has placed_done() been called for @name? */
+bool placed_is_done(const struct placed *p, const char *name);
+/** the paths of all names that have gone from @tree_fd, or are done, in order.
+ *  Return: 0, -NTM_ENOMEM */
+NTM_MUST_CHECK int placed_paths(const struct placed *p, int tree_fd,
+				struct place_list *out);
 
 #endif

@@ -4,7 +4,8 @@
  *
  * Each file or folder at the top of an item is moved as a whole, by a rename that
  * never replaces; from another file system it is copied beside its place first. So
- * nothing is ever half there, and who is killed in between goes on with the rest.
+ * nothing is ever half there, and who is killed in between goes on with the rest; a
+ * record (placed.c) remembers what has gone where.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -18,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/plain.h"
 #include "wrappers/items.h"
 
 #define RENAMES_MAX 1000
@@ -25,8 +27,10 @@
 extern char **environ;
 
 struct placing {
-	const char *tree, *dir;
+	const char *folder, *dir;
+	char tree[PATH_MAX], real[PATH_MAX]; /* real: @dir, absolute */
 	int tree_fd, dir_fd;
+	struct placed *record;
 	enum place_exists how;
 	place_fn *fn;
 	void *arg;
@@ -58,42 +62,97 @@ static void remove_tree(const char *path)
 			;
 }
 
-/* From another file system: copied to NAME.part, then renamed. */
-static int move_across(struct placing *p, const char *name, const char *to,
-		       unsigned int flags)
+/* Is @error that of a name which is in use? */
+static bool taken(int error)
 {
+	return error == EEXIST || error == ENOTEMPTY || error == EISDIR ||
+	       error == ENOTDIR;
+}
+
+/* renameat(), which replaces nothing unless it is told to. File systems of networks and
+ * in user space do not know RENAME_NOREPLACE: there the name is made first. */
+static int rename_to(int from_fd, const char *name, int to_fd, const char *to,
+		     bool replace)
+{
+	struct stat st;
+	int fd;
+
+	if (!renameat2(from_fd, name, to_fd, to,
+		       replace ? 0 : RENAME_NOREPLACE))
+		return 0;
+	if (replace || errno != EINVAL ||
+	    fstatat(from_fd, name, &st, AT_SYMLINK_NOFOLLOW))
+		return -1;
+	if (S_ISDIR(st.st_mode)) {
+		if (mkdirat(to_fd, to, 0700))
+			return -1;
+	} else {
+		fd = openat(to_fd, to,
+			    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |
+				    O_CLOEXEC,
+			    0600);
+		if (fd < 0)
+			return -1;
+		close(fd);
+	}
+	return renameat(from_fd, name, to_fd, to);
+}
+
+/* From another file system: copied beside its place, then renamed. */
+static int move_across(struct placing *p, const char *name, const char *to,
+		       bool replace)
+{
+	const char *item = strrchr(p->folder, '/');
 	char from[PATH_MAX], part[PATH_MAX], part_name[NAME_MAX + 1];
 	int err;
 
 	if ((size_t)snprintf(from, sizeof(from), "%s/%s", p->tree, name) >=
 		    sizeof(from) ||
-	    (size_t)snprintf(part_name, sizeof(part_name), ".ntm.%d.part",
-			     getpid()) >= sizeof(part_name) ||
+	    (size_t)snprintf(part_name, sizeof(part_name), ".ntm.%s.part",
+			     item ? item + 1 : "item") >= sizeof(part_name) ||
 	    (size_t)snprintf(part, sizeof(part), "%s/%s", p->dir, part_name) >=
 		    sizeof(part))
 		return -NTM_EINVAL;
+	remove_tree(part); /* of one that was killed */
 	err = copy(from, part);
-	if (!err && renameat2(p->dir_fd, part_name, p->dir_fd, to, flags))
-		err = errno == EEXIST ? -NTM_EEXISTS : -NTM_ESTORE;
-	remove_tree(err ? part : from);
+	if (!err && syncfs(p->dir_fd)) /* what it was copied from goes next */
+		err = -NTM_ESTORE;
+	if (!err && rename_to(p->dir_fd, part_name, p->dir_fd, to, replace))
+		err = taken(errno) ? -NTM_EEXISTS : -NTM_ESTORE;
+	if (err)
+		remove_tree(part);
 	return err;
 }
 
+/* @name becomes @to. What a copy leaves in the tree goes when the record has it. */
 static int move(struct placing *p, const char *name, const char *to,
 		bool replace)
 {
-	unsigned int flags = replace ? 0 : RENAME_NOREPLACE;
+	char path[PATH_MAX], from[PATH_MAX];
+	bool across = false;
+	int err;
 
-	if (!renameat2(p->tree_fd, name, p->dir_fd, to, flags))
-		return 0;
-	if (errno == EEXIST || errno == ENOTEMPTY || errno == EISDIR ||
-	    errno == ENOTDIR)
-		return -NTM_EEXISTS;
-	if (errno == EXDEV)
-		return move_across(p, name, to, flags);
-	return errno == EACCES || errno == EPERM || errno == EROFS
-		       ? -NTM_EPERM
-		       : -NTM_ESTORE;
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", p->real, to) >=
+		    sizeof(path) ||
+	    (size_t)snprintf(from, sizeof(from), "%s/%s", p->tree, name) >=
+		    sizeof(from))
+		return -NTM_EINVAL;
+	err = placed_intend(p->record, name, path);
+	if (err)
+		return err;
+	if (rename_to(p->tree_fd, name, p->dir_fd, to, replace)) {
+		across = errno == EXDEV;
+		err = across	     ? move_across(p, name, to, replace)
+		      : taken(errno) ? -NTM_EEXISTS
+		      : errno == EACCES || errno == EPERM || errno == EROFS
+			      ? -NTM_EPERM
+			      : -NTM_ESTORE;
+	}
+	if (!err)
+		err = placed_done(p->record, name, path);
+	if (!err && across)
+		remove_tree(from);
+	return err;
 }
 
 static void said(struct placing *p, const char *to)
@@ -126,10 +185,10 @@ static int move_renamed(struct placing *p, const char *name)
 
 static enum place_exists question(struct placing *p, const char *name)
 {
-	char line[32] = "";
+	char line[32] = "", shown[NAME_MAX + 1];
 
 	fprintf(stderr, "%s/%s exists: [o]verwrite, [r]ename, [s]kip? ", p->dir,
-		name);
+		plain_text(name, shown, sizeof(shown)));
 	if (!fgets(line, sizeof(line), stdin))
 		return PLACE_REFUSE;
 	return *line == 'o'   ? PLACE_OVERWRITE
@@ -137,11 +196,35 @@ static enum place_exists question(struct placing *p, const char *name)
 			      : PLACE_REFUSE;
 }
 
+static void left_say(struct placing *p, const char *name, enum place_exists how)
+{
+	char shown[NAME_MAX + 1];
+
+	fprintf(stderr, "ntm: %s/%s exists; it was left as it is%s\n", p->dir,
+		plain_text(name, shown, sizeof(shown)),
+		how == PLACE_OVERWRITE ? ", as folders are not replaced: "
+					 "`--rename` places the new one beside"
+		: p->how == PLACE_ASK  ? ""
+				       : ": `--rename` or `--overwrite` says "
+					 "what to do");
+	p->left = true;
+}
+
 static int place_one(struct placing *p, const char *name)
 {
 	enum place_exists how = p->how;
-	int err = move(p, name, name, false);
+	int err;
 
+	if (placed_is_done(p->record, name)) {
+		char from[PATH_MAX];
+
+		/* a copy of it is in its place; we were killed right then */
+		if ((size_t)snprintf(from, sizeof(from), "%s/%s", p->tree,
+				     name) < sizeof(from))
+			remove_tree(from);
+		return 0;
+	}
+	err = move(p, name, name, false);
 	if (!err)
 		said(p, name);
 	if (err != -NTM_EEXISTS)
@@ -154,40 +237,60 @@ static int place_one(struct placing *p, const char *name)
 	if (!err) {
 		said(p, name);
 	} else if (err == -NTM_EEXISTS) {
-		fprintf(stderr, "ntm: %s/%s exists; it was left as it is%s\n",
-			p->dir, name,
-			how == PLACE_OVERWRITE ? " (folders are not replaced)"
-					       : "");
-		p->left = true;
+		left_say(p, name, how);
 		err = 0;
 	}
 	return err;
 }
 
-int place_tree(const char *tree, const char *dir, enum place_exists how,
-	       place_fn *fn, void *arg)
+static int names(const struct dirent *d)
+{
+	return strcmp(d->d_name, ".") && strcmp(d->d_name, "..");
+}
+
+/* In order of names, so that a command gets them in an order that can be known */
+static int tree_place(struct placing *p, struct place_list *placed)
+{
+	struct dirent **list = NULL;
+	int n = scandirat(p->tree_fd, ".", &list, names, alphasort), i;
+	int err = n < 0 ? -NTM_ENOMEM : 0;
+
+	for (i = 0; i < n; i++) {
+		if (!err)
+			err = place_one(p, list[i]->d_name);
+		free(list[i]);
+	}
+	free(list);
+	if (!err && fsync(p->dir_fd))
+		err = -NTM_ESTORE;
+	return err ? err : placed_paths(p->record, p->tree_fd, placed);
+}
+
+int place_tree(const char *folder, const char *dir, enum place_exists how,
+	       place_fn *fn, void *arg, struct place_list *placed)
 {
 	struct placing p = {
-		.tree = tree, .dir = dir, .how = how, .fn = fn, .arg = arg};
-	struct dirent *d;
+		.folder = folder, .dir = dir, .how = how, .fn = fn, .arg = arg};
 	int err = 0;
-	DIR *list;
 
+	if ((size_t)snprintf(p.tree, sizeof(p.tree), "%s/tree", folder) >=
+	    sizeof(p.tree))
+		return -NTM_EINVAL;
+	p.tree_fd = -1;
 	p.dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (p.dir_fd < 0)
-		return errno == EACCES ? -NTM_EPERM : -NTM_ENOTFOUND;
-	list = opendir(tree);
-	if (!list) {
-		close(p.dir_fd);
-		return -NTM_ENOTFOUND;
+	if (p.dir_fd < 0 || !realpath(dir, p.real))
+		err = errno == EACCES ? -NTM_EPERM : -NTM_ENOTFOUND;
+	if (!err) {
+		p.tree_fd = open(p.tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		err = p.tree_fd < 0 ? -NTM_ENOTFOUND
+				    : placed_open(folder, &p.record);
 	}
-	p.tree_fd = dirfd(list);
-	while (!err && (d = readdir(list)))
-		if (strcmp(d->d_name, ".") && strcmp(d->d_name, ".."))
-			err = place_one(&p, d->d_name);
-	if (!err && fsync(p.dir_fd))
-		err = -NTM_ESTORE;
-	closedir(list);
-	close(p.dir_fd);
+	if (!err)
+		err = tree_place(&p, placed);
+	placed_close(p.record);
+	if (p.tree_fd >= 0)
+		close(p.tree_fd);
+	if (p.dir_fd >= 0)
+		close(p.dir_fd);
 	return err ? err : p.left;
 }

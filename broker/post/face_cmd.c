@@ -7,6 +7,7 @@
 #include "broker/post/inbox.h"
 #include "broker/post/outbox.h"
 #include "broker/post/prekeys.h"
+#include "common/plain.h"
 
 #define PATHS_MAX   4096
 #define MESSAGE_MAX 256
@@ -146,6 +147,10 @@ static json_t *cmd_send(struct post *p, const json_t *j)
 		answer = refuse(-NTM_ETOOBIG,
 				"a text has 1 to 65536 bytes, a message 256 at "
 				"most; longer ones go as a file");
+	else if (!plain_ok(o.message))
+		answer = refuse(-NTM_EINVAL,
+				"a message is one line without control "
+				"characters");
 	else if (ids_take(p, j, o.text, &o.ids))
 		answer = refuse(-NTM_EINVAL,
 				"application, service and item are 1 to 64 "

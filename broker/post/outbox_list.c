@@ -17,6 +17,13 @@ static const char *const to_words[] = {
 	[TO_FAILED] = "failed",
 };
 
+static const char *to_text(int code)
+{
+	return code == NTM_ENONAME
+		       ? "no such name, or no device of it takes items yet"
+		       : err_text(code);
+}
+
 static json_t *receivers_json(struct store *st, int64_t id)
 {
 	json_t *list = json_array(), *j;
@@ -36,7 +43,7 @@ static json_t *receivers_json(struct store *st, int64_t id)
 			json_object_set_new(j, "error",
 					    json_string(err_name(code)));
 			json_object_set_new(j, "text",
-					    json_string(err_text(code)));
+					    json_string(to_text(code)));
 		}
 		json_array_append_new(list, j);
 	}
@@ -48,10 +55,13 @@ static json_t *row_json(struct store *st, const struct sending *job)
 	int64_t state = store_int(st, OUT_LIST, 4);
 	int code = (int)store_int(st, OUT_LIST, 15);
 	uint64_t sent = (uint64_t)store_int(st, OUT_LIST, 20);
+	uint64_t size = (uint64_t)store_int(st, OUT_LIST, 7);
 	json_t *j;
 
 	if (job && job->call && job->blob)
 		sent = job->offset + web_moved(job->call);
+	if (sent > size) /* the request that completes it has a body, too */
+		sent = size;
 	j = json_pack(
 		"{s:I, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o}", "id",
 		(json_int_t)store_int(st, OUT_LIST, 0), "application",
@@ -60,9 +70,8 @@ static json_t *row_json(struct store *st, const struct sending *job)
 		store_text(st, OUT_LIST, 3), "state",
 		out_words[state >= 0 && state <= OUT_CANCELLING ? state
 								: OUT_FAILED],
-		"title", store_text(st, OUT_LIST, 14), "size",
-		(json_int_t)store_int(st, OUT_LIST, 7), "sent",
-		(json_int_t)sent, "created",
+		"title", store_text(st, OUT_LIST, 14), "size", (json_int_t)size,
+		"sent", (json_int_t)sent, "created",
 		(json_int_t)store_int(st, OUT_LIST, 11), "expires",
 		(json_int_t)store_int(st, OUT_LIST, 12), "to",
 		receivers_json(st, store_int(st, OUT_LIST, 0)));

@@ -135,10 +135,19 @@ static int prekeys_take(struct sending *s, const json_t *list)
 static void on_prekeys(void *arg, const struct web_answer *a)
 {
 	struct sending *s = arg;
+	char why[FQDN_MAX + 100];
 	bool again;
 	int err = web_error(a, &again);
 
 	s->call = NULL;
+	if (err == -NTM_EUNREACHABLE && again) {
+		snprintf(why, sizeof(why),
+			 "the servers of %s's domain do not answer; is the "
+			 "name right?",
+			 s->asked);
+		sending_later(s, err, why, 0);
+		return;
+	}
 	if (err && again) {
 		sending_answer(s, a);
 		return;

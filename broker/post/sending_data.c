@@ -190,6 +190,7 @@ static void on_data(void *arg, const struct web_answer *a)
 		sending_answer(s, a);
 		return;
 	}
+	s->offset = s->size;
 	err = ask_complete(s);
 	if (err)
 		sending_later(s, err, NULL, 0);

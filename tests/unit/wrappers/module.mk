@@ -3,4 +3,4 @@ $(eval $(call unit-test,test_program,tests/unit/wrappers/test_program.c wrappers
 $(eval $(call unit-test,unit-wrappers-client,tests/unit/wrappers/test_client.c \
 	wrappers/client.c,common,jansson))
 $(eval $(call unit-test,unit-wrappers-place,tests/unit/wrappers/test_place.c \
-	tests/unit/post/fixture.c wrappers/place.c,common,jansson))
+	tests/unit/post/fixture.c wrappers/place.c wrappers/placed.c,common,jansson))
