@@ -11,8 +11,9 @@
  *
  * Each part of a path is opened below its folder with O_NOFOLLOW, from `tree` on.
  * Links are made last, by unpack_finish(), when nothing is opened through them any
- * more. Since `tree` is ours and new, what lies in the way can only be what a
- * process before this one left when it was killed: it is written over.
+ * more. `tree` is emptied when a manifest is complete, so that nothing lies in it but
+ * what this one names: what came before may have been a blob that others, who have
+ * the key as well, made with files of their own, and that broke off before its seal.
  *
  * Going on: payload.head has the manifest, and reading it again finds the entry
  * that holds the offset. Files before it are done, that one is cut to what was on
@@ -20,6 +21,7 @@
  */
 #include "broker/post/unpack.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -229,6 +231,40 @@ static int entries_skip(struct unpack *u)
 /* --- the front
  * ----------------------------------------------------------------------- */
 
+/* Depth is that of items before: no more descriptors than it has levels. */
+static int empty(int fd)
+{
+	DIR *dir = fdopendir(fd);
+	struct dirent *d;
+	int sub, err = 0;
+
+	if (!dir) {
+		close(fd);
+		return -NTM_ESTORE;
+	}
+	while (!err && (d = readdir(dir))) {
+		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
+			continue;
+		if (!unlinkat(dirfd(dir), d->d_name, 0))
+			continue;
+		sub = openat(dirfd(dir), d->d_name,
+			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		err = sub < 0 ? -NTM_ESTORE : empty(sub);
+		if (!err && unlinkat(dirfd(dir), d->d_name, AT_REMOVEDIR))
+			err = -NTM_ESTORE;
+	}
+	closedir(dir);
+	return err;
+}
+
+static int tree_empty(struct unpack *u)
+{
+	/* of its own: a copy would share its place in the list */
+	int fd = openat(u->tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -NTM_ESTORE : empty(fd);
+}
+
 /* All of the manifest is there: every entry, and that sizes add up. */
 static int manifest_check(struct unpack *u)
 {
@@ -285,8 +321,11 @@ static ssize_t front_write(struct unpack *u, const uint8_t *p, size_t len)
 	if (len > want)
 		len = (size_t)want;
 	err = head_write(u, p, len);
-	if (!err && u->at == HEAD_LEN + u->manifest_len)
+	if (!err && u->at == HEAD_LEN + u->manifest_len) {
 		err = manifest_check(u);
+		if (!err)
+			err = tree_empty(u);
+	}
 	return err ? err : (ssize_t)len;
 }
 

@@ -4,7 +4,8 @@
  *
  * Owner:    the caller: one folder of the state folder for each item that comes.
  * Context:  ntm-post; waits for the disk. Memory: one entry, one open file.
- * In @dir: `payload.head`, the manifest with its length in front; `tree`, the files.
+ * In @dir: `payload.head`, the manifest with its length in front; `tree`, the files,
+ * and none but those of the manifest.
  * Nothing in it is for anybody before unpack_finish(): the sender's seal is the
  * last thing to come.
  */

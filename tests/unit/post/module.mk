@@ -3,6 +3,7 @@ POST_TESTS := manifest payload
 $(foreach t,$(POST_TESTS),$(eval $(call unit-test,unit-post-$(t),\
 	tests/unit/post/test_$(t).c tests/unit/post/fixture.c,\
 	item common ntmcrypto,libprotobuf-c $(CRYPTO_PKGS))))
-$(eval $(call unit-test,unit-post-post,tests/unit/post/test_post.c \
-	tests/unit/post/fixture.c tests/unit/common/pki.c,post item nodecontrol \
-	datapath brokerengine ntmcrypto common,$(CONTROL_PKGS) libcurl))
+$(foreach t,post hostile,$(eval $(call unit-test,unit-post-$(t),\
+	tests/unit/post/test_$(t).c tests/unit/post/ends.c tests/unit/post/fixture.c \
+	tests/unit/common/pki.c,post item nodecontrol datapath brokerengine ntmcrypto \
+	common,$(CONTROL_PKGS) libcurl)))

@@ -3,8 +3,9 @@
 """servers - a box and a Cache Server in memory, for test_post (docs/exchange.md)
 
 Usage: servers.py KEY-AND-CERTIFICATE; prints its port. Faults are ordered by
-POST /test {"cut": BYTES, "flip": true, "fail": N}: the next body is cut there, the
-blobs have a byte changed, the next N requests get 503.
+POST /test {"cut": BYTES, "flip": true, "fail": N, "instead": [[FILE, BYTES], ...]}: the
+next body is cut there, the blobs have a byte changed, the next N requests get 503, the
+next downloads get so much of the files.
 """
 import base64
 import hashlib
@@ -223,6 +224,10 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         with LOCK:
             cut = FAULT.pop("cut", None)
+            if FAULT.get("instead"):
+                name, cut = FAULT["instead"].pop(0)
+                with open(name, "rb") as f:
+                    data = f.read()
         COUNT["bytes"] += len(data[:cut])
         self.wfile.write(data[:cut])
         if cut is not None:
