@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * inbox - items for this device: the box's list, jobs, what is here
+ * inbox - items for this device: rows, jobs, what is here
  *
  * Theory of operation
  *
- * The list is read page by page into rows; rows that it does not have any more, and
- * that are not here, are forgotten. News of what we sent stand in the same list:
- * each is a question to a CS (outbox.c), one after another, and is taken off the list
- * when the answer is in the store. Then rows that are due become jobs (fetching.c).
+ * The box's list becomes rows (inbox_sync.c); rows that are due become jobs
+ * (fetching.c).
+ *
+ * A row stands for its sender and IDs; what it says of being here, refused or taken is
+ * of one blob, `settled`. The list may name another one, of an item that its sender
+ * made anew: it is fetched when the first one is done with. A blob that was verified
+ * here is known by its hash as long as its key could be opened: listed again, by
+ * whatever server, it is confirmed again and not given to anybody twice.
  */
 #include "broker/post/inbox.h"
 
@@ -19,33 +23,12 @@
 
 #include "broker/post/desktop.h"
 #include "broker/post/face.h"
-#include "broker/post/fetching.h"
-#include "broker/post/outbox.h"
+#include "broker/post/inbox_impl.h"
 #include "common/log.h"
 
-#define PAGE_TEXT  "500"
 #define REMOVE_FDS 16
-
-/* struct news - entries of kind status, worked off one by one */
-struct news {
-	json_t *list;
-	int64_t entry;
-	struct web_call *call;
-};
-
-struct inbox {
-	struct post *post;
-	struct fetching *jobs;
-	size_t n_jobs;
-	struct loop_timer *due;
-	struct web_call *listing;
-	int64_t after;
-	bool again; /* a listing was asked for while one ran */
-	unsigned int tries;
-	struct loop_timer *retry;
-	uint64_t serial;
-	struct news news;
-};
+/* as long as item_key_unwrap() takes a key, and clocks that are off */
+#define HAD_S (ITEM_RETENTION_S + PREKEY_LIFE_MAX_S + 86400)
 
 /* --- folders
  * ------------------------------------------------------------------------------- */
@@ -106,6 +89,8 @@ void fetching_later(struct fetching *f, int err, const char *text,
 	struct store *st = f->post->store;
 	unsigned int wait = post_retry_s(f->tries);
 
+	if (retry_s > POST_WAIT_SERVER_S)
+		retry_s = POST_WAIT_SERVER_S;
 	if (retry_s > wait)
 		wait = retry_s;
 	log_info("inbox", "item %lld of %s: %s; again in %u s",
@@ -178,11 +163,39 @@ static void arrived(struct fetching *f)
 	desktop_say(f->sender, title);
 }
 
+/* The row's state, the blob it is of, and no key any more: all of it or nothing */
+static int row_settle(struct fetching *f, enum in_state state, int err,
+		      const char *text)
+{
+	struct store *st = f->post->store;
+	int r = store_begin(st);
+
+	if (r)
+		return r;
+	r = row_state(f->post, f->id, state, err, text);
+	if (!r) {
+		store_bind_int(st, IN_SETTLE, 1, f->id);
+		store_bind_text(st, IN_SETTLE, 2, f->data_hash);
+		r = store_run(st, IN_SETTLE);
+	}
+	if (!r && state == IN_HAVE) {
+		store_bind_text(st, HAD_PUT, 1, f->data_hash);
+		store_bind_int(st, HAD_PUT, 2, post_now(f->post) + HAD_S);
+		r = store_run(st, HAD_PUT);
+	}
+	if (!r)
+		r = store_commit(st);
+	if (r)
+		store_rollback(st);
+	return r;
+}
+
 void fetching_state(struct fetching *f, enum in_state state, int err,
 		    const char *text)
 {
 	struct inbox *b = f->inbox;
-	int r = row_state(f->post, f->id, state, err, text);
+	int r = state == IN_HELD ? row_state(f->post, f->id, state, err, text)
+				 : row_settle(f, state, err, text);
 
 	if (r) {
 		fetching_later(f, r, NULL, 0);
@@ -200,15 +213,21 @@ void fetching_state(struct fetching *f, enum in_state state, int err,
 	face_changed(b->post->face);
 }
 
+int inbox_row_seen(struct post *p, int64_t id, int64_t entry)
+{
+	store_bind_int(p->store, IN_SEEN, 1, id);
+	store_bind_int(p->store, IN_SEEN, 2, entry);
+	return store_run(p->store, IN_SEEN);
+}
+
 void fetching_done(struct fetching *f)
 {
-	store_bind_int(f->post->store, IN_SEEN, 1, f->id);
-	if (store_run(f->post->store, IN_SEEN))
+	if (inbox_row_seen(f->post, f->id, f->entry))
 		log_err("inbox", "the store cannot be written");
 	over(f);
 }
 
-static int row_delete(struct post *p, int64_t id)
+int inbox_row_delete(struct post *p, int64_t id)
 {
 	folder_remove(p, id);
 	store_bind_int(p->store, IN_DELETE, 1, id);
@@ -224,7 +243,7 @@ static void on_gone(void *arg, const struct web_answer *a)
 	f->call = NULL;
 	log_info("inbox", "item %lld of %s was withdrawn", (long long)f->id,
 		 f->sender);
-	if (row_delete(f->post, f->id))
+	if (inbox_row_delete(f->post, f->id))
 		log_err("inbox", "the store cannot be written");
 	over(f);
 }
@@ -341,7 +360,7 @@ static void job_start(struct inbox *b, int64_t id)
 		r = job_fill(f);
 		store_reset(st, IN_GET);
 	}
-	if (r == -NTM_ECERT)
+	if (r == -NTM_ECERT && f->state == IN_LISTED)
 		fetching_state(f, IN_HELD, r,
 			       "its domain is not known here; `ntm allow` with "
 			       "the domain's name lets it in");
@@ -381,271 +400,6 @@ static void on_due(void *arg)
 	inbox_work(arg);
 }
 
-/* --- news of what we sent
- * -------------------------------------------------------------------- */
-
-static void news_next(struct inbox *b);
-
-static void on_news_off(void *arg, const struct web_answer *a)
-{
-	struct inbox *b = arg;
-
-	(void)a; /* it stays listed then, and is asked about again */
-	b->news.call = NULL;
-	news_next(b);
-}
-
-static void on_news(void *arg, int err)
-{
-	struct inbox *b = arg;
-	struct web_server box;
-	char path[64];
-	struct post_ask ask = {
-		.server = &box, .method = "DELETE", .path = path};
-
-	snprintf(path, sizeof(path), "/v1/cache/%lld",
-		 (long long)b->news.entry);
-	face_changed(b->post->face);
-	if ((err && err != -NTM_ENOTFOUND) || post_box(b->post, &box) ||
-	    post_ask(b->post, &ask, on_news_off, b, &b->news.call))
-		news_next(b);
-}
-
-static bool ids_take(const json_t *e, struct post_ids *ids)
-{
-	const char *a = json_string_value(json_object_get(e, "application"));
-	const char *s = json_string_value(json_object_get(e, "service"));
-	const char *i = json_string_value(json_object_get(e, "item"));
-
-	if (!post_id_ok(a) || !post_id_ok(s) || !post_id_ok(i))
-		return false;
-	strcpy(ids->application, a);
-	strcpy(ids->service, s);
-	strcpy(ids->item, i);
-	return true;
-}
-
-static void news_next(struct inbox *b)
-{
-	struct news *n = &b->news;
-	struct post_ids ids;
-	json_t *e;
-	int err;
-
-	if (!json_array_size(n->list)) {
-		json_decref(n->list);
-		n->list = NULL;
-		n->entry = 0;
-		inbox_work(b);
-		if (b->again)
-			inbox_sync(b);
-		return;
-	}
-	e = json_incref(json_array_get(n->list, 0));
-	json_array_remove(n->list, 0);
-	n->entry = json_integer_value(json_object_get(e, "id"));
-	err = !ids_take(e, &ids)
-		      ? -NTM_ENOTFOUND
-		      : outbox_ask(b->post->outbox, &ids,
-				   json_object_get(e, "cs"), on_news, b);
-	json_decref(e);
-	if (err)
-		on_news(b, err);
-}
-
-/* --- the list
- * ------------------------------------------------------------------------------ */
-
-static const char *text_of(const json_t *e, const char *key)
-{
-	const char *s = json_string_value(json_object_get(e, key));
-
-	return s ? s : "";
-}
-
-static void bind_or_null(struct store *st, int column, const char *text)
-{
-	if (*text)
-		store_bind_text(st, IN_ENTRY, column, text);
-}
-
-static int entry_take(struct inbox *b, const json_t *e)
-{
-	struct store *st = b->post->store;
-	struct post_ids ids;
-	char sender[FQDN_MAX + 1];
-	char *cs;
-	int err;
-
-	if (!ids_take(e, &ids) || fqdn_normalize(text_of(e, "from"), sender)) {
-		log_warn("inbox", "the box lists what is no item");
-		return 0;
-	}
-	cs = json_dumps(json_object_get(e, "cs"), JSON_COMPACT);
-	store_bind_text(st, IN_ENTRY, 1, sender);
-	store_bind_text(st, IN_ENTRY, 2, ids.application);
-	store_bind_text(st, IN_ENTRY, 3, ids.service);
-	store_bind_text(st, IN_ENTRY, 4, ids.item);
-	store_bind_text(st, IN_ENTRY, 5, text_of(e, "message"));
-	store_bind_int(st, IN_ENTRY, 6,
-		       json_integer_value(json_object_get(e, "id")));
-	bind_or_null(st, 7, text_of(e, "key_hash"));
-	bind_or_null(st, 8, text_of(e, "data_hash"));
-	store_bind_int(st, IN_ENTRY, 9,
-		       json_integer_value(json_object_get(e, "size")));
-	store_bind_text(st, IN_ENTRY, 10, cs ? cs : "");
-	bind_or_null(st, 11, text_of(e, "ticket"));
-	bind_or_null(st, 12, text_of(e, "temporal_hash"));
-	store_bind_int(st, IN_ENTRY, 13,
-		       json_integer_value(json_object_get(e, "at")));
-	store_bind_int(st, IN_ENTRY, 14,
-		       json_integer_value(json_object_get(e, "expires")));
-	err = store_run(st, IN_ENTRY);
-	free(cs);
-	return err;
-}
-
-static int page_take(struct inbox *b, const json_t *entries)
-{
-	int err = store_begin(b->post->store);
-	int64_t number;
-	size_t i;
-	json_t *e;
-
-	if (err)
-		return err;
-	json_array_foreach(entries, i, e)
-	{
-		number = json_integer_value(json_object_get(e, "number"));
-		if (number > b->after)
-			b->after = number;
-		if (!strcmp(text_of(e, "kind"), "status"))
-			json_array_append(b->news.list, e);
-		else if (!err)
-			err = entry_take(b, e);
-	}
-	if (!err)
-		return store_commit(b->post->store);
-	store_rollback(b->post->store);
-	return err;
-}
-
-/* What no list has any more: withdrawn, or expired. What is here stays. */
-static void gone_forget(struct inbox *b)
-{
-	struct store *st = b->post->store;
-	int64_t ids[256];
-	size_t n = 0, i;
-
-	while (n < 256 && store_step(st, IN_GONE) > 0)
-		ids[n++] = store_int(st, IN_GONE, 0);
-	store_reset(st, IN_GONE);
-	for (i = 0; i < n; i++) {
-		enum in_state state = IN_HAVE;
-		int err;
-
-		if (job_find(b, ids[i]))
-			continue;
-		store_bind_int(st, IN_GET, 1, ids[i]);
-		if (store_step(st, IN_GET) > 0) {
-			state = (enum in_state)store_int(st, IN_GET, 6);
-			store_reset(st, IN_GET);
-		}
-		if (state == IN_LISTED || state == IN_HELD) {
-			err = row_delete(b->post, ids[i]);
-		} else {
-			store_bind_int(st, IN_SEEN, 1, ids[i]);
-			err = store_run(st, IN_SEEN);
-		}
-		if (err)
-			log_err("inbox", "the store cannot be written");
-	}
-}
-
-static void page_ask(struct inbox *b);
-
-static void listed(struct inbox *b)
-{
-	gone_forget(b);
-	store_bind_int(b->post->store, IN_OLD, 1, post_now(b->post));
-	if (store_run(b->post->store, IN_OLD))
-		log_err("inbox", "the store cannot be written");
-	b->tries = 0;
-	face_changed(b->post->face);
-	news_next(b);
-}
-
-static void listing_failed(struct inbox *b, const char *why)
-{
-	unsigned int s = post_retry_s(b->tries++);
-
-	log_info("inbox", "the box's list: %s; again in %u s", why, s);
-	loop_timer_arm(b->retry, LOOP_S(s));
-	json_decref(b->news.list);
-	b->news.list = NULL;
-	post_check_idle(b->post);
-}
-
-static void on_page(void *arg, const struct web_answer *a)
-{
-	struct inbox *b = arg;
-	bool again;
-	int err = web_error(a, &again);
-
-	b->listing = NULL;
-	if (!err)
-		err = page_take(b, json_object_get(a->json, "entries"));
-	if (err) {
-		listing_failed(b, web_text(a));
-		return;
-	}
-	if (json_is_true(json_object_get(a->json, "more"))) {
-		page_ask(b);
-		return;
-	}
-	b->serial = (uint64_t)json_integer_value(
-		json_object_get(a->json, "serial"));
-	listed(b);
-}
-
-static void page_ask(struct inbox *b)
-{
-	struct web_server box;
-	char path[96];
-	struct post_ask ask = {.server = &box, .method = "GET", .path = path};
-	int err = post_box(b->post, &box);
-
-	snprintf(path, sizeof(path), "/v1/cache?after=%lld&limit=" PAGE_TEXT,
-		 (long long)b->after);
-	if (!err)
-		err = post_ask(b->post, &ask, on_page, b, &b->listing);
-	if (err)
-		listing_failed(b, err_text(err));
-}
-
-void inbox_sync(struct inbox *b)
-{
-	struct web_server box;
-
-	/* news of a list before are worked off first */
-	b->again = b->listing || b->news.list;
-	if (b->again || post_box(b->post, &box))
-		return;
-	loop_timer_disarm(b->retry);
-	b->after = 0;
-	b->news.list = json_array();
-	if (store_run(b->post->store, IN_MARK)) {
-		listing_failed(b, "the store cannot be written");
-		return;
-	}
-	page_ask(b);
-}
-
-static void on_retry(void *arg)
-{
-	inbox_sync(arg);
-}
-
 /* --- public
  * ------------------------------------------------------------------------------- */
 
@@ -656,8 +410,7 @@ int inbox_open(struct post *p, struct inbox **out)
 	if (!b)
 		return -NTM_ENOMEM;
 	b->post = p;
-	if (loop_timer_new(p->loop, on_due, b, &b->due) ||
-	    loop_timer_new(p->loop, on_retry, b, &b->retry)) {
+	if (loop_timer_new(p->loop, on_due, b, &b->due) || inbox_sync_open(b)) {
 		loop_timer_free(b->due);
 		free(b);
 		return -NTM_ENOMEM;
@@ -672,11 +425,8 @@ void inbox_close(struct inbox *b)
 		return;
 	while (b->jobs)
 		fetching_free(b->jobs);
-	web_cancel(b->listing);
-	web_cancel(b->news.call);
-	json_decref(b->news.list);
+	inbox_sync_close(b);
 	loop_timer_free(b->due);
-	loop_timer_free(b->retry);
 	free(b);
 }
 
@@ -685,6 +435,18 @@ void inbox_policy(struct inbox *b)
 	if (store_run(b->post->store, IN_WANT_FROM))
 		log_err("inbox", "the store cannot be written");
 	inbox_work(b);
+}
+
+void inbox_soon(struct inbox *b)
+{
+	struct store *st = b->post->store;
+
+	store_bind_int(st, IN_SOON, 1, NTM_EUNREACHABLE);
+	store_bind_int(st, IN_SOON, 2, NTM_ETIMEOUT);
+	store_bind_int(st, IN_SOON, 3, NTM_ECLOSED);
+	store_bind_int(st, IN_SOON, 4, post_now(b->post) + POST_WAIT_MAX_S);
+	if (store_run(st, IN_SOON))
+		log_err("inbox", "the store cannot be written");
 }
 
 bool inbox_busy(const struct inbox *b)
@@ -750,7 +512,12 @@ int inbox_taken(struct inbox *b, int64_t id)
 		r = row_state(b->post, id, IN_TAKEN, 0, NULL);
 	else if (r >= 0)
 		r = -NTM_ESTATE;
-	if (!r)
-		folder_remove(b->post, id);
-	return r;
+	if (r)
+		return r;
+	folder_remove(b->post, id);
+	/* its sender may have made another one meanwhile */
+	if (inbox_known_again(b))
+		log_err("inbox", "the store cannot be written");
+	loop_timer_arm(b->due, 0);
+	return 0;
 }

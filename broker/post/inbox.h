@@ -34,6 +34,8 @@ NTM_MUST_CHECK int inbox_open(struct post *p, struct inbox **out);
 void inbox_close(struct inbox *b);
 /** ask the box for its list, then take what is due */
 void inbox_sync(struct inbox *b);
+/** online again, or begun: what failed for want of a network is due */
+void inbox_soon(struct inbox *b);
 /** what is due without asking */
 void inbox_work(struct inbox *b);
 /** somebody may be allowed now: what is held is looked at again */

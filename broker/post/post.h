@@ -36,6 +36,8 @@ struct prekeys;
 
 #define POST_RETRY_FIRST_S 2
 #define POST_RETRY_MAX_S   600
+#define POST_WAIT_SERVER_S 3600 /* of what servers ask us to wait */
+#define POST_WAIT_MAX_S	   4000 /* none of our waits is longer */
 
 struct post {
 	struct loop *loop;

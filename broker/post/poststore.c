@@ -42,6 +42,10 @@ static const char *const schema[] = {
 	" priv BLOB NOT NULL, pub BLOB NOT NULL, not_before INTEGER NOT NULL,"
 	" not_after INTEGER NOT NULL, sig BLOB NOT NULL, cert BLOB NOT NULL);"
 	"CREATE TABLE pin (fqdn TEXT PRIMARY KEY, fp BLOB NOT NULL);",
+	/* settled: the blob that a state of HAVE, REFUSED or TAKEN is of; had: blobs
+	 * that were verified here, as long as their keys could be opened again */
+	"ALTER TABLE inb ADD COLUMN settled TEXT;"
+	"CREATE TABLE had (hash TEXT PRIMARY KEY, until INTEGER NOT NULL);",
 };
 
 #define OUT_COLUMNS                                                            \
@@ -52,6 +56,11 @@ static const char *const schema[] = {
 	"id, sender, application, service, item, message, state, wanted, "     \
 	"entry, key_hash, data_hash, size, cs, ticket, temporal, at, "         \
 	"expires, k, signer, blob, fetched, title, err, text, next_try, tries"
+
+/* a blob that is to be fetched, or the word on it to be given */
+#define IN_WORK                                                                \
+	"entry IS NOT NULL AND data_hash IS NOT NULL AND "                     \
+	"(state = 0 OR (state > 1 AND data_hash IS settled))"
 
 static const char *const statements[POST_STATEMENTS] = {
 	[OUT_NEW] = "INSERT INTO out (application, service, item, state, k, "
@@ -82,8 +91,16 @@ static const char *const statements[POST_STATEMENTS] = {
 	[OUT_WIPE] = "UPDATE out SET k = NULL, seal1 = NULL, seal2 = NULL "
 		     "WHERE id = ?1",
 	[OUT_DELETE] = "DELETE FROM out WHERE id = ?1",
-	/* finished longer ago than ?1 */
-	[OUT_EXPIRED] = "SELECT id FROM out WHERE expires < ?1 LIMIT 64",
+	/* nobody will fetch it any more */
+	[OUT_LATE] = "SELECT id FROM out WHERE state = 1 AND expires < ?1 "
+		     "LIMIT 64",
+	/* was shown long enough */
+	[OUT_EXPIRED] = "SELECT id FROM out WHERE state IN (2, 3, 4) AND "
+			"expires < ?1 LIMIT 64",
+	/* what failed for want of a network (?1 to ?3), or is put off beyond any
+	 * wait of ours (?4): the clock was ahead */
+	[OUT_SOON] = "UPDATE out SET next_try = 0 WHERE state IN (0, 5) AND "
+		     "(err IN (?1, ?2, ?3) OR next_try > ?4)",
 	[NAME_NEW] = "INSERT OR IGNORE INTO name (out, name) VALUES (?1, ?2)",
 	[NAME_NEXT] = "SELECT name FROM name WHERE out = ?1 AND done = 0 "
 		      "LIMIT 1",
@@ -96,6 +113,11 @@ static const char *const statements[POST_STATEMENTS] = {
 	[TO_KEY] = "SELECT wrapped FROM receiver WHERE out = ?1 AND name = ?2",
 	[TO_STATE] = "UPDATE receiver SET state = ?3, err = ?4, at = ?5 "
 		     "WHERE out = ?1 AND name = ?2",
+	/* a CS's word; what has ended stays as it ended */
+	[TO_HEARD] = "UPDATE receiver SET state = ?3, err = ?4, at = ?5 "
+		     "WHERE out = ?1 AND name = ?2 AND state < 4",
+	[TO_LATE] = "UPDATE receiver SET state = 6, err = ?2, at = ?3 "
+		    "WHERE out = ?1 AND state < 4",
 	/* those who are ready wait now */
 	[TO_WAIT] = "UPDATE receiver SET state = 2, at = ?2 WHERE out = ?1 AND "
 		    "state = 1",
@@ -123,27 +145,43 @@ static const char *const statements[POST_STATEMENTS] = {
 	[IN_LIST] = "SELECT " IN_COLUMNS " FROM inb WHERE (?1 = 0 OR id = ?1) "
 		    "AND id > ?2 AND state < 5 ORDER BY id LIMIT 1000",
 	/* what waits to be fetched, confirmed, or taken off the list */
-	[IN_DUE] = "SELECT id FROM inb WHERE entry IS NOT NULL AND "
-		   "next_try <= ?1 AND (state > 0 OR data_hash IS NOT NULL) "
-		   "AND state != 1 ORDER BY id",
-	[IN_NEXT] = "SELECT min(next_try), count(*) FROM inb WHERE "
-		    "entry IS NOT NULL AND next_try > 0 AND state != 1",
+	[IN_DUE] = "SELECT id FROM inb WHERE " IN_WORK
+		   " AND next_try <= ?1 ORDER BY id",
+	[IN_NEXT] = "SELECT min(next_try), count(*) FROM inb WHERE " IN_WORK
+		    " AND next_try > 0",
 	[IN_STATE] = "UPDATE inb SET state = ?2, err = ?3, text = ?4, "
 		     "next_try = 0, tries = 0 WHERE id = ?1",
 	[IN_TRY] = "UPDATE inb SET next_try = ?2, tries = ?3, err = ?4, "
 		   "text = ?5 WHERE id = ?1",
+	[IN_SOON] = "UPDATE inb SET next_try = 0 WHERE next_try > 0 AND "
+		    "(err IN (?1, ?2, ?3) OR next_try > ?4)",
 	[IN_WANT] = "UPDATE inb SET wanted = 1, next_try = 0, "
 		    "state = CASE state WHEN 1 THEN 0 ELSE state END "
 		    "WHERE id = ?1",
 	[IN_WANT_FROM] = "UPDATE inb SET next_try = 0, "
 			 "state = CASE state WHEN 1 THEN 0 ELSE state END "
 			 "WHERE state < 2",
+	/* nothing of its key is kept when it is here, or will never be */
+	[IN_SETTLE] = "UPDATE inb SET settled = ?2, k = NULL, signer = NULL, "
+		      "blob = NULL, fetched = 0 WHERE id = ?1",
+	/* another item under the IDs of one that is done with */
+	[IN_ANEW] = "UPDATE inb SET state = 0, err = 0, text = NULL, "
+		    "wanted = 0, next_try = 0, tries = 0, title = NULL "
+		    "WHERE state IN (3, 5) AND entry IS NOT NULL AND "
+		    "data_hash IS NOT NULL AND data_hash IS NOT settled",
+	/* one that was here before is not fetched again, whoever lists it */
+	[IN_KNOWN] = "UPDATE inb SET state = 5, settled = data_hash, "
+		     "next_try = 0, tries = 0 WHERE state IN (0, 1) AND "
+		     "entry IS NOT NULL AND "
+		     "data_hash IN (SELECT hash FROM had)",
+	[HAD_PUT] = "INSERT OR REPLACE INTO had (hash, until) VALUES (?1, ?2)",
+	[HAD_OLD] = "DELETE FROM had WHERE until < ?1",
 	[IN_KEY] = "UPDATE inb SET k = ?2, signer = ?3 WHERE id = ?1",
 	[IN_AT] = "UPDATE inb SET blob = ?2, fetched = ?3 WHERE id = ?1",
 	[IN_TITLE] = "UPDATE inb SET title = ?2 WHERE id = ?1",
 	/* before a listing; IN_GONE after it: what no list has and nobody has */
 	[IN_MARK] = "UPDATE inb SET seen = 0 WHERE entry IS NOT NULL",
-	[IN_SEEN] = "UPDATE inb SET entry = NULL WHERE id = ?1",
+	[IN_SEEN] = "UPDATE inb SET entry = NULL WHERE id = ?1 AND entry = ?2",
 	[IN_GONE] = "SELECT id FROM inb WHERE seen = 0 AND entry IS NOT NULL",
 	[IN_DELETE] = "DELETE FROM inb WHERE id = ?1",
 	[IN_OLD] = "DELETE FROM inb WHERE state >= 3 AND entry IS NULL AND "
@@ -153,7 +191,7 @@ static const char *const statements[POST_STATEMENTS] = {
 		       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
 	[PREKEY_GET] = "SELECT priv, fqdn FROM prekey WHERE id = ?1",
 	[PREKEY_NEWEST] = "SELECT id, pub, not_before, not_after, sig, cert "
-			  "FROM prekey WHERE fqdn = ?1 "
+			  "FROM prekey WHERE fqdn = ?1 AND not_before <= ?2 "
 			  "ORDER BY not_before DESC LIMIT 1",
 	[PREKEY_OLD] = "DELETE FROM prekey WHERE not_after < ?1",
 	[PIN_GET] = "SELECT fp FROM pin WHERE fqdn = ?1",

@@ -5,7 +5,11 @@
 Usage: servers.py KEY-AND-CERTIFICATE; prints its port. Faults are ordered by
 POST /test {"cut": BYTES, "flip": true, "fail": N, "instead": [[FILE, BYTES], ...]}: the
 next body is cut there, the blobs have a byte changed, the next N requests get 503, the
-next downloads get so much of the files.
+next downloads get so much of the files. "forget": the CS forgets its items; "relist":
+all that was ever listed is listed again, and has expired, "announce": as it was before
+there were data; "news": of each item its sender is told that there is news, "lost": the
+CS says it has no data of any, "wipe": it has none; "endless": the list never ends; "deaf": N questions for an item's state
+get 503; "empty": N answers with results have none.
 """
 import base64
 import hashlib
@@ -18,7 +22,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 LOCK = threading.RLock()
 PREKEYS, TEMPORAL, ITEMS, LISTS = {}, {}, {}, {}
 FAULT = {}
-COUNT = {"entry": 0, "bytes": 0}
+COUNT = {"entry": 0, "bytes": 0, "lists": 0, "temporal": 0}
+EVER = []
 
 
 def b64(b):
@@ -59,7 +64,19 @@ class Handler(BaseHTTPRequestHandler):
         if part[0] == "test":
             with LOCK:
                 FAULT.update(self.json())
-                self.answer(200, {**COUNT})
+                if FAULT.pop("forget", False):
+                    ITEMS.clear()
+                if FAULT.pop("wipe", False):
+                    for i in ITEMS.values():
+                        i["data"].clear()
+                        i["state"] = "open"
+                if FAULT.pop("news", False):
+                    for i in ITEMS.values():
+                        listed(i["from"], i, "status", {})
+                for how in ("relist", "announce"):
+                    if FAULT.pop(how, False):
+                        relist(how)
+                self.answer(200, {**COUNT, "listed": sum(len(v) for v in LISTS.values())})
             return
         with LOCK:
             if FAULT.get("fail", 0) > 0:
@@ -95,6 +112,10 @@ class Handler(BaseHTTPRequestHandler):
             TEMPORAL[h] = (k["to"], k["key"])
             TEMPORAL[(k["to"], self.headers["NTM-Node"], self.ids())] = h
             results.append({"to": k["to"], "code": 0, "error": "OK"})
+        COUNT["temporal"] += 1
+        if FAULT.get("empty", 0) > 0:
+            FAULT["empty"] -= 1
+            results = []
         self.answer(200, {"results": results})
 
     def get_temporal_keys(self, part):
@@ -112,8 +133,10 @@ class Handler(BaseHTTPRequestHandler):
             mine = sorted(LISTS.get(self.headers["NTM-Node"], {}).values(),
                           key=lambda e: e["number"])
             page = [e for e in mine if e["number"] > after][:2]
+            more = bool(page) and page[-1] is not mine[-1]
+            COUNT["lists"] += 1
             self.answer(200, {"serial": mine[-1]["number"] if mine else 0,
-                              "more": bool(page) and page[-1] is not mine[-1],
+                              "more": more or FAULT.get("endless", False),
                               "entries": page})
 
     def delete_cache(self, part):
@@ -190,7 +213,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def get_items(self, part):
         i = self.item()
-        self.answer(200, {"state": i["state"], "to": [
+        if FAULT.get("deaf", 0) > 0:
+            FAULT["deaf"] -= 1
+            self.fail(503, "SERVER")
+            return
+        self.answer(200, {"state": "lost" if FAULT.get("lost") else i["state"], "to": [
             {"name": n, "state": s[0], "code": s[1], "at": 1} for n, s in i["to"].items()]})
 
     def delete_items(self, part):
@@ -255,6 +282,18 @@ def listed(to, i, kind, more):
          "at": 1, "expires": 4000000000}
     e.update(more)
     LISTS.setdefault(to, {})[n] = e
+    EVER.append((to, e))
+
+
+def relist(how):
+    for to, e in list(EVER):
+        if e["kind"] == "item":
+            COUNT["entry"] += 1
+            n = COUNT["entry"]
+            e = {**e, "id": n, "number": n, "expires": 1}
+            if how == "announce":
+                e.update(data_hash="", size=0, expires=4000000000)
+            LISTS.setdefault(to, {})[n] = e
 
 
 class Server(ThreadingHTTPServer):

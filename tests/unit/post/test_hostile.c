@@ -3,7 +3,7 @@
  * test_hostile - servers and other receivers that mean harm, and answers that make no
  * sense: what ntm-post makes of them
  */
-#include <fcntl.h>
+#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "broker/post/inbox.h"
 #include "broker/post/outbox.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "libntmcrypto/blob.h"
 #include "tests/unit/post/ends.h"
@@ -51,9 +53,8 @@ static size_t blob_other(uint8_t **out)
 			 0);
 	blob_header(blob, b);
 	while ((n = blob_next(blob))) {
-		assert_int_equal(pack_read(p, blob_payload_at(blob),
-					   b + at_byte, n),
-				 0);
+		assert_int_equal(
+			pack_read(p, blob_payload_at(blob), b + at_byte, n), 0);
 		if (at_byte == BLOB_HEADER)
 			memcpy(memmem(b + at_byte, n, "big", 3), "bad", 3);
 		assert_int_equal(blob_seal_chunk(blob, b + at_byte, n), 0);
@@ -96,11 +97,230 @@ static void test_other_files(void **state)
 	big_here();
 }
 
+/* --- what is kept
+ * ---------------------------------------------------------------------------------- */
+
+/* Is it in any file of the end's folder? */
+static bool on_disk(struct end *e, const void *what, size_t len)
+{
+	char folder[256];
+	struct dirent *d;
+	bool found = false;
+	DIR *dir;
+
+	snprintf(folder, sizeof(folder), "%s/post", e->state);
+	dir = opendir(folder);
+	assert_non_null(dir);
+	while ((d = readdir(dir))) {
+		uint8_t *b;
+		size_t n;
+
+		if (d->d_type != DT_REG ||
+		    file_read(at("%s/%s", folder, d->d_name), 1 << 24, &b, &n))
+			continue;
+		found = found || memmem(b, n, what, len);
+		file_free(b, n);
+	}
+	closedir(dir);
+	return found;
+}
+
+static void blob_of(struct end *e, enum post_statement st, int column,
+		    uint8_t out[static 32])
+{
+	store_bind_int(e->post.store, st, 1, 1);
+	assert_int_equal(store_step(e->post.store, st), 1);
+	assert_int_equal(store_blob(e->post.store, st, column, out, 32), 32);
+	store_reset(e->post.store, st);
+}
+
+/* When it is here, and when it is sent, nothing opens the blob any more: neither end
+ * has K, and the sender no temporal key. */
+static void test_keys_go(void **state)
+{
+	uint8_t k[32], t[32];
+	json_t *j;
+
+	(void)state;
+	file_put(at("%s/policy", w.cn.state), "# nobody\n", 9);
+	who_load_policy(&w.cn.post.who);
+	send_item(json_pack("{s:s}", "text", "one"));
+	json_decref(await(&w.cn, "inbox", "held"));
+	blob_of(&w.mn, OUT_GET, 5, k);
+	blob_of(&w.mn, TO_LIST, 2, t);
+	assert_true(on_disk(&w.mn, k, 32));
+	assert_true(on_disk(&w.mn, t, 32));
+	j = ask(&w.cn, json_pack("{s:s, s:i}", "cmd", "fetch", "id", 1));
+	json_decref(j);
+	json_decref(await(&w.cn, "inbox", "here"));
+	outbox_is("done", "received");
+	post_close(&w.mn.post);
+	post_close(&w.cn.post);
+	assert_false(on_disk(&w.mn, k, 32));
+	assert_false(on_disk(&w.mn, t, 32));
+	assert_false(on_disk(&w.cn, k, 32));
+	end_run(&w.mn);
+	end_run(&w.cn);
+}
+
+/* --- the same again, and another under the same name
+ * ----------------------------------------------- */
+
+static json_t *order(const char *what)
+{
+	return json_pack("{s:s, s:s, s:s, s:s}", "text", what, "application",
+			 "app", "service", "status", "item", "1");
+}
+
+static void is_text(json_t *item, const char *what)
+{
+	char got[64] = "";
+	FILE *f = fopen(at("%s/tree/text", text(item, "folder")), "r");
+
+	assert_non_null(f);
+	assert_non_null(fgets(got, sizeof(got), f));
+	fclose(f);
+	assert_string_equal(got, what);
+}
+
+/* The sender's store is new, and its CS has forgotten the first one. */
+static void send_anew(const char *what)
+{
+	post_close(&w.mn.post);
+	unlink(at("%s/post/post.db", w.mn.state));
+	end_run(&w.mn);
+	(void)fault("{\"forget\": true}");
+	send_item(order(what));
+}
+
+/* Until nothing is listed any more. */
+static void await_off_list(void)
+{
+	uint64_t next = 0, end = loop_now_exact(w.loop) + LOOP_S(20);
+
+	while (servers_count("{}", "listed")) {
+		assert_true(loop_now_exact(w.loop) < end);
+		turn(&next);
+	}
+}
+
+static void test_anew(void **state)
+{
+	json_t *j;
+
+	(void)state;
+	send_item(order("one"));
+	j = await(&w.cn, "inbox", "here");
+	is_text(j, "one");
+	taken(j);
+	outbox_is("done", "received");
+	send_anew("two");
+	j = await(&w.cn, "inbox", "here");
+	is_text(j, "two");
+	outbox_is("done", "received");
+	/* a third one waits until the person has taken the second */
+	send_anew("three");
+	outbox_is("waiting", NULL);
+	json_decref(await(&w.cn, "inbox", "here"));
+	is_text(j, "two");
+	taken(j);
+	j = await(&w.cn, "inbox", "here");
+	is_text(j, "three");
+	outbox_is("done", "received");
+	taken(j);
+}
+
+/* A box that lists what was taken, also when its row is gone: nobody gets it twice. */
+static void test_replay(void **state)
+{
+	int i;
+
+	(void)state;
+	send_item(order("one"));
+	taken(await(&w.cn, "inbox", "here"));
+	outbox_is("done", "received");
+	await_off_list();
+	for (i = 0; i < 3; i++) {
+		(void)fault("{\"relist\": true}");
+		await_off_list();
+		assert_null(newest(&w.cn, "inbox"));
+	}
+}
+
+/* A key is told before its data: of an item that was taken, too, it stays listed. */
+static void test_announced(void **state)
+{
+	uint64_t next = 0;
+	json_int_t lists;
+
+	(void)state;
+	send_item(order("one"));
+	taken(await(&w.cn, "inbox", "here"));
+	outbox_is("done", "received");
+	await_off_list();
+	lists = servers_count("{\"announce\": true}", "lists");
+	while (servers_count("{}", "lists") < lists + 10)
+		turn(&next);
+	assert_int_equal(servers_count("{}", "listed"), 1);
+	assert_null(newest(&w.cn, "inbox"));
+}
+
+/* --- answers without sense
+ * ------------------------------------------------------------------------ */
+
+/* A list without an end is not read for ever. */
+static void test_endless(void **state)
+{
+	uint64_t next = 0, end;
+	json_int_t lists;
+
+	(void)state;
+	send_item(order("one"));
+	taken(await(&w.cn, "inbox", "here"));
+	lists = servers_count("{\"endless\": true}", "lists");
+	end = loop_now_exact(w.loop) + LOOP_S(1);
+	while (loop_now_exact(w.loop) < end)
+		turn(&next);
+	/* ten times a second, and once more, of two ends */
+	assert_in_range(servers_count("{\"endless\": false}", "lists"),
+			lists + 1, lists + 60);
+	outbox_is("done", "received");
+}
+
+/* A Cache Server that does not say what became of an item is asked again. */
+static void test_deaf(void **state)
+{
+	(void)state;
+	send_item(order("one"));
+	json_decref(await(&w.cn, "inbox", "here"));
+	(void)fault("{\"deaf\": 2}");
+	while (!inbox_busy(w.mn.post.inbox))
+		inbox_sync(w.mn.post.inbox);
+	/* no notice tells it again */
+	while (inbox_busy(w.mn.post.inbox))
+		assert_int_equal(loop_turn(w.loop, true), 0);
+	outbox_is("done", "received");
+}
+
+/* A box that answers without a word on the receivers is not asked at once again. */
+static void test_empty(void **state)
+{
+	(void)state;
+	(void)fault("{\"empty\": 1000}");
+	send_item(order("one"));
+	outbox_is("sending", NULL);
+	assert_in_range(servers_count("{\"empty\": 0}", "temporal"), 0, 2);
+	json_decref(await(&w.cn, "inbox", "here"));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, ends_open, ends_close)
 	const struct CMUnitTest tests[] = {
-		TEST(test_other_files),
+		TEST(test_other_files), TEST(test_keys_go),
+		TEST(test_anew),	TEST(test_replay),
+		TEST(test_announced),	TEST(test_endless),
+		TEST(test_deaf),	TEST(test_empty),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

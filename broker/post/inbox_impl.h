@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * inbox_impl - shared by inbox.c (rows and jobs) and inbox_sync.c (the box's list)
+ *
+ * Owner: inbox.c. Context: loop thread.
+ */
+#ifndef NTM_BROKER_POST_INBOX_IMPL_H
+#define NTM_BROKER_POST_INBOX_IMPL_H
+
+#include "broker/post/fetching.h"
+
+/**
+ * struct news - entries of kind status, worked off one by one
+ * @done, @failed: how many are off the list, and are not; @more: some were left out
+ */
+struct news {
+	json_t *list;
+	int64_t entry;
+	struct web_call *call;
+	size_t done, failed;
+	bool more;
+	unsigned int tries;
+};
+
+struct inbox {
+	struct post *post;
+	struct fetching *jobs;
+	size_t n_jobs;
+	struct loop_timer *due;
+	struct web_call *listing;
+	int64_t after;
+	size_t entries; /* of this listing, so far */
+	bool again;	/* a listing was asked for while one ran */
+	unsigned int tries;
+	struct loop_timer *retry;
+	uint64_t serial;
+	struct news news;
+};
+
+/** it is here no more: row and folder */
+NTM_MUST_CHECK int inbox_row_delete(struct post *p, int64_t id);
+/** off the list it is, if entry @entry is still what the row says */
+NTM_MUST_CHECK int inbox_row_seen(struct post *p, int64_t id, int64_t entry);
+/** what the list has anew of items that are done with, or again of those we had */
+NTM_MUST_CHECK int inbox_known_again(struct inbox *b);
+NTM_MUST_CHECK int inbox_sync_open(struct inbox *b);
+void inbox_sync_close(struct inbox *b);
+
+#endif

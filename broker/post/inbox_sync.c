@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * inbox_sync - the box's list, and what it says of items that we sent
+ *
+ * Theory of operation
+ *
+ * The list is read page by page into rows; rows that it does not have any more, and
+ * that are not here, are forgotten. News of what we sent stand in the same list: each
+ * is a question to a CS (outbox.c), one after another, and is taken off the list when
+ * the answer is in the store. A box can say what it likes: a list without an end is
+ * read no further, and of news no more are kept than NEWS_MAX; the others stay listed.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/post/face.h"
+#include "broker/post/inbox_impl.h"
+#include "broker/post/outbox.h"
+#include "common/log.h"
+
+#define PAGE_TEXT   "500"
+#define NEWS_MAX    500
+#define ENTRIES_MAX 50000 /* a box keeps 20,000 of a receiver */
+/* what a row's end may be, whatever the box says */
+#define EXPIRES_MAX_S (ITEM_RETENTION_S + 86400)
+
+/* --- news of what we sent
+ * -------------------------------------------------------------------- */
+
+static void news_next(struct inbox *b);
+
+static void on_news_off(void *arg, const struct web_answer *a)
+{
+	struct inbox *b = arg;
+
+	bool again;
+
+	b->news.call = NULL;
+	if (web_error(a, &again) && again)
+		b->news.failed++; /* it stays listed, and is asked about again */
+	else
+		b->news.done++;
+	news_next(b);
+}
+
+static void on_news(void *arg, int err)
+{
+	struct inbox *b = arg;
+	struct web_server box;
+	char path[64];
+	struct post_ask ask = {
+		.server = &box, .method = "DELETE", .path = path};
+
+	snprintf(path, sizeof(path), "/v1/cache/%lld",
+		 (long long)b->news.entry);
+	face_changed(b->post->face);
+	if ((err && err != -NTM_ENOTFOUND) || post_box(b->post, &box) ||
+	    post_ask(b->post, &ask, on_news_off, b, &b->news.call)) {
+		b->news.failed++;
+		news_next(b);
+	}
+}
+
+static bool ids_take(const json_t *e, struct post_ids *ids)
+{
+	const char *a = json_string_value(json_object_get(e, "application"));
+	const char *s = json_string_value(json_object_get(e, "service"));
+	const char *i = json_string_value(json_object_get(e, "item"));
+
+	if (!post_id_ok(a) || !post_id_ok(s) || !post_id_ok(i))
+		return false;
+	strcpy(ids->application, a);
+	strcpy(ids->service, s);
+	strcpy(ids->item, i);
+	return true;
+}
+
+/* All were asked about. A Cache Server that did not answer is asked again. */
+static void news_end(struct inbox *b)
+{
+	struct news *n = &b->news;
+
+	json_decref(n->list);
+	n->list = NULL;
+	n->entry = 0;
+	inbox_work(b);
+	if (b->again || (n->more && n->done)) {
+		inbox_sync(b);
+	} else if (n->more || n->failed) {
+		loop_timer_arm(b->retry, LOOP_S(post_retry_s(n->tries++)));
+		post_check_idle(b->post);
+	} else {
+		n->tries = 0;
+	}
+}
+
+static void news_next(struct inbox *b)
+{
+	struct news *n = &b->news;
+	struct post_ids ids;
+	json_t *e;
+	int err;
+
+	if (!json_array_size(n->list)) {
+		news_end(b);
+		return;
+	}
+	e = json_incref(json_array_get(n->list, 0));
+	json_array_remove(n->list, 0);
+	n->entry = json_integer_value(json_object_get(e, "id"));
+	err = !ids_take(e, &ids)
+		      ? -NTM_ENOTFOUND
+		      : outbox_ask(b->post->outbox, &ids,
+				   json_object_get(e, "cs"), on_news, b);
+	json_decref(e);
+	if (err)
+		on_news(b, err);
+}
+
+/* --- the list
+ * ------------------------------------------------------------------------------ */
+
+static const char *text_of(const json_t *e, const char *key)
+{
+	const char *s = json_string_value(json_object_get(e, key));
+
+	return s ? s : "";
+}
+
+/* 32 bytes in base64url, as they go into paths and header fields; or NULL */
+static void bind_hash(struct store *st, int column, const json_t *e,
+		      const char *key)
+{
+	uint8_t hash[NTMC_HASH_LEN];
+
+	if (!post_binary_get(e, key, hash, sizeof(hash)))
+		store_bind_text(st, IN_ENTRY, column, text_of(e, key));
+}
+
+static int entry_take(struct inbox *b, const json_t *e)
+{
+	struct store *st = b->post->store;
+	int64_t expires = json_integer_value(json_object_get(e, "expires"));
+	int64_t latest = post_now(b->post) + EXPIRES_MAX_S;
+	struct post_ids ids;
+	char sender[FQDN_MAX + 1];
+	char *cs;
+	int err;
+
+	if (!ids_take(e, &ids) || fqdn_normalize(text_of(e, "from"), sender)) {
+		log_warn("inbox", "the box lists what is no item");
+		return 0;
+	}
+	cs = json_dumps(json_object_get(e, "cs"), JSON_COMPACT);
+	store_bind_text(st, IN_ENTRY, 1, sender);
+	store_bind_text(st, IN_ENTRY, 2, ids.application);
+	store_bind_text(st, IN_ENTRY, 3, ids.service);
+	store_bind_text(st, IN_ENTRY, 4, ids.item);
+	store_bind_text(st, IN_ENTRY, 5, text_of(e, "message"));
+	store_bind_int(st, IN_ENTRY, 6,
+		       json_integer_value(json_object_get(e, "id")));
+	bind_hash(st, 7, e, "key_hash");
+	bind_hash(st, 8, e, "data_hash");
+	store_bind_int(st, IN_ENTRY, 9,
+		       json_integer_value(json_object_get(e, "size")));
+	store_bind_text(st, IN_ENTRY, 10, cs ? cs : "");
+	bind_hash(st, 11, e, "ticket");
+	bind_hash(st, 12, e, "temporal_hash");
+	store_bind_int(st, IN_ENTRY, 13,
+		       json_integer_value(json_object_get(e, "at")));
+	store_bind_int(st, IN_ENTRY, 14, expires < latest ? expires : latest);
+	err = store_run(st, IN_ENTRY);
+	free(cs);
+	return err;
+}
+
+/* What the list has anew of items that are done with, or again of those we had */
+int inbox_known_again(struct inbox *b)
+{
+	int r = store_run(b->post->store, IN_ANEW);
+
+	return r ? r : store_run(b->post->store, IN_KNOWN);
+}
+
+static int page_take(struct inbox *b, const json_t *entries)
+{
+	int err = store_begin(b->post->store);
+	int64_t number;
+	size_t i;
+	json_t *e;
+
+	if (err)
+		return err;
+	b->entries += json_array_size(entries);
+	json_array_foreach(entries, i, e)
+	{
+		number = json_integer_value(json_object_get(e, "number"));
+		if (number > b->after)
+			b->after = number;
+		if (strcmp(text_of(e, "kind"), "status"))
+			err = err ? err : entry_take(b, e);
+		else if (json_array_size(b->news.list) < NEWS_MAX)
+			json_array_append(b->news.list, e);
+		else
+			b->news.more = true;
+	}
+	if (!err)
+		err = inbox_known_again(b);
+	if (!err)
+		return store_commit(b->post->store);
+	store_rollback(b->post->store);
+	return err;
+}
+
+/* What no list has any more: withdrawn, or expired. What is here stays. */
+static void gone_forget(struct inbox *b)
+{
+	struct store *st = b->post->store;
+	int64_t ids[256];
+	size_t n = 0, i;
+
+	while (n < 256 && store_step(st, IN_GONE) > 0)
+		ids[n++] = store_int(st, IN_GONE, 0);
+	store_reset(st, IN_GONE);
+	for (i = 0; i < n; i++) {
+		enum in_state state = IN_HAVE;
+		int64_t entry = 0;
+		int err;
+
+		if (inbox_job(b, ids[i]))
+			continue;
+		store_bind_int(st, IN_GET, 1, ids[i]);
+		if (store_step(st, IN_GET) > 0) {
+			state = (enum in_state)store_int(st, IN_GET, 6);
+			entry = store_int(st, IN_GET, 8);
+			store_reset(st, IN_GET);
+		}
+		if (state == IN_LISTED || state == IN_HELD)
+			err = inbox_row_delete(b->post, ids[i]);
+		else
+			err = inbox_row_seen(b->post, ids[i], entry);
+		if (err)
+			log_err("inbox", "the store cannot be written");
+	}
+}
+
+static void page_ask(struct inbox *b);
+
+static void old_forget(struct inbox *b)
+{
+	struct store *st = b->post->store;
+	int r;
+
+	store_bind_int(st, IN_OLD, 1, post_now(b->post));
+	r = store_run(st, IN_OLD);
+	store_bind_int(st, HAD_OLD, 1, post_now(b->post));
+	if (r || store_run(st, HAD_OLD))
+		log_err("inbox", "the store cannot be written");
+}
+
+static void listed(struct inbox *b)
+{
+	gone_forget(b);
+	old_forget(b);
+	b->tries = 0;
+	face_changed(b->post->face);
+	news_next(b);
+}
+
+static void listing_failed(struct inbox *b, const char *why)
+{
+	unsigned int s = post_retry_s(b->tries++);
+
+	log_info("inbox", "the box's list: %s; again in %u s", why, s);
+	loop_timer_arm(b->retry, LOOP_S(s));
+	json_decref(b->news.list);
+	b->news.list = NULL;
+	post_check_idle(b->post);
+}
+
+static void on_page(void *arg, const struct web_answer *a)
+{
+	struct inbox *b = arg;
+	int64_t after = b->after;
+	bool again;
+	int err = web_error(a, &again);
+
+	b->listing = NULL;
+	if (err) {
+		listing_failed(b, web_text(a));
+		return;
+	}
+	err = page_take(b, json_object_get(a->json, "entries"));
+	if (err) {
+		listing_failed(b, err_text(err));
+		return;
+	}
+	if (json_is_true(json_object_get(a->json, "more"))) {
+		if (b->after > after && b->entries < ENTRIES_MAX)
+			page_ask(b);
+		else
+			listing_failed(b, "it has no end");
+		return;
+	}
+	b->serial = (uint64_t)json_integer_value(
+		json_object_get(a->json, "serial"));
+	listed(b);
+}
+
+static void page_ask(struct inbox *b)
+{
+	struct web_server box;
+	char path[96];
+	struct post_ask ask = {.server = &box, .method = "GET", .path = path};
+	int err = post_box(b->post, &box);
+
+	snprintf(path, sizeof(path), "/v1/cache?after=%lld&limit=" PAGE_TEXT,
+		 (long long)b->after);
+	if (!err)
+		err = post_ask(b->post, &ask, on_page, b, &b->listing);
+	if (err)
+		listing_failed(b, err_text(err));
+}
+
+void inbox_sync(struct inbox *b)
+{
+	struct web_server box;
+
+	/* news of a list before are worked off first */
+	b->again = b->listing || b->news.list;
+	if (b->again || post_box(b->post, &box))
+		return;
+	loop_timer_disarm(b->retry);
+	b->after = 0;
+	b->entries = 0;
+	b->news.list = json_array();
+	b->news.done = b->news.failed = 0;
+	b->news.more = false;
+	if (store_run(b->post->store, IN_MARK)) {
+		listing_failed(b, "the store cannot be written");
+		return;
+	}
+	page_ask(b);
+}
+
+static void on_retry(void *arg)
+{
+	inbox_sync(arg);
+}
+
+int inbox_sync_open(struct inbox *b)
+{
+	return loop_timer_new(b->post->loop, on_retry, b, &b->retry);
+}
+
+void inbox_sync_close(struct inbox *b)
+{
+	web_cancel(b->listing);
+	web_cancel(b->news.call);
+	json_decref(b->news.list);
+	loop_timer_free(b->retry);
+}
