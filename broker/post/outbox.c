@@ -11,6 +11,9 @@
 #include "common/file.h"
 #include "common/log.h"
 
+#define LATE_S	86400		 /* words of the last minute come later */
+#define SHOWN_S ITEM_RETENTION_S /* after its end, in `ntm outbox` */
+
 struct outbox {
 	struct post *post;
 	struct sending *jobs;
@@ -90,6 +93,8 @@ void sending_later(struct sending *s, int err, const char *text,
 	struct store *st = s->post->store;
 	unsigned int wait = post_retry_s(s->tries);
 
+	if (retry_s > POST_WAIT_SERVER_S)
+		retry_s = POST_WAIT_SERVER_S;
 	if (retry_s > wait)
 		wait = retry_s;
 	log_info("outbox", "item %lld: %s; again in %u s", (long long)s->id,
@@ -145,6 +150,7 @@ void sending_end(struct sending *s, enum out_state state, int err,
 {
 	static const char *const said[] = {
 		[OUT_SENT_ALL] = "is with the Cache Server",
+		[OUT_ENDED] = "has reached whom it could",
 		[OUT_FAILED] = "could not be sent",
 		[OUT_CANCELLED] = "was cancelled",
 	};
@@ -175,7 +181,10 @@ static int job_fill(struct sending *s)
 		 store_text(st, OUT_GET, 3));
 	post_item_id(&s->ids, s->item);
 	s->state = (enum out_state)store_int(st, OUT_GET, 4);
-	store_blob(st, OUT_GET, 5, s->k.b, sizeof(s->k.b));
+	/* wiped: what has ended does not begin again */
+	if (store_blob(st, OUT_GET, 5, s->k.b, sizeof(s->k.b)) !=
+	    sizeof(s->k.b))
+		return -NTM_ESTORE;
 	s->payload = (uint64_t)store_int(st, OUT_GET, 6);
 	s->size = (uint64_t)store_int(st, OUT_GET, 7);
 	s->expires = store_int(st, OUT_GET, 12);
@@ -260,6 +269,78 @@ void outbox_work(struct outbox *o)
 static void on_due(void *arg)
 {
 	outbox_work(arg);
+}
+
+/* --- rows that have had their time
+ * ---------------------------------------------------------- */
+
+static size_t ids_of(struct store *st, enum post_statement which,
+		     int64_t before, int64_t ids[static 64])
+{
+	size_t n = 0;
+
+	store_bind_int(st, which, 1, before);
+	while (n < 64 && store_step(st, which) > 0)
+		ids[n++] = store_int(st, which, 0);
+	store_reset(st, which);
+	return n;
+}
+
+/* Who has not fetched it by now never will: its key is not kept for them. */
+static int late_end(struct post *p, int64_t id)
+{
+	struct store *st = p->store;
+	int r;
+
+	store_bind_int(st, TO_LATE, 1, id);
+	store_bind_int(st, TO_LATE, 2, NTM_EEXPIRED);
+	store_bind_int(st, TO_LATE, 3, post_now(p));
+	r = store_run(st, TO_LATE);
+	return r ? r
+		 : row_end(p, id, OUT_ENDED, -NTM_EEXPIRED,
+			   "not everybody fetched it before its time was over");
+}
+
+static int row_delete(struct post *p, int64_t id)
+{
+	static const enum post_statement all[] = {TO_DELETE, NAME_DELETE,
+						  OUT_DELETE};
+	int r = store_begin(p->store);
+	size_t i;
+
+	if (r)
+		return r;
+	for (i = 0; !r && i < 3; i++) {
+		store_bind_int(p->store, all[i], 1, id);
+		r = store_run(p->store, all[i]);
+	}
+	if (!r)
+		r = store_commit(p->store);
+	if (r)
+		store_rollback(p->store);
+	return r;
+}
+
+void outbox_tidy(struct outbox *o)
+{
+	struct post *p = o->post;
+	int64_t now = post_now(p), ids[64];
+	size_t n, i;
+	int r = 0;
+
+	store_bind_int(p->store, OUT_SOON, 1, NTM_EUNREACHABLE);
+	store_bind_int(p->store, OUT_SOON, 2, NTM_ETIMEOUT);
+	store_bind_int(p->store, OUT_SOON, 3, NTM_ECLOSED);
+	store_bind_int(p->store, OUT_SOON, 4, now + POST_WAIT_MAX_S);
+	r = store_run(p->store, OUT_SOON);
+	n = ids_of(p->store, OUT_LATE, now - LATE_S, ids);
+	for (i = 0; !r && i < n; i++)
+		r = late_end(p, ids[i]);
+	n = ids_of(p->store, OUT_EXPIRED, now - SHOWN_S, ids);
+	for (i = 0; !r && i < n; i++)
+		r = row_delete(p, ids[i]);
+	if (r)
+		log_err("outbox", "the store cannot be written");
 }
 
 bool outbox_busy(const struct outbox *o)
@@ -420,22 +501,29 @@ int outbox_send(struct outbox *o, const struct outbox_order *order, int64_t *id,
 	return 0;
 }
 
-int outbox_cancel(struct outbox *o, int64_t id)
+/* Return: enum out_state, or an error */
+static int state_of(struct outbox *o, int64_t id)
 {
 	struct store *st = o->post->store;
-	struct sending *s = job_find(o, id);
-	enum out_state state;
 	int r;
 
 	store_bind_int(st, OUT_GET, 1, id);
 	r = store_step(st, OUT_GET);
 	if (r <= 0)
 		return r ? r : -NTM_ENOTFOUND;
-	state = (enum out_state)store_int(st, OUT_GET, 4);
+	r = (int)store_int(st, OUT_GET, 4);
 	store_reset(st, OUT_GET);
-	if (state == OUT_CANCELLING)
-		return 0;
-	if (state != OUT_OPEN && state != OUT_SENT_ALL)
+	return r;
+}
+
+int outbox_cancel(struct outbox *o, int64_t id)
+{
+	struct sending *s = job_find(o, id);
+	int r = state_of(o, id);
+
+	if (r < 0 || r == OUT_CANCELLING)
+		return r < 0 ? r : 0;
+	if (r != OUT_OPEN && r != OUT_SENT_ALL)
 		return -NTM_ESTATE;
 	if (s)
 		sending_free(s);
@@ -463,14 +551,14 @@ static int receiver_update(struct store *st, int64_t id, const json_t *j)
 	for (i = 0; name && word && i < 4; i++) {
 		if (strcmp(word, words[i].word))
 			continue;
-		store_bind_int(st, TO_STATE, 1, id);
-		store_bind_text(st, TO_STATE, 2, name);
-		store_bind_int(st, TO_STATE, 3, words[i].state);
-		store_bind_int(st, TO_STATE, 4,
+		store_bind_int(st, TO_HEARD, 1, id);
+		store_bind_text(st, TO_HEARD, 2, name);
+		store_bind_int(st, TO_HEARD, 3, words[i].state);
+		store_bind_int(st, TO_HEARD, 4,
 			       json_integer_value(json_object_get(j, "code")));
-		store_bind_int(st, TO_STATE, 5,
+		store_bind_int(st, TO_HEARD, 5,
 			       json_integer_value(json_object_get(j, "at")));
-		return store_run(st, TO_STATE);
+		return store_run(st, TO_HEARD);
 	}
 	return 0;
 }
@@ -479,13 +567,19 @@ static int state_take(struct outbox *o, int64_t id, const json_t *answer)
 {
 	const char *state = json_string_value(json_object_get(answer, "state"));
 	struct store *st = o->post->store;
+	struct sending *s = job_find(o, id);
+	int r = state_of(o, id);
 	size_t i;
 	json_t *j;
-	int r = 0;
 
+	/* what has ended, or is being cancelled, is so whatever the CS says */
+	if (r != OUT_OPEN && r != OUT_SENT_ALL)
+		return r < 0 ? r : 0;
 	/* a CS that was restored from a copy: all of it once more */
 	if (state && !strcmp(state, "lost"))
-		return row_end(o->post, id, OUT_OPEN, 0, NULL);
+		return r == OUT_OPEN ? 0
+				     : row_end(o->post, id, OUT_OPEN, 0, NULL);
+	r = 0;
 	json_array_foreach(json_object_get(answer, "to"), i, j)
 	{
 		if (!r)
@@ -497,7 +591,11 @@ static int state_take(struct outbox *o, int64_t id, const json_t *answer)
 	if (!r && (r = store_step(st, TO_COUNT)) > 0) {
 		r = (int)store_int(st, TO_COUNT, 0);
 		store_reset(st, TO_COUNT);
-		r = r ? 0 : row_end(o->post, id, OUT_ENDED, 0, NULL);
+		if (r)
+			return 0;
+		if (s)
+			sending_free(s); /* it did not hear the CS's answer */
+		r = row_end(o->post, id, OUT_ENDED, 0, NULL);
 	}
 	return r;
 }

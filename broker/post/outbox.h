@@ -44,6 +44,9 @@ enum to_state {
 
 NTM_MUST_CHECK int outbox_open(struct post *p, struct outbox **out);
 void outbox_close(struct outbox *o);
+/** online again, or begun: what failed for want of a network is due; what has had its
+ *  time ends, and long after that it is forgotten */
+void outbox_tidy(struct outbox *o);
 /** take what is due */
 void outbox_work(struct outbox *o);
 bool outbox_busy(const struct outbox *o);

@@ -85,6 +85,8 @@ void post_work(struct post *p)
 		post_check_idle(p);
 		return;
 	}
+	outbox_tidy(p->outbox);
+	inbox_soon(p->inbox);
 	prekeys_work(p->prekeys);
 	inbox_sync(p->inbox);
 	outbox_work(p->outbox);

@@ -56,6 +56,8 @@ static int newest(struct post *p, struct own *o)
 	int r;
 
 	store_bind_text(s, PREKEY_NEWEST, 1, p->who.fqdn);
+	/* not one that was made when the clock was ahead */
+	store_bind_int(s, PREKEY_NEWEST, 2, post_now(p) + ITEM_CLOCK_S);
 	r = store_step(s, PREKEY_NEWEST);
 	if (r <= 0)
 		return r;
@@ -110,6 +112,15 @@ static void again(struct prekeys *k, const char *why)
 	loop_timer_arm(k->retry, LOOP_S(s));
 }
 
+/* Only when the box was believed by its certificate, whose time our clock agrees with:
+ * one that is years ahead would wipe all of them. */
+static void old_wipe(struct post *p)
+{
+	store_bind_int(p->store, PREKEY_OLD, 1, post_now(p) - ITEM_RETENTION_S);
+	if (store_run(p->store, PREKEY_OLD))
+		log_warn("prekeys", "old ones could not be wiped");
+}
+
 static void on_given(void *arg, const struct web_answer *a)
 {
 	struct prekeys *k = arg;
@@ -121,6 +132,7 @@ static void on_given(void *arg, const struct web_answer *a)
 	} else {
 		k->given = true;
 		k->tries = 0;
+		old_wipe(k->post);
 		log_info("prekeys", "the box has our newest");
 	}
 	post_check_idle(k->post);
@@ -159,12 +171,8 @@ void prekeys_work(struct prekeys *k)
 
 	if (k->call || post_box(p, &box))
 		return;
-	store_bind_int(p->store, PREKEY_OLD, 1, now - ITEM_RETENTION_S);
-	if (store_run(p->store, PREKEY_OLD))
-		log_warn("prekeys", "old ones could not be wiped");
 	r = newest(p, &o);
-	if (r == 0 || (r > 0 && (o.p.not_before + PREKEY_RENEW_S <= now ||
-				 o.p.not_before > now + ITEM_CLOCK_S))) {
+	if (r == 0 || (r > 0 && o.p.not_before + PREKEY_RENEW_S <= now)) {
 		if (now < p->who.cert.not_before || now > p->who.cert.not_after)
 			return; /* the next session has a certificate */
 		k->given = false;

@@ -24,6 +24,23 @@
 /* --- receivers
  * ------------------------------------------------------------------------ */
 
+/* Return: how many receivers are in these states, or an error */
+static int count(struct sending *s, enum to_state from, enum to_state to)
+{
+	struct store *st = s->post->store;
+	int r;
+
+	store_bind_int(st, TO_COUNT, 1, s->id);
+	store_bind_int(st, TO_COUNT, 2, from);
+	store_bind_int(st, TO_COUNT, 3, to);
+	r = store_step(st, TO_COUNT);
+	if (r <= 0)
+		return r;
+	r = (int)store_int(st, TO_COUNT, 0);
+	store_reset(st, TO_COUNT);
+	return r;
+}
+
 /* One more receiver; without @wrapped it gets nothing, because of @err */
 static int receiver_put(struct sending *s, const char *name,
 			const struct ntmc_key *t, const uint8_t *wrapped,
@@ -92,6 +109,12 @@ static int prekey_take(struct sending *s, const json_t *j)
 	account = account_of(pk.fqdn);
 	if (!account || !who_server_domain(&p->who, account))
 		return -NTM_ECERT; /* not yet: the person may allow it */
+	/* more than one request to a CS can name */
+	err = count(s, TO_FOUND, TO_TOLD);
+	if (err < 0 || err >= OUTBOX_RECEIVERS_MAX)
+		return err < 0 ? err
+			       : receiver_put(s, pk.fqdn, NULL, NULL, 0,
+					      -NTM_ELIMIT);
 	err = prekey_verify(&pk, p->who.trust, cert, (size_t)cert_len,
 			    post_now(p), &c);
 	if (!err)
@@ -491,23 +514,6 @@ static int name_next(struct sending *s)
 	return r;
 }
 
-/* Return: how many receivers are in these states, or an error */
-static int count(struct sending *s, enum to_state from, enum to_state to)
-{
-	struct store *st = s->post->store;
-	int r;
-
-	store_bind_int(st, TO_COUNT, 1, s->id);
-	store_bind_int(st, TO_COUNT, 2, from);
-	store_bind_int(st, TO_COUNT, 3, to);
-	r = store_step(st, TO_COUNT);
-	if (r <= 0)
-		return r;
-	r = (int)store_int(st, TO_COUNT, 0);
-	store_reset(st, TO_COUNT);
-	return r;
-}
-
 static int ask_next(struct sending *s)
 {
 	int r;
@@ -518,8 +524,14 @@ static int ask_next(struct sending *s)
 	if (r)
 		return r < 0 ? r : ask_prekeys(s);
 	r = count(s, TO_FOUND, TO_FOUND);
+	if (r < 0)
+		return r;
+	/* a box that says nothing of any of them is not asked at once again */
+	if (r && r == s->found)
+		return -NTM_EAGAIN;
+	s->found = r;
 	if (r)
-		return r < 0 ? r : ask_temporal(s);
+		return ask_temporal(s);
 	return s->cs.n_addrs ? ask_keys(s) : ask_servers(s);
 }
 
@@ -541,6 +553,12 @@ void sending_step(struct sending *s)
 		if (!r) {
 			sending_end(s, OUT_FAILED, -NTM_ENONAME,
 				    "no receiver can get it");
+			return;
+		}
+		if (r > 0)
+			r = count(s, TO_FOUND, TO_TOLD);
+		if (!r) {
+			sending_end(s, OUT_ENDED, 0, NULL);
 			return;
 		}
 	}

@@ -16,6 +16,7 @@
  * struct sending - a row that is worked on
  * @asked:  the name whose prekeys are asked for
  * @known: what the CS had when it was last asked; what is more is progress
+ * @found:  receivers that T was sent to the box for, when it was asked last
  * @offset: what the CS has; @skip: sealed bytes before it, not sent again
  * @sealed: @used of @have bytes were sent
  * @hash:   of the blob, once @hashed
@@ -33,6 +34,7 @@ struct sending {
 	enum out_state state;
 	char *message;
 	char asked[FQDN_MAX + 1];
+	int found;
 	json_t *cs_json;
 	struct web_server cs;
 	struct web_call *call;

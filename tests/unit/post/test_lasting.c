@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_lasting - what time does to items and keys: rows end and go, clocks that were
+ * wrong do no harm
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "broker/post/inbox.h"
+#include "broker/post/outbox.h"
+#include "broker/post/prekeys.h"
+#include "common/log.h"
+#include "tests/unit/post/ends.h"
+#include "tests/unit/post/fixture.h"
+
+#define DAY 86400
+
+static int64_t ahead;
+
+static int64_t later(void *arg)
+{
+	(void)arg;
+	return ntmc_now(NULL) + ahead;
+}
+
+static const struct ntmc_env clock_ahead = {.now = later};
+
+static void clock_set(struct end *e, int64_t s)
+{
+	ahead = s;
+	e->post.env = s ? &clock_ahead : NULL;
+}
+
+static void nobody_sends(void)
+{
+	file_put(at("%s/policy", w.cn.state), "# nobody\n", 9);
+	who_load_policy(&w.cn.post.who);
+}
+
+/* Who never fetches it does not keep its key alive, and the row goes in the end. */
+static void test_late(void **state)
+{
+	struct store *st = w.mn.post.store;
+	struct stat s;
+	uint8_t k[32];
+	json_t *j;
+
+	(void)state;
+	nobody_sends();
+	send_item(json_pack("{s:s}", "text", "one"));
+	outbox_is("waiting", "waiting");
+	clock_set(&w.mn, 30 * DAY + 600); /* news of the last minute may come */
+	outbox_tidy(w.mn.post.outbox);
+	outbox_is("waiting", "waiting");
+	clock_set(&w.mn, 31 * DAY + 600);
+	outbox_tidy(w.mn.post.outbox);
+	j = await(&w.mn, "outbox", "done");
+	assert_string_equal(text(j, "error"), "EXPIRED");
+	json_decref(j);
+	outbox_is("done", "failed");
+	store_bind_int(st, OUT_GET, 1, 1);
+	assert_int_equal(store_step(st, OUT_GET), 1);
+	assert_int_equal(store_blob(st, OUT_GET, 5, k, sizeof(k)), 0);
+	store_reset(st, OUT_GET);
+	assert_int_not_equal(stat(at("%s/post/out.1", w.mn.state), &s), 0);
+	clock_set(&w.mn, 61 * DAY);
+	outbox_tidy(w.mn.post.outbox);
+	assert_null(newest(&w.mn, "outbox"));
+	clock_set(&w.mn, 0);
+}
+
+/* A Cache Server may say that it has lost an item that was cancelled: so it stays. */
+static void test_lost_when_over(void **state)
+{
+	uint64_t next = 0;
+	json_t *j;
+
+	(void)state;
+	nobody_sends();
+	send_item(json_pack("{s:s}", "text", "one"));
+	json_decref(await(&w.cn, "inbox", "held"));
+	j = ask(&w.mn, json_pack("{s:s, s:i}", "cmd", "cancel", "id", 1));
+	json_decref(j);
+	outbox_is("cancelled", NULL);
+	(void)fault("{\"lost\": true, \"news\": true}");
+	while (servers_count("{}", "listed"))
+		turn(&next);
+	outbox_is("cancelled", NULL);
+	assert_false(outbox_busy(w.mn.post.outbox));
+}
+
+/* One that everybody has is not sent again, and its row does not wait for nobody. */
+static void test_lost_when_received(void **state)
+{
+	uint64_t next = 0;
+
+	(void)state;
+	send_item(json_pack("{s:s}", "text", "one"));
+	taken(await(&w.cn, "inbox", "here"));
+	outbox_is("done", "received");
+	(void)fault("{\"lost\": true, \"news\": true}");
+	while (servers_count("{}", "listed"))
+		turn(&next);
+	outbox_is("done", "received");
+	assert_false(outbox_busy(w.mn.post.outbox));
+}
+
+/* Lost while it waits: all of it once more. */
+static void test_lost(void **state)
+{
+	uint64_t next = 0;
+	json_t *j;
+
+	(void)state;
+	nobody_sends();
+	send_big(100000);
+	json_decref(await(&w.cn, "inbox", "held"));
+	(void)fault("{\"lost\": true, \"news\": true, \"wipe\": true}");
+	while (servers_count("{}", "listed") > 1)
+		turn(&next);
+	(void)fault("{\"lost\": false}");
+	outbox_is("waiting", NULL);
+	j = ask(&w.cn, json_pack("{s:s, s:i}", "cmd", "fetch", "id", 1));
+	json_decref(j);
+	big_here();
+}
+
+static bool prekey_is_there(struct end *e,
+			    const uint8_t id[static PREKEY_ID_LEN])
+{
+	struct ntmc_key k;
+	int r = prekeys_find(e->post.prekeys, id, &k);
+
+	assert_true(!r || r == -NTM_ENOTFOUND);
+	return !r;
+}
+
+static void prekey_new(struct end *e, uint8_t n, int64_t not_after)
+{
+	struct store *st = e->post.store;
+	uint8_t b[64] = {n};
+
+	store_bind_blob(st, PREKEY_NEW, 1, b, PREKEY_ID_LEN);
+	store_bind_text(st, PREKEY_NEW, 2, e->fqdn);
+	store_bind_blob(st, PREKEY_NEW, 3, b, 32);
+	store_bind_blob(st, PREKEY_NEW, 4, b, 32);
+	store_bind_int(st, PREKEY_NEW, 5, not_after - 35 * DAY);
+	store_bind_int(st, PREKEY_NEW, 6, not_after);
+	store_bind_blob(st, PREKEY_NEW, 7, b, 64);
+	store_bind_blob(st, PREKEY_NEW, 8, b, 1);
+	assert_int_equal(store_run(st, PREKEY_NEW), 0);
+}
+
+/* A prekey that no item can come to any more is wiped, once the box was spoken to; a
+ * clock that is years ahead wipes none. */
+static void test_prekeys(void **state)
+{
+	static const uint8_t one[PREKEY_ID_LEN] = {1}, two[PREKEY_ID_LEN] = {2};
+	int64_t now = ntmc_now(NULL);
+
+	(void)state;
+	prekey_new(&w.cn, 1, now - 31 * DAY);
+	prekey_new(&w.cn, 2, now - 29 * DAY);
+	clock_set(&w.cn, 400 * DAY);
+	prekeys_work(w.cn.post.prekeys);
+	assert_true(prekey_is_there(&w.cn, one));
+	clock_set(&w.cn, 0);
+	prekeys_session(w.cn.post.prekeys);
+	prekeys_work(w.cn.post.prekeys);
+	while (prekeys_busy(w.cn.post.prekeys))
+		assert_int_equal(loop_turn(w.loop, true), 0);
+	assert_false(prekey_is_there(&w.cn, one));
+	assert_true(prekey_is_there(&w.cn, two));
+}
+
+/* What failed for want of a network is tried when there is one, and a try that is put
+ * off by a clock that was ahead is not waited for. */
+static void test_soon(void **state)
+{
+	struct store *st = w.mn.post.store;
+	static const int errors[] = {NTM_EUNREACHABLE, NTM_ESERVER,
+				     NTM_ESERVER};
+	static const int wait[] = {600, 600, 9 * 3600};
+	static const bool due[] = {true, false, true};
+	size_t i;
+
+	(void)state;
+	w.mn.post.who.n_box = 0; /* nothing is asked meanwhile */
+	for (i = 0; i < 3; i++) {
+		w.mn.post.who.n_box = 1;
+		send_item(json_pack("{s:s}", "text", "one"));
+		w.mn.post.who.n_box = 0;
+		store_bind_int(st, OUT_TRY, 1, (int64_t)i + 1);
+		store_bind_int(st, OUT_TRY, 2, ntmc_now(NULL) + wait[i]);
+		store_bind_int(st, OUT_TRY, 3, 9);
+		store_bind_int(st, OUT_TRY, 4, errors[i]);
+		store_bind_text(st, OUT_TRY, 5, "");
+		assert_int_equal(store_run(st, OUT_TRY), 0);
+	}
+	outbox_tidy(w.mn.post.outbox);
+	for (i = 0; i < 3; i++) {
+		store_bind_int(st, OUT_GET, 1, (int64_t)i + 1);
+		assert_int_equal(store_step(st, OUT_GET), 1);
+		assert_int_equal(store_int(st, OUT_GET, 17) == 0, due[i]);
+		store_reset(st, OUT_GET);
+	}
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, ends_open, ends_close)
+	const struct CMUnitTest tests[] = {
+		TEST(test_late),
+		TEST(test_lost_when_over),
+		TEST(test_lost_when_received),
+		TEST(test_lost),
+		TEST(test_prekeys),
+		TEST(test_soon),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	if (getenv("TEST_LOG"))
+		log_open("test", LOG_DEBUG, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
