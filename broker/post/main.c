@@ -5,6 +5,7 @@
  * Should: read session, pins and policy; write below STATE/post alone.
  * Mustn't: run without the keeper, outlive it, or listen where it was not told to.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -77,6 +78,9 @@ static int sockets_take(struct program *p)
 		return -NTM_ENOMEM;
 	name = strtok_r(names, ":", &save);
 	for (i = 0; i < n && name; i++) {
+		/* not for what we start: the worker waits for the link's end */
+		if (fcntl(LISTEN_FDS_START + i, F_SETFD, FD_CLOEXEC) < 0)
+			break;
 		if (!strcmp(name, "link"))
 			p->link_fd = LISTEN_FDS_START + i;
 		else if (!strcmp(name, "post"))
