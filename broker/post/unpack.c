@@ -132,14 +132,15 @@ static int file_open(struct unpack *u, uint64_t keep)
 	return 0;
 }
 
-/* Permissions without set-id bits; the owner can always read and write. */
+/* Permissions without set-id bits; the owner can always read and write, and nobody
+ * else can write what a stranger sent, whatever the stranger says. */
 static int attributes_set(int fd, const struct entry *e, unsigned int least)
 {
 	const struct timespec times[2] = {
 		{.tv_nsec = UTIME_OMIT},
 		{.tv_sec = (time_t)e->mtime, .tv_nsec = (long)e->mtime_ns}};
 
-	return fchmod(fd, (e->mode & 0777) | least) || futimens(fd, times)
+	return fchmod(fd, (e->mode & 0755) | least) || futimens(fd, times)
 		       ? -NTM_ESTORE
 		       : 0;
 }

@@ -30,7 +30,7 @@ static void world_open(struct world *w)
 	file_fill(at("%s/src/folder/empty", w->dir), 0, 1);
 	file_fill(at("%s/src/folder/two", w->dir), 200000, 2);
 	file_fill(at("%s/src/folder/zero", w->dir), 0, 1);
-	chmod(at("%s/src/folder/two", w->dir), 0444);
+	chmod(at("%s/src/folder/two", w->dir), 0446);
 	assert_int_equal(symlink("sub/one", at("%s/src/folder/link", w->dir)),
 			 0);
 	assert_int_equal(
