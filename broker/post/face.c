@@ -31,6 +31,7 @@ struct face {
 	struct post *post;
 	int fd;
 	struct loop_io *io;
+	struct loop_timer *pause; /* no descriptor was left for a client */
 	struct client *clients;
 	size_t n_clients;
 	uint64_t changes;
@@ -184,6 +185,12 @@ static void on_connection(void *arg, int fd, unsigned int events)
 	struct client *c;
 
 	(void)events;
+	if (s < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+		      errno == ENOBUFS)) {
+		/* until a client that goes makes room, or a second is over */
+		loop_io_set(f->io, 0);
+		loop_timer_arm(f->pause, LOOP_S(1));
+	}
 	if (s < 0)
 		return;
 	c = ours(s) ? calloc(1, sizeof(*c)) : NULL;
@@ -201,6 +208,14 @@ static void on_connection(void *arg, int fd, unsigned int events)
 		loop_io_set(f->io, 0);
 }
 
+static void on_pause_over(void *arg)
+{
+	struct face *f = arg;
+
+	if (f->n_clients < FACE_CLIENTS_MAX)
+		loop_io_set(f->io, LOOP_READ);
+}
+
 int face_open(struct post *p, int listen_fd, struct face **out)
 {
 	struct face *f = calloc(1, sizeof(*f));
@@ -210,8 +225,10 @@ int face_open(struct post *p, int listen_fd, struct face **out)
 	f->post = p;
 	f->fd = listen_fd;
 	f->changes = (uint64_t)post_now(p) << 20; /* none is ever met again */
-	if (loop_io_add(p->loop, listen_fd, LOOP_READ, false, on_connection, f,
+	if (loop_timer_new(p->loop, on_pause_over, f, &f->pause) ||
+	    loop_io_add(p->loop, listen_fd, LOOP_READ, false, on_connection, f,
 			&f->io)) {
+		loop_timer_free(f->pause);
 		free(f);
 		return -NTM_ENOMEM;
 	}
@@ -226,6 +243,7 @@ void face_close(struct face *f)
 	while (f->clients)
 		client_close(f->clients);
 	loop_io_del(f->io);
+	loop_timer_free(f->pause);
 	close(f->fd);
 	free(f);
 }

@@ -248,12 +248,19 @@ static const struct {
 json_t *face_command(struct post *p, const json_t *request)
 {
 	const char *name = text(request, "cmd");
+	json_t *answer;
 	size_t i;
 
 	if (!json_is_object(request))
 		return refuse(-NTM_EDECODE, "that is not one JSON object");
-	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (!strcmp(commands[i].name, name))
-			return commands[i].fn(p, request);
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(commands[i].name, name))
+			continue;
+		answer = commands[i].fn(p, request);
+		/* one that could not be made is none to wait for */
+		if (!answer && commands[i].fn != cmd_wait)
+			answer = refuse(-NTM_ENOMEM, NULL);
+		return answer;
+	}
 	return refuse(-NTM_EINVAL, "ntm-post does not know the command");
 }

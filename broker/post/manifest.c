@@ -55,6 +55,19 @@ static bool text_ok(const char *s)
 	return true;
 }
 
+void entry_text_clean(char *text)
+{
+	size_t n;
+
+	for (; *text; text += n) {
+		n = character((const unsigned char *)text);
+		if (n)
+			continue;
+		*text = '?';
+		n = 1;
+	}
+}
+
 static bool part_ok(const char *p, size_t len)
 {
 	if (!len || len > ITEM_PART_MAX)

@@ -41,6 +41,9 @@ bool entry_path_ok(const char *path);
 /** does the link at @path stay inside? ".." only in front, at most as many as
  *  there are folders above it; not absolute */
 bool entry_target_ok(const char *path, const char *target);
+/** bytes that are no UTF-8 become '?', in place: what a person or JSON is told of a
+ *  name that cannot be sent */
+void entry_text_clean(char *text);
 /** the order of a manifest: as strcmp(), '/' before every other byte */
 int entry_path_cmp(const char *a, const char *b);
 

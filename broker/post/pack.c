@@ -28,6 +28,7 @@ static int refuse(struct listing *l, int err, const char *path,
 		  const char *what)
 {
 	snprintf(l->out->why, sizeof(l->out->why), "%s: %s", path, what);
+	entry_text_clean(l->out->why);
 	return err;
 }
 
@@ -46,9 +47,11 @@ static int refuse_errno(struct listing *l, const char *path)
 
 static void leave_out(struct listing *l, const char *path)
 {
-	if (!l->out->left_out++)
-		snprintf(l->out->first_left_out, sizeof(l->out->first_left_out),
-			 "%s", path);
+	if (l->out->left_out++)
+		return;
+	snprintf(l->out->first_left_out, sizeof(l->out->first_left_out), "%s",
+		 path);
+	entry_text_clean(l->out->first_left_out);
 }
 
 static int source_put(struct listing *l, const struct stat *st)

@@ -265,6 +265,32 @@ static void test_announced(void **state)
 	assert_null(newest(&w.cn, "inbox"));
 }
 
+/* --- names
+ * -------------------------------------------------------------------------------------- */
+
+/* Names that are no UTF-8: what is left out, and what cannot be sent, is said. */
+static void test_names(void **state)
+{
+	json_t *j, *what;
+
+	(void)state;
+	mkdir(at("%s/odd", w.dir), 0700);
+	mkfifo(at("%s/odd/\xe4", w.dir), 0600);
+	file_fill(at("%s/odd/file", w.dir), 10, 1);
+	what = json_pack("{s:s, s:[s], s:[s]}", "cmd", "send", "to", CN,
+			 "files", at("%s/odd", w.dir));
+	j = ask(&w.mn, json_incref(what));
+	assert_true(json_is_true(json_object_get(j, "ok")));
+	assert_int_equal(json_integer_value(json_object_get(j, "left_out")), 1);
+	assert_non_null(strstr(text(j, "first_left_out"), "/odd/?"));
+	json_decref(j);
+	file_fill(at("%s/odd/b\xe4", w.dir), 10, 1);
+	j = ask(&w.mn, what);
+	assert_string_equal(text(j, "error"), "INVAL");
+	assert_non_null(strstr(text(j, "text"), "/odd/b?: it has a name"));
+	json_decref(j);
+}
+
 /* --- answers without sense
  * ------------------------------------------------------------------------ */
 
@@ -320,7 +346,8 @@ int main(void)
 		TEST(test_other_files), TEST(test_keys_go),
 		TEST(test_anew),	TEST(test_replay),
 		TEST(test_announced),	TEST(test_endless),
-		TEST(test_deaf),	TEST(test_empty),
+		TEST(test_names),	TEST(test_deaf),
+		TEST(test_empty),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
