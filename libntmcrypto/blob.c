@@ -7,8 +7,9 @@
  * Key and iv come of K and the Item ID alone, and each chunk's nonce of its
  * index: so the same payload gives the same blob, and a sender that was killed
  * makes the rest of it again. The price: who seals another payload under the
- * same K repeats nonces. The caller must not (it sends under a new K when a file
- * has changed); nothing here could notice.
+ * same K repeats nonces. The caller must not (it keeps the tag of each chunk that it
+ * has sent, and sends under a new K when a file has changed); nothing here could
+ * notice.
  *
  * Additional data is header, index and kind: 0 a chunk, 1 the last, 2 the seal.
  * The number of chunks follows from the blob's size, so a blob that is cut or

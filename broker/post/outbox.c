@@ -43,7 +43,8 @@ bool outbox_folder(const struct post *p, int64_t id, char *path, size_t size)
 
 static void folder_remove(const struct post *p, int64_t id)
 {
-	static const char *const files[] = {"manifest", "sources", "text"};
+	static const char *const files[] = {"manifest", "sources", "text",
+					    "tags"};
 	char path[512], file[600];
 	size_t i;
 
@@ -73,6 +74,8 @@ void sending_free(struct sending *s)
 	loop_timer_free(s->turn);
 	pack_close(s->pack);
 	blob_free(s->blob);
+	if (s->tags >= 0)
+		close(s->tags);
 	json_decref(s->cs_json);
 	free(s->message);
 	ntmc_wipe(s, sizeof(*s));
@@ -226,6 +229,7 @@ static void job_start(struct outbox *o, int64_t id)
 	s->outbox = o;
 	s->post = o->post;
 	s->id = id;
+	s->tags = -1;
 	s->next = o->jobs;
 	o->jobs = s;
 	o->n_jobs++;

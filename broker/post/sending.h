@@ -17,6 +17,8 @@
  * @asked:  the name whose prekeys are asked for
  * @known: what the CS had when it was last asked; what is more is progress
  * @found:  receivers that T was sent to the box for, when it was asked last
+ * @told:   how often the CS has named another offset than ours
+ * @tags:   descriptor (tags.h), -1: none
  * @offset: what the CS has; @skip: sealed bytes before it, not sent again
  * @sealed: @used of @have bytes were sent
  * @hash:   of the blob, once @hashed
@@ -40,6 +42,8 @@ struct sending {
 	struct web_call *call;
 	struct loop_timer *turn;
 
+	unsigned int told;
+	int tags;
 	struct pack *pack;
 	struct blob *blob;
 	uint64_t offset, skip, saved_at;

@@ -9,15 +9,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "broker/post/sending.h"
+#include "broker/post/tags.h"
 
+#define OFFSETS_MAX    8   /* that a CS names, of one try */
 #define FORWARD_CHUNKS 512 /* sealed again in one turn of the loop */
 
 static void data_clear(struct sending *s)
 {
 	pack_close(s->pack);
 	blob_free(s->blob);
+	if (s->tags >= 0)
+		close(s->tags);
+	s->tags = -1;
 	s->pack = NULL;
 	s->blob = NULL;
 	s->have = s->used = 0;
@@ -31,7 +37,8 @@ static void data_failed(struct sending *s, int err)
 	if (err == -NTM_ECHANGED) {
 		snprintf(text, sizeof(text),
 			 "%s changed while it was being sent; send it again",
-			 pack_changed(s->pack));
+			 *pack_changed(s->pack) ? pack_changed(s->pack)
+						: "one of the files");
 		sending_end(s, OUT_FAILED, err, text);
 	} else {
 		sending_later(s, err, NULL, 0);
@@ -46,6 +53,8 @@ static int state_save(struct sending *s)
 	struct store *st = s->post->store;
 	struct blob_state state;
 
+	if (fdatasync(s->tags))
+		return -NTM_ESTORE;
 	blob_save(s->blob, &state);
 	s->saved_at = blob_at(s->blob);
 	store_bind_int(st, OUT_SEAL, 1, s->id);
@@ -56,6 +65,7 @@ static int state_save(struct sending *s)
 /* The next chunk, or the seal, into s->sealed; have is 0 behind the end */
 static int seal_next(struct sending *s)
 {
+	uint64_t index = blob_payload_at(s->blob) / BLOB_CHUNK;
 	size_t n = blob_next(s->blob);
 	int err;
 
@@ -74,6 +84,9 @@ static int seal_next(struct sending *s)
 	err = pack_read(s->pack, blob_payload_at(s->blob), s->sealed, n);
 	if (!err)
 		err = blob_seal_chunk(s->blob, s->sealed, n);
+	/* a change that left no trace in the file's times, too */
+	if (!err)
+		err = tags_check(s->tags, index, s->sealed + n);
 	s->have = n + NTMC_TAG_LEN;
 	if (!err && blob_at(s->blob) - s->saved_at >= SENDING_SAVE)
 		err = state_save(s);
@@ -127,7 +140,7 @@ static bool offset_told(struct sending *s, const struct web_answer *a)
 	json_t *offset = json_object_get(a->json, "offset");
 
 	if (a->err || a->status != 409 || !json_is_integer(offset) ||
-	    ++s->tries > 8)
+	    ++s->told > OFFSETS_MAX)
 		return false;
 	sending_data(s, (uint64_t)json_integer_value(offset));
 	return true;
@@ -317,6 +330,9 @@ void sending_data(struct sending *s, uint64_t offset)
 		return;
 	}
 	err = pack_open(folder, &s->pack);
+	s->tags = err ? -1 : tags_open(folder);
+	if (!err && s->tags < 0)
+		err = -NTM_ESTORE;
 	if (!err && pack_len(s->pack) != s->payload)
 		err = -NTM_ESTORE;
 	if (!err)

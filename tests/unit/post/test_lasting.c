@@ -3,9 +3,11 @@
  * test_lasting - what time does to items and keys: rows end and go, clocks that were
  * wrong do no harm
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -128,6 +130,41 @@ static void test_lost(void **state)
 	big_here();
 }
 
+/* A file that is changed through memory, which its times do not tell: what a Cache
+ * Server has of it is not sealed again with other bytes. */
+static void test_changed_unseen(void **state)
+{
+	const size_t len = 400000;
+	const char *path = at("%s/big", w.dir);
+	uint64_t next = 0;
+	struct stat a, b;
+	uint8_t *map;
+	json_t *j;
+	size_t i;
+	int fd;
+
+	(void)state;
+	file_fill(path, len, 1);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(map, MAP_FAILED);
+	for (i = 0; i < len; i += 4096)
+		map[i] ^= 1; /* now each page can be written unseen */
+	assert_int_equal(fstat(fd, &a), 0);
+	(void)fault("{\"cut\": 300000}");
+	send_item(json_pack("{s:[s]}", "files", path));
+	while (fault("{}") < 300000)
+		turn(&next);
+	map[100] ^= 1;
+	assert_int_equal(fstat(fd, &b), 0);
+	assert_int_equal(a.st_ctim.tv_nsec, b.st_ctim.tv_nsec);
+	munmap(map, len);
+	close(fd);
+	j = await(&w.mn, "outbox", "failed");
+	assert_string_equal(text(j, "error"), "CHANGED");
+	json_decref(j);
+}
+
 static bool prekey_is_there(struct end *e,
 			    const uint8_t id[static PREKEY_ID_LEN])
 {
@@ -217,6 +254,7 @@ int main(void)
 		TEST(test_lost_when_over),
 		TEST(test_lost_when_received),
 		TEST(test_lost),
+		TEST(test_changed_unseen),
 		TEST(test_prekeys),
 		TEST(test_soon),
 	};
