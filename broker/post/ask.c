@@ -229,11 +229,16 @@ int post_ask(struct post *p, const struct post_ask *a, web_fn *done, void *arg,
 		.read = a->read,
 		.length = a->length,
 		.write = a->write,
+		.json_max = a->json_max,
 		.done = done,
 		.arg = arg,
 	};
+	const char *dot = strchr(a->server->name, '.');
 	int err = -NTM_ENOMEM;
 
+	/* our token speaks for us: to servers of our own domain alone */
+	if (!a->bearer && (!dot || strcmp(dot + 1, p->who.domain)))
+		return -NTM_EPERM;
 	headers_make(p, a, &h);
 	r.headers = (const char *const *)h.line;
 	if (!h.failed)

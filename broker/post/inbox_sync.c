@@ -19,7 +19,9 @@
 #include "broker/post/outbox.h"
 #include "common/log.h"
 
-#define PAGE_TEXT   "500"
+#define PAGE_TEXT "250"
+#define PAGE_MAX                                                               \
+	(1u << 20) /* bytes: 250 entries of 4 KiB, as large as they may be */
 #define NEWS_MAX    500
 #define ENTRIES_MAX 50000 /* a box keeps 20,000 of a receiver */
 /* what a row's end may be, whatever the box says */
@@ -312,7 +314,10 @@ static void page_ask(struct inbox *b)
 {
 	struct web_server box;
 	char path[96];
-	struct post_ask ask = {.server = &box, .method = "GET", .path = path};
+	struct post_ask ask = {.server = &box,
+			       .method = "GET",
+			       .path = path,
+			       .json_max = PAGE_MAX};
 	int err = post_box(b->post, &box);
 
 	snprintf(path, sizeof(path), "/v1/cache?after=%lld&limit=" PAGE_TEXT,

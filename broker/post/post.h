@@ -81,7 +81,7 @@ void post_item_id(const struct post_ids *ids, uint8_t out[static ITEM_ID_LEN]);
 struct post_ask {
 	const struct web_server *server;
 	const char *method, *path;
-	const char *bearer;	    /* NULL: our token */
+	const char *bearer;	    /* NULL: our token, in our domain alone */
 	const struct post_ids *ids; /* NTM-Application, -Service, -Item */
 	const char *to;		    /* NTM-To */
 	const char *message;	    /* NTM-Message, not yet encoded */
@@ -92,8 +92,10 @@ struct post_ask {
 	web_read_fn *read;
 	uint64_t length;
 	web_write_fn *write;
+	size_t json_max; /* bytes of the answer; 0: WEB_JSON_MAX */
 };
-/** Return: 0 and @done will be called; or an error */
+/** Return: 0 and @done will be called; -NTM_EPERM (our token is not for that server);
+ *  or an error */
 NTM_MUST_CHECK int post_ask(struct post *p, const struct post_ask *a,
 			    web_fn *done, void *arg, struct web_call **out);
 /** our box. Return: 0, -NTM_ENOLOGIN, -NTM_ENOTFOUND (the domain has none) */

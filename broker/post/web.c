@@ -17,8 +17,10 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "libntmcrypto/ntmcrypto.h"
 
 #define CONNECT_S    10L
+#define ANSWER_S     300L /* all of a request without a blob */
 #define STALL_BYTES  1L
 #define STALL_S	     60L
 #define CONNECTIONS  16L
@@ -32,7 +34,7 @@ struct web_call {
 	char *body; /* JSON that is sent, or a copy of the bytes */
 	size_t body_len, body_at;
 	char *got;
-	size_t got_len;
+	size_t got_len, got_max;
 	uint64_t moved;
 	int err; /* of read or write */
 	bool dead;
@@ -66,6 +68,11 @@ static void call_free(struct web_call *c)
 	curl_easy_cleanup(c->easy);
 	curl_slist_free_all(c->headers);
 	curl_slist_free_all(c->resolve);
+	/* tokens, temporal keys */
+	if (c->body)
+		ntmc_wipe(c->body, c->body_len);
+	if (c->got)
+		ntmc_wipe(c->got, c->got_len);
 	free(c->body);
 	free(c->got);
 	free(c);
@@ -285,11 +292,18 @@ static size_t on_write(char *data, size_t size, size_t n, void *arg)
 		c->moved += size;
 		return c->err ? 0 : size;
 	}
-	if (size > WEB_JSON_MAX - c->got_len)
+	if (size > c->got_max - c->got_len) {
+		c->err = -NTM_ETOOBIG;
 		return 0;
-	more = realloc(c->got, c->got_len + size);
+	}
+	more = malloc(c->got_len + size);
 	if (!more)
 		return 0;
+	if (c->got) {
+		memcpy(more, c->got, c->got_len);
+		ntmc_wipe(c->got, c->got_len);
+		free(c->got);
+	}
 	c->got = more;
 	memcpy(c->got + c->got_len, data, size);
 	c->got_len += size;
@@ -325,8 +339,10 @@ static int where_set(struct web_call *c, const struct web_request *r)
 		return -NTM_EINVAL;
 	curl_easy_setopt(c->easy, CURLOPT_RESOLVE, c->resolve);
 	curl_easy_setopt(c->easy, CURLOPT_URL, url);
-	curl_easy_setopt(c->easy, CURLOPT_CAINFO, s->ca);
-	curl_easy_setopt(c->easy, CURLOPT_CAPATH, NULL);
+	/* where there is no memory for the file's name, the machine's own CAs count */
+	if (curl_easy_setopt(c->easy, CURLOPT_CAINFO, s->ca) ||
+	    curl_easy_setopt(c->easy, CURLOPT_CAPATH, NULL))
+		return -NTM_ENOMEM;
 	return c->resolve ? 0 : -NTM_ENOMEM;
 }
 
@@ -395,6 +411,10 @@ static void rules_set(struct web_call *c)
 			 (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(c->easy, CURLOPT_PROXY, "");
 	curl_easy_setopt(c->easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(c->easy, CURLOPT_PATH_AS_IS,
+			 1L); /* an ID may be ".." */
+	if (!c->read && !c->write)
+		curl_easy_setopt(c->easy, CURLOPT_TIMEOUT, ANSWER_S);
 	curl_easy_setopt(c->easy, CURLOPT_CONNECTTIMEOUT, CONNECT_S);
 	curl_easy_setopt(c->easy, CURLOPT_LOW_SPEED_LIMIT, STALL_BYTES);
 	curl_easy_setopt(c->easy, CURLOPT_LOW_SPEED_TIME, STALL_S);
@@ -414,6 +434,7 @@ int web_start(struct web *w, const struct web_request *r, struct web_call **out)
 	c->web = w;
 	c->read = r->read;
 	c->write = r->write;
+	c->got_max = r->json_max ? r->json_max : WEB_JSON_MAX;
 	c->done = r->done;
 	c->arg = r->arg;
 	c->next = w->calls;

@@ -18,7 +18,8 @@
 #include "common/loop.h"
 
 #define WEB_ADDRS_MAX 8
-#define WEB_JSON_MAX  (10u << 20)
+/* of an answer; in memory it takes up to twenty times that */
+#define WEB_JSON_MAX (128u << 10)
 
 struct web;
 struct web_call;
@@ -34,7 +35,7 @@ struct web_server {
 /**
  * struct web_answer - borrowed for the call
  * @err:    0: @status is the server's. -NTM_ETIMEOUT, -NTM_EUNREACHABLE, -NTM_ECERT,
- *          -NTM_ECLOSED: it said nothing that counts
+ *          -NTM_ECLOSED: it said nothing that counts; -NTM_ETOOBIG: too much
  * @json:   NULL: none
  */
 struct web_answer {
@@ -56,6 +57,7 @@ typedef int web_write_fn(void *arg, const uint8_t *data, size_t len);
  * @json:    body, or
  * @read, @length: body in pieces, or neither; with @body, @body_len: bytes
  * @write:   takes a body that is not JSON; NULL: it must be JSON
+ * @json_max: bytes of JSON that are read; 0: WEB_JSON_MAX
  */
 struct web_request {
 	const struct web_server *server;
@@ -67,6 +69,7 @@ struct web_request {
 	web_read_fn *read;
 	uint64_t length;
 	web_write_fn *write;
+	size_t json_max;
 	web_fn *done;
 	void *arg;
 };

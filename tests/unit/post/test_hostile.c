@@ -339,6 +339,48 @@ static void test_empty(void **state)
 	json_decref(await(&w.cn, "inbox", "here"));
 }
 
+/* An answer longer than any can be is not read. */
+static void test_huge(void **state)
+{
+	uint64_t next = 0;
+	bool said;
+	json_t *j;
+
+	(void)state;
+	(void)fault("{\"huge\": true}");
+	send_item(order("one"));
+	do {
+		turn(&next);
+		j = newest(&w.mn, "outbox");
+		said = strcmp(text(j, "error"), "") != 0;
+		if (said)
+			assert_string_equal(text(j, "error"), "TOOBIG");
+		json_decref(j);
+	} while (!said);
+	json_decref(await(&w.cn, "inbox", "here"));
+}
+
+static void never(void *arg, const struct web_answer *a)
+{
+	(void)arg, (void)a;
+	fail();
+}
+
+/* Our token is not told to servers of others, whoever names them. */
+static void test_token(void **state)
+{
+	struct web_server s = {.name = "cs.other.example"};
+	struct post_ask a = {.server = &s, .method = "GET", .path = "/"};
+	struct web_call *call;
+
+	(void)state;
+	assert_int_equal(post_ask(&w.mn.post, &a, never, NULL, &call),
+			 -NTM_EPERM);
+	strcpy(s.name, "cs.mn.example.org");
+	assert_int_equal(post_ask(&w.mn.post, &a, never, NULL, &call),
+			 -NTM_EPERM);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, ends_open, ends_close)
@@ -347,7 +389,8 @@ int main(void)
 		TEST(test_anew),	TEST(test_replay),
 		TEST(test_announced),	TEST(test_endless),
 		TEST(test_names),	TEST(test_deaf),
-		TEST(test_empty),
+		TEST(test_empty),	TEST(test_huge),
+		TEST(test_token),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
