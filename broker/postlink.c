@@ -11,7 +11,7 @@
  * while both are online. They lie in the keeper's store, so that neither our death nor
  * ntm-post's loses a connection that waits; while no ntm-post runs we watch them.
  *
- * It is started when a connection waits; when the number of our cache list has changed
+ * It is started when a connection waits, also while nobody is logged in; when the number of our cache list has changed
  * and is not 0; once after the worker's start or a login, as it may have left work; and
  * when the time has come that it named at its end. It tells us over the link:
  *   busy: it has work. If it dies then it is started again, at once, then after
@@ -161,8 +161,6 @@ static void ended(struct postlink *p)
 
 	link_drop(p);
 	set_state(p, POSTLINK_IDLE);
-	if (!p->w->account->logged_in)
-		return;
 	if (left) {
 		s = p->deaths ? 1u << (p->deaths < 7 ? p->deaths - 1 : 6) : 0;
 		p->deaths++;
@@ -227,11 +225,11 @@ static void start_failed(struct postlink *p, int err)
 	loop_timer_arm(p->pause, LOOP_S(PAUSE_MAX_S));
 }
 
-static void start(struct postlink *p)
+static void begin(struct postlink *p)
 {
 	int fd = -1, err;
 
-	if (p->state != POSTLINK_IDLE || !p->w->account->logged_in)
+	if (p->state != POSTLINK_IDLE)
 		return;
 	err = keeper_post(p->w->keeper, &fd);
 	if (!err && keeper_fd_put(p->w->keeper, KEY_LINK, fd))
@@ -247,6 +245,13 @@ static void start(struct postlink *p)
 	tell(p, json_pack("{s:s, s:b, s:I}", "event", "start", "online",
 			  session_state(p->w->session) == SESSION_ONLINE,
 			  "serial", (json_int_t)p->serial));
+}
+
+/* for its own work, of which there is none without a login */
+static void start(struct postlink *p)
+{
+	if (p->w->account->logged_in)
+		begin(p);
 }
 
 static void pause_over(void *arg)
@@ -269,10 +274,9 @@ static void connection_waits(void *arg, int fd, unsigned int events)
 {
 	struct listening *l = arg;
 
+	/* logged out, too: what is here can be taken, and the rest is refused */
 	(void)fd, (void)events;
-	if (!l->p->w->account->logged_in)
-		loop_io_set(l->io, 0); /* `ntm` hears so from the worker */
-	start(l->p);
+	begin(l->p);
 }
 
 static void listening_drop(struct postlink *p, int i)
@@ -524,6 +528,7 @@ int postlink_new(struct worker *w, struct postlink **out)
 		return err;
 	}
 	keeper_fd_each(w->keeper, KEY_PREFIX, left_over, p);
+	listen_local(p);
 	*out = p;
 	return 0;
 }

@@ -46,8 +46,11 @@ static unsigned int sooner(unsigned int a, unsigned int b)
 	return !a || (b && b < a) ? b : a;
 }
 
+/* rows of who has logged out wait for a login, not for a time */
 static unsigned int again_s(struct post *p)
 {
+	if (!p->who.logged_in)
+		return 0;
 	return sooner(outbox_again_s(p->outbox), inbox_again_s(p->inbox));
 }
 

@@ -376,6 +376,30 @@ static void connections(void **state)
 	close(fd);
 }
 
+/* who asks is answered, also without a login; not over and over by one that dies */
+static void logged_out(void **state)
+{
+	int fd, next;
+
+	(void)state;
+	fd = knock();
+	assert_int_equal(n_starts, 1);
+	says("{\"say\":\"busy\"}");
+	post_dies();
+	pass(0);
+	assert_int_equal(n_starts, 2);
+	post_dies();
+	assert_int_equal(n_starts, 2);
+	pass(1);
+	assert_int_equal(n_starts, 3);
+	next = kept_find(POSTER_PREFIX "post")->fd;
+	close(accept(next, NULL, NULL));
+	close(fd);
+	goes(1, 30);
+	pass(100); /* nothing is done without a login */
+	assert_int_equal(n_starts, 3);
+}
+
 /* a worker dies, ntm-post goes on */
 static void next_worker(void **state)
 {
@@ -426,9 +450,9 @@ static void other_addresses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(once_after_login), T(notices),     T(alarms),
-		T(deaths),	     T(connections), T(next_worker),
-		T(other_addresses),
+		T(once_after_login), T(notices),	 T(alarms),
+		T(deaths),	     T(connections),	 T(logged_out),
+		T(next_worker),	     T(other_addresses),
 	};
 
 	return cmocka_run_group_tests_name("postlink", tests, NULL, NULL);
