@@ -95,6 +95,7 @@ void sending_later(struct sending *s, int err, const char *text,
 {
 	struct store *st = s->post->store;
 	unsigned int wait = post_retry_s(s->tries);
+	enum post_statement which;
 
 	if (retry_s > POST_WAIT_SERVER_S)
 		retry_s = POST_WAIT_SERVER_S;
@@ -102,12 +103,16 @@ void sending_later(struct sending *s, int err, const char *text,
 		wait = retry_s;
 	log_info("outbox", "item %lld: %s; again in %u s", (long long)s->id,
 		 text ? text : err_text(err), wait);
-	store_bind_int(st, OUT_TRY, 1, s->id);
-	store_bind_int(st, OUT_TRY, 2, post_now(s->post) + wait);
-	store_bind_int(st, OUT_TRY, 3, s->tries + 1);
-	store_bind_int(st, OUT_TRY, 4, -err);
-	store_bind_text(st, OUT_TRY, 5, text ? text : err_text(err));
-	if (store_run(st, OUT_TRY))
+	/* why it failed stays what the person is told */
+	which = s->state == OUT_FAILING ? OUT_PUT_OFF : OUT_TRY;
+	store_bind_int(st, which, 1, s->id);
+	store_bind_int(st, which, 2, post_now(s->post) + wait);
+	store_bind_int(st, which, 3, s->tries + 1);
+	if (which == OUT_TRY) {
+		store_bind_int(st, which, 4, -err);
+		store_bind_text(st, which, 5, text ? text : err_text(err));
+	}
+	if (store_run(st, which))
 		log_err("outbox", "the store cannot be written");
 	over(s);
 }
@@ -158,8 +163,17 @@ void sending_end(struct sending *s, enum out_state state, int err,
 		[OUT_CANCELLED] = "was cancelled",
 	};
 
+	if (s->state == OUT_FAILING) {
+		store_bind_int(s->post->store, OUT_OVER, 1, s->id);
+		if (store_run(s->post->store, OUT_OVER))
+			log_err("outbox", "the store cannot be written");
+		over(s);
+		return;
+	}
 	log_info("outbox", "item %lld %s%s%s", (long long)s->id, said[state],
 		 text ? ": " : "", text ? text : "");
+	if (state == OUT_FAILED && s->cs.n_addrs)
+		state = OUT_FAILING;
 	if (row_end(s->post, s->id, state, err, text))
 		log_err("outbox", "the store cannot be written");
 	over(s);
@@ -186,7 +200,8 @@ static int job_fill(struct sending *s)
 	s->state = (enum out_state)store_int(st, OUT_GET, 4);
 	/* wiped: what has ended does not begin again */
 	if (store_blob(st, OUT_GET, 5, s->k.b, sizeof(s->k.b)) !=
-	    sizeof(s->k.b))
+		    sizeof(s->k.b) &&
+	    s->state == OUT_OPEN)
 		return -NTM_ESTORE;
 	s->payload = (uint64_t)store_int(st, OUT_GET, 6);
 	s->size = (uint64_t)store_int(st, OUT_GET, 7);
@@ -194,6 +209,8 @@ static int job_fill(struct sending *s)
 	s->tries = (unsigned int)store_int(st, OUT_GET, 18);
 	s->known = (uint64_t)store_int(st, OUT_GET, 20);
 	s->message = strdup(store_text(st, OUT_GET, 13));
+	if (strcmp(store_text(st, OUT_GET, 21), s->post->who.fqdn))
+		return -NTM_EPERM;
 	if (*cs)
 		s->cs_json = json_loads(cs, 0, NULL);
 	return s->message ? 0 : -NTM_ENOMEM;
@@ -242,7 +259,11 @@ static void job_start(struct outbox *o, int64_t id)
 	if (!r && s->cs_json)
 		r = post_server(o->post, s->cs_json, &s->cs);
 	if (r)
-		sending_later(s, r, NULL, 0);
+		sending_later(s, r,
+			      r == -NTM_EPERM ? "it is sent in the name of "
+						"another login of this device"
+					      : NULL,
+			      0);
 	else
 		sending_step(s);
 }
@@ -449,6 +470,7 @@ static int row_new(struct outbox *o, const struct outbox_order *order,
 	store_bind_int(st, OUT_NEW, 8, now + ITEM_RETENTION_S);
 	store_bind_text(st, OUT_NEW, 9, order->message ? order->message : "");
 	store_bind_text(st, OUT_NEW, 10, title);
+	store_bind_text(st, OUT_NEW, 11, o->post->who.fqdn);
 	err = store_run(st, OUT_NEW);
 	ntmc_key_clear(&k);
 	if (!err && (err = store_step(st, OUT_LAST)) > 0) {

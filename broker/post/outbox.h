@@ -21,6 +21,8 @@
  * @OUT_FAILED:  nobody gets it; err and text say why
  * @OUT_CANCELLED: the person's word
  * @OUT_CANCELLING: the CS is to be told.              Leaves by: its answer
+ * @OUT_FAILING: failed, and the CS is to be told: it keeps no part of it, and boxes
+ *               list it no more.                       Leaves by: its answer
  */
 enum out_state {
 	OUT_OPEN,
@@ -28,7 +30,8 @@ enum out_state {
 	OUT_ENDED,
 	OUT_FAILED,
 	OUT_CANCELLED,
-	OUT_CANCELLING
+	OUT_CANCELLING,
+	OUT_FAILING
 };
 
 /** enum to_state - a row of `receiver`; numbers are in the store */

@@ -8,6 +8,7 @@ static const char *const out_words[] = {
 	[OUT_OPEN] = "sending",	       [OUT_SENT_ALL] = "waiting",
 	[OUT_ENDED] = "done",	       [OUT_FAILED] = "failed",
 	[OUT_CANCELLED] = "cancelled", [OUT_CANCELLING] = "cancelling",
+	[OUT_FAILING] = "failed",
 };
 
 static const char *const to_words[] = {
@@ -68,8 +69,8 @@ static json_t *row_json(struct store *st, const struct sending *job)
 		store_text(st, OUT_LIST, 1), "service",
 		store_text(st, OUT_LIST, 2), "item",
 		store_text(st, OUT_LIST, 3), "state",
-		out_words[state >= 0 && state <= OUT_CANCELLING ? state
-								: OUT_FAILED],
+		out_words[state >= 0 && state <= OUT_FAILING ? state
+							     : OUT_FAILED],
 		"title", store_text(st, OUT_LIST, 14), "size", (json_int_t)size,
 		"sent", (json_int_t)sent, "created",
 		(json_int_t)store_int(st, OUT_LIST, 11), "expires",

@@ -46,12 +46,14 @@ static const char *const schema[] = {
 	 * that were verified here, as long as their keys could be opened again */
 	"ALTER TABLE inb ADD COLUMN settled TEXT;"
 	"CREATE TABLE had (hash TEXT PRIMARY KEY, until INTEGER NOT NULL);",
+	/* as whom it is sent: K is sealed in that name */
+	"ALTER TABLE out ADD COLUMN sender TEXT;",
 };
 
 #define OUT_COLUMNS                                                            \
 	"id, application, service, item, state, k, payload, size, hash, "      \
 	"seal1, seal2, created, expires, message, title, err, text, "          \
-	"next_try, tries, cs, sent"
+	"next_try, tries, cs, sent, sender"
 #define IN_COLUMNS                                                             \
 	"id, sender, application, service, item, message, state, wanted, "     \
 	"entry, key_hash, data_hash, size, cs, ticket, temporal, at, "         \
@@ -64,25 +66,28 @@ static const char *const schema[] = {
 
 static const char *const statements[POST_STATEMENTS] = {
 	[OUT_NEW] = "INSERT INTO out (application, service, item, state, k, "
-		    "payload, size, created, expires, message, title) "
-		    "VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+		    "payload, size, created, expires, message, title, sender) "
+		    "VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
 	[OUT_LAST] = "SELECT last_insert_rowid()",
 	[OUT_GET] = "SELECT " OUT_COLUMNS " FROM out WHERE id = ?1",
 	/* by ?1 0 all, or one */
 	[OUT_LIST] =
 		"SELECT " OUT_COLUMNS " FROM out WHERE (?1 = 0 OR id = ?1) "
 		"AND id > ?2 ORDER BY id LIMIT 1000",
-	[OUT_DUE] =
-		"SELECT id FROM out WHERE state IN (0, 5) AND next_try <= ?1 "
-		"ORDER BY next_try, id LIMIT 64",
-	[OUT_NEXT] =
-		"SELECT min(next_try), count(*) FROM out WHERE state IN (0, 5)",
+	[OUT_DUE] = "SELECT id FROM out WHERE state IN (0, 5, 6) AND next_try "
+		    "<= ?1 "
+		    "ORDER BY next_try, id LIMIT 64",
+	[OUT_NEXT] = "SELECT min(next_try), count(*) FROM out WHERE state IN "
+		     "(0, 5, 6)",
 	[OUT_FIND] = "SELECT id FROM out WHERE application = ?1 AND "
 		     "service = ?2 AND item = ?3",
 	[OUT_STATE] = "UPDATE out SET state = ?2, err = ?3, text = ?4, "
 		      "next_try = 0, tries = 0 WHERE id = ?1",
 	[OUT_TRY] = "UPDATE out SET next_try = ?2, tries = ?3, err = ?4, "
 		    "text = ?5 WHERE id = ?1",
+	[OUT_PUT_OFF] =
+		"UPDATE out SET next_try = ?2, tries = ?3 WHERE id = ?1",
+	[OUT_OVER] = "UPDATE out SET state = 3, next_try = 0 WHERE id = ?1",
 	[OUT_CS] = "UPDATE out SET cs = ?2 WHERE id = ?1",
 	[OUT_SIZE] = "UPDATE out SET payload = ?2, size = ?3 WHERE id = ?1",
 	[OUT_SEAL] = "UPDATE out SET seal2 = seal1, seal1 = ?2 WHERE id = ?1",
@@ -99,7 +104,7 @@ static const char *const statements[POST_STATEMENTS] = {
 			"expires < ?1 LIMIT 64",
 	/* what failed for want of a network (?1 to ?3), or is put off beyond any
 	 * wait of ours (?4): the clock was ahead */
-	[OUT_SOON] = "UPDATE out SET next_try = 0 WHERE state IN (0, 5) AND "
+	[OUT_SOON] = "UPDATE out SET next_try = 0 WHERE state IN (0, 5, 6) AND "
 		     "(err IN (?1, ?2, ?3) OR next_try > ?4)",
 	[NAME_NEW] = "INSERT OR IGNORE INTO name (out, name) VALUES (?1, ?2)",
 	[NAME_NEXT] = "SELECT name FROM name WHERE out = ?1 AND done = 0 "

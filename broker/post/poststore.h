@@ -21,6 +21,8 @@ enum post_statement {
 	OUT_FIND,
 	OUT_STATE,
 	OUT_TRY,
+	OUT_PUT_OFF,
+	OUT_OVER,
 	OUT_CS,
 	OUT_SIZE,
 	OUT_SEAL,

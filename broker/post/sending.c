@@ -518,7 +518,7 @@ static int ask_next(struct sending *s)
 {
 	int r;
 
-	if (s->state == OUT_CANCELLING)
+	if (s->state != OUT_OPEN)
 		return ask_cancel(s);
 	r = name_next(s);
 	if (r)
@@ -539,7 +539,8 @@ void sending_step(struct sending *s)
 {
 	int r = 0;
 
-	if (s->state == OUT_CANCELLING && !s->cs.n_addrs) {
+	if (s->state != OUT_OPEN &&
+	    (!s->cs.n_addrs || post_now(s->post) >= s->expires)) {
 		sending_end(s, OUT_CANCELLED, 0, NULL);
 		return;
 	}

@@ -26,7 +26,7 @@ lab_as_user a env PATH="$home/bin:$PATH" DBUS_SESSION_BUS_ADDRESS=unix:path=/now
 within 5 "the inbox, without a login" lab_as_user a ntm inbox
 echo hello >"$home/file"
 lab_give "$home/file"
-refused "nothing is sent without a login" "log in" \
+refused "nothing is sent without a login" "not logged in" \
 	lab_as_user a sh -c "cd && ntm send file desk.alice.$NTM_DOMAIN"
 
 ntm_login a alice laptop

@@ -76,7 +76,9 @@ class Handler(BaseHTTPRequestHandler):
                 for how in ("relist", "announce"):
                     if FAULT.pop(how, False):
                         relist(how)
-                self.answer(200, {**COUNT, "listed": sum(len(v) for v in LISTS.values())})
+                self.answer(200, {**COUNT, "listed": sum(len(v) for v in LISTS.values()),
+                                  "cancelled": sum(i["state"] == "cancelled"
+                                                   for i in ITEMS.values())})
             return
         with LOCK:
             if FAULT.get("fail", 0) > 0:

@@ -246,6 +246,53 @@ static void test_soon(void **state)
 	}
 }
 
+/* What fails when the Cache Server has a part of it is cancelled there, and why it
+ * failed is still what the person is told. */
+static void test_failed_is_told(void **state)
+{
+	uint64_t next = 0;
+	json_t *j;
+
+	(void)state;
+	(void)fault("{\"cut\": 300000}");
+	send_big(400000);
+	while (fault("{}") < 300000)
+		turn(&next);
+	file_fill(at("%s/big", w.dir), 400000, 10);
+	(void)fault("{\"fail\": 2}");
+	json_decref(await(&w.mn, "outbox", "failed"));
+	while (!servers_count("{}", "cancelled"))
+		turn(&next);
+	while (outbox_busy(w.mn.post.outbox))
+		turn(&next);
+	j = await(&w.mn, "outbox", "failed");
+	assert_string_equal(text(j, "error"), "CHANGED");
+	json_decref(j);
+}
+
+/* An item is sent in the name that its key was sealed in: another login of the device
+ * does not go on with it. */
+static void test_other_login(void **state)
+{
+	uint64_t next = 0;
+	bool said;
+	json_t *j;
+
+	(void)state;
+	(void)fault("{\"fail\": 1000}");
+	send_item(json_pack("{s:s}", "text", "one"));
+	strcpy(w.mn.post.who.fqdn, "laptop.other.example.org");
+	(void)fault("{\"fail\": 0}");
+	do {
+		turn(&next);
+		j = newest(&w.mn, "outbox");
+		said = !strcmp(text(j, "error"), "PERM");
+		json_decref(j);
+	} while (!said);
+	strcpy(w.mn.post.who.fqdn, MN);
+	json_decref(await(&w.cn, "inbox", "here"));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, ends_open, ends_close)
@@ -257,6 +304,8 @@ int main(void)
 		TEST(test_changed_unseen),
 		TEST(test_prekeys),
 		TEST(test_soon),
+		TEST(test_other_login),
+		TEST(test_failed_is_told),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
