@@ -99,7 +99,9 @@ bool entry_path_ok(const char *path)
 
 /*
  * Below the folder where the link lies (whose parts are real folders) only names
- * follow the "..": each may be a link itself, and that one stays inside as well.
+ * follow the "..": each may be a link itself, and that one stays inside as well. Inside
+ * is the folder at the top of the item: that is placed as a whole, and what lies beside
+ * it then is the person's own.
  */
 bool entry_target_ok(const char *path, const char *target)
 {
@@ -113,8 +115,8 @@ bool entry_target_ok(const char *path, const char *target)
 		up++;
 	}
 	if (!strcmp(target, ".."))
-		return up + 1 < depth;
-	return up < depth && parts_ok(target, &rest);
+		return up + 2 < depth;
+	return up + 1 < depth && parts_ok(target, &rest);
 }
 
 int entry_path_cmp(const char *a, const char *b)

@@ -38,8 +38,8 @@ struct entry {
 
 /** no empty part, no "." or "..", no control character, UTF-8, within the limits */
 bool entry_path_ok(const char *path);
-/** does the link at @path stay inside? ".." only in front, at most as many as
- *  there are folders above it; not absolute */
+/** does the link at @path stay inside the folder at the top of its path? ".." only in
+ *  front, fewer than there are folders above it; not absolute */
 bool entry_target_ok(const char *path, const char *target);
 /** bytes that are no UTF-8 become '?', in place: what a person or JSON is told of a
  *  name that cannot be sent */

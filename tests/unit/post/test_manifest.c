@@ -68,24 +68,31 @@ static void test_targets(void **state)
 		const char *path, *target;
 		bool ok;
 	} t[] = {
-		{"l", "a", true},
-		{"l", "a/b", true},
-		{"d/l", "../a", true},
-		{"d/l", "..", true},
-		{"d/e/l", "../../a", true},
+		{"d/l", "a", true},
+		{"d/l", "a/b", true},
+		{"d/e/l", "../a", true},
+		{"d/e/l", "..", true},
+		{"d/e/f/l", "../../a", true},
+		{"d/e/f/l", "../..", true},
+		/* what lies beside the top is the person's own */
+		{"l", "a", false},
+		{"l", "a/b", false},
+		{"d/l", "../a", false},
+		{"d/l", "..", false},
+		{"d/e/l", "../../a", false},
+		{"d/e/l", "../..", false},
 		{"l", "..", false},
 		{"l", "../a", false},
 		{"d/l", "../../a", false},
 		{"d/l", "../..", false},
-		{"l", "/etc/passwd", false},
-		{"l", "", false},
-		{"l", "a/../b", false},
-		{"d/l", "a/../../b", false},
-		{"l", "./a", false},
-		{"l", ".", false},
-		{"d/e/l", "../..", true},
-		{"l", "a/", false},
-		{"l", "a\nb", false},
+		{"d/l", "/etc/passwd", false},
+		{"d/l", "", false},
+		{"d/l", "a/../b", false},
+		{"d/e/l", "a/../../b", false},
+		{"d/l", "./a", false},
+		{"d/l", ".", false},
+		{"d/l", "a/", false},
+		{"d/l", "a\nb", false},
 	};
 	size_t i;
 
@@ -199,16 +206,21 @@ static void test_broken_rules(void **state)
 	assert_int_equal(read_raw(l, 3), 2);
 	l[1] = entry(ENTRY_FILE, "b/c", 1); /* in a folder that is not listed */
 	assert_int_equal(read_raw(l, 2), 1);
-	l[0] = entry(ENTRY_LINK, "a", 0); /* through a link */
+	l[0] = entry(ENTRY_FOLDER, "a", 0);
+	l[1] = entry(ENTRY_LINK, "a/b", 0); /* through a link */
+	l[2] = entry(ENTRY_FILE, "a/b/c", 1);
+	assert_int_equal(read_raw(l, 3), 2);
+	l[0] = entry(ENTRY_LINK, "a", 0); /* to what lies beside it, then */
+	assert_int_equal(read_raw(l, 1), 0);
 	l[1] = entry(ENTRY_FILE, "a/b", 1);
-	assert_int_equal(read_raw(l, 2), 1);
 	l[0] = entry(ENTRY_FILE, "a", 1); /* through a file */
 	assert_int_equal(read_raw(l, 2), 1);
 	l[0] = entry(ENTRY_FILE, "../a", 1);
 	assert_int_equal(read_raw(l, 1), 0);
-	l[0] = entry(ENTRY_LINK, "a", 0);
-	strcpy(l[0].target, "/etc");
-	assert_int_equal(read_raw(l, 1), 0);
+	l[0] = entry(ENTRY_FOLDER, "a", 0);
+	l[1] = entry(ENTRY_LINK, "a/l", 0);
+	strcpy(l[1].target, "/etc");
+	assert_int_equal(read_raw(l, 2), 1);
 	l[0] = entry(ENTRY_FILE, "a", 1);
 	l[0].mode = 04755; /* set-user-ID */
 	assert_int_equal(read_raw(l, 1), 0);
