@@ -102,7 +102,7 @@ void fetching_later(struct fetching *f, int err, const char *text,
 	store_bind_int(st, IN_TRY, 4, -err);
 	store_bind_text(st, IN_TRY, 5, text ? text : err_text(err));
 	if (store_run(st, IN_TRY))
-		log_err("inbox", "the store cannot be written");
+		post_store_failed(f->post, "inbox");
 	over(f);
 }
 
@@ -223,7 +223,7 @@ int inbox_row_seen(struct post *p, int64_t id, int64_t entry)
 void fetching_done(struct fetching *f)
 {
 	if (inbox_row_seen(f->post, f->id, f->entry))
-		log_err("inbox", "the store cannot be written");
+		post_store_failed(f->post, "inbox");
 	over(f);
 }
 
@@ -375,10 +375,14 @@ void inbox_work(struct inbox *b)
 	struct store *st = b->post->store;
 	int64_t ids[64];
 	size_t n = 0, i;
-	unsigned int s;
+	unsigned int s = post_rests_s(b->post);
 
 	if (!b->post->who.logged_in)
 		return;
+	if (s) {
+		loop_timer_arm(b->due, LOOP_S(s));
+		return;
+	}
 	who_load_known(&b->post->who);
 	store_bind_int(st, IN_DUE, 1, post_now(b->post));
 	while (n < 64 && store_step(st, IN_DUE) > 0)

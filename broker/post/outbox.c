@@ -113,7 +113,7 @@ void sending_later(struct sending *s, int err, const char *text,
 		store_bind_text(st, which, 5, text ? text : err_text(err));
 	}
 	if (store_run(st, which))
-		log_err("outbox", "the store cannot be written");
+		post_store_failed(s->post, "outbox");
 	over(s);
 }
 
@@ -166,7 +166,7 @@ void sending_end(struct sending *s, enum out_state state, int err,
 	if (s->state == OUT_FAILING) {
 		store_bind_int(s->post->store, OUT_OVER, 1, s->id);
 		if (store_run(s->post->store, OUT_OVER))
-			log_err("outbox", "the store cannot be written");
+			post_store_failed(s->post, "outbox");
 		over(s);
 		return;
 	}
@@ -175,7 +175,7 @@ void sending_end(struct sending *s, enum out_state state, int err,
 	if (state == OUT_FAILED && s->cs.n_addrs)
 		state = OUT_FAILING;
 	if (row_end(s->post, s->id, state, err, text))
-		log_err("outbox", "the store cannot be written");
+		post_store_failed(s->post, "outbox");
 	over(s);
 }
 
@@ -273,10 +273,14 @@ void outbox_work(struct outbox *o)
 	struct store *st = o->post->store;
 	int64_t ids[64];
 	size_t n = 0, i;
-	unsigned int s;
+	unsigned int s = post_rests_s(o->post);
 
 	if (!o->post->who.logged_in)
 		return;
+	if (s) {
+		loop_timer_arm(o->due, LOOP_S(s));
+		return;
+	}
 	who_load_known(&o->post->who);
 	store_bind_int(st, OUT_DUE, 1, post_now(o->post));
 	while (store_step(st, OUT_DUE) > 0 && n < 64)

@@ -14,6 +14,7 @@
 
 #define QUIET_S	    2  /* without work, before we end */
 #define SOON_S	    60 /* a retry that is due so soon is waited for */
+#define REST_S	    60
 #define JITTER_PART 4
 
 int64_t post_now(const struct post *p)
@@ -33,6 +34,22 @@ unsigned int post_retry_s(unsigned int tries)
 		s = POST_RETRY_MAX_S;
 	ntmc_random(NULL, &r, sizeof(r));
 	return s + s * r / 256 / JITTER_PART;
+}
+
+void post_store_failed(struct post *p, const char *part)
+{
+	log_err(part, "the store cannot be written; see that the disk of the "
+		      "state folder has room");
+	p->rest_ns = loop_now(p->loop) + LOOP_S(REST_S);
+}
+
+unsigned int post_rests_s(const struct post *p)
+{
+	uint64_t now = loop_now(p->loop);
+
+	return now < p->rest_ns
+		       ? (unsigned int)((p->rest_ns - now) / LOOP_S(1)) + 1
+		       : 0;
 }
 
 static bool busy(struct post *p)

@@ -51,6 +51,7 @@ struct post {
 	struct inbox *inbox;
 	struct prekeys *prekeys;
 	struct loop_timer *quiet;
+	uint64_t rest_ns; /* until then nothing is begun: the store was full */
 	bool ending;
 };
 
@@ -64,6 +65,11 @@ void post_work(struct post *p);
 void post_session(struct post *p);
 /** something came to its end: is there nothing left to do? */
 void post_check_idle(struct post *p);
+/** the store could not take what became of a job: without a word there it would be
+ *  begun again at once, over and over. Nothing is begun for a minute */
+void post_store_failed(struct post *p, const char *part);
+/** seconds of that minute that are left; 0: go on */
+unsigned int post_rests_s(const struct post *p);
 /** seconds until the try after @tries that failed */
 unsigned int post_retry_s(unsigned int tries);
 

@@ -8,7 +8,7 @@ next body is cut there, the blobs have a byte changed, the next N requests get 5
 next downloads get so much of the files. "forget": the CS forgets its items; "relist":
 all that was ever listed is listed again, and has expired, "announce": as it was before
 there were data; "news": of each item its sender is told that there is news, "lost": the
-CS says it has no data of any, "wipe": it has none; "huge": an answer with prekeys is; "endless": the list never ends; "deaf": N questions for an item's state
+CS says it has no data of any, "wipe": it has none; "no_prekeys": 503; "huge": an answer with prekeys is; "endless": the list never ends; "deaf": N questions for an item's state
 get 503; "empty": N answers with results have none.
 """
 import base64
@@ -22,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 LOCK = threading.RLock()
 PREKEYS, TEMPORAL, ITEMS, LISTS = {}, {}, {}, {}
 FAULT = {}
-COUNT = {"entry": 0, "bytes": 0, "lists": 0, "temporal": 0}
+COUNT = {"entry": 0, "bytes": 0, "lists": 0, "temporal": 0, "prekeys": 0}
 EVER = []
 
 
@@ -99,6 +99,10 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200, {})
 
     def get_prekeys(self, part):
+        COUNT["prekeys"] += 1
+        if FAULT.get("no_prekeys", False):
+            self.fail(503, "SERVER")
+            return
         found = [{"name": n, **p} for n, p in PREKEYS.items()
                  if n == part[0] or n.endswith("." + part[0])]
         if FAULT.pop("huge", False):

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -360,6 +361,32 @@ static void test_huge(void **state)
 	json_decref(await(&w.cn, "inbox", "here"));
 }
 
+/* A disk that is full: what became of a try cannot be written, and it is not made over
+ * and over for that. */
+static void test_full(void **state)
+{
+	struct rlimit none = {0, RLIM_INFINITY}, all;
+	uint64_t next = 0, end;
+	json_int_t asked;
+
+	(void)state;
+	(void)fault("{\"no_prekeys\": true}");
+	send_item(order("one"));
+	asked = servers_count("{}", "prekeys");
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &all), 0);
+	none.rlim_max = all.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	end = loop_now_exact(w.loop) + LOOP_S(4); /* 2 s and more until a try */
+	while (loop_now_exact(w.loop) < end)
+		turn(&next);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &all), 0);
+	assert_in_range(servers_count("{\"no_prekeys\": false}", "prekeys"),
+			asked, asked + 3);
+	w.mn.post.rest_ns = w.cn.post.rest_ns = 0; /* the minute is over */
+	outbox_work(w.mn.post.outbox);
+	json_decref(await(&w.cn, "inbox", "here"));
+}
+
 static void never(void *arg, const struct web_answer *a)
 {
 	(void)arg, (void)a;
@@ -390,10 +417,11 @@ int main(void)
 		TEST(test_announced),	TEST(test_endless),
 		TEST(test_names),	TEST(test_deaf),
 		TEST(test_empty),	TEST(test_huge),
-		TEST(test_token),
+		TEST(test_full),	TEST(test_token),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	if (getenv("TEST_LOG"))
 		log_open("test", LOG_DEBUG, NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
