@@ -85,8 +85,8 @@ NTM_MUST_CHECK int outbox_cancel(struct outbox *o, int64_t id);
 NTM_MUST_CHECK int outbox_ask(struct outbox *o, const struct post_ids *ids,
 			      const json_t *cs,
 			      void (*done)(void *arg, int err), void *arg);
-/** a new array of those above @after (@id 0; at most 1000), or one, as
- *  `ntm outbox --json` prints it */
+/** a new array of those above @after (@id 0; at most 1000, fewer where they have many
+ *  receivers, at least one), or one, as `ntm outbox --json` prints it */
 json_t *outbox_list(struct outbox *o, int64_t id, int64_t after);
 
 #endif

@@ -4,6 +4,8 @@
 
 #include "broker/post/sending.h"
 
+#define RECEIVERS_MAX 4000 /* in one list; 64 more of the last item */
+
 static const char *const out_words[] = {
 	[OUT_OPEN] = "sending",	       [OUT_SENT_ALL] = "waiting",
 	[OUT_ENDED] = "done",	       [OUT_FAILED] = "failed",
@@ -87,13 +89,17 @@ static json_t *row_json(struct store *st, const struct sending *job)
 json_t *outbox_list(struct outbox *o, int64_t id, int64_t after)
 {
 	struct store *st = outbox_post(o)->store;
-	json_t *list = json_array();
+	json_t *list = json_array(), *j;
+	size_t receivers = 0;
 
 	store_bind_int(st, OUT_LIST, 1, id);
 	store_bind_int(st, OUT_LIST, 2, after);
-	while (store_step(st, OUT_LIST) > 0)
-		json_array_append_new(
-			list, row_json(st, outbox_job(o, store_int(st, OUT_LIST,
-								   0))));
+	/* who asks goes on behind the last one: an answer has a limit */
+	while (receivers < RECEIVERS_MAX && store_step(st, OUT_LIST) > 0) {
+		j = row_json(st, outbox_job(o, store_int(st, OUT_LIST, 0)));
+		receivers += json_array_size(json_object_get(j, "to"));
+		json_array_append_new(list, j);
+	}
+	store_reset(st, OUT_LIST);
 	return list;
 }

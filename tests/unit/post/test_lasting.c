@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "broker/post/face.h"
 #include "broker/post/inbox.h"
 #include "broker/post/outbox.h"
 #include "broker/post/prekeys.h"
@@ -270,6 +271,64 @@ static void test_failed_is_told(void **state)
 	json_decref(j);
 }
 
+static void rows_new(struct store *st, int64_t from, int64_t to, int receivers)
+{
+	int i;
+
+	for (; from <= to; from++) {
+		store_bind_text(st, OUT_NEW, 1, "app");
+		store_bind_text(st, OUT_NEW, 2, "many");
+		store_bind_text(st, OUT_NEW, 3, at("%d", (int)from));
+		store_bind_int(st, OUT_NEW, 5, 1);
+		store_bind_int(st, OUT_NEW, 6, 1);
+		store_bind_int(st, OUT_NEW, 7, 1);
+		store_bind_int(st, OUT_NEW, 8, 4000000000);
+		assert_int_equal(store_run(st, OUT_NEW), 0);
+		for (i = 0; i < receivers; i++) {
+			store_bind_int(st, TO_NEW, 1, from);
+			store_bind_text(
+				st, TO_NEW, 2,
+				at("device-of-a-long-name-%d.account-of-"
+				   "a-long-name.domain.example",
+				   i));
+			store_bind_int(st, TO_NEW, 3, 6);
+			store_bind_int(st, TO_NEW, 6, 0);
+			store_bind_int(st, TO_NEW, 7, 1);
+			assert_int_equal(store_run(st, TO_NEW), 0);
+		}
+	}
+}
+
+/* A long outbox, each item with as many receivers as there may be, is read in parts
+ * that fit into an answer. */
+static void test_long_outbox(void **state)
+{
+	struct store *st = w.mn.post.store;
+	json_int_t after = 0, n = 0;
+	json_t *j, *items;
+	char *dump;
+
+	(void)state;
+	w.mn.post.who.logged_in = false; /* nobody is to send them */
+	assert_int_equal(store_begin(st), 0);
+	rows_new(st, 1, 800, 64);
+	assert_int_equal(store_commit(st), 0);
+	do {
+		j = ask(&w.mn, json_pack("{s:s, s:I}", "cmd", "outbox", "after",
+					 after));
+		dump = json_dumps(j, JSON_COMPACT);
+		assert_true(strlen(dump) < FACE_QUEUE_MAX);
+		free(dump);
+		items = json_object_get(j, "items");
+		n = (json_int_t)json_array_size(items);
+		if (n)
+			after = json_integer_value(json_object_get(
+				json_array_get(items, (size_t)n - 1), "id"));
+		json_decref(j);
+	} while (n);
+	assert_int_equal(after, 800);
+}
+
 /* An item is sent in the name that its key was sealed in: another login of the device
  * does not go on with it. */
 static void test_other_login(void **state)
@@ -306,6 +365,7 @@ int main(void)
 		TEST(test_soon),
 		TEST(test_other_login),
 		TEST(test_failed_is_told),
+		TEST(test_long_outbox),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
