@@ -190,7 +190,7 @@ class Handler(BaseHTTPRequestHandler):
                     "key_hash": b64(hashlib.sha256(unb64(key)).digest()),
                     "data_hash": digest, "size": size,
                     "ticket": b64(hashlib.sha256(to.encode() + digest.encode()).digest()),
-                    "temporal_hash": TEMPORAL[(to, i["from"], i["ids"])]})
+                    "temporal_hash": TEMPORAL.get((to, i["from"], i["ids"]), "")})
         self.answer(200, {"hash": digest, "size": size})
 
     def patch_items(self, part):

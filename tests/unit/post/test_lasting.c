@@ -329,6 +329,43 @@ static void test_long_outbox(void **state)
 	assert_int_equal(after, 800);
 }
 
+/* More receivers than a request can name: who gets nothing is told so. */
+static void test_too_many(void **state)
+{
+	struct store *st = w.mn.post.store;
+	uint8_t junk[200] = {1};
+	size_t i, failed = 0;
+	json_t *j, *to;
+
+	(void)state;
+	(void)fault("{\"no_prekeys\": true}");
+	send_item(json_pack("{s:s}", "text", "one"));
+	for (i = 0; i < OUTBOX_RECEIVERS_MAX; i++) {
+		store_bind_int(st, TO_NEW, 1, 1);
+		store_bind_text(st, TO_NEW, 2, at("d%zu.mn.example.org", i));
+		store_bind_int(st, TO_NEW, 3, TO_READY);
+		store_bind_blob(st, TO_NEW, 4, junk, 32);
+		store_bind_blob(st, TO_NEW, 5, junk, sizeof(junk));
+		store_bind_int(st, TO_NEW, 6, 0);
+		store_bind_int(st, TO_NEW, 7, 1);
+		assert_int_equal(store_run(st, TO_NEW), 0);
+	}
+	(void)fault("{\"no_prekeys\": false}");
+	j = await(&w.mn, "outbox", "waiting");
+	json_array_foreach(json_object_get(j, "to"), i, to)
+	{
+		if (strcmp(text(to, "name"), CN)) {
+			assert_string_equal(text(to, "state"), "waiting");
+			continue;
+		}
+		assert_string_equal(text(to, "state"), "failed");
+		assert_string_equal(text(to, "error"), "LIMIT");
+		failed++;
+	}
+	assert_int_equal(failed, 1);
+	json_decref(j);
+}
+
 /* An item is sent in the name that its key was sealed in: another login of the device
  * does not go on with it. */
 static void test_other_login(void **state)
@@ -366,6 +403,7 @@ int main(void)
 		TEST(test_other_login),
 		TEST(test_failed_is_told),
 		TEST(test_long_outbox),
+		TEST(test_too_many),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
