@@ -253,6 +253,9 @@ json_t *face_command(struct post *p, const json_t *request)
 
 	if (!json_is_object(request))
 		return refuse(-NTM_EDECODE, "that is not one JSON object");
+	if (p->broken)
+		return refuse(p->broken, "what is known of items cannot be "
+					 "read; broker.log says which file");
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (strcmp(commands[i].name, name))
 			continue;

@@ -23,6 +23,8 @@ static void event_take(struct link *l, const char *event)
 {
 	struct post *p = l->post;
 
+	if (p->broken)
+		return;
 	if (!strcmp(event, "session")) {
 		post_session(p);
 	} else if (!strcmp(event, "start") || !strcmp(event, "online")) {

@@ -108,6 +108,12 @@ static int run(struct program *p)
 	struct post *post = &p->post;
 	int err = post_open(post, p->config, p->state);
 
+	/* who asks is to hear why, and not to wait for us in vain */
+	if (err == -NTM_ESTORE || err == -NTM_EVERSION) {
+		log_err("post", "%s", err_text(err));
+		post->broken = err;
+		err = 0;
+	}
 	if (!err)
 		err = link_open(post, p->link_fd, &post->link);
 	if (!err && p->post_fd >= 0)

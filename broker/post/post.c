@@ -15,6 +15,7 @@
 #define QUIET_S	    2  /* without work, before we end */
 #define SOON_S	    60 /* a retry that is due so soon is waited for */
 #define REST_S	    60
+#define BROKEN_S    3600
 #define JITTER_PART 4
 
 int64_t post_now(const struct post *p)
@@ -54,6 +55,8 @@ unsigned int post_rests_s(const struct post *p)
 
 static bool busy(struct post *p)
 {
+	if (p->broken)
+		return face_busy(p->face);
 	return outbox_busy(p->outbox) || inbox_busy(p->inbox) ||
 	       prekeys_busy(p->prekeys) || face_busy(p->face);
 }
@@ -66,7 +69,7 @@ static unsigned int sooner(unsigned int a, unsigned int b)
 /* rows of who has logged out wait for a login, not for a time */
 static unsigned int again_s(struct post *p)
 {
-	if (!p->who.logged_in)
+	if (!p->who.logged_in || p->broken)
 		return 0;
 	return sooner(outbox_again_s(p->outbox), inbox_again_s(p->inbox));
 }
@@ -78,8 +81,11 @@ static void on_quiet(void *arg)
 
 	if (busy(p) || (s && s <= SOON_S))
 		return;
-	link_idle(p->link, inbox_serial(p->inbox),
-		  sooner(s, prekeys_again_s(p->prekeys)));
+	if (p->broken)
+		link_idle(p->link, 0, BROKEN_S);
+	else
+		link_idle(p->link, inbox_serial(p->inbox),
+			  sooner(s, prekeys_again_s(p->prekeys)));
 	p->ending = true;
 	loop_stop(p->loop);
 }
@@ -93,7 +99,8 @@ void post_check_idle(struct post *p)
 	s = again_s(p);
 	if (busy(p) || (s && s <= SOON_S)) {
 		loop_timer_disarm(p->quiet);
-		link_busy(p->link);
+		if (!p->broken)
+			link_busy(p->link);
 	} else if (!loop_timer_armed(p->quiet)) {
 		loop_timer_arm(p->quiet, LOOP_S(QUIET_S));
 	}
@@ -101,7 +108,7 @@ void post_check_idle(struct post *p)
 
 void post_work(struct post *p)
 {
-	if (!p->who.logged_in) {
+	if (!p->who.logged_in || p->broken) {
 		post_check_idle(p);
 		return;
 	}
@@ -115,8 +122,11 @@ void post_work(struct post *p)
 
 void post_session(struct post *p)
 {
-	int err = who_load(&p->who);
+	int err;
 
+	if (p->broken)
+		return;
+	err = who_load(&p->who);
 	if (err)
 		log_err("post", "the session cannot be read: %s",
 			err_text(err));
@@ -134,11 +144,11 @@ int post_open(struct post *p, const char *config, const char *state)
 	if (err)
 		log_err("post", "the session cannot be read: %s",
 			err_text(err));
-	err = poststore_open(p->who.dir, &p->store);
+	err = loop_timer_new(p->loop, on_quiet, p, &p->quiet);
+	if (!err)
+		err = poststore_open(p->who.dir, &p->store);
 	if (!err)
 		err = web_open(p->loop, &p->web);
-	if (!err)
-		err = loop_timer_new(p->loop, on_quiet, p, &p->quiet);
 	if (!err)
 		err = prekeys_open(p, &p->prekeys);
 	if (!err)

@@ -52,6 +52,7 @@ struct post {
 	struct prekeys *prekeys;
 	struct loop_timer *quiet;
 	uint64_t rest_ns; /* until then nothing is begun: the store was full */
+	int broken;	  /* why there are no parts: every client is told */
 	bool ending;
 };
 

@@ -89,3 +89,12 @@ lab_as_user a ntm logout >"$LAB/log/logout-a" 2>&1
 assert_eq "$(lab_as_user a ntm receive)" hi "what is here is taken without a login"
 wait_for 15 '[ -z "$(lab_pids a ntm-post)" ]' "tail -n 20 $(state_dir a)/broker.log"
 ok "without a login it ends, too"
+
+# what cannot be read is said, not waited for
+lab_as_user a ntm down
+lab_as_user a sh -c "echo nonsense >$(state_dir a)/post/post.db"
+ntm_up a
+within 5 "a store that cannot be read" refused "is said" "cannot be read" \
+	lab_as_user a ntm inbox
+wait_for 15 '[ -z "$(lab_pids a ntm-post)" ]'
+ok "and nobody waits with it"
