@@ -160,7 +160,7 @@ static void arrived(struct fetching *f)
 		log_err("inbox", "the store cannot be written");
 	log_info("inbox", "item %lld of %s is here", (long long)f->id,
 		 f->sender);
-	desktop_say(f->sender, title);
+	desktop_say(f->post->desktop, f->sender, title);
 }
 
 /* The row's state, the blob it is of, and no key any more: all of it or nothing */

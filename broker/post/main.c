@@ -2,7 +2,8 @@
 /*
  * main - ntm-post: started by the keeper, with its sockets (docs/architecture.md)
  *
- * Should: read session, pins and policy; write below STATE/post alone.
+ * Should: read session, pins and policy; write below STATE/post alone, and be confined
+ *         to that before the first foreign byte (isolate.h).
  * Mustn't: run without the keeper, outlive it, or listen where it was not told to.
  */
 #include <fcntl.h>
@@ -14,7 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "broker/post/desktop.h"
 #include "broker/post/face.h"
+#include "broker/post/isolate.h"
 #include "broker/post/link.h"
 #include "broker/post/post.h"
 #include "common/log.h"
@@ -121,6 +124,8 @@ static int run(struct program *p)
 	if (!err)
 		err = loop_signal_add(post->loop, SIGTERM, on_term, p,
 				      &p->term);
+	if (!err)
+		err = isolate_post(post->who.dir);
 	if (!err) {
 		post_work(post);
 		err = loop_run(post->loop);
@@ -145,11 +150,14 @@ int main(int argc, char **argv)
 	signal(SIGCHLD, SIG_IGN);
 	umask(077);
 	log_open("ntm-post", p.level, NULL);
+	if (desktop_open(&p.post.desktop))
+		log_warn("post", "the desktop is not told what comes");
 	err = loop_new(&p.post.loop);
 	if (!err) {
 		err = run(&p);
 		loop_free(p.post.loop);
 	}
+	desktop_close(p.post.desktop);
 	log_close();
 	return err ? 1 : 0;
 }

@@ -9,9 +9,7 @@ GENERATED += $(O)/gen/broker/post/item.pb-c.h
 ITEM_SRC := $(addprefix broker/post/,manifest.c pack.c pack_read.c unpack.c) \
 	$(O)/gen/broker/post/item.pb-c.c
 $(eval $(call static-library,item,$(ITEM_SRC)))
-POST_SRC := $(addprefix broker/post/,ask.c desktop.c face.c face_cmd.c \
-	fetching.c fetching_data.c inbox.c inbox_list.c inbox_sync.c link.c \
-	outbox.c outbox_list.c post.c poststore.c prekeys.c sending.c sending_data.c tags.c web.c who.c)
+POST_SRC := $(filter-out broker/post/main.c $(ITEM_SRC),$(wildcard broker/post/*.c))
 $(eval $(call static-library,post,$(POST_SRC)))
 $(eval $(call program,ntm-post,broker/post/main.c,post item nodecontrol datapath \
 	brokerengine ntmcrypto common,$(CONTROL_PKGS) libcurl))

@@ -28,6 +28,7 @@
 #include "broker/post/who.h"
 #include "common/loop.h"
 
+struct desktop;
 struct face;
 struct inbox;
 struct link;
@@ -47,6 +48,7 @@ struct post {
 	struct web *web;
 	struct link *link; /* NULL in tests */
 	struct face *face;
+	struct desktop *desktop; /* NULL: there is none */
 	struct outbox *outbox;
 	struct inbox *inbox;
 	struct prekeys *prekeys;

@@ -7,3 +7,5 @@ $(foreach t,post hostile lasting,$(eval $(call unit-test,unit-post-$(t),\
 	tests/unit/post/test_$(t).c tests/unit/post/ends.c tests/unit/post/fixture.c \
 	tests/unit/common/pki.c,post item nodecontrol datapath brokerengine ntmcrypto \
 	common,$(CONTROL_PKGS) libcurl)))
+$(eval $(call unit-test,unit-post-isolate,tests/unit/post/test_isolate.c \
+	tests/unit/post/fixture.c,post common,libseccomp))
