@@ -4,26 +4,29 @@
 INSTALL_BIN := ntm-run ntm ntm-broker ntm-server
 INSTALL_LIBEXEC := ntm-worker ntm-portmap ntm-post ntm-exit
 MAN1 := wrappers/ntm-run.1 wrappers/ntm.1 broker/ntm-broker.1 preload/libntm.so.1
+MAN3 := wrappers/ntmclient.3
 MAN5 := servers/ntm-server.conf.5
 MAN8 := servers/ntm-server.8
 DOCS := README.md INSTALL LICENSE docs/architecture.md docs/protocol.md \
-        docs/vectors.txt docs/threat-model.md docs/control.md
+        docs/vectors.txt docs/threat-model.md docs/control.md docs/exchange.md \
+        docs/exchange.yaml docs/example-items.c
 MANDIR := $(PREFIX)/share/man
 DOCDIR := $(PREFIX)/share/doc/ntmobile
 UNITDIR := $(PREFIX)/lib/systemd/system
 EMPTIED := libexec/ntm libexec lib/systemd/system lib/systemd lib/pkgconfig share/doc \
-           $(addprefix share/man/,man1 man5 man8) \
+           $(addprefix share/man/,man1 man3 man5 man8) \
            $(if $(filter /usr /usr/local,$(PREFIX)),,bin lib include share/man share)
 
 install: all
 	umask 022; install -d $(DESTDIR)$(PREFIX)/{bin,lib,libexec/ntm} \
-		$(DESTDIR)$(MANDIR)/man{1,5,8} $(DESTDIR)$(DOCDIR) \
+		$(DESTDIR)$(MANDIR)/man{1,3,5,8} $(DESTDIR)$(DOCDIR) \
 		$(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOCDIR)/apparmor
 	install -m 755 $(addprefix $(O)/bin/,$(INSTALL_BIN)) $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(addprefix $(O)/bin/,$(INSTALL_LIBEXEC)) \
 		$(DESTDIR)$(PREFIX)/libexec/ntm/
 	install -m 644 $(LIBNTM_INSTALLED) $(DESTDIR)$(PREFIX)/lib/
 	install -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1/
+	install -m 644 $(MAN3) $(DESTDIR)$(MANDIR)/man3/
 	install -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5/
 	install -m 644 $(MAN8) $(DESTDIR)$(MANDIR)/man8/
 	install -m 644 $(DOCS) $(DESTDIR)$(DOCDIR)/
@@ -51,6 +54,7 @@ uninstall:
 		$(DESTDIR)$(PREFIX)/lib/pkgconfig/ntmclient.pc \
 		$(DESTDIR)$(PREFIX)/include/ntmclient.h
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(MAN1)))
+	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man3/,$(notdir $(MAN3)))
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(MAN5)))
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(MAN8)))
 	rm -f $(DESTDIR)$(UNITDIR)/ntm-server.service

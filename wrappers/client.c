@@ -14,7 +14,7 @@
 
 #include "common/rundir.h"
 
-static int socket_connect(const char *name)
+int client_connect(const char *name)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	struct ucred cred;
@@ -40,7 +40,7 @@ static int socket_connect(const char *name)
 	return fd;
 }
 
-static int request_send(int fd, const json_t *request)
+int client_send(int fd, const json_t *request)
 {
 	char *text = json_dumps(request, JSON_COMPACT);
 	size_t len, done = 0;
@@ -115,7 +115,7 @@ static int call(const char *socket, const json_t *request,
 	char *line = NULL;
 	size_t size = 0;
 	FILE *in;
-	int fd = socket_connect(socket);
+	int fd = client_connect(socket);
 	int err;
 
 	*answer = NULL;
@@ -125,7 +125,7 @@ static int call(const char *socket, const json_t *request,
 	if (limit_s)
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit,
 				 sizeof(limit));
-	err = request_send(fd, request);
+	err = client_send(fd, request);
 	in = fdopen(fd, "r");
 	if (err || !in) {
 		if (in)
@@ -216,7 +216,7 @@ const char *client_text(int err, const json_t *answer)
 
 bool client_broker_runs(void)
 {
-	int fd = socket_connect(CLIENT_CONTROL);
+	int fd = client_connect(CLIENT_CONTROL);
 
 	if (fd < 0)
 		return false;

@@ -39,6 +39,14 @@ NTM_MUST_CHECK int client_call(const json_t *request, client_progress_fn *fn,
 NTM_MUST_CHECK int client_call_to(const char *socket, const json_t *request,
 				  unsigned int limit_s, json_t **answer);
 
+/**
+ * client_connect() - a connection to a socket of the runtime folder
+ * Return: a descriptor, or -NTM_ENOBROKER, -NTM_EPERM, -NTM_ESYSTEM
+ */
+NTM_MUST_CHECK int client_connect(const char *socket);
+/** one request, a line. Return: 0, -NTM_ECLOSED, -NTM_ENOMEM */
+NTM_MUST_CHECK int client_send(int fd, const json_t *request);
+
 /** one sentence for a person: the broker's own, or what @err of client_call() means */
 const char *client_text(int err, const json_t *answer);
 

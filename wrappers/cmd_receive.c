@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +94,37 @@ static void on_placed(void *arg, const char *path)
 	if (a->json || a->on_receive)
 		return;
 	puts(out_is_terminal() ? plain_text(path, shown, sizeof(shown)) : path);
+}
+
+static enum place_exists on_ask(void *arg, const char *dir, const char *name)
+{
+	char line[32] = "", shown[NAME_MAX + 1];
+
+	(void)arg;
+	fprintf(stderr, "%s/%s exists: [o]verwrite, [r]ename, [s]kip? ", dir,
+		plain_text(name, shown, sizeof(shown)));
+	if (!fgets(line, sizeof(line), stdin))
+		return PLACE_REFUSE;
+	return *line == 'o'   ? PLACE_OVERWRITE
+	       : *line == 'r' ? PLACE_RENAME
+			      : PLACE_REFUSE;
+}
+
+static void on_left(void *arg, const char *dir, const char *name,
+		    enum place_exists how)
+{
+	const struct command_args *a = arg;
+	char shown[NAME_MAX + 1];
+
+	if (a->json)
+		return; /* it is said for all of them */
+	fprintf(stderr, "ntm: %s/%s exists; it was left as it is%s\n", dir,
+		plain_text(name, shown, sizeof(shown)),
+		how == PLACE_OVERWRITE ? ", as folders are not replaced: "
+					 "`--rename` places the new one beside"
+		: isatty(STDIN_FILENO) ? ""
+				       : ": `--rename` or `--overwrite` says "
+					 "what to do");
 }
 
 static void command_env(const json_t *item, size_t files)
@@ -265,6 +297,11 @@ static const char *folder_why(int err, const char *dir, char why[static 512])
 
 static int receive_files(const struct command_args *a, json_t *item)
 {
+	const struct place_way way = {.how = how(a),
+				      .placed = on_placed,
+				      .left = on_left,
+				      .ask = on_ask,
+				      .arg = (void *)a};
 	const char *dir = a->to ? a->to : ".";
 	struct place_list files = {NULL, 0};
 	json_t *paths = json_array();
@@ -272,8 +309,7 @@ static int receive_files(const struct command_args *a, json_t *item)
 	int status;
 	size_t i;
 
-	status = place_tree(out_text(item, "folder", ""), dir, how(a),
-			    on_placed, (void *)a, &files);
+	status = place_tree(out_text(item, "folder", ""), dir, &way, &files);
 	if (status < 0)
 		status = command_fail(a, status, folder_why(status, dir, why));
 	else if (status && a->json)

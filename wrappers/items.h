@@ -67,17 +67,31 @@ struct place_list {
 };
 void place_list_clear(struct place_list *l);
 
-/** called for each file or folder that is placed, with its path below @dir as given */
-typedef void place_fn(void *arg, const char *path);
+/**
+ * struct place_way - how, and who hears of it
+ * @how:    where the name is taken already. Files alone are overwritten.
+ * @placed: called for each file or folder that is placed, with its path below the
+ *          folder as given; may be NULL
+ * @left:   called for each that stays in the tree, @name being taken; may be NULL
+ * @ask:    with PLACE_ASK: what about this one?
+ */
+struct place_way {
+	enum place_exists how;
+	void (*placed)(void *arg, const char *path);
+	void (*left)(void *arg, const char *dir, const char *name,
+		     enum place_exists how);
+	enum place_exists (*ask)(void *arg, const char *dir, const char *name);
+	void *arg;
+};
+
 /**
  * place_tree() - all that lies in @folder/tree goes into @dir, each as a whole
- * @how:    where the name is taken already. Files alone are overwritten.
  * @placed: all that this item has become, also what an earlier call placed: a record
  *          beside the tree has it. place_list_clear() it
  * Return: 0, 1 where something was left (it stays in the tree), or an error
  */
 NTM_MUST_CHECK int place_tree(const char *folder, const char *dir,
-			      enum place_exists how, place_fn *fn, void *arg,
+			      const struct place_way *way,
 			      struct place_list *placed);
 
 /* --- the record of them (placed.c) --- */

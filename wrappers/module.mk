@@ -10,8 +10,8 @@ $(eval $(call program,ntm,$(NTM_SRC),common ntmcrypto,jansson libprotobuf-c $(CR
 # libntmclient.so, for programs that send and receive items: ntmclient.h, and no other
 # symbol.
 CLIENT_LIB := $(O)/lib/libntmclient.so.0
-$(CLIENT_LIB): $(call objs,wrappers/ntmclient.c wrappers/client.c common/rundir.c \
-		common/err.c) wrappers/ntmclient.map wrappers/module.mk
+$(CLIENT_LIB): $(call objs,wrappers/ntmclient.c wrappers/client.c wrappers/place.c \
+		wrappers/placed.c common/rundir.c common/err.c) wrappers/ntmclient.map wrappers/module.mk
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	@$(CC) -shared -Wl,-soname,libntmclient.so.0 $(ALL_CFLAGS) $(LDFLAGS) \

@@ -2,11 +2,23 @@
 /* ntmclient - items for programs, over post.sock (docs/control.md) */
 #include "wrappers/ntmclient.h"
 
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include "broker/post/manifest.h"
 #include "wrappers/client.h"
+#include "wrappers/items.h"
+
+#define WATCH_LINE 512 /* an answer of `wait` is shorter */
 
 static const char *text(const json_t *j, const char *key)
 {
@@ -144,6 +156,31 @@ int ntm_items_outbox(const char *application, ntm_item_fn *fn, void *arg)
 	return list("outbox", application, fn, arg);
 }
 
+static int get(const char *cmd, int64_t id, struct ntm_item *out)
+{
+	json_t *answer, *j;
+	int err = ask(json_pack("{s:s, s:I}", "cmd", cmd, "id", (json_int_t)id),
+		      CLIENT_LIMIT_S, &answer);
+
+	j = json_array_get(json_object_get(answer, "items"), 0);
+	if (!err && !j)
+		err = -NTM_ENOTFOUND;
+	if (!err)
+		item_take(j, out);
+	json_decref(answer);
+	return err;
+}
+
+int ntm_items_inbox_get(int64_t id, struct ntm_item *out)
+{
+	return get("inbox", id, out);
+}
+
+int ntm_items_outbox_get(int64_t id, struct ntm_item *out)
+{
+	return get("outbox", id, out);
+}
+
 int ntm_items_receivers(int64_t id, ntm_item_receiver_fn *fn, void *arg)
 {
 	struct ntm_item_receiver r;
@@ -182,20 +219,13 @@ static int simple(const char *cmd, int64_t id)
 	return err;
 }
 
-int ntm_items_fetch(int64_t id)
-{
-	return simple("fetch", id);
-}
-
-int ntm_items_taken(int64_t id)
-{
-	return simple("taken", id);
-}
-
 int ntm_items_cancel(int64_t id)
 {
 	return simple("cancel", id);
 }
+
+/* --- waiting
+ * -------------------------------------------------------------------------------- */
 
 int ntm_items_wait(int64_t *seen)
 {
@@ -209,6 +239,189 @@ int ntm_items_wait(int64_t *seen)
 	json_decref(answer);
 	return err;
 }
+
+/* The next change is told after @seen. */
+static int watch_ask(int fd, json_int_t seen)
+{
+	json_t *j = json_pack("{s:s, s:I}", "cmd", "wait", "seen", seen);
+	int err = j ? client_send(fd, j) : -NTM_ENOMEM;
+
+	json_decref(j);
+	return err;
+}
+
+int ntm_items_watch(int *fd)
+{
+	int64_t seen = 0;
+	int err = ntm_items_wait(
+		&seen); /* why nobody answers, where nobody does */
+
+	if (err)
+		return err;
+	*fd = client_connect(CLIENT_POST);
+	if (*fd < 0)
+		return *fd;
+	err = watch_ask(*fd, 0);
+	if (err)
+		close(*fd);
+	return err;
+}
+
+int ntm_items_watched(int fd)
+{
+	char line[WATCH_LINE];
+	const char *end;
+	json_int_t seen;
+	json_t *j;
+	ssize_t n;
+
+	n = recv(fd, line, sizeof(line), MSG_PEEK | MSG_DONTWAIT);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? -NTM_EAGAIN
+							 : -NTM_ECLOSED;
+	end = memchr(line, '\n', (size_t)n);
+	if (!end)
+		return !n			   ? -NTM_ECLOSED
+		       : (size_t)n == sizeof(line) ? -NTM_EDECODE
+						   : -NTM_EAGAIN;
+	n = end + 1 - line;
+	if (recv(fd, line, (size_t)n, MSG_DONTWAIT) != n)
+		return -NTM_ECLOSED;
+	j = json_loadb(line, (size_t)n, 0, NULL);
+	seen = number(j, "changes");
+	n = json_is_true(json_object_get(j, "ok"));
+	json_decref(j);
+	return n ? watch_ask(fd, seen) : -NTM_EDECODE;
+}
+
+/* --- taking
+ * --------------------------------------------------------------------------------- */
+
+int ntm_items_fetch(int64_t id)
+{
+	return simple("fetch", id);
+}
+
+int ntm_items_taken(int64_t id)
+{
+	return simple("taken", id);
+}
+
+/* *@item of the inbox, if it is here */
+static int here(int64_t id, struct ntm_item *item)
+{
+	int err = ntm_items_inbox_get(id, item);
+
+	if (err)
+		return err;
+	return strcmp(item->state, "here") ? -NTM_ESTATE : 0;
+}
+
+/* What is in the tree came from others: not a link is followed out of it. */
+static int file_open(const char *folder, const char *path)
+{
+	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
+			       .resolve = RESOLVE_BENEATH};
+	char tree[sizeof(((struct ntm_item *)0)->folder) + 8];
+	int dir, fd;
+
+	snprintf(tree, sizeof(tree), "%s/tree", folder);
+	dir = open(tree, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return -NTM_ENOTFOUND;
+	fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+	if (fd < 0)
+		fd = errno == EACCES ? -NTM_EPERM
+		     : errno == EMFILE || errno == ENFILE || errno == ENOSYS
+			     ? -NTM_ESYSTEM
+			     : -NTM_ENOTFOUND;
+	close(dir);
+	return fd;
+}
+
+static int file_read(int fd, void *buf, size_t size, size_t *len)
+{
+	struct stat st;
+	size_t done = 0;
+	ssize_t n;
+
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return -NTM_ENOTFOUND;
+	*len = (size_t)st.st_size;
+	if (*len > size)
+		return -NTM_ETOOBIG;
+	while (done < *len) {
+		n = read(fd, (char *)buf + done, *len - done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -NTM_ESTORE;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+int ntm_items_read(int64_t id, const char *path, void *buf, size_t size,
+		   size_t *len)
+{
+	struct ntm_item item;
+	int err = here(id, &item), fd;
+
+	if (err)
+		return err;
+	fd = file_open(item.folder, path ? path : "text");
+	if (fd < 0)
+		return fd;
+	err = file_read(fd, buf, size, len);
+	close(fd);
+	return err;
+}
+
+int ntm_items_place(int64_t id, const char *folder, enum ntm_items_exists how,
+		    ntm_items_placed_fn *fn, void *arg)
+{
+	const struct place_way way = {
+		.how = how == NTM_ITEMS_OVERWRITE ? PLACE_OVERWRITE
+		       : how == NTM_ITEMS_RENAME  ? PLACE_RENAME
+						  : PLACE_REFUSE,
+	};
+	struct place_list placed = {NULL, 0};
+	struct ntm_item item;
+	int err = here(id, &item);
+	size_t i;
+
+	if (err)
+		return err;
+	err = place_tree(item.folder, folder, &way, &placed);
+	for (i = 0; err >= 0 && fn && i < placed.n; i++)
+		fn(arg, placed.path[i]);
+	place_list_clear(&placed);
+	return err < 0 ? err : err ? -NTM_EEXISTS : ntm_items_taken(id);
+}
+
+/* --- errors
+ * --------------------------------------------------------------------------------- */
+
+#define SAME(name)                                                             \
+	static_assert((int)NTM_ITEMS_##name == -(int)NTM_E##name,              \
+		      "ntmclient.h numbers errors as err.def does")
+SAME(NOMEM);
+SAME(INVAL);
+SAME(SYSTEM);
+SAME(AGAIN);
+SAME(CLOSED);
+SAME(TIMEOUT);
+SAME(DECODE);
+SAME(NOLOGIN);
+SAME(STORE);
+SAME(TOOBIG);
+SAME(EXISTS);
+SAME(NOTFOUND);
+SAME(NOBROKER);
+SAME(PERM);
+SAME(STATE);
+static_assert(NTM_ITEMS_TEXT_MAX == ITEM_TEXT_MAX,
+	      "a text is as long as ntm-post lets it be");
 
 const char *ntm_items_error(int err)
 {

@@ -5,7 +5,8 @@
  * Each file or folder at the top of an item is moved as a whole, by a rename that
  * never replaces; from another file system it is copied beside its place first. So
  * nothing is ever half there, and who is killed in between goes on with the rest; a
- * record (placed.c) remembers what has gone where.
+ * record (placed.c) remembers what has gone where. Nothing that is hidden, as .profile
+ * is, comes to be: it would be run at the next login.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -19,10 +20,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/plain.h"
 #include "wrappers/items.h"
 
-#define RENAMES_MAX 1000
+#define RENAMES_MAX   1000
+#define NUMBER_MAX    6	 /* bytes of " (999)" */
+#define EXTENSION_MAX 32 /* bytes; what is longer is no ".tar" */
 
 extern char **environ;
 
@@ -31,9 +33,7 @@ struct placing {
 	char tree[PATH_MAX], real[PATH_MAX]; /* real: @dir, absolute */
 	int tree_fd, dir_fd;
 	struct placed *record;
-	enum place_exists how;
-	place_fn *fn;
-	void *arg;
+	const struct place_way *way;
 	bool left;
 };
 
@@ -159,21 +159,35 @@ static void said(struct placing *p, const char *to)
 {
 	char path[PATH_MAX];
 
+	if (!p->way->placed)
+		return;
 	snprintf(path, sizeof(path), "%s/%s", p->dir, to);
-	p->fn(p->arg, path);
+	p->way->placed(p->way->arg, path);
 }
 
-/* "report (2).pdf" */
-static int move_renamed(struct placing *p, const char *name)
+/* "report (2).pdf" of "report.pdf", in as many bytes as a name has */
+static void numbered(const char *name, int i, char to[static NAME_MAX + 1])
 {
 	const char *dot = strrchr(name, '.');
-	char to[NAME_MAX + 16];
-	int err, i, stem;
+	int len = (int)strlen(name), stem = len, most;
 
-	stem = dot && dot != name ? (int)(dot - name) : (int)strlen(name);
+	if (dot && dot != name && len - (dot - name) <= EXTENSION_MAX)
+		stem = (int)(dot - name);
+	most = NAME_MAX - NUMBER_MAX - (len - stem);
+	dot = name + stem;
+	if (stem > most)
+		for (stem = most; stem && (name[stem] & 0xc0) == 0x80;)
+			stem--; /* not inside a character */
+	snprintf(to, NAME_MAX + 1, "%.*s (%d)%s", stem, name, i, dot);
+}
+
+static int move_renamed(struct placing *p, const char *name, const char *wanted)
+{
+	char to[NAME_MAX + 1];
+	int err, i;
+
 	for (i = 2; i < RENAMES_MAX; i++) {
-		snprintf(to, sizeof(to), "%.*s (%d)%s", stem, name, i,
-			 name + stem);
+		numbered(wanted, i, to);
 		err = move(p, name, to, false);
 		if (!err)
 			said(p, to);
@@ -183,61 +197,45 @@ static int move_renamed(struct placing *p, const char *name)
 	return -NTM_EEXISTS;
 }
 
-static enum place_exists question(struct placing *p, const char *name)
+/* A copy of it is in its place; we were killed right then. */
+static void copied_remove(struct placing *p, const char *name)
 {
-	char line[32] = "", shown[NAME_MAX + 1];
+	char from[PATH_MAX];
 
-	fprintf(stderr, "%s/%s exists: [o]verwrite, [r]ename, [s]kip? ", p->dir,
-		plain_text(name, shown, sizeof(shown)));
-	if (!fgets(line, sizeof(line), stdin))
-		return PLACE_REFUSE;
-	return *line == 'o'   ? PLACE_OVERWRITE
-	       : *line == 'r' ? PLACE_RENAME
-			      : PLACE_REFUSE;
-}
-
-static void left_say(struct placing *p, const char *name, enum place_exists how)
-{
-	char shown[NAME_MAX + 1];
-
-	fprintf(stderr, "ntm: %s/%s exists; it was left as it is%s\n", p->dir,
-		plain_text(name, shown, sizeof(shown)),
-		how == PLACE_OVERWRITE ? ", as folders are not replaced: "
-					 "`--rename` places the new one beside"
-		: p->how == PLACE_ASK  ? ""
-				       : ": `--rename` or `--overwrite` says "
-					 "what to do");
-	p->left = true;
+	if ((size_t)snprintf(from, sizeof(from), "%s/%s", p->tree, name) <
+	    sizeof(from))
+		remove_tree(from);
 }
 
 static int place_one(struct placing *p, const char *name)
 {
-	enum place_exists how = p->how;
+	enum place_exists how = p->way->how;
+	char to[NAME_MAX + 1];
 	int err;
 
 	if (placed_is_done(p->record, name)) {
-		char from[PATH_MAX];
-
-		/* a copy of it is in its place; we were killed right then */
-		if ((size_t)snprintf(from, sizeof(from), "%s/%s", p->tree,
-				     name) < sizeof(from))
-			remove_tree(from);
+		copied_remove(p, name);
 		return 0;
 	}
-	err = move(p, name, name, false);
+	snprintf(to, sizeof(to), "%s", name);
+	if (*to == '.')
+		*to = '_'; /* a shell or desktop would run .profile unasked */
+	err = move(p, name, to, false);
 	if (!err)
-		said(p, name);
+		said(p, to);
 	if (err != -NTM_EEXISTS)
 		return err;
 	if (how == PLACE_ASK)
-		how = question(p, name);
+		how = p->way->ask(p->way->arg, p->dir, to);
 	if (how == PLACE_RENAME)
-		return move_renamed(p, name);
-	err = how == PLACE_OVERWRITE ? move(p, name, name, true) : -NTM_EEXISTS;
+		return move_renamed(p, name, to);
+	err = how == PLACE_OVERWRITE ? move(p, name, to, true) : -NTM_EEXISTS;
 	if (!err) {
-		said(p, name);
+		said(p, to);
 	} else if (err == -NTM_EEXISTS) {
-		left_say(p, name, how);
+		p->left = true;
+		if (p->way->left)
+			p->way->left(p->way->arg, p->dir, to, how);
 		err = 0;
 	}
 	return err;
@@ -266,11 +264,10 @@ static int tree_place(struct placing *p, struct place_list *placed)
 	return err ? err : placed_paths(p->record, p->tree_fd, placed);
 }
 
-int place_tree(const char *folder, const char *dir, enum place_exists how,
-	       place_fn *fn, void *arg, struct place_list *placed)
+int place_tree(const char *folder, const char *dir, const struct place_way *way,
+	       struct place_list *placed)
 {
-	struct placing p = {
-		.folder = folder, .dir = dir, .how = how, .fn = fn, .arg = arg};
+	struct placing p = {.folder = folder, .dir = dir, .way = way};
 	int err = 0;
 
 	if ((size_t)snprintf(p.tree, sizeof(p.tree), "%s/tree", folder) >=

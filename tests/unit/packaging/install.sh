@@ -31,13 +31,19 @@ done
 flags=$(PKG_CONFIG_PATH=$prefix/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$tmp/root \
 	pkg-config --cflags --libs ntmclient) || fail "there is no ntmclient.pc"
 # shellcheck disable=SC2086
-"${CC:-cc}" ${SAN:+-fsanitize=$SAN} -Wall -Wextra -Werror -o "$tmp/notes" tests/unit/packaging/example_items.c \
+"${CC:-cc}" ${SAN:+-fsanitize=$SAN} -Wall -Wextra -Werror -o "$tmp/notes" "$prefix/share/doc/ntmobile/example-items.c" \
 	$flags || fail "the example of ntmclient.h does not compile"
-said=$(XDG_RUNTIME_DIR=$tmp LD_LIBRARY_PATH=$prefix/lib "$tmp/notes" 2>&1) &&
+said=$(XDG_RUNTIME_DIR=$tmp LD_LIBRARY_PATH=$prefix/lib "$tmp/notes" sent 2>&1) &&
 	fail "items without a broker"
 [[ $said == *"no broker is running"* ]] || fail "without a broker the example says: $said"
 nm -D --defined-only "$prefix/lib/libntmclient.so" | grep -v ' ntm_items_' &&
 	fail "the library shows more than its header"
+for f in $(sed -n 's/.*[ *]\(ntm_items_[a-z_]*\)(.*/\1/p' "$prefix/include/ntmclient.h" | grep -v "_fn$" | sort -u); do
+	nm -D --defined-only "$prefix/lib/libntmclient.so" | grep -q " T $f$" ||
+		fail "the library has no $f"
+	grep -q "^.Fn $f " "$prefix/share/man/man3/ntmclient.3" ||
+		fail "ntmclient(3) does not name $f"
+done
 "$prefix/bin/ntm" env | grep -qF "$prefix/lib/libntm.so" ||
 	fail "ntm env does not name the library beside it"
 ! grep -r '@[A-Z]*@' "$prefix/lib/systemd" "$prefix/share" ||

@@ -43,10 +43,28 @@ static void on_placed(void *arg, const char *path)
 	snprintf(last, sizeof(last), "%s", path);
 }
 
+static unsigned int left;
+
+static void on_left(void *arg, const char *to, const char *name,
+		    enum place_exists how)
+{
+	(void)arg, (void)to, (void)name, (void)how;
+	left++;
+}
+
+static int place_in(const char *to, enum place_exists how)
+{
+	const struct place_way way = {
+		.how = how, .placed = on_placed, .left = on_left};
+
+	place_list_clear(&all);
+	left = 0;
+	return place_tree(dir, to, &way, &all);
+}
+
 static int place(enum place_exists how)
 {
-	place_list_clear(&all);
-	return place_tree(dir, at("%s/to", dir), how, on_placed, NULL, &all);
+	return place_in(at("%s/to", dir), how);
 }
 
 static bool is(const char *path, const char *content)
@@ -71,8 +89,7 @@ static void test_all(void **state)
 	assert_int_equal(place(PLACE_REFUSE), 0); /* nothing is left */
 	assert_int_equal(all.n, 2); /* but it is known what came */
 	assert_int_equal(placed, 2);
-	assert_int_equal(place_tree(dir, at("%s/none", dir), PLACE_REFUSE,
-				    on_placed, NULL, &all),
+	assert_int_equal(place_in(at("%s/none", dir), PLACE_REFUSE),
 			 -NTM_ENOTFOUND);
 }
 
@@ -112,6 +129,7 @@ static void test_refused(void **state)
 	file_put(at("%s/to/a.txt", dir), "old", 3);
 	assert_int_equal(place(PLACE_REFUSE), 1);
 	assert_int_equal(placed, 1);
+	assert_int_equal(left, 1);
 	assert_true(is(at("%s/to/a.txt", dir), "old"));
 	assert_true(is(at("%s/tree/a.txt", dir), "new"));
 	assert_int_equal(place(PLACE_RENAME), 0);
@@ -144,12 +162,43 @@ static void test_link(void **state)
 	assert_true(is(at("%s/to/a.txt", dir), "new"));
 }
 
+/* .profile of another would be run at the next login */
+static void test_hidden(void **state)
+{
+	(void)state;
+	file_put(at("%s/tree/.profile", dir), "evil", 4);
+	assert_int_equal(place(PLACE_OVERWRITE), 0);
+	assert_true(is(at("%s/to/_profile", dir), "evil"));
+	assert_int_not_equal(access(at("%s/to/.profile", dir), F_OK), 0);
+}
+
+/* names as long as names can be, and characters of several bytes, are numbered too */
+static void test_long(void **state)
+{
+	char name[256] = "", path[512];
+
+	(void)state;
+	for (int i = 0; i < 83; i++)
+		strcat(name, "\xe6\xbc\xa2");
+	strcat(name, ".pdf");
+	snprintf(path, sizeof(path), "%s/tree/%s", dir, name);
+	file_put(path, "new", 3);
+	snprintf(path, sizeof(path), "%s/to/%s", dir, name);
+	file_put(path, "old", 3);
+	assert_int_equal(place(PLACE_RENAME), 0);
+	assert_true(is(path, "old"));
+	assert_true(strlen(strrchr(all.path[2], '/') + 1) <= 255);
+	assert_true(is(all.path[2], "new"));
+	assert_non_null(strstr(all.path[2], "\xe6\xbc\xa2 (2).pdf"));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_all),	 TEST(test_refused), TEST(test_overwrite),
-		TEST(test_link), TEST(test_record),
+		TEST(test_link), TEST(test_record),  TEST(test_hidden),
+		TEST(test_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
