@@ -17,9 +17,9 @@
 #include "wrappers/client.h"
 #include "wrappers/items.h"
 
-#define COLUMNS 5
-#define FILES_MAX                                                              \
-	1000 /* names that CMD gets; NTM_FILES says how many there are */
+#define COLUMNS	  5
+#define FILES_MAX 1000 /* names that CMD gets; of more, NTM_FILES tells */
+#define LEFT	  3    /* an item stays, as a name of it is in use */
 #define TEXT_NAME "text"
 
 /* its title, and what the sender says of it */
@@ -307,25 +307,28 @@ static int receive_files(const struct command_args *a, json_t *item)
 	json_t *paths = json_array();
 	char why[512];
 	int status;
+	bool left;
 	size_t i;
 
 	status = place_tree(out_text(item, "folder", ""), dir, &way, &files);
+	left = status > 0;
 	if (status < 0)
 		status = command_fail(a, status, folder_why(status, dir, why));
 	else if (status && a->json)
-		command_fail(a, -NTM_EEXISTS,
-			     "a name of the item exists already; `--rename` or "
-			     "`--overwrite` says what to do");
+		(void)command_fail(
+			a, -NTM_EEXISTS,
+			"a name of the item exists already; `--rename` or "
+			"`--overwrite` says what to do");
 	if (!status && a->on_receive)
 		status = command_run(a, item, &files, -1);
 	for (i = 0; i < files.n; i++)
 		json_array_append_new(paths, json_string(files.path[i]));
 	json_object_set_new(item, "placed", paths);
 	place_list_clear(&files);
-	return status;
+	return left ? LEFT : status;
 }
 
-/* One that is here. Return: exit status */
+/* One that is here. Return: exit status, or LEFT */
 static int receive_one(const struct command_args *a, json_t *item)
 {
 	const struct place_list none = {NULL, 0};
@@ -392,7 +395,7 @@ static int receive_number(const struct command_args *a, const char *word)
 	if (items_interrupted())
 		on_its_own(id);
 	if (item && !strcmp(out_text(item, "state", ""), "here")) {
-		status = receive_one(a, item);
+		status = receive_one(a, item) ? 1 : 0;
 	} else {
 		snprintf(why, sizeof(why), "item %lld: %s", (long long)id,
 			 item ? out_text(item, "text", "it was refused")
@@ -405,11 +408,13 @@ static int receive_number(const struct command_args *a, const char *word)
 	return status;
 }
 
-/* All that are here. *@n: how many */
-static int receive_here(const struct command_args *a, size_t *n)
+/* All that are here. *@n: how many. @left: numbers of those whose names are in use,
+ * once they are known; they are not asked about again */
+static int receive_here(const struct command_args *a, json_t *left, size_t *n)
 {
 	json_t *items, *item;
-	int status = 0;
+	char number[32];
+	int status = 0, r;
 	size_t i;
 
 	*n = 0;
@@ -420,8 +425,15 @@ static int receive_here(const struct command_args *a, size_t *n)
 		if (strcmp(out_text(item, "state", ""), "here"))
 			continue;
 		++*n;
-		if (receive_one(a, item))
+		snprintf(number, sizeof(number), "%lld",
+			 (long long)out_int(item, "id"));
+		if (json_object_get(left, number))
+			continue;
+		r = receive_one(a, item);
+		if (r)
 			status = 1;
+		if (r == LEFT)
+			json_object_set_new(left, number, json_true());
 	}
 	json_decref(items);
 	return status;
@@ -446,6 +458,7 @@ static int change_wait(json_int_t *seen)
 
 static int follow(const struct command_args *a)
 {
+	json_t *left = json_object();
 	json_int_t seen = 0;
 	size_t n;
 	int err;
@@ -455,9 +468,11 @@ static int follow(const struct command_args *a)
 	for (;;) {
 		err = change_wait(&seen);
 		if (err)
-			return command_fail(a, err, client_text(err, NULL));
-		(void)receive_here(a, &n); /* what was wrong was said */
+			break;
+		(void)receive_here(a, left, &n); /* what was wrong was said */
 	}
+	json_decref(left);
+	return command_fail(a, err, client_text(err, NULL));
 }
 
 /* Once, before anything is fetched or asked */
@@ -495,7 +510,7 @@ int cmd_receive(const struct command_args *a)
 		return follow(a);
 	if (a->n_words)
 		return status;
-	status = receive_here(a, &n);
+	status = receive_here(a, NULL, &n);
 	if (!n && !status && !a->json)
 		puts("nothing is here; see `ntm inbox`");
 	return status;

@@ -73,7 +73,14 @@ assert_contains "$(cat "$home/log")" "arg $home/got/one
 arg $home/got/two" "and is handed to it again, with all of its files"
 wait_for 5 '[ "$(items_count b inbox here)" = 0 ]' 'lab_as_user b ntm inbox'
 ok "then it is taken"
+# a name that is in use: said once, and the others go on
+lab_as_user a sh -c 'ntm send one bob' >"$LAB/out"
+wait_for 10 "grep -q 'got/one exists; it was left as it is: ' $(lab_log follow)" "cat $(lab_log follow)"
+items_text a bob "after it"
+commands 3
+assert_eq "$(grep -c 'got/one exists' "$(lab_log follow)")" 1 "a name in use is said once"
 lab_stop follow
+lab_as_user b ntm receive --to=got --overwrite >"$LAB/out"
 
 : >"$home/log"
 lab_as_user b touch die
