@@ -434,11 +434,13 @@ void postlink_serial(struct postlink *p, uint32_t serial)
 		p->serial = serial;
 	if (!news)
 		return;
-	if (p->state == POSTLINK_RUNNING)
+	if (p->state == POSTLINK_RUNNING) {
 		tell(p, json_pack("{s:s, s:I}", "event", "notice", "serial",
 				  (json_int_t)serial));
-	else
-		start(p);
+		return;
+	}
+	listen_all(p); /* of a saved session it comes before we are online */
+	start(p);
 }
 
 void postlink_policy(struct postlink *p)

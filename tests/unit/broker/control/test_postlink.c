@@ -291,6 +291,19 @@ static void notices(void **state)
 	hears("session", 0);
 }
 
+/* A saved session: the list's number is known before the worker is online. Whoever
+ * is started for it can be asked, too. */
+static void number_first(void **state)
+{
+	(void)state;
+	account.logged_in = true;
+	postlink_serial(p, 5);
+	assert_int_equal(n_starts, 1);
+	hears("start", 5);
+	assert_non_null(kept_find("post/l/post"));
+	assert_non_null(kept_find("post/l/tcp6"));
+}
+
 static void alarms(void **state)
 {
 	(void)state;
@@ -450,9 +463,9 @@ static void other_addresses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(once_after_login), T(notices),	 T(alarms),
-		T(deaths),	     T(connections),	 T(logged_out),
-		T(next_worker),	     T(other_addresses),
+		T(once_after_login), T(notices),     T(number_first),
+		T(alarms),	     T(deaths),	     T(connections),
+		T(logged_out),	     T(next_worker), T(other_addresses),
 	};
 
 	return cmocka_run_group_tests_name("postlink", tests, NULL, NULL);
