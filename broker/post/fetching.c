@@ -22,12 +22,48 @@
 #include "broker/post/prekeys.h"
 #include "common/log.h"
 
+const char *fetching_refusal(int err)
+{
+	switch (-err) {
+	case NTM_EAUTH:
+		return "what came is not what its sender sent; ask for it "
+		       "again";
+	case NTM_EDECODE:
+		return "it breaks a rule for items (a name or size that must "
+		       "not be); nothing of it was kept";
+	case NTM_EEXPIRED:
+		return "it is sealed to a key of this device that is gone; ask "
+		       "its sender to send it again";
+	default:
+		return err_text(err);
+	}
+}
+
+static void held_by_pin(struct fetching *f, int err)
+{
+	char text[FQDN_MAX + 160];
+
+	if (err == -NTM_EUNVERIFIED)
+		snprintf(text, sizeof(text),
+			 "%s is a new device of a verified "
+			 "account; `ntm verify` it, then "
+			 "`ntm receive` with the number",
+			 f->sender);
+	else
+		snprintf(text, sizeof(text),
+			 "its sender's key differs from "
+			 "the one known before; if that is "
+			 "right, `ntm forget %s` lets it in",
+			 f->sender);
+	fetching_state(f, IN_HELD, err, text);
+}
+
 static void failed(struct fetching *f, int err)
 {
 	switch (-err) {
 	case NTM_EPIN:
 	case NTM_EUNVERIFIED:
-		fetching_state(f, IN_HELD, err, NULL);
+		held_by_pin(f, err);
 		break;
 	case NTM_ECERT:
 	case NTM_ECONSTRAINT:
@@ -39,7 +75,7 @@ static void failed(struct fetching *f, int err)
 	case NTM_EDECODE:
 	case NTM_EEXPIRED:
 	case NTM_EVERSION:
-		fetching_state(f, IN_REFUSED, err, NULL);
+		fetching_state(f, IN_REFUSED, err, fetching_refusal(err));
 		break;
 	default:
 		fetching_later(f, err, NULL, 0);

@@ -48,6 +48,8 @@ struct fetching {
 
 void fetching_step(struct fetching *f);
 void fetching_free(struct fetching *f);
+/** why an item is refused for @err, in a sentence for its receiver */
+const char *fetching_refusal(int err);
 /** K is known: the blob, from where we have it (fetching_data.c) */
 void fetching_data(struct fetching *f);
 

@@ -94,7 +94,7 @@ static int on_write(void *arg, const uint8_t *data, size_t len)
 	while (len) {
 		n = want(f);
 		if (!n)
-			return -NTM_EDECODE; /* more than the size it said */
+			return -NTM_EAUTH; /* more than the size it said */
 		n -= f->have;
 		if (n > len)
 			n = len;
@@ -124,7 +124,8 @@ static void data_failed(struct fetching *f, int err)
 	case NTM_EDECODE:
 	case NTM_EVERSION:
 		if (whole) {
-			fetching_state(f, IN_REFUSED, err, NULL);
+			fetching_state(f, IN_REFUSED, err,
+				       fetching_refusal(err));
 			return;
 		}
 		/* what we had may be what is wrong: all of it once more */
@@ -158,15 +159,16 @@ static void on_data(void *arg, const struct web_answer *a)
 	int err = web_error(a, &again);
 
 	f->call = NULL;
-	/* something came: what breaks next is no failure of the same try */
-	if (f->blob && blob_at(f->blob) > f->from)
-		f->tries = 0;
 	if (a->err) {
 		/* a connection that broke: what came counts */
 		if (f->blob && f->unpack && a->err != -NTM_EAUTH &&
 		    a->err != -NTM_EDECODE && a->err != -NTM_ESTORE &&
-		    blob_next(f->blob) && state_save(f))
-			err = -NTM_ESTORE;
+		    blob_next(f->blob)) {
+			if (state_save(f))
+				err = -NTM_ESTORE;
+			else if (f->saved_at > f->from)
+				f->tries = 0; /* what breaks next is new */
+		}
 		data_failed(f, err);
 		return;
 	}
@@ -271,7 +273,7 @@ void fetching_data(struct fetching *f)
 	if (!err)
 		err = post_ask(f->post, &ask, on_data, f, &f->call);
 	if (err == -NTM_EDECODE)
-		fetching_state(f, IN_REFUSED, err, NULL);
+		fetching_state(f, IN_REFUSED, err, fetching_refusal(err));
 	else if (err)
 		fetching_later(f, err, NULL, 0);
 }

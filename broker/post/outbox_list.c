@@ -20,11 +20,24 @@ static const char *const to_words[] = {
 	[TO_FAILED] = "failed",
 };
 
-static const char *to_text(int code)
+/* why a receiver, or its box, does not take it: for the sender */
+static const char *to_text(int64_t state, int code)
 {
-	return code == NTM_ENONAME
-		       ? "no such name, or no device of it takes items yet"
-		       : err_text(code);
+	if (code == NTM_ENONAME)
+		return "no such name, or no device of it takes items yet";
+	if (state != TO_REFUSED)
+		return err_text(code);
+	switch (code) {
+	case NTM_EAUTH:
+		return "the receiver refused it: what came there is not what "
+		       "was sent; send it again";
+	case NTM_EDECODE:
+		return "the receiver refused it: it breaks a rule for items";
+	case NTM_EEXPIRED:
+		return "the receiver's key for it is gone; send it again";
+	default:
+		return err_text(code);
+	}
 }
 
 static json_t *receivers_json(struct store *st, int64_t id)
@@ -46,7 +59,7 @@ static json_t *receivers_json(struct store *st, int64_t id)
 			json_object_set_new(j, "error",
 					    json_string(err_name(code)));
 			json_object_set_new(j, "text",
-					    json_string(to_text(code)));
+					    json_string(to_text(state, code)));
 		}
 		json_array_append_new(list, j);
 	}
