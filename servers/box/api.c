@@ -30,7 +30,10 @@ static bool is_allowed(struct http_request *q, struct box *b)
 		http_answer_later(q, err, 5,
 				  "the box has not heard from the AS yet");
 	else if (err)
-		http_answer_err(q, err);
+		http_answer_error(q, 401, err,
+				  "not a token of this node, or one that has "
+				  "expired; log in",
+				  NULL);
 	return !err;
 }
 

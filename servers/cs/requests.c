@@ -69,11 +69,13 @@ bool cs_sender_ok(struct cs *cs, struct http_request *q)
 				  "Account Server; try again",
 				  NULL);
 	else
-		http_answer_error(q, 401, r,
-				  r == -NTM_EEXPIRED
-					  ? "the token has expired; log in"
-					  : "not a token of this node",
-				  NULL);
+		http_answer_error(
+			q, 401, r,
+			r == -NTM_EEXPIRED
+				? "the token has expired; log in"
+				: "not a token of this node, or one that "
+				  "has expired; log in",
+			NULL);
 	return false;
 }
 

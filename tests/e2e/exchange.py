@@ -214,7 +214,7 @@ class Cs:
         return got
 
     def begin(self, item, size, to=("a.b.example.net",), want=201, **more):
-        body = {"keys": [{"to": t, "key": b64(b"sealed " + t.encode())} for t in to],
+        body = {"keys": [{"to": t, "key": b64(sealed(item, t))} for t in to],
                 "size": size}
         return self.ask(want, "POST", "/v1/items/%s/keys" % item,
                         self.headers(NTM_To=", ".join(to), NTM_Item=item, **more),
@@ -238,6 +238,10 @@ class Cs:
 
 def ok(text):
     print("ok - " + text, flush=True)
+
+
+def sealed(item, name):
+    return ("sealed %s %s" % (item, name)).encode()
 
 
 def sha(data):
@@ -282,6 +286,7 @@ def conform(cs):
     cs.ask(416, "GET", "/v1/data/" + hash_text, dict(mine, Range="bytes=300000-"))
     cs.ask(403, "GET", "/v1/data/" + b64(sha(b"x")), mine)
     cs.ask(403, "GET", "/v1/keys/" + hash_text, mine)
+    tickets(cs, hash_text, key_hash, name, ticket)
     key = cs.ask(200, "GET", "/v1/keys/" + b64(key_hash), mine)
     if key["message"] != "gr\u00fc\u00dfe" or key["hash"] != hash_text:
         fail("the key came with %r" % key)
@@ -308,7 +313,7 @@ def conform(cs):
     first = cs.ask(200, "GET", "/v1/items?limit=2")
     rest = cs.ask(200, "GET", "/v1/items?limit=1000&after=%d"
                   % first["items"][-1]["number"])
-    if [i["item"] for i in first["items"] + rest["items"]] != ["x1", "x3", "x4"]:
+    if [i["item"] for i in first["items"] + rest["items"]] != ["x1", "x5", "x3", "x4"]:
         fail("the list is %r %r" % (first, rest))
     cs.ask(400, "GET", "/v1/items?limit=5000", lax=True)
     foreign(cs, hash_text, key_hash)
@@ -316,6 +321,32 @@ def conform(cs):
            b" " * 5000, lax=True)
     ok("every request and answer is as docs/exchange.yaml says: %d kinds"
        % len(cs.spec.used))
+
+
+def tickets(cs, hash_text, key_hash, name, ticket):
+    """a ticket opens one item for one receiver"""
+    other = "c.d.example.net"
+    cs.begin("x5", 5, to=(name, other))
+    cs.patch("x5", 0, b"12345", NTM_Hash=b64(sha(b"12345")))
+    his, his_key = cs.ticket("x5", other)
+    mine, my_key = cs.ticket("x5", name)
+    for headers, want in ((cs.headers(ticket, other), 401),  # another's, of that item
+                          (cs.headers(his, name), 401),  # mine with his ticket
+                          (cs.headers(cs.token, cs.node), 401),  # a token is no ticket
+                          (cs.headers(his, other), 403),  # his, for another item
+                          (cs.headers(mine, name), 403)):
+        cs.ask(want, "GET", "/v1/keys/" + b64(key_hash), headers)
+        cs.ask(want, "GET", "/v1/data/" + hash_text, headers)
+        cs.ask({403: 409}.get(want, want), "POST", "/v1/confirmations", headers,
+               {"hash": hash_text, "code": 0})
+    cs.ask(403, "GET", "/v1/keys/" + b64(his_key), cs.headers(mine, name))
+    # whoever fetches is no sender: a ticket does not list, cancel or write
+    for method, url in (("GET", "/v1/items"), ("DELETE", "/v1/items/x5")):
+        cs.ask(401, method, url, cs.headers(mine, name))
+    if cs.item("x5")["state"] != "complete":
+        fail("somebody has changed it")
+    if cs.ask(200, "DELETE", "/v1/items/x5")["state"] != "cancelled":
+        fail("it is not cancelled")
 
 
 def foreign(cs, hash_text, key_hash):
@@ -389,27 +420,43 @@ def loris(cs):
        % (ends["header"], ends["body"], ends["silence"]))
 
 
-def many(cs, number):
-    """that many connections that say nothing; others are served meanwhile"""
+def many(cs, number, server="cs", source=None):
+    """that many connections that say nothing; others are served meanwhile
+
+    Of @source (10.2.0.), 250 from each address from .10 on."""
     number = int(number)
+    port, url, want = (4508, "/v1/cache?after=0", 200) if server == "box" else \
+        (PORT, "/v1/items/none", 404)
+
+    def ask(c):
+        status, _, body = c.send("GET", url, c.headers(), None)
+        if status != want:
+            fail("%d %s" % (status, body))
+
+    def client():
+        return (Box if server == "box" else Cs)(sys.argv[2], cs.dir, cs.address)
+
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    cs.item("none", want=404)
+    cs = client()
+    ask(cs)
     held, worst = [], 0
     for i in range(number):
         s = socket.socket(socket.AF_INET)
         s.setblocking(False)
         s.bind(("127.0.%d.%d" % (i // 200 % 250, 1 + i % 200), 0)) \
             if cs.address.startswith("127.") else None
-        s.connect_ex((cs.address, PORT))
+        if source:
+            s.bind((source + str(10 + i // 250), 0))
+        s.connect_ex((cs.address, port))
         held.append(s)
         if i % 500 == 499:
             begun = time.monotonic()
-            cs.item("none", want=404)
+            ask(cs)
             worst = max(worst, time.monotonic() - begun)
-            fresh = Cs(sys.argv[2], cs.dir, cs.address)
+            fresh = client()
             begun = time.monotonic()
-            fresh.item("none", want=404)
+            ask(fresh)
             worst = max(worst, time.monotonic() - begun)
             fresh.http.close()
     stand = sum(1 for s in held if not closed(s))
@@ -545,7 +592,7 @@ def deliver(cs, other):
     ticket = base64.urlsafe_b64decode(e["ticket"] + "=")
     mine = cs.headers(ticket, box.node)
     key = cs.ask(200, "GET", "/v1/keys/" + e["key_hash"], mine)
-    if key["key"] != b64(b"sealed " + box.node.encode()):
+    if key["key"] != b64(sealed(item, box.node)):
         fail("another key came: %r" % key)
     if cs.ask(200, "GET", "/v1/data/" + e["data_hash"], mine) != data:
         fail("other data came")
@@ -570,7 +617,41 @@ def told(cs, other):
     ok("and told when it is back")
 
 
-SCENARIOS = {"conform": conform, "deliver": deliver, "away": away, "told": told, "truncated": truncated, "loris": loris,
+def says(cs, server):
+    """status, and the sentence of an error, of a request with this token"""
+    if server == "box":
+        cs, url = Box(sys.argv[2], cs.dir, cs.address), "/v1/cache?after=0"
+    else:
+        url = "/v1/items"
+    status, _, body = cs.send("GET", url, cs.headers(), None)
+    print(" ".join([str(status), json.loads(body).get("text", "")]).strip())
+
+
+def slowly(cs, flag):
+    """an upload that is in the middle until there is a file @flag"""
+    data = random.Random(4).randbytes(500000)
+    cs.begin("slowly", len(data))
+    s = cs.connect()
+    lines = ["PATCH /v1/items/slowly/data HTTP/1.1", "Host: cs." + cs.domain,
+             "Content-Length: %d" % len(data)]
+    lines += ["%s: %s" % h for h in
+              cs.headers(NTM_Offset=0, NTM_Hash=b64(sha(data))).items()]
+    s.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + data[:1000])
+    print("begun", flush=True)
+    for i in range(1000, len(data) - 1):
+        if os.path.exists(flag):
+            break
+        s.sendall(data[i:i + 1])
+        time.sleep(0.1)
+    s.sendall(data[i:])
+    r = http.client.HTTPResponse(s)
+    r.begin()
+    if r.status != 200:
+        fail("%d %s" % (r.status, r.read()))
+    ok("whole after %d bytes and the rest" % i)
+
+
+SCENARIOS = {"says": says, "slowly": slowly, "conform": conform, "deliver": deliver, "away": away, "told": told, "truncated": truncated, "loris": loris,
              "many": many, "upload": upload, "download": download, "full": full}
 
 if __name__ == "__main__":
