@@ -218,13 +218,17 @@ static json_t *cmd_taken(struct post *p, const json_t *j)
 /* the person trusts another key for the name: what is held is tried again */
 static json_t *cmd_forget(struct post *p, const json_t *j)
 {
-	int err;
+	int known, err;
 
+	store_bind_text(p->store, PIN_GET, 1, text(j, "name"));
+	known = store_step(p->store, PIN_GET);
+	store_reset(p->store, PIN_GET);
 	store_bind_text(p->store, PIN_FORGET, 1, text(j, "name"));
-	err = store_run(p->store, PIN_FORGET);
+	err = known < 0 ? known : store_run(p->store, PIN_FORGET);
 	who_load_known(&p->who);
 	inbox_policy(p->inbox);
-	return done(err, NULL);
+	return err ? done(err, NULL)
+		   : json_pack("{s:b, s:b}", "ok", 1, "known", known);
 }
 
 static json_t *cmd_wait(struct post *p, const json_t *j)
