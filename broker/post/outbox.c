@@ -138,6 +138,9 @@ static int row_end(struct post *p, int64_t id, enum out_state state, int err,
 	store_bind_int(st, OUT_STATE, 2, state);
 	store_bind_int(st, OUT_STATE, 3, -err);
 	store_bind_text(st, OUT_STATE, 4, text ? text : "");
+	store_bind_int(st, OUT_STATE, 5,
+		       state == OUT_SENT_ALL ? post_now(p) + OUTBOX_CHECK_S
+					     : 0);
 	r = store_run(st, OUT_STATE);
 	if (r || state == OUT_SENT_ALL || state == OUT_OPEN ||
 	    state == OUT_CANCELLING)
@@ -268,6 +271,9 @@ static void job_start(struct outbox *o, int64_t id)
 		sending_step(s);
 }
 
+static int state_of(struct outbox *o, int64_t id);
+static int still_there(struct outbox *o, int64_t id);
+
 void outbox_work(struct outbox *o)
 {
 	struct store *st = o->post->store;
@@ -286,9 +292,17 @@ void outbox_work(struct outbox *o)
 	while (store_step(st, OUT_DUE) > 0 && n < 64)
 		ids[n++] = store_int(st, OUT_DUE, 0);
 	store_reset(st, OUT_DUE);
-	for (i = 0; i < n && o->n_jobs < OUTBOX_JOBS_MAX; i++)
-		if (!job_find(o, ids[i]))
+	for (i = 0; i < n && o->n_jobs < OUTBOX_JOBS_MAX; i++) {
+		if (job_find(o, ids[i]))
+			continue;
+		if (state_of(o, ids[i]) != OUT_SENT_ALL)
 			job_start(o, ids[i]);
+		else if (still_there(o, ids[i]))
+			log_info("outbox",
+				 "item %lld: its Cache Server cannot "
+				 "be asked",
+				 (long long)ids[i]);
+	}
 	s = outbox_again_s(o);
 	if (s && !loop_timer_armed(o->due))
 		loop_timer_arm(o->due, LOOP_S(s));
@@ -593,6 +607,19 @@ static int receiver_update(struct store *st, int64_t id, const json_t *j)
 	return 0;
 }
 
+/* The CS has lost it: its disk was, or it was restored from a copy. Our box may have
+ * been, too, and the receiver's has let T go: so all of it once more. */
+static int send_anew(struct outbox *o, int64_t id)
+{
+	int r;
+
+	log_info("outbox", "item %lld: the Cache Server has lost it",
+		 (long long)id);
+	store_bind_int(o->post->store, TO_ANEW, 1, id);
+	r = store_run(o->post->store, TO_ANEW);
+	return r ? r : row_end(o->post, id, OUT_OPEN, 0, NULL);
+}
+
 static int state_take(struct outbox *o, int64_t id, const json_t *answer)
 {
 	const char *state = json_string_value(json_object_get(answer, "state"));
@@ -605,10 +632,8 @@ static int state_take(struct outbox *o, int64_t id, const json_t *answer)
 	/* what has ended, or is being cancelled, is so whatever the CS says */
 	if (r != OUT_OPEN && r != OUT_SENT_ALL)
 		return r < 0 ? r : 0;
-	/* a CS that was restored from a copy: all of it once more */
 	if (state && !strcmp(state, "lost"))
-		return r == OUT_OPEN ? 0
-				     : row_end(o->post, id, OUT_OPEN, 0, NULL);
+		return r == OUT_OPEN ? 0 : send_anew(o, id);
 	r = 0;
 	json_array_foreach(json_object_get(answer, "to"), i, j)
 	{
@@ -642,6 +667,8 @@ static void on_asked(void *arg, const struct web_answer *a)
 	x->call = NULL;
 	if (!err)
 		err = state_take(o, x->id, a->json);
+	else if (a->status == 404 && state_of(o, x->id) == OUT_SENT_ALL)
+		err = send_anew(o, x->id); /* restored from before it came */
 	else if (!again)
 		err = 0; /* it has forgotten the item */
 	asking_free(x);
@@ -685,5 +712,42 @@ int outbox_ask(struct outbox *o, const struct post_ids *ids, const json_t *cs,
 	r = post_ask(o->post, &ask, on_asked, x, &x->call);
 	if (r)
 		asking_free(x);
+	return r;
+}
+
+static void on_checked(void *arg, int err)
+{
+	struct outbox *o = arg;
+
+	(void)err; /* then the next time */
+	post_check_idle(o->post);
+}
+
+/* Is it still where it waits? Asked some hours after it was sent, and again. */
+static int still_there(struct outbox *o, int64_t id)
+{
+	struct store *st = o->post->store;
+	struct post_ids ids;
+	json_t *cs;
+	int r;
+
+	store_bind_int(st, OUT_GET, 1, id);
+	r = store_step(st, OUT_GET);
+	if (r <= 0)
+		return r;
+	snprintf(ids.application, sizeof(ids.application), "%s",
+		 store_text(st, OUT_GET, 1));
+	snprintf(ids.service, sizeof(ids.service), "%s",
+		 store_text(st, OUT_GET, 2));
+	snprintf(ids.item, sizeof(ids.item), "%s", store_text(st, OUT_GET, 3));
+	cs = json_loads(store_text(st, OUT_GET, 19), 0, NULL);
+	store_reset(st, OUT_GET);
+	store_bind_int(st, OUT_PUT_OFF, 1, id);
+	store_bind_int(st, OUT_PUT_OFF, 2, post_now(o->post) + OUTBOX_CHECK_S);
+	store_bind_int(st, OUT_PUT_OFF, 3, 0);
+	r = store_run(st, OUT_PUT_OFF);
+	if (!r)
+		r = outbox_ask(o, &ids, cs, on_checked, o);
+	json_decref(cs);
 	return r;
 }

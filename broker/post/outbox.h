@@ -11,6 +11,7 @@
 #include "broker/post/post.h"
 
 #define OUTBOX_RECEIVERS_MAX 64
+#define OUTBOX_CHECK_S	     (6 * 3600) /* has the CS still what waits there? */
 #define OUTBOX_JOBS_MAX	     8
 
 /**

@@ -74,15 +74,16 @@ static const char *const statements[POST_STATEMENTS] = {
 	[OUT_LIST] =
 		"SELECT " OUT_COLUMNS " FROM out WHERE (?1 = 0 OR id = ?1) "
 		"AND id > ?2 ORDER BY id LIMIT 1000",
-	[OUT_DUE] = "SELECT id FROM out WHERE state IN (0, 5, 6) AND next_try "
-		    "<= ?1 "
-		    "ORDER BY next_try, id LIMIT 64",
+	[OUT_DUE] =
+		"SELECT id FROM out WHERE state IN (0, 1, 5, 6) AND next_try "
+		"<= ?1 "
+		"ORDER BY next_try, id LIMIT 64",
 	[OUT_NEXT] = "SELECT min(next_try), count(*) FROM out WHERE state IN "
-		     "(0, 5, 6)",
+		     "(0, 1, 5, 6)",
 	[OUT_FIND] = "SELECT id FROM out WHERE application = ?1 AND "
 		     "service = ?2 AND item = ?3",
 	[OUT_STATE] = "UPDATE out SET state = ?2, err = ?3, text = ?4, "
-		      "next_try = 0, tries = 0 WHERE id = ?1",
+		      "next_try = ?5, tries = 0 WHERE id = ?1",
 	[OUT_TRY] = "UPDATE out SET next_try = ?2, tries = ?3, err = ?4, "
 		    "text = ?5 WHERE id = ?1",
 	[OUT_PUT_OFF] =
@@ -126,6 +127,9 @@ static const char *const statements[POST_STATEMENTS] = {
 	/* those who are ready wait now */
 	[TO_WAIT] = "UPDATE receiver SET state = 2, at = ?2 WHERE out = ?1 AND "
 		    "state = 1",
+	/* who has yet to get it gets all of it anew */
+	[TO_ANEW] = "UPDATE receiver SET state = 0 WHERE out = ?1 AND "
+		    "state BETWEEN 1 AND 3",
 	[TO_COUNT] = "SELECT count(*) FROM receiver WHERE out = ?1 AND "
 		     "state BETWEEN ?2 AND ?3",
 	[TO_WIPE] = "UPDATE receiver SET t = NULL, wrapped = NULL "

@@ -44,6 +44,7 @@ enum post_statement {
 	TO_HEARD,
 	TO_LATE,
 	TO_WAIT,
+	TO_ANEW,
 	TO_COUNT,
 	TO_WIPE,
 	TO_DELETE,

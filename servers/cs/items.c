@@ -589,13 +589,18 @@ int items_add(struct items *s, struct item *item, const char *account,
 	int err = items_find(s, item->sender, item->application, item->service,
 			     item->item, &have);
 
-	if (!err) {
+	if (!err && have.state == ITEM_LOST) {
+		/* its data is gone: what is sent again takes its place */
+		err = items_forget(s, have.number);
+	} else if (!err) {
 		err = is_same(s, &have, item, r, n);
 		if (err == 1)
 			*item = have;
 		return err;
+	} else if (err == -NTM_ENOTFOUND) {
+		err = 0;
 	}
-	if (err != -NTM_ENOTFOUND)
+	if (err)
 		return err;
 	err = has_room(s, account, item->size, limits);
 	if (!err)
@@ -651,7 +656,14 @@ int items_cancel(struct items *s, int64_t number)
 
 int items_lose(struct items *s, int64_t number)
 {
-	return end_item(s, number, ITEM_LOST);
+	int r = end_item(s, number, ITEM_LOST);
+
+	if (r)
+		return r;
+	/* its sender is told: of each who has yet to get it */
+	store_bind_int(s->store, ASK_ADD_ALL, 1, number);
+	store_bind_int(s->store, ASK_ADD_ALL, 2, ASK_STATUS);
+	return store_run(s->store, ASK_ADD_ALL);
 }
 
 static int receiver_set(struct items *s, int64_t number, const char *name,

@@ -113,7 +113,7 @@ NTM_MUST_CHECK int items_complete(struct items *s, int64_t number,
 				  const uint8_t hash[static NTMC_HASH_LEN]);
 /** Return: 0, -NTM_ENOTFOUND */
 NTM_MUST_CHECK int items_cancel(struct items *s, int64_t number);
-/** its blob is not here. Return: 0, -NTM_ENOTFOUND */
+/** its blob is not here: the sender is told, and may send it again. Return: 0, -NTM_ENOTFOUND */
 NTM_MUST_CHECK int items_lose(struct items *s, int64_t number);
 /** @code: 0, or why not (positive). @over: nobody needs the blob any more */
 NTM_MUST_CHECK int items_confirm(struct items *s, int64_t number,

@@ -323,6 +323,49 @@ void cs_complete(struct http_request *q, void *arg)
 		finish(cs, q, &item, hash);
 }
 
+/* --- what is not here any more --------------------------------------------------------- */
+
+/* struct loss - a complete item whose blob was asked for in vain */
+struct loss {
+	struct desk_job job;
+	struct cs *cs;
+	int64_t number;
+};
+
+static int loss_run(struct desk_job *job, struct items *s)
+{
+	struct loss *l = (struct loss *)job;
+	int r = items_lose(s, l->number);
+
+	return r == -NTM_ENOTFOUND ? 0 : r;
+}
+
+static void loss_done(struct desk_job *job, int err)
+{
+	struct loss *l = (struct loss *)job;
+
+	if (!err) {
+		atomic_fetch_add(&l->cs->stats.lost, 1);
+		exchange_wake(l->cs->exchange);
+	}
+	free(l);
+}
+
+/* The disk has lost it, or somebody has cut it: its sender sends it again. */
+static void lose(struct cs *cs, const struct item *item)
+{
+	struct loss *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return; /* who asks next finds it */
+	log_err("cs", "the data of item %lld is not here, or not all of it",
+		(long long)item->number);
+	l->job = (struct desk_job){.run = loss_run, .done = loss_done};
+	l->cs = cs;
+	l->number = item->number;
+	desk_do(cs->desk, &l->job);
+}
+
 /* --- out ------------------------------------------------------------------------------- */
 
 void cs_get_data(struct http_request *q, void *arg)
@@ -344,6 +387,8 @@ void cs_get_data(struct http_request *q, void *arg)
 	err = item.state == ITEM_COMPLETE ? blobs_get(cs->blobs, item.number,
 						      item.hash, item.size, &fd)
 					  : -NTM_ENOTFOUND;
+	if (err == -NTM_ENOTFOUND && item.state == ITEM_COMPLETE)
+		lose(cs, &item);
 	if (err)
 		http_answer_err(q, err);
 	else
