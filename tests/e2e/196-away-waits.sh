@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # 196-away-waits - what keeps an item from going on is said to whom it concerns, and it goes
 # on when that is over: an account's quota, a disk that becomes full in the middle, a
-# sender whose key has changed
+# sender whose key has changed; a login anew in the middle of either way breaks nothing,
+# and nothing is overwritten unasked
 # limit: 240
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
@@ -74,6 +75,7 @@ post=$(lab_pids a ntm-post)
 kill -STOP "$post"
 assert_between "$(on_disk)" 2 119 "MiB of 120 are there when the disk becomes full"
 lab_root server dd if=/dev/zero of="$dir/cs/filler" bs=64k 2>"$LAB/out" || :
+ntm_login a alice laptop
 kill -CONT "$post"
 wait_for 40 '[[ $(item a outbox .text) == *"Cache Server'"'"'s disk is full"* ]]' \
 	'lab_as_user a ntm outbox; lab_root server df "$dir/cs"'
@@ -84,11 +86,22 @@ lab_root server rm "$dir/cs/filler"
 wait_for 60 '[ "$(item a outbox .state)" = waiting ]' 'lab_as_user a ntm outbox'
 ok "with room again it goes on, from $have MiB"
 ntm_up b
-ntm_wait_online b
+wait_for 30 '[ -n "$(find "$(state_dir b)/post" -name third -size +1M)" ]'
+post=$(lab_pids b ntm-post)
+kill -STOP "$post"
+assert_between "$(find "$(state_dir b)/post" -name third -printf '%s')" 1000000 120000000 \
+	"bytes are here when b logs in anew"
+ntm_login b bob desk
+kill -CONT "$post"
 wait_for 40 '[ "$(item b inbox .state)" = here ]' 'lab_as_user b ntm inbox'
-lab_as_user b ntm receive --to="$(lab_home b)" >"$LAB/out"
-cmp "$(lab_home a)/third" "$(lab_home b)/third"
-ok "and is what was sent"
+echo mine >"$(lab_home b)/third"
+lab_give "$(lab_home b)/third"
+assert_fails "what exists is not overwritten unasked" \
+	lab_as_user b ntm receive --to="$(lab_home b)"
+assert_eq "$(cat "$(lab_home b)/third")" mine "it is as it was"
+lab_as_user b ntm receive --rename --to="$(lab_home b)" >"$LAB/out"
+cmp "$(lab_home a)/third" "$(lab_home b)/third (2)"
+ok "beside it is what was sent"
 
 # --- the sender's key has changed
 wait_for 30 '[ "$(item a outbox .state)" = done ]' 'lab_as_user a ntm outbox'
