@@ -222,8 +222,11 @@ static json_t *to_json(struct exchange *x, const struct question *q,
 		return to;
 	}
 	for (size_t i = 0; i < q->n; i++) {
-		if (items_receiver(x->items, item->number, q->asks[i].name, &r))
-			continue; /* forgotten a moment ago: so is its row */
+		/* forgotten, or answered, a moment ago: so is its row */
+		if (items_receiver(x->items, item->number, q->asks[i].name,
+				   &r) ||
+		    !r.has_ticket)
+			continue;
 		entry = json_pack("{s:s, s:o}", "name", r.name, "ticket",
 				  base64(r.ticket, ITEMS_TICKET_LEN));
 		if (q->asks[0].kind == ASK_KEY)
@@ -242,25 +245,26 @@ static char *ask_body(struct exchange *x, const struct question *q)
 					    [ASK_STATUS] = "status"};
 	enum ask_kind kind = q->asks[0].kind;
 	struct item item;
-	char *text;
-	json_t *j;
+	char *text = NULL;
+	json_t *j, *to;
 
 	if (items_get(x->items, q->asks[0].number, &item))
 		return NULL;
+	to = to_json(x, q, &item);
 	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "kind",
 		      kinds[kind], "from",
 		      kind == ASK_STATUS ? q->asks[0].name : item.sender,
 		      "application", item.application, "service", item.service,
 		      "item", item.item, "message", item.message, "expires",
-		      (json_int_t)item.expires, "cs", own_json(x), "to",
-		      to_json(x, q, &item));
+		      (json_int_t)item.expires, "cs", own_json(x), "to", to);
 	if (kind == ASK_DATA) {
 		json_object_set_new(j, "hash",
 				    base64(item.hash, NTMC_HASH_LEN));
 		json_object_set_new(j, "size",
 				    json_integer((json_int_t)item.size));
 	}
-	text = json_dumps(j, JSON_COMPACT);
+	if (json_array_size(to))
+		text = json_dumps(j, JSON_COMPACT);
 	json_decref(j);
 	return text;
 }

@@ -279,7 +279,8 @@ static void read_receiver(struct items *s, enum statement st, int first,
 	out->state = (enum receiver_state)store_int(s->store, st, first + 1);
 	out->at = store_int(s->store, st, first + 2);
 	out->code = (int)store_int(s->store, st, first + 3);
-	store_blob(s->store, st, first + 4, out->ticket, ITEMS_TICKET_LEN);
+	out->has_ticket = store_blob(s->store, st, first + 4, out->ticket,
+				     ITEMS_TICKET_LEN) == ITEMS_TICKET_LEN;
 	store_blob(s->store, st, first + 5, out->key_hash, NTMC_HASH_LEN);
 	out->key_len =
 		store_blob(s->store, st, first + 6, out->key, sizeof(out->key));

@@ -74,6 +74,7 @@ struct receiver {
 	enum receiver_state state;
 	int64_t at;
 	int code;
+	bool has_ticket; /* the box has yet to hear of key or data */
 	uint8_t ticket[ITEMS_TICKET_LEN], key_hash[NTMC_HASH_LEN];
 	size_t key_len;
 	uint8_t key[ITEMS_KEY_MAX];
