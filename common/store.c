@@ -12,6 +12,11 @@
  * transaction by itself then; store_rollback() knows. Nothing is kept in a failed
  * state: the next call works again as soon as there is room.
  *
+ * In a group the first statement that writes begins a transaction, which stays open
+ * until store_flush(); those of the caller are savepoints in it. SQLite may end it by
+ * itself: what was written before is gone then, too, so nothing more is taken and the
+ * flush fails.
+ *
  * Errors of a bind are kept per statement and told by the step that follows, so
  * that a caller binds five values and checks once.
  */
@@ -37,6 +42,9 @@ struct store {
 	size_t n;
 	sqlite3_stmt **st;
 	bool *bad_bind; /* per statement, until its step */
+	bool grouped, pending;
+	void (*begun)(void *arg);
+	void *begun_arg;
 };
 
 static int store_error(struct store *s, const char *what)
@@ -201,21 +209,76 @@ void store_close(struct store *s)
 
 /* --- transactions ------------------------------------------------------------------ */
 
+/* the group's transaction */
+static int group_open(struct store *s)
+{
+	int ret;
+
+	if (s->pending)
+		return sqlite3_get_autocommit(s->db) ? -NTM_ESTORE : 0;
+	ret = run_script(s, "BEGIN IMMEDIATE");
+	if (ret)
+		return ret;
+	s->pending = true;
+	s->begun(s->begun_arg);
+	return 0;
+}
+
+void store_group(struct store *s, void (*begun)(void *arg), void *arg)
+{
+	s->grouped = true;
+	s->begun = begun;
+	s->begun_arg = arg;
+}
+
+bool store_pending(const struct store *s)
+{
+	return s->pending;
+}
+
+void store_drop(struct store *s)
+{
+	s->pending = false;
+	if (!sqlite3_get_autocommit(s->db))
+		(void)run_script(s, "ROLLBACK");
+}
+
+int store_flush(struct store *s)
+{
+	int ret;
+
+	if (!s->pending)
+		return 0;
+	ret = sqlite3_get_autocommit(s->db) ? -NTM_ESTORE
+					    : run_script(s, "COMMIT");
+	s->pending = false;
+	if (ret)
+		store_drop(s);
+	return ret;
+}
+
 int store_begin(struct store *s)
 {
-	return run_script(s, "BEGIN IMMEDIATE");
+	int ret;
+
+	if (!s->grouped)
+		return run_script(s, "BEGIN IMMEDIATE");
+	ret = group_open(s);
+	return ret ? ret : run_script(s, "SAVEPOINT part");
 }
 
 int store_commit(struct store *s)
 {
-	return run_script(s, "COMMIT");
+	return run_script(s, s->grouped ? "RELEASE part" : "COMMIT");
 }
 
 void store_rollback(struct store *s)
 {
 	/* some errors (a full disk among them) end the transaction by themselves */
 	if (!sqlite3_get_autocommit(s->db))
-		(void)run_script(s, "ROLLBACK");
+		(void)run_script(s, s->grouped ? "ROLLBACK TO part;"
+						 "RELEASE part"
+					       : "ROLLBACK");
 }
 
 /* --- statements --------------------------------------------------------------------- */
@@ -262,6 +325,13 @@ int store_step(struct store *s, size_t st)
 		log_err(s->name, "statement %zu: a value was not accepted", st);
 		store_reset(s, st);
 		return -NTM_ESTORE;
+	}
+	if (s->grouped && !sqlite3_stmt_readonly(s->st[st])) {
+		ret = group_open(s);
+		if (ret) {
+			store_reset(s, st);
+			return ret;
+		}
 	}
 	code = sqlite3_step(s->st[st]);
 	if (code == SQLITE_ROW)

@@ -33,6 +33,21 @@ NTM_MUST_CHECK int store_begin(struct store *s);
 NTM_MUST_CHECK int store_commit(struct store *s);
 void store_rollback(struct store *s);
 
+/**
+ * store_group() - from now on what is written waits for store_flush(), and shares one
+ * commit; a transaction is a part of it that can be undone alone
+ * @begun: called when the first of it is written; it sees to it that store_flush() is
+ *         called before anybody hears of success
+ */
+void store_group(struct store *s, void (*begun)(void *arg), void *arg);
+/** is there something that is not on the disk? */
+bool store_pending(const struct store *s);
+/** Return: 0: all is on the disk; -NTM_ESTORE: nothing since the last flush is, and
+ *  nothing of it is in the store any more */
+NTM_MUST_CHECK int store_flush(struct store *s);
+/** nothing since the last flush is in the store any more */
+void store_drop(struct store *s);
+
 /** bind arguments (1-based) of statement @st; reset by store_step's end */
 void store_bind_int(struct store *s, size_t st, int index, int64_t value);
 void store_bind_text(struct store *s, size_t st, int index, const char *text);

@@ -243,6 +243,7 @@ int post_ask(struct post *p, const struct post_ask *a, web_fn *done, void *arg,
 	r.headers = (const char *const *)h.line;
 	if (!h.failed)
 		err = web_start(p->web, &r, out);
+	post_flush_soon(p);
 	headers_free(&h);
 	return err;
 }

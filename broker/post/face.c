@@ -6,7 +6,7 @@
  *
  * A client is read line by line, and each line is answered before the next is read;
  * only `wait` is answered later, at the next change. Answers wait in a bounded buffer
- * for a slow reader. Nothing a client sends ends more than that client.
+ * for a slow reader, and until what they tell of is on the disk. Nothing a client sends ends more than that client.
  */
 #include "broker/post/face.h"
 
@@ -22,6 +22,8 @@ struct client {
 	struct loop_io *io;
 	char *in, *out;
 	size_t in_len, in_size, out_len;
+	size_t held; /* the last bytes of @out: not before face_release() */
+	unsigned int n_held; /* answers */
 	bool waits, gone;
 	struct loop_task task;
 	struct client *next;
@@ -71,8 +73,8 @@ static void client_flush(struct client *c)
 {
 	ssize_t n;
 
-	while (c->out_len) {
-		n = send(c->fd, c->out, c->out_len,
+	while (c->out_len > c->held) {
+		n = send(c->fd, c->out, c->out_len - c->held,
 			 MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -85,7 +87,7 @@ static void client_flush(struct client *c)
 		c->out_len -= (size_t)n;
 		memmove(c->out, c->out + n, c->out_len);
 	}
-	loop_io_set(c->io, LOOP_READ | (c->out_len ? LOOP_WRITE : 0));
+	loop_io_set(c->io, LOOP_READ | (c->out_len > c->held ? LOOP_WRITE : 0));
 }
 
 static void client_answer(struct client *c, json_t *answer)
@@ -106,7 +108,42 @@ static void client_answer(struct client *c, json_t *answer)
 	c->out[c->out_len + len] = '\n';
 	c->out_len += len + 1;
 	free(text);
+	if (c->held || post_flush_due(c->face->post)) {
+		c->held += len + 1;
+		c->n_held++;
+	}
 	client_flush(c);
+}
+
+static void client_release(struct client *c, int err)
+{
+	unsigned int n = c->n_held;
+	json_t *refusal;
+
+	c->n_held = 0;
+	if (!err) {
+		c->held = 0;
+		client_flush(c);
+		return;
+	}
+	c->out_len -= c->held;
+	c->held = 0;
+	refusal = json_pack("{s:b, s:s, s:s}", "ok", 0, "error", err_name(err),
+			    "text", err_text(err));
+	while (n-- && !c->gone)
+		client_answer(c, refusal);
+	json_decref(refusal);
+}
+
+void face_release(struct face *f, int err)
+{
+	struct client *c, *next;
+
+	for (c = f ? f->clients : NULL; c; c = next) {
+		next = c->next;
+		if (c->n_held)
+			client_release(c, err);
+	}
 }
 
 static void line_take(struct client *c, const char *line, size_t len)

@@ -24,6 +24,8 @@ bool face_busy(const struct face *f);
 json_int_t face_changes(const struct face *f);
 /** something of inbox or outbox changed: who waits for that is told. NULL is fine */
 void face_changed(struct face *f);
+/** what was answered meanwhile may leave; with @err it did not happen, and is refused */
+void face_release(struct face *f, int err);
 
 /**
  * face_command() - one request (face_cmd.c)

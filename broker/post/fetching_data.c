@@ -181,10 +181,12 @@ static void on_data(void *arg, const struct web_answer *a)
 		return;
 	}
 	err = whole_check(f);
-	if (err)
+	if (err) {
 		data_failed(f, err);
-	else
-		fetching_state(f, IN_HAVE, 0, NULL);
+		return;
+	}
+	post_files_written(f->post);
+	fetching_state(f, IN_HAVE, 0, NULL);
 }
 
 /* --- its beginning
@@ -268,6 +270,7 @@ void fetching_data(struct fetching *f)
 	snprintf(path, sizeof(path), "/v1/data/%s", f->data_hash);
 	snprintf(range, sizeof(range), "Range: bytes=%llu-",
 		 (unsigned long long)f->from);
+	ask.length = f->size - f->from;
 	if (f->from)
 		ask.more[0] = range;
 	if (!err)

@@ -15,7 +15,6 @@
  */
 #include "broker/post/inbox.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +25,6 @@
 #include "broker/post/inbox_impl.h"
 #include "common/log.h"
 
-#define REMOVE_FDS 16
 /* as long as item_key_unwrap() takes a key, and clocks that are off */
 #define HAD_S (ITEM_RETENTION_S + PREKEY_LIFE_MAX_S + 86400)
 
@@ -39,20 +37,12 @@ bool inbox_folder(const struct post *p, int64_t id, char *path, size_t size)
 				(long long)id) < size;
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag,
-		      struct FTW *f)
-{
-	(void)st, (void)flag, (void)f;
-	remove(path);
-	return 0;
-}
-
-static void folder_remove(const struct post *p, int64_t id)
+static void folder_remove(struct post *p, int64_t id)
 {
 	char path[512];
 
 	if (inbox_folder(p, id, path, sizeof(path)))
-		nftw(path, remove_one, REMOVE_FDS, FTW_DEPTH | FTW_PHYS);
+		post_remove_later(p, path);
 }
 
 /* --- ends of jobs
@@ -423,12 +413,25 @@ int inbox_open(struct post *p, struct inbox **out)
 	return 0;
 }
 
+static void jobs_drop(struct inbox *b)
+{
+	while (b->jobs)
+		fetching_free(b->jobs);
+	inbox_sync_drop(b);
+}
+
+void inbox_restart(struct inbox *b, unsigned int s)
+{
+	jobs_drop(b);
+	loop_timer_arm(b->retry, LOOP_S(s));
+	loop_timer_arm(b->due, LOOP_S(s));
+}
+
 void inbox_close(struct inbox *b)
 {
 	if (!b)
 		return;
-	while (b->jobs)
-		fetching_free(b->jobs);
+	jobs_drop(b);
 	inbox_sync_close(b);
 	loop_timer_free(b->due);
 	free(b);

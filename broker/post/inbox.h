@@ -11,7 +11,7 @@
 
 #include "broker/post/post.h"
 
-#define INBOX_JOBS_MAX 4
+#define INBOX_JOBS_MAX 32
 
 /**
  * enum in_state - a row of `inb`; numbers are in the store
@@ -32,6 +32,8 @@ enum in_state {
 
 NTM_MUST_CHECK int inbox_open(struct post *p, struct inbox **out);
 void inbox_close(struct inbox *b);
+/** what runs is not as the store says: it begins again from there, in @s seconds */
+void inbox_restart(struct inbox *b, unsigned int s);
 /** ask the box for its list, then take what is due */
 void inbox_sync(struct inbox *b);
 /** online again, or begun: what failed for want of a network is due */

@@ -9,14 +9,22 @@
 
 #include "broker/post/fetching.h"
 
+/** struct word - of one item that we sent: asked for, then taken off the list */
+struct word {
+	struct inbox *inbox;
+	int64_t entry;
+	struct web_call *call;
+	struct word *next;
+};
+
 /**
- * struct news - entries of kind status, worked off one by one
+ * struct news - entries of kind status, worked off from @at on, @n_words at once
  * @done, @failed: how many are off the list, and are not; @more: some were left out
  */
 struct news {
 	json_t *list;
-	int64_t entry;
-	struct web_call *call;
+	size_t at, n_words;
+	struct word *words;
 	size_t done, failed;
 	bool more;
 	unsigned int tries;
@@ -44,6 +52,8 @@ NTM_MUST_CHECK int inbox_row_seen(struct post *p, int64_t id, int64_t entry);
 /** what the list has anew of items that are done with, or again of those we had */
 NTM_MUST_CHECK int inbox_known_again(struct inbox *b);
 NTM_MUST_CHECK int inbox_sync_open(struct inbox *b);
+/** what is asked is dropped */
+void inbox_sync_drop(struct inbox *b);
 void inbox_sync_close(struct inbox *b);
 
 #endif

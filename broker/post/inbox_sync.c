@@ -6,8 +6,8 @@
  *
  * The list is read page by page into rows; rows that it does not have any more, and
  * that are not here, are forgotten. News of what we sent stand in the same list: each
- * is a question to a CS (outbox.c), one after another, and is taken off the list when
- * the answer is in the store. A box can say what it likes: a list without an end is
+ * is a question to a CS (outbox.c), some at once, and is taken off the list when the
+ * answer is in the store. A box can say what it likes: a list without an end is
  * read no further, and of news no more are kept than NEWS_MAX; the others stay listed.
  */
 #include <stdio.h>
@@ -23,6 +23,7 @@
 #define PAGE_MAX                                                               \
 	(1u << 20) /* bytes: 250 entries of 4 KiB, as large as they may be */
 #define NEWS_MAX    500
+#define WORDS_MAX   16
 #define ENTRIES_MAX 50000 /* a box keeps 20,000 of a receiver */
 /* what a row's end may be, whatever the box says */
 #define EXPIRES_MAX_S (ITEM_RETENTION_S + 86400)
@@ -32,36 +33,55 @@
 
 static void news_next(struct inbox *b);
 
+static void word_free(struct word *w)
+{
+	struct news *n = &w->inbox->news;
+	struct word **at = &n->words;
+
+	while (*at && *at != w)
+		at = &(*at)->next;
+	if (*at) {
+		*at = w->next;
+		n->n_words--;
+	}
+	web_cancel(w->call);
+	free(w);
+}
+
+/* @failed: it stays listed, and is asked about again */
+static void word_over(struct word *w, bool failed)
+{
+	struct inbox *b = w->inbox;
+
+	b->news.failed += failed;
+	b->news.done += !failed;
+	word_free(w);
+	news_next(b);
+}
+
 static void on_news_off(void *arg, const struct web_answer *a)
 {
-	struct inbox *b = arg;
-
+	struct word *w = arg;
 	bool again;
 
-	b->news.call = NULL;
-	if (web_error(a, &again) && again)
-		b->news.failed++; /* it stays listed, and is asked about again */
-	else
-		b->news.done++;
-	news_next(b);
+	w->call = NULL;
+	word_over(w, web_error(a, &again) && again);
 }
 
 static void on_news(void *arg, int err)
 {
-	struct inbox *b = arg;
+	struct word *w = arg;
+	struct post *p = w->inbox->post;
 	struct web_server box;
 	char path[64];
 	struct post_ask ask = {
 		.server = &box, .method = "DELETE", .path = path};
 
-	snprintf(path, sizeof(path), "/v1/cache/%lld",
-		 (long long)b->news.entry);
-	face_changed(b->post->face);
-	if ((err && err != -NTM_ENOTFOUND) || post_box(b->post, &box) ||
-	    post_ask(b->post, &ask, on_news_off, b, &b->news.call)) {
-		b->news.failed++;
-		news_next(b);
-	}
+	snprintf(path, sizeof(path), "/v1/cache/%lld", (long long)w->entry);
+	face_changed(p->face);
+	if ((err && err != -NTM_ENOTFOUND) || post_box(p, &box) ||
+	    post_ask(p, &ask, on_news_off, w, &w->call))
+		word_over(w, true);
 }
 
 static bool ids_take(const json_t *e, struct post_ids *ids)
@@ -85,7 +105,7 @@ static void news_end(struct inbox *b)
 
 	json_decref(n->list);
 	n->list = NULL;
-	n->entry = 0;
+	n->at = 0;
 	inbox_work(b);
 	if (b->again || (n->more && n->done)) {
 		inbox_sync(b);
@@ -97,27 +117,38 @@ static void news_end(struct inbox *b)
 	}
 }
 
-static void news_next(struct inbox *b)
+static void word_start(struct inbox *b, const json_t *e)
 {
-	struct news *n = &b->news;
+	struct word *w = calloc(1, sizeof(*w));
 	struct post_ids ids;
-	json_t *e;
 	int err;
 
-	if (!json_array_size(n->list)) {
-		news_end(b);
+	if (!w) {
+		b->news.failed++;
 		return;
 	}
-	e = json_incref(json_array_get(n->list, 0));
-	json_array_remove(n->list, 0);
-	n->entry = json_integer_value(json_object_get(e, "id"));
+	w->inbox = b;
+	w->entry = json_integer_value(json_object_get(e, "id"));
+	w->next = b->news.words;
+	b->news.words = w;
+	b->news.n_words++;
 	err = !ids_take(e, &ids)
 		      ? -NTM_ENOTFOUND
 		      : outbox_ask(b->post->outbox, &ids,
-				   json_object_get(e, "cs"), on_news, b);
-	json_decref(e);
+				   json_object_get(e, "cs"), on_news, w);
 	if (err)
-		on_news(b, err);
+		on_news(w, err);
+}
+
+/* a word that fails at once comes back here from within: each is taken once */
+static void news_next(struct inbox *b)
+{
+	struct news *n = &b->news;
+
+	while (n->at < json_array_size(n->list) && n->n_words < WORDS_MAX)
+		word_start(b, json_array_get(n->list, n->at++));
+	if (n->list && !b->listing && !n->n_words)
+		news_end(b);
 }
 
 /* --- the list
@@ -359,10 +390,19 @@ int inbox_sync_open(struct inbox *b)
 	return loop_timer_new(b->post->loop, on_retry, b, &b->retry);
 }
 
+void inbox_sync_drop(struct inbox *b)
+{
+	while (b->news.words)
+		word_free(b->news.words);
+	web_cancel(b->listing);
+	b->listing = NULL;
+	json_decref(b->news.list);
+	b->news.list = NULL;
+	b->news.at = 0;
+}
+
 void inbox_sync_close(struct inbox *b)
 {
-	web_cancel(b->listing);
-	web_cancel(b->news.call);
-	json_decref(b->news.list);
+	inbox_sync_drop(b);
 	loop_timer_free(b->retry);
 }

@@ -41,20 +41,12 @@ bool outbox_folder(const struct post *p, int64_t id, char *path, size_t size)
 				(long long)id) < size;
 }
 
-static void folder_remove(const struct post *p, int64_t id)
+static void folder_remove(struct post *p, int64_t id)
 {
-	static const char *const files[] = {"manifest", "sources", "text",
-					    "tags"};
-	char path[512], file[600];
-	size_t i;
+	char path[512];
 
-	if (!outbox_folder(p, id, path, sizeof(path)))
-		return;
-	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		snprintf(file, sizeof(file), "%s/%s", path, files[i]);
-		unlink(file);
-	}
-	rmdir(path);
+	if (outbox_folder(p, id, path, sizeof(path)))
+		post_remove_later(p, path);
 }
 
 /* --- jobs
@@ -73,6 +65,7 @@ void sending_free(struct sending *s)
 	web_cancel(s->call);
 	loop_timer_free(s->turn);
 	pack_close(s->pack);
+	free(s->small);
 	blob_free(s->blob);
 	if (s->tags >= 0)
 		close(s->tags);
@@ -151,6 +144,10 @@ static int row_end(struct post *p, int64_t id, enum out_state state, int err,
 	if (!r) {
 		store_bind_int(st, TO_WIPE, 1, id);
 		r = store_run(st, TO_WIPE);
+	}
+	if (!r) {
+		store_bind_int(st, SMALL_DELETE, 1, id);
+		r = store_run(st, SMALL_DELETE);
 	}
 	folder_remove(p, id);
 	return r;
@@ -431,14 +428,25 @@ static void asking_free(struct asking *a)
 	free(a);
 }
 
-void outbox_close(struct outbox *o)
+static void drop_all(struct outbox *o)
 {
-	if (!o)
-		return;
 	while (o->jobs)
 		sending_free(o->jobs);
 	while (o->askings)
 		asking_free(o->askings);
+}
+
+void outbox_restart(struct outbox *o, unsigned int s)
+{
+	drop_all(o);
+	loop_timer_arm(o->due, LOOP_S(s));
+}
+
+void outbox_close(struct outbox *o)
+{
+	if (!o)
+		return;
+	drop_all(o);
 	loop_timer_free(o->due);
 	free(o);
 }
@@ -514,35 +522,71 @@ static int row_sizes(struct outbox *o, int64_t id, uint64_t payload)
 	return store_run(st, OUT_SIZE);
 }
 
-int outbox_send(struct outbox *o, const struct outbox_order *order, int64_t *id,
-		struct pack_result *what)
+/* All of a small payload, as it is now */
+static int small_keep(struct outbox *o, int64_t id, struct pack *p,
+		      struct pack_result *what)
+{
+	struct store *st = o->post->store;
+	uint8_t *buf = malloc(what->payload);
+	int err = buf ? pack_read(p, 0, buf, what->payload) : -NTM_ENOMEM;
+
+	if (err == -NTM_ECHANGED)
+		snprintf(what->why, sizeof(what->why),
+			 "%s changed while it was being read; send it again",
+			 pack_changed(p));
+	if (!err) {
+		store_bind_int(st, SMALL_PUT, 1, id);
+		store_bind_blob(st, SMALL_PUT, 2, buf, what->payload);
+		err = store_run(st, SMALL_PUT);
+	}
+	free(buf);
+	return err;
+}
+
+static int list_keep(struct outbox *o, int64_t id, struct pack *p)
 {
 	char folder[512];
 	int err;
 
-	memset(what, 0, sizeof(*what));
-	err = store_begin(o->post->store);
+	if (!outbox_folder(o->post, id, folder, sizeof(folder)))
+		return -NTM_EINVAL;
+	err = file_make_folder(folder, 0700);
+	if (!err)
+		err = pack_save(p, folder);
+	/* of a row that is undone: the next has its number, and writes over it */
+	post_files_written(o->post);
+	return err;
+}
+
+int outbox_send(struct outbox *o, const struct outbox_order *order, int64_t *id,
+		struct pack_result *what)
+{
+	struct store *st = o->post->store;
+	struct pack *p = NULL;
+	int err =
+		pack_list(order->paths, order->n_paths, order->text, what, &p);
+
 	if (err)
 		return err;
+	err = store_begin(st);
+	if (err)
+		goto out;
 	err = row_new(o, order, id);
-	if (!err && !outbox_folder(o->post, *id, folder, sizeof(folder)))
-		err = -NTM_EINVAL;
 	if (!err)
-		err = file_make_folder(folder, 0700);
-	if (!err)
-		err = pack_make(folder, order->paths, order->n_paths,
-				order->text, what);
+		err = what->payload <= OUTBOX_SMALL
+			      ? small_keep(o, *id, p, what)
+			      : list_keep(o, *id, p);
 	if (!err)
 		err = row_sizes(o, *id, what->payload);
 	if (!err)
-		err = store_commit(o->post->store);
-	if (err) {
-		folder_remove(o->post, *id);
-		store_rollback(o->post->store);
-		return err;
-	}
-	loop_timer_arm(o->due, 0);
-	return 0;
+		err = store_commit(st);
+	if (err)
+		store_rollback(st);
+	else
+		loop_timer_arm(o->due, 0);
+out:
+	pack_close(p);
+	return err;
 }
 
 /* Return: enum out_state, or an error */

@@ -12,7 +12,8 @@
 
 #define OUTBOX_RECEIVERS_MAX 64
 #define OUTBOX_CHECK_S	     (6 * 3600) /* has the CS still what waits there? */
-#define OUTBOX_JOBS_MAX	     8
+#define OUTBOX_JOBS_MAX	     32
+#define OUTBOX_SMALL	     (128u << 10) /* payload bytes that the store keeps */
 
 /**
  * enum out_state - a row of `out`; numbers are in the store
@@ -51,6 +52,8 @@ void outbox_close(struct outbox *o);
 /** online again, or begun: what failed for want of a network is due; what has had its
  *  time ends, and long after that it is forgotten */
 void outbox_tidy(struct outbox *o);
+/** what runs is not as the store says: it begins again from there, in @s seconds */
+void outbox_restart(struct outbox *o, unsigned int s);
 /** take what is due */
 void outbox_work(struct outbox *o);
 bool outbox_busy(const struct outbox *o);
@@ -74,7 +77,7 @@ struct outbox_order {
 /**
  * outbox_send() - in the store when it returns
  * @what: why it was refused, and what was left out
- * Return: 0, -NTM_EEXISTS (the same IDs), or pack_make()'s errors
+ * Return: 0, -NTM_EEXISTS (the same IDs), or pack_list()'s errors
  */
 NTM_MUST_CHECK int outbox_send(struct outbox *o,
 			       const struct outbox_order *order, int64_t *id,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pack - listing what is to be sent: `manifest` and `sources` of an item's folder */
+/* pack - listing what is to be sent: `manifest` and `sources`, in memory at first */
 #include "broker/post/pack.h"
 
 #include <dirent.h>
@@ -9,14 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "broker/post/pack_impl.h"
-#include "common/file.h"
 
 struct listing {
-	const char *dir;
 	struct manifest_writer w;
 	FILE *sources;
 	struct pack_result *out;
@@ -62,7 +62,7 @@ static int source_put(struct listing *l, const struct stat *st)
 	s.path_len = (uint32_t)strlen(l->real);
 	if (fwrite(&s, sizeof(s), 1, l->sources) != 1 ||
 	    fwrite(l->real, 1, s.path_len, l->sources) != s.path_len)
-		return refuse(l, -NTM_ESTORE, l->dir, "it cannot be written");
+		return refuse(l, -NTM_ESTORE, l->real, "no room for a list");
 	return 0;
 }
 
@@ -90,7 +90,7 @@ static int entry_put(struct listing *l, enum entry_kind kind,
 			      "too many files for one item; send them as an "
 			      "archive");
 	if (err)
-		return refuse(l, err, l->dir, "it cannot be written");
+		return refuse(l, err, l->real, "no room for a list");
 	l->out->files += data;
 	l->out->folders += kind == ENTRY_FOLDER;
 	return data ? source_put(l, st) : 0;
@@ -293,29 +293,18 @@ static int paths_list(struct listing *l, const char *const *paths, size_t n)
 
 static int text_list(struct listing *l, const char *text)
 {
-	struct stat st;
-	int err;
+	struct stat st = {.st_mode = S_IFREG | 0600,
+			  .st_size = (off_t)strlen(text)};
 
-	if (snprintf(l->real, sizeof(l->real), "%s/text", l->dir) >=
-	    (int)sizeof(l->real))
-		return -NTM_EINVAL;
-	err = file_write(l->real, text, strlen(text), 0600);
-	if (err || stat(l->real, &st))
-		return refuse(l, -NTM_ESTORE, l->real, "it cannot be written");
+	clock_gettime(CLOCK_REALTIME, &st.st_mtim);
 	strcpy(l->entry.path, "text");
 	return entry_put(l, ENTRY_TEXT, &st);
 }
 
-/* Both files are on the disk before anybody is told of the item. */
 static int listing_end(struct listing *l, int err)
 {
-	if (l->sources && !err &&
-	    (fflush(l->sources) || fsync(fileno(l->sources)) || fsync(l->w.fd)))
-		err = refuse(l, -NTM_ESTORE, l->dir, "it cannot be written");
-	if (l->sources)
-		fclose(l->sources);
-	if (l->w.fd >= 0)
-		close(l->w.fd);
+	if (!err && fflush(l->sources))
+		err = refuse(l, -NTM_ESTORE, l->real, "no room for a list");
 	if (!err && !l->w.count)
 		err = refuse(l, -NTM_EINVAL, l->out->first_left_out,
 			     "nothing that can be sent");
@@ -324,32 +313,44 @@ static int listing_end(struct listing *l, int err)
 	return err;
 }
 
-int pack_make(const char *dir, const char *const *paths, size_t n,
-	      const char *text, struct pack_result *out)
+static FILE *memory_file(const char *name, int *fd)
+{
+	FILE *f;
+
+	*fd = memfd_create(name, MFD_CLOEXEC);
+	if (*fd < 0)
+		return NULL;
+	f = fdopen(*fd, "w+");
+	if (!f)
+		close(*fd);
+	return f;
+}
+
+int pack_list(const char *const *paths, size_t n, const char *text,
+	      struct pack_result *out, struct pack **pack)
 {
 	struct listing *l = calloc(1, sizeof(*l));
-	int err = 0;
+	int err, fd;
 
 	memset(out, 0, sizeof(*out));
 	if (!l)
 		return -NTM_ENOMEM;
-	l->dir = dir;
 	l->out = out;
-	l->w.fd = pack_file(dir, "manifest", O_WRONLY | O_CREAT | O_TRUNC);
-	l->sources = NULL;
-	if (l->w.fd >= 0) {
-		int fd =
-			pack_file(dir, "sources", O_WRONLY | O_CREAT | O_TRUNC);
-
-		l->sources = fd < 0 ? NULL : fdopen(fd, "w");
-	}
-	if (!l->sources)
-		err = refuse(l, -NTM_ESTORE, dir, "it cannot be written");
-	else if (n)
-		err = paths_list(l, paths, n);
+	l->w.fd = memfd_create("manifest", MFD_CLOEXEC);
+	l->sources = memory_file("sources", &fd);
+	if (l->w.fd < 0 || !l->sources)
+		err = refuse(l, -NTM_ENOMEM, "", "no room for a list");
 	else
-		err = text_list(l, text);
+		err = n ? paths_list(l, paths, n) : text_list(l, text);
 	err = listing_end(l, err);
+	if (!err) {
+		err = pack_of(l->w.fd, l->sources, n ? NULL : text, pack);
+	} else {
+		if (l->sources)
+			fclose(l->sources);
+		if (l->w.fd >= 0)
+			close(l->w.fd);
+	}
 	free(l);
 	return err;
 }

@@ -5,8 +5,8 @@
  * Owner:    the caller: one folder of the state folder for each item that is sent.
  * Context:  ntm-post; waits for the disk. Memory: one entry and one open file,
  *           whatever the item's size.
- * pack_make() lists what is to be sent, pack_open() reads it, now or after a
- * restart. The files stay where they are: one that has changed since it was listed
+ * pack_list() lists what is to be sent; pack_save() keeps the list, and pack_open()
+ * reads it after a restart. The files stay where they are: one that has changed since it was listed
  * ends the item, as the same place of a blob is never sealed with other bytes
  * (libntmcrypto/blob.c).
  */
@@ -28,18 +28,21 @@ struct pack_result {
 	char why[ITEM_PATH_MAX + 128];
 };
 
+struct pack;
+
 /**
- * pack_make() - list @n absolute @paths, or @text (@n 0), into the folder @dir
+ * pack_list() - list @n absolute @paths, or @text (@n 0), in memory
  * Links among @paths themselves are followed. No two may end in one name.
  * Return: 0, -NTM_ENOTFOUND, -NTM_EPERM, -NTM_EEXISTS (one name twice),
  *         -NTM_EINVAL (a name that cannot be sent), -NTM_ELIMIT (too many entries),
  *         -NTM_ESTORE, -NTM_ENOMEM
  */
-NTM_MUST_CHECK int pack_make(const char *dir, const char *const *paths,
-			     size_t n, const char *text,
-			     struct pack_result *out);
-
-struct pack;
+NTM_MUST_CHECK int pack_list(const char *const *paths, size_t n,
+			     const char *text, struct pack_result *out,
+			     struct pack **pack);
+/** the list of paths in the folder @dir, for pack_open(). The caller syncs.
+ *  Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int pack_save(struct pack *p, const char *dir);
 NTM_MUST_CHECK int pack_open(const char *dir, struct pack **out);
 void pack_close(struct pack *p); /* NULL is fine */
 uint64_t pack_len(const struct pack *p);

@@ -19,6 +19,7 @@ struct pack {
 	uint64_t manifest_len, len, at;
 	struct source now;
 	char path[PATH_MAX];
+	const char *text; /* what the one source holds; NULL: files do */
 	bool changed;
 };
 
@@ -84,19 +85,23 @@ static void sources_rewind(struct pack *p)
 	p->at = 4 + p->manifest_len;
 }
 
-int pack_open(const char *dir, struct pack **out)
+int pack_of(int manifest, FILE *sources, const char *text, struct pack **out)
 {
 	struct pack *p = calloc(1, sizeof(*p));
 	struct stat st;
-	int fd, r = -NTM_ESTORE;
+	int r = -NTM_ESTORE;
 
-	if (!p)
+	if (!p) {
+		if (sources)
+			fclose(sources);
+		if (manifest >= 0)
+			close(manifest);
 		return -NTM_ENOMEM;
+	}
 	p->fd = -1;
-	p->manifest = pack_file(dir, "manifest", O_RDONLY);
-	fd = pack_file(dir, "sources", O_RDONLY);
-	if (fd >= 0)
-		p->sources = fdopen(fd, "r");
+	p->manifest = manifest;
+	p->sources = sources;
+	p->text = text;
 	if (p->manifest < 0 || !p->sources || fstat(p->manifest, &st) ||
 	    st.st_size > MANIFEST_MAX)
 		goto err;
@@ -113,6 +118,38 @@ int pack_open(const char *dir, struct pack **out)
 err:
 	pack_close(p);
 	return r;
+}
+
+int pack_open(const char *dir, struct pack **out)
+{
+	int manifest = pack_file(dir, "manifest", O_RDONLY);
+	int fd = pack_file(dir, "sources", O_RDONLY);
+
+	return pack_of(manifest, fd < 0 ? NULL : fdopen(fd, "r"), NULL, out);
+}
+
+static int copy_to(int from, const char *dir, const char *name)
+{
+	int to = pack_file(dir, name, O_WRONLY | O_CREAT | O_TRUNC);
+	uint8_t buf[16384];
+	off_t at = 0;
+	ssize_t n = to < 0 ? -1 : 1;
+
+	while (n > 0 && (n = pread(from, buf, sizeof(buf), at)) > 0) {
+		if (write(to, buf, (size_t)n) != n)
+			n = -1;
+		at += n;
+	}
+	if (to >= 0 && close(to))
+		n = -1;
+	return n < 0 ? -NTM_ESTORE : 0;
+}
+
+int pack_save(struct pack *p, const char *dir)
+{
+	int err = copy_to(p->manifest, dir, "manifest");
+
+	return err ? err : copy_to(fileno(p->sources), dir, "sources");
 }
 
 void pack_close(struct pack *p)
@@ -155,6 +192,10 @@ static int source_read(struct pack *p, uint64_t offset, uint8_t *buf,
 	struct stat st;
 	ssize_t n;
 
+	if (p->text) {
+		memcpy(buf, p->text + offset, len);
+		return 0;
+	}
 	p->changed = true;
 	if (!source_open(p))
 		return -NTM_ECHANGED;

@@ -10,6 +10,7 @@
 #include "broker/post/link.h"
 #include "broker/post/outbox.h"
 #include "broker/post/prekeys.h"
+#include "broker/post/recent.h"
 #include "common/log.h"
 
 #define QUIET_S	    2  /* without work, before we end */
@@ -79,7 +80,7 @@ static void on_quiet(void *arg)
 	struct post *p = arg;
 	unsigned int s = again_s(p);
 
-	if (busy(p) || (s && s <= SOON_S))
+	if (busy(p) || (s && s <= SOON_S) || post_flush_due(p))
 		return;
 	if (p->broken)
 		link_idle(p->link, 0, BROKEN_S);
@@ -148,7 +149,12 @@ int post_open(struct post *p, const char *config, const char *state)
 	if (!err)
 		err = poststore_open(p->who.dir, &p->store);
 	if (!err)
+		err = turn_open(p);
+	if (!err)
 		err = web_open(p->loop, &p->web);
+	p->recent = recent_new();
+	if (!err && !p->recent)
+		err = -NTM_ENOMEM;
 	if (!err)
 		err = prekeys_open(p, &p->prekeys);
 	if (!err)
@@ -161,10 +167,12 @@ int post_open(struct post *p, const char *config, const char *state)
 void post_close(struct post *p)
 {
 	p->ending = true;
+	turn_close(p);
 	face_close(p->face);
 	inbox_close(p->inbox);
 	outbox_close(p->outbox);
 	prekeys_close(p->prekeys);
+	recent_free(p->recent);
 	loop_timer_free(p->quiet);
 	web_close(p->web);
 	if (p->store)

@@ -16,7 +16,8 @@
  *
  * Each takes a row, asks one thing after another, and leaves the row as it found it
  * when something cannot be done now: it is tried again, later and later. So kill -9
- * at any moment costs what was not yet on a disk, and no more.
+ * at any moment costs what was not yet on a disk, and no more. What a turn of the loop
+ * writes is on the disk at its end, all at once; what it says leaves then (turn.c).
  *
  * Owner:   main.c. Context: loop thread.
  */
@@ -34,6 +35,8 @@ struct inbox;
 struct link;
 struct outbox;
 struct prekeys;
+struct recent;
+struct turn;
 
 #define POST_RETRY_FIRST_S 2
 #define POST_RETRY_MAX_S   600
@@ -52,10 +55,13 @@ struct post {
 	struct outbox *outbox;
 	struct inbox *inbox;
 	struct prekeys *prekeys;
+	struct recent *recent;
 	struct loop_timer *quiet;
 	uint64_t rest_ns; /* until then nothing is begun: the store was full */
 	int broken;	  /* why there are no parts: every client is told */
 	bool ending;
+
+	struct turn *turn;
 };
 
 /** make and free the parts; @link and @face are main.c's */
@@ -75,6 +81,21 @@ void post_store_failed(struct post *p, const char *part);
 unsigned int post_rests_s(const struct post *p);
 /** seconds until the try after @tries that failed */
 unsigned int post_retry_s(unsigned int tries);
+
+/* --- the end of a turn (turn.c) ----------------------------------------------- */
+
+NTM_MUST_CHECK int turn_open(struct post *p);
+/** what is pending is written, if it can be */
+void turn_close(struct post *p);
+/** something is written, asked or answered: at the end of this turn it is on the disk
+ *  first, and leaves then */
+void post_flush_soon(struct post *p);
+/** is there something written that is not on the disk yet? */
+bool post_flush_due(const struct post *p);
+/** files of items were written: they are on the disk before the rows */
+void post_files_written(struct post *p);
+/** the folder @path goes when what was written is on the disk */
+void post_remove_later(struct post *p, const char *path);
 
 /* --- asking servers ---------------------------------------------------------- */
 

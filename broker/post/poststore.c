@@ -48,6 +48,12 @@ static const char *const schema[] = {
 	"CREATE TABLE had (hash TEXT PRIMARY KEY, until INTEGER NOT NULL);",
 	/* as whom it is sent: K is sealed in that name */
 	"ALTER TABLE out ADD COLUMN sender TEXT;",
+	/* payloads that are small, as they were when they were sent; what is due is
+	 * found among thousands that are not */
+	"CREATE TABLE small (out INTEGER PRIMARY KEY, payload BLOB NOT NULL);"
+	"CREATE INDEX out_due ON out (next_try, id) WHERE state IN (0, 5, 6);"
+	"CREATE INDEX inb_due ON inb (next_try, id) WHERE entry IS NOT NULL "
+	"AND data_hash IS NOT NULL;",
 };
 
 #define OUT_COLUMNS                                                            \
@@ -62,7 +68,8 @@ static const char *const schema[] = {
 /* a blob that is to be fetched, or the word on it to be given */
 #define IN_WORK                                                                \
 	"entry IS NOT NULL AND data_hash IS NOT NULL AND "                     \
-	"(state = 0 OR (state > 1 AND data_hash IS settled))"
+	"((state = 0 AND key_hash IS NOT NULL) OR "                            \
+	"(state > 1 AND data_hash IS settled))"
 
 static const char *const statements[POST_STATEMENTS] = {
 	[OUT_NEW] = "INSERT INTO out (application, service, item, state, k, "
@@ -107,6 +114,9 @@ static const char *const statements[POST_STATEMENTS] = {
 	 * wait of ours (?4): the clock was ahead */
 	[OUT_SOON] = "UPDATE out SET next_try = 0 WHERE state IN (0, 5, 6) AND "
 		     "(err IN (?1, ?2, ?3) OR next_try > ?4)",
+	[SMALL_PUT] = "INSERT INTO small (out, payload) VALUES (?1, ?2)",
+	[SMALL_GET] = "SELECT payload FROM small WHERE out = ?1",
+	[SMALL_DELETE] = "DELETE FROM small WHERE out = ?1",
 	[NAME_NEW] = "INSERT OR IGNORE INTO name (out, name) VALUES (?1, ?2)",
 	[NAME_NEXT] = "SELECT name FROM name WHERE out = ?1 AND done = 0 "
 		      "LIMIT 1",
@@ -147,7 +157,8 @@ static const char *const statements[POST_STATEMENTS] = {
 		"k = CASE WHEN key_hash IS ?7 THEN k ELSE NULL END, "
 		"blob = CASE WHEN key_hash IS ?7 AND data_hash IS ?8 "
 		"THEN blob ELSE NULL END, next_try = CASE WHEN data_hash IS ?8 "
-		"AND temporal IS ?12 THEN next_try ELSE 0 END",
+		"AND key_hash IS ?7 AND temporal IS ?12 THEN next_try ELSE 0 "
+		"END",
 	[IN_FIND] = "SELECT id FROM inb WHERE application = ?1 AND "
 		    "service = ?2 AND item = ?3 AND sender = ?4",
 	[IN_GET] = "SELECT " IN_COLUMNS " FROM inb WHERE id = ?1",
@@ -155,7 +166,7 @@ static const char *const statements[POST_STATEMENTS] = {
 		    "AND id > ?2 AND state < 5 ORDER BY id LIMIT 1000",
 	/* what waits to be fetched, confirmed, or taken off the list */
 	[IN_DUE] = "SELECT id FROM inb WHERE " IN_WORK
-		   " AND next_try <= ?1 ORDER BY id",
+		   " AND next_try <= ?1 ORDER BY next_try, id LIMIT 64",
 	[IN_NEXT] = "SELECT min(next_try), count(*) FROM inb WHERE " IN_WORK
 		    " AND next_try > 0",
 	[IN_STATE] = "UPDATE inb SET state = ?2, err = ?3, text = ?4, "

@@ -186,6 +186,15 @@ void prekeys_work(struct prekeys *k)
 		again(k, err_text(r));
 }
 
+void prekeys_restart(struct prekeys *k)
+{
+	if (!k->call)
+		return;
+	web_cancel(k->call);
+	k->call = NULL;
+	again(k, err_text(-NTM_ESTORE));
+}
+
 void prekeys_session(struct prekeys *k)
 {
 	k->given = false;

@@ -12,6 +12,8 @@
 #define PREKEY_RENEW_S (7 * 86400)
 
 NTM_MUST_CHECK int prekeys_open(struct post *p, struct prekeys **out);
+/** what was written of them is not in the store */
+void prekeys_restart(struct prekeys *k);
 void prekeys_close(struct prekeys *k);
 /** make one where it is time, and give it to the box; again until it has it */
 void prekeys_work(struct prekeys *k);

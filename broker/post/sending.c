@@ -19,7 +19,10 @@
 #include <string.h>
 
 #include "broker/account.h"
+#include "broker/post/recent.h"
 #include "common/log.h"
+
+#define SERVERS "/v1/servers"
 
 /* --- receivers
  * ------------------------------------------------------------------------ */
@@ -155,6 +158,20 @@ static int prekeys_take(struct sending *s, const json_t *list)
 	return err;
 }
 
+static void prekeys_taken(struct sending *s, int err)
+{
+	if (err)
+		sending_later(s, err,
+			      err == -NTM_ECERT
+				      ? "the receiver's domain is not known "
+					"here; `ntm allow` with its name lets "
+					"it in"
+				      : NULL,
+			      0);
+	else
+		sending_step(s);
+}
+
 static void on_prekeys(void *arg, const struct web_answer *a)
 {
 	struct sending *s = arg;
@@ -180,18 +197,11 @@ static void on_prekeys(void *arg, const struct web_answer *a)
 		if (!err)
 			err = name_done(s);
 	} else {
+		recent_put(s->post->recent, s->asked, a->json,
+			   post_now(s->post));
 		err = prekeys_take(s, json_object_get(a->json, "prekeys"));
 	}
-	if (err)
-		sending_later(s, err,
-			      err == -NTM_ECERT
-				      ? "the receiver's domain is not known "
-					"here; `ntm allow` with its name lets "
-					"it in"
-				      : NULL,
-			      0);
-	else
-		sending_step(s);
+	prekeys_taken(s, err);
 }
 
 static int ask_prekeys(struct sending *s)
@@ -199,8 +209,15 @@ static int ask_prekeys(struct sending *s)
 	struct web_server box;
 	char path[300];
 	struct post_ask ask = {.server = &box, .method = "GET", .path = path};
+	const json_t *known =
+		recent_get(s->post->recent, s->asked, post_now(s->post));
 	int err = post_box(s->post, &box);
 
+	if (known) {
+		prekeys_taken(
+			s, prekeys_take(s, json_object_get(known, "prekeys")));
+		return 0;
+	}
 	snprintf(path, sizeof(path), "/v1/prekeys/%s", s->asked);
 	return err ? err : post_ask(s->post, &ask, on_prekeys, s, &s->call);
 }
@@ -366,19 +383,11 @@ static int cs_keep(struct sending *s, json_t *cs)
 	return err;
 }
 
-static void on_servers(void *arg, const struct web_answer *a)
+static void servers_take(struct sending *s, const json_t *answer)
 {
-	struct sending *s = arg;
-	json_t *list;
-	bool again;
+	json_t *list = json_object_get(answer, "servers");
 	int err;
 
-	s->call = NULL;
-	if (web_error(a, &again)) {
-		sending_answer(s, a);
-		return;
-	}
-	list = json_object_get(a->json, "servers");
 	if (!json_array_size(list)) {
 		sending_later(s, -NTM_EUNREACHABLE,
 			      "no Cache Server of the domain runs", 0);
@@ -391,13 +400,33 @@ static void on_servers(void *arg, const struct web_answer *a)
 		sending_step(s);
 }
 
+static void on_servers(void *arg, const struct web_answer *a)
+{
+	struct sending *s = arg;
+	bool again;
+
+	s->call = NULL;
+	if (web_error(a, &again)) {
+		sending_answer(s, a);
+		return;
+	}
+	recent_put(s->post->recent, SERVERS, a->json, post_now(s->post));
+	servers_take(s, a->json);
+}
+
 static int ask_servers(struct sending *s)
 {
 	struct web_server box;
 	struct post_ask ask = {
-		.server = &box, .method = "GET", .path = "/v1/servers"};
+		.server = &box, .method = "GET", .path = SERVERS};
+	const json_t *known =
+		recent_get(s->post->recent, SERVERS, post_now(s->post));
 	int err = post_box(s->post, &box);
 
+	if (known) {
+		servers_take(s, known);
+		return 0;
+	}
 	return err ? err : post_ask(s->post, &ask, on_servers, s, &s->call);
 }
 

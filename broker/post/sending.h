@@ -44,7 +44,8 @@ struct sending {
 
 	unsigned int told;
 	int tags;
-	struct pack *pack;
+	struct pack *pack; /* or */
+	uint8_t *small;	   /* all of the payload */
 	struct blob *blob;
 	uint64_t offset, skip, saved_at;
 	uint8_t sealed[BLOB_SEALED];

@@ -24,6 +24,8 @@ static void data_clear(struct sending *s)
 	if (s->tags >= 0)
 		close(s->tags);
 	s->tags = -1;
+	free(s->small);
+	s->small = NULL;
 	s->pack = NULL;
 	s->blob = NULL;
 	s->have = s->used = 0;
@@ -67,7 +69,7 @@ static int seal_next(struct sending *s)
 {
 	uint64_t index = blob_payload_at(s->blob) / BLOB_CHUNK;
 	size_t n = blob_next(s->blob);
-	int err;
+	int err = 0;
 
 	s->used = s->have = 0;
 	if (s->hashed)
@@ -81,11 +83,15 @@ static int seal_next(struct sending *s)
 		s->have = BLOB_SEAL;
 		return err;
 	}
-	err = pack_read(s->pack, blob_payload_at(s->blob), s->sealed, n);
+	if (s->small)
+		memcpy(s->sealed, s->small + blob_payload_at(s->blob), n);
+	else
+		err = pack_read(s->pack, blob_payload_at(s->blob), s->sealed,
+				n);
 	if (!err)
 		err = blob_seal_chunk(s->blob, s->sealed, n);
 	/* a change that left no trace in the file's times, too */
-	if (!err)
+	if (!err && !s->small)
 		err = tags_check(s->tags, index, s->sealed + n);
 	s->have = n + NTMC_TAG_LEN;
 	if (!err && blob_at(s->blob) - s->saved_at >= SENDING_SAVE)
@@ -317,24 +323,46 @@ static int blob_start(struct sending *s)
 	return 0;
 }
 
+/* The payload: out of the store, or its list. Return: 0, -NTM_ESTORE */
+static int payload_open(struct sending *s)
+{
+	struct store *st = s->post->store;
+	char folder[512];
+	size_t len;
+	int err;
+
+	if (s->payload <= OUTBOX_SMALL) {
+		s->small = malloc(s->payload);
+		if (!s->small)
+			return -NTM_ENOMEM;
+		store_bind_int(st, SMALL_GET, 1, s->id);
+		err = store_step(st, SMALL_GET);
+		if (err <= 0)
+			return -NTM_ESTORE;
+		len = store_blob(st, SMALL_GET, 0, s->small, s->payload);
+		store_reset(st, SMALL_GET);
+		return len == s->payload ? 0 : -NTM_ESTORE;
+	}
+	if (!outbox_folder(s->post, s->id, folder, sizeof(folder)))
+		return -NTM_EDECODE;
+	err = pack_open(folder, &s->pack);
+	s->tags = err ? -1 : tags_open(folder);
+	if (!err && (s->tags < 0 || pack_len(s->pack) != s->payload))
+		err = -NTM_ESTORE;
+	return err;
+}
+
 void sending_data(struct sending *s, uint64_t offset)
 {
-	char folder[512];
 	int err;
 
 	data_clear(s);
 	s->offset = offset;
-	if (offset > s->size ||
-	    !outbox_folder(s->post, s->id, folder, sizeof(folder))) {
+	if (offset > s->size) {
 		sending_later(s, -NTM_EDECODE, NULL, 0);
 		return;
 	}
-	err = pack_open(folder, &s->pack);
-	s->tags = err ? -1 : tags_open(folder);
-	if (!err && s->tags < 0)
-		err = -NTM_ESTORE;
-	if (!err && pack_len(s->pack) != s->payload)
-		err = -NTM_ESTORE;
+	err = payload_open(s);
 	if (!err)
 		err = blob_start(s);
 	if (err) {

@@ -518,8 +518,6 @@ int unpack_finish(struct unpack *u)
 		err = pass(u, ENTRY_LINK, link_make);
 	if (!err)
 		err = pass(u, ENTRY_FOLDER, folder_finish);
-	if (!err && syncfs(u->tree))
-		err = -NTM_ESTORE;
 	if (!err)
 		u->stage = UNPACK_DONE;
 	return err;

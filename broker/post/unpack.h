@@ -38,7 +38,7 @@ uint64_t unpack_at(const struct unpack *u);
 NTM_MUST_CHECK int unpack_write(struct unpack *u, const void *data, size_t len);
 /** what was written is on the disk. Return: 0, -NTM_ESTORE */
 NTM_MUST_CHECK int unpack_sync(struct unpack *u);
-/** all of it came and is the sender's: links, permissions, times; durable.
+/** all of it came and is the sender's: links, permissions, times. The caller syncs.
  *  Return: 0, -NTM_ESTATE (something is missing), -NTM_ESTORE */
 NTM_MUST_CHECK int unpack_finish(struct unpack *u);
 

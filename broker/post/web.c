@@ -37,7 +37,7 @@ struct web_call {
 	size_t got_len, got_max;
 	uint64_t moved;
 	int err; /* of read or write */
-	bool dead;
+	bool dead, held;
 	web_read_fn *read;
 	web_write_fn *write;
 	web_fn *done;
@@ -394,13 +394,13 @@ static int body_set(struct web_call *c, const struct web_request *r)
 	curl_easy_setopt(c->easy, CURLOPT_SEEKFUNCTION, on_seek);
 	curl_easy_setopt(c->easy, CURLOPT_SEEKDATA, c);
 	curl_easy_setopt(c->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)length);
-	if (r->read)
+	if (r->read && length > BUFFER_BYTES)
 		curl_easy_setopt(c->easy, CURLOPT_UPLOAD_BUFFERSIZE,
 				 BUFFER_BYTES);
 	return 0;
 }
 
-static void rules_set(struct web_call *c)
+static void rules_set(struct web_call *c, const struct web_request *r)
 {
 	curl_easy_setopt(c->easy, CURLOPT_PRIVATE, c);
 	curl_easy_setopt(c->easy, CURLOPT_ERRORBUFFER, c->error);
@@ -418,7 +418,7 @@ static void rules_set(struct web_call *c)
 	curl_easy_setopt(c->easy, CURLOPT_CONNECTTIMEOUT, CONNECT_S);
 	curl_easy_setopt(c->easy, CURLOPT_LOW_SPEED_LIMIT, STALL_BYTES);
 	curl_easy_setopt(c->easy, CURLOPT_LOW_SPEED_TIME, STALL_S);
-	if (c->write)
+	if (c->write && r->length > BUFFER_BYTES)
 		curl_easy_setopt(c->easy, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
 	curl_easy_setopt(c->easy, CURLOPT_WRITEFUNCTION, on_write);
 	curl_easy_setopt(c->easy, CURLOPT_WRITEDATA, c);
@@ -441,21 +441,39 @@ int web_start(struct web *w, const struct web_request *r, struct web_call **out)
 	w->calls = c;
 	c->easy = curl_easy_init();
 	if (c->easy) {
-		rules_set(c);
+		rules_set(c, r);
 		err = where_set(c, r);
 	}
 	if (!err)
 		err = headers_set(c, r);
 	if (!err)
 		err = body_set(c, r);
-	if (!err && curl_multi_add_handle(w->multi, c->easy))
-		err = -NTM_ENOMEM;
 	if (err) {
 		call_free(c);
 		return err;
 	}
+	c->held = true;
 	*out = c;
 	return 0;
+}
+
+void web_release(struct web *w)
+{
+	struct web_call *c = w->calls;
+
+	while (c) {
+		if (!c->held) {
+			c = c->next;
+			continue;
+		}
+		c->held = false;
+		if (!curl_multi_add_handle(w->multi, c->easy)) {
+			c = c->next;
+			continue;
+		}
+		call_done(c, CURLE_OUT_OF_MEMORY);
+		c = w->calls; /* whatever that has changed */
+	}
 }
 
 void web_cancel(struct web_call *c)

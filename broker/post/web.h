@@ -4,6 +4,8 @@
  *
  * Owner:    struct post. Context: loop thread; functions are called back from the
  *           loop, never from within web_start(); they may start others and cancel any.
+ * What is started leaves with web_release(), when what was written before it is on the
+ * disk.
  * A server is reached at the addresses that are given, under its name, and believed by
  * the CA in the file that is given, alone. TLS 1.3.
  */
@@ -56,7 +58,7 @@ typedef int web_write_fn(void *arg, const uint8_t *data, size_t len);
  * @headers: "Name: value" lines, NULL-terminated
  * @json:    body, or
  * @read, @length: body in pieces, or neither; with @body, @body_len: bytes
- * @write:   takes a body that is not JSON; NULL: it must be JSON
+ * @write:   takes a body that is not JSON, of about @length bytes; NULL: it must be JSON
  * @json_max: bytes of JSON that are read; 0: WEB_JSON_MAX
  */
 struct web_request {
@@ -80,6 +82,8 @@ void web_close(struct web *w);
 /** Return: 0 and @done will be called once, or -NTM_ENOMEM, -NTM_EINVAL */
 NTM_MUST_CHECK int web_start(struct web *w, const struct web_request *r,
 			     struct web_call **out);
+/** everything that was started may leave */
+void web_release(struct web *w);
 /** @done is not called any more; NULL is fine */
 void web_cancel(struct web_call *c);
 /** bytes sent and received of bodies so far */

@@ -62,6 +62,19 @@ void file_fill(const char *path, size_t len, uint8_t seed)
 	free(b);
 }
 
+void file_get(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "r");
+	char got[100];
+	size_t n;
+
+	assert_non_null(f);
+	n = fread(got, 1, sizeof(got) - 1, f);
+	got[n] = '\0';
+	fclose(f);
+	assert_string_equal(got, text);
+}
+
 void assert_same_files(const char *a, const char *b)
 {
 	FILE *fa = fopen(a, "r"), *fb = fopen(b, "r");

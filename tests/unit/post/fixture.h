@@ -23,6 +23,8 @@ const char *at(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void file_put(const char *path, const void *data, size_t len);
 /** @len bytes that depend on @seed, written */
 void file_fill(const char *path, size_t len, uint8_t seed);
+/** the file holds @text, 99 bytes at most, and nothing else */
+void file_get(const char *path, const char *text);
 void assert_same_files(const char *a, const char *b);
 
 #endif

@@ -22,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 LOCK = threading.RLock()
 PREKEYS, TEMPORAL, ITEMS, LISTS = {}, {}, {}, {}
 FAULT = {}
-COUNT = {"entry": 0, "bytes": 0, "lists": 0, "temporal": 0, "prekeys": 0}
+COUNT = {"entry": 0, "bytes": 0, "lists": 0, "temporal": 0, "prekeys": 0, "requests": 0}
 EVER = []
 
 
@@ -81,6 +81,8 @@ class Handler(BaseHTTPRequestHandler):
                                                    for i in ITEMS.values())})
             return
         with LOCK:
+            # whoever is told of changes more often asks for the list more often
+            COUNT["requests"] += not self.path.startswith("/v1/cache?")
             if FAULT.get("fail", 0) > 0:
                 FAULT["fail"] -= 1
                 self.json()

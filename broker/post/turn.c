@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * turn - what a turn of the loop writes is on the disk before anybody hears of it
+ *
+ * Theory of operation
+ *
+ * What all jobs write in one turn is one transaction of the store; what they ask of
+ * servers and answer to clients is held. At the end of the turn files of items are
+ * synced (one syncfs() for all of them), then the store commits, then what was held
+ * leaves. So twenty items that move on together wait for the disk once, and while it is
+ * busy the next ones gather.
+ *
+ * When that fails (a full disk) nothing of the turn has happened: clients are refused,
+ * requests are dropped, and every job begins again from its row.
+ */
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "broker/post/face.h"
+#include "broker/post/inbox.h"
+#include "broker/post/outbox.h"
+#include "broker/post/post.h"
+#include "broker/post/prekeys.h"
+#include "common/log.h"
+
+#define RESTART_S  10
+#define REMOVE_FDS 16
+
+struct turn_remove {
+	struct turn_remove *next;
+	char path[];
+};
+
+/* @post: NULL: it is closed, and the task frees what is left */
+struct turn {
+	struct loop_task task;
+	struct post *post;
+	int dir;
+	bool files; /* of items were written */
+	struct turn_remove *removes;
+};
+
+static int remove_one(const char *path, const struct stat *st, int flag,
+		      struct FTW *f)
+{
+	(void)st, (void)flag, (void)f;
+	remove(path);
+	return 0;
+}
+
+static void removes_do(struct turn *t, bool really)
+{
+	struct turn_remove *r;
+
+	while ((r = t->removes)) {
+		t->removes = r->next;
+		if (really)
+			nftw(r->path, remove_one, REMOVE_FDS,
+			     FTW_DEPTH | FTW_PHYS);
+		free(r);
+	}
+}
+
+static int write_all(struct post *p)
+{
+	int err = 0;
+
+	if (p->turn->files && syncfs(p->turn->dir))
+		err = -NTM_ESTORE;
+	p->turn->files = false;
+	if (err)
+		store_drop(p->store);
+	return err ? err : store_flush(p->store);
+}
+
+static void turn_end(void *arg)
+{
+	struct turn *t = arg;
+	struct post *p = t->post;
+	int err;
+
+	if (!p) {
+		free(t);
+		return;
+	}
+	err = write_all(p);
+	removes_do(t, !err);
+	if (err) {
+		log_err("post",
+			"%s cannot be written; all begins again from "
+			"what is there in %u s",
+			p->who.dir, RESTART_S);
+		outbox_restart(p->outbox, RESTART_S);
+		inbox_restart(p->inbox, RESTART_S);
+		prekeys_restart(p->prekeys);
+	}
+	web_release(p->web);
+	face_release(p->face, err);
+}
+
+void post_flush_soon(struct post *p)
+{
+	if (p->turn)
+		loop_defer_task(p->loop, &p->turn->task);
+}
+
+static void begun(void *arg)
+{
+	post_flush_soon(arg);
+}
+
+bool post_flush_due(const struct post *p)
+{
+	return p->turn && (p->turn->files || store_pending(p->store));
+}
+
+void post_files_written(struct post *p)
+{
+	p->turn->files = true;
+	post_flush_soon(p);
+}
+
+void post_remove_later(struct post *p, const char *path)
+{
+	struct turn_remove *r = malloc(sizeof(*r) + strlen(path) + 1);
+
+	if (!r)
+		return; /* it stays */
+	strcpy(r->path, path);
+	r->next = p->turn->removes;
+	p->turn->removes = r;
+	post_flush_soon(p);
+}
+
+int turn_open(struct post *p)
+{
+	struct turn *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -NTM_ENOMEM;
+	t->task.fn = turn_end;
+	t->task.arg = t;
+	t->post = p;
+	t->dir = open(p->who.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (t->dir < 0) {
+		free(t);
+		return -NTM_ESTORE;
+	}
+	p->turn = t;
+	store_group(p->store, begun, p);
+	return 0;
+}
+
+void turn_close(struct post *p)
+{
+	struct turn *t = p->turn;
+	int err;
+
+	if (!t)
+		return;
+	err = write_all(p);
+	if (err)
+		log_err("post", "%s cannot be written", p->who.dir);
+	removes_do(t, !err);
+	face_release(p->face, err);
+	close(t->dir);
+	p->turn = NULL;
+	t->post = NULL;
+	if (!t->task.queued)
+		free(t);
+}
