@@ -19,11 +19,13 @@
 #include "common/log.h"
 #include "libntmcrypto/ntmcrypto.h"
 
-#define CONNECT_S    10L
-#define ANSWER_S     300L /* all of a request without a blob */
-#define STALL_BYTES  1L
-#define STALL_S	     60L
-#define CONNECTIONS  16L
+#define CONNECT_S   10L
+#define ANSWER_S    300L /* all of a request without a blob */
+#define STALL_BYTES 1L
+#define STALL_S	    60L
+#define CONNECTIONS                                                            \
+	4L /* to one server: more cost handshakes, and win nothing */
+#define IDLE_MAX     32L /* that are kept */
 #define BUFFER_BYTES (256L << 10)
 
 struct web_call {
@@ -212,8 +214,8 @@ int web_open(struct loop *l, struct web **out)
 	curl_multi_setopt(w->multi, CURLMOPT_SOCKETDATA, w);
 	curl_multi_setopt(w->multi, CURLMOPT_TIMERFUNCTION, timer_changed);
 	curl_multi_setopt(w->multi, CURLMOPT_TIMERDATA, w);
-	curl_multi_setopt(w->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
-			  CONNECTIONS);
+	curl_multi_setopt(w->multi, CURLMOPT_MAX_HOST_CONNECTIONS, CONNECTIONS);
+	curl_multi_setopt(w->multi, CURLMOPT_MAXCONNECTS, IDLE_MAX);
 	*out = w;
 	return 0;
 

@@ -45,6 +45,7 @@
 #define AGAIN_S	      5
 #define AGAIN_MAX_S   600
 #define POLL_MS	      1000
+#define CONNECTIONS   4L
 
 struct exchange;
 
@@ -591,6 +592,7 @@ static int prepare(struct exchange *x)
 	if (curl_global_init(CURL_GLOBAL_DEFAULT))
 		return -NTM_ENOMEM;
 	x->multi = curl_multi_init();
+	curl_multi_setopt(x->multi, CURLMOPT_MAX_HOST_CONNECTIONS, CONNECTIONS);
 	x->headers =
 		curl_slist_append(NULL, "NTM-Version: ntm-server/" NTM_VERSION);
 	more = x->headers ? curl_slist_append(x->headers,
