@@ -44,18 +44,20 @@ int cmd_inbox(const struct command_args *a)
 	static const char *const heads[COLUMNS] = {"NUMBER", "FROM", "WHAT",
 						   "SIZE", "STATE"};
 	json_t *items, *j;
+	bool logged_in;
 	char **cells;
 	size_t i, n;
 
-	if (items_all(a, "inbox", &items))
+	if (items_all(a, "inbox", &items, &logged_in))
 		return 1;
 	n = json_array_size(items);
-	j = json_pack("{s:b, s:O}", "ok", 1, "items", items);
+	j = json_pack("{s:b, s:b, s:O}", "ok", 1, "logged_in", logged_in,
+		      "items", items);
 	cells = calloc(n * COLUMNS + 1, sizeof(*cells));
 	if (command_json(a, j) || !cells) {
 		n = 0;
 	} else if (!n) {
-		puts("nothing is there");
+		items_none("nothing is there", logged_in);
 	}
 	for (i = 0; i < n; i++) {
 		json_t *item = json_array_get(items, i);
@@ -410,7 +412,8 @@ static int receive_number(const struct command_args *a, const char *word)
 
 /* All that are here. *@n: how many. @left: numbers of those whose names are in use,
  * once they are known; they are not asked about again */
-static int receive_here(const struct command_args *a, json_t *left, size_t *n)
+static int receive_here(const struct command_args *a, json_t *left, size_t *n,
+			bool *logged_in)
 {
 	json_t *items, *item;
 	char number[32];
@@ -418,7 +421,7 @@ static int receive_here(const struct command_args *a, json_t *left, size_t *n)
 	size_t i;
 
 	*n = 0;
-	if (items_all(a, "inbox", &items))
+	if (items_all(a, "inbox", &items, logged_in))
 		return 1;
 	json_array_foreach(items, i, item)
 	{
@@ -460,6 +463,7 @@ static int follow(const struct command_args *a)
 {
 	json_t *left = json_object();
 	json_int_t seen = 0;
+	bool logged_in;
 	size_t n;
 	int err;
 
@@ -469,7 +473,8 @@ static int follow(const struct command_args *a)
 		err = change_wait(&seen);
 		if (err)
 			break;
-		(void)receive_here(a, left, &n); /* what was wrong was said */
+		(void)receive_here(a, left, &n,
+				   &logged_in); /* what was wrong was said */
 	}
 	json_decref(left);
 	return command_fail(a, err, client_text(err, NULL));
@@ -500,6 +505,7 @@ static int worse(int a, int b)
 int cmd_receive(const struct command_args *a)
 {
 	int status = folder_check(a), i;
+	bool logged_in;
 	size_t n;
 
 	if (status)
@@ -510,8 +516,8 @@ int cmd_receive(const struct command_args *a)
 		return follow(a);
 	if (a->n_words)
 		return status;
-	status = receive_here(a, NULL, &n);
+	status = receive_here(a, NULL, &n, &logged_in);
 	if (!n && !status && !a->json)
-		puts("nothing is here; see `ntm inbox`");
+		items_none("nothing is here; see `ntm inbox`", logged_in);
 	return status;
 }

@@ -277,13 +277,15 @@ static void outbox_print(const json_t *items)
 int cmd_outbox(const struct command_args *a)
 {
 	json_t *items, *j;
+	bool logged_in;
 
-	if (items_all(a, "outbox", &items))
+	if (items_all(a, "outbox", &items, &logged_in))
 		return 1;
-	j = json_pack("{s:b, s:O}", "ok", 1, "items", items);
+	j = json_pack("{s:b, s:b, s:O}", "ok", 1, "logged_in", logged_in,
+		      "items", items);
 	if (!command_json(a, j)) {
 		if (!json_array_size(items))
-			puts("nothing was sent");
+			items_none("nothing was sent", logged_in);
 		outbox_print(items);
 	}
 	json_decref(j);

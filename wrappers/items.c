@@ -86,7 +86,8 @@ json_t *items_get(const struct command_args *a, const char *cmd, json_int_t id)
 	return item;
 }
 
-int items_all(const struct command_args *a, const char *cmd, json_t **out)
+int items_all(const struct command_args *a, const char *cmd, json_t **out,
+	      bool *logged_in)
 {
 	json_t *all = json_array(), *answer, *items;
 	json_int_t after = 0;
@@ -100,6 +101,7 @@ int items_all(const struct command_args *a, const char *cmd, json_t **out)
 			json_decref(all);
 			return 1;
 		}
+		*logged_in = json_is_true(json_object_get(answer, "logged_in"));
 		items = json_object_get(answer, "items");
 		n = json_array_size(items);
 		if (n)
@@ -109,6 +111,13 @@ int items_all(const struct command_args *a, const char *cmd, json_t **out)
 	} while (n);
 	*out = all;
 	return 0;
+}
+
+void items_none(const char *text, bool logged_in)
+{
+	printf("%s%s\n", text,
+	       logged_in ? ""
+			 : "; this device is not logged in: run `ntm login`");
 }
 
 json_int_t items_number(const struct command_args *a, const char *cmd,

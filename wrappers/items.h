@@ -24,8 +24,12 @@ int items_call(const struct command_args *a, json_t *request, json_t **answer);
  * Return: a new reference; NULL: there is none, or it was said what is wrong
  */
 json_t *items_get(const struct command_args *a, const char *cmd, json_int_t id);
-/** all of list @cmd. Return: 0 and a new array, or the exit status 1 */
-int items_all(const struct command_args *a, const char *cmd, json_t **out);
+/** all of list @cmd. *@logged_in: is this device? Return: 0 and a new array, or the exit
+ *  status 1 */
+int items_all(const struct command_args *a, const char *cmd, json_t **out,
+	      bool *logged_in);
+/** says @text, of an empty list; and the likely reason where there is no login */
+void items_none(const char *text, bool logged_in);
 /** @word as a number of list @cmd. Return: 0: it is none, and that was said */
 json_int_t items_number(const struct command_args *a, const char *cmd,
 			const char *word);

@@ -174,14 +174,16 @@ static json_t *cmd_send(struct post *p, const json_t *j)
 static json_t *cmd_outbox(struct post *p, const json_t *j)
 {
 	return json_pack(
-		"{s:b, s:o}", "ok", 1, "items",
+		"{s:b, s:b, s:o}", "ok", 1, "logged_in", p->who.logged_in,
+		"items",
 		outbox_list(p->outbox, number(j, "id"), number(j, "after")));
 }
 
 static json_t *cmd_inbox(struct post *p, const json_t *j)
 {
 	return json_pack(
-		"{s:b, s:o}", "ok", 1, "items",
+		"{s:b, s:b, s:o}", "ok", 1, "logged_in", p->who.logged_in,
+		"items",
 		inbox_list(p->inbox, number(j, "id"), number(j, "after")));
 }
 

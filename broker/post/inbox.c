@@ -367,8 +367,10 @@ void inbox_work(struct inbox *b)
 	size_t n = 0, i;
 	unsigned int s = post_rests_s(b->post);
 
-	if (!b->post->who.logged_in)
+	if (!b->post->who.logged_in) {
+		post_check_idle(b->post); /* what ended now was the last */
 		return;
+	}
 	if (s) {
 		loop_timer_arm(b->due, LOOP_S(s));
 		return;

@@ -278,8 +278,10 @@ void outbox_work(struct outbox *o)
 	size_t n = 0, i;
 	unsigned int s = post_rests_s(o->post);
 
-	if (!o->post->who.logged_in)
+	if (!o->post->who.logged_in) {
+		post_check_idle(o->post);
 		return;
+	}
 	if (s) {
 		loop_timer_arm(o->due, LOOP_S(s));
 		return;

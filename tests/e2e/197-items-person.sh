@@ -26,10 +26,13 @@ says()
 
 says c 1 "no broker is running; run \`ntm up\`" "ntm inbox"
 ntm_up c
-says c 1 "not logged in; run \`ntm login\`" "ntm inbox"
+assert_contains "$(lab_as_user c ntm inbox)" "nothing is there; this device is not logged in: run \`ntm login\`" \
+	"an empty inbox without a login says so"
 says c 1 "not logged in; run \`ntm login\`" "echo x | ntm send bob"
-assert_eq "$(lab_as_user c ntm outbox --json | jq -r '"\(.ok) \(.error)"')" "false NOLOGIN" \
-	"the same for scripts"
+assert_eq "$(echo x | lab_as_user c ntm send bob --json | jq -r '"\(.ok) \(.error)"')" \
+	"false NOLOGIN" "the same for scripts"
+assert_eq "$(lab_as_user c ntm outbox --json | jq -c .)" '{"ok":true,"logged_in":false,"items":[]}' \
+	"a list for scripts"
 says a 1 "nothing on standard input, and no file is named" "ntm send bob"
 assert_eq "$(lab_as_user a ntm send bob --json </dev/null | jq -r .error)" INVAL \
 	"what is wrong with the input is JSON, too"
@@ -120,9 +123,11 @@ ok "nothing else of them reaches the terminal"
 
 cd "$LAB"
 lab_as_user b sh -c "mkdir to; touch to/'$name'"
+number=$(lab_as_user b ntm inbox --json | jq '.items[0].id')
 says b 1 "exists; it was left as it is: \`--rename\` or \`--overwrite\` says what to do" \
-	"ntm receive --to=to --json \$(ntm inbox --json | jq '.items[0].id')"
-assert_eq "$(jq -r .error "$LAB/out")" EXISTS "and in JSON"
+	"ntm receive --to=to $number"
+assert_eq "$(lab_as_user b ntm receive --to=to --json "$number" | jq -r .error)" EXISTS \
+	"and in JSON"
 says b 1 "nowhere: there is no such folder; make it first" "ntm receive --to=nowhere"
 says b 1 "closed: you may not write there" "mkdir closed; chmod 500 closed; ntm receive --to=closed"
 lab_as_user b "$terminal" --say 'kip\?=r\n' --say 'kip\?=o\n' --say 'kip\?=s\n' \
