@@ -99,31 +99,53 @@ static int ca_take(struct who *w, const uint8_t *der, size_t len)
 	return err ? err : file_write(path, pem, strlen(pem), 0600);
 }
 
-void who_load_known(struct who *w)
+/* Of our domain and of those that are known now: one that was forgotten counts no
+ * more. What cannot be made anew stays as it was. */
+static int trust_make(struct who *w)
+{
+	const Ntm__State__Known *k = w->known->msg;
+	struct ntmc_trust *old = w->trust;
+	int err = ntmc_trust_new(&w->trust);
+	size_t i;
+
+	if (!err)
+		err = ca_take(w, w->ca, w->ca_len);
+	for (i = 0; !err && k && i < k->n_servers; i++) {
+		const Ntm__State__KnownServer *s = k->servers[i];
+
+		if (s->ca.len && strcmp(s->domain, w->domain) &&
+		    ca_take(w, s->ca.data, s->ca.len))
+			log_warn("post", "the CA of %s is of no use",
+				 s->domain);
+	}
+	if (err) {
+		ntmc_trust_free(w->trust);
+		w->trust = old;
+	} else {
+		ntmc_trust_free(old);
+	}
+	return err;
+}
+
+/* Return: it has changed */
+static bool known_read(struct who *w)
 {
 	ProtobufCMessage *msg;
-	Ntm__State__KnownServer *s;
-	size_t i;
-	int err;
 
-	if (known_same(w))
-		return;
-	err = statefile_load(w->state, "known", &ntm__state__known__descriptor,
-			     &msg);
-	if (err)
-		return; /* nobody was met yet */
+	if (known_same(w) ||
+	    statefile_load(w->state, "known", &ntm__state__known__descriptor,
+			   &msg))
+		return false; /* or nobody was met yet */
 	if (w->known->msg)
 		statefile_free(&w->known->msg->base);
 	w->known->msg = (Ntm__State__Known *)msg;
-	for (i = 0; w->logged_in && i < w->known->msg->n_servers; i++) {
-		s = w->known->msg->servers[i];
-		if (!s->ca.len || !strcmp(s->domain, w->domain))
-			continue;
-		err = ca_take(w, s->ca.data, s->ca.len);
-		if (err)
-			log_warn("post", "CA of %s: %s", s->domain,
-				 err_text(err));
-	}
+	return true;
+}
+
+void who_load_known(struct who *w)
+{
+	if (known_read(w) && w->logged_in && trust_make(w))
+		log_err("post", "the CAs of other domains cannot be read");
 }
 
 void who_load_policy(struct who *w)
@@ -142,7 +164,8 @@ static int session_take(struct who *w, const Ntm__State__Session *s)
 
 	dot = account ? strchr(account, '.') : NULL;
 	if (!dot || strlen(s->fqdn) > FQDN_MAX ||
-	    s->certificate.len > sizeof(w->cert_der))
+	    s->certificate.len > sizeof(w->cert_der) ||
+	    s->ca.len > sizeof(w->ca))
 		return -NTM_EDECODE;
 	err = ntmc_cert_parse(s->certificate.data, s->certificate.len,
 			      &w->cert);
@@ -161,13 +184,9 @@ static int session_take(struct who *w, const Ntm__State__Session *s)
 			continue;
 		addr_set_port(&w->box[w->n_box++], (uint16_t)s->box_port);
 	}
-	ntmc_trust_free(w->trust);
-	w->trust = NULL;
-	err = ntmc_trust_new(&w->trust);
-	if (!err)
-		err = ca_take(w, s->ca.data, s->ca.len);
-	w->logged_in = !err;
-	return err;
+	memcpy(w->ca, s->ca.data, s->ca.len);
+	w->ca_len = s->ca.len;
+	return 0;
 }
 
 int who_load(struct who *w)
@@ -190,9 +209,13 @@ int who_load(struct who *w)
 		return err;
 	err = session_take(w, (Ntm__State__Session *)msg);
 	statefile_free(msg);
-	memset(&w->known->of, 0, sizeof(w->known->of)); /* trust is new */
-	if (!err)
-		who_load_known(w);
+	if (err)
+		return err;
+	(void)known_read(w);
+	ntmc_trust_free(w->trust); /* of another session */
+	w->trust = NULL;
+	err = trust_make(w);
+	w->logged_in = !err;
 	return err;
 }
 

@@ -41,6 +41,8 @@ struct who {
 	char fqdn[FQDN_MAX + 1], domain[FQDN_MAX + 1];
 	uint8_t cert_der[NTMC_CERT_MAX];
 	size_t cert_len;
+	uint8_t ca[NTMC_CERT_MAX]; /* of our own domain, DER */
+	size_t ca_len;
 	struct ntmc_cert cert;
 	uint8_t token[WHO_TOKEN_LEN];
 	struct addr box[WHO_DC_MAX];

@@ -15,6 +15,8 @@
 #include "broker/post/inbox.h"
 #include "broker/post/outbox.h"
 #include "broker/post/prekeys.h"
+#include "broker/state.pb-c.h"
+#include "broker/statefile.h"
 #include "common/log.h"
 #include "tests/unit/post/ends.h"
 #include "tests/unit/post/fixture.h"
@@ -129,6 +131,40 @@ static void test_lost(void **state)
 	j = ask(&w.cn, json_pack("{s:s, s:i}", "cmd", "fetch", "id", 1));
 	json_decref(j);
 	big_here();
+}
+
+static void known_write(struct end *e, const struct pki *other)
+{
+	Ntm__State__Known k = NTM__STATE__KNOWN__INIT;
+	Ntm__State__KnownServer s = NTM__STATE__KNOWN_SERVER__INIT, *list = &s;
+
+	s.domain = (char *)"other.test";
+	if (other) {
+		s.ca = (ProtobufCBinaryData){other->ca_len,
+					     (uint8_t *)other->ca_der};
+		k.servers = &list;
+		k.n_servers = 1;
+	}
+	assert_int_equal(statefile_save(e->state, "known", &k.base), 0);
+	who_load_known(&e->post.who);
+}
+
+/* A domain that was forgotten is not believed any more, our own always is. */
+static void test_forgotten(void **state)
+{
+	struct pki *other = pki_new("other.test");
+	struct who *who = &w.mn.post.who;
+
+	(void)state;
+	assert_null(who_server_domain(who, "cs.other.test"));
+	known_write(&w.mn, other);
+	assert_non_null(who_server_domain(who, "cs.other.test"));
+	assert_int_equal(who_load(who), 0);
+	assert_non_null(who_server_domain(who, "cs.other.test"));
+	known_write(&w.mn, NULL);
+	assert_null(who_server_domain(who, "cs.other.test"));
+	assert_non_null(who_server_domain(who, "cs.example.org"));
+	pki_free(other);
 }
 
 /* A file that is changed through memory, which its times do not tell: what a Cache
@@ -404,6 +440,7 @@ int main(void)
 		TEST(test_failed_is_told),
 		TEST(test_long_outbox),
 		TEST(test_too_many),
+		TEST(test_forgotten),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
