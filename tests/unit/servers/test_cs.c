@@ -419,6 +419,7 @@ static void body_of_nobody(void **state)
 static void restored(void **state)
 {
 	char path[256], command[1200];
+	struct search f;
 	struct stat st;
 	struct say s;
 
@@ -441,6 +442,12 @@ static void restored(void **state)
 	assert_int_not_equal(stat(path, &st), 0);
 	snprintf(path, sizeof(path), "%s/cs/up/99999", site.dir);
 	assert_int_not_equal(stat(path, &st), 0);
+	/* its sender is told, and sends all of it again, under the same IDs */
+	wait_exchange(&f, "status", "old", alice.fqdn);
+	upload("old", ONE);
+	begin(&s, &alice, "GET", NULL, "/v1/items/old");
+	expect_text(&s, 200, "state", "complete");
+	cancel("old");
 }
 
 int main(void)
