@@ -11,7 +11,11 @@
  * and gives no number: requests between domains may come twice.
  *
  * Room. How many entries and temporal keys a receiver has, in all and of each account,
- * stands in tallies, which triggers keep: to count is no reason to read a list.
+ * stands in tallies, which triggers keep: to count is no reason to read a list. Whoever
+ * runs another domain has as many accounts there as he likes, and there are as many
+ * domains: so what one of them has here is counted, and what all of them have of one
+ * receiver. Status entries have room of their own; a sender who does not look at them
+ * can still receive.
  *
  * Lists that changed are noted; at the commit each one's number is read, and told
  * once it is durable.
@@ -38,15 +42,18 @@ static const char *const schema[] = {
 	" not_after INTEGER NOT NULL, sig BLOB NOT NULL, cert BLOB NOT NULL,"
 	" PRIMARY KEY (fqdn, id)) WITHOUT ROWID;"
 	"CREATE INDEX prekeys_over ON prekeys (not_after);"
+	/* account, domain: of the sender; domain '': ours */
 	"CREATE TABLE keys (id INTEGER PRIMARY KEY AUTOINCREMENT,"
-	" receiver TEXT NOT NULL, account TEXT NOT NULL, sender TEXT NOT NULL,"
+	" receiver TEXT NOT NULL, account TEXT NOT NULL, domain TEXT NOT NULL,"
+	" sender TEXT NOT NULL,"
 	" application TEXT NOT NULL, service TEXT NOT NULL, item TEXT NOT NULL,"
 	" key BLOB NOT NULL, hash BLOB NOT NULL, expires INTEGER NOT NULL,"
 	" UNIQUE (receiver, sender, application, service, item));"
 	"CREATE INDEX keys_hash ON keys (receiver, hash);"
 	"CREATE INDEX keys_over ON keys (expires);"
 	"CREATE TABLE entries (id INTEGER PRIMARY KEY AUTOINCREMENT,"
-	" receiver TEXT NOT NULL, account TEXT NOT NULL, sender TEXT NOT NULL,"
+	" receiver TEXT NOT NULL, account TEXT NOT NULL, domain TEXT NOT NULL,"
+	" sender TEXT NOT NULL,"
 	" application TEXT NOT NULL, service TEXT NOT NULL, item TEXT NOT NULL,"
 	" status INTEGER NOT NULL, message TEXT NOT NULL, key_hash BLOB,"
 	" data_hash BLOB, size INTEGER, ticket BLOB, cs TEXT NOT NULL,"
@@ -55,7 +62,8 @@ static const char *const schema[] = {
 	" UNIQUE (receiver, sender, application, service, item, status));"
 	"CREATE INDEX entries_number ON entries (receiver, number);"
 	"CREATE INDEX entries_over ON entries (expires);"
-	/* what 0: keys, 1: entries; account '': of all */
+	/* what 0: keys, 1: entries, 2: those of kind status; account '': of all,
+	 * '@DOMAIN': of another domain, '@': of all of those; receiver '': of all */
 	"CREATE TABLE tallies (receiver TEXT NOT NULL, what INTEGER NOT NULL,"
 	" account TEXT NOT NULL, n INTEGER NOT NULL,"
 	" PRIMARY KEY (receiver, what, account)) WITHOUT ROWID;"
@@ -68,14 +76,43 @@ static const char *const schema[] = {
 	" what = 0 AND account IN ('', old.account);"
 	" DELETE FROM tallies WHERE receiver = old.receiver AND what = 0 AND"
 	" n = 0; END;"
+	"CREATE TRIGGER key_in_other AFTER INSERT ON keys"
+	" WHEN new.domain <> '' BEGIN"
+	" INSERT INTO tallies VALUES (new.receiver, 0, '@', 1),"
+	" (new.receiver, 0, '@' || new.domain, 1), ('', 0, '@' || new.domain, "
+	"1)"
+	" ON CONFLICT DO UPDATE SET n = n + 1; END;"
+	"CREATE TRIGGER key_out_other AFTER DELETE ON keys"
+	" WHEN old.domain <> '' BEGIN"
+	" UPDATE tallies SET n = n - 1 WHERE receiver = old.receiver AND"
+	" what = 0 AND account IN ('@', '@' || old.domain);"
+	" UPDATE tallies SET n = n - 1 WHERE receiver = '' AND what = 0 AND"
+	" account = '@' || old.domain;"
+	" DELETE FROM tallies WHERE receiver IN (old.receiver, '') AND"
+	" what = 0 AND account IN ('@', '@' || old.domain) AND n = 0; END;"
 	"CREATE TRIGGER entry_in AFTER INSERT ON entries BEGIN"
-	" INSERT INTO tallies VALUES (new.receiver, 1, '', 1),"
-	" (new.receiver, 1, new.account, 1)"
+	" INSERT INTO tallies VALUES (new.receiver, 1 + new.status, '', 1),"
+	" (new.receiver, 1 + new.status, new.account, 1)"
 	" ON CONFLICT DO UPDATE SET n = n + 1; END;"
 	"CREATE TRIGGER entry_out AFTER DELETE ON entries BEGIN"
 	" UPDATE tallies SET n = n - 1 WHERE receiver = old.receiver AND"
-	" what = 1 AND account IN ('', old.account);"
-	" DELETE FROM tallies WHERE receiver = old.receiver AND what = 1 AND"
+	" what = 1 + old.status AND account IN ('', old.account);"
+	" DELETE FROM tallies WHERE receiver = old.receiver AND"
+	" what = 1 + old.status AND n = 0; END;"
+	"CREATE TRIGGER entry_in_other AFTER INSERT ON entries"
+	" WHEN new.domain <> '' BEGIN"
+	" INSERT INTO tallies VALUES (new.receiver, 1 + new.status, '@', 1),"
+	" (new.receiver, 1 + new.status, '@' || new.domain, 1),"
+	" ('', 1 + new.status, '@' || new.domain, 1)"
+	" ON CONFLICT DO UPDATE SET n = n + 1; END;"
+	"CREATE TRIGGER entry_out_other AFTER DELETE ON entries"
+	" WHEN old.domain <> '' BEGIN"
+	" UPDATE tallies SET n = n - 1 WHERE receiver = old.receiver AND"
+	" what = 1 + old.status AND account IN ('@', '@' || old.domain);"
+	" UPDATE tallies SET n = n - 1 WHERE receiver = '' AND"
+	" what = 1 + old.status AND account = '@' || old.domain;"
+	" DELETE FROM tallies WHERE receiver IN (old.receiver, '') AND"
+	" what = 1 + old.status AND account IN ('@', '@' || old.domain) AND"
 	" n = 0; END;"
 	"CREATE TABLE servers (name TEXT PRIMARY KEY, addresses TEXT NOT NULL,"
 	" at INTEGER NOT NULL) WITHOUT ROWID;",
@@ -109,8 +146,8 @@ static const char *const statements[] = {
 		" prekeys WHERE not_after <= ? LIMIT ?)",
 	[KEY_GET] = "SELECT key, expires FROM keys WHERE " KEY_IS,
 	[KEY_PUT] = "INSERT INTO keys (receiver, sender, application, service,"
-		    " item, account, key, hash, expires) VALUES"
-		    " (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT"
+		    " item, account, key, hash, expires, domain) VALUES"
+		    " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT"
 		    " (receiver, sender, application, service, item)"
 		    " DO UPDATE SET key = excluded.key, hash = excluded.hash,"
 		    " expires = excluded.expires",
@@ -130,8 +167,8 @@ static const char *const statements[] = {
 	[ENTRY_ADD] =
 		"INSERT INTO entries (receiver, sender, application, service,"
 		" item, status, account, message, key_hash, data_hash, size,"
-		" ticket, cs, addresses, at, expires, number) VALUES"
-		" (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		" ticket, cs, addresses, at, expires, number, domain) VALUES"
+		" (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[ENTRY_KEY] = "UPDATE entries SET key_hash = ?, ticket = ?, cs = ?,"
 		      " addresses = ?, message = ?, expires = ?, number = ?"
 		      " WHERE id = ?",
@@ -166,7 +203,7 @@ static const char *const statements[] = {
 		  " (SELECT count(*) FROM prekeys),"
 		  " (SELECT coalesce(sum(n), 0) FROM tallies WHERE what = 0"
 		  " AND account = ''),"
-		  " (SELECT coalesce(sum(n), 0) FROM tallies WHERE what = 1"
+		  " (SELECT coalesce(sum(n), 0) FROM tallies WHERE what > 0"
 		  " AND account = '')",
 };
 
@@ -321,6 +358,8 @@ int shelf_put_device(struct shelf *s, const struct shelf_device *d)
 
 /* --- room ------------------------------------------------------------------------------ */
 
+enum tally { TALLY_KEYS, TALLY_ENTRIES, TALLY_STATUS };
+
 static int64_t tally(struct shelf *s, const char *receiver, int what,
 		     const char *account)
 {
@@ -338,16 +377,46 @@ static int64_t tally(struct shelf *s, const char *receiver, int what,
 	return r < 0 ? r : n;
 }
 
+/* the sender's, pointing into @i; "": it is the receiver's */
+static const char *other_domain(const struct shelf_item *i)
+{
+	const char *domain = shelf_account(shelf_account(i->from));
+
+	return strcmp(domain, shelf_account(shelf_account(i->to))) ? domain
+								   : "";
+}
+
+/* struct room - a tally and what it may reach */
+struct room {
+	const char *receiver, *account;
+	int64_t max;
+};
+
+/* @what: of the tallies */
 static int check_room(struct shelf *s, const struct shelf_item *i, int what)
 {
-	int64_t all = tally(s, i->to, what, "");
-	int64_t of_it = tally(s, i->to, what, shelf_account(i->from));
+	const char *account = shelf_account(i->from), *domain = other_domain(i);
+	char of_it[FQDN_MAX + 2];
+	const struct room rooms[] = {
+		{i->to, "", SHELF_ENTRIES_MAX},
+		{i->to, account, SHELF_ACCOUNT_MAX},
+		{i->to, "@", SHELF_FOREIGN_MAX},
+		{i->to, of_it, SHELF_DOMAIN_MAX},
+		{"", of_it, SHELF_DOMAIN_ALL_MAX},
+	};
+	size_t n = what == TALLY_STATUS ? 1 : *domain ? 5 : 2;
 
-	if (all < 0 || of_it < 0)
-		return -NTM_ESTORE;
-	return all >= SHELF_ENTRIES_MAX || of_it >= SHELF_ACCOUNT_MAX
-		       ? -NTM_ELIMIT
-		       : 0;
+	snprintf(of_it, sizeof(of_it), "@%s", domain);
+	for (size_t k = 0; k < n; k++) {
+		int64_t has =
+			tally(s, rooms[k].receiver, what, rooms[k].account);
+
+		if (has < 0)
+			return -NTM_ESTORE;
+		if (has >= rooms[k].max)
+			return -NTM_ELIMIT;
+	}
+	return 0;
 }
 
 /* is there such a receiver, and time left? @expires: at most SHELF_LIFE_S from now */
@@ -415,7 +484,7 @@ int shelf_put_key(struct shelf *s, const struct shelf_item *i,
 	if (known < 0 || known == 1)
 		return known < 0 ? known : 0;
 	if (!known)
-		r = check_room(s, i, 0);
+		r = check_room(s, i, TALLY_KEYS);
 	if (r)
 		return r;
 	item_temporal_hash(key, hash);
@@ -424,6 +493,7 @@ int shelf_put_key(struct shelf *s, const struct shelf_item *i,
 	store_bind_blob(s->store, KEY_PUT, 7, key->b, NTMC_KEY_LEN);
 	store_bind_blob(s->store, KEY_PUT, 8, hash, sizeof(hash));
 	store_bind_int(s->store, KEY_PUT, 9, expires);
+	store_bind_text(s->store, KEY_PUT, 10, other_domain(i));
 	return store_run(s->store, KEY_PUT);
 }
 
@@ -499,7 +569,9 @@ static int entry_add(struct shelf *s, const struct shelf_exchange *x,
 {
 	char addresses[SHELF_ADDRESSES_TEXT];
 	struct store *st = s->store;
-	int r = x->kind == SHELF_STATUS ? 0 : check_room(s, &x->i, 1);
+	int r = check_room(s, &x->i,
+			   x->kind == SHELF_STATUS ? TALLY_STATUS
+						   : TALLY_ENTRIES);
 
 	if (r)
 		return r;
@@ -521,6 +593,7 @@ static int entry_add(struct shelf *s, const struct shelf_exchange *x,
 	store_bind_int(st, ENTRY_ADD, 15, s->now);
 	store_bind_int(st, ENTRY_ADD, 16, expires);
 	store_bind_int(st, ENTRY_ADD, 17, number);
+	store_bind_text(st, ENTRY_ADD, 18, other_domain(&x->i));
 	return store_run(st, ENTRY_ADD);
 }
 

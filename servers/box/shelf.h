@@ -20,10 +20,14 @@
 #include "common/fqdn.h"
 #include "libntmcrypto/ntmcrypto.h"
 
-#define SHELF_ENTRIES_MAX      20000	    /* of one receiver */
-#define SHELF_ACCOUNT_MAX      10000	    /* of them from one account */
-#define SHELF_PREKEYS_MAX      8	    /* of a device */
-#define SHELF_DEVICES_MAX      16	    /* of an account that are told of */
+#define SHELF_ENTRIES_MAX 20000 /* of one receiver */
+#define SHELF_ACCOUNT_MAX 10000 /* of them from one account */
+#define SHELF_DOMAIN_MAX  5000	/* and from one other domain */
+#define SHELF_FOREIGN_MAX 15000 /* and from all of those */
+#define SHELF_DOMAIN_ALL_MAX                                                   \
+	1000000			  /* from one other domain for all receivers */
+#define SHELF_PREKEYS_MAX      8  /* of a device */
+#define SHELF_DEVICES_MAX      16 /* of an account that are told of */
 #define SHELF_LIFE_S	       (31 * 86400) /* of what waits; see cs.lifetime */
 #define SHELF_PAGE_MAX	       20000
 #define SHELF_EXPIRE_MAX       1000 /* rows of a kind in one call */

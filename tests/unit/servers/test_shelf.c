@@ -139,8 +139,8 @@ static void room(void **state)
 	assert_int_equal(put("alice.example.org", n), -NTM_ELIMIT);
 	assert_int_equal(put("alice.example.org", 5), 0); /* as it is */
 	for (n = 0; n < SHELF_ENTRIES_MAX - SHELF_ACCOUNT_MAX; n++)
-		assert_int_equal(put("alice.example.net", n), 0);
-	assert_int_equal(put("carol.example.net", 0), -NTM_ELIMIT);
+		assert_int_equal(put("carol.example.org", n), 0);
+	assert_int_equal(put("dave.example.org", 0), -NTM_ELIMIT);
 	assert_int_equal(entries(), SHELF_ENTRIES_MAX);
 	for (n = 0; n < SHELF_ACCOUNT_MAX; n++)
 		assert_int_equal(put_key("alice.example.org", n, 1), 0);
@@ -151,8 +151,62 @@ static void room(void **state)
 	/* what goes makes room */
 	begin(NOW);
 	assert_int_equal(shelf_delete_entry(s, DESK, 1), 0);
-	assert_int_equal(put("carol.example.net", 0), 0);
-	assert_int_equal(put("carol.example.net", 1), -NTM_ELIMIT);
+	assert_int_equal(put("dave.example.org", 0), 0);
+	assert_int_equal(put("dave.example.org", 1), -NTM_ELIMIT);
+	commit();
+}
+
+/* Another domain, whatever accounts it makes up, fills nobody's box; nor do several. */
+static void foreign_room(void **state)
+{
+	char account[64];
+	unsigned int n, d;
+
+	(void)state;
+	begin(NOW);
+	for (d = 0; d < SHELF_FOREIGN_MAX / SHELF_DOMAIN_MAX; d++) {
+		for (n = 0; n < SHELF_DOMAIN_MAX; n++) {
+			snprintf(account, sizeof(account), "a%u.d%u.net",
+				 n % 100, d);
+			assert_int_equal(put(account, n), 0);
+		}
+		assert_int_equal(put(account, n), -NTM_ELIMIT);
+		assert_int_equal(put_key(account, n, 1), 0);
+	}
+	assert_int_equal(put("a.other.net", 0), -NTM_ELIMIT);
+	assert_int_equal(put("alice.example.org", 0), 0);
+	assert_int_equal(put("sub.example.net", 0), -NTM_ELIMIT);
+	assert_int_equal(shelf_delete_entry(s, DESK, 1), 0);
+	assert_int_equal(put("a.other.net", 0), 0);
+	assert_int_equal(put("a.other.net", 1), -NTM_ELIMIT);
+	commit();
+	/* all that is counted goes with what it counts */
+	begin(NOW);
+	assert_int_equal(shelf_forget(s, DESK), 0);
+	assert_int_equal(device(DESK, 1), 0);
+	for (n = 0; n < SHELF_DOMAIN_MAX; n++)
+		assert_int_equal(put("b.d0.net", n), 0);
+	assert_int_equal(put("b.d0.net", n), -NTM_ELIMIT);
+	commit();
+}
+
+/* A sender who looks at no status can still receive, and there is an end of them. */
+static void status_room(void **state)
+{
+	struct shelf_exchange x = {.kind = SHELF_STATUS, .n_addrs = 1};
+	unsigned int n;
+
+	(void)state;
+	begin(NOW);
+	strcpy(x.cs, "cs.example.org");
+	assert_int_equal(addr_parse("192.0.2.1", 4507, &x.addrs[0]), 0);
+	for (n = 0; n <= SHELF_ENTRIES_MAX; n++) {
+		item_fill(&x.i, "carol.example.net", n);
+		assert_int_equal(shelf_put_exchange(s, &x),
+				 n < SHELF_ENTRIES_MAX ? 0 : -NTM_ELIMIT);
+	}
+	assert_int_equal(put("alice.example.org", 0), 0);
+	assert_int_equal(entries(), SHELF_ENTRIES_MAX + 1);
 	commit();
 }
 
@@ -378,6 +432,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(room),
+		T(foreign_room),
+		T(status_room),
 		T(expiry),
 		T(another_identity),
 		T(old_backup),
