@@ -320,6 +320,7 @@ static int unpack_folder(struct stream *s, const struct cli *c)
 	drop_wal(c->dir, DATADIR_AS_DB);
 	drop_wal(c->dir, DATADIR_DC_DB);
 	drop_wal(c->dir, DATADIR_CS_DB);
+	drop_wal(c->dir, DATADIR_BOX_DB);
 	r = unpack_all(s, c->dir);
 	if (!r)
 		r = datadir_file(c->dir, DATADIR_DC_DB, path);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test_folder - init, configuration, join string, backup, journal, relays, manual */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -231,8 +232,26 @@ static void compare(const char *name)
 	file_free(b, m);
 }
 
+/* what a store leaves beside it that was killed. Is it there? */
+static bool left_beside(const char *name, bool leave)
+{
+	char path[128];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/b/%.*s", dir,
+		 (int)(strchr(name, '/') - name), name);
+	if (leave)
+		assert_true(!mkdir(path, 0700) || errno == EEXIST);
+	snprintf(path, sizeof(path), "%s/b/%s", dir, name);
+	if (leave)
+		assert_int_equal(file_write(path, "old", 3, 0600), 0);
+	return !stat(path, &st);
+}
+
 static void backup_restore(void **state)
 {
+	static const char *const wal[] = {"as/as.db-wal", "dc/dc.db-wal",
+					  "cs/cs.db-wal", "box/box.db-wal"};
 	char path[128];
 	uint8_t *data;
 	struct stat st;
@@ -252,7 +271,11 @@ static void backup_restore(void **state)
 	compare("ntm-server.conf");
 	/* not over a used folder, unless told so */
 	assert_int_equal(backup("b", "file", true, false), CLI_FAILED);
+	for (size_t i = 0; i < 4; i++)
+		assert_true(left_beside(wal[i], true));
 	assert_int_equal(backup("b", "file", true, true), 0);
+	for (size_t i = 0; i < 4; i++)
+		assert_false(left_beside(wal[i], false));
 	/* any damage is found before anything is written */
 	assert_int_equal(file_read(path, 1 << 20, &data, &len), 0);
 	snprintf(path, sizeof(path), "%s/bad", dir);
