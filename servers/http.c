@@ -58,6 +58,7 @@ struct source {
 	UT_hash_handle hh;
 	uint8_t ip[HTTP_SOURCE_LEN];
 	unsigned int n;
+	size_t held; /* see http_hold() */
 };
 
 struct http {
@@ -79,6 +80,7 @@ struct http {
 	pthread_mutex_t lock; /* both tables */
 	struct http_conn *conns;
 	struct source *sources;
+	size_t held;
 };
 
 uint32_t http_now_s(void)
@@ -115,7 +117,7 @@ static struct source *source_get(struct http *h, const uint8_t *ip)
 
 static void source_put(struct http *h, struct source *s)
 {
-	if (s->n)
+	if (s->n || s->held)
 		return;
 	HASH_DEL(h->sources, s);
 	free(s);
@@ -162,6 +164,39 @@ static int conn_add(struct http *h, int fd, const uint8_t *ip)
 	http_phase_set(c, HTTP_NEW);
 	HASH_ADD_INT(h->conns, fd, c);
 	return 0;
+}
+
+bool http_hold(struct http *h, const uint8_t *source, size_t len)
+{
+	struct source *s;
+	bool ok;
+
+	pthread_mutex_lock(&h->lock);
+	s = source_get(h, source);
+	ok = s && len <= HTTP_HELD_MAX - h->held &&
+	     s->held + len <= HTTP_HELD_MAX / 4;
+	if (ok) {
+		s->held += len;
+		h->held += len;
+	} else if (s) {
+		source_put(h, s);
+	}
+	pthread_mutex_unlock(&h->lock);
+	return ok;
+}
+
+void http_let_go(struct http *h, const uint8_t *source, size_t len)
+{
+	struct source *s;
+
+	pthread_mutex_lock(&h->lock);
+	h->held -= len;
+	HASH_FIND(hh, h->sources, source, HTTP_SOURCE_LEN, s);
+	if (s) {
+		s->held -= len;
+		source_put(h, s);
+	}
+	pthread_mutex_unlock(&h->lock);
 }
 
 /* --- what libmicrohttpd calls
@@ -454,15 +489,17 @@ static bool stalls(struct http *h, struct http_conn *c, uint32_t now)
 	return false;
 }
 
-static bool is_slow(struct http *h, struct http_conn *c, uint32_t now)
+/* @most: of those that ask nothing; a crowd of them must not keep others out */
+static bool is_slow(struct http *h, struct http_conn *c, uint32_t now,
+		    uint32_t most)
 {
 	uint32_t age = now - atomic_load(&c->since);
 
 	switch (atomic_load(&c->phase)) {
 	case HTTP_FIRST:
-		return age >= h->conf.header_s;
+		return age >= h->conf.header_s || age >= most;
 	case HTTP_WAITING:
-		return age >= h->conf.idle_s;
+		return age >= h->conf.idle_s || age >= most;
 	case HTTP_MOVING:
 		return stalls(h, c, now);
 	case HTTP_NEW:
@@ -476,11 +513,14 @@ static void tick(void *arg)
 {
 	struct http *h = arg;
 	struct http_conn *c, *tmp;
-	uint32_t now = http_now_s();
+	uint32_t now = http_now_s(), most;
 
 	pthread_mutex_lock(&h->lock);
+	most = HASH_COUNT(h->conns) > h->conf.connections / 4 * 3
+		       ? HTTP_CROWDED_S
+		       : UINT32_MAX;
 	HASH_ITER (hh, h->conns, c, tmp) {
-		if (is_slow(h, c, now)) {
+		if (is_slow(h, c, now, most)) {
 			h->slow++;
 			shutdown(c->fd, SHUT_RDWR);
 			http_phase_set(c, HTTP_WORKING); /* once */
@@ -649,5 +689,6 @@ void http_status(struct http *h, struct http_stats *out)
 	};
 	pthread_mutex_lock(&h->lock);
 	out->connections = HASH_COUNT(h->conns);
+	out->held = h->held;
 	pthread_mutex_unlock(&h->lock);
 }

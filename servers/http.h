@@ -11,7 +11,10 @@
  * Limits:  connections in all and for each source (IPv4, /64 of IPv6); a handshake and
  *          header have @header_s, a connection without request @idle_s, a body or an
  *          answer moves HTTP_STALL_BYTES in each @stall_s; else it is closed. A header
- *          has at most HTTP_HEADER_MAX bytes.
+ *          has at most HTTP_HEADER_MAX bytes. When three quarters of all connections
+ *          are taken, those that ask nothing have HTTP_CROWDED_S. Answers of more than
+ *          HTTP_WHOLE bytes that have yet to leave have HTTP_HELD_MAX bytes in all, a
+ *          quarter of it for one source; beyond, 429.
  *
  * An error that is found before a body is said before it when the client waits for
  * that (Expect: 100-continue, as who sends more than HTTP_SWALLOW_MAX should), else
@@ -45,6 +48,11 @@
 #define HTTP_SWALLOW_MAX                                                       \
 	(16u << 20) /* read after an error, to be able to say it */
 #define HTTP_SOURCE_LEN 16
+#define HTTP_WHOLE	16384 /* a longer answer leaves piece by piece */
+#define HTTP_HELD_MAX	((size_t)256 << 20)
+#define HTTP_CROWDED_S	3
+#define HTTP_PEER_S                                                            \
+	60 /* after so long a server's certificate is looked at anew */
 
 struct http;
 struct http_request;
@@ -102,6 +110,8 @@ struct http_route {
  * @ca:      PEM of the CA whose servers are asked for their certificate; or NULL
  * @trust:   the same CA
  * @domain:  of it
+ * @refuses: a server with a good certificate that is refused all the same, as the
+ *           administrator removed it; asked every HTTP_PEER_S of a connection. Or NULL
  * @threads: 0: as many as processors, at least 2
  * @connections, @per_source, @header_s, @idle_s, @stall_s: 0: the usual
  */
@@ -113,6 +123,7 @@ struct http_conf {
 	const char *key, *certificate, *ca;
 	const struct ntmc_trust *trust;
 	const char *domain;
+	bool (*refuses)(void *arg, const struct ntmc_cert *peer);
 	const struct http_route *routes;
 	size_t n_routes;
 	void *arg;
@@ -133,9 +144,11 @@ void http_free(struct http *h);
  *  503; waits for those that are running. Before the role answers what waits */
 void http_pause(struct http *h);
 
-/** struct http_stats - since the start, and how many are open */
+/** struct http_stats - since the start, and how many are open; @held: bytes of long
+ *  answers that have yet to leave */
 struct http_stats {
 	uint64_t accepted, requests, errors; /* errors: answers from 400 on */
+	uint64_t held;
 	uint64_t refused_source, refused_total, starved, slow;
 	unsigned int connections;
 };

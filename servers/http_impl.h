@@ -47,6 +47,7 @@ struct http_conn {
 	uint64_t mark_moved;
 	/* of its thread */
 	struct ntmc_cert *peer;
+	uint32_t peer_at; /* when it was looked at */
 };
 
 struct http_request {
@@ -77,6 +78,10 @@ struct http_request {
 };
 
 void http_phase_set(struct http_conn *c, enum http_phase phase);
+/** room for a long answer to @source. Return: false: there is none now */
+bool http_hold(struct http *h, const uint8_t *source, size_t len);
+/** it has left; its connection may be gone */
+void http_let_go(struct http *h, const uint8_t *source, size_t len);
 /** Return: NULL: out of memory */
 struct http_request *http_request_new(struct http *h,
 				      const struct http_conf *conf,

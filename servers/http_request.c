@@ -12,8 +12,7 @@
 
 #define BODY_FIRST 4096
 #define BLOCK	   (128 << 10) /* read of a file at once */
-#define TEXT_WHOLE                                                             \
-	16384 /* a longer answer counts as movement, piece by piece */
+#define LATER_S	   5
 
 /* --- life ------------------------------------------------------------------------ */
 
@@ -113,7 +112,17 @@ static unsigned int find_route(struct http_request *q, const char *method)
 	return status;
 }
 
-/* the server that is at the other end, looked at once for each connection */
+/* a connection may last longer than a certificate, or than what it stands for */
+static bool is_known(struct http_conn *c)
+{
+	if (c->peer && http_now_s() - c->peer_at >= HTTP_PEER_S) {
+		free(c->peer);
+		c->peer = NULL;
+	}
+	return c->peer;
+}
+
+/* the server that is at the other end */
 static int find_peer(struct http_request *q)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
@@ -123,7 +132,7 @@ static int find_peer(struct http_request *q)
 	unsigned int n = 0;
 	int r;
 
-	if (q->conn->peer)
+	if (is_known(q->conn))
 		return 0;
 	if (!info || !info->tls_session || !q->conf->trust)
 		return -NTM_EPERM;
@@ -136,13 +145,16 @@ static int find_peer(struct http_request *q)
 	r = ntmc_trust_verify(q->conf->trust, chain[0].data, chain[0].size,
 			      ntmc_now(NULL), c);
 	if (!r && (c->kind != NTMC_CERT_SERVER ||
-		   !fqdn_is_within(c->fqdn, q->conf->domain)))
+		   !fqdn_is_within(c->fqdn, q->conf->domain) ||
+		   (q->conf->refuses && q->conf->refuses(q->conf->arg, c))))
 		r = -NTM_EPERM;
-	if (r)
+	if (r) {
 		free(c);
-	else
-		q->conn->peer = c;
-	return r;
+		return r;
+	}
+	q->conn->peer = c;
+	q->conn->peer_at = http_now_s();
+	return 0;
 }
 
 /* Return: false: answered */
@@ -411,8 +423,11 @@ static void answer(struct http_request *q, unsigned int status,
 		MHD_resume_connection(mhd);
 }
 
+/* struct text - a long answer; it may outlive its connection by a moment */
 struct text {
+	struct http *http;
 	struct http_conn *conn;
+	uint8_t source[HTTP_SOURCE_LEN];
 	char *data;
 	size_t len;
 };
@@ -431,6 +446,7 @@ static void text_free(void *arg)
 {
 	struct text *t = arg;
 
+	http_let_go(t->http, t->source, t->len);
 	free(t->data);
 	free(t);
 }
@@ -441,7 +457,7 @@ static struct MHD_Response *text_response(struct http_request *q, char *data)
 	struct MHD_Response *r = NULL;
 	struct text *t;
 
-	if (len <= TEXT_WHOLE) {
+	if (len <= HTTP_WHOLE) {
 		r = MHD_create_response_from_buffer(len, data,
 						    MHD_RESPMEM_MUST_FREE);
 		if (!r)
@@ -450,11 +466,13 @@ static struct MHD_Response *text_response(struct http_request *q, char *data)
 	}
 	t = malloc(sizeof(*t));
 	if (t) {
-		*t = (struct text){q->conn, data, len};
-		r = MHD_create_response_from_callback(len, TEXT_WHOLE,
+		*t = (struct text){q->http, q->conn, {0}, data, len};
+		memcpy(t->source, q->conn->source, HTTP_SOURCE_LEN);
+		r = MHD_create_response_from_callback(len, HTTP_WHOLE,
 						      text_read, t, text_free);
 	}
 	if (!r) {
+		http_let_go(q->http, q->conn->source, len);
 		free(t);
 		free(data);
 	}
@@ -471,8 +489,16 @@ void http_answer_json(struct http_request *q, unsigned int status, json_t *body)
 
 void http_answer_text(struct http_request *q, unsigned int status, char *text)
 {
-	struct MHD_Response *r = text ? text_response(q, text) : NULL;
+	size_t len = text ? strlen(text) : 0;
+	struct MHD_Response *r;
 
+	if (len > HTTP_WHOLE && !http_hold(q->http, q->conn->source, len)) {
+		free(text);
+		http_answer_later(q, -NTM_ELIMIT, LATER_S,
+				  "too many long answers have yet to leave");
+		return;
+	}
+	r = text ? text_response(q, text) : NULL;
 	if (r)
 		(void)!MHD_add_response_header(r, "Content-Type",
 					       "application/json");
@@ -517,7 +543,10 @@ void http_answer_err(struct http_request *q, int err)
 			status = table[i].status;
 	if (status == 500)
 		err = -NTM_ESERVER;
-	http_answer_error(q, status, err, err_text(err), NULL);
+	if (status == 429)
+		http_answer_later(q, err, LATER_S, err_text(err));
+	else
+		http_answer_error(q, status, err, err_text(err), NULL);
 }
 
 void http_answer_later(struct http_request *q, int err, unsigned int retry_s,

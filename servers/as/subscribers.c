@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "servers/removed.h"
 
 #define PART 100 /* nodes in one TokenList */
 
@@ -83,13 +84,22 @@ static void send_part(struct as_conn *conn, bool first)
 	conn->listing = !body.last;
 }
 
+static bool may_hear(const struct as *as, const struct ntmc_cert *peer)
+{
+	uint8_t fp[NTMC_FP_LEN];
+
+	if (!peer || peer->kind != NTMC_CERT_SERVER ||
+	    !(peer->roles & (NTMC_ROLE_CS | NTMC_ROLE_BOX)))
+		return false;
+	ntmc_fingerprint(peer->ed_pub, fp);
+	return !removed_has(as->env->dir, fp);
+}
+
 bool subscribers_add(struct as_conn *conn)
 {
 	const struct ntmc_cert *peer = channel_peer(conn->channel);
 
-	if (!peer || peer->kind != NTMC_CERT_SERVER ||
-	    !(peer->roles & (NTMC_ROLE_CS | NTMC_ROLE_BOX)) ||
-	    conn->subscriber) {
+	if (conn->subscriber || !may_hear(conn->as, peer)) {
 		channel_close(conn->channel);
 		return false;
 	}
@@ -131,9 +141,14 @@ void subscribers_changed(struct as *as, const char *fqdn)
 	body.gone = r;
 	msg.body_case = NTM__ENVELOPE__BODY_TOKEN_CHANGE;
 	msg.token_change = &body;
-	HASH_ITER (hh, as->conns, conn, tmp)
-		if (conn->subscriber && channel_send(conn->channel, &msg))
+	HASH_ITER (hh, as->conns, conn, tmp) {
+		if (!conn->subscriber)
+			continue;
+		if (!may_hear(as, channel_peer(conn->channel)))
+			channel_close(conn->channel); /* removed meanwhile */
+		else if (channel_send(conn->channel, &msg))
 			log_debug("as", "a change of tokens was not sent");
+	}
 }
 
 /* --- admin commands ---------------------------------------------------------- */

@@ -27,6 +27,7 @@
 
 #include "common/log.h"
 #include "servers/datadir.h"
+#include "servers/removed.h"
 
 #define SWEEP_MORE_MS 100
 
@@ -208,6 +209,16 @@ static int open_clerk(struct box *b)
 	return r;
 }
 
+/* of the same folder as the DC, which takes no channel of theirs */
+static bool is_removed(void *arg, const struct ntmc_cert *peer)
+{
+	const struct box *b = arg;
+	uint8_t fp[NTMC_FP_LEN];
+
+	ntmc_fingerprint(peer->ed_pub, fp);
+	return removed_has(b->env->dir, fp);
+}
+
 static int open_http(struct box *b)
 {
 	const struct role_sockets *s = &b->env->sockets;
@@ -220,6 +231,7 @@ static int open_http(struct box *b)
 			      .ca = b->pem.ca,
 			      .trust = b->cert.trust,
 			      .domain = box_domain(b),
+			      .refuses = is_removed,
 			      .routes = box_routes,
 			      .n_routes = box_n_routes,
 			      .arg = b};

@@ -16,6 +16,8 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "servers/cli.h"
+#include "servers/removed.h"
+#include "servers/servercert.h"
 #include "servers/sockets.h"
 
 #define WAIT_NS LOOP_S(10)
@@ -257,6 +259,26 @@ static void admin(struct site *s, const char *command, json_t *request)
 			 json_string_value(json_object_get(answer, "error")));
 	json_decref(answer);
 	json_decref(request);
+}
+
+void site_remove_server(const struct site *s, const char *role)
+{
+	uint8_t *der, fp[NTMC_FP_LEN];
+	struct servercert own;
+	struct ntmc_cert cert;
+	char path[256];
+	size_t len;
+
+	snprintf(path, sizeof(path), "%s/%s/server.der", s->dir, role);
+	assert_int_equal(file_read(path, NTMC_CERT_MAX, &der, &len), 0);
+	assert_int_equal(servercert_load(s->dir, role, &own), 0);
+	assert_int_equal(
+		ntmc_trust_verify(own.trust, der, len, ntmc_now(NULL), &cert),
+		0);
+	ntmc_fingerprint(cert.ed_pub, fp);
+	assert_int_equal(removed_add(s->dir, fp), 0);
+	servercert_clear(&own);
+	file_free(der, len);
 }
 
 void site_admin(struct site *s, const char *command, const char *name)

@@ -57,6 +57,8 @@ bool site_wait(struct site *s, bool (*cond)(void *), void *arg);
 void site_wait_link(struct site *s);
 /** an admin command of the AS that must succeed */
 void site_admin(struct site *s, const char *command, const char *name);
+/** the administrator removes the server of that role: "cs" */
+void site_remove_server(const struct site *s, const char *role);
 void site_add_account(struct site *s, const char *name);
 /** a number of the DC's status */
 long long site_dc_number(struct site *s, const char *key);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -413,6 +414,7 @@ static json_t *bent(const char *key, json_t *v)
 
 static void exchange_refused(void **state)
 {
+	char path[128];
 	json_t *x;
 
 	(void)state;
@@ -452,6 +454,12 @@ static void exchange_refused(void **state)
 			 bent("message", json_string("caf\xc3\xa9 \"1\\"))),
 		0);
 	assert_int_equal(list_len(&near, &bob), 1);
+	/* one that the administrator removed */
+	site_remove_server(&near.site, "cs");
+	x = exchange_of(&near, NULL, alice.fqdn, bob.fqdn, "i1");
+	assert_int_equal(post(&near, true, x), 403);
+	snprintf(path, sizeof(path), "%s/removed", near.site.dir);
+	assert_int_equal(unlink(path), 0);
 }
 
 /* --- a domain that lies: what its box may say of others ------------------------------------------- */

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "common/file.h"
-#include "servers/http.h"
+#include "servers/http_impl.h"
 #include "servers/servercert.h"
 #include "https.h"
 #include "site.h"
@@ -29,7 +29,8 @@ static struct addr at;
 static char file_path[128];
 static struct http_request *waiting;
 static uint64_t streamed;
-static unsigned int ended;
+static unsigned int ended, connections;
+static bool is_removed;
 
 /* --- the role under test ---------------------------------------------------------- */
 
@@ -130,6 +131,13 @@ static void big_done(struct http_request *q, void *arg)
 	free(text);
 }
 
+static bool refuses(void *arg, const struct ntmc_cert *peer)
+{
+	(void)arg;
+	(void)peer;
+	return is_removed;
+}
+
 static const struct http_route routes[] = {
 	{.method = "GET", .path = "/v1/echo", .done = echo_done},
 	{.method = "GET", .path = "/v1/big", .done = big_done},
@@ -167,6 +175,8 @@ static void http_begin(unsigned int per_source, unsigned int header_s)
 			      .ca = pem.ca,
 			      .trust = cert.trust,
 			      .domain = SITE_DOMAIN,
+			      .refuses = refuses,
+			      .connections = connections,
 			      .routes = routes,
 			      .n_routes = sizeof(routes) / sizeof(routes[0]),
 			      .per_source = per_source,
@@ -278,6 +288,7 @@ static void bad_fields(void **state)
 		 400, "INVAL"},
 		{"NTM-Message: %ff", 400, "INVAL"},
 		{"NTM-Message: %0", 400, "INVAL"},
+		{"NTM-Message: a%0Ab", 400, "INVAL"},
 		{"NTM-Message: %00", 400, "INVAL"},
 		{"NTM-To: a.b.example.org,", 400, "INVAL"},
 		{"NTM-To: a.b.example.org, a.b.example.org", 400, "INVAL"},
@@ -367,6 +378,12 @@ static void peer_is_server(void **state)
 			    "cs." SITE_DOMAIN);
 	json_decref(j);
 	expect_error(&without, 403, "PERM");
+	/* one that the administrator removed */
+	is_removed = true;
+	with = (struct https_ask){
+		.method = "GET", .path = "/v1/peer", .with_cert = true};
+	expect_error(&with, 403, "PERM");
+	is_removed = false;
 }
 
 static void streams(void **state)
@@ -521,6 +538,63 @@ static void loris(void **state)
 	close(fd);
 }
 
+/* When they are nearly all taken, those that say nothing go soon. */
+static void crowded(void **state)
+{
+	uint64_t began = loop_now_exact(site.loop);
+	int fds[7];
+
+	(void)state;
+	http_free(http);
+	connections = 8;
+	http_begin(0, 0);
+	for (size_t i = 0; i < 7; i++)
+		fds[i] = raw_connect();
+	for (size_t i = 0; i < 7; i++)
+		assert_true(site_wait(&site, has_ended, &fds[i]));
+	assert_true(loop_now_exact(site.loop) - began <
+		    LOOP_S(HTTP_HEADER_S - 2));
+	for (size_t i = 0; i < 7; i++)
+		close(fds[i]);
+	connections = 0;
+	http_free(http);
+	http_begin(0, 0);
+}
+
+static bool nothing_held(void *arg)
+{
+	struct http_stats st;
+
+	(void)arg;
+	http_status(http, &st);
+	return !st.held;
+}
+
+/* Long answers that nobody takes have an end, and one source's leave room for others. */
+static void held(void **state)
+{
+	const uint8_t here[HTTP_SOURCE_LEN] = {127, 0, 0, 1, [15] = 4};
+	uint8_t other[HTTP_SOURCE_LEN] = {0};
+	struct https_ask a = {.method = "GET", .path = "/v1/big"}, b = a,
+			 c = {.method = "GET", .path = "/v1/echo"};
+
+	(void)state;
+	assert_true(http_hold(http, here, HTTP_HELD_MAX / 4));
+	assert_false(http_hold(http, here, 1));
+	expect_error(&a, 429, "LIMIT");
+	assert_int_equal(ask(&c), 200);
+	free(c.got);
+	http_let_go(http, here, HTTP_HELD_MAX / 4);
+	for (other[0] = 0; other[0] < 4; other[0]++)
+		assert_true(http_hold(http, other, HTTP_HELD_MAX / 4));
+	assert_false(http_hold(http, here, 1));
+	for (other[0] = 0; other[0] < 4; other[0]++)
+		http_let_go(http, other, HTTP_HELD_MAX / 4);
+	assert_int_equal(ask(&b), 200);
+	free(b.got);
+	assert_true(site_wait(&site, nothing_held, NULL));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -528,6 +602,7 @@ int main(void)
 		cmocka_unit_test(bad_fields),	  cmocka_unit_test(needs),
 		cmocka_unit_test(peer_is_server), cmocka_unit_test(streams),
 		cmocka_unit_test(later),	  cmocka_unit_test(files),
+		cmocka_unit_test(held),		  cmocka_unit_test(crowded),
 		cmocka_unit_test(too_many),	  cmocka_unit_test(loris),
 	};
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -239,6 +240,33 @@ static void parts(void **state)
 			 TOKENS_WITHDRAWN);
 }
 
+/* one that the administrator removed hears nothing more, and does not come back */
+static void server_removed(void **state)
+{
+	uint64_t end;
+	char path[128];
+
+	(void)state;
+	unsubscribe();
+	subscribe("cs");
+	wait_listed(1);
+	site_remove_server(&site, "cs");
+	n_changed = 0;
+	assert_int_equal(peer_login(&laptop, "alice", SITE_PASSWORD), 0);
+	assert_int_equal(laptop.code, 0);
+	end = loop_now_exact(site.loop) + LOOP_MS(500);
+	while (loop_now_exact(site.loop) < end) {
+		loop_timer_arm(site.tick, LOOP_MS(5));
+		assert_int_equal(loop_turn(site.loop, true), 0);
+		assert_int_equal(n_listed, 1);
+	}
+	assert_int_equal(n_changed, 0);
+	assert_false(tokens_are_fed(tokens));
+	snprintf(path, sizeof(path), "%s/removed", site.dir);
+	assert_int_equal(unlink(path), 0);
+	wait_listed(2);
+}
+
 /* a node is told nobody's tokens; nor is another server */
 static void not_for_nodes(void **state)
 {
@@ -267,9 +295,10 @@ static void not_for_nodes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(told),	     cmocka_unit_test(renewed),
-		cmocka_unit_test(withdrawn), cmocka_unit_test(restarts),
-		cmocka_unit_test(parts),     cmocka_unit_test(not_for_nodes),
+		cmocka_unit_test(told),		  cmocka_unit_test(renewed),
+		cmocka_unit_test(withdrawn),	  cmocka_unit_test(restarts),
+		cmocka_unit_test(server_removed), cmocka_unit_test(parts),
+		cmocka_unit_test(not_for_nodes),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
