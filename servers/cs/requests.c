@@ -107,6 +107,17 @@ bool cs_find_item(struct cs *cs, struct http_request *q, struct item *out)
 	return !r;
 }
 
+/* A device of ours loses its tickets with its token; of others their domain knows. */
+static bool is_gone(struct cs *cs, const char *name)
+{
+	enum tokens_state state;
+
+	if (!fqdn_is_within(name, cs->cert.domain.domain))
+		return false;
+	state = tokens_state(cs->tokens, name);
+	return state == TOKENS_WITHDRAWN || state == TOKENS_NOBODY;
+}
+
 bool cs_ticket(struct cs *cs, struct http_request *q, struct item *item,
 	       struct receiver *r)
 {
@@ -116,7 +127,8 @@ bool cs_ticket(struct cs *cs, struct http_request *q, struct item *item,
 	pthread_mutex_lock(&cs->lock);
 	err = items_by_ticket(cs->reader, f->token, item, r);
 	pthread_mutex_unlock(&cs->lock);
-	if (!err && !strcmp(r->name, f->node) && item->expires > ntmc_now(NULL))
+	if (!err && !strcmp(r->name, f->node) && !is_gone(cs, r->name) &&
+	    item->expires > ntmc_now(NULL))
 		return true;
 	if (err && err != -NTM_ENOTFOUND)
 		http_answer_err(q, err);
@@ -147,7 +159,6 @@ static void add_receiver(void *arg, const struct receiver *r)
 			       err_name(r->code)));
 }
 
-/* with the reader's lock */
 static json_t *item_json(struct cs *cs, const struct item *i)
 {
 	json_t *to = json_array(), *j;
@@ -155,8 +166,12 @@ static json_t *item_json(struct cs *cs, const struct item *i)
 				  ? uploads_offset(cs->uploads, i->number)
 			  : i->has_hash ? i->size
 					: 0;
+	int r;
 
-	if (items_receivers(cs->reader, i->number, add_receiver, to)) {
+	pthread_mutex_lock(&cs->lock);
+	r = items_receivers(cs->reader, i->number, add_receiver, to);
+	pthread_mutex_unlock(&cs->lock);
+	if (r) {
 		json_decref(to);
 		return NULL;
 	}
@@ -183,9 +198,7 @@ static void get_item(struct http_request *q, void *arg)
 
 	if (!cs_sender_ok(cs, q) || !cs_find_item(cs, q, &item))
 		return;
-	pthread_mutex_lock(&cs->lock);
 	j = item_json(cs, &item);
-	pthread_mutex_unlock(&cs->lock);
 	if (j)
 		http_answer_json(q, 200, j);
 	else
@@ -240,9 +253,10 @@ static void get_items(struct http_request *q, void *arg)
 	if (!r)
 		r = items_list(cs->reader, http_fields(q)->node, (int64_t)after,
 			       (unsigned int)limit + 1, add_item, &l);
+	pthread_mutex_unlock(&cs->lock);
+	/* a thousand items with all their receivers keep nobody else waiting */
 	if (!r)
 		j = list_json(cs, &l, limit);
-	pthread_mutex_unlock(&cs->lock);
 	free(l.items);
 	if (r)
 		http_answer_err(q, r);
@@ -459,9 +473,9 @@ static void cancel_done(struct desk_job *job, int err)
 		atomic_fetch_add(&cs->stats.cancelled, 1);
 		pthread_mutex_lock(&cs->lock);
 		r = items_get(cs->reader, e->item.number, &e->item);
+		pthread_mutex_unlock(&cs->lock);
 		if (!r)
 			j = item_json(cs, &e->item);
-		pthread_mutex_unlock(&cs->lock);
 	}
 	if (r)
 		cs_answer(cs, e->q, r);

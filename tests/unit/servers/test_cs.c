@@ -213,9 +213,15 @@ static bool is_refused(void *arg)
 
 static void withdrawn(void **state)
 {
+	struct search f;
 	struct say s;
 
 	(void)state;
+	upload("late", bob.fqdn);
+	wait_exchange(&f, "data", "late", bob.fqdn);
+	begin(&s, &bob, "GET", f.ticket, "/v1/data/%s", hash_text);
+	expect(&s, 200);
+	free(s.a.got);
 	begin(&s, &bob, "GET", NULL, "/v1/items");
 	expect(&s, 200);
 	free(s.a.got);
@@ -223,6 +229,10 @@ static void withdrawn(void **state)
 	assert_true(site_wait(&site, is_refused, &bob));
 	begin(&s, &bob, "GET", NULL, "/v1/items");
 	expect_error(&s.a, 401, "AUTH");
+	/* and with a ticket that it had */
+	begin(&s, &bob, "GET", f.ticket, "/v1/data/%s", hash_text);
+	expect_error(&s.a, 401, "AUTH");
+	cancel("late");
 }
 
 static void quota(void **state)
