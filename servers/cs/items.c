@@ -5,7 +5,8 @@
  * Theory of operation
  *
  * items is one row an item, receivers one row each, asks what the box has yet to be
- * told, accounts the sums that quotas look at: of OPEN and COMPLETE items alone.
+ * told, accounts the sums that quotas look at: of OPEN and COMPLETE items alone, and
+ * how many others there are, which stay for their status.
  * A ticket is found by its hash; the ticket itself stands there until the box knows it.
  * Whatever changes an item's state changes the account's sums in the same transaction:
  * see set_state().
@@ -44,7 +45,24 @@ static const char *const schema[] = {
 	"CREATE INDEX asks_due ON asks (due, id);"
 	"CREATE TABLE accounts (name TEXT PRIMARY KEY, bytes INTEGER NOT NULL,"
 	" n INTEGER NOT NULL) WITHOUT ROWID;",
+	/* those that ended, in that order: the oldest beyond ITEMS_ENDED_MAX of an
+	 * account goes, or else who sends and cancels fills the disk */
+	"CREATE TABLE ended (seq INTEGER PRIMARY KEY, account TEXT NOT NULL,"
+	" item INTEGER NOT NULL UNIQUE REFERENCES items ON DELETE CASCADE);"
+	"CREATE INDEX ended_account ON ended (account, seq);"
+	"ALTER TABLE accounts ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TRIGGER ended_out AFTER DELETE ON ended BEGIN"
+	" UPDATE accounts SET ended = ended - 1 WHERE name = old.account; END;"
+	"CREATE TRIGGER item_ends AFTER UPDATE OF state ON items"
+	" WHEN new.state > 2 AND old.state <= 2 BEGIN"
+	" INSERT INTO ended (account, item) VALUES (new.account, new.number);"
+	" UPDATE accounts SET ended = ended + 1 WHERE name = new.account;"
+	" DELETE FROM items WHERE number = (SELECT item FROM ended WHERE"
+	" account = new.account ORDER BY seq LIMIT 1) AND (SELECT ended FROM"
+	" accounts WHERE name = new.account) > 20000; END;",
 };
+
+static_assert(ITEMS_ENDED_MAX == 20000, "item_ends");
 
 enum statement {
 	JOB_BEGIN,
@@ -144,7 +162,8 @@ static const char *const statements[] = {
 		     " WHERE due <= ?1 AND id > ?2 ORDER BY id LIMIT ?3",
 	[ASKS_DELETE] = "DELETE FROM asks WHERE item = ?1 AND kind <> 3",
 	[ACCOUNT_GET] = "SELECT bytes, n FROM accounts WHERE name = ?1",
-	[ACCOUNT_CHANGE] = "INSERT INTO accounts VALUES (?1, ?2, ?3)"
+	[ACCOUNT_CHANGE] = "INSERT INTO accounts (name, bytes, n)"
+			   " VALUES (?1, ?2, ?3)"
 			   " ON CONFLICT (name) DO UPDATE SET"
 			   " bytes = bytes + ?2, n = n + ?3",
 	[TOTALS] = "SELECT (SELECT count(*) FROM items WHERE state = 1),"

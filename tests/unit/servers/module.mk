@@ -9,7 +9,7 @@ $(foreach t,relays relayed,$(eval $(call unit-test,unit-servers-$(t),\
 $(foreach t,relay relay_dc,$(eval $(call unit-test,unit-servers-$(t),\
 	$(addprefix tests/unit/servers/,test_$(t).c relay.c site.c),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
-$(foreach t,paths outbox items,$(eval $(call unit-test,unit-servers-$(t),\
+$(foreach t,paths outbox items ended,$(eval $(call unit-test,unit-servers-$(t),\
 	tests/unit/servers/test_$(t).c,servers common ntmcrypto,$(SERVERS_PKGS))))
 $(foreach t,domains finder boxlink,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) played_dc relay_site played_rs site)\

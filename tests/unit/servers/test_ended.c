@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* test_ended - the Cache Server's store: items that have ended have an end */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "servers/cs/items.h"
+
+#define NOW	INT64_C(1800000000)
+#define SENDER	"laptop.alice.example.org"
+#define ACCOUNT "alice"
+#define TO	"desk.bob.example.net"
+
+static char path[64];
+static struct items *s;
+
+static int setup(void **state)
+{
+	(void)state;
+	strcpy(path, "/tmp/ntm-ended-XXXXXX");
+	close(mkstemp(path));
+	assert_int_equal(items_open(path, &s), 0);
+	assert_int_equal(items_begin(s), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char command[96];
+
+	(void)state;
+	assert_int_equal(items_commit(s), 0);
+	items_close(s);
+	snprintf(command, sizeof(command), "rm -f %s*", path);
+	assert_int_equal(system(command), 0);
+	return 0;
+}
+
+/* Return: its number */
+static int64_t add(const char *account, unsigned int n)
+{
+	const struct items_limits limits = {1000, 10};
+	struct item i = {.created = NOW, .expires = NOW + 1000, .size = 10};
+	struct receiver r = {.key = {1}, .key_len = 1};
+
+	strcpy(i.sender, SENDER);
+	strcpy(i.application, "ntm");
+	strcpy(i.service, "file");
+	snprintf(i.item, sizeof(i.item), "%s%u", account, n);
+	strcpy(r.name, TO);
+	assert_int_equal(items_add(s, &i, account, &r, 1, &limits), 0);
+	return i.number;
+}
+
+static bool is_there(int64_t number)
+{
+	struct item i;
+	int r = items_get(s, number, &i);
+
+	assert_true(!r || r == -NTM_ENOTFOUND);
+	return !r;
+}
+
+/* Who sends and cancels for ever fills no disk; what waits, and others', stay. */
+static void ended(void **state)
+{
+	int64_t first = add(ACCOUNT, 0), other = add("carol", 0), second = 0,
+		late;
+	uint8_t hash[NTMC_HASH_LEN] = {1};
+	struct item i;
+	bool over;
+
+	(void)state;
+	assert_int_equal(items_cancel(s, other), 0);
+	for (unsigned int n = 1; n <= ITEMS_ENDED_MAX; n++) {
+		int64_t number = add(ACCOUNT, n);
+
+		second = n == 1 ? number : second;
+		assert_int_equal(items_cancel(s, number), 0);
+	}
+	assert_true(is_there(second));
+	/* the one that ended last stays, though it is the oldest: its sender is to
+	 * see how */
+	assert_int_equal(items_complete(s, first, hash), 0);
+	assert_int_equal(items_confirm(s, first, TO, 0, NOW, &over), 0);
+	assert_true(over && is_there(first));
+	assert_false(is_there(second));
+	assert_int_equal(items_get(s, first, &i), 0);
+	assert_int_equal(i.state, ITEM_DONE);
+	assert_true(is_there(other));
+	/* what is forgotten makes room */
+	assert_int_equal(items_forget(s, first), 0);
+	late = add(ACCOUNT, ITEMS_ENDED_MAX + 1);
+	assert_int_equal(items_cancel(s, late), 0);
+	assert_true(is_there(second + 1));
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {T(ended)};
+
+	return cmocka_run_group_tests_name("ended", tests, NULL, NULL);
+}
