@@ -133,6 +133,7 @@ struct sweeping {
 	struct clerk_job job;
 	struct clerk_post post;
 	struct box *box;
+	bool held; /* nothing expires now */
 	int n;
 	struct shelf_counts counts;
 };
@@ -141,7 +142,7 @@ static int sweep_work(struct clerk_job *job, struct shelf *s)
 {
 	struct sweeping *x = (struct sweeping *)job;
 
-	x->n = shelf_expire(s);
+	x->n = x->held ? 0 : shelf_expire(s);
 	return x->n < 0 ? x->n : shelf_count(s, &x->counts);
 }
 
@@ -182,6 +183,7 @@ static void sweep(void *arg)
 	}
 	if (x) {
 		x->box = b;
+		x->held = clockguard_holds(&b->guard, b->loop, "box");
 		x->job.work = sweep_work;
 		x->job.done = sweep_done;
 	}
@@ -278,6 +280,7 @@ int box_new(const struct role_env *env, struct box **out)
 		box_free(b);
 		return r;
 	}
+	(void)clockguard_holds(&b->guard, b->loop, "box");
 	loop_timer_arm(b->sweep, LOOP_S(1));
 	*out = b;
 	return 0;

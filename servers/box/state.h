@@ -19,6 +19,7 @@
 #include "common/ntm.pb-c.h"
 #include "servers/box/box.h"
 #include "servers/box/clerk.h"
+#include "servers/clockguard.h"
 #include "servers/http.h"
 #include "servers/servercert.h"
 #include "servers/tokens.h"
@@ -42,6 +43,7 @@ struct box {
 	struct tokens *tokens;
 	struct http *http;
 	struct loop_timer *sweep;
+	struct clockguard guard;
 	unsigned int open;
 	bool ending, restart;
 	struct loop_task destroy;

@@ -177,10 +177,12 @@ static void sweep(struct cs *cs, bool orphans)
 static void tick(void *arg)
 {
 	struct cs *cs = arg;
+	bool held = clockguard_holds(&cs->guard, cs->loop, "cs");
 
 	cs->turns++;
 	uploads_sweep(cs->uploads, http_now_s());
-	sweep(cs, cs->turns % DAILY == 0);
+	if (!held)
+		sweep(cs, cs->turns % DAILY == 0);
 	if (cs->turns % HOURLY == 0 &&
 	    servercert_is_stale(cs->env->dir, "cs", &cs->cert)) {
 		log_info("cs", "new server certificate");
@@ -387,6 +389,7 @@ int cs_new(const struct role_env *env, struct cs **out)
 		cs_free(cs);
 		return r;
 	}
+	(void)clockguard_holds(&cs->guard, cs->loop, "cs");
 	sweep(cs, true);
 	loop_timer_arm(cs->clock, LOOP_S(CLOCK_S));
 	*out = cs;

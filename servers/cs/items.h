@@ -20,7 +20,8 @@
 #define ITEMS_KEY_MAX	  2048
 #define ITEMS_TICKET_LEN  32
 #define ITEMS_WAITING_MAX 20000 /* of one account */
-#define ITEMS_ENDED_MAX	  20000 /* the same; the one that ended first is forgotten */
+#define ITEMS_ENDED_MAX                                                        \
+	20000 /* the same; the one that ended first is forgotten */
 
 struct items;
 

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "servers/clockguard.h"
 #include "servers/cs/blobs.h"
 #include "servers/cs/cs.h"
 #include "servers/cs/desk.h"
@@ -44,6 +45,7 @@ struct cs {
 	struct loop_timer *clock;
 	struct loop_task destroy;
 	uint64_t turns; /* of the clock */
+	struct clockguard guard;
 	bool restart;
 	struct cs_stats stats;
 

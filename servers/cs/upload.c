@@ -13,6 +13,11 @@
  * upload that was cut off goes on at the file's size. Should a crash of the
  * machine have spoiled something there, the hash at the end says so, and the
  * sender begins again.
+ *
+ * A sync that fails has lost what the kernel could not write, and the next one says
+ * nothing of it, while the page cache may still show it to the hash. So nobody goes on
+ * with such an upload; when all have left it, its file is cut where the last good sync
+ * was, which is all that was ever acknowledged.
  */
 #include "servers/cs/upload.h"
 
@@ -49,9 +54,13 @@ struct upload {
 	pthread_cond_t hashed_some;
 	bool closed;		    /* being finished, finished or cancelled */
 	bool over;		    /* and not to be opened again */
+	bool spoiled;		    /* a sync failed; closed, too */
+	uint64_t synced;	    /* bytes that are on the disk */
 	struct ntmc_digest *digest; /* of who hashes: see hash_on() */
 	struct desk_errand errand;
 	struct uploads *all;
+	/* one at a time: only the first that asks hears of an error */
+	pthread_mutex_t syncing;
 };
 
 struct uploads {
@@ -80,8 +89,19 @@ static void upload_free(struct upload *up)
 		close(up->fd);
 	ntmc_digest_free(up->digest);
 	pthread_cond_destroy(&up->hashed_some);
+	pthread_mutex_destroy(&up->syncing);
 	pthread_mutex_destroy(&up->lock);
 	free(up);
+}
+
+/* nobody holds it any more */
+static void upload_leave(struct uploads *u, struct upload *up)
+{
+	if (up->spoiled && !up->over && ftruncate(up->fd, (off_t)up->synced))
+		log_err("cs", "item %lld: %s", (long long)up->number,
+			strerror(errno));
+	HASH_DEL(u->table, up);
+	upload_free(up);
 }
 
 void uploads_free(struct uploads *u)
@@ -114,6 +134,7 @@ static int upload_new(struct uploads *u, const struct item *item,
 	up->size = item->size;
 	up->all = u;
 	pthread_mutex_init(&up->lock, NULL);
+	pthread_mutex_init(&up->syncing, NULL);
 	pthread_cond_init(&up->hashed_some, NULL);
 	r = ntmc_digest_new(&up->digest);
 	if (!r)
@@ -129,6 +150,7 @@ static int upload_new(struct uploads *u, const struct item *item,
 	if (up->offset > up->size) /* not of this item */
 		up->offset = 0;
 	up->started = up->offset;
+	up->synced = up->offset; /* what is not, the hash finds */
 	HASH_ADD(hh, u->table, number, sizeof(up->number), up);
 	*out = up;
 	return 0;
@@ -160,17 +182,15 @@ int uploads_get(struct uploads *u, const struct item *item, struct upload **out)
 
 void upload_put(struct uploads *u, struct upload *up)
 {
-	bool over;
+	bool ends;
 
 	pthread_mutex_lock(&u->lock);
 	pthread_mutex_lock(&up->lock);
-	over = up->over;
+	ends = up->over || up->spoiled;
 	pthread_mutex_unlock(&up->lock);
 	up->idle_since = http_now_s();
-	if (!--up->refs && (over || HASH_COUNT(u->table) > OPEN_MAX)) {
-		HASH_DEL(u->table, up);
-		upload_free(up);
-	}
+	if (!--up->refs && (ends || HASH_COUNT(u->table) > OPEN_MAX))
+		upload_leave(u, up);
 	pthread_mutex_unlock(&u->lock);
 }
 
@@ -180,10 +200,8 @@ void uploads_sweep(struct uploads *u, uint32_t now)
 
 	pthread_mutex_lock(&u->lock);
 	HASH_ITER (hh, u->table, up, tmp)
-		if (!up->refs && now - up->idle_since >= IDLE_S) {
-			HASH_DEL(u->table, up);
-			upload_free(up);
-		}
+		if (!up->refs && now - up->idle_since >= IDLE_S)
+			upload_leave(u, up);
 	pthread_mutex_unlock(&u->lock);
 }
 
@@ -198,10 +216,8 @@ void uploads_end(struct uploads *u, int64_t number)
 		up->closed = true;
 		up->over = true;
 		pthread_mutex_unlock(&up->lock);
-		if (!up->refs) {
-			HASH_DEL(u->table, up);
-			upload_free(up);
-		}
+		if (!up->refs)
+			upload_leave(u, up);
 	}
 	pthread_mutex_unlock(&u->lock);
 }
@@ -215,7 +231,7 @@ uint64_t uploads_offset(struct uploads *u, int64_t number)
 	up = find(u, number);
 	if (up) {
 		pthread_mutex_lock(&up->lock);
-		n = up->offset;
+		n = up->spoiled ? up->synced : up->offset;
 		pthread_mutex_unlock(&up->lock);
 	}
 	pthread_mutex_unlock(&u->lock);
@@ -377,10 +393,27 @@ int upload_write(struct upload *up, unsigned int turn, const uint8_t *data,
 
 int upload_sync(struct upload *up, uint64_t *have)
 {
+	bool good;
+	int err;
+
+	pthread_mutex_lock(&up->syncing);
 	pthread_mutex_lock(&up->lock);
 	*have = up->offset;
 	pthread_mutex_unlock(&up->lock);
-	return fdatasync(up->fd) ? -NTM_ESTORE : 0;
+	err = fdatasync(up->fd) ? errno : 0;
+	pthread_mutex_lock(&up->lock);
+	if (err) {
+		log_err("cs", "item %lld: %s", (long long)up->number,
+			strerror(err));
+		up->spoiled = true;
+		up->closed = true;
+	}
+	good = !up->spoiled;
+	if (good && *have > up->synced)
+		up->synced = *have;
+	pthread_mutex_unlock(&up->lock);
+	pthread_mutex_unlock(&up->syncing);
+	return good ? 0 : -NTM_ESTORE;
 }
 
 /* @up is closed: nobody writes. Return: 0, -NTM_ESTORE */
@@ -405,8 +438,9 @@ static void reopen(struct upload *up, bool empty)
 	if (empty) {
 		up->offset = 0;
 		up->started = 0;
+		up->synced = 0;
 	}
-	up->closed = up->over;
+	up->closed = up->over || up->spoiled;
 	pthread_mutex_unlock(&up->lock);
 }
 
@@ -427,8 +461,7 @@ int upload_finish(struct upload *up, const uint8_t hash[static NTMC_HASH_LEN],
 	pthread_mutex_unlock(&up->lock);
 	if (r)
 		return r;
-	if (fdatasync(up->fd))
-		r = -NTM_ESTORE;
+	r = upload_sync(up, have);
 	if (!r)
 		r = hash_it(up, got);
 	if (!r && memcmp(got, hash, NTMC_HASH_LEN))

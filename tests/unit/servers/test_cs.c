@@ -2,12 +2,16 @@
 /* test_cs - a whole Cache Server beside an AS, with a played box: items from keys to
  * confirmation, restarts, quotas, what nobody may */
 #include <dirent.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -269,6 +273,120 @@ static void quota(void **state)
 	cancel("q3");
 }
 
+/* the disk fails once, in the middle of data */
+static _Atomic bool disk_fails;
+
+int fdatasync(int fd)
+{
+	char link[64], path[256] = "";
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (disk_fails && readlink(link, path, sizeof(path) - 1) > 0 &&
+	    strstr(path, "/cs/up/")) {
+		disk_fails = false;
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+/* What a sync has lost is sent again; what was acknowledged is not, and what was not is
+ * not taken for it, though it can still be read. */
+static void sync_fails(void **state)
+{
+	struct say s;
+
+	(void)state;
+	keys(&s, &alice, "eio", ONE, SIZE);
+	expect(&s, 201);
+	free(s.a.got);
+	patch(&s, &alice, "eio", 0, 100000);
+	assert_int_equal(expect_number(&s, 200, "offset"), 100000);
+	disk_fails = true;
+	patch(&s, &alice, "eio", 100000, 100000);
+	expect_error(&s.a, 507, "STORE");
+	assert_false(disk_fails);
+	patch(&s, &alice, "eio", 200000, 1);
+	assert_int_equal(expect_number(&s, 409, "offset"), 100000);
+	disk_fails = true;
+	patch(&s, &alice, "eio", 100000, SIZE - 100000);
+	line(&s, "NTM-Hash: %s", hash_text);
+	expect_error(&s.a, 507, "STORE");
+	begin(&s, &alice, "GET", NULL, "/v1/items/eio");
+	assert_int_equal(expect_number(&s, 200, "offset"), 100000);
+	patch(&s, &alice, "eio", 100000, SIZE - 100000);
+	line(&s, "NTM-Hash: %s", hash_text);
+	expect_text(&s, 200, "hash", hash_text);
+	cancel("eio");
+}
+
+/* --- the clock ---------------------------------------------------------------------------- */
+
+#define DAY 86400
+
+static int64_t ahead_s, later_s;
+
+static uint64_t clock_mono(void *arg)
+{
+	struct timespec t;
+
+	(void)arg;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return LOOP_S((uint64_t)(t.tv_sec + later_s)) + (uint64_t)t.tv_nsec;
+}
+
+static int64_t clock_wall(void *arg)
+{
+	(void)arg;
+	return ntmc_now(NULL) + later_s + ahead_s;
+}
+
+static void on_done(struct desk_job *job, int err)
+{
+	(void)err;
+	__atomic_store_n(&job->err, 1, __ATOMIC_SEQ_CST);
+}
+
+/* the clock of the Cache Server goes on by @s; what that made it do is done */
+static void turn(int64_t s)
+{
+	struct desk_job behind = {.done = on_done};
+	uint64_t before = cs->turns;
+
+	later_s += s;
+	while (cs->turns == before)
+		assert_int_equal(loop_turn(site.loop, false), 0);
+	desk_do(cs->desk, &behind);
+	while (!__atomic_load_n(&behind.err, __ATOMIC_SEQ_CST))
+		assert_int_equal(loop_turn(site.loop, false), 0);
+}
+
+/* A clock that was set ahead ends nothing at once: there is time to set it right. The
+ * last test: the loop's timers are of that clock. */
+static void clock_ahead(void **state)
+{
+	long long before;
+
+	(void)state;
+	upload("aged", ONE);
+	before = number("expired");
+	loop_set_clock(site.loop, clock_mono, clock_wall, NULL);
+	turn(61);
+	ahead_s = 40 * DAY;
+	turn(61);
+	turn(61);
+	ahead_s = 0;
+	turn(61);
+	assert_int_equal(number("expired"), before);
+	/* nobody did: then it is so */
+	ahead_s = 40 * DAY;
+	turn(61);
+	assert_int_equal(number("expired"), before);
+	turn(6 * 3600 + 61);
+	assert_true(number("expired") > before);
+	loop_set_clock(site.loop, NULL, NULL, NULL);
+}
+
 static unsigned int descriptors(void)
 {
 	struct dirent *e;
@@ -463,13 +581,14 @@ static void restored(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(whole_way),	  cmocka_unit_test(three),
-		cmocka_unit_test(offsets),	  cmocka_unit_test(wrong_hash),
-		cmocka_unit_test(not_yours),	  cmocka_unit_test(quota),
-		cmocka_unit_test(many_open),	  cmocka_unit_test(box_away),
-		cmocka_unit_test(one_sick),	  cmocka_unit_test(left_over),
-		cmocka_unit_test(body_of_nobody), cmocka_unit_test(restored),
-		cmocka_unit_test(withdrawn),
+		cmocka_unit_test(whole_way),   cmocka_unit_test(three),
+		cmocka_unit_test(offsets),     cmocka_unit_test(wrong_hash),
+		cmocka_unit_test(not_yours),   cmocka_unit_test(quota),
+		cmocka_unit_test(many_open),   cmocka_unit_test(box_away),
+		cmocka_unit_test(sync_fails),  cmocka_unit_test(one_sick),
+		cmocka_unit_test(left_over),   cmocka_unit_test(body_of_nobody),
+		cmocka_unit_test(restored),    cmocka_unit_test(withdrawn),
+		cmocka_unit_test(clock_ahead),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
