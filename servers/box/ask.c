@@ -120,7 +120,8 @@ static void ask_next(struct prekeys_ask *a)
 	p.part = a->part;
 	q.body_case = NTM__BOX_REQUEST__BODY_PREKEYS;
 	q.prekeys = &p;
-	box_link_ask(a->box->link, a->name, &q, told, a);
+	box_link_ask(a->box->link, http_fields(a->q)->node, a->name, &q, told,
+		     a);
 }
 
 static void ask_begin(struct clerk_post *post, void *arg)

@@ -87,7 +87,7 @@ static void ask_key(struct errand *e, struct receiver *to, char *from)
 	t.expires = e->x.i.expires;
 	q.body_case = NTM__BOX_REQUEST__BODY_TEMPORAL_KEY;
 	q.temporal_key = &t;
-	box_link_ask(e->box->link, to->name, &q, foreign_told, to);
+	box_link_ask(e->box->link, e->x.i.from, to->name, &q, foreign_told, to);
 }
 
 static void ask_exchange(struct errand *e, struct receiver *to, char *from)
@@ -119,7 +119,7 @@ static void ask_exchange(struct errand *e, struct receiver *to, char *from)
 	x.expires = e->x.i.expires;
 	q.body_case = NTM__BOX_REQUEST__BODY_EXCHANGE;
 	q.exchange = &x;
-	box_link_ask(e->box->link, to->name, &q, foreign_told, to);
+	box_link_ask(e->box->link, e->x.i.from, to->name, &q, foreign_told, to);
 }
 
 static void foreign_start(struct clerk_post *post, void *arg)

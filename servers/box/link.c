@@ -27,8 +27,17 @@
 #define RETRY_MAX_NS   LOOP_S(5)
 #define ASKS_MAX       8192
 
+/* struct asker - an account's questions under way: the DC has room for a thousand, a
+ * quarter of them about one domain, and nobody is to take what others need */
+struct asker {
+	char account[FQDN_MAX + 1];
+	unsigned int n;
+	UT_hash_handle hh;
+};
+
 struct ask {
 	uint32_t id;
+	struct asker *by;
 	box_told_fn *fn;
 	void *arg;
 	UT_hash_handle hh;
@@ -40,6 +49,7 @@ struct box_link {
 	struct loop_timer *timer;
 	uint64_t pause;
 	struct ask *asks;
+	struct asker *askers;
 	uint32_t last_id;
 	uint32_t
 		generation; /* of the link: pages of an older one are not sent */
@@ -57,6 +67,42 @@ struct page {
 	struct shelf_named list[BOXSOCK_NODES_MAX];
 };
 
+static void asker_put(struct box_link *l, struct asker *x)
+{
+	if (x->n)
+		return;
+	HASH_DEL(l->askers, x);
+	free(x);
+}
+
+/* Return: NULL: out of memory */
+static struct asker *asker_get(struct box_link *l, const char *node)
+{
+	const char *account = shelf_account(node);
+	struct asker *x;
+
+	HASH_FIND_STR(l->askers, account, x);
+	if (x)
+		return x;
+	x = calloc(1, sizeof(*x));
+	if (!x)
+		return NULL;
+	snprintf(x->account, sizeof(x->account), "%s", account);
+	HASH_ADD_STR(l->askers, account, x);
+	return x;
+}
+
+/* @a is answered, or never will be */
+static void ask_end(struct box_link *l, struct ask *a, int err,
+		    const Ntm__BoxResponse *r)
+{
+	HASH_DEL(l->asks, a);
+	a->by->n--;
+	asker_put(l, a->by);
+	a->fn(a->arg, err, r);
+	free(a);
+}
+
 static void link_lost(struct box_link *l)
 {
 	struct ask *a, *next;
@@ -64,11 +110,8 @@ static void link_lost(struct box_link *l)
 	boxsock_close(l->sock);
 	l->sock = NULL;
 	l->generation++;
-	HASH_ITER (hh, l->asks, a, next) {
-		HASH_DEL(l->asks, a);
-		a->fn(a->arg, -NTM_EAGAIN, NULL);
-		free(a);
-	}
+	HASH_ITER (hh, l->asks, a, next)
+		ask_end(l, a, -NTM_EAGAIN, NULL);
 	if (l->closing)
 		return;
 	loop_timer_arm(l->timer, l->pause);
@@ -231,20 +274,23 @@ void box_forget(struct box *b, const char *fqdn)
 
 /* --- questions and answers --------------------------------------------------------------- */
 
-void box_link_ask(struct box_link *l, const char *name, Ntm__BoxRequest *q,
-		  box_told_fn *fn, void *arg)
+void box_link_ask(struct box_link *l, const char *node, const char *name,
+		  Ntm__BoxRequest *q, box_told_fn *fn, void *arg)
 {
 	Ntm__BoxLink msg = NTM__BOX_LINK__INIT;
 	Ntm__BoxQuestion body = NTM__BOX_QUESTION__INIT;
+	struct asker *by;
 	struct ask *a;
 
 	if (!l || !l->sock || HASH_COUNT(l->asks) >= ASKS_MAX) {
 		fn(arg, l && l->sock ? -NTM_ELIMIT : -NTM_EAGAIN, NULL);
 		return;
 	}
-	a = calloc(1, sizeof(*a));
+	by = asker_get(l, node);
+	a = by && by->n < BOX_ASKS_OF_ACCOUNT ? calloc(1, sizeof(*a)) : NULL;
 	if (a) {
-		*a = (struct ask){.id = ++l->last_id, .fn = fn, .arg = arg};
+		*a = (struct ask){
+			.id = ++l->last_id, .by = by, .fn = fn, .arg = arg};
 		body.id = a->id;
 		body.name = (char *)name;
 		body.request = q;
@@ -253,9 +299,12 @@ void box_link_ask(struct box_link *l, const char *name, Ntm__BoxRequest *q,
 	}
 	if (!a || boxsock_send(l->sock, &msg)) {
 		free(a);
+		if (by)
+			asker_put(l, by);
 		fn(arg, -NTM_ELIMIT, NULL);
 		return;
 	}
+	by->n++;
 	HASH_ADD(hh, l->asks, id, sizeof(a->id), a);
 }
 
@@ -279,11 +328,8 @@ static void answered(struct box_link *l, const Ntm__BoxAnswer *m)
 	struct ask *a;
 
 	HASH_FIND(hh, l->asks, &m->id, sizeof(m->id), a);
-	if (!a)
-		return;
-	HASH_DEL(l->asks, a);
-	a->fn(a->arg, 0, m->response);
-	free(a);
+	if (a)
+		ask_end(l, a, 0, m->response);
 }
 
 static void on_message(void *arg, const Ntm__BoxLink *msg)

@@ -83,6 +83,9 @@ struct shelf_exchange {
 /** a receiver's list has another number now (0: it is empty) */
 typedef void shelf_changed_fn(void *arg, const char *fqdn, uint32_t serial);
 
+/** "account.domain" of a device, pointing into @fqdn */
+const char *shelf_account(const char *fqdn);
+
 NTM_MUST_CHECK int shelf_open(const char *path, struct shelf **out);
 void shelf_close(struct shelf *s);
 NTM_MUST_CHECK int shelf_backup(struct shelf *s, const char *path);

@@ -65,7 +65,5 @@ struct shelf {
 };
 
 int shelf_touch(struct shelf *s, const char *fqdn);
-/** "account.domain" of a device, pointing into @fqdn */
-const char *shelf_account(const char *fqdn);
 
 #endif

@@ -118,9 +118,10 @@ void box_link_answer(struct box_link *l, uint32_t id,
 		     const Ntm__BoxResponse *r);
 /** the answer of the other domain's box; @r NULL: none, for @err */
 typedef void box_told_fn(void *arg, int err, const Ntm__BoxResponse *r);
-/** @name: whole; @fn is called once, perhaps inside the call */
-void box_link_ask(struct box_link *l, const char *name, Ntm__BoxRequest *q,
-		  box_told_fn *fn, void *arg);
+#define BOX_ASKS_OF_ACCOUNT 64 /* under way; beyond, -NTM_ELIMIT */
+/** @node: who wants it. @name: whole; @fn is called once, perhaps inside the call */
+void box_link_ask(struct box_link *l, const char *node, const char *name,
+		  Ntm__BoxRequest *q, box_told_fn *fn, void *arg);
 /** it was withdrawn: all that is kept for it goes; any thread */
 void box_forget(struct box *b, const char *fqdn);
 bool box_link_is_up(const struct box_link *l);

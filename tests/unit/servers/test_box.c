@@ -464,6 +464,58 @@ static void exchange_refused(void **state)
 
 /* --- a domain that lies: what its box may say of others ------------------------------------------- */
 
+struct answers {
+	unsigned int n, limited;
+};
+
+static void on_answer(void *arg, int err, const Ntm__BoxResponse *r)
+{
+	struct answers *a = arg;
+
+	(void)r;
+	a->n++;
+	a->limited += err == -NTM_ELIMIT;
+}
+
+static bool all_answered(void *arg)
+{
+	const struct answers *a = arg;
+
+	return a->n == BOX_ASKS_OF_ACCOUNT + 1;
+}
+
+static void ask_far(const struct peer *who, struct answers *a)
+{
+	Ntm__PrekeyRequest p = NTM__PREKEY_REQUEST__INIT;
+	Ntm__BoxRequest q = NTM__BOX_REQUEST__INIT;
+
+	p.name = carol.fqdn;
+	q.body_case = NTM__BOX_REQUEST__BODY_PREKEYS;
+	q.prekeys = &p;
+	box_link_ask(near.box->link, who->fqdn, carol.fqdn, &q, on_answer, a);
+}
+
+/* What one account asks of other domains leaves room for others. */
+static void one_account(void **state)
+{
+	struct answers a = {.n = 0}, b = {.n = 0};
+
+	(void)state;
+	box_wait(&near);
+	for (int round = 0; round < 2; round++) {
+		memset(&a, 0, sizeof(a));
+		for (unsigned int i = 0; i < BOX_ASKS_OF_ACCOUNT; i++)
+			ask_far(&alice, &a);
+		assert_int_equal(a.n, 0);
+		ask_far(&alice, &a);
+		assert_int_equal(a.limited, 1);
+		ask_far(&bob, &b);
+		assert_int_equal(b.limited, 0);
+		assert_true(site_wait(&near.site, all_answered, &a));
+		assert_int_equal(a.limited, 1);
+	}
+}
+
 /* as if @domain's DC had carried it to the far box */
 static void says(const char *domain, const char *from, const char *to,
 		 const char *cs, const char *ip)
@@ -624,13 +676,21 @@ static void restarts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(prekeys),	     T(prekeys_refused),
-		T(tokens),	     T(item_within),
-		T(item_across),	     T(node_is_told),
-		T(several),	     T(other_domain_is_away),
-		T(exchange_refused), T(liar),
-		T(servers),	     T(withdrawn),
-		T(restarts),	     cmocka_unit_test(web_check),
+		T(prekeys),
+		T(prekeys_refused),
+		T(tokens),
+		T(item_within),
+		T(item_across),
+		T(node_is_told),
+		T(several),
+		T(other_domain_is_away),
+		T(exchange_refused),
+		T(one_account),
+		T(liar),
+		T(servers),
+		T(withdrawn),
+		T(restarts),
+		cmocka_unit_test(web_check),
 	};
 
 	return cmocka_run_group_tests_name("box", tests, NULL, NULL);
