@@ -178,31 +178,6 @@ struct items {
 	struct store *store;
 };
 
-const char *item_state_name(enum item_state state)
-{
-	static const char *const names[] = {
-		[ITEM_OPEN] = "open", [ITEM_COMPLETE] = "complete",
-		[ITEM_DONE] = "done", [ITEM_CANCELLED] = "cancelled",
-		[ITEM_LOST] = "lost",
-	};
-
-	return state >= ITEM_OPEN && state <= ITEM_LOST ? names[state] : "";
-}
-
-const char *receiver_state_name(enum receiver_state state)
-{
-	static const char *const names[] = {
-		[RECEIVER_WAITING] = "waiting",
-		[RECEIVER_TOLD] = "told",
-		[RECEIVER_RECEIVED] = "received",
-		[RECEIVER_REFUSED] = "refused",
-	};
-
-	return state >= RECEIVER_WAITING && state <= RECEIVER_REFUSED
-		       ? names[state]
-		       : "";
-}
-
 int items_open(const char *path, struct items **out)
 {
 	struct items *s = calloc(1, sizeof(*s));
