@@ -58,7 +58,7 @@ assert_eq "$(lab_as_user a ntm send nobody --json <<<x 2>&1 | jq -r '.to[0].erro
 lab_as_user b ntm down
 name="ünïcöde 漢字 $(printf 'x%.0s' {1..60}).bin"
 head -c 40000000 /dev/urandom >"$(lab_home a)/$name"
-head -c 600000000 /dev/zero >"$(lab_home a)/large"
+head -c 400000000 /dev/zero >"$(lab_home a)/large"
 lab_give "$(lab_home a)"
 # bars COLUMNS: that every line drawn is narrower than the terminal
 bars()

@@ -111,7 +111,7 @@ assert_eq "$(lab_as_user b ntm receive --json)" "" "nothing is no line"
 # --- held until asked for; interrupted three ways
 
 lab_as_user b ntm allow -r alice >"$LAB/out"
-head -c 300000000 /dev/urandom >"$(lab_home a)/big"
+head -c 120000000 /dev/urandom >"$(lab_home a)/big"
 lab_give "$(lab_home a)/big"
 lab_as_user a ntm send big bob >"$LAB/out"
 wait_for 20 '[ "$(items_count b inbox held)" = 1 ]' 'lab_as_user b ntm inbox'
