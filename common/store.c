@@ -12,6 +12,9 @@
  * transaction by itself then; store_rollback() knows. Nothing is kept in a failed
  * state: the next call works again as soon as there is room.
  *
+ * What can be undone in part is kept in memory (temp_store): a confined process may
+ * not write where SQLite would put a file for it.
+ *
  * In a group the first statement that writes begins a transaction, which stays open
  * until store_flush(); those of the caller are savepoints in it. SQLite may end it by
  * itself: what was written before is gone then, too, so nothing more is taken and the
@@ -177,6 +180,7 @@ int store_open(const char *path, const char *const *schema, size_t n_schema,
 	ret = run_script(s, "PRAGMA journal_mode = WAL;"
 			    "PRAGMA synchronous = FULL;"
 			    "PRAGMA foreign_keys = ON;"
+			    "PRAGMA temp_store = MEMORY;"
 			    "PRAGMA secure_delete = ON");
 	if (ret == 0)
 		ret = upgrade(s, schema, n_schema);

@@ -425,16 +425,102 @@ static int open_and_close(const char *file)
 	return -r;
 }
 
+/* --- a group --------------------------------------------------------------------- */
+
+static int64_t rows(struct store *s)
+{
+	int64_t n;
+
+	assert_int_equal(store_step(s, COUNT), 1);
+	n = store_int(s, COUNT, 0);
+	store_reset(s, COUNT);
+	return n;
+}
+
+static int put_row(struct store *s, int64_t id, size_t len)
+{
+	static const uint8_t data[4000];
+
+	store_bind_int(s, ADD, 1, id);
+	store_bind_blob(s, ADD, 3, data, len);
+	return store_run(s, ADD);
+}
+
+static void on_begun(void *arg)
+{
+	++*(int *)arg;
+}
+
+/* what is written waits for the flush, all of it; a part can be undone alone */
+static void test_group(void **state)
+{
+	struct store *s = open_store(), *other = open_store();
+	int begun = 0;
+
+	(void)state;
+	store_group(s, on_begun, &begun);
+	assert_int_equal(rows(s), 0);
+	assert_false(store_pending(s));
+	assert_int_equal(put_row(s, 1, 1), 0);
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(put_row(s, 2, 1), 0);
+	assert_int_equal(store_commit(s), 0);
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(put_row(s, 3, 1), 0);
+	store_rollback(s);
+	assert_true(store_pending(s));
+	assert_int_equal(begun, 1);
+	assert_int_equal(rows(s), 2);
+	assert_int_equal(rows(other), 0);
+	assert_int_equal(store_flush(s), 0);
+	assert_false(store_pending(s));
+	assert_int_equal(rows(other), 2);
+	assert_int_equal(put_row(s, 4, 1), 0);
+	assert_int_equal(begun, 2);
+	store_drop(s);
+	assert_int_equal(rows(s), 2);
+	store_close(other);
+	store_close(s);
+}
+
+/* a large part needs no file: ntm-post may make none but in its own folder */
+static void test_group_no_file(void **state)
+{
+	struct store *s = open_store();
+	struct rlimit was, none;
+	int begun = 0, fd, i;
+
+	(void)state;
+	store_group(s, on_begun, &begun);
+	for (i = 0; i < 300; i++)
+		assert_int_equal(put_row(s, 2 * i + 1, 4000), 0);
+	assert_int_equal(store_flush(s), 0);
+	fd = dup(0);
+	close(fd);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = was;
+	none.rlim_cur = (rlim_t)fd;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(store_begin(s), 0);
+	for (i = 0; i < 300; i++)
+		assert_int_equal(put_row(s, 2 * i + 2, 4000), 0);
+	store_rollback(s);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	assert_int_equal(rows(s), 300);
+	store_close(s);
+}
+
 #define test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		test(test_rows),	 test(test_transactions),
-		test(test_schema_grows), test(test_schema_step_is_whole),
-		test(test_bad),		 test(test_kill),
-		test(test_file_limit),	 test(test_full_disk),
-		test(test_twice),	 test(test_backup),
+		test(test_rows),	  test(test_transactions),
+		test(test_schema_grows),  test(test_schema_step_is_whole),
+		test(test_bad),		  test(test_kill),
+		test(test_file_limit),	  test(test_full_disk),
+		test(test_twice),	  test(test_group),
+		test(test_group_no_file), test(test_backup),
 	};
 
 	if (argc == 2)
