@@ -94,7 +94,8 @@ first=$((${#MODES[@]} + 1))
 for trick in "${TRICKS[@]}"; do
 	mkdir -p "$(lab_home a)/evil/$trick/xx"
 	echo "evil $trick" >"$(lab_home a)/evil/$trick/xx/evil"
-	echo "evil $trick" >"$(lab_home a)/evil/$trick/xx-evil"
+	# a large item's list is in a file of its own
+	head -c 200000 /dev/zero >"$(lab_home a)/evil/$trick/xx-evil"
 	lab_give "$(lab_home a)/evil" "$(lab_home a)/evil/$trick" \
 		"$(lab_home a)/evil/$trick"/{xx,xx/evil,xx-evil}
 	lab_as_user a sh -c "cd evil/$trick && ntm send --background xx xx-evil '$B'" \
