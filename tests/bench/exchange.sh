@@ -1,0 +1,220 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# exchange - items by a Cache Server: large ones beside curl and nginx, a long list, many
+#            small ones
+#
+# exchange.sh [large|list|small]. Homes lie on a disk here: in the lab's tmpfs a sync
+# costs nothing.
+. "$(dirname "$0")/bench.sh"
+. "$LAB_SRC/tests/lab/faults.sh"
+
+part=${1-}
+SIZE=${BENCH_SIZE:-512}		# MiB of a large item
+SMALL=${BENCH_SMALL:-500}	# items of a round
+WAITING=${BENCH_WAITING:-10000}	# items of the list
+disk=$LAB_O/bench-exchange
+rm -rf "$disk"
+mkdir -p "$disk"
+mount --bind "$disk" "$LAB/hosts"
+items=$LAB_SRC/tests/bench/exchange_items.py
+note "$(nproc) CPUs, Linux $(uname -r), nginx $(dpkg-query -W -f '${Version}' nginx-light)," \
+	"curl $(dpkg-query -W -f '${Version}' curl), $(date -u +%F)"
+
+bench_pair
+lab_host server
+lab_link server lan 10.9.0.3/24 fd00:9::3/64
+ntm_server server ntm.example
+server_set server "server.roles=as, dc, cs"
+wait_for 5 "lab_listens server tcp 4507 && lab_listens server tcp 4508"
+ntm_account server alice
+ntm_account server bob
+ntm_node a a.alice
+ntm_node b b.bob
+NTM_B=b.bob.$NTM_DOMAIN
+
+has_prekey()
+{
+	lab_as_user "$1" grep -q "has our newest" "$(state_dir "$1")/broker.log"
+}
+for h in a b; do
+	wait_for 20 "has_prekey $h" "tail -n 20 $(state_dir $h)/broker.log"
+done
+# ntm-post stays, and with it its connections and what is counted of it
+for h in a b; do
+	lab_as_user $h ntm outbox >/dev/null
+	lab_start keep-$h user $h "$items" hold
+done
+
+# post_pid HOST
+post_pid()
+{
+	lab_pids "$1" ntm-post | head -n 1
+}
+
+# --- large items: b has not allowed alice, so each is fetched when it is asked for ----
+
+nginx_start()
+{
+	local d
+	d=$(lab_home server)/nginx
+	mkdir -p "$d/files" "$d/body"
+	openssl req -x509 -newkey ed25519 -nodes -days 2 -subj /CN=nginx.example \
+		-addext subjectAltName=IP:10.9.0.3 -keyout "$d/key" -out "$d/cert" \
+		2>/dev/null
+	cat >"$d/conf" <<-END
+	daemon off;
+	worker_processes auto;
+	pid $d/pid;
+	error_log $d/error;
+	events { worker_connections 64; }
+	http {
+		access_log off;
+		client_body_temp_path $d/body;
+		client_body_buffer_size 256k;
+		client_max_body_size 0;
+		sendfile on;
+		server {
+			listen 10.9.0.3:8443 ssl;
+			ssl_certificate $d/cert;
+			ssl_certificate_key $d/key;
+			ssl_protocols TLSv1.3;
+			location / { root $d/files; dav_methods PUT; }
+		}
+	}
+	END
+	cp "$d/cert" "$BENCH_OUT/nginx.pem"
+	lab_give -R "$d" "$BENCH_OUT/nginx.pem"
+	lab_start nginx user server nginx -c "$d/conf" -e "$d/error"
+	wait_for 5 "lab_root server ss -Hltn sport = :8443 | grep -q ."
+}
+
+# seconds COMMAND...: it takes
+seconds()
+{
+	local begun
+	begun=$(date +%s%N)
+	"$@" >/dev/null
+	awk -v n="$(($(date +%s%N) - begun))" 'BEGIN { printf "%.3f\n", n / 1e9 }'
+}
+
+nginx_put()
+{
+	lab_as_user a curl -sf --cacert "$BENCH_OUT/nginx.pem" -T "$(lab_home a)/large" \
+		https://10.9.0.3:8443/large
+	sync -f "$(lab_home server)/nginx/files/large"
+}
+
+nginx_get()
+{
+	lab_as_user b curl -sf --cacert "$BENCH_OUT/nginx.pem" \
+		-o "$(lab_home b)/large" https://10.9.0.3:8443/large
+	sync -f "$(lab_home b)/large"
+}
+
+# rate FILE: MB/s of the seconds' median
+rate()
+{
+	awk -v s="$(median "$1")" -v m="$SIZE" \
+		'BEGIN { printf "%.0f\n", m * 1048576 / 1e6 / s }'
+}
+
+large()
+{
+	local round h memory
+	nginx_start
+	head -c "${SIZE}M" /dev/urandom >"$(lab_home a)/large"
+	lab_give "$(lab_home a)/large"
+	cat "$(lab_home a)/large" >/dev/null
+	for round in $(seq "$BENCH_ROUNDS"); do
+		seconds nginx_put >>"$LAB/put.nginx"
+		lab_as_user a "$items" put "$(lab_home a)/large" "$NTM_B" >>"$LAB/put.ntm"
+		seconds nginx_get >>"$LAB/get.nginx"
+		lab_as_user b "$items" get >>"$LAB/get.ntm"
+		lab_root b rm "$(lab_home b)/large"
+	done
+	note "MB/s: up $(rate "$LAB/put.ntm"), nginx $(rate "$LAB/put.nginx");" \
+		"down $(rate "$LAB/get.ntm"), nginx $(rate "$LAB/get.nginx")"
+	figure exchange.up-of-nginx "$(ratio "$(median "$LAB/put.nginx")" \
+		"$(median "$LAB/put.ntm")")" x ">=" 0.8
+	figure exchange.down-of-nginx "$(ratio "$(median "$LAB/get.nginx")" \
+		"$(median "$LAB/get.ntm")")" x ">=" 0.8
+	for h in a b; do
+		memory=$(awk '/^VmHWM/ { print $2 / 1024 }' "/proc/$(post_pid $h)/status")
+		figure "exchange.memory-$h" "$memory" MiB "<=" 32
+	done
+	lab_stop nginx
+	lab_root a rm "$(lab_home a)/large"
+}
+
+# --- a list: nobody has fetched them ----------------------------------------------------
+
+list()
+{
+	local round
+	lab_root a "$items" fill "$(state_dir a)/session" "$WAITING" "$NTM_B" \
+		"$(server_dir server)" 10.9.0.3
+	wait_for 60 '[ "$(lab_as_user b ntm inbox | wc -l)" -gt '"$WAITING"' ]'
+	for round in $(seq "$BENCH_ROUNDS"); do
+		lab_root b "$items" list "$(state_dir b)/session" "$(server_dir server)" 10.9.0.3 \
+			>>"$LAB/list.box"
+		seconds lab_as_user b ntm inbox >>"$LAB/list.ntm"
+		seconds lab_as_user b true >>"$LAB/list.true"
+	done
+	note "ntm inbox without what the lab needs to start a program there:" \
+		"$(median "$LAB/list.ntm") - $(median "$LAB/list.true") s"
+	figure exchange.list-at-box "$(awk -v s="$(median "$LAB/list.box")" \
+		'BEGIN { print s * 1000 }')" ms "<=" 100
+	figure exchange.list-ntm-inbox "$(awk -v s="$(median "$LAB/list.ntm")" \
+		-v t="$(median "$LAB/list.true")" 'BEGIN { print (s - t) * 1000 }')" ms "<=" 100
+}
+
+# --- small items ------------------------------------------------------------------------
+
+# Every process of the path: on a and b, and all of the server's.
+spent()
+{
+	local pids
+	pids=$(for h in a b; do
+		lab_pids $h ntm-post
+		lab_pids $h ntm-worker
+		lab_pids $h ntm-broker
+	done; pgrep -f "ntm-server run")
+	# shellcheck disable=SC2086 # words
+	"$items" spend $pids
+}
+
+# small HOW: adds items a CPU second and items a second
+small()
+{
+	local how=$1 before begun ms cpu
+	before=$(spent)
+	begun=$(lab_now)
+	ms=$(lab_as_user a "$items" "$how" "$SMALL" "$NTM_B")
+	ms=$(lab_ms_since "$begun")
+	cpu=$(awk -v a="$(spent)" -v b="$before" -v s="$(tail -n 1 "$BENCH_OUT/spawned")" \
+		'BEGIN { print a - b + s }')
+	ratio "$SMALL" "$cpu" >>"$LAB/small.$how.core"
+	awk -v n="$SMALL" -v ms="$ms" 'BEGIN { print n * 1000 / ms }' >>"$LAB/small.$how.wall"
+}
+
+small_all()
+{
+	local round how
+	lab_as_user b ntm allow alice >/dev/null
+	for round in $(seq "$BENCH_ROUNDS"); do
+		for how in send spawn; do
+			echo 0 >"$BENCH_OUT/spawned"
+			lab_give "$BENCH_OUT/spawned"
+			small $how
+		done
+	done
+	note "small items: by the library $(median "$LAB/small.send.wall")/s, by \`ntm send\`" \
+		"$(median "$LAB/small.spawn.wall")/s on the clock, all on these CPUs"
+	figure exchange.small-per-core "$(median "$LAB/small.send.core")" 1/s ">=" 200
+	figure exchange.small-ntm-send "$(median "$LAB/small.spawn.core")" 1/s ">=" 200
+}
+
+[[ large == "$part"* ]] && large
+[[ list == "$part"* ]] && list
+[[ small == "$part"* ]] && small_all
+ok "measured"
