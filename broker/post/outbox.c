@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/post/choice.h"
 #include "broker/post/sending.h"
 #include "common/file.h"
 #include "common/log.h"
@@ -19,6 +20,7 @@ struct outbox {
 	struct sending *jobs;
 	size_t n_jobs;
 	struct loop_timer *due;
+	struct left *left;
 	struct asking *askings;
 };
 
@@ -32,9 +34,7 @@ struct asking {
 	struct asking *next;
 };
 
-/* --- folders
- * ------------------------------------------------------------------------------- */
-
+/* --- folders --- */
 bool outbox_folder(const struct post *p, int64_t id, char *path, size_t size)
 {
 	return (size_t)snprintf(path, size, "%s/out.%lld", p->who.dir,
@@ -49,9 +49,7 @@ static void folder_remove(struct post *p, int64_t id)
 		post_remove_later(p, path);
 }
 
-/* --- jobs
- * ---------------------------------------------------------------------------------- */
-
+/* --- jobs --- */
 void sending_free(struct sending *s)
 {
 	struct sending **at = &s->outbox->jobs;
@@ -287,6 +285,7 @@ void outbox_work(struct outbox *o)
 		return;
 	}
 	who_load_known(&o->post->who);
+	left_work(o->left);
 	store_bind_int(st, OUT_DUE, 1, post_now(o->post));
 	while (store_step(st, OUT_DUE) > 0 && n < 64)
 		ids[n++] = store_int(st, OUT_DUE, 0);
@@ -313,9 +312,7 @@ static void on_due(void *arg)
 	outbox_work(arg);
 }
 
-/* --- rows that have had their time
- * ---------------------------------------------------------- */
-
+/* --- rows that have had their time --- */
 static size_t ids_of(struct store *st, enum post_statement which,
 		     int64_t before, int64_t ids[static 64])
 {
@@ -387,7 +384,7 @@ void outbox_tidy(struct outbox *o)
 
 bool outbox_busy(const struct outbox *o)
 {
-	return o->jobs || o->askings;
+	return o->jobs || o->askings || left_busy(o->left);
 }
 
 unsigned int outbox_again_s(struct outbox *o)
@@ -408,14 +405,19 @@ unsigned int outbox_again_s(struct outbox *o)
 int outbox_open(struct post *p, struct outbox **out)
 {
 	struct outbox *o = calloc(1, sizeof(*o));
+	int err;
 
-	if (!o || loop_timer_new(p->loop, on_due, o, &o->due)) {
-		free(o);
+	if (!o)
 		return -NTM_ENOMEM;
-	}
 	o->post = p;
-	*out = o;
-	return 0;
+	err = loop_timer_new(p->loop, on_due, o, &o->due);
+	if (!err)
+		err = left_open(p, &o->left);
+	if (err)
+		outbox_close(o);
+	else
+		*out = o;
+	return err;
 }
 
 static void asking_free(struct asking *a)
@@ -450,12 +452,11 @@ void outbox_close(struct outbox *o)
 		return;
 	drop_all(o);
 	loop_timer_free(o->due);
+	left_close(o->left);
 	free(o);
 }
 
-/* --- orders
- * -------------------------------------------------------------------------------- */
-
+/* --- orders --- */
 /* "report.pdf and 3 more", or a text's beginning */
 static void title_make(const struct outbox_order *order, char *title,
 		       size_t size)
@@ -622,9 +623,7 @@ int outbox_cancel(struct outbox *o, int64_t id)
 	return r;
 }
 
-/* --- what became of them
- * --------------------------------------------------------------------- */
-
+/* --- what became of them --- */
 static int receiver_update(struct store *st, int64_t id, const json_t *j)
 {
 	static const struct {

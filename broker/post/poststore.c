@@ -97,6 +97,10 @@ static const char *const statements[POST_STATEMENTS] = {
 		"UPDATE out SET next_try = ?2, tries = ?3 WHERE id = ?1",
 	[OUT_OVER] = "UPDATE out SET state = 3, next_try = 0 WHERE id = ?1",
 	[OUT_CS] = "UPDATE out SET cs = ?2 WHERE id = ?1",
+	/* from ?1 on: an item whose Cache Servers are not all told that it left */
+	[OUT_LEFT] = "SELECT id, application, service, item, cs FROM out "
+		     "WHERE id >= ?1 AND cs LIKE '%\"left\":%' "
+		     "ORDER BY id LIMIT 1",
 	[OUT_SIZE] = "UPDATE out SET payload = ?2, size = ?3 WHERE id = ?1",
 	[OUT_SEAL] = "UPDATE out SET seal2 = seal1, seal1 = ?2 WHERE id = ?1",
 	[OUT_SENT] = "UPDATE out SET sent = ?2 WHERE id = ?1",

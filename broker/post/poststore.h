@@ -24,6 +24,7 @@ enum post_statement {
 	OUT_PUT_OFF,
 	OUT_OVER,
 	OUT_CS,
+	OUT_LEFT,
 	OUT_SIZE,
 	OUT_SEAL,
 	OUT_SENT,

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "broker/account.h"
+#include "broker/post/choice.h"
 #include "broker/post/recent.h"
 #include "common/log.h"
 
@@ -365,8 +366,8 @@ static int ask_temporal(struct sending *s)
 
 static int cs_keep(struct sending *s, json_t *cs)
 {
-	char *text = json_dumps(cs, JSON_COMPACT);
-	int err = post_server(s->post, cs, &s->cs);
+	char *text = cs ? json_dumps(cs, JSON_COMPACT) : NULL;
+	int err = cs ? post_server(s->post, cs, &s->cs) : -NTM_ENOMEM;
 
 	if (!err && !text)
 		err = -NTM_ENOMEM;
@@ -385,15 +386,26 @@ static int cs_keep(struct sending *s, json_t *cs)
 
 static void servers_take(struct sending *s, const json_t *answer)
 {
-	json_t *list = json_object_get(answer, "servers");
+	const char *old = s->left ? s->cs.name : NULL;
+	const json_t *cs =
+		choice_of(json_object_get(answer, "servers"), old, s->size);
+	json_t *row = cs ? choice_row(s, cs) : NULL;
 	int err;
 
-	if (!json_array_size(list)) {
+	if (!cs || (old && !json_object_get(row, "left"))) {
+		json_decref(row);
 		sending_later(s, -NTM_EUNREACHABLE,
-			      "no Cache Server of the domain runs", 0);
+			      old ? "the domain's Cache Server does not answer "
+				    "or takes nothing"
+				  : "no Cache Server of the domain runs",
+			      0);
 		return;
 	}
-	err = cs_keep(s, json_array_get(list, 0));
+	err = cs_keep(s, row);
+	json_decref(row);
+	if (!err && old)
+		log_info("outbox", "item %lld goes to another Cache Server, %s",
+			 (long long)s->id, s->cs.name);
 	if (err)
 		sending_later(s, err, NULL, 0);
 	else
@@ -463,11 +475,16 @@ static void on_keys(void *arg, const struct web_answer *a)
 	bool again;
 
 	s->call = NULL;
-	if (web_error(a, &again))
+	if (web_error(a, &again) && choice_leaves(s, a)) {
+		s->left = true;
+		if (ask_servers(s))
+			sending_answer(s, a);
+	} else if (web_error(a, &again)) {
 		sending_answer(s, a);
-	else
+	} else {
 		sending_data(s, (uint64_t)json_integer_value(
 					json_object_get(a->json, "offset")));
+	}
 }
 
 static int ask_keys(struct sending *s)

@@ -39,6 +39,7 @@ struct sending {
 	int found;
 	json_t *cs_json;
 	struct web_server cs;
+	bool left; /* another CS is sought, in this run */
 	struct web_call *call;
 	struct loop_timer *turn;
 
