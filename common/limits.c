@@ -172,7 +172,7 @@ static const struct limit exchange_request[] = {
 	ENUM(kind), LOCAL_NAME(from), LOCAL_NAME(to), ID(application),
 	ID(service), ID(item), TEXT(message, LIMIT_MESSAGE_TEXT),
 	KEY_OR_NONE(hash), ANY(size), KEY_OR_NONE(ticket), FQDN(cs),
-	MANY(addresses, LIMIT_RELAY_ADDRS), ANY(expires),
+	MANY(addresses, LIMIT_RELAY_ADDRS), ANY(expires), ANY(since),
 };
 static const struct limit prekey_request[] = {
 	LOCAL_NAME(name), UPTO(part, LIMIT_PARTS - 1),

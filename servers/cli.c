@@ -29,6 +29,7 @@ enum {
 	OPT_ACCOUNT,
 	OPT_RELAY,
 	OPT_NS,
+	OPT_CS,
 };
 
 static const struct {
@@ -49,6 +50,7 @@ static const struct {
 	{{"account", required_argument, NULL, OPT_ACCOUNT}, CLI_ACCOUNT},
 	{{"relay", required_argument, NULL, OPT_RELAY}, CLI_RELAY},
 	{{"ns", required_argument, NULL, OPT_NS}, CLI_RELAY},
+	{{"cs", required_argument, NULL, OPT_CS}, CLI_RELAY},
 };
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
 
@@ -113,6 +115,9 @@ static int set_option(struct cli *c, int opt)
 		break;
 	case OPT_NS:
 		c->ns = optarg;
+		break;
+	case OPT_CS:
+		c->cs = optarg;
 		break;
 	}
 	return 0;

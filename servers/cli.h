@@ -32,13 +32,13 @@ enum cli_option {
 	CLI_FORCE = 1 << 7,
 	CLI_CHECK = 1 << 8, /* -n */
 	CLI_ACCOUNT = 1 << 9,
-	CLI_RELAY = 1 << 10, /* --relay, --ns */
+	CLI_RELAY = 1 << 10, /* --relay, --ns, --cs */
 };
 
 struct cli {
 	char dir[DATADIR_PATH_MAX];
 	const char *domain, *slice, *user, *password_file, *account, *relay,
-		*ns;
+		*ns, *cs;
 	const char *listen[SERVERCONF_ADDRESSES_MAX];
 	size_t n_listen;
 	bool json, force, check, password_stdin;
@@ -83,12 +83,18 @@ int cli_device(struct cli *c, const char *verb);
 int cli_relay(struct cli *c, const char *verb);
 /** @verb: "status", "enrol", "renew", "remove" */
 int cli_ns(struct cli *c, const char *verb);
+/** @verb: "status", "drain", "undrain", "list", "enrol", "renew", "remove" */
+int cli_cs(struct cli *c, const char *verb);
+/** what waits on the Cache Server with that fingerprint, if the box here knows */
+void cli_cs_losses(struct cli *c, const char *fp);
+/** the number and bool fields of an answer, one a line; or with --json all of it */
+void cli_print(const struct cli *c, const json_t *answer);
 /** one of these: "enrol", "renew", "remove", with its argument */
 int cli_enrol(struct cli *c, enum enrol_kind kind, const char *verb);
 bool cli_enrol_is(const char *verb);
 /** @verb: "add", "list", "remove" */
 int cli_peer(struct cli *c, const char *verb);
-/** init with --relay: no domain is made, but a relay of one */
+/** init with --relay, --ns, --cs: no domain is made, but a server of one */
 int cli_init_away(struct cli *c);
 
 #endif

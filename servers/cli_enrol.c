@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cli_enrol - relays and Notification Servers on machines of their own: `ntm-server
- * relay|ns enrol|renew|remove`, `ntm-server init --relay|--ns`
+ * cli_enrol - relays, Notification and Cache Servers on machines of their own:
+ * `ntm-server relay|ns|cs enrol|renew|remove`, `ntm-server init --relay|--ns|--cs`
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +22,7 @@ static const struct {
 } kinds[] = {
 	[ENROL_RELAY] = {"relay", "relay", "rs"},
 	[ENROL_NOTIFIER] = {"Notification Server", "ns", "ns"},
+	[ENROL_CACHE] = {"Cache Server", "cs", "cs"},
 };
 
 /* --- a file for another machine ------------------------------------------------- */
@@ -134,19 +135,27 @@ static void append(char list[static LIST_MAX], const char *between,
 
 static int write_conf(const struct cli *c, const struct enrol *e)
 {
-	struct server_conf_value v[4] = {
+	static const char *const keys[ENROL_TOS] = {[ENROL_TO_DC] = "dc",
+						    [ENROL_TO_AS] = "as",
+						    [ENROL_TO_BOX] = "box"};
+	struct server_conf_value v[3 + ENROL_TOS] = {
 		{"server", "domain", e->domain},
 		{"server", "roles", kinds[e->kind].role}};
-	char path[DATADIR_PATH_MAX], dcs[LIST_MAX] = "", listen[LIST_MAX] = "",
-				     text[ADDR_TEXT_LEN];
+	char path[DATADIR_PATH_MAX], ways[ENROL_TOS][LIST_MAX] = {""},
+				     listen[LIST_MAX] = "", text[ADDR_TEXT_LEN];
 	size_t n = 2;
 	int r = datadir_file(c->dir, DATADIR_CONF, path);
 
-	for (size_t i = 0; i < e->n_dcs; i++)
-		append(dcs, "|", addr_format(&e->dcs[i], text));
+	for (int to = 0; to < ENROL_TOS; to++) {
+		for (size_t i = 0; i < e->to[to].n; i++)
+			append(ways[to], "|",
+			       addr_format(&e->to[to].a[i], text));
+		if (e->to[to].n)
+			v[n++] = (struct server_conf_value){kinds[e->kind].role,
+							    keys[to], ways[to]};
+	}
 	for (size_t i = 0; i < c->n_listen; i++)
 		append(listen, ", ", c->listen[i]);
-	v[n++] = (struct server_conf_value){kinds[e->kind].role, "dc", dcs};
 	if (listen[0])
 		v[n++] = (struct server_conf_value){kinds[e->kind].role,
 						    "listen", listen};
@@ -155,10 +164,15 @@ static int write_conf(const struct cli *c, const struct enrol *e)
 
 int cli_init_away(struct cli *c)
 {
-	enum enrol_kind kind = c->relay ? ENROL_RELAY : ENROL_NOTIFIER;
+	enum enrol_kind kind = c->relay ? ENROL_RELAY
+			       : c->ns	? ENROL_NOTIFIER
+					: ENROL_CACHE;
 	char hint[96];
 	struct enrol e;
-	int r = read_enrol(c->relay ? c->relay : c->ns, kind, &e);
+	int r = read_enrol(c->relay ? c->relay
+			   : c->ns  ? c->ns
+				    : c->cs,
+			   kind, &e);
 
 	if (r)
 		return r;
@@ -212,9 +226,20 @@ static int renew(struct cli *c, enum enrol_kind kind, const char *path)
 
 /* --- taking it back -------------------------------------------------------------------- */
 
-static int take_back(struct cli *c, const char *text)
+/* The roles here that have channels of such servers: end them. */
+static void tell_removed(const struct cli *c)
 {
-	json_t *request, *answer;
+	static const char *const roles[] = {"dc", "as"};
+	json_t *request = json_pack("{s:s}", "command", "removed"), *answer;
+
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
+		if (!adminsock_ask(c->dir, roles[i], request, &answer))
+			json_decref(answer);
+	json_decref(request);
+}
+
+static int take_back(struct cli *c, enum enrol_kind kind, const char *text)
+{
 	uint8_t fp[NTMC_FP_LEN];
 	int r = cli_enter(c);
 
@@ -224,16 +249,15 @@ static int take_back(struct cli *c, const char *text)
 		return cli_fail("%.80s is not a fingerprint: 64 hexadecimal "
 				"digits, as `ntm-server status` shows them",
 				text);
+	if (kind == ENROL_CACHE)
+		cli_cs_losses(c, text);
 	r = removed_add(c->dir, fp);
 	if (r)
 		return cli_fail("%s: %s", c->dir, err_text(r));
-	request = json_pack("{s:s}", "command", "removed");
-	r = adminsock_ask(c->dir, "dc", request, &answer);
-	json_decref(request);
-	if (!r)
-		json_decref(answer);
-	printf("The Direction Coordinator of %s takes it no more, and its "
-	       "certificate is not renewed.\n",
+	tell_removed(c);
+	printf("%s of %s takes it no more, and its certificate is not "
+	       "renewed.\n",
+	       kind == ENROL_CACHE ? "The domain" : "The Direction Coordinator",
 	       c->dir);
 	return 0;
 }
@@ -244,7 +268,7 @@ int cli_enrol(struct cli *c, enum enrol_kind kind, const char *verb)
 		return write_enrol(c, kind, c->args[1]);
 	if (!strcmp(verb, "renew"))
 		return renew(c, kind, c->args[1]);
-	return take_back(c, c->args[1]);
+	return take_back(c, kind, c->args[1]);
 }
 
 bool cli_enrol_is(const char *verb)

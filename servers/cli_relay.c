@@ -27,7 +27,7 @@ static void add_exit(const struct cli *c, json_t *status)
 	json_decref(request);
 }
 
-static void print(const struct cli *c, const json_t *answer)
+void cli_print(const struct cli *c, const json_t *answer)
 {
 	const char *key;
 	json_t *value;
@@ -68,7 +68,7 @@ static int ask(struct cli *c, const char *role, const char *name,
 				err_text(r));
 	if (!strcmp(role, "rs"))
 		add_exit(c, answer);
-	print(c, answer);
+	cli_print(c, answer);
 	json_decref(answer);
 	return 0;
 }

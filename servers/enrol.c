@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* enrol - how a machine that has no CA becomes a relay or an NS of a domain */
+/* enrol - how a machine that has no CA becomes a relay, an NS or a CS of a domain */
 #include "servers/enrol.h"
 
 #include <stdarg.h>
@@ -17,13 +17,28 @@ static const struct {
 	const char *head; /* of the file, before its version */
 	enum datadir_file key, cert;
 	uint32_t bit;
+	bool needs[ENROL_TOS];
 } kinds[] = {
-	[ENROL_RELAY] = {"ntm-relay", DATADIR_RS_KEY, DATADIR_RS_CERT,
-			 NTMC_ROLE_RS},
-	[ENROL_NOTIFIER] = {"ntm-notifier", DATADIR_NS_KEY, DATADIR_NS_CERT,
-			    NTMC_ROLE_NS},
+	[ENROL_RELAY] = {"ntm-relay",
+			 DATADIR_RS_KEY,
+			 DATADIR_RS_CERT,
+			 NTMC_ROLE_RS,
+			 {[ENROL_TO_DC] = true}},
+	[ENROL_NOTIFIER] = {"ntm-notifier",
+			    DATADIR_NS_KEY,
+			    DATADIR_NS_CERT,
+			    NTMC_ROLE_NS,
+			    {[ENROL_TO_DC] = true}},
+	[ENROL_CACHE] = {"ntm-cache",
+			 DATADIR_CS_KEY,
+			 DATADIR_CS_CERT,
+			 NTMC_ROLE_CS,
+			 {[ENROL_TO_AS] = true, [ENROL_TO_BOX] = true}},
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+static const char *const to_names[ENROL_TOS] = {
+	[ENROL_TO_DC] = "dc", [ENROL_TO_AS] = "as", [ENROL_TO_BOX] = "box"};
 
 void enrol_clear(struct enrol *e)
 {
@@ -42,28 +57,84 @@ static int load_ca(const char *dir, struct ntmc_ca **out)
 	return r ? r : ntmc_ca_load(key, cert, out);
 }
 
+/* Where the box is nodes are told by dc.address. Return: how many, or -NTM_EINVAL */
+static int announced(const struct server_conf *c, enum enrol_to to,
+		     struct addr list[static SERVERCONF_ADDRESSES_MAX])
+{
+	switch (to) {
+	case ENROL_TO_AS:
+		return serverconf_announced(c->as_address, c->as_listen,
+					    (uint16_t)c->as_port, list);
+	case ENROL_TO_BOX:
+		return c->box_port ? serverconf_announced(
+					     c->dc_address, c->box_listen,
+					     (uint16_t)c->box_port, list)
+				   : 0;
+	case ENROL_TO_DC:
+	case ENROL_TOS:
+	default:
+		return serverconf_announced(c->dc_address, c->dc_listen,
+					    (uint16_t)c->dc_port, list);
+	}
+}
+
+static int find_ways(const struct server_conf *c, struct enrol *e)
+{
+	struct addr list[SERVERCONF_ADDRESSES_MAX];
+
+	for (int to = 0; to < ENROL_TOS; to++) {
+		struct server_ways *w = &e->to[to];
+		int n;
+
+		if (!kinds[e->kind].needs[to])
+			continue;
+		n = announced(c, (enum enrol_to)to, list);
+		if (n < 1)
+			return -NTM_ECONF;
+		for (int i = 0; i < n && i < SERVERCONF_WAYS_MAX; i++)
+			w->a[w->n++] = list[i];
+	}
+	return 0;
+}
+
+static int name_for(const struct server_conf *c, const struct enrol *e,
+		    char out[static FQDN_MAX + 1])
+{
+	uint8_t fp[NTMC_FP_LEN];
+	char text[NTMC_FP_TEXT_LEN];
+	int n;
+
+	ntmc_fingerprint(e->id.ed_pub, fp);
+	ntmc_fingerprint_text(fp, text);
+	if (e->kind == ENROL_CACHE)
+		n = snprintf(out, FQDN_MAX + 1, "cs-%.16s.%s", text, c->domain);
+	else
+		n = snprintf(out, FQDN_MAX + 1, "%s", c->domain);
+	return n > FQDN_MAX ? -NTM_EINVAL : 0;
+}
+
 int enrol_new(const char *dir, const struct server_conf *conf,
 	      enum enrol_kind kind, int64_t now, struct enrol *out)
 {
+	char name[FQDN_MAX + 1];
 	struct enrol e = {.kind = kind,
 			  .ca_len = NTMC_CERT_MAX,
 			  .cert_len = NTMC_CERT_MAX};
 	struct ntmc_ca *ca = NULL;
-	struct addr dcs[SERVERCONF_ADDRESSES_MAX];
-	int n = serverconf_announced(conf->dc_address, conf->dc_listen,
-				     (uint16_t)conf->dc_port, dcs),
-	    r = n < 1 ? -NTM_ECONF : load_ca(dir, &ca);
+	int r = find_ways(conf, &e);
 
+	if (!r)
+		r = load_ca(dir, &ca);
 	if (r)
 		return r;
-	for (int i = 0; i < n && i < SERVERCONF_WAYS_MAX; i++)
-		e.dcs[e.n_dcs++] = dcs[i];
 	snprintf(e.domain, sizeof(e.domain), "%s", conf->domain);
 	ntmc_identity_new(NULL, &e.id);
-	r = ntmc_ca_der(ca, e.ca, &e.ca_len);
+	r = name_for(conf, &e, name);
 	if (!r)
-		r = servercert_issue(ca, conf->domain, kinds[kind].bit, &e.id,
-				     now, e.cert, &e.cert_len);
+		r = ntmc_ca_der(ca, e.ca, &e.ca_len);
+	if (!r)
+		r = servercert_issue(ca, name, kinds[kind].bit, &e.id, now,
+				     e.cert, &e.cert_len);
 	ntmc_ca_free(ca);
 	if (!r)
 		*out = e;
@@ -76,7 +147,7 @@ int enrol_renew(const char *dir, struct ntmc_ca *ca,
 		int64_t now, uint8_t *der, size_t *len)
 {
 	const int64_t life = (int64_t)SERVERCERT_DAYS * 86400;
-	const uint32_t away = NTMC_ROLE_RS | NTMC_ROLE_NS;
+	const uint32_t away = NTMC_ROLE_RS | NTMC_ROLE_NS | NTMC_ROLE_CS;
 	uint8_t fp[NTMC_FP_LEN];
 	struct ntmc_cert c;
 	int r = ntmc_trust_verify(trust, old->data, old->len, now, &c);
@@ -131,8 +202,10 @@ int enrol_format(const struct enrol *e, char out[static ENROL_TEXT_MAX])
 	char addr[ADDR_TEXT_LEN];
 
 	put(&t, "%s 1\ndomain %s\n", kinds[e->kind].head, e->domain);
-	for (size_t i = 0; i < e->n_dcs; i++)
-		put(&t, "dc %s\n", addr_format(&e->dcs[i], addr));
+	for (int to = 0; to < ENROL_TOS; to++)
+		for (size_t i = 0; i < e->to[to].n; i++)
+			put(&t, "%s %s\n", to_names[to],
+			    addr_format(&e->to[to].a[i], addr));
 	put_hex(&t, "ca", e->ca, e->ca_len);
 	put_hex(&t, "certificate", e->cert, e->cert_len);
 	put_hex(&t, "ed25519", e->id.ed_priv.b, NTMC_KEY_LEN);
@@ -189,6 +262,29 @@ static size_t value_hex(struct reader *r, const char *name, uint8_t *out,
 	return len / 2;
 }
 
+/* the addresses that this kind must have */
+static int decode_ways(struct reader *r, struct enrol *e)
+{
+	const char *v;
+
+	for (int to = 0; to < ENROL_TOS; to++) {
+		struct server_ways *w = &e->to[to];
+
+		if (!kinds[e->kind].needs[to])
+			continue;
+		while ((v = value(r, to_names[to]))) {
+			if (w->n == SERVERCONF_WAYS_MAX ||
+			    addr_parse(v, 0, &w->a[w->n]) ||
+			    !addr_port(&w->a[w->n]))
+				return -NTM_EDECODE;
+			w->n++;
+		}
+		if (!w->n)
+			return -NTM_EDECODE;
+	}
+	return 0;
+}
+
 static int decode(struct reader *r, struct enrol *e)
 {
 	const char *v = NULL;
@@ -202,16 +298,11 @@ static int decode(struct reader *r, struct enrol *e)
 	v = value(r, "domain");
 	if (!v || fqdn_normalize(v, e->domain))
 		return -NTM_EDECODE;
-	while ((v = value(r, "dc"))) {
-		if (e->n_dcs == SERVERCONF_WAYS_MAX ||
-		    addr_parse(v, 0, &e->dcs[e->n_dcs]) ||
-		    !addr_port(&e->dcs[e->n_dcs]))
-			return -NTM_EDECODE;
-		e->n_dcs++;
-	}
+	if (decode_ways(r, e))
+		return -NTM_EDECODE;
 	e->ca_len = value_hex(r, "ca", e->ca, 1, sizeof(e->ca));
 	e->cert_len = value_hex(r, "certificate", e->cert, 1, sizeof(e->cert));
-	if (!e->n_dcs || !e->ca_len || !e->cert_len ||
+	if (!e->ca_len || !e->cert_len ||
 	    !value_hex(r, "ed25519", e->id.ed_priv.b, NTMC_KEY_LEN,
 		       NTMC_KEY_LEN) ||
 	    !value_hex(r, "x25519", e->id.x_priv.b, NTMC_KEY_LEN,
@@ -250,7 +341,7 @@ static int check(const struct enrol *e)
 int enrol_parse(const char *text, size_t len, struct enrol *out)
 {
 	struct reader r = {.p = text, .end = text + len};
-	struct enrol e = {.n_dcs = 0};
+	struct enrol e = {.ca_len = 0};
 	int err = decode(&r, &e);
 
 	if (!err)

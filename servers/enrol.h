@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * enrol - how a machine that has no CA becomes a relay or an NS of a domain
+ * enrol - how a machine that has no CA becomes a relay, an NS or a CS of a domain
  *
- * The machine of the AS writes a file: the domain, its DC, the CA's certificate, and
- * a fresh key and certificate of role RS or NS. The other machine makes its data folder
- * of it. Whoever holds the file can be that server: it goes by a safe way and is
- * deleted then. Text, one newline after each line and nothing behind:
+ * The machine of the AS writes a file: the domain, whom the server speaks with, the
+ * CA's certificate, and a fresh key and certificate of role RS, NS or CS. The other
+ * machine makes its data folder of it. Whoever holds the file can be that server: it
+ * goes by a safe way and is deleted then. Text, one newline after each line and nothing
+ * behind:
  *
- *   ntm-relay 1                    or ntm-notifier 1
+ *   ntm-relay 1                    or ntm-notifier 1, ntm-cache 1
  *   domain example.org
  *   dc 192.0.2.1:4502              1 to 4 lines: its addresses
+ *   as 192.0.2.1:4501              the same. Of a relay or an NS dc alone; of a CS
+ *   box 192.0.2.1:4508             as and box, in this order
  *   ca HEX                         DER, as the next
  *   certificate HEX
  *   ed25519 HEX                    private keys, 32 bytes
@@ -32,21 +35,22 @@
 
 #define ENROL_TEXT_MAX 8192
 
-enum enrol_kind { ENROL_RELAY, ENROL_NOTIFIER };
+enum enrol_kind { ENROL_RELAY, ENROL_NOTIFIER, ENROL_CACHE };
+enum enrol_to { ENROL_TO_DC, ENROL_TO_AS, ENROL_TO_BOX, ENROL_TOS };
 
 /** struct enrol - what such a file says; wiped by enrol_clear() */
 struct enrol {
 	enum enrol_kind kind;
 	char domain[FQDN_MAX + 1];
-	struct addr dcs[SERVERCONF_WAYS_MAX];
-	size_t n_dcs;
+	struct server_ways to[ENROL_TOS]; /* n 0: not this kind */
 	uint8_t ca[NTMC_CERT_MAX], cert[NTMC_CERT_MAX];
 	size_t ca_len, cert_len;
 	struct ntmc_identity id;
 };
 
 void enrol_clear(struct enrol *e);
-/** a fresh key and certificate, from the CA of @dir.
+/** a fresh key and certificate, from the CA of @dir. A CS's name is cs-, the first 16
+ *  digits of its fingerprint, and the domain: there may be many.
  *  Return: 0, -NTM_ENOTFOUND (no CA here), -NTM_ECONF ... */
 NTM_MUST_CHECK int enrol_new(const char *dir, const struct server_conf *conf,
 			     enum enrol_kind kind, int64_t now,
@@ -54,7 +58,7 @@ NTM_MUST_CHECK int enrol_new(const char *dir, const struct server_conf *conf,
 /**
  * enrol_renew() - the CA's answer to renewal_ask(): the same keys and roles, from now on
  * @ca, @trust: of the CA; @dir: whose `removed` counts
- * @old: a certificate of it for a relay or an NS, not run out
+ * @old: a certificate of it for a relay, an NS or a CS, not run out
  * @der, @len: as in ntmc_ca_issue()
  *
  * Return: 0, -NTM_EDISABLED (removed), -NTM_EEXISTS (more than half of its life is

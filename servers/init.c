@@ -156,11 +156,12 @@ int cli_init(struct cli *c)
 {
 	char domain[FQDN_MAX + 1];
 	struct server_slice slice;
-	bool dns53 = may_bind(53), away = c->relay || c->ns;
+	bool dns53 = may_bind(53), away = c->relay || c->ns || c->cs;
 	int r;
 
-	if ((away && (c->domain || c->slice)) || (c->relay && c->ns)) {
-		cli_fail("--relay FILE or --ns FILE says the domain, and "
+	if ((away && (c->domain || c->slice)) ||
+	    !!c->relay + !!c->ns + !!c->cs > 1) {
+		cli_fail("--relay, --ns or --cs FILE says the domain, and "
 			 "stands alone");
 		return CLI_USAGE;
 	}

@@ -33,6 +33,11 @@ static int ns(struct cli *c)
 	return cli_ns(c, c->args[0]);
 }
 
+static int cs(struct cli *c)
+{
+	return cli_cs(c, c->args[0]);
+}
+
 static int peer(struct cli *c)
 {
 	return cli_peer(c, c->args[0]);
@@ -54,6 +59,9 @@ static const struct command commands[] = {
 	  0, 0, 0, NULL },
 	{ NULL, "init --ns FILE [--listen ADDRESS]... [--user USER]",
 	  "the same with a Notification Server, by what `ns enrol` wrote",
+	  0, 0, 0, NULL },
+	{ NULL, "init --cs FILE [--listen ADDRESS]... [--user USER]",
+	  "the same with a Cache Server, by what `cs enrol` wrote",
 	  0, 0, 0, NULL },
 	{ "run", "[-n]", "run the configured roles; -n: check the configuration only",
 	  CLI_DIR | CLI_CHECK, 0, 0, cli_run },
@@ -82,6 +90,13 @@ static const struct command commands[] = {
 	{ "ns", "status", "the Notification Server of this machine",
 	  CLI_DIR | CLI_JSON, 1, 2, ns },
 	{ NULL, "ns enrol|renew FILE, ns remove SHA256",
+	  "the same as with relays, of one elsewhere", 0, 0, 0, NULL },
+	{ "cs", "status|drain|undrain",
+	  "the Cache Server of this machine; let it take no new items, or again",
+	  CLI_DIR | CLI_JSON, 1, 2, cs },
+	{ NULL, "cs list", "beside the Direction Coordinator: those of the domain",
+	  0, 0, 0, NULL },
+	{ NULL, "cs enrol|renew FILE, cs remove SHA256",
 	  "the same as with relays, of one elsewhere", 0, 0, 0, NULL },
 	{ "peer", "add DOMAIN SHA256 [ADDRESS]",
 	  "let nodes meet those of another domain, whose CA has that fingerprint",
@@ -124,9 +139,8 @@ static void help(const struct command *only)
 	}
 	printf("\nEvery command takes --dir DIR (default /var/lib/ntm for "
 	       "root, else\n~/.local/share/ntm-server); account, device, "
-	       "relay, ns, peer, exit, join-string and\nstatus take --json. "
-	       "See "
-	       "ntm-server(8).\n");
+	       "relay, ns, cs, peer, exit, join-string and\nstatus take "
+	       "--json. See ntm-server(8).\n");
 }
 
 int main(int argc, char **argv)

@@ -31,6 +31,24 @@ int renewal_ask(const char *dir, const char *role,
 	return send(arg, &msg);
 }
 
+int renewal_answer(const Ntm__Envelope *q, renewal_issue_fn *issue,
+		   void *issue_arg, renewal_send_fn *send, void *arg)
+{
+	Ntm__CertificateResponse body = NTM__CERTIFICATE_RESPONSE__INIT;
+	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
+	uint8_t der[NTMC_CERT_MAX];
+	size_t len = sizeof(der);
+	int r = issue(issue_arg, q->certificate_request, der, &len);
+
+	body.code = (uint32_t)-r;
+	if (!r)
+		body.certificate = (ProtobufCBinaryData){len, der};
+	msg.txn = q->txn;
+	msg.body_case = NTM__ENVELOPE__BODY_CERTIFICATE_RESPONSE;
+	msg.certificate_response = &body;
+	return send(arg, &msg);
+}
+
 static int check(const char *dir, const char *role,
 		 const struct servercert *cert, int64_t now,
 		 const Ntm__CertificateResponse *m)

@@ -167,6 +167,10 @@ static void on_message(void *arg, const Ntm__Envelope *msg)
 			r = acknowledge(t, msg->txn);
 	} else if (msg->body_case == NTM__ENVELOPE__BODY_TOKEN_CHANGE) {
 		r = take_change(t, msg->token_change);
+	} else if (msg->body_case == NTM__ENVELOPE__BODY_CERTIFICATE_RESPONSE &&
+		   t->ops && t->ops->certificate) {
+		t->ops->certificate(t->arg, msg->certificate_response);
+		r = 0;
 	}
 	if (!r)
 		return;
@@ -174,6 +178,11 @@ static void on_message(void *arg, const Ntm__Envelope *msg)
 	log_warn(t->name, "what the AS says of tokens cannot be used: %s",
 		 err_text(r));
 	dcchannel_close(t->channel);
+}
+
+int tokens_send(void *t, const Ntm__Envelope *msg)
+{
+	return dcchannel_send(((struct tokens *)t)->channel, msg);
 }
 
 static void on_open(void *arg)

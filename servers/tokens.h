@@ -13,6 +13,7 @@
 #include "common/err.h"
 #include "common/fqdn.h"
 #include "common/loop.h"
+#include "common/ntm.pb-c.h"
 #include "common/tls.h"
 #include "servers/serverconf.h"
 
@@ -34,12 +35,14 @@ enum tokens_state {
 	TOKENS_WITHDRAWN
 };
 
-/** both in the loop thread; may be NULL */
+/** in the loop thread; each may be NULL */
 struct tokens_ops {
 	/** the list is whole, for the first time or again */
 	void (*listed)(void *arg);
 	/** a change of one node came */
 	void (*changed)(void *arg, const char *fqdn, enum tokens_state state);
+	/** the AS's answer to a Certificate Request that tokens_send() sent */
+	void (*certificate)(void *arg, const Ntm__CertificateResponse *m);
 };
 
 /**
@@ -62,6 +65,8 @@ NTM_MUST_CHECK int tokens_check(struct tokens *t, const char *fqdn,
 				const uint8_t token[static TOKENS_LEN],
 				int64_t now);
 enum tokens_state tokens_state(struct tokens *t, const char *fqdn);
+/** by the channel to the AS; @t. Return: 0, -NTM_ECLOSED, channel_send()'s */
+NTM_MUST_CHECK int tokens_send(void *t, const Ntm__Envelope *msg);
 /** does the channel stand? */
 bool tokens_are_fed(const struct tokens *t);
 /** nodes known */

@@ -150,9 +150,9 @@ static int dc_addr(const struct server_conf *c, struct addr *out)
 	return addr_parse(len == 4 ? "127.0.0.1" : "::1", addr_port(out), out);
 }
 
-/* a relay or an NS elsewhere */
-static int as_renew_server(void *arg, const Ntm__CertificateRequest *q,
-			   uint8_t *der, size_t *len)
+/* a relay, an NS or a CS elsewhere */
+int as_renew_server(void *arg, const Ntm__CertificateRequest *q, uint8_t *der,
+		    size_t *len)
 {
 	struct as *as = arg;
 	int r = enrol_renew(as->env->dir, as->ca, as->cert.trust,
@@ -277,6 +277,9 @@ json_t *as_admin(struct as *as, const char *command, json_t *request)
 
 	if (!strcmp(command, "status"))
 		return as_status(as);
+	if (!strcmp(command, "removed"))
+		return json_pack("{s:b, s:i}", "ok", 1, "ended",
+				 (int)subscribers_end_removed(as));
 	/* before: who is deleted has no name afterwards */
 	names = subscribers_gather(
 		as, command,

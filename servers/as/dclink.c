@@ -221,21 +221,14 @@ static void dclink_acked(struct dclink *d, const Ntm__KeyDistributionAck *ack,
 	/* the answer came after its time: the node has been told to try again */
 }
 
+static int send_on(void *arg, const Ntm__Envelope *msg)
+{
+	return channel_send(arg, msg);
+}
+
 static void dclink_renew(struct dclink *d, const Ntm__Envelope *q)
 {
-	Ntm__CertificateResponse body = NTM__CERTIFICATE_RESPONSE__INIT;
-	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
-	uint8_t der[NTMC_CERT_MAX];
-	size_t len = sizeof(der);
-	int r = d->renew(d->renew_arg, q->certificate_request, der, &len);
-
-	body.code = (uint32_t)-r;
-	if (!r)
-		body.certificate = (ProtobufCBinaryData){len, der};
-	msg.txn = q->txn;
-	msg.body_case = NTM__ENVELOPE__BODY_CERTIFICATE_RESPONSE;
-	msg.certificate_response = &body;
-	if (channel_send(d->channel, &msg))
+	if (renewal_answer(q, d->renew, d->renew_arg, send_on, d->channel))
 		log_warn("dclink", "a server's certificate was not sent");
 }
 

@@ -18,6 +18,7 @@
 #include "common/ntm.pb-c.h"
 #include "common/tls.h"
 #include "servers/as/accounts.h"
+#include "servers/renewal.h"
 
 #define DCLINK_PENDING_MAX  256
 #define DCLINK_TIMEOUT_S    5
@@ -31,8 +32,7 @@ typedef void dclink_fn(void *arg, int err, const Ntm__KeyDistributionAck *ack);
 
 /** a server asks for a certificate; @der: NTMC_CERT_MAX bytes, @len: of them.
  *  Return: 0, -NTM_E... that the server is told */
-typedef int dclink_renew_fn(void *arg, const Ntm__CertificateRequest *q,
-			    uint8_t *der, size_t *len);
+typedef renewal_issue_fn dclink_renew_fn;
 
 /** @tls, @accounts: outlive the link; @arg: of @renew */
 NTM_MUST_CHECK int dclink_new(struct loop *l, const struct addr *dc,

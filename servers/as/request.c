@@ -659,6 +659,9 @@ void request_start(struct as_conn *conn, const Ntm__Envelope *msg)
 		else
 			channel_close(conn->channel);
 		return;
+	case NTM__ENVELOPE__BODY_CERTIFICATE_REQUEST:
+		subscribers_renew(conn, msg);
+		return;
 	case NTM__ENVELOPE__BODY_DEVICES_REQUEST:
 		devices_start(conn, msg->txn);
 		return;

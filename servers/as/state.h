@@ -66,6 +66,9 @@ struct as {
 void request_start(struct as_conn *conn, const Ntm__Envelope *msg);
 /** the connection ends: what is under way answers nobody */
 void request_orphan(struct request *r);
+/** a server elsewhere wants its certificate renewed: renewal_issue_fn, @arg the AS */
+int as_renew_server(void *arg, const Ntm__CertificateRequest *q, uint8_t *der,
+		    size_t *len);
 /** no callback will come any more */
 void requests_free(struct as *as);
 

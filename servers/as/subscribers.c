@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "servers/removed.h"
+#include "servers/renewal.h"
 
 #define PART 100 /* nodes in one TokenList */
 
@@ -149,6 +150,45 @@ void subscribers_changed(struct as *as, const char *fqdn)
 		else if (channel_send(conn->channel, &msg))
 			log_debug("as", "a change of tokens was not sent");
 	}
+}
+
+static int send_on(void *arg, const Ntm__Envelope *msg)
+{
+	return channel_send(arg, msg);
+}
+
+void subscribers_renew(struct as_conn *conn, const Ntm__Envelope *msg)
+{
+	const ProtobufCBinaryData *der = &msg->certificate_request->certificate;
+	struct ntmc_cert cert;
+
+	if (!conn->subscriber || ntmc_cert_parse(der->data, der->len, &cert) ||
+	    memcmp(cert.ed_pub, channel_peer(conn->channel)->ed_pub,
+		   NTMC_KEY_LEN)) {
+		log_warn("as", "a certificate is wanted by whom it is not for");
+		channel_close(conn->channel);
+		return;
+	}
+	if (renewal_answer(msg, as_renew_server, conn->as, send_on,
+			   conn->channel))
+		log_warn("as", "a server's certificate was not sent");
+}
+
+unsigned int subscribers_end_removed(struct as *as)
+{
+	struct as_conn *conn, *tmp;
+	unsigned int n = 0;
+
+	HASH_ITER (hh, as->conns, conn, tmp) {
+		if (!conn->subscriber ||
+		    may_hear(as, channel_peer(conn->channel)))
+			continue;
+		log_info("as", "%s was removed",
+			 channel_peer(conn->channel)->fqdn);
+		channel_close(conn->channel);
+		n++;
+	}
+	return n;
 }
 
 /* --- admin commands ---------------------------------------------------------- */

@@ -16,6 +16,10 @@
 bool subscribers_add(struct as_conn *conn);
 /** its list part was acknowledged */
 void subscribers_acked(struct as_conn *conn, const Ntm__NtmAck *ack);
+/** it wants its certificate renewed */
+void subscribers_renew(struct as_conn *conn, const Ntm__Envelope *msg);
+/** connections of servers that an administrator took back end. Return: how many */
+unsigned int subscribers_end_removed(struct as *as);
 /** what is so of @fqdn now is told to all */
 void subscribers_changed(struct as *as, const char *fqdn);
 

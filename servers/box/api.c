@@ -83,6 +83,13 @@ static bool number(json_t *o, const char *key, int64_t *out)
 	return json_is_integer(v) && *out >= 0;
 }
 
+/* 0 where it is left out */
+static bool number_or_none(json_t *o, const char *key, int64_t *out)
+{
+	*out = 0;
+	return !json_object_get(o, key) || number(o, key, out);
+}
+
 static void refuse(struct http_request *q, const char *text)
 {
 	http_answer_error(q, 400, -NTM_EINVAL, text, NULL);
@@ -100,7 +107,7 @@ struct call {
 	int64_t number;
 	unsigned int limit;
 	struct shelf_device *device;
-	struct shelf_exchange *server;
+	struct shelf_server *server;
 	json_t *o;
 	char *text;
 };
@@ -458,24 +465,25 @@ static void cache_delete(struct http_request *q, void *arg)
 
 /* --- exchange requests of Cache Servers ------------------------------------------------------- */
 
-static bool addresses_take(json_t *list, struct shelf_exchange *x)
+/* Return: how many, 0: they are none */
+static size_t addresses_take(json_t *list,
+			     struct addr out[static SHELF_CS_ADDRESSES_MAX])
 {
 	json_t *one;
 	size_t i;
 
 	if (!json_array_size(list) ||
 	    json_array_size(list) > SHELF_CS_ADDRESSES_MAX)
-		return false;
+		return 0;
 	json_array_foreach(list, i, one)
 	{
 		const char *text = json_string_value(one);
 
-		if (!text || addr_parse(text, 0, &x->addrs[i]) ||
-		    !addr_port(&x->addrs[i]))
-			return false;
+		if (!text || addr_parse(text, 0, &out[i]) ||
+		    !addr_port(&out[i]))
+			return 0;
 	}
-	x->n_addrs = i;
-	return true;
+	return i;
 }
 
 static bool kind_take(json_t *o, enum shelf_kind *out)
@@ -509,6 +517,8 @@ static const char *exchange_take(const struct box *b,
 	json_t *server = json_object_get(o, "cs");
 	int64_t size = 0;
 
+	x->n_addrs =
+		addresses_take(json_object_get(server, "addresses"), x->addrs);
 	if (!kind_take(o, &x->kind))
 		return "kind is key, data or status";
 	if (!COPY(o, "from", x->i.from) || !fqdn_is_valid(x->i.from) ||
@@ -525,8 +535,10 @@ static const char *exchange_take(const struct box *b,
 		       "characters";
 	if (!number(o, "expires", &x->i.expires))
 		return "expires is a time";
+	if (!number_or_none(o, "since", &x->since))
+		return "since is a time";
 	if (!COPY(server, "name", x->cs) || strcmp(x->cs, cs->fqdn) ||
-	    !addresses_take(json_object_get(server, "addresses"), x))
+	    !x->n_addrs)
 		return "cs: the name in your certificate, and 1 to 4 addresses";
 	if (x->kind == SHELF_DATA &&
 	    (!bytes(o, "hash", x->hash, sizeof(x->hash)) ||
@@ -596,25 +608,49 @@ static int server_work(struct clerk_job *job, struct shelf *s)
 {
 	struct call *c = (struct call *)job;
 
-	return shelf_put_server(s, c->server->cs, c->server->addrs,
-				c->server->n_addrs);
+	return shelf_put_server(s, c->server);
+}
+
+static const char *server_take(const struct ntmc_cert *cs, json_t *o,
+			       struct shelf_server *x)
+{
+	int64_t room, items, bytes_used;
+
+	x->n_addrs = addresses_take(json_object_get(o, "addresses"), x->addrs);
+	if (!COPY(o, "name", x->name) || strcmp(x->name, cs->fqdn) ||
+	    !x->n_addrs)
+		return "the name in your certificate, and 1 to 4 addresses";
+	if (!number_or_none(o, "room", &room) ||
+	    !number_or_none(o, "items", &items) ||
+	    !number_or_none(o, "bytes", &bytes_used))
+		return "room, items and bytes are numbers";
+	x->room = (uint64_t)room;
+	x->items = (uint64_t)items;
+	x->bytes = (uint64_t)bytes_used;
+	x->draining = json_is_true(json_object_get(o, "draining"));
+	ntmc_fingerprint(cs->ed_pub, x->fp);
+	return NULL;
 }
 
 static void servers_post(struct http_request *q, void *arg)
 {
 	struct call *c = call_new(arg, q);
-	json_t *o = http_json(q);
+	const char *wrong;
 
 	if (!c)
 		return;
 	c->server = calloc(1, sizeof(*c->server));
-	if (c->server && COPY(o, "name", c->server->cs) &&
-	    !strcmp(c->server->cs, http_peer(q)->fqdn) &&
-	    addresses_take(json_object_get(o, "addresses"), c->server)) {
+	if (!c->server) {
+		http_answer_err(q, -NTM_ENOMEM);
+		free(c);
+		return;
+	}
+	wrong = server_take(http_peer(q), http_json(q), c->server);
+	if (!wrong) {
 		call_start(c, server_work);
 		return;
 	}
-	refuse(q, "the name in your certificate, and 1 to 4 addresses");
+	refuse(q, wrong);
 	free(c->server);
 	free(c);
 }
@@ -623,7 +659,7 @@ static int servers_work(struct clerk_job *job, struct shelf *s)
 {
 	struct call *c = (struct call *)job;
 
-	c->o = shelf_servers(s);
+	c->o = shelf_servers(s, box_is_removed, c->box, false);
 	return c->o ? 0 : -NTM_ESTORE;
 }
 

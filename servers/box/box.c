@@ -90,6 +90,11 @@ bool box_address_ok(const struct box *b, const struct addr *a)
 	       (b->conf->dc_loopback || addr_is_usable_remote(a));
 }
 
+bool box_is_removed(void *arg, const uint8_t *fp)
+{
+	return removed_has(((const struct box *)arg)->env->dir, fp);
+}
+
 int64_t box_now(void)
 {
 	struct timespec t;
@@ -343,12 +348,35 @@ static long long store_bytes(const struct box *b)
 		       : (long long)st.st_size;
 }
 
+/* by a connection of our own: the clerk's is its thread's */
+static json_t *servers(struct box *b)
+{
+	char db[DATADIR_PATH_MAX];
+	struct shelf *s;
+	json_t *o = NULL;
+	int r = datadir_file(b->env->dir, DATADIR_BOX_DB, db);
+
+	if (!r)
+		r = shelf_open(db, &s);
+	if (r)
+		return json_pack("{s:b}", "ok", 0);
+	r = shelf_begin(s, box_now());
+	if (!r) {
+		o = shelf_servers(s, box_is_removed, b, true);
+		shelf_rollback(s);
+	}
+	shelf_close(s);
+	return o ? o : json_pack("{s:b}", "ok", 0);
+}
+
 json_t *box_admin(struct box *b, const char *command, json_t *request)
 {
 	struct clerk_stats c;
 	struct http_stats h;
 
 	(void)request;
+	if (!strcmp(command, "servers"))
+		return servers(b);
 	if (strcmp(command, "status"))
 		return NULL;
 	clerk_status(b->clerk, &c);

@@ -22,7 +22,7 @@ NTM_MUST_CHECK int box_new(const struct role_env *env, struct box **out);
 void box_free(struct box *b);
 void box_reload(struct box *b, const struct server_conf *conf);
 bool box_wants_restart(const struct box *b);
-/** "status" */
+/** "status", "servers" */
 json_t *box_admin(struct box *b, const char *command, json_t *request);
 
 #endif

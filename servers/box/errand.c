@@ -117,6 +117,7 @@ static void ask_exchange(struct errand *e, struct receiver *to, char *from)
 	x.n_addresses = e->x.n_addrs;
 	x.addresses = list;
 	x.expires = e->x.i.expires;
+	x.since = e->x.since;
 	q.body_case = NTM__BOX_REQUEST__BODY_EXCHANGE;
 	q.exchange = &x;
 	box_link_ask(e->box->link, e->x.i.from, to->name, &q, foreign_told, to);

@@ -111,6 +111,7 @@ static int exchange_take(struct box *b, const char *domain,
 	memcpy(x->ticket, m->ticket.data, sizeof(x->ticket));
 	x->size = m->size;
 	x->i.expires = m->expires;
+	x->since = m->since;
 	err = cs_take(b, domain, m, x);
 	return err ? err : item_take(b, domain, m->from, m->to, &x->i);
 }

@@ -116,6 +116,12 @@ static const char *const schema[] = {
 	" n = 0; END;"
 	"CREATE TABLE servers (name TEXT PRIMARY KEY, addresses TEXT NOT NULL,"
 	" at INTEGER NOT NULL) WITHOUT ROWID;",
+	"ALTER TABLE servers ADD COLUMN fp BLOB;"
+	"ALTER TABLE servers ADD COLUMN room INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE servers ADD COLUMN items INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE servers ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE servers ADD COLUMN draining INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE entries ADD COLUMN since INTEGER NOT NULL DEFAULT 0;",
 };
 
 #define KEY_IS                                                                 \
@@ -162,19 +168,24 @@ static const char *const statements[] = {
 	[KEYS_FORGET] = "DELETE FROM keys WHERE receiver = ?",
 	[KEYS_EXPIRE] = "DELETE FROM keys WHERE id IN (SELECT id FROM keys"
 			" WHERE expires <= ? LIMIT ?)",
-	[ENTRY_GET] = "SELECT id, key_hash, data_hash, ticket FROM entries"
-		      " WHERE " KEY_IS " AND status = ?",
+	[ENTRY_GET] =
+		"SELECT id, key_hash, data_hash, ticket, cs, since FROM entries"
+		" WHERE " KEY_IS " AND status = ?",
 	[ENTRY_ADD] =
 		"INSERT INTO entries (receiver, sender, application, service,"
 		" item, status, account, message, key_hash, data_hash, size,"
-		" ticket, cs, addresses, at, expires, number, domain) VALUES"
-		" (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		" ticket, cs, addresses, at, expires, number, domain,"
+		" since) VALUES"
+		" (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[ENTRY_KEY] = "UPDATE entries SET key_hash = ?, ticket = ?, cs = ?,"
-		      " addresses = ?, message = ?, expires = ?, number = ?"
-		      " WHERE id = ?",
+		      " addresses = ?, message = ?, expires = ?, number = ?,"
+		      " since = ? WHERE id = ?",
 	[ENTRY_DATA] = "UPDATE entries SET data_hash = ?, ticket = ?, cs = ?,"
-		       " addresses = ?, size = ?, expires = ?, number = ?"
-		       " WHERE id = ?",
+		       " addresses = ?, size = ?, expires = ?, number = ?,"
+		       " since = ? WHERE id = ?",
+	[ENTRY_NO_DATA] = "UPDATE entries SET data_hash = NULL, size = -1"
+			  " WHERE id = ?",
+	[ENTRY_NO_KEY] = "UPDATE entries SET key_hash = NULL WHERE id = ?",
 	[ENTRY_STATUS] = "UPDATE entries SET number = ?, at = ?, expires = ?"
 			 " WHERE id = ?",
 	[ENTRY_EACH] =
@@ -195,8 +206,12 @@ static const char *const statements[] = {
 	[SERIAL] = "SELECT max(number) FROM entries WHERE receiver = ?",
 	[TALLY] = "SELECT n FROM tallies WHERE receiver = ? AND what = ? AND"
 		  " account = ?",
-	[SERVER_PUT] = "INSERT OR REPLACE INTO servers VALUES (?, ?, ?)",
-	[SERVER_EACH] = "SELECT name, addresses FROM servers WHERE at > ?"
+	[SERVER_PUT] =
+		"INSERT OR REPLACE INTO servers (name, addresses, at, fp,"
+		" room, items, bytes, draining) VALUES"
+		" (?, ?, ?, ?, ?, ?, ?, ?)",
+	[SERVER_EACH] = "SELECT name, addresses, at, fp, room, items, bytes,"
+			" draining FROM servers WHERE at > ?"
 			" ORDER BY name LIMIT 256",
 	[SERVERS_EXPIRE] = "DELETE FROM servers WHERE at <= ?",
 	[COUNT] = "SELECT (SELECT count(*) FROM devices),"
@@ -206,75 +221,6 @@ static const char *const statements[] = {
 		  " (SELECT coalesce(sum(n), 0) FROM tallies WHERE what > 0"
 		  " AND account = '')",
 };
-
-/* --- lists that changed --------------------------------------------------------- */
-
-int shelf_touch(struct shelf *s, const char *fqdn)
-{
-	struct shelf_touched *t;
-
-	HASH_FIND_STR(s->touched, fqdn, t);
-	if (t)
-		return 0;
-	t = calloc(1, sizeof(*t));
-	if (!t)
-		return -NTM_ENOMEM;
-	snprintf(t->fqdn, sizeof(t->fqdn), "%s", fqdn);
-	HASH_ADD_STR(s->touched, fqdn, t);
-	return 0;
-}
-
-static int serial_of(struct shelf *s, struct shelf_touched *t)
-{
-	int r;
-
-	store_bind_text(s->store, SERIAL, 1, t->fqdn);
-	r = store_step(s->store, SERIAL);
-	if (r < 0)
-		return r;
-	t->serial = r ? (uint32_t)store_int(s->store, SERIAL, 0) : 0;
-	store_reset(s->store, SERIAL);
-	return 0;
-}
-
-static void touched_drop(struct shelf *s)
-{
-	struct shelf_touched *t, *next;
-
-	HASH_ITER (hh, s->touched, t, next) {
-		HASH_DEL(s->touched, t);
-		free(t);
-	}
-}
-
-int shelf_begin(struct shelf *s, int64_t now)
-{
-	s->now = now;
-	return store_begin(s->store);
-}
-
-int shelf_commit(struct shelf *s, shelf_changed_fn *fn, void *arg)
-{
-	struct shelf_touched *t, *next;
-	int r = 0;
-
-	HASH_ITER (hh, s->touched, t, next)
-		if (!r)
-			r = serial_of(s, t);
-	if (!r)
-		r = store_commit(s->store);
-	if (!r)
-		HASH_ITER (hh, s->touched, t, next)
-			fn(arg, t->fqdn, t->serial);
-	touched_drop(s);
-	return r;
-}
-
-void shelf_rollback(struct shelf *s)
-{
-	touched_drop(s);
-	store_rollback(s->store);
-}
 
 /* --- devices and prekeys ------------------------------------------------------------- */
 
@@ -516,10 +462,11 @@ int shelf_delete_key(struct shelf *s, const char *fqdn,
 
 /* --- entries ---------------------------------------------------------------------------------- */
 
-/* struct known - the entry as it is; @id 0: there is none */
+/* struct known - the entry as it is; @id 0: there is none. @moved: by another ticket: at
+ * another Cache Server, or sent anew; what the ticket before led to is there no more */
 struct known {
 	int64_t id;
-	bool same;
+	bool same, moved;
 };
 
 static bool column_is(struct shelf *s, int column, const uint8_t *want)
@@ -545,6 +492,12 @@ static int entry_get(struct shelf *s, const struct shelf_exchange *x,
 	out->id = store_int(s->store, ENTRY_GET, 0);
 	out->same = x->kind != SHELF_STATUS && column_is(s, column, x->hash) &&
 		    column_is(s, 3, x->ticket);
+	if (x->kind != SHELF_STATUS &&
+	    strcmp(store_text(s->store, ENTRY_GET, 4), x->cs)) {
+		/* its sender left that one for the one it is at */
+		out->same = store_int(s->store, ENTRY_GET, 5) > x->since;
+	}
+	out->moved = x->kind != SHELF_STATUS && !column_is(s, 3, x->ticket);
 	store_reset(s->store, ENTRY_GET);
 	return 0;
 }
@@ -594,6 +547,7 @@ static int entry_add(struct shelf *s, const struct shelf_exchange *x,
 	store_bind_int(st, ENTRY_ADD, 16, expires);
 	store_bind_int(st, ENTRY_ADD, 17, number);
 	store_bind_text(st, ENTRY_ADD, 18, other_domain(&x->i));
+	store_bind_int(st, ENTRY_ADD, 19, x->since);
 	return store_run(st, ENTRY_ADD);
 }
 
@@ -626,7 +580,18 @@ static int entry_change(struct shelf *s, const struct shelf_exchange *x,
 		store_bind_int(s->store, st, 5, (int64_t)x->size);
 	store_bind_int(s->store, st, 6, expires);
 	store_bind_int(s->store, st, 7, number);
-	store_bind_int(s->store, st, 8, id);
+	store_bind_int(s->store, st, 8, x->since);
+	store_bind_int(s->store, st, 9, id);
+	return store_run(s->store, st);
+}
+
+static int entry_moved(struct shelf *s, const struct shelf_exchange *x,
+		       int64_t id)
+{
+	enum shelf_statement st =
+		x->kind == SHELF_KEY ? ENTRY_NO_DATA : ENTRY_NO_KEY;
+
+	store_bind_int(s->store, st, 1, id);
 	return store_run(s->store, st);
 }
 
@@ -639,6 +604,10 @@ int shelf_put_exchange(struct shelf *s, const struct shelf_exchange *x)
 	if (!r)
 		r = entry_get(s, x, &known);
 	if (r || known.same)
+		return r;
+	if (known.moved)
+		r = entry_moved(s, x, known.id);
+	if (r)
 		return r;
 	if (known.id)
 		r = entry_change(s, x, known.id, expires, number);
@@ -685,15 +654,19 @@ int shelf_delete_entry(struct shelf *s, const char *fqdn, int64_t id)
 
 /* --- servers -------------------------------------------------------------------------------------- */
 
-int shelf_put_server(struct shelf *s, const char *name,
-		     const struct addr *addrs, size_t n)
+int shelf_put_server(struct shelf *s, const struct shelf_server *x)
 {
 	char addresses[SHELF_ADDRESSES_TEXT];
 
-	addresses_text(addrs, n, addresses);
-	store_bind_text(s->store, SERVER_PUT, 1, name);
+	addresses_text(x->addrs, x->n_addrs, addresses);
+	store_bind_text(s->store, SERVER_PUT, 1, x->name);
 	store_bind_text(s->store, SERVER_PUT, 2, addresses);
 	store_bind_int(s->store, SERVER_PUT, 3, s->now);
+	store_bind_blob(s->store, SERVER_PUT, 4, x->fp, sizeof(x->fp));
+	store_bind_int(s->store, SERVER_PUT, 5, (int64_t)x->room);
+	store_bind_int(s->store, SERVER_PUT, 6, (int64_t)x->items);
+	store_bind_int(s->store, SERVER_PUT, 7, (int64_t)x->bytes);
+	store_bind_int(s->store, SERVER_PUT, 8, x->draining);
 	return store_run(s->store, SERVER_PUT);
 }
 
@@ -768,7 +741,7 @@ void shelf_close(struct shelf *s)
 {
 	if (!s)
 		return;
-	touched_drop(s);
+	shelf_touched_drop(s);
 	store_close(s->store);
 	free(s);
 }

@@ -68,13 +68,15 @@ struct shelf_item {
 enum shelf_kind { SHELF_KEY, SHELF_DATA, SHELF_STATUS };
 
 /** struct shelf_exchange - @hash: of the sealed key or of the blob, @size of that;
- *  STATUS has none of them, and no ticket */
+ *  STATUS has none of them, and no ticket. @since: when the CS got the item: what one
+ *  says that got it before another one changes nothing */
 struct shelf_exchange {
 	enum shelf_kind kind;
 	struct shelf_item i;
 	char message[SHELF_MESSAGE_MAX + 1];
 	uint8_t hash[32], ticket[32];
 	uint64_t size;
+	int64_t since;
 	char cs[FQDN_MAX + 1];
 	struct addr addrs[SHELF_CS_ADDRESSES_MAX];
 	size_t n_addrs;
@@ -128,9 +130,25 @@ NTM_MUST_CHECK int shelf_delete_entry(struct shelf *s, const char *fqdn,
 /** all that is kept for, and all prekeys of, a device that was withdrawn */
 NTM_MUST_CHECK int shelf_forget(struct shelf *s, const char *fqdn);
 
-NTM_MUST_CHECK int shelf_put_server(struct shelf *s, const char *name,
-				    const struct addr *addrs, size_t n);
-json_t *shelf_servers(struct shelf *s);
+/** struct shelf_server - a Cache Server, as it says itself */
+struct shelf_server {
+	char name[FQDN_MAX + 1];
+	uint8_t fp[NTMC_FP_LEN];
+	struct addr addrs[SHELF_CS_ADDRESSES_MAX];
+	size_t n_addrs;
+	uint64_t room, items, bytes;
+	bool draining;
+};
+NTM_MUST_CHECK int shelf_put_server(struct shelf *s,
+				    const struct shelf_server *x);
+/**
+ * shelf_servers() - those that are not forgotten, as JSON
+ * @removed: which are left out
+ * @all: for an administrator: those that drain, fingerprints, loads, too
+ */
+json_t *shelf_servers(struct shelf *s,
+		      bool (*removed)(void *arg, const uint8_t *fp), void *arg,
+		      bool all);
 
 /** some of what is over. Return: how many rows, or -NTM_ESTORE */
 NTM_MUST_CHECK int shelf_expire(struct shelf *s);

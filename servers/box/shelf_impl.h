@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * shelf_impl - what shelf.c (changes) and shelf_read.c (answers) share
+ * shelf_impl - what shelf.c (changes), shelf_read.c (answers) and shelf_touched.c
+ * (transactions) share
  *
- * Owner:   shelf.h; for these two files alone.
+ * Owner:   shelf.h; for these files alone.
  */
 #ifndef NTM_SERVERS_BOX_SHELF_IMPL_H
 #define NTM_SERVERS_BOX_SHELF_IMPL_H
@@ -36,6 +37,8 @@ enum shelf_statement {
 	ENTRY_ADD,
 	ENTRY_KEY,
 	ENTRY_DATA,
+	ENTRY_NO_DATA,
+	ENTRY_NO_KEY,
 	ENTRY_STATUS,
 	ENTRY_EACH,
 	ENTRY_FIND,
@@ -65,5 +68,6 @@ struct shelf {
 };
 
 int shelf_touch(struct shelf *s, const char *fqdn);
+void shelf_touched_drop(struct shelf *s);
 
 #endif

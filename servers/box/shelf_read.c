@@ -289,21 +289,48 @@ int shelf_list(struct shelf *s, const char *fqdn, int64_t after,
 
 /* --- others ------------------------------------------------------------------------------------ */
 
-json_t *shelf_servers(struct shelf *s)
+/* what nodes are told of a server, and with @all an administrator */
+static json_t *server_json(struct shelf *s, const uint8_t *fp, bool all)
+{
+	struct store *st = s->store;
+	char text[SHELF_ADDRESSES_TEXT + 3], digits[NTMC_FP_TEXT_LEN];
+	json_t *o;
+
+	snprintf(text, sizeof(text), "[%s]", store_text(st, SERVER_EACH, 1));
+	o = json_pack("{s:s, s:o, s:I, s:I}", "name",
+		      store_text(st, SERVER_EACH, 0), "addresses",
+		      json_loads(text, 0, NULL), "room",
+		      (json_int_t)store_int(st, SERVER_EACH, 4), "age_s",
+		      (json_int_t)(s->now - store_int(st, SERVER_EACH, 2)));
+	if (!o || !all)
+		return o;
+	ntmc_fingerprint_text(fp, digits);
+	json_object_set_new(o, "fingerprint", json_string(digits));
+	json_object_set_new(o, "items",
+			    json_integer(store_int(st, SERVER_EACH, 5)));
+	json_object_set_new(o, "bytes",
+			    json_integer(store_int(st, SERVER_EACH, 6)));
+	json_object_set_new(o, "draining",
+			    json_boolean(store_int(st, SERVER_EACH, 7)));
+	return o;
+}
+
+json_t *shelf_servers(struct shelf *s,
+		      bool (*removed)(void *arg, const uint8_t *fp), void *arg,
+		      bool all)
 {
 	json_t *list = json_array();
-	char text[SHELF_ADDRESSES_TEXT + 3];
+	uint8_t fp[NTMC_FP_LEN];
 	int r;
 
 	store_bind_int(s->store, SERVER_EACH, 1, s->now - SHELF_SERVER_S);
 	while ((r = store_step(s->store, SERVER_EACH)) > 0) {
-		snprintf(text, sizeof(text), "[%s]",
-			 store_text(s->store, SERVER_EACH, 1));
-		json_array_append_new(
-			list,
-			json_pack("{s:s, s:o}", "name",
-				  store_text(s->store, SERVER_EACH, 0),
-				  "addresses", json_loads(text, 0, NULL)));
+		if (store_blob(s->store, SERVER_EACH, 3, fp, sizeof(fp)) !=
+			    sizeof(fp) ||
+		    (!all && store_int(s->store, SERVER_EACH, 7)) ||
+		    removed(arg, fp))
+			continue;
+		json_array_append_new(list, server_json(s, fp, all));
 	}
 	if (r) {
 		json_decref(list);

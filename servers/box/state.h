@@ -11,7 +11,7 @@
  *   inbound.c     what other domains' boxes ask
  *   link.c        the link with the DC
  *   clerk.c       the thread that owns the store
- *   shelf.c, shelf_read.c  the store
+ *   shelf.c, shelf_read.c, shelf_touched.c  the store
  */
 #ifndef NTM_SERVERS_BOX_STATE_H
 #define NTM_SERVERS_BOX_STATE_H
@@ -70,6 +70,9 @@ bool box_id_ok(const char *id);
 bool box_message_ok(const char *text);
 /** may nodes be sent there? */
 bool box_address_ok(const struct box *b, const struct addr *a);
+
+/** was that server taken back by an administrator? @arg: struct box; any thread */
+bool box_is_removed(void *arg, const uint8_t *fp);
 
 /* api.c */
 extern const struct http_route box_routes[];

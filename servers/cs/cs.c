@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cs - the Cache Server: start, stop, clock, admin
+ * cs - the Cache Server: start, stop, clock
  *
  * Theory of operation
  *
@@ -27,8 +27,10 @@
 #include "common/log.h"
 #include "servers/cs/state.h"
 #include "servers/datadir.h"
+#include "servers/renewal.h"
 
 #define DAILY_S	     86400
+#define WARN_DAYS    30
 #define CLOCK_S	     60
 #define HOURLY	     60	  /* turns of the clock */
 #define DAILY	     1440 /* the same */
@@ -174,6 +176,51 @@ static void sweep(struct cs *cs, bool orphans)
 	desk_do(cs->desk, &w->job);
 }
 
+/* --- the certificate, where the AS is elsewhere -------------------------------------- */
+
+static void look_at_certificate(struct cs *cs)
+{
+	if (!servercert_is_stale(cs->env->dir, "cs", &cs->cert))
+		return;
+	log_info("cs", "new server certificate");
+	cs->restart = true;
+	loop_stop(cs->loop);
+}
+
+static void renew(struct cs *cs)
+{
+	int64_t left = cs->cert.not_after - loop_wall(cs->loop);
+
+	if (tokens_are_fed(cs->tokens) &&
+	    renewal_ask(cs->env->dir, "cs", cs->env->conf, &cs->cert,
+			loop_wall(cs->loop), tokens_send, cs->tokens))
+		log_warn("cs", "the certificate cannot be renewed");
+	if (left < WARN_DAYS * DAILY_S)
+		log_warn("cs",
+			 "the certificate ends in %lld days; see `cs renew` in "
+			 "ntm-server(8)",
+			 (long long)(left / DAILY_S));
+}
+
+static void on_listed(void *arg)
+{
+	renew(arg);
+}
+
+static void on_certificate(void *arg, const Ntm__CertificateResponse *m)
+{
+	struct cs *cs = arg;
+
+	if (!renewal_take(cs->env->dir, "cs", &cs->cert, loop_wall(cs->loop),
+			  m))
+		look_at_certificate(cs);
+}
+
+static const struct tokens_ops tokens_ops = {
+	.listed = on_listed,
+	.certificate = on_certificate,
+};
+
 static void tick(void *arg)
 {
 	struct cs *cs = arg;
@@ -183,11 +230,9 @@ static void tick(void *arg)
 	uploads_sweep(cs->uploads, http_now_s());
 	if (!held)
 		sweep(cs, cs->turns % DAILY == 0);
-	if (cs->turns % HOURLY == 0 &&
-	    servercert_is_stale(cs->env->dir, "cs", &cs->cert)) {
-		log_info("cs", "new server certificate");
-		cs->restart = true;
-		loop_stop(cs->loop);
+	if (cs->turns % HOURLY == 0) {
+		renew(cs);
+		look_at_certificate(cs);
 	}
 	loop_timer_arm(cs->clock, LOOP_S(CLOCK_S));
 }
@@ -266,11 +311,43 @@ static int write_pem(struct cs *cs, const char *name, const char *text,
 	return file_write(path, text, strlen(text), 0600);
 }
 
+/* the exchange's thread */
+static void load(void *arg, struct exchange_load *out)
+{
+	struct cs *cs = arg;
+	struct items_totals t = {.open = 0};
+	uint64_t room = 0;
+
+	pthread_mutex_lock(&cs->lock);
+	if (items_totals(cs->reader, &t))
+		log_err("cs", "the store cannot be read");
+	pthread_mutex_unlock(&cs->lock);
+	if (!blobs_room(cs->blobs, &room) && room > CS_ROOM_SPARED)
+		out->room = room - CS_ROOM_SPARED;
+	out->items = t.open + t.complete;
+	out->bytes = t.bytes;
+	out->draining = atomic_load(&cs->draining);
+}
+
+static int own_name(struct cs *cs, char out[static FQDN_MAX + 1])
+{
+	uint8_t der[NTMC_CERT_MAX];
+	struct ntmc_cert cert;
+	size_t len;
+	int r = servercert_der(cs->env->dir, "cs", der, &len);
+
+	if (!r)
+		r = ntmc_cert_parse(der, len, &cert);
+	if (!r)
+		strcpy(out, cert.fqdn);
+	return r;
+}
+
 static int open_exchange(struct cs *cs)
 {
 	const struct server_conf *c = cs->env->conf;
 	struct exchange_conf *x = calloc(1, sizeof(*x));
-	struct server_ways box[SERVERCONF_ADDRESSES_MAX];
+	struct server_ways box[SERVERCONF_ADDRESSES_MAX] = {{.n = 0}};
 	struct addr own[SERVERCONF_ADDRESSES_MAX];
 	int n = serverconf_announced(c->cs_address, c->cs_listen,
 				     (uint16_t)c->cs_port, own),
@@ -284,14 +361,19 @@ static int open_exchange(struct cs *cs)
 	if (!r && !n_box) {
 		r = serverconf_own_dc(c, &box[0].a[0]);
 		addr_set_port(&box[0].a[0], (uint16_t)c->box_port);
+		box[0].n = 1;
 	}
+	if (!r)
+		r = own_name(cs, x->name);
 	for (int i = 0; !r && i < n && i < EXCHANGE_ADDRESSES; i++)
 		x->own[x->n_own++] = own[i];
 	x->desk = cs->desk;
 	strcpy(x->db, cs->db);
 	strcpy(x->domain, cs->cert.domain.domain);
+	x->load = load;
+	x->arg = cs;
 	if (!r) {
-		x->box = box[0].a[0];
+		x->box = box[0];
 		r = write_pem(cs, "ca.pem", cs->pem.ca, x->ca, sizeof(x->ca));
 	}
 	if (!r)
@@ -359,8 +441,8 @@ static int cs_open(struct cs *cs)
 	if (!r)
 		r = tokens_find_as(cs->env->conf, cs->env->conf->cs_as, &as);
 	if (!r)
-		r = tokens_new(cs->loop, cs->cert.tls, "cs", &as, NULL, NULL,
-			       &cs->tokens);
+		r = tokens_new(cs->loop, cs->cert.tls, "cs", &as, &tokens_ops,
+			       cs, &cs->tokens);
 	if (!r)
 		r = open_store(cs);
 	if (!r)
@@ -383,6 +465,7 @@ int cs_new(const struct role_env *env, struct cs **out)
 	cs->loop = env->loop;
 	pthread_mutex_init(&cs->lock, NULL);
 	cs_reload(cs, env->conf);
+	cs_drain_load(cs);
 	r = cs_open(cs);
 	if (r) {
 		log_err("cs", "cannot start: %s", err_text(r));
@@ -436,48 +519,4 @@ void cs_reload(struct cs *cs, const struct server_conf *conf)
 bool cs_wants_restart(const struct cs *cs)
 {
 	return cs->restart;
-}
-
-/* --- admin
- * ------------------------------------------------------------------------------
- */
-
-json_t *cs_admin(struct cs *cs, const char *command, json_t *request)
-{
-	struct items_totals t = {.open = 0};
-	struct exchange_stats x;
-	struct http_stats h;
-	struct desk_stats d;
-	uint64_t room = 0;
-	int r;
-
-	(void)request;
-	if (strcmp(command, "status"))
-		return NULL;
-	pthread_mutex_lock(&cs->lock);
-	r = items_totals(cs->reader, &t);
-	pthread_mutex_unlock(&cs->lock);
-	if (!r)
-		r = blobs_room(cs->blobs, &room);
-	http_status(cs->http, &h);
-	desk_status(cs->desk, &d);
-	exchange_status(cs->exchange, &x);
-#define N(x) (json_int_t)(x)
-	return json_pack(
-		"{s:b, s:b, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-		" s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-		"ok", !r, "as_link", tokens_are_fed(cs->tokens), "nodes",
-		N(tokens_count(cs->tokens)), "box", x.reached, "open",
-		N(t.open), "complete", N(t.complete), "bytes", N(t.bytes),
-		"disk_free", N(room), "asks", N(t.asks), "asked", N(x.asked),
-		"refused", N(x.refused), "items", N(cs->stats.items),
-		"confirmed", N(cs->stats.confirmed), "cancelled",
-		N(cs->stats.cancelled), "expired", N(cs->stats.expired), "lost",
-		N(cs->stats.lost), "bytes_in", N(cs->stats.bytes_in),
-		"connections", N(h.connections), "requests", N(h.requests),
-		"errors", N(h.errors), "slow", N(h.slow), "refused_source",
-		N(h.refused_source), "commits", N(d.commits),
-		"certificate_days",
-		N((cs->cert.not_after - loop_wall(cs->loop)) / DAILY_S));
-#undef N
 }

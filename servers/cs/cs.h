@@ -23,7 +23,7 @@ void cs_free(struct cs *cs);
 void cs_reload(struct cs *cs, const struct server_conf *conf);
 /** a newer certificate is on the disk */
 bool cs_wants_restart(const struct cs *cs);
-/** "status" */
+/** "status", "drain", "undrain" */
 json_t *cs_admin(struct cs *cs, const char *command, json_t *request);
 
 #endif

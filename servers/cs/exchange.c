@@ -83,8 +83,8 @@ struct exchange {
 	unsigned int pause_s;
 	int64_t failed; /* the last row of a request that failed */
 
-	pthread_mutex_t lock; /* below */
-	bool stop, work;
+	pthread_mutex_t lock;  /* below */
+	bool stop, work, news; /* @news: of ourselves */
 	struct flying *flying;
 	struct exchange_stats stats;
 };
@@ -166,10 +166,10 @@ static int send_off(struct exchange *x, struct question *q, const char *path)
 	if (!e || !q->body)
 		return -NTM_ENOMEM;
 	snprintf(url, sizeof(url), "https://box.%s:%u%s", x->conf.domain,
-		 addr_port(&x->conf.box), path);
+		 addr_port(&x->conf.box.a[0]), path);
 	curl_easy_setopt(e, CURLOPT_URL, url);
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "https");
-	curl_easy_setopt(e, CURLOPT_CONNECT_TO, x->connect);
+	curl_easy_setopt(e, CURLOPT_RESOLVE, x->connect);
 	curl_easy_setopt(e, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(e, CURLOPT_CAINFO, x->conf.ca);
 	curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
@@ -202,13 +202,12 @@ static json_t *base64(const uint8_t *data, size_t len)
 static json_t *own_json(struct exchange *x)
 {
 	json_t *list = json_array();
-	char name[FQDN_MAX + 8], text[ADDR_TEXT_LEN];
+	char text[ADDR_TEXT_LEN];
 
 	for (size_t i = 0; i < x->conf.n_own; i++)
 		json_array_append_new(
 			list, json_string(addr_format(&x->conf.own[i], text)));
-	snprintf(name, sizeof(name), "cs.%s", x->conf.domain);
-	return json_pack("{s:s, s:o}", "name", name, "addresses", list);
+	return json_pack("{s:s, s:o}", "name", x->conf.name, "addresses", list);
 }
 
 static json_t *to_json(struct exchange *x, const struct question *q,
@@ -252,12 +251,13 @@ static char *ask_body(struct exchange *x, const struct question *q)
 	if (items_get(x->items, q->asks[0].number, &item))
 		return NULL;
 	to = to_json(x, q, &item);
-	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "kind",
-		      kinds[kind], "from",
+	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o}",
+		      "kind", kinds[kind], "from",
 		      kind == ASK_STATUS ? q->asks[0].name : item.sender,
 		      "application", item.application, "service", item.service,
 		      "item", item.item, "message", item.message, "expires",
-		      (json_int_t)item.expires, "cs", own_json(x), "to", to);
+		      (json_int_t)item.expires, "since",
+		      (json_int_t)item.created, "cs", own_json(x), "to", to);
 	if (kind == ASK_DATA) {
 		json_object_set_new(j, "hash",
 				    base64(item.hash, NTMC_HASH_LEN));
@@ -522,6 +522,7 @@ static void ask_due(struct exchange *x)
 
 static void register_self(struct exchange *x)
 {
+	struct exchange_load load = {.room = 0};
 	struct question *q;
 	json_t *j;
 
@@ -531,7 +532,12 @@ static void register_self(struct exchange *x)
 	if (!q)
 		return;
 	q->x = x;
+	x->conf.load(x->conf.arg, &load);
 	j = own_json(x);
+	json_object_set_new(j, "room", json_integer((json_int_t)load.room));
+	json_object_set_new(j, "items", json_integer((json_int_t)load.items));
+	json_object_set_new(j, "bytes", json_integer((json_int_t)load.bytes));
+	json_object_set_new(j, "draining", json_boolean(load.draining));
 	q->body = json_dumps(j, JSON_COMPACT);
 	json_decref(j);
 	x->register_at = mono_s() + REGISTER_S;
@@ -549,6 +555,9 @@ static bool is_stopped(struct exchange *x, bool *work)
 
 	pthread_mutex_lock(&x->lock);
 	stop = x->stop;
+	if (x->news)
+		x->register_at = 0;
+	x->news = false;
 	*work = x->work;
 	x->work = false;
 	pthread_mutex_unlock(&x->lock);
@@ -586,8 +595,11 @@ static void *run(void *arg)
 
 static int prepare(struct exchange *x)
 {
-	char line[ADDR_TEXT_LEN + 8], text[ADDR_TEXT_LEN];
+	const struct server_ways *box = &x->conf.box;
+	char line[SERVERCONF_WAYS_MAX * ADDR_TEXT_LEN + FQDN_MAX + 16],
+		text[ADDR_TEXT_LEN];
 	struct curl_slist *more;
+	size_t used;
 
 	if (curl_global_init(CURL_GLOBAL_DEFAULT))
 		return -NTM_ENOMEM;
@@ -600,7 +612,14 @@ static int prepare(struct exchange *x)
 			  : NULL;
 	if (more)
 		more = curl_slist_append(more, "Expect:");
-	snprintf(line, sizeof(line), "::%s", addr_format(&x->conf.box, text));
+	/* all of its addresses, under its name */
+	used = (size_t)snprintf(line, sizeof(line),
+				"+box.%s:%u:", x->conf.domain,
+				addr_port(&box->a[0]));
+	for (size_t i = 0; i < box->n; i++)
+		used += (size_t)snprintf(line + used, sizeof(line) - used,
+					 "%s%s", i ? "," : "",
+					 addr_format_ip(&box->a[i], text));
 	x->connect = curl_slist_append(NULL, line);
 	return x->multi && more && x->connect ? 0 : -NTM_ENOMEM;
 }
@@ -659,6 +678,14 @@ void exchange_free(struct exchange *x)
 	items_close(x->items);
 	pthread_mutex_destroy(&x->lock);
 	free(x);
+}
+
+void exchange_register(struct exchange *x)
+{
+	pthread_mutex_lock(&x->lock);
+	x->news = true;
+	pthread_mutex_unlock(&x->lock);
+	curl_multi_wakeup(x->multi);
 }
 
 void exchange_wake(struct exchange *x)

@@ -17,6 +17,7 @@
 #include "common/addr.h"
 #include "common/err.h"
 #include "servers/cs/desk.h"
+#include "servers/serverconf.h"
 
 #define EXCHANGE_RUNNING   16
 #define EXCHANGE_ADDRESSES 4
@@ -26,15 +27,24 @@ struct exchange;
 /** struct exchange_conf - copied
  * @db:     the store, of which it opens its own
  * @domain: the box is box.DOMAIN, at @box
+ * @name:   ours, as in the certificate
  * @ca, @certificate, @key: files, PEM
  * @own:    where nodes find this Cache Server
+ * @load:   how full it is; called in our thread
  */
+struct exchange_load {
+	uint64_t room, items, bytes;
+	bool draining;
+};
 struct exchange_conf {
 	struct desk *desk; /* outlives it */
-	char db[512], domain[FQDN_MAX + 1], ca[512], certificate[512], key[512];
-	struct addr box;
+	char db[512], domain[FQDN_MAX + 1], name[FQDN_MAX + 1], ca[512],
+		certificate[512], key[512];
+	struct server_ways box;
 	struct addr own[EXCHANGE_ADDRESSES];
 	size_t n_own;
+	void (*load)(void *arg, struct exchange_load *out);
+	void *arg;
 };
 
 /** struct exchange_stats - @reached: the last request was answered */
@@ -49,6 +59,8 @@ NTM_MUST_CHECK int exchange_new(const struct exchange_conf *conf,
  *  exchange_free() may come */
 void exchange_stop(struct exchange *x);
 void exchange_free(struct exchange *x);
+/** the box is told at once where we are, and how full */
+void exchange_register(struct exchange *x);
 /** something is to be asked */
 void exchange_wake(struct exchange *x);
 void exchange_status(struct exchange *x, struct exchange_stats *out);

@@ -95,6 +95,7 @@ enum statement {
 	ASKS_DELETE,
 	ACCOUNT_GET,
 	ACCOUNT_CHANGE,
+	ACCOUNTS_LARGE,
 	TOTALS,
 	N_STATEMENTS,
 };
@@ -169,7 +170,11 @@ static const char *const statements[] = {
 	[TOTALS] = "SELECT (SELECT count(*) FROM items WHERE state = 1),"
 		   " (SELECT count(*) FROM items WHERE state = 2),"
 		   " (SELECT coalesce(sum(bytes), 0) FROM accounts),"
-		   " (SELECT count(*) FROM asks)",
+		   " (SELECT count(*) FROM asks),"
+		   " (SELECT coalesce(min(created), 0) FROM items"
+		   " WHERE state IN (1, 2))",
+	[ACCOUNTS_LARGE] = "SELECT name, bytes, n FROM accounts WHERE n > 0"
+			   " ORDER BY bytes DESC LIMIT ?1",
 };
 static_assert(sizeof(statements) / sizeof(statements[0]) == N_STATEMENTS,
 	      "statements");
@@ -426,8 +431,22 @@ int items_totals(struct items *s, struct items_totals *out)
 	out->complete = (uint64_t)store_int(s->store, TOTALS, 1);
 	out->bytes = (uint64_t)store_int(s->store, TOTALS, 2);
 	out->asks = (uint64_t)store_int(s->store, TOTALS, 3);
+	out->oldest = store_int(s->store, TOTALS, 4);
 	store_reset(s->store, TOTALS);
 	return 0;
+}
+
+int items_accounts(struct items *s, unsigned int max, items_account_fn *fn,
+		   void *arg)
+{
+	int r;
+
+	store_bind_int(s->store, ACCOUNTS_LARGE, 1, max);
+	while ((r = store_step(s->store, ACCOUNTS_LARGE)) == 1)
+		fn(arg, store_text(s->store, ACCOUNTS_LARGE, 0),
+		   (uint64_t)store_int(s->store, ACCOUNTS_LARGE, 1),
+		   (uint64_t)store_int(s->store, ACCOUNTS_LARGE, 2));
+	return r;
 }
 
 /* --- writing ------------------------------------------------------------------------- */
@@ -597,7 +616,8 @@ int items_add(struct items *s, struct item *item, const char *account,
 	}
 	if (err)
 		return err;
-	err = has_room(s, account, item->size, limits);
+	err = limits->closed ? -NTM_EOFFLINE
+			     : has_room(s, account, item->size, limits);
 	if (!err)
 		err = insert_item(s, item, account);
 	for (size_t i = 0; !err && i < n; i++)

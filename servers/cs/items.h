@@ -82,10 +82,11 @@ struct receiver {
 	uint8_t key[ITEMS_KEY_MAX];
 };
 
-/** struct items_limits - of one account */
+/** struct items_limits - of one account; @closed: nobody's new items */
 struct items_limits {
 	uint64_t bytes;
 	unsigned int n;
+	bool closed;
 };
 
 /** Return: 0, -NTM_ESTORE, -NTM_EVERSION */
@@ -106,7 +107,7 @@ NTM_MUST_CHECK int items_job_end(struct items *s, bool keep);
  * items_add() - an item and its receivers, whose keys' hashes and tickets are made here
  * @item: number and state are set
  * Return: 0; 1: it was there, the same; -NTM_EEXISTS: another one of its name;
- *         -NTM_ELIMIT: too many, -NTM_ETOOBIG: too much of the account; -NTM_ESTORE
+ *         -NTM_EOFFLINE: closed; -NTM_ELIMIT: too many, -NTM_ETOOBIG: too much of the account; -NTM_ESTORE
  */
 NTM_MUST_CHECK int items_add(struct items *s, struct item *item,
 			     const char *account, struct receiver *r, size_t n,
@@ -153,11 +154,17 @@ NTM_MUST_CHECK int items_expired(struct items *s, int64_t now, unsigned int max,
 /** does an item need this blob? Return: 1, 0, -NTM_ESTORE */
 NTM_MUST_CHECK int items_use_blob(struct items *s,
 				  const uint8_t hash[static NTMC_HASH_LEN]);
-/** struct items_totals - for status */
+/** struct items_totals - for status; @oldest: when it came, 0: there is none */
 struct items_totals {
 	uint64_t open, complete, bytes, asks;
+	int64_t oldest;
 };
 NTM_MUST_CHECK int items_totals(struct items *s, struct items_totals *out);
+/** at most @max accounts, by their bytes */
+typedef void items_account_fn(void *arg, const char *name, uint64_t bytes,
+			      uint64_t n);
+NTM_MUST_CHECK int items_accounts(struct items *s, unsigned int max,
+				  items_account_fn *fn, void *arg);
 
 /* --- what the box is to be asked ------------------------------------------------------ */
 

@@ -7,7 +7,6 @@
 #include "servers/cs/state.h"
 
 #define LIST_MAX     1000
-#define ROOM_SPARED  (UINT64_C(64) << 20) /* of the disk, for the store */
 #define LIFETIME_MIN 60
 
 /* --- what they have in common ------------------------------------------------------- */
@@ -24,6 +23,11 @@ void cs_answer(struct cs *cs, struct http_request *q, int err)
 		http_answer_error(q, 507, -NTM_ELIMIT,
 				  "too many items of the account wait at the "
 				  "Cache Server; cancel what is not needed",
+				  NULL);
+	else if (err == -NTM_EOFFLINE)
+		http_answer_error(q, 503, err,
+				  "this Cache Server takes no new items: its "
+				  "administrator empties it",
 				  NULL);
 	else
 		http_answer_err(q, err);
@@ -388,7 +392,8 @@ static struct add *add_new(struct cs *cs, struct http_request *q,
 			  .cs = cs,
 			  .q = q,
 			  .limits = {.bytes = atomic_load(&cs->quota),
-				     .n = ITEMS_WAITING_MAX},
+				     .n = ITEMS_WAITING_MAX,
+				     .closed = atomic_load(&cs->draining)},
 			  .n = f->n_to};
 	*wrong = read_item(cs, f, http_json(q), &a->item);
 	if (!*wrong && !read_keys(f, http_json(q), a))
@@ -422,7 +427,8 @@ static void post_keys(struct http_request *q, void *arg)
 		return;
 	}
 	r = blobs_room(cs->blobs, &room);
-	if (r || room < ROOM_SPARED || a->item.size > room - ROOM_SPARED) {
+	if (r || room < CS_ROOM_SPARED ||
+	    a->item.size > room - CS_ROOM_SPARED) {
 		http_answer_error(q, 507, -NTM_ESTORE,
 				  "the Cache Server's disk is full; its "
 				  "administrator has been told",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * state - the Cache Server's own data, shared by cs.c (start, clock), requests.c and
- * transfers.c (what nodes ask) and exchange.c (what the box is asked)
+ * state - the Cache Server's own data, shared by cs.c (start, clock), admin.c, requests.c
+ * and transfers.c (what nodes ask) and exchange.c (what the box is asked)
  *
  * Owner:   cs.c makes and frees it. Context: what has no lock is set before the
  *          threads start and stays; see each part's header.
@@ -23,6 +23,7 @@
 #include "servers/servercert.h"
 #include "servers/tokens.h"
 
+#define CS_ROOM_SPARED	(UINT64_C(64) << 20) /* of the disk, for the store */
 #define CS_KEY_JSON_MAX (64 * (ITEMS_KEY_MAX * 4 / 3 + 512) + 4096)
 
 struct cs_stats {
@@ -52,6 +53,7 @@ struct cs {
 	/* reloaded; read by all */
 	_Atomic uint64_t quota;
 	_Atomic uint32_t lifetime;
+	_Atomic bool draining; /* no new items */
 
 	pthread_mutex_t lock; /* of @reader, which HTTP's threads share */
 	struct items *reader;
@@ -59,6 +61,10 @@ struct cs {
 
 extern const struct http_route cs_routes[];
 extern const size_t cs_n_routes;
+
+/* admin.c */
+/** does it drain since before the start? */
+void cs_drain_load(struct cs *cs);
 
 /** the sender's token; false: answered */
 bool cs_sender_ok(struct cs *cs, struct http_request *q);

@@ -44,7 +44,7 @@ static int teardown(void **state)
 /* Return: its number */
 static int64_t add(const char *account, unsigned int n)
 {
-	const struct items_limits limits = {1000, 10};
+	const struct items_limits limits = {.bytes = 1000, .n = 10};
 	struct item i = {.created = NOW, .expires = NOW + 1000, .size = 10};
 	struct receiver r = {.key = {1}, .key_len = 1};
 

@@ -379,7 +379,7 @@ static size_t enrol_text(const char *name, char text[static ENROL_TEXT_MAX])
 }
 
 /* init, enrol, renew ... of a server elsewhere: of role RS, or NS */
-static int elsewhere(const char *name, bool ns, const char *verb,
+static int elsewhere(const char *name, enum enrol_kind kind, const char *verb,
 		     const char *file)
 {
 	struct cli c = {.user = "root", .args = {verb, file}, .n_args = 2};
@@ -387,24 +387,31 @@ static int elsewhere(const char *name, bool ns, const char *verb,
 	int r;
 
 	snprintf(c.dir, sizeof(c.dir), "%s/%s", dir, name);
-	if (made && ns)
-		c.ns = file;
-	else if (made)
-		c.relay = file;
+	*(kind == ENROL_RELAY	   ? &c.relay
+	  : kind == ENROL_NOTIFIER ? &c.ns
+				   : &c.cs) = made ? file : NULL;
 	hush();
-	r = made ? cli_init(&c) : ns ? cli_ns(&c, verb) : cli_relay(&c, verb);
+	r = made		     ? cli_init(&c)
+	    : kind == ENROL_RELAY    ? cli_relay(&c, verb)
+	    : kind == ENROL_NOTIFIER ? cli_ns(&c, verb)
+				     : cli_cs(&c, verb);
 	unhush();
 	return r;
 }
 
 static int relay_command(const char *name, const char *verb, const char *file)
 {
-	return elsewhere(name, false, verb, file);
+	return elsewhere(name, ENROL_RELAY, verb, file);
 }
 
 static int ns_command(const char *name, const char *verb, const char *file)
 {
-	return elsewhere(name, true, verb, file);
+	return elsewhere(name, ENROL_NOTIFIER, verb, file);
+}
+
+static int cs_command(const char *name, const char *verb, const char *file)
+{
+	return elsewhere(name, ENROL_CACHE, verb, file);
 }
 
 static void relay_elsewhere(void **state)
@@ -469,6 +476,44 @@ static void notifier_elsewhere(void **state)
 	assert_int_equal(relay_command("away", "renew", file), CLI_FAILED);
 	assert_int_equal(ns_command("away", "renew", file), 0);
 	assert_int_equal(ns_command("away", "drain", file), CLI_USAGE);
+}
+
+/* A Cache Server elsewhere has a name of its own, and is told where AS and box are. */
+static void cache_elsewhere(void **state)
+{
+	char path[128], file[128], digits[NTMC_FP_TEXT_LEN], name[64];
+	uint8_t *conf, der[NTMC_CERT_MAX], fp[NTMC_FP_LEN];
+	struct ntmc_cert cert;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(init("home"), 0);
+	snprintf(file, sizeof(file), "%s/enrolled", dir);
+	assert_int_equal(cs_command("home", "enrol", file), 0);
+	assert_int_equal(ns_command("away", "init", file), CLI_FAILED);
+	assert_int_equal(cs_command("away", "init", file), 0);
+	snprintf(path, sizeof(path), "%s/away/ntm-server.conf", dir);
+	assert_int_equal(file_read(path, 1 << 16, &conf, &len), 0);
+	assert_non_null(strstr((char *)conf, "\nroles = cs\n"));
+	assert_non_null(strstr((char *)conf, ":4501"));
+	assert_non_null(strstr((char *)conf, ":4508"));
+	assert_null(strstr((char *)conf, ":4502"));
+	file_free(conf, len);
+	snprintf(path, sizeof(path), "%s/away", dir);
+	assert_int_equal(servercert_der(path, "cs", der, &len), 0);
+	assert_int_equal(ntmc_cert_parse(der, len, &cert), 0);
+	assert_int_equal(cert.roles, NTMC_ROLE_CS);
+	ntmc_fingerprint(cert.ed_pub, fp);
+	ntmc_fingerprint_text(fp, digits);
+	snprintf(name, sizeof(name), "cs-%.16s.example.org", digits);
+	assert_string_equal(cert.fqdn, name);
+	assert_int_equal(cs_command("away", "remove", digits), 0);
+	assert_int_equal(cs_command("away", "drain", file), CLI_USAGE);
+	/* where there is no box there is nothing for it to do */
+	snprintf(path, sizeof(path), "%s/home/ntm-server.conf", dir);
+	write_text(path, "[server]\ndomain = example.org\n[box]\nport = 0\n");
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(cs_command("home", "enrol", file), CLI_FAILED);
 }
 
 static void enrolment_damaged(void **state)
@@ -555,7 +600,7 @@ int main(void)
 		T(join_strings),	   T(backup_restore),
 		T(journal_full_disk),	   T(manual_names_every_key),
 		T(relay_elsewhere),	   T(notifier_elsewhere),
-		T(enrolment_damaged),
+		T(cache_elsewhere),	   T(enrolment_damaged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,7 +38,8 @@ static void on_changed(void *arg, const char *fqdn, enum tokens_state state)
 	n_changed++;
 }
 
-static const struct tokens_ops ops = {on_listed, on_changed};
+static const struct tokens_ops ops = {.listed = on_listed,
+				      .changed = on_changed};
 
 static void subscribe(const char *role)
 {
