@@ -16,3 +16,8 @@ $(eval $(call fuzz-target,finder,tests/fuzz/fuzz_finder.c \
 	$(addprefix servers/resolver/,answer.c records.c) common/addr.c \
 	common/err.c common/fqdn.c $(O)/gen/common/ntm.pb-c.c $(CRYPTO_SRC),\
 	libprotobuf-c $(CRYPTO_PKGS)))
+# HTTPS of Cache Server and box, libmicrohttpd played; what other domains' boxes ask.
+$(eval $(call fuzz-target,http,tests/fuzz/fuzz_http.c \
+	servers/http_request.c servers/http_fields.c servers/box/api.c \
+	servers/box/inbound.c common/addr.c common/err.c common/log.c \
+	$(FUZZ_DATAGRAM),jansson gnutls $(FUZZ_DATAGRAM_PKGS)))
