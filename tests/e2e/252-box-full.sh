@@ -1,0 +1,48 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# 252-box-full - a box whose disk is full takes nothing, says so, and still answers; what
+# people send waits with them, and goes on when there is room again
+. "$(dirname "$0")/../lab/lab.sh"
+. "$LAB_SRC/tests/lab/ntm.sh"
+. "$LAB_SRC/tests/lab/faults.sh"
+
+ntm_installed
+ntm_star server a b
+ntm_account server alice
+ntm_account server bob
+dir=$(server_dir server)
+lab_stop server-server
+mv "$dir/box" "$dir/box.kept"
+lab_as_user server mkdir "$dir/box"
+lab_root server mount -t tmpfs -o size=4m,mode=700 disk "$dir/box"
+[ "$LAB_MODE" != root ] || lab_root server chown "$LAB_UID:$LAB_GID" "$dir/box"
+lab_as_user server cp "$dir/box.kept/server.key" "$dir/box.kept/server.der" "$dir/box"
+ntm_server_start server
+ntm_node a laptop.alice
+ntm_node b desk.bob
+lab_as_user b ntm allow "alice.$NTM_DOMAIN" 22 >"$LAB/out"
+for h in a b; do
+	wait_for 20 "lab_as_user $h grep -q 'has our newest' $(state_dir $h)/broker.log"
+done
+lab_as_user b ntm down
+
+lab_as_user server dd if=/dev/zero of="$dir/box/filler" bs=4k 2>"$LAB/out" || :
+echo hello | lab_as_user a ntm send --background "${NTM_NAME[b]}" >"$LAB/out"
+wait_for 20 '[ "$(server_status server roles.box.failed)" -ge 1 ]' \
+	'lab_as_user a ntm outbox; lab_as_user server ntm-server status'
+ok "the box's store failed, and its status counts it"
+assert_eq "$(lab_as_user a ntm outbox --json | jq -r '.items[-1].state')" sending \
+	"the item waits with its sender"
+assert_contains "$(cat "$(lab_log server-server)")" "full" "the log says why"
+assert_eq "$(server_status server roles.box.dc_link)" true "the box still runs"
+pid=$(server_role server box)
+
+lab_as_user server rm "$dir/box/filler"
+wait_for 60 '[ "$(lab_as_user a ntm outbox --json | jq -r ".items[-1].state")" = waiting ]' \
+	'lab_as_user a ntm outbox'
+ok "it goes on by itself when there is room"
+assert_eq "$(server_role server box)" "$pid" "in the same process"
+ntm_up b
+wait_for 30 '[ "$(lab_as_user b ntm inbox --json | jq -r ".items[-1].state")" = here ]' \
+	'lab_as_user b ntm inbox'
+assert_eq "$(lab_as_user b ntm receive)" hello "and arrives"
