@@ -238,7 +238,7 @@ static void test_many(void **state)
 	}
 	json_decref(items);
 	assert_int_equal(done, n);
-	/* both ends, from `send` to the last word; one by one it were more than 20 syncs */
+	/* both ends, from `send` to the last word */
 	syncs = __atomic_load_n(&n_synced, __ATOMIC_RELAXED) - syncs;
 	requests = (unsigned int)servers_count("{}", "requests") - requests;
 	print_message("%u items: %u syncs, %u requests\n", n, syncs, requests);
