@@ -62,11 +62,7 @@ void sending_free(struct sending *s)
 	}
 	web_cancel(s->call);
 	loop_timer_free(s->turn);
-	pack_close(s->pack);
-	free(s->small);
-	blob_free(s->blob);
-	if (s->tags >= 0)
-		close(s->tags);
+	sealing_close(&s->seal);
 	json_decref(s->cs_json);
 	free(s->message);
 	ntmc_wipe(s, sizeof(*s));
@@ -244,7 +240,6 @@ static void job_start(struct outbox *o, int64_t id)
 	s->outbox = o;
 	s->post = o->post;
 	s->id = id;
-	s->tags = -1;
 	s->next = o->jobs;
 	o->jobs = s;
 	o->n_jobs++;

@@ -74,7 +74,7 @@ static json_t *row_json(struct store *st, const struct sending *job)
 	uint64_t size = (uint64_t)store_int(st, OUT_LIST, 7);
 	json_t *j;
 
-	if (job && job->call && job->blob)
+	if (job && job->call && job->seal.blob)
 		sent = job->offset + web_moved(job->call);
 	if (sent > size) /* the request that completes it has a body, too */
 		sent = size;

@@ -8,9 +8,7 @@
 #define NTM_BROKER_POST_SENDING_H
 
 #include "broker/post/outbox.h"
-#include "libntmcrypto/blob.h"
-
-#define SENDING_SAVE (64u << 20) /* bytes sealed between two saved states */
+#include "broker/post/sealing.h"
 
 /**
  * struct sending - a row that is worked on
@@ -18,10 +16,7 @@
  * @known: what the CS had when it was last asked; what is more is progress
  * @found:  receivers that T was sent to the box for, when it was asked last
  * @told:   how often the CS has named another offset than ours
- * @tags:   descriptor (tags.h), -1: none
- * @offset: what the CS has; @skip: sealed bytes before it, not sent again
- * @sealed: @used of @have bytes were sent
- * @hash:   of the blob, once @hashed
+ * @offset: what the CS has
  */
 struct sending {
 	struct outbox *outbox;
@@ -44,15 +39,8 @@ struct sending {
 	struct loop_timer *turn;
 
 	unsigned int told;
-	int tags;
-	struct pack *pack; /* or */
-	uint8_t *small;	   /* all of the payload */
-	struct blob *blob;
-	uint64_t offset, skip, saved_at;
-	uint8_t sealed[BLOB_SEALED];
-	size_t have, used;
-	uint8_t hash[NTMC_HASH_LEN];
-	bool hashed;
+	struct sealing seal;
+	uint64_t offset;
 	struct sending *next;
 };
 
@@ -71,6 +59,10 @@ void sending_end(struct sending *s, enum out_state state, int err,
 /** an answer that is no success: later, or never */
 void sending_answer(struct sending *s, const struct web_answer *a);
 
+/** what it is sealed of */
+void sending_seals(struct sending *s, struct sealing_of *of);
+/** sealing failed: a file that changed ends the item; else later */
+void sending_broke(struct sending *s, const struct sealing *z, int err);
 /** the CS has @offset bytes: seal and send the rest (sending_data.c) */
 void sending_data(struct sending *s, uint64_t offset);
 /** the next turn of sealing again what the CS has */
