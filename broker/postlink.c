@@ -38,6 +38,7 @@
 
 #include "broker/account.h"
 #include "broker/poster.h"
+#include "broker/resolve.h"
 #include "broker/session.h"
 #include "common/log.h"
 
@@ -116,12 +117,27 @@ static void tell_event(struct postlink *p, const char *event)
 		tell(p, json_pack("{s:s}", "event", event));
 }
 
+/* who is at the other end of a connection to its port */
+static void tell_who(struct postlink *p, const char *address)
+{
+	const char *name = NULL;
+	struct addr a;
+
+	if (address && !addr_parse(address, 0, &a))
+		name = resolve_reverse(p->w->resolve, &a);
+	if (address)
+		tell(p, json_pack("{s:s, s:s, s:s?}", "event", "who", "address",
+				  address, "name", name));
+}
+
 static void said(struct postlink *p, json_t *o)
 {
 	const char *what = json_string_value(json_object_get(o, "say"));
 	json_int_t again = json_integer_value(json_object_get(o, "again_s"));
 
-	if (what && !strcmp(what, "busy")) {
+	if (what && !strcmp(what, "who")) {
+		tell_who(p, json_string_value(json_object_get(o, "address")));
+	} else if (what && !strcmp(what, "busy")) {
 		p->busy = true;
 		p->idle = false;
 	} else if (what && !strcmp(what, "idle")) {

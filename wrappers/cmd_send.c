@@ -180,9 +180,12 @@ static void receivers_print(FILE *f, const json_t *item)
 	json_array_foreach(json_object_get(item, "to"), i, to)
 	{
 		text = out_text(to, "text", NULL);
-		fprintf(f, "  %s: %s%s%s\n", out_text(to, "name", "?"),
-			out_text(to, "state", "?"), text ? ": " : "",
-			text ? text : "");
+		fprintf(f, "  %s: %s%s%s%s\n", out_text(to, "name", "?"),
+			out_text(to, "state", "?"),
+			strcmp(out_text(to, "by", ""), "direct")
+				? ""
+				: ", straight from here",
+			text ? ": " : "", text ? text : "");
 	}
 }
 

@@ -198,7 +198,9 @@ static void headers_make(const struct post *p, const struct post_ask *a,
 
 	ntmc_base64url_encode(p->who.token, WHO_TOKEN_LEN, token);
 	header(h, "NTM-Version: " NTM_VERSION);
-	header(h, "Authorization: Bearer %s", a->bearer ? a->bearer : token);
+	if (!a->bearer || *a->bearer)
+		header(h, "Authorization: Bearer %s",
+		       a->bearer ? a->bearer : token);
 	header(h, "NTM-Node: %s", p->who.fqdn);
 	if (a->ids) {
 		header(h, "NTM-Application: %s", a->ids->application);
@@ -230,6 +232,9 @@ int post_ask(struct post *p, const struct post_ask *a, web_fn *done, void *arg,
 		.length = a->length,
 		.write = a->write,
 		.json_max = a->json_max,
+		.connect_ms = a->connect_ms,
+		.stall_s = a->stall_s,
+		.last = a->last,
 		.done = done,
 		.arg = arg,
 	};

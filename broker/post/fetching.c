@@ -97,7 +97,7 @@ static void refused(struct fetching *f, const struct web_answer *a, bool gone)
 /* --- K
  * ------------------------------------------------------------------------------------ */
 
-static int key_keep(struct fetching *f)
+int fetching_key_keep(struct fetching *f)
 {
 	struct store *st = f->post->store;
 
@@ -107,27 +107,22 @@ static int key_keep(struct fetching *f)
 	return store_run(st, IN_KEY);
 }
 
-/* Two seals off, and who made the inner one */
-static int key_open(struct fetching *f, const uint8_t *sealed, size_t len)
+int fetching_key(struct fetching *f, const uint8_t *wrapped, size_t len)
 {
 	struct post *p = f->post;
 	struct item_names names = {f->item, f->sender, p->who.fqdn};
-	uint8_t wrapped[ITEM_SEALED_MAX], id[PREKEY_ID_LEN];
+	uint8_t id[PREKEY_ID_LEN];
 	struct ntmc_key prekey;
 	struct ntmc_cert cert;
-	size_t n = 0;
-	int err;
+	int err = item_key_prekey(wrapped, len, id);
 
-	err = item_temporal_open(&f->t, f->item, sealed, len, wrapped, &n);
-	if (!err)
-		err = item_key_prekey(wrapped, n, id);
 	if (err)
 		return err;
 	err = prekeys_find(p->prekeys, id, &prekey);
 	if (err)
 		return err == -NTM_ENOTFOUND ? -NTM_EEXPIRED : err;
-	err = item_key_unwrap(p->env, p->who.trust, &names, &prekey, wrapped, n,
-			      &f->k, &cert);
+	err = item_key_unwrap(p->env, p->who.trust, &names, &prekey, wrapped,
+			      len, &f->k, &cert);
 	ntmc_key_clear(&prekey);
 	if (!err)
 		err = post_pin(p, f->sender, cert.ed_pub);
@@ -135,7 +130,20 @@ static int key_open(struct fetching *f, const uint8_t *sealed, size_t len)
 		return err;
 	memcpy(f->signer, cert.ed_pub, sizeof(f->signer));
 	f->has_key = true;
-	return key_keep(f);
+	return 0;
+}
+
+/* Two seals off, and who made the inner one */
+static int key_open(struct fetching *f, const uint8_t *sealed, size_t len)
+{
+	uint8_t wrapped[ITEM_SEALED_MAX];
+	size_t n = 0;
+	int err;
+
+	err = item_temporal_open(&f->t, f->item, sealed, len, wrapped, &n);
+	if (!err)
+		err = fetching_key(f, wrapped, n);
+	return err ? err : fetching_key_keep(f);
 }
 
 static void on_key(void *arg, const struct web_answer *a)

@@ -16,7 +16,10 @@
 /**
  * struct fetching - a row that is worked on
  * @text fields: as the list gave them
- * @have: bytes of the next chunk in @buf; @from: where this download began
+ * @direct: it comes straight from its sender (arrival.c): no @call, no server
+ * @have: bytes of the next chunk in @buf; @from: where this download began; @at: the
+ *        bytes before it are here
+ * @held: where somebody keeps a pointer to this; cleared at the end. Or NULL
  * @verified: the seal was the sender's; @failure: what ended the download
  */
 struct fetching {
@@ -39,10 +42,12 @@ struct fetching {
 
 	struct blob *blob;
 	struct unpack *unpack;
-	uint64_t payload, from, saved_at;
+	uint64_t payload, from, at, saved_at;
 	uint8_t buf[BLOB_SEALED];
 	size_t have;
-	bool verified;
+	bool verified, direct;
+	struct fetching **held;
+	uint64_t moved_ns;
 	struct fetching *next;
 };
 
@@ -52,6 +57,28 @@ void fetching_free(struct fetching *f);
 const char *fetching_refusal(int err);
 /** K is known: the blob, from where we have it (fetching_data.c) */
 void fetching_data(struct fetching *f);
+
+/* --- the blob, however it comes (fetching_data.c) --- */
+
+/** where the row says we are: f->from. Return: 0, -NTM_EDECODE (a size that no blob
+ *  has), -NTM_ESTORE (disk, or no room on it), -NTM_ENOMEM */
+NTM_MUST_CHECK int fetching_open(struct fetching *f);
+/** the next bytes. Return: 0, -NTM_EAUTH, -NTM_EDECODE, -NTM_EVERSION, -NTM_ESTORE */
+NTM_MUST_CHECK int fetching_take(struct fetching *f, const uint8_t *data,
+				 size_t len);
+/** what came is on the disk, and the row says so. Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int fetching_save(struct fetching *f);
+/** nothing of it counts: all of it once more. Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int fetching_forget(struct fetching *f);
+/** all came, is the sender's and f->data_hash's, and is on the disk.
+ *  Return: 0, -NTM_ECLOSED (not all), -NTM_EAUTH, -NTM_ESTORE */
+NTM_MUST_CHECK int fetching_whole(struct fetching *f);
+/** K out of its seal to our prekey, and who made that. Return: 0, -NTM_EEXPIRED (the
+ *  prekey is none of ours any more), as item_key_unwrap() and post_pin() */
+NTM_MUST_CHECK int fetching_key(struct fetching *f, const uint8_t *wrapped,
+				size_t len);
+/** the row has it. Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int fetching_key_keep(struct fetching *f);
 
 /* --- ends: the job is freed, the inbox looks for the next --- */
 
@@ -66,8 +93,13 @@ void fetching_done(struct fetching *f);
 void fetching_gone(struct fetching *f);
 
 struct post *inbox_post(struct inbox *b);
+/** a job for row @id, whose fields are the caller's to fill. NULL: no memory */
+struct fetching *inbox_job_new(struct inbox *b, int64_t id, bool direct);
+/** each job that is direct; @fn may free it */
+void inbox_each_direct(struct inbox *b,
+		       void (*fn)(void *arg, struct fetching *f), void *arg);
 /** the job of item @id; NULL: none */
-const struct fetching *inbox_job(struct inbox *b, int64_t id);
+struct fetching *inbox_job(struct inbox *b, int64_t id);
 /** the folder of an item */
 bool inbox_folder(const struct post *p, int64_t id, char *path, size_t size);
 

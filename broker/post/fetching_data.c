@@ -35,11 +35,20 @@ static int at_save(struct fetching *f, const struct blob_state *state,
 	return store_run(st, IN_AT);
 }
 
-static int state_save(struct fetching *f)
+int fetching_forget(struct fetching *f)
+{
+	return at_save(f, NULL, 0);
+}
+
+int fetching_save(struct fetching *f)
 {
 	struct blob_state state;
-	int err = unpack_sync(f->unpack);
+	int err;
 
+	/* before the first chunk there is nothing, in the seal no state */
+	if (!f->blob || !blob_next(f->blob) || blob_at(f->blob) == f->saved_at)
+		return 0;
+	err = unpack_sync(f->unpack);
 	if (err)
 		return err;
 	blob_save(f->blob, &state);
@@ -81,13 +90,12 @@ static int piece(struct fetching *f)
 	if (!err)
 		err = unpack_write(f->unpack, f->buf, n);
 	if (!err && blob_at(f->blob) - f->saved_at >= FETCHING_SAVE)
-		err = state_save(f);
+		err = fetching_save(f);
 	return err;
 }
 
-static int on_write(void *arg, const uint8_t *data, size_t len)
+int fetching_take(struct fetching *f, const uint8_t *data, size_t len)
 {
-	struct fetching *f = arg;
 	size_t n;
 	int err;
 
@@ -100,6 +108,7 @@ static int on_write(void *arg, const uint8_t *data, size_t len)
 			n = len;
 		memcpy(f->buf + f->have, data, n);
 		f->have += n;
+		f->at += n;
 		data += n;
 		len -= n;
 		if (f->have == want(f)) {
@@ -110,6 +119,11 @@ static int on_write(void *arg, const uint8_t *data, size_t len)
 		}
 	}
 	return 0;
+}
+
+static int on_write(void *arg, const uint8_t *data, size_t len)
+{
+	return fetching_take(arg, data, len);
 }
 
 /* --- its end
@@ -129,7 +143,7 @@ static void data_failed(struct fetching *f, int err)
 			return;
 		}
 		/* what we had may be what is wrong: all of it once more */
-		if (at_save(f, NULL, 0))
+		if (fetching_forget(f))
 			err = -NTM_ESTORE;
 		break;
 	default:
@@ -138,7 +152,7 @@ static void data_failed(struct fetching *f, int err)
 	fetching_later(f, err, NULL, 0);
 }
 
-static int whole_check(struct fetching *f)
+int fetching_whole(struct fetching *f)
 {
 	char text[NTMC_BASE64URL_LEN(NTMC_HASH_LEN) + 3];
 	uint8_t hash[NTMC_HASH_LEN];
@@ -161,10 +175,9 @@ static void on_data(void *arg, const struct web_answer *a)
 	f->call = NULL;
 	if (a->err) {
 		/* a connection that broke: what came counts */
-		if (f->blob && f->unpack && a->err != -NTM_EAUTH &&
-		    a->err != -NTM_EDECODE && a->err != -NTM_ESTORE &&
-		    blob_next(f->blob)) {
-			if (state_save(f))
+		if (a->err != -NTM_EAUTH && a->err != -NTM_EDECODE &&
+		    a->err != -NTM_ESTORE) {
+			if (fetching_save(f))
 				err = -NTM_ESTORE;
 			else if (f->saved_at > f->from)
 				f->tries = 0; /* what breaks next is new */
@@ -180,7 +193,7 @@ static void on_data(void *arg, const struct web_answer *a)
 		fetching_later(f, err, web_text(a), a->retry_s);
 		return;
 	}
-	err = whole_check(f);
+	err = fetching_whole(f);
 	if (err) {
 		data_failed(f, err);
 		return;
@@ -227,7 +240,7 @@ static int resume(struct fetching *f, uint64_t *at)
 	return 0;
 }
 
-static int start(struct fetching *f)
+int fetching_open(struct fetching *f)
 {
 	char folder[512];
 	int err;
@@ -253,7 +266,7 @@ static int start(struct fetching *f)
 		f->from = 0;
 		err = unpack_open(folder, f->payload, 0, &f->unpack);
 	}
-	f->saved_at = f->from;
+	f->at = f->saved_at = f->from;
 	return err;
 }
 
@@ -265,7 +278,7 @@ void fetching_data(struct fetching *f)
 			       .path = path,
 			       .bearer = f->ticket,
 			       .write = on_write};
-	int err = start(f);
+	int err = fetching_open(f);
 
 	snprintf(path, sizeof(path), "/v1/data/%s", f->data_hash);
 	snprintf(range, sizeof(range), "Range: bytes=%llu-",

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/post/arrival.h"
 #include "broker/post/desktop.h"
 #include "broker/post/face.h"
 #include "broker/post/inbox_impl.h"
@@ -56,8 +57,10 @@ void fetching_free(struct fetching *f)
 		at = &(*at)->next;
 	if (*at) {
 		*at = f->next;
-		f->inbox->n_jobs--;
+		f->inbox->n_jobs -= !f->direct;
 	}
+	if (f->held)
+		*f->held = NULL;
 	web_cancel(f->call);
 	unpack_close(f->unpack);
 	blob_free(f->blob);
@@ -317,9 +320,37 @@ struct post *inbox_post(struct inbox *b)
 	return b->post;
 }
 
-const struct fetching *inbox_job(struct inbox *b, int64_t id)
+struct fetching *inbox_job(struct inbox *b, int64_t id)
 {
 	return job_find(b, id);
+}
+
+struct fetching *inbox_job_new(struct inbox *b, int64_t id, bool direct)
+{
+	struct fetching *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->inbox = b;
+	f->post = b->post;
+	f->id = id;
+	f->direct = direct;
+	f->next = b->jobs;
+	b->jobs = f;
+	b->n_jobs += !direct;
+	return f;
+}
+
+void inbox_each_direct(struct inbox *b,
+		       void (*fn)(void *arg, struct fetching *f), void *arg)
+{
+	struct fetching *f, *next;
+
+	for (f = b->jobs; f; f = next) {
+		next = f->next;
+		if (f->direct)
+			fn(arg, f);
+	}
 }
 
 static void job_start(struct inbox *b, int64_t id)
@@ -335,15 +366,9 @@ static void job_start(struct inbox *b, int64_t id)
 			log_err("inbox", "the store cannot be written");
 		return;
 	}
-	f = calloc(1, sizeof(*f));
+	f = inbox_job_new(b, id, false);
 	if (!f)
 		return;
-	f->inbox = b;
-	f->post = b->post;
-	f->id = id;
-	f->next = b->jobs;
-	b->jobs = f;
-	b->n_jobs++;
 	store_bind_int(st, IN_GET, 1, id);
 	r = store_step(st, IN_GET);
 	if (r > 0) {
@@ -380,9 +405,11 @@ void inbox_work(struct inbox *b)
 	while (n < 64 && store_step(st, IN_DUE) > 0)
 		ids[n++] = store_int(st, IN_DUE, 0);
 	store_reset(st, IN_DUE);
-	for (i = 0; i < n && b->n_jobs < INBOX_JOBS_MAX; i++)
+	for (i = 0; i < n && b->n_jobs < INBOX_JOBS_MAX; i++) {
+		arrival_end(b->post, ids[i]);
 		if (!job_find(b, ids[i]))
 			job_start(b, ids[i]);
+	}
 	s = inbox_again_s(b);
 	if (n == 64 && b->n_jobs < INBOX_JOBS_MAX)
 		loop_timer_arm(b->due, 0);

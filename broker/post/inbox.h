@@ -11,7 +11,7 @@
 
 #include "broker/post/post.h"
 
-#define INBOX_JOBS_MAX 32
+#define INBOX_JOBS_MAX 32 /* from CSs */
 
 /**
  * enum in_state - a row of `inb`; numbers are in the store

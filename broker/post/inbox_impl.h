@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * inbox_impl - shared by inbox.c (rows and jobs) and inbox_sync.c (the box's list)
+ * inbox_impl - shared by inbox.c (rows and jobs), inbox_sync.c (the box's list) and
+ * arrival.c (what comes straight)
  *
  * Owner: inbox.c. Context: loop thread.
  */

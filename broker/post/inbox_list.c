@@ -29,8 +29,8 @@ static json_t *row_json(struct post *p, const struct fetching *job)
 	uint64_t got;
 	json_t *j;
 
-	got = job && job->call && state == IN_LISTED
-		      ? job->from + web_moved(job->call)
+	got = job && state == IN_LISTED && (job->call || job->direct)
+		      ? job->at
 		      : (uint64_t)store_int(st, IN_LIST, 20);
 	if (state == IN_HAVE) {
 		got = (uint64_t)store_int(st, IN_LIST, 11);
@@ -40,7 +40,7 @@ static json_t *row_json(struct post *p, const struct fetching *job)
 	}
 	j = json_pack(
 		"{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, "
-		"s:b, s:s}",
+		"s:b, s:s, s:b}",
 		"id", (json_int_t)store_int(st, IN_LIST, 0), "from", sender,
 		"application", store_text(st, IN_LIST, 2), "service",
 		store_text(st, IN_LIST, 3), "item", store_text(st, IN_LIST, 4),
@@ -50,7 +50,8 @@ static json_t *row_json(struct post *p, const struct fetching *job)
 		(json_int_t)store_int(st, IN_LIST, 11), "fetched",
 		(json_int_t)got, "at", (json_int_t)store_int(st, IN_LIST, 15),
 		"expires", (json_int_t)store_int(st, IN_LIST, 16), "allowed",
-		who_allows(&p->who, sender), "folder", folder);
+		who_allows(&p->who, sender), "folder", folder, "direct",
+		store_int(st, IN_LIST, 26) != 0);
 	if (code && j) {
 		json_object_set_new(j, "error", json_string(err_name(code)));
 		json_object_set_new(j, "text",

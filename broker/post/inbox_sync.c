@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/post/arrival.h"
 #include "broker/post/face.h"
 #include "broker/post/inbox_impl.h"
 #include "broker/post/outbox.h"
@@ -185,6 +186,7 @@ static int entry_take(struct inbox *b, const json_t *e)
 		log_warn("inbox", "the box lists what is no item");
 		return 0;
 	}
+	arrival_entry(b->post, sender, &ids);
 	cs = json_dumps(json_object_get(e, "cs"), JSON_COMPACT);
 	store_bind_text(st, IN_ENTRY, 1, sender);
 	store_bind_text(st, IN_ENTRY, 2, ids.application);
@@ -296,6 +298,7 @@ static void listed(struct inbox *b)
 {
 	gone_forget(b);
 	old_forget(b);
+	arrival_forget_stale(b->post);
 	b->tries = 0;
 	face_changed(b->post->face);
 	news_next(b);

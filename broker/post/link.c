@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "broker/post/door.h"
 #include "broker/post/inbox.h"
 #include "common/log.h"
 
@@ -19,7 +20,7 @@ struct link {
 	bool busy;
 };
 
-static void event_take(struct link *l, const char *event)
+static void event_take(struct link *l, const char *event, const json_t *j)
 {
 	struct post *p = l->post;
 
@@ -35,6 +36,10 @@ static void event_take(struct link *l, const char *event)
 		who_load_policy(&p->who);
 		who_load_known(&p->who);
 		inbox_policy(p->inbox);
+	} else if (!strcmp(event, "who")) {
+		door_name(p->door,
+			  json_string_value(json_object_get(j, "address")),
+			  json_string_value(json_object_get(j, "name")));
 	}
 }
 
@@ -61,7 +66,7 @@ static void on_message(void *arg, int fd, unsigned int events)
 	event = json_string_value(json_object_get(j, "event"));
 	if (event) {
 		log_debug("post", "the worker says %s", event);
-		event_take(l, event);
+		event_take(l, event, j);
 	}
 	json_decref(j);
 	post_check_idle(l->post);
@@ -102,6 +107,13 @@ void link_close(struct link *l)
 	loop_io_del(l->io);
 	close(l->fd);
 	free(l);
+}
+
+void link_who(struct link *l, const char *address)
+{
+	if (l)
+		say(l,
+		    json_pack("{s:s, s:s}", "say", "who", "address", address));
 }
 
 void link_busy(struct link *l)

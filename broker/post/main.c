@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "broker/post/desktop.h"
+#include "broker/post/door.h"
 #include "broker/post/face.h"
 #include "broker/post/isolate.h"
 #include "broker/post/link.h"
@@ -28,7 +29,8 @@ struct program {
 	struct post post;
 	const char *config, *state;
 	enum log_level level;
-	int link_fd, post_fd;
+	int link_fd, post_fd, door_fds[DOOR_FDS_MAX];
+	size_t n_door_fds;
 	struct loop_signal *term;
 };
 
@@ -88,6 +90,9 @@ static int sockets_take(struct program *p)
 			p->link_fd = LISTEN_FDS_START + i;
 		else if (!strcmp(name, "post"))
 			p->post_fd = LISTEN_FDS_START + i;
+		else if (!strncmp(name, "tcp", 3) &&
+			 p->n_door_fds < DOOR_FDS_MAX)
+			p->door_fds[p->n_door_fds++] = LISTEN_FDS_START + i;
 		else
 			close(LISTEN_FDS_START + i);
 		name = strtok_r(NULL, ":", &save);
@@ -121,6 +126,8 @@ static int run(struct program *p)
 		err = link_open(post, p->link_fd, &post->link);
 	if (!err && p->post_fd >= 0)
 		err = face_open(post, p->post_fd, &post->face);
+	if (!err && p->n_door_fds && !post->broken)
+		err = door_open(post, p->door_fds, p->n_door_fds, &post->door);
 	if (!err)
 		err = loop_signal_add(post->loop, SIGTERM, on_term, p,
 				      &p->term);

@@ -61,6 +61,7 @@ void sending_free(struct sending *s)
 		s->outbox->n_jobs--;
 	}
 	web_cancel(s->call);
+	direct_free(s->direct);
 	loop_timer_free(s->turn);
 	sealing_close(&s->seal);
 	json_decref(s->cs_json);
@@ -175,7 +176,12 @@ void sending_end(struct sending *s, enum out_state state, int err,
 
 static void on_turn(void *arg)
 {
-	sending_forward(arg);
+	struct sending *s = arg;
+
+	if (s->direct)
+		direct_done(s);
+	else
+		sending_forward(s);
 }
 
 /* the row that OUT_GET stands on */

@@ -55,6 +55,10 @@ static json_t *receivers_json(struct store *st, int64_t id)
 			to_words[state >= 0 && state <= TO_FAILED ? state
 								  : TO_FAILED],
 			"at", (json_int_t)store_int(st, TO_LIST, 4));
+		if (store_int(st, TO_LIST, 5) == 2)
+			json_object_set_new(j, "by", json_string("direct"));
+		else if (state >= TO_WAITING && state <= TO_REFUSED)
+			json_object_set_new(j, "by", json_string("server"));
 		if (code) {
 			json_object_set_new(j, "error",
 					    json_string(err_name(code)));
@@ -76,6 +80,8 @@ static json_t *row_json(struct store *st, const struct sending *job)
 
 	if (job && job->call && job->seal.blob)
 		sent = job->offset + web_moved(job->call);
+	else if (job && job->direct && direct_sent(job->direct) > sent)
+		sent = direct_sent(job->direct);
 	if (sent > size) /* the request that completes it has a body, too */
 		sent = size;
 	j = json_pack(

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/post/door.h"
 #include "broker/post/face.h"
 #include "broker/post/inbox.h"
 #include "broker/post/link.h"
@@ -59,7 +60,8 @@ static bool busy(struct post *p)
 	if (p->broken)
 		return face_busy(p->face);
 	return outbox_busy(p->outbox) || inbox_busy(p->inbox) ||
-	       prekeys_busy(p->prekeys) || face_busy(p->face);
+	       prekeys_busy(p->prekeys) || face_busy(p->face) ||
+	       door_busy(p->door);
 }
 
 static unsigned int sooner(unsigned int a, unsigned int b)
@@ -167,6 +169,7 @@ int post_open(struct post *p, const char *config, const char *state)
 void post_close(struct post *p)
 {
 	p->ending = true;
+	door_close(p->door);
 	turn_close(p);
 	face_close(p->face);
 	inbox_close(p->inbox);

@@ -12,6 +12,7 @@
  *   inbox   rows `inb` -> temporal key, key, data, verified -> confirmed, off the list
  *   prekeys a new one every week
  *   face    clients: `ntm send` and the library
+ *   door    devices that are online: items straight from them
  *   link    the worker: notices, policy, session
  *
  * Each takes a row, asks one thing after another, and leaves the row as it found it
@@ -30,6 +31,7 @@
 #include "common/loop.h"
 
 struct desktop;
+struct door;
 struct face;
 struct inbox;
 struct link;
@@ -56,6 +58,8 @@ struct post {
 	struct inbox *inbox;
 	struct prekeys *prekeys;
 	struct recent *recent;
+	struct door *door;	    /* NULL: no virtual address */
+	const struct addr *door_at; /* NULL; in tests: where all doors are */
 	struct loop_timer *quiet;
 	uint64_t rest_ns; /* until then nothing is begun: the store was full */
 	int broken;	  /* why there are no parts: every client is told */
@@ -64,7 +68,7 @@ struct post {
 	struct turn *turn;
 };
 
-/** make and free the parts; @link and @face are main.c's */
+/** make and free the parts; @link, @face and @door are main.c's */
 NTM_MUST_CHECK int post_open(struct post *p, const char *config,
 			     const char *state);
 void post_close(struct post *p);
@@ -90,6 +94,9 @@ void turn_close(struct post *p);
 /** something is written, asked or answered: at the end of this turn it is on the disk
  *  first, and leaves then */
 void post_flush_soon(struct post *p);
+/** the same, at once: for an answer that is not held.
+ *  Return: 0, -NTM_ESTORE (nothing of the turn has happened; every job is dropped) */
+NTM_MUST_CHECK int post_flush_now(struct post *p);
 /** is there something written that is not on the disk yet? */
 bool post_flush_due(const struct post *p);
 /** files of items were written: they are on the disk before the rows */
@@ -111,7 +118,7 @@ void post_item_id(const struct post_ids *ids, uint8_t out[static ITEM_ID_LEN]);
 struct post_ask {
 	const struct web_server *server;
 	const char *method, *path;
-	const char *bearer;	    /* NULL: our token, in our domain alone */
+	const char *bearer; /* NULL: our token, in our domain alone; "": none */
 	const struct post_ids *ids; /* NTM-Application, -Service, -Item */
 	const char *to;		    /* NTM-To */
 	const char *message;	    /* NTM-Message, not yet encoded */
@@ -123,6 +130,8 @@ struct post_ask {
 	uint64_t length;
 	web_write_fn *write;
 	size_t json_max; /* bytes of the answer; 0: WEB_JSON_MAX */
+	unsigned int connect_ms, stall_s; /* as in web.h */
+	bool last;
 };
 /** Return: 0 and @done will be called; -NTM_EPERM (our token is not for that server);
  *  or an error */

@@ -54,6 +54,11 @@ static const char *const schema[] = {
 	"CREATE INDEX out_due ON out (next_try, id) WHERE state IN (0, 5, 6);"
 	"CREATE INDEX inb_due ON inb (next_try, id) WHERE entry IS NOT NULL "
 	"AND data_hash IS NOT NULL;",
+	/* straight to who is online. Of a receiver: 1 it has some of it so, 2 all;
+	 * posted: a CS has its key */
+	"ALTER TABLE receiver ADD COLUMN direct INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE receiver ADD COLUMN posted INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE inb ADD COLUMN direct INTEGER NOT NULL DEFAULT 0;",
 };
 
 #define OUT_COLUMNS                                                            \
@@ -63,7 +68,8 @@ static const char *const schema[] = {
 #define IN_COLUMNS                                                             \
 	"id, sender, application, service, item, message, state, wanted, "     \
 	"entry, key_hash, data_hash, size, cs, ticket, temporal, at, "         \
-	"expires, k, signer, blob, fetched, title, err, text, next_try, tries"
+	"expires, k, signer, blob, fetched, title, err, text, next_try, "      \
+	"tries, direct, settled"
 
 /* a blob that is to be fetched, or the word on it to be given */
 #define IN_WORK                                                                \
@@ -128,7 +134,8 @@ static const char *const statements[POST_STATEMENTS] = {
 	[NAME_DELETE] = "DELETE FROM name WHERE out = ?1",
 	[TO_NEW] = "INSERT OR REPLACE INTO receiver (out, name, state, t, "
 		   "wrapped, err, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-	[TO_LIST] = "SELECT name, state, t, err, at FROM receiver "
+	[TO_LIST] = "SELECT name, state, t, err, at, direct, posted "
+		    "FROM receiver "
 		    "WHERE out = ?1 ORDER BY name",
 	[TO_KEY] = "SELECT wrapped FROM receiver WHERE out = ?1 AND name = ?2",
 	[TO_STATE] = "UPDATE receiver SET state = ?3, err = ?4, at = ?5 "
@@ -138,12 +145,18 @@ static const char *const statements[POST_STATEMENTS] = {
 		     "WHERE out = ?1 AND name = ?2 AND state < 4",
 	[TO_LATE] = "UPDATE receiver SET state = 6, err = ?2, at = ?3 "
 		    "WHERE out = ?1 AND state < 4",
+	[TO_DIRECT] = "UPDATE receiver SET direct = ?3 "
+		      "WHERE out = ?1 AND name = ?2",
+	/* the CS has the keys of those who are ready */
+	[TO_POSTED] = "UPDATE receiver SET posted = 1 "
+		      "WHERE out = ?1 AND state BETWEEN 1 AND 3",
 	/* those who are ready wait now */
 	[TO_WAIT] = "UPDATE receiver SET state = 2, at = ?2 WHERE out = ?1 AND "
 		    "state = 1",
 	/* who has yet to get it gets all of it anew */
-	[TO_ANEW] = "UPDATE receiver SET state = 0 WHERE out = ?1 AND "
-		    "state BETWEEN 1 AND 3",
+	[TO_ANEW] =
+		"UPDATE receiver SET state = 0, posted = 0 WHERE out = ?1 AND "
+		"state BETWEEN 1 AND 3",
 	[TO_COUNT] = "SELECT count(*) FROM receiver WHERE out = ?1 AND "
 		     "state BETWEEN ?2 AND ?3",
 	[TO_WIPE] = "UPDATE receiver SET t = NULL, wrapped = NULL "
@@ -158,8 +171,11 @@ static const char *const statements[POST_STATEMENTS] = {
 		"SET entry = ?6, key_hash = ?7, data_hash = ?8, "
 		"size = ?9, cs = ?10, ticket = ?11, temporal = ?12, "
 		"expires = ?14, seen = 1, "
-		"k = CASE WHEN key_hash IS ?7 THEN k ELSE NULL END, "
-		"blob = CASE WHEN key_hash IS ?7 AND data_hash IS ?8 "
+		/* without a hash: straight from the sender, as far as it came */
+		"k = CASE WHEN key_hash IS ?7 OR "
+		"(key_hash IS NULL AND blob IS NOT NULL) THEN k ELSE NULL END, "
+		"blob = CASE WHEN (key_hash IS ?7 OR key_hash IS NULL) AND "
+		"(data_hash IS ?8 OR data_hash IS NULL) "
 		"THEN blob ELSE NULL END, next_try = CASE WHEN data_hash IS ?8 "
 		"AND key_hash IS ?7 AND temporal IS ?12 THEN next_try ELSE 0 "
 		"END",
@@ -200,8 +216,12 @@ static const char *const statements[POST_STATEMENTS] = {
 		     "data_hash IN (SELECT hash FROM had)",
 	[HAD_PUT] = "INSERT OR REPLACE INTO had (hash, until) VALUES (?1, ?2)",
 	[HAD_OLD] = "DELETE FROM had WHERE until < ?1",
-	[IN_KEY] = "UPDATE inb SET k = ?2, signer = ?3 WHERE id = ?1",
-	[IN_AT] = "UPDATE inb SET blob = ?2, fetched = ?3 WHERE id = ?1",
+	/* under another K what was here is nothing */
+	[IN_KEY] = "UPDATE inb SET blob = CASE WHEN k = ?2 THEN blob "
+		   "ELSE NULL END, k = ?2, signer = ?3 WHERE id = ?1",
+	/* nothing of it counts: K is asked for anew */
+	[IN_AT] = "UPDATE inb SET k = CASE WHEN ?2 IS NULL THEN NULL ELSE k "
+		  "END, blob = ?2, fetched = ?3 WHERE id = ?1",
 	[IN_TITLE] = "UPDATE inb SET title = ?2 WHERE id = ?1",
 	/* before a listing; IN_GONE after it: what no list has and nobody has */
 	[IN_MARK] = "UPDATE inb SET seen = 0 WHERE entry IS NOT NULL",
@@ -210,6 +230,19 @@ static const char *const statements[POST_STATEMENTS] = {
 	[IN_DELETE] = "DELETE FROM inb WHERE id = ?1",
 	[IN_OLD] = "DELETE FROM inb WHERE state >= 3 AND entry IS NULL AND "
 		   "expires < ?1",
+	/* straight from its sender; there may be a list's entry of it too */
+	[IN_DIRECT] =
+		"INSERT INTO inb (sender, application, service, item, message, "
+		"size, cs, ticket, at, expires, direct) VALUES (?1, ?2, ?3, "
+		"?4, ?5, ?6, '', '', ?7, ?8, 1) "
+		"ON CONFLICT (sender, application, service, item) DO UPDATE "
+		"SET blob = CASE WHEN size IN (0, ?6) THEN blob ELSE NULL END, "
+		"size = ?6, at = ?7, direct = 1",
+	/* what began so, and was not heard of since ?1, by whatever way */
+	[IN_STALE] = "SELECT id FROM inb WHERE direct = 1 AND entry IS NULL "
+		     "AND state = 0 AND at < ?1",
+	/* of sender ?1: here, and not yet taken */
+	[IN_COUNT] = "SELECT count(*) FROM inb WHERE sender = ?1 AND state < 3",
 	[PREKEY_NEW] = "INSERT INTO prekey (id, fqdn, priv, pub, not_before, "
 		       "not_after, sig, cert) "
 		       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

@@ -4,8 +4,9 @@
  *
  * Theory of operation
  *
- * Each step looks at the rows and asks for what is missing: prekeys of a name, T for
- * devices whose prekey is known, a CS, then the keys. The answer to the keys says how
+ * Each step looks at the rows and asks for what is missing: prekeys of a name; the
+ * devices whose prekey is known, whether they take it themselves (direct.c); T for
+ * those who do not, a CS, then the keys. The answer to the keys says how
  * much of the blob the CS has, and sending_data.c sends the rest. As each answer is
  * in the store before the next step, a job that begins again finds its place.
  *
@@ -273,8 +274,8 @@ static int temporal_json(struct sending *s, const char *name, const uint8_t *t,
 	return *out ? 0 : -NTM_ENOMEM;
 }
 
-static int receiver_state(struct sending *s, const char *name,
-			  enum to_state state, int code)
+int sending_receiver(struct sending *s, const char *name, enum to_state state,
+		     int code)
 {
 	struct store *st = s->post->store;
 
@@ -311,8 +312,8 @@ static int results_take(struct sending *s, const json_t *results)
 		if (code_again(code))
 			wait = code;
 		else
-			err = receiver_state(s, name,
-					     code ? TO_FAILED : TO_READY, code);
+			err = sending_receiver(
+				s, name, code ? TO_FAILED : TO_READY, code);
 	}
 	return err ? err : -wait;
 }
@@ -473,18 +474,26 @@ static void on_keys(void *arg, const struct web_answer *a)
 {
 	struct sending *s = arg;
 	bool again;
+	int err;
 
 	s->call = NULL;
 	if (web_error(a, &again) && choice_leaves(s, a)) {
 		s->left = true;
 		if (ask_servers(s))
 			sending_answer(s, a);
-	} else if (web_error(a, &again)) {
+		return;
+	}
+	if (web_error(a, &again)) {
 		sending_answer(s, a);
-	} else {
+		return;
+	}
+	store_bind_int(s->post->store, TO_POSTED, 1, s->id);
+	err = store_run(s->post->store, TO_POSTED);
+	if (err)
+		sending_later(s, err, NULL, 0);
+	else
 		sending_data(s, (uint64_t)json_integer_value(
 					json_object_get(a->json, "offset")));
-	}
 }
 
 static int ask_keys(struct sending *s)
@@ -581,10 +590,21 @@ static int ask_next(struct sending *s)
 	return s->cs.n_addrs ? ask_keys(s) : ask_servers(s);
 }
 
+/* Before anything else: to who is online. Return: as direct_start() */
+static int straight(struct sending *s)
+{
+	if (s->tried)
+		return 0;
+	s->tried = true;
+	return direct_start(s);
+}
+
 void sending_step(struct sending *s)
 {
 	int r = 0;
 
+	if (s->state != OUT_OPEN && (r = straight(s)))
+		goto out;
 	if (s->state != OUT_OPEN &&
 	    (!s->cs.n_addrs || post_now(s->post) >= s->expires)) {
 		sending_end(s, OUT_CANCELLED, 0, NULL);
@@ -602,8 +622,10 @@ void sending_step(struct sending *s)
 				    "no receiver can get it");
 			return;
 		}
-		if (r > 0)
-			r = count(s, TO_FOUND, TO_TOLD);
+		r = r < 0 ? r : straight(s);
+		if (r)
+			goto out;
+		r = count(s, TO_FOUND, TO_TOLD);
 		if (!r) {
 			sending_end(s, OUT_ENDED, 0, NULL);
 			return;
@@ -611,6 +633,7 @@ void sending_step(struct sending *s)
 	}
 	if (r >= 0)
 		r = ask_next(s);
+out:
 	if (r < 0)
 		sending_later(s, r, NULL, 0);
 }

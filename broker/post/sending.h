@@ -7,6 +7,7 @@
 #ifndef NTM_BROKER_POST_SENDING_H
 #define NTM_BROKER_POST_SENDING_H
 
+#include "broker/post/direct.h"
 #include "broker/post/outbox.h"
 #include "broker/post/sealing.h"
 
@@ -16,6 +17,7 @@
  * @known: what the CS had when it was last asked; what is more is progress
  * @found:  receivers that T was sent to the box for, when it was asked last
  * @told:   how often the CS has named another offset than ours
+ * @direct: attempts to reach receivers run; @tried: they are over, or there was nobody
  * @offset: what the CS has
  */
 struct sending {
@@ -39,6 +41,9 @@ struct sending {
 	struct loop_timer *turn;
 
 	unsigned int told;
+	struct direct *direct;
+	bool tried;
+
 	struct sealing seal;
 	uint64_t offset;
 	struct sending *next;
@@ -59,6 +64,9 @@ void sending_end(struct sending *s, enum out_state state, int err,
 /** an answer that is no success: later, or never */
 void sending_answer(struct sending *s, const struct web_answer *a);
 
+/** a receiver's state, and its word in an error. Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int sending_receiver(struct sending *s, const char *name,
+				    enum to_state state, int code);
 /** what it is sealed of */
 void sending_seals(struct sending *s, struct sealing_of *of);
 /** sealing failed: a file that changed ends the item; else later */

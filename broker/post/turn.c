@@ -77,18 +77,11 @@ static int write_all(struct post *p)
 	return err ? err : store_flush(p->store);
 }
 
-static void turn_end(void *arg)
+int post_flush_now(struct post *p)
 {
-	struct turn *t = arg;
-	struct post *p = t->post;
-	int err;
+	int err = write_all(p);
 
-	if (!p) {
-		free(t);
-		return;
-	}
-	err = write_all(p);
-	removes_do(t, !err);
+	removes_do(p->turn, !err);
 	if (err) {
 		log_err("post",
 			"%s cannot be written; all begins again from "
@@ -100,6 +93,17 @@ static void turn_end(void *arg)
 	}
 	web_release(p->web);
 	face_release(p->face, err);
+	return err;
+}
+
+static void turn_end(void *arg)
+{
+	struct turn *t = arg;
+
+	if (!t->post)
+		free(t);
+	else if (post_flush_now(t->post))
+		log_debug("post", "nothing of this turn has happened");
 }
 
 void post_flush_soon(struct post *p)

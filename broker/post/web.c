@@ -13,16 +13,18 @@
 #include "broker/post/web.h"
 
 #include <curl/curl.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/log.h"
 #include "libntmcrypto/ntmcrypto.h"
 
-#define CONNECT_S   10L
+#define CONNECT_MS  10000u
 #define ANSWER_S    300L /* all of a request without a blob */
 #define STALL_BYTES 1L
-#define STALL_S	    60L
+#define STALL_S	    60u
 #define CONNECTIONS                                                            \
 	4L /* to one server: more cost handshakes, and win nothing */
 #define IDLE_MAX     32L /* that are kept */
@@ -315,6 +317,36 @@ static size_t on_write(char *data, size_t size, size_t n, void *arg)
 /* --- requests
  * --------------------------------------------------------------------------- */
 
+/* Not to whom DNS of the Internet names: virtual addresses alone, fd6e::/16. */
+static curl_socket_t on_open(void *arg, curlsocktype purpose,
+			     struct curl_sockaddr *a)
+{
+	const struct sockaddr_in6 *in6 = (const void *)&a->addr;
+
+	(void)arg, (void)purpose;
+	if (a->family != AF_INET6 || in6->sin6_addr.s6_addr[0] != 0xfd ||
+	    in6->sin6_addr.s6_addr[1] != 0x6e)
+		return CURL_SOCKET_BAD;
+	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
+static int device_set(struct web_call *c, const struct web_request *r)
+{
+	const struct web_server *s = r->server;
+	char url[1024];
+
+	if ((size_t)snprintf(url, sizeof(url), "http://%s:%u%s", s->name,
+			     s->tunnel, r->path) >= sizeof(url))
+		return -NTM_EINVAL;
+	curl_easy_setopt(c->easy, CURLOPT_PROTOCOLS_STR, "http");
+	curl_easy_setopt(c->easy, CURLOPT_URL, url);
+	/* a name that nobody knows is not waited for at the end */
+	curl_easy_setopt(c->easy, CURLOPT_QUICK_EXIT, 1L);
+	curl_easy_setopt(c->easy, CURLOPT_IPRESOLVE, (long)CURL_IPRESOLVE_V6);
+	curl_easy_setopt(c->easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+	return 0;
+}
+
 /* Its addresses under its name: all that have the first one's port. */
 static int where_set(struct web_call *c, const struct web_request *r)
 {
@@ -324,6 +356,8 @@ static int where_set(struct web_call *c, const struct web_request *r)
 	uint16_t port;
 	size_t i, at;
 
+	if (s->tunnel && !s->n_addrs)
+		return device_set(c, r);
 	if (!s->n_addrs)
 		return -NTM_EUNREACHABLE;
 	port = addr_port(&s->addrs[0]);
@@ -336,9 +370,12 @@ static int where_set(struct web_call *c, const struct web_request *r)
 				       addr_format_ip(&s->addrs[i], one));
 	}
 	c->resolve = curl_slist_append(NULL, text);
-	if ((size_t)snprintf(url, sizeof(url), "https://%s:%u%s", s->name, port,
+	if ((size_t)snprintf(url, sizeof(url), "%s://%s:%u%s",
+			     s->tunnel ? "http" : "https", s->name, port,
 			     r->path) >= sizeof(url))
 		return -NTM_EINVAL;
+	if (s->tunnel)
+		curl_easy_setopt(c->easy, CURLOPT_PROTOCOLS_STR, "http");
 	curl_easy_setopt(c->easy, CURLOPT_RESOLVE, c->resolve);
 	curl_easy_setopt(c->easy, CURLOPT_URL, url);
 	/* where there is no memory for the file's name, the machine's own CAs count */
@@ -417,9 +454,12 @@ static void rules_set(struct web_call *c, const struct web_request *r)
 			 1L); /* an ID may be ".." */
 	if (!c->read && !c->write)
 		curl_easy_setopt(c->easy, CURLOPT_TIMEOUT, ANSWER_S);
-	curl_easy_setopt(c->easy, CURLOPT_CONNECTTIMEOUT, CONNECT_S);
+	curl_easy_setopt(c->easy, CURLOPT_CONNECTTIMEOUT_MS,
+			 (long)(r->connect_ms ? r->connect_ms : CONNECT_MS));
 	curl_easy_setopt(c->easy, CURLOPT_LOW_SPEED_LIMIT, STALL_BYTES);
-	curl_easy_setopt(c->easy, CURLOPT_LOW_SPEED_TIME, STALL_S);
+	curl_easy_setopt(c->easy, CURLOPT_LOW_SPEED_TIME,
+			 (long)(r->stall_s ? r->stall_s : STALL_S));
+	curl_easy_setopt(c->easy, CURLOPT_FORBID_REUSE, r->last ? 1L : 0L);
 	if (c->write && r->length > BUFFER_BYTES)
 		curl_easy_setopt(c->easy, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
 	curl_easy_setopt(c->easy, CURLOPT_WRITEFUNCTION, on_write);

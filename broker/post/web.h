@@ -7,7 +7,8 @@
  * What is started leaves with web_release(), when what was written before it is on the
  * disk.
  * A server is reached at the addresses that are given, under its name, and believed by
- * the CA in the file that is given, alone. TLS 1.3.
+ * the CA in the file that is given, alone. TLS 1.3. A device is reached by its name,
+ * as libntm.so finds it, at a virtual address alone.
  */
 #ifndef NTM_BROKER_POST_WEB_H
 #define NTM_BROKER_POST_WEB_H
@@ -26,9 +27,14 @@
 struct web;
 struct web_call;
 
-/** struct web_server - @name: of the certificate; @ca: PEM file */
+/**
+ * struct web_server - @name: of the certificate; @ca: PEM file
+ * @tunnel: not 0: the port of a device, found by its name and spoken to through the
+ *          tunnel, which seals: plain HTTP. @addrs: the usual: none
+ */
 struct web_server {
 	char name[256];
+	uint16_t tunnel;
 	char ca[512];
 	struct addr addrs[WEB_ADDRS_MAX];
 	size_t n_addrs;
@@ -60,6 +66,9 @@ typedef int web_write_fn(void *arg, const uint8_t *data, size_t len);
  * @read, @length: body in pieces, or neither; with @body, @body_len: bytes
  * @write:   takes a body that is not JSON, of about @length bytes; NULL: it must be JSON
  * @json_max: bytes of JSON that are read; 0: WEB_JSON_MAX
+ * @connect_ms, @stall_s: longest wait for the connection, and without a byte; 0: the
+ *           usual
+ * @last:    the connection is not kept for another request
  */
 struct web_request {
 	const struct web_server *server;
@@ -72,6 +81,8 @@ struct web_request {
 	uint64_t length;
 	web_write_fn *write;
 	size_t json_max;
+	unsigned int connect_ms, stall_s;
+	bool last;
 	web_fn *done;
 	void *arg;
 };

@@ -22,8 +22,7 @@ items_pair()
 	lab_as_user a ntm allow bob >"$LAB/log/allow-a"
 	lab_as_user b ntm allow alice >"$LAB/log/allow-b"
 	for host in a b; do
-		wait_for 20 "grep -q 'has our newest' $(state_dir $host)/broker.log" \
-			"tail -n 20 $(state_dir $host)/broker.log"
+		items_prekey "$host"
 	done
 }
 
@@ -45,4 +44,58 @@ items_here()
 items_text()
 {
 	printf '%s' "$3" | lab_as_user "$1" ntm send "$2" >"$LAB/log/text"
+}
+
+# items_prekey HOST: until its prekey is at its box: it can be sent to
+items_prekey()
+{
+	wait_for 20 "items__has_prekey $1" "tail -n 20 $(state_dir "$1")/broker.log"
+}
+
+items__has_prekey()
+{
+	lab_as_user "$1" grep -q "has our newest" "$(state_dir "$1")/broker.log"
+}
+
+# items_newest HOST outbox|inbox FILTER [INDEX]: jq's FILTER of the newest item, or of one
+items_newest()
+{
+	lab_as_user "$1" ntm "$2" --json | jq -r ".items[${4:--1}] | $3"
+}
+
+# items_await HOST outbox|inbox FILTER VALUE [INDEX] [SECONDS]
+items_await()
+{
+	wait_for "${6:-30}" \
+		"[ \"\$(items_newest $1 $2 '$3' ${5:--1})\" = '$4' ]" \
+		"lab_as_user $1 ntm $2 --json; tail -n 30 $(state_dir "$1")/broker.log"
+}
+
+# items_receive HOST: all that is here, into ~/got; what is printed is in $LAB/received
+items_receive()
+{
+	mkdir -p "$(lab_home "$1")/got"
+	lab_give "$(lab_home "$1")/got"
+	lab_as_user "$1" sh -c "cd && ntm receive --to=got" >"$LAB/received"
+}
+
+# items_stored HOST: how many items the Cache Server there has ever had, and the bytes of
+# data in its folder now
+items_stored()
+{
+	local dir
+	dir=$(server_dir "$1")/cs
+	echo "$(lab_as_user "$1" python3 -c '
+import sqlite3, sys
+db = sqlite3.connect("file:" + sys.argv[1] + "?mode=ro", uri=True)
+print((db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?",
+                  ("items",)).fetchone() or [0])[0])' "$dir/cs.db")" \
+		"$(lab_as_user "$1" find "$dir" -mindepth 2 -type f -printf '%s\n' |
+			awk '{ n += $1 } END { print n + 0 }')"
+}
+
+# items_post HOST: the process ID of its ntm-post; nothing where none runs
+items_post()
+{
+	lab_pids "$1" ntm-post | head -n 1
 }

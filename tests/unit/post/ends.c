@@ -128,7 +128,10 @@ void end_session(struct end *e)
 
 void end_run(struct end *e)
 {
+	const struct addr *door_at = e->post.door_at;
+
 	memset(&e->post, 0, sizeof(e->post));
+	e->post.door_at = door_at;
 	e->post.loop = w.loop;
 	assert_int_equal(post_open(&e->post, e->state, e->state), 0);
 	assert_true(e->post.who.logged_in);

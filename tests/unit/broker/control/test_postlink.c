@@ -16,6 +16,7 @@
 #include "broker/account.h"
 #include "broker/poster.h"
 #include "broker/postlink.h"
+#include "broker/resolve.h"
 #include "broker/session.h"
 
 static struct worker w;
@@ -119,6 +120,16 @@ enum session_state session_state(const struct session *s)
 {
 	(void)s;
 	return online;
+}
+
+const char *resolve_reverse(struct resolve *r, const struct addr *vip)
+{
+	char text[ADDR_TEXT_LEN];
+
+	(void)r;
+	return strcmp(addr_format_ip(vip, text), "fd6e::9")
+		       ? NULL
+		       : "desk.bob.example.org";
 }
 
 /* --- the test's hands ---------------------------------------------------------------- */
@@ -304,6 +315,46 @@ static void number_first(void **state)
 	assert_non_null(kept_find("post/l/tcp6"));
 }
 
+/* Who is at the other end of a connection: the worker's word, or that it has none */
+static void who(void **state)
+{
+	static const char *const asked[] = {"fd6e::9", "fd6e::8", "nonsense"};
+	char buf[POSTLINK_MESSAGE_MAX], text[128];
+	json_t *o;
+
+	(void)state;
+	log_in();
+	hears("start", 0);
+	for (size_t i = 0; i < 3; i++) {
+		ssize_t n;
+
+		snprintf(text, sizeof(text),
+			 "{\"say\":\"who\",\"address\":\"%s\"}", asked[i]);
+		says(text);
+		n = recv(peer, buf, sizeof(buf), MSG_DONTWAIT);
+		assert_true(n > 0);
+		o = json_loadb(buf, (size_t)n, 0, NULL);
+		assert_string_equal(
+			json_string_value(json_object_get(o, "event")), "who");
+		assert_string_equal(
+			json_string_value(json_object_get(o, "address")),
+			asked[i]);
+		if (i)
+			assert_null(
+				json_string_value(json_object_get(o, "name")));
+		else
+			assert_string_equal(
+				json_string_value(json_object_get(o, "name")),
+				"desk.bob.example.org");
+		json_decref(o);
+	}
+	says("{\"say\":\"who\"}");
+	hears_nothing();
+	/* they count as messages that it has read */
+	goes(4, 0);
+	assert_int_equal(n_starts, 1);
+}
+
 static void alarms(void **state)
 {
 	(void)state;
@@ -463,9 +514,11 @@ static void other_addresses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(once_after_login), T(notices),     T(number_first),
-		T(alarms),	     T(deaths),	     T(connections),
-		T(logged_out),	     T(next_worker), T(other_addresses),
+		T(once_after_login), T(notices),
+		T(number_first),     T(who),
+		T(alarms),	     T(deaths),
+		T(connections),	     T(logged_out),
+		T(next_worker),	     T(other_addresses),
 	};
 
 	return cmocka_run_group_tests_name("postlink", tests, NULL, NULL);

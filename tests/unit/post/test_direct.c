@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_direct - items straight from one ntm-post to another, whose worker the test plays
+ *
+ * Between them is a relay of the test's own that counts, cuts and stops.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "broker/post/door.h"
+#include "broker/post/link.h"
+#include "common/addr.h"
+#include "common/log.h"
+#include "tests/unit/post/ends.h"
+#include "tests/unit/post/fixture.h"
+
+#define LEGS_MAX 32
+#define NEVER	 UINT64_MAX
+
+/* one connection through the relay; @pair[0]: who came, @pair[1]: the door */
+struct leg {
+	int pair[2];
+	struct loop_io *io[2];
+};
+
+/* @up, @down: bytes to the door and back, all in all; both are cut where @cut_up,
+ * @cut_down say, once; @stop_up: nothing more goes there. @closed: nobody gets in */
+static struct relay {
+	int fd, door;
+	struct loop_io *io;
+	struct addr at, door_at;
+	struct leg legs[LEGS_MAX];
+	size_t n_legs;
+	uint64_t up, down, cut_up, cut_down, stop_up;
+	bool closed;
+} r;
+
+static struct worker_played {
+	int fd;
+	struct loop_io *io;
+	const char *name; /* who it says is there */
+	unsigned int asked;
+} played;
+
+/* --- the relay
+ * ------------------------------------------------------------------------------- */
+
+static void leg_close(struct leg *l)
+{
+	for (int i = 0; i < 2; i++) {
+		if (!l->io[i])
+			continue;
+		loop_io_del(l->io[i]);
+		close(l->pair[i]);
+		l->io[i] = NULL;
+	}
+}
+
+static void pass(struct leg *l, int from)
+{
+	uint64_t *n = from ? &r.down : &r.up;
+	uint64_t *cut = from ? &r.cut_down : &r.cut_up;
+	size_t want = 65536;
+	char buf[65536];
+	ssize_t got;
+
+	if (*cut - *n < want)
+		want = (size_t)(*cut - *n);
+	if (!from && r.stop_up - r.up < want)
+		want = (size_t)(r.stop_up - r.up);
+	if (!want) {
+		loop_io_set(l->io[from], 0);
+		return;
+	}
+	got = recv(l->pair[from], buf, want, MSG_DONTWAIT);
+	/* both are on this loop: what the other has not read yet fits */
+	if (got > 0 &&
+	    send(l->pair[!from], buf, (size_t)got, MSG_NOSIGNAL) != got)
+		got = -1; /* it has hung up */
+	if (got > 0)
+		*n += (uint64_t)got;
+	if (got <= 0 || *n == *cut) {
+		if (*n == *cut)
+			*cut = NEVER;
+		leg_close(l);
+	}
+}
+
+static void on_leg(void *arg, int fd, unsigned int events)
+{
+	struct leg *l = arg;
+
+	(void)events;
+	pass(l, fd == l->pair[1]);
+}
+
+static int dial(const struct addr *to)
+{
+	int size = 8 << 20, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	assert_int_equal(connect(fd, &to->sa, addr_len(to)), 0);
+	return fd;
+}
+
+static void on_relay(void *arg, int fd, unsigned int events)
+{
+	int s = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	struct leg *l = &r.legs[r.n_legs++ % LEGS_MAX];
+
+	(void)arg, (void)events;
+	assert_true(s >= 0);
+	if (r.closed) {
+		close(s);
+		return;
+	}
+	l->pair[0] = s;
+	l->pair[1] = dial(&r.door_at);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(loop_io_add(w.loop, l->pair[i], LOOP_READ,
+					     false, on_leg, l, &l->io[i]),
+				 0);
+}
+
+static int listener(struct addr *at)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	assert_int_equal(addr_parse("127.0.0.1:0", 0, at), 0);
+	assert_int_equal(bind(fd, &at->sa, addr_len(at)), 0);
+	assert_int_equal(listen(fd, 64), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&ss, &len), 0);
+	assert_int_equal(addr_from_sockaddr((struct sockaddr *)&ss, len, at),
+			 0);
+	return fd;
+}
+
+/* --- CN's worker
+ * ---------------------------------------------------------------------------- */
+
+static void on_link(void *arg, int fd, unsigned int events)
+{
+	char buf[512], answer[512];
+	ssize_t n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+	json_t *j = n > 0 ? json_loadb(buf, (size_t)n, 0, NULL) : NULL;
+
+	(void)arg, (void)events;
+	if (!strcmp(text(j, "say"), "who")) {
+		played.asked++;
+		snprintf(answer, sizeof(answer),
+			 "{\"event\":\"who\",\"address\":\"%s\"%s%s%s}",
+			 text(j, "address"), played.name ? ",\"name\":\"" : "",
+			 played.name ? played.name : "",
+			 played.name ? "\"" : "");
+		assert_true(send(fd, answer, strlen(answer), 0) > 0);
+	}
+	json_decref(j);
+}
+
+static void door_make(void)
+{
+	int sv[2], fd = dup(r.door);
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv), 0);
+	played.fd = sv[0];
+	assert_int_equal(loop_io_add(w.loop, sv[0], LOOP_READ, false, on_link,
+				     NULL, &played.io),
+			 0);
+	assert_int_equal(link_open(&w.cn.post, sv[1], &w.cn.post.link), 0);
+	assert_int_equal(door_open(&w.cn.post, &fd, 1, &w.cn.post.door), 0);
+}
+
+static void played_end(void)
+{
+	loop_io_del(played.io);
+	close(played.fd);
+}
+
+static int setup(void **state)
+{
+	int err = ends_open(state);
+
+	memset(&r, 0, sizeof(r));
+	r.cut_up = r.cut_down = r.stop_up = NEVER;
+	played = (struct worker_played){.name = MN};
+	r.door = listener(&r.door_at);
+	r.fd = listener(&r.at);
+	assert_int_equal(loop_io_add(w.loop, r.fd, LOOP_READ, false, on_relay,
+				     NULL, &r.io),
+			 0);
+	w.mn.post.door_at = &r.at;
+	door_make();
+	return err;
+}
+
+static int teardown(void **state)
+{
+	for (size_t i = 0; i < LEGS_MAX; i++)
+		leg_close(&r.legs[i]);
+	loop_io_del(r.io);
+	close(r.fd);
+	close(r.door);
+	played_end();
+	return ends_close(state);
+}
+
+/* --- tests
+ * ------------------------------------------------------------------------------ */
+
+static void went(const char *by)
+{
+	json_t *j = newest(&w.mn, "outbox");
+
+	assert_string_equal(
+		text(json_array_get(json_object_get(j, "to"), 0), "by"), by);
+	json_decref(j);
+}
+
+static void test_straight(void **state)
+{
+	json_int_t before = fault("{}");
+
+	(void)state;
+	send_big(3000000);
+	big_here();
+	went("direct");
+	send_item(json_pack("{s:s}", "text", "hello"));
+	taken(await(&w.cn, "inbox", "here"));
+	outbox_is("done", "received");
+	went("direct");
+	assert_int_equal(fault("{}"), before);
+	assert_in_range(r.up, 3000000, 3000000 + 20000);
+}
+
+/* The connection breaks, anywhere: it goes on at the very byte. */
+static void test_cut(void **state)
+{
+	static const uint64_t cuts[] = {100000, 100500, 700001, 1999999};
+	size_t i;
+
+	(void)state;
+	send_big(2000000);
+	for (i = 0; i < ARRAY_LEN(cuts); i++) {
+		uint64_t next = 0;
+
+		r.cut_up = cuts[i];
+		while (r.cut_up != NEVER)
+			turn(&next);
+	}
+	big_here();
+	went("direct");
+	assert_int_equal(fault("{}"), 0);
+	/* four times a header and the keys; of the blob not a byte */
+	assert_in_range(r.up, 2000000, 2000000 + 20000);
+}
+
+/* What it said last is lost: it says so again, and nothing is sent again. */
+static void test_word_lost(void **state)
+{
+	uint64_t next = 0;
+	json_t *j;
+
+	(void)state;
+	send_big(2000000);
+	while (r.up < 1000000)
+		turn(&next);
+	r.cut_down = r.down + 250; /* within the answer to the completion */
+	j = await(&w.cn, "inbox", "here");
+	outbox_is("done", "received");
+	went("direct");
+	taken(j);
+	assert_true(r.cut_down == NEVER);
+	assert_in_range(r.up, 2000000, 2000000 + 20000);
+}
+
+/* Nobody gets through any more: by the Cache Server, and from there the rest alone. */
+static void test_fall_back(void **state)
+{
+	uint64_t next = 0;
+
+	(void)state;
+	send_big(2000000);
+	r.cut_up = 1200000;
+	while (r.cut_up != NEVER)
+		turn(&next);
+	r.closed = true;
+	big_here();
+	went("server");
+	assert_in_range(fault("{}"), 2000000, 2000000 + 800000 + 65552 + 4096);
+}
+
+/* Both ends end in the middle, without a word, and begin again. */
+static void test_restart(void **state)
+{
+	uint64_t next = 0;
+	int i, k;
+
+	(void)state;
+	send_big(4000000);
+	for (i = 0; i < 12; i++) {
+		for (k = 0; k < 3 + 4 * i; k++)
+			turn(&next);
+		post_close(&w.mn.post);
+		post_close(&w.cn.post);
+		played_end();
+		end_run(&w.cn);
+		door_make();
+		end_run(&w.mn);
+	}
+	big_here();
+	went("direct");
+	assert_int_equal(fault("{}"), 0);
+}
+
+static void test_not_allowed(void **state)
+{
+	json_t *j;
+
+	(void)state;
+	file_put(at("%s/policy", w.cn.state), "# nobody\n", 9);
+	who_load_policy(&w.cn.post.who);
+	send_big(1000);
+	j = await(&w.cn, "inbox", "held");
+	assert_string_equal(text(j, "error"), "POLICY");
+	json_decref(j);
+	outbox_is("waiting", NULL);
+	went("server");
+	assert_in_range(r.down, 0, 0); /* not a word */
+}
+
+/* Whose address it is nobody knows, or another one's: not read, or not believed. */
+static void test_nobody_knows(void **state)
+{
+	(void)state;
+	played.name = NULL;
+	send_big(1000);
+	big_here();
+	went("server");
+	assert_int_not_equal(played.asked, 0);
+	assert_in_range(r.down, 0, 0);
+	played.name = "tablet.mn.example.org"; /* allowed, as its account is */
+	send_big(2000);
+	big_here();
+	went("server");
+}
+
+/* A name that is given to another item: what was said of the old one is not believed. */
+static void test_name_again(void **state)
+{
+	json_t *j;
+
+	(void)state;
+	send_item(json_pack("{s:s, s:s}", "text", "one", "item", "x"));
+	taken(await(&w.cn, "inbox", "here"));
+	outbox_is("done", "received");
+	went("direct");
+	post_close(&w.mn.post);
+	unlink(at("%s/post/post.db", w.mn.state));
+	unlink(at("%s/post/post.db-wal", w.mn.state));
+	unlink(at("%s/post/post.db-shm", w.mn.state));
+	end_run(&w.mn);
+	send_item(json_pack("{s:s, s:s}", "text", "two", "item", "x"));
+	j = await(&w.cn, "inbox", "here");
+	file_get(at("%s/tree/text", text(j, "folder")), "two");
+	taken(j);
+	outbox_is("done", "received");
+	went("server");
+}
+
+static void test_cancel(void **state)
+{
+	uint64_t next = 0;
+	struct stat st;
+	json_t *j;
+
+	(void)state;
+	send_big(2000000);
+	r.stop_up = 500000;
+	while (r.up < r.stop_up)
+		turn(&next);
+	assert_int_equal(stat(at("%s/post/in.1", w.cn.state), &st), 0);
+	j = ask(&w.mn, json_pack("{s:s, s:i}", "cmd", "cancel", "id", 1));
+	assert_true(json_is_true(json_object_get(j, "ok")));
+	json_decref(j);
+	r.stop_up = NEVER;
+	outbox_is("cancelled", NULL);
+	assert_null(newest(&w.cn, "inbox"));
+	assert_int_not_equal(stat(at("%s/post/in.1", w.cn.state), &st), 0);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_straight),	 TEST(test_cut),
+		TEST(test_word_lost),	 TEST(test_fall_back),
+		TEST(test_restart),	 TEST(test_not_allowed),
+		TEST(test_nobody_knows), TEST(test_name_again),
+		TEST(test_cancel),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	if (getenv("TEST_LOG"))
+		log_open("test", LOG_DEBUG, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
