@@ -436,14 +436,19 @@ static void renewed(void *arg, int err, const char *why,
 		renew_later(l);
 }
 
-void login_renew_now(struct login *l)
+static void renew(struct login *l, login_fn *fn)
 {
 	const struct account *a = l->w->account;
 
 	if (!a->logged_in || l->renewal.link)
 		return;
 	l->renewal.join = a->join;
-	request_send(&l->renewal, "", "", "", renewed, l);
+	request_send(&l->renewal, "", "", "", fn, l);
+}
+
+void login_renew_now(struct login *l)
+{
+	renew(l, renewed);
 }
 
 /* until half of the session's life is over, by the wall clock: a machine that slept
@@ -453,6 +458,23 @@ static int64_t renew_in_s(const struct login *l)
 	const struct account *a = l->w->account;
 
 	return a->obtained + (a->expires - a->obtained) / 2 - worker_wall(l->w);
+}
+
+/* nothing was due: that it failed is no trouble of the login */
+static void refreshed(void *arg, int err, const char *why,
+		      const Ntm__Envelope *msg)
+{
+	struct login *l = arg;
+
+	if (err == NTM_EDISABLED || renew_in_s(l) <= 0)
+		renewed(arg, err, why, msg); /* due meanwhile */
+	else if (err)
+		log_info("account", "no new session: %s", why);
+}
+
+void login_refresh(struct login *l)
+{
+	renew(l, refreshed);
 }
 
 static void renew_due(void *arg)

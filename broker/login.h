@@ -47,6 +47,8 @@ void login_cancel(struct login *l, void *arg);
 /** arm the renewal for the session in use; after login and at start */
 void login_renew_arm(struct login *l);
 void login_renew_now(struct login *l);
+/** the DC is silent: a new session, where the AS can be asked; else nothing changes */
+void login_refresh(struct login *l);
 /** the host's addresses changed: a renewal that is due is tried soon */
 void login_moved(struct login *l);
 /** why the last renewal failed, one sentence; NULL: it did not */

@@ -26,6 +26,10 @@
  * Presence. A Keep Alive every so often as keepalive.c says; two repetitions; then
  * registration. One that follows a change of that interval says so: the DC counts by
  * it. A new `boot` in any answer: the DC restarted, register. Never gives up.
+ *
+ * A DC that was restored from a backup has no key of ours and cannot say so: it is
+ * silent. After SESSION_UNKNOWN_S without an answer, and each time twice as much later,
+ * the AS is asked for a new session; the one in use stays until that has come.
  */
 #include "broker/session_state.h"
 
@@ -225,6 +229,19 @@ void session_register(struct session *s)
 	loop_timer_arm(s->register_timer, pause);
 }
 
+/* Does the DC know this session at all? */
+static void unknown_check(struct session *s)
+{
+	uint64_t silent = loop_now(s->w->loop) - s->since_ns;
+
+	if (silent < LOOP_S(s->unknown_s))
+		return;
+	s->unknown_s += s->unknown_s < SESSION_UNKNOWN_MAX_S
+				? s->unknown_s
+				: SESSION_UNKNOWN_MAX_S;
+	login_refresh(s->w->login);
+}
+
 static void register_again(void *arg)
 {
 	struct session *s = arg;
@@ -234,6 +251,7 @@ static void register_again(void *arg)
 	if (s->echoes > 2)
 		s->challenge_len = s->challenges = 0;
 	session_register(s);
+	unknown_check(s);
 }
 
 static void register_anew(struct session *s)
@@ -417,6 +435,7 @@ static void online(struct session *s, const Ntm__RegistrationResponse *r)
 	s->challenge_len = 0;
 	s->challenges = 0;
 	s->register_txn = 0;
+	s->unknown_s = SESSION_UNKNOWN_S;
 	s->rtt_us = (loop_now_exact(s->w->loop) - s->asked_ns) / 1000;
 	session_set_state(s, SESSION_ONLINE);
 	presence(s, r);
@@ -611,6 +630,7 @@ int session_new(struct worker *w, struct session **out)
 	if (!s)
 		return err;
 	s->w = s->revocation.w = w;
+	s->unknown_s = SESSION_UNKNOWN_S;
 	ntmc_random(&w->env->crypto, &s->next_txn, sizeof(s->next_txn));
 	ntmc_random(&w->env->crypto, &s->sequence, sizeof(s->sequence));
 	s->sequence >>= 64 - PACKET_BOOT_SHIFT + 2; /* the lowest quarter */

@@ -43,6 +43,7 @@ struct session {
 	bool dc_works;
 	struct addr observed, source;		   /* ours towards the DC */
 	uint64_t boot, rtt_us, asked_ns, since_ns; /* REGISTERING since */
+	unsigned int unknown_s; /* after so long of it the AS is asked */
 	int64_t skew;
 
 	uint32_t next_txn;

@@ -14,6 +14,9 @@
 #define REQUEST_DOUBT_MS      2000 /* the pause then: is the DC there at all? */
 #define REGISTER_RESTART_S    30   /* unanswered registration: longest pause */
 #define REGISTER_CHALLENGED_S 10   /* the same, of a challenge to be echoed */
+#define SESSION_UNKNOWN_S                                                      \
+	20 /* silence of the DC, then the AS is asked; doubles */
+#define SESSION_UNKNOWN_MAX_S 3600 /* longest time to the next such question */
 #define CHALLENGES_AT_ONCE    3	   /* in a row; the next waits for its time */
 #define KEEPALIVE_FIRST_MS    1000 /* repetitions of an unanswered keep-alive */
 #define KEEPALIVE_SECOND_MS   2000

@@ -153,14 +153,44 @@ static void test_over(void **state)
 	assert_int_equal(look_up(a, desk, &ms), NTM_ENONAME);
 }
 
+static bool is_asked(void *arg)
+{
+	(void)arg;
+	return asked.fn != NULL;
+}
+
+/* A DC that was restored from a backup does not know us and is silent: the AS is asked
+ * for a new session, ever more seldom; that it cannot give one is no trouble. */
+static void test_dc_forgets(void **state)
+{
+	uint64_t first;
+
+	(void)state;
+	assert_int_equal(log_in_by_person(a, "laptop.alice." WORLD_DOMAIN), 0);
+	assert_true(world_until(&world, 500, is_online, a));
+	asked.fn = NULL;
+	dc_set_down(world.dc, true);
+	node_move(a, "10.0.9.9", NULL);
+	first = loop_now(a->w.loop);
+	assert_true(world_until(&world, 60000, is_asked, NULL));
+	assert_true(loop_now(a->w.loop) - first >= LOOP_S(SESSION_UNKNOWN_S));
+	asked.fn(asked.arg, -NTM_ETIMEOUT, NULL);
+	assert_null(login_trouble(a->w.login));
+	asked.fn = NULL;
+	assert_false(world_until(&world, 5000, is_asked, NULL));
+	assert_true(world_until(&world, 60000, is_asked, NULL));
+	asked.fn(asked.arg, -NTM_ETIMEOUT, NULL);
+	dc_set_down(world.dc, false);
+	assert_true(world_until(&world, 40000, is_online, a));
+}
+
 int main(void)
 {
 #define L(name) cmocka_unit_test_setup_teardown(name, setup, story_teardown)
 	const struct CMUnitTest tests[] = {
-		L(test_login),
-		L(test_store_full_after_session),
-		L(test_store_full),
-		L(test_over),
+		L(test_login),	    L(test_store_full_after_session),
+		L(test_store_full), L(test_over),
+		L(test_dc_forgets),
 	};
 
 	log_open("test", getenv("NTM_TEST_LOG") ? LOG_DEBUG : LOG_ERR, NULL);
