@@ -15,7 +15,7 @@
  * and is not 0; once after the worker's start or a login, as it may have left work; and
  * when the time has come that it named at its end. It tells us over the link:
  *   busy: it has work. If it dies then it is started again, at once, then after
- *         1, 2, 4 ... 60 s;
+ *         1, 2, 4 ... 60 s; one that ran for longer than that begins anew;
  *   idle: it ends. It says how many of our messages it has read: where there are more,
  *         it is started again.
  * The link, too, lies in the keeper's store: the worker after us goes on with it. What
@@ -69,7 +69,8 @@ struct postlink {
 	bool busy, idle;	 /* what it said last; @idle: it ends */
 	unsigned int sent, read; /* messages to it */
 	unsigned int deaths;	 /* in a row, with work left */
-	bool looked;		 /* it was started once since the login */
+	uint64_t began_ns;
+	bool looked; /* it was started once since the login */
 	uint32_t serial;
 	unsigned int starts;
 };
@@ -177,6 +178,8 @@ static void ended(struct postlink *p)
 
 	link_drop(p);
 	set_state(p, POSTLINK_IDLE);
+	if (loop_now(p->w->loop) - p->began_ns > LOOP_S(PAUSE_MAX_S))
+		p->deaths = 0;
 	if (left) {
 		s = p->deaths ? 1u << (p->deaths < 7 ? p->deaths - 1 : 6) : 0;
 		p->deaths++;
@@ -257,6 +260,7 @@ static void begin(struct postlink *p)
 		return;
 	}
 	p->starts++;
+	p->began_ns = loop_now(p->w->loop);
 	p->sent = p->read = 0;
 	tell(p, json_pack("{s:s, s:b, s:I}", "event", "start", "online",
 			  session_state(p->w->session) == SESSION_ONLINE,
