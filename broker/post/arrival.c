@@ -219,6 +219,7 @@ int arrival_begin(struct post *p, const struct arrival_of *of,
 	int err;
 
 	memset(out, 0, sizeof(*out));
+	who_load_known(&p->who); /* its domain may be new */
 	err = row_read(p, of->sender, of->ids, &row);
 	if (!err)
 		err = blob_payload(of->size, &payload);
