@@ -76,6 +76,8 @@ struct http_fields {
 #define HTTP_NODE 1u /* own FQDN and token must be there (not: be right) */
 #define HTTP_ITEM 2u /* destinations and the three IDs must be there */
 #define HTTP_JSON 4u /* the body is one JSON object */
+#define HTTP_BATCH                                                             \
+	8u /* may stand in a batch: short, answered by JSON or a small file */
 
 /**
  * struct http_route - one row of a role's table
@@ -183,6 +185,16 @@ const uint8_t *http_source(const struct http_request *q);
 /** a role's own state of this request; @end is called when it is over, however */
 void http_set_state(struct http_request *q, void *state, void (*end)(void *));
 void *http_state(const struct http_request *q);
+
+/* --- several in one (http_batch.c) ------------------------------------------------ */
+
+#define HTTP_BATCH_MAX	64
+#define HTTP_BATCH_BODY (256u << 10) /* bytes of all of them, as JSON */
+#define HTTP_BATCH_FILE (64u << 10)  /* bytes of a file in an answer */
+
+/** done() of `POST /v1/batch`, with HTTP_JSON; start() is the role's, and decides whose
+ *  body is read. Each of them is checked as if it came alone. */
+void http_batch(struct http_request *q, void *arg);
 
 /* --- what is answered: the first one counts -------------------------------------- */
 

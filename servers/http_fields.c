@@ -7,11 +7,6 @@
 
 #define TO_TEXT_MAX (HTTP_TO_MAX * (FQDN_MAX + 2))
 
-static const char *header(struct MHD_Connection *mhd, const char *name)
-{
-	return MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, name);
-}
-
 static bool id_ok(const char *text)
 {
 	size_t len = strlen(text);
@@ -20,9 +15,9 @@ static bool id_ok(const char *text)
 	       strspn(text, NTMC_BASE64URL_DIGITS ".") == len;
 }
 
-static bool read_id(struct MHD_Connection *mhd, const char *name, char *out)
+static bool read_id(const struct http_request *q, const char *name, char *out)
 {
-	const char *text = header(mhd, name);
+	const char *text = http_header(q, name);
 
 	if (!text)
 		return true;
@@ -42,9 +37,9 @@ static int digit(char c)
 
 /* percent-encoded UTF-8 of at most HTTP_MESSAGE_MAX bytes, without control characters:
  * it goes on to boxes, which take none, and to people's screens */
-static bool read_message(struct MHD_Connection *mhd, char *out)
+static bool read_message(const struct http_request *q, char *out)
 {
-	const char *text = header(mhd, "NTM-Message");
+	const char *text = http_header(q, "NTM-Message");
 	size_t n = 0;
 	json_t *utf8;
 
@@ -83,9 +78,9 @@ static bool listed(const struct http_fields *f, const char *name)
 	return false;
 }
 
-static int read_to(struct MHD_Connection *mhd, struct http_fields *f)
+static int read_to(const struct http_request *q, struct http_fields *f)
 {
-	const char *text = header(mhd, "NTM-To");
+	const char *text = http_header(q, "NTM-To");
 	char name[FQDN_MAX + 1];
 
 	if (!text)
@@ -115,10 +110,10 @@ static int read_to(struct MHD_Connection *mhd, struct http_fields *f)
 	}
 }
 
-static bool read_token(struct MHD_Connection *mhd, struct http_fields *f)
+static bool read_token(const struct http_request *q, struct http_fields *f)
 {
 	static const char scheme[] = "Bearer ";
-	const char *text = header(mhd, "Authorization");
+	const char *text = http_header(q, "Authorization");
 
 	if (!text)
 		return true;
@@ -132,10 +127,10 @@ static bool read_token(struct MHD_Connection *mhd, struct http_fields *f)
 	return true;
 }
 
-int http_fields_read(struct MHD_Connection *mhd, struct http_fields *f,
+int http_fields_read(const struct http_request *q, struct http_fields *f,
 		     const char **what)
 {
-	const char *text = header(mhd, "NTM-Version");
+	const char *text = http_header(q, "NTM-Version");
 	int r;
 
 	*what = "NTM-Version is missing, or longer than 64 characters";
@@ -143,23 +138,23 @@ int http_fields_read(struct MHD_Connection *mhd, struct http_fields *f,
 		return -NTM_EINVAL;
 	strcpy(f->version, text);
 	*what = "Authorization is not Bearer and 32 bytes in base64url";
-	if (!read_token(mhd, f))
+	if (!read_token(q, f))
 		return -NTM_EAUTH;
 	*what = "NTM-Node is not a name";
-	text = header(mhd, "NTM-Node");
+	text = http_header(q, "NTM-Node");
 	if (text && fqdn_normalize(text, f->node))
 		return -NTM_EINVAL;
 	*what = "an ID has 1 to 64 of A-Z a-z 0-9 . _ -";
-	if (!read_id(mhd, "NTM-Application", f->application) ||
-	    !read_id(mhd, "NTM-Service", f->service) ||
-	    !read_id(mhd, "NTM-Item", f->item))
+	if (!read_id(q, "NTM-Application", f->application) ||
+	    !read_id(q, "NTM-Service", f->service) ||
+	    !read_id(q, "NTM-Item", f->item))
 		return -NTM_EINVAL;
 	*what = "NTM-Message is percent-encoded UTF-8 of at most 256 bytes, "
 		"without control characters";
-	if (!read_message(mhd, f->message))
+	if (!read_message(q, f->message))
 		return -NTM_EINVAL;
 	*what = "NTM-To has 1 to 64 names, each once, and commas between them";
-	r = read_to(mhd, f);
+	r = read_to(q, f);
 	return r;
 }
 

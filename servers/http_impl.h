@@ -70,6 +70,11 @@ struct http_request {
 		char *name, *value;
 	} extra[HTTP_EXTRA_MAX];
 	size_t n_extra;
+	/* of one that stands in a batch, instead of a connection of its own */
+	struct http_batch *batch;
+	size_t batch_at;
+	const json_t *part;
+	uint64_t part_len; /* of its body; 0: JSON, or none */
 
 	pthread_mutex_t lock; /* below: whoever answers */
 	bool suspended;
@@ -97,8 +102,17 @@ bool http_request_body(struct http_request *q, const uint8_t *data, size_t len);
 void http_request_handle(struct http_request *q);
 
 /** the eight fields. Return: 0, or -NTM_E... with @what to say */
-int http_fields_read(struct MHD_Connection *mhd, struct http_fields *out,
+int http_fields_read(const struct http_request *q, struct http_fields *out,
 		     const char **what);
 void http_fields_clear(struct http_fields *f);
+
+/* --- a part of a batch (http_batch.c) ------------------------------------------ */
+
+/** @body under @key; taken. May be NULL: there is none */
+void http_batch_answer(struct http_request *q, unsigned int status,
+		       const char *key, json_t *body);
+/** @fd is taken */
+void http_batch_file(struct http_request *q, int fd, uint64_t size);
+const char *http_batch_header(const struct http_request *q, const char *name);
 
 #endif

@@ -164,6 +164,11 @@ static bool check_needs(struct http_request *q)
 	const struct http_fields *f = &q->fields;
 	uint64_t length = http_body_length(q);
 
+	if (q->batch && !(r->flags & HTTP_BATCH)) {
+		http_answer_error(q, 400, -NTM_EINVAL,
+				  "this is asked alone, not in a batch", NULL);
+		return false;
+	}
 	if (r->roles && (find_peer(q) || !(q->conn->peer->roles & r->roles))) {
 		http_answer_error(q, 403, -NTM_EPERM,
 				  "only a server of the domain may ask this",
@@ -208,7 +213,7 @@ void http_request_begin(struct http_request *q, const char *method,
 				  NULL);
 		return;
 	}
-	r = http_fields_read(q->mhd, &q->fields, &what);
+	r = http_fields_read(q, &q->fields, &what);
 	if (r) {
 		http_answer_error(q, r == -NTM_EAUTH ? 401 : 400, r, what,
 				  NULL);
@@ -272,8 +277,9 @@ void http_request_handle(struct http_request *q)
 	if (q->status)
 		return;
 	if (q->route->flags & HTTP_JSON) {
-		q->json = json_loadb((char *)q->body, q->body_len,
-				     JSON_REJECT_DUPLICATES, NULL);
+		if (!q->batch)
+			q->json = json_loadb((char *)q->body, q->body_len,
+					     JSON_REJECT_DUPLICATES, NULL);
 		if (!json_is_object(q->json)) {
 			http_answer_error(q, 400, -NTM_EDECODE,
 					  "the body is not one JSON object",
@@ -305,11 +311,15 @@ int http_param_bytes(const struct http_request *q, size_t i, uint8_t *out,
 
 const char *http_query(const struct http_request *q, const char *name)
 {
+	if (q->batch)
+		return NULL;
 	return MHD_lookup_connection_value(q->mhd, MHD_GET_ARGUMENT_KIND, name);
 }
 
 const char *http_header(const struct http_request *q, const char *name)
 {
+	if (q->batch)
+		return http_batch_header(q, name);
 	return MHD_lookup_connection_value(q->mhd, MHD_HEADER_KIND, name);
 }
 
@@ -341,8 +351,11 @@ int http_header_number(const struct http_request *q, const char *name,
 uint64_t http_body_length(const struct http_request *q)
 {
 	uint64_t n;
-	int r = number(http_header(q, "Content-Length"), &n);
+	int r;
 
+	if (q->batch)
+		return q->part_len;
+	r = number(http_header(q, "Content-Length"), &n);
 	if (!r)
 		return n;
 	return http_header(q, "Transfer-Encoding") ? UINT64_MAX : 0;
@@ -481,8 +494,13 @@ static struct MHD_Response *text_response(struct http_request *q, char *data)
 
 void http_answer_json(struct http_request *q, unsigned int status, json_t *body)
 {
-	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	char *text;
 
+	if (q->batch) {
+		http_batch_answer(q, body ? status : 500, "json", body);
+		return;
+	}
+	text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	json_decref(body);
 	http_answer_text(q, status, text);
 }
@@ -492,6 +510,12 @@ void http_answer_text(struct http_request *q, unsigned int status, char *text)
 	size_t len = text ? strlen(text) : 0;
 	struct MHD_Response *r;
 
+	if (q->batch) {
+		http_answer_json(q, status,
+				 text ? json_loads(text, 0, NULL) : NULL);
+		free(text);
+		return;
+	}
 	if (len > HTTP_WHOLE && !http_hold(q->http, q->conn->source, len)) {
 		free(text);
 		http_answer_later(q, -NTM_ELIMIT, LATER_S,
@@ -561,6 +585,10 @@ void http_answer_later(struct http_request *q, int err, unsigned int retry_s,
 
 void http_answer_empty(struct http_request *q)
 {
+	if (q->batch) {
+		http_batch_answer(q, 204, "json", NULL);
+		return;
+	}
 	answer(q, 204,
 	       MHD_create_response_from_buffer(0, (void *)"",
 					       MHD_RESPMEM_PERSISTENT));
@@ -634,6 +662,10 @@ void http_answer_file(struct http_request *q, int fd, uint64_t size)
 	struct part *p;
 	char text[80];
 
+	if (q->batch) {
+		http_batch_file(q, fd, size);
+		return;
+	}
 	if (ranged && from >= size) {
 		close(fd);
 		snprintf(text, sizeof(text), "bytes */%llu",

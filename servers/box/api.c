@@ -673,22 +673,24 @@ static void servers_get(struct http_request *q, void *arg)
 
 /* --- the table ----------------------------------------------------------------------------------- */
 
+#define KEYS_POST (HTTP_NODE | HTTP_ITEM | HTTP_JSON | HTTP_BATCH)
+
 /* clang-format off */
 const struct http_route box_routes[] = {
 	{ "PUT", "/v1/prekeys", HTTP_NODE | HTTP_JSON, 0, BOX_BODY_MAX,
 	  node_start, NULL, prekeys_put },
 	{ "GET", "/v1/prekeys/{}", HTTP_NODE, 0, 0,
 	  node_start, NULL, prekeys_get },
-	{ "POST", "/v1/temporal-keys", HTTP_NODE | HTTP_ITEM | HTTP_JSON, 0,
+	{ "POST", "/v1/temporal-keys", KEYS_POST, 0,
 	  BOX_BODY_MAX, node_start, NULL, keys_post },
 	{ "GET", "/v1/temporal-keys", HTTP_NODE, 0, 0,
 	  node_start, NULL, keys_get },
-	{ "GET", "/v1/temporal-keys/{}", HTTP_NODE, 0, 0,
+	{ "GET", "/v1/temporal-keys/{}", HTTP_NODE | HTTP_BATCH, 0, 0,
 	  node_start, NULL, key_get },
-	{ "DELETE", "/v1/temporal-keys/{}", HTTP_NODE, 0, 0,
+	{ "DELETE", "/v1/temporal-keys/{}", HTTP_NODE | HTTP_BATCH, 0, 0,
 	  node_start, NULL, key_delete },
 	{ "GET", "/v1/cache", HTTP_NODE, 0, 0, node_start, NULL, cache_get },
-	{ "DELETE", "/v1/cache/{}", HTTP_NODE, 0, 0,
+	{ "DELETE", "/v1/cache/{}", HTTP_NODE | HTTP_BATCH, 0, 0,
 	  node_start, NULL, cache_delete },
 	{ "GET", "/v1/servers", HTTP_NODE, 0, 0,
 	  node_start, NULL, servers_get },
@@ -696,6 +698,8 @@ const struct http_route box_routes[] = {
 	  server_start, NULL, servers_post },
 	{ "POST", "/v1/exchange", HTTP_JSON, NTMC_ROLE_CS, BOX_BODY_MAX,
 	  server_start, NULL, exchange_post },
+	{ "POST", "/v1/batch", HTTP_NODE | HTTP_JSON, 0, HTTP_BATCH_BODY,
+	  node_start, NULL, http_batch },
 };
 /* clang-format on */
 const size_t box_n_routes = sizeof(box_routes) / sizeof(box_routes[0]);

@@ -620,31 +620,43 @@ static void post_confirmation(struct http_request *q, void *arg)
 	desk_do(cs->desk, &e->job);
 }
 
+/* the token of the first one: a sender's, or a receiver's ticket */
+static void batch_start(struct http_request *q, void *arg)
+{
+	const struct http_fields *f = http_fields(q);
+	struct cs *cs = arg;
+	struct receiver r;
+	struct item item;
+
+	if (tokens_check(cs->tokens, f->node, f->token, ntmc_now(NULL)))
+		(void)cs_ticket(cs, q, &item, &r);
+}
+
 /* --- the table ------------------------------------------------------------------------------------- */
 
 const struct http_route cs_routes[] = {
 	{.method = "POST",
 	 .path = "/v1/items/{}/keys",
-	 .flags = HTTP_NODE | HTTP_ITEM | HTTP_JSON,
+	 .flags = HTTP_NODE | HTTP_ITEM | HTTP_JSON | HTTP_BATCH,
 	 .body_max = CS_KEY_JSON_MAX,
 	 .start = sender_start,
 	 .done = post_keys},
 	{.method = "PATCH",
 	 .path = "/v1/items/{}/data",
-	 .flags = HTTP_NODE,
+	 .flags = HTTP_NODE | HTTP_BATCH,
 	 .body_max = INT64_MAX,
 	 .start = cs_data_start,
 	 .body = cs_data_body,
 	 .done = cs_data_done},
 	{.method = "POST",
 	 .path = "/v1/items/{}/complete",
-	 .flags = HTTP_NODE | HTTP_JSON,
+	 .flags = HTTP_NODE | HTTP_JSON | HTTP_BATCH,
 	 .body_max = 1024,
 	 .start = sender_start,
 	 .done = cs_complete},
 	{.method = "GET",
 	 .path = "/v1/items/{}",
-	 .flags = HTTP_NODE,
+	 .flags = HTTP_NODE | HTTP_BATCH,
 	 .done = get_item},
 	{.method = "GET",
 	 .path = "/v1/items",
@@ -652,20 +664,26 @@ const struct http_route cs_routes[] = {
 	 .done = get_items},
 	{.method = "DELETE",
 	 .path = "/v1/items/{}",
-	 .flags = HTTP_NODE,
+	 .flags = HTTP_NODE | HTTP_BATCH,
 	 .done = delete_item},
 	{.method = "GET",
 	 .path = "/v1/keys/{}",
-	 .flags = HTTP_NODE,
+	 .flags = HTTP_NODE | HTTP_BATCH,
 	 .done = get_key},
 	{.method = "GET",
 	 .path = "/v1/data/{}",
-	 .flags = HTTP_NODE,
+	 .flags = HTTP_NODE | HTTP_BATCH,
 	 .done = cs_get_data},
 	{.method = "POST",
 	 .path = "/v1/confirmations",
-	 .flags = HTTP_NODE | HTTP_JSON,
+	 .flags = HTTP_NODE | HTTP_JSON | HTTP_BATCH,
 	 .body_max = 1024,
 	 .done = post_confirmation},
+	{.method = "POST",
+	 .path = "/v1/batch",
+	 .flags = HTTP_NODE | HTTP_JSON,
+	 .body_max = HTTP_BATCH_BODY,
+	 .start = batch_start,
+	 .done = http_batch},
 };
 const size_t cs_n_routes = sizeof(cs_routes) / sizeof(cs_routes[0]);

@@ -203,6 +203,31 @@ static long delete_entry(const struct peer *who, struct box_site *s,
 	return web(&w, NULL, NULL);
 }
 
+/* In one request: T, what nobody has, what is asked alone, and another's token */
+static void in_batch(struct box_site *s, const struct peer *to,
+		     const char *hash)
+{
+	static const int want[] = {200, 404, 400, 401};
+	const struct web w = {s, "POST", "/v1/batch", .peer = to};
+	json_t *o, *body;
+	char path[128];
+
+	snprintf(path, sizeof(path), "/v1/temporal-keys/%s", hash);
+	body = json_pack("{s:[{s:s, s:s}, {s:s, s:s}, {s:s, s:s}, "
+			 "{s:s, s:s, s:{s:s}}]}",
+			 "requests", "method", "GET", "path", path, "method",
+			 "DELETE", "path", "/v1/cache/999999", "method", "GET",
+			 "path", "/v1/cache", "method", "GET", "path", path,
+			 "headers", "NTM-Node", alice.fqdn);
+	assert_int_equal(web(&w, body, &o), 200);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(num(at(o, "answers", i), "status"), want[i]);
+	assert_string_equal(
+		str(json_object_get(at(o, "answers", 0), "json"), "key"),
+		b64(1, 32));
+	json_decref(o);
+}
+
 /* T by its hash, for nobody else; then all of it is deleted */
 static void item_ends(struct box_site *s, const struct peer *to, json_t *e,
 		      const char *hash)
@@ -216,6 +241,7 @@ static void item_ends(struct box_site *s, const struct peer *to, json_t *e,
 	assert_int_equal(on_key(to, s, "GET", hash, &o), 200);
 	assert_string_equal(str(o, "key"), b64(1, 32));
 	json_decref(o);
+	in_batch(s, to, hash);
 	if (s == &near) {
 		assert_int_equal(on_key(&alice, s, "GET", hash, NULL), 404);
 		assert_int_equal(on_key(&alice, s, "DELETE", hash, NULL), 404);

@@ -59,6 +59,87 @@ static void whole_way(void **state)
 	assert_true(n_registered > 0);
 }
 
+#define OF_ITEM                                                                \
+	"\"headers\": {\"NTM-Application\": \"ntm\", \"NTM-Service\": "        \
+	"\"file\", \"NTM-Item\": \"batch\", \"NTM-To\": \"%s\"}"
+
+static void ask_batch(struct say *s, const int *want, size_t n)
+{
+	json_t *j, *a;
+	size_t i;
+
+	s->a.body = s->body;
+	assert_int_equal(ask(&s->a), 200);
+	j = json_loadb(s->a.got, s->a.got_len, 0, NULL);
+	assert_int_equal(json_array_size(json_object_get(j, "answers")), n);
+	for (i = 0; i < n; i++) {
+		a = json_array_get(json_object_get(j, "answers"), i);
+		if (json_integer_value(json_object_get(a, "status")) != want[i])
+			fail_msg("answer %zu: %s", i, json_dumps(a, 0));
+	}
+	json_decref(j);
+}
+
+/* A small item in one request each: what begins it, its data, its way out. Whoever's
+ * ticket a part has not is told so, and the others are done. */
+static void in_batches(void **state)
+{
+	static const int begun[] = {201, 404}, sent[] = {200, 409},
+			 got[] = {200, 200, 403, 401, 200};
+	struct peer p = stranger("phone.carol.example.net");
+	char digest[48], other[48];
+	uint8_t sum[32];
+	struct search key;
+	struct say s;
+
+	(void)state;
+	ntmc_sha256(data, 3, sum);
+	ntmc_base64url_encode(sum, sizeof(sum), digest);
+	begin(&s, &alice, "POST", NULL, "/v1/batch");
+	snprintf(s.body, sizeof(s.body),
+		 "{\"requests\": [{\"method\": \"POST\", "
+		 "\"path\": \"/v1/items/batch/keys\", " OF_ITEM
+		 ", \"json\": {\"size\": 3, \"keys\": [{\"to\": \"%s\", "
+		 "\"key\": \"c2VhbGVk\"}]}}, {\"method\": \"GET\", "
+		 "\"path\": \"/v1/items/none\", \"headers\": "
+		 "{\"NTM-Application\": \"ntm\", \"NTM-Service\": \"x\"}}]}",
+		 p.fqdn, p.fqdn);
+	ask_batch(&s, begun, 2);
+	ntmc_base64url_encode(data, 3, other);
+	begin(&s, &alice, "POST", NULL, "/v1/batch");
+	snprintf(s.body, sizeof(s.body),
+		 "{\"requests\": [{\"method\": \"PATCH\", "
+		 "\"path\": \"/v1/items/batch/data\", \"data\": \"%s\", "
+		 "\"headers\": {\"NTM-Application\": \"ntm\", "
+		 "\"NTM-Service\": \"file\", \"NTM-Offset\": \"0\", "
+		 "\"NTM-Hash\": \"%s\"}}, {\"method\": \"PATCH\", "
+		 "\"path\": \"/v1/items/batch/data\", \"data\": \"AA\", "
+		 "\"headers\": {\"NTM-Application\": \"ntm\", "
+		 "\"NTM-Service\": \"file\", \"NTM-Offset\": \"1\"}}]}",
+		 other, digest);
+	ask_batch(&s, sent, 2);
+	wait_exchange(&key, "data", "batch", p.fqdn);
+	wait_exchange(&key, "key", "batch", p.fqdn);
+	begin(&s, &p, "POST", key.ticket, "/v1/batch");
+	ntmc_base64url_encode(alice.token, 32, other);
+	snprintf(s.body, sizeof(s.body),
+		 "{\"requests\": [{\"method\": \"GET\", "
+		 "\"path\": \"/v1/keys/%s\"}, {\"method\": \"GET\", "
+		 "\"path\": \"/v1/data/%s\"}, {\"method\": \"GET\", "
+		 "\"path\": \"/v1/data/%s\"}, {\"method\": \"GET\", "
+		 "\"path\": \"/v1/data/%s\", \"headers\": "
+		 "{\"Authorization\": \"Bearer %s\"}}, "
+		 "{\"method\": \"POST\", \"path\": \"/v1/confirmations\", "
+		 "\"json\": {\"hash\": \"%s\", \"code\": 0}}]}",
+		 key.hash, digest, hash_text, digest, other, digest);
+	ask_batch(&s, got, 5);
+	wait_exchange(&key, "status", "batch", alice.fqdn);
+	/* nobody's token: its body is not read */
+	begin(&s, &p, "POST", alice.token, "/v1/batch");
+	s.a.body = "{\"requests\": [{}]}";
+	expect_error(&s.a, 401, "AUTH");
+}
+
 /* three receivers, one blob, until the last has it; one refuses */
 static void three(void **state)
 {
@@ -581,14 +662,14 @@ static void restored(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(whole_way),   cmocka_unit_test(three),
-		cmocka_unit_test(offsets),     cmocka_unit_test(wrong_hash),
-		cmocka_unit_test(not_yours),   cmocka_unit_test(quota),
-		cmocka_unit_test(many_open),   cmocka_unit_test(box_away),
-		cmocka_unit_test(sync_fails),  cmocka_unit_test(one_sick),
-		cmocka_unit_test(left_over),   cmocka_unit_test(body_of_nobody),
-		cmocka_unit_test(restored),    cmocka_unit_test(withdrawn),
-		cmocka_unit_test(clock_ahead),
+		cmocka_unit_test(whole_way),	  cmocka_unit_test(in_batches),
+		cmocka_unit_test(three),	  cmocka_unit_test(offsets),
+		cmocka_unit_test(wrong_hash),	  cmocka_unit_test(not_yours),
+		cmocka_unit_test(quota),	  cmocka_unit_test(many_open),
+		cmocka_unit_test(box_away),	  cmocka_unit_test(sync_fails),
+		cmocka_unit_test(one_sick),	  cmocka_unit_test(left_over),
+		cmocka_unit_test(body_of_nobody), cmocka_unit_test(restored),
+		cmocka_unit_test(withdrawn),	  cmocka_unit_test(clock_ahead),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

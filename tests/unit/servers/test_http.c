@@ -113,6 +113,12 @@ static void file_done(struct http_request *q, void *arg)
 	http_answer_file(q, open(file_path, O_RDONLY | O_CLOEXEC), FILE_LEN);
 }
 
+static void small_done(struct http_request *q, void *arg)
+{
+	(void)arg;
+	http_answer_file(q, open(file_path, O_RDONLY | O_CLOEXEC), 3);
+}
+
 static void peer_done(struct http_request *q, void *arg)
 {
 	(void)arg;
@@ -139,22 +145,41 @@ static bool refuses(void *arg, const struct ntmc_cert *peer)
 }
 
 static const struct http_route routes[] = {
-	{.method = "GET", .path = "/v1/echo", .done = echo_done},
+	{.method = "GET",
+	 .path = "/v1/echo",
+	 .flags = HTTP_BATCH,
+	 .done = echo_done},
 	{.method = "GET", .path = "/v1/big", .done = big_done},
 	{.method = "POST",
 	 .path = "/v1/echo",
-	 .flags = HTTP_NODE | HTTP_ITEM | HTTP_JSON,
+	 .flags = HTTP_NODE | HTTP_ITEM | HTTP_JSON | HTTP_BATCH,
 	 .body_max = 1000,
 	 .done = json_done},
+	{.method = "POST",
+	 .path = "/v1/batch",
+	 .flags = HTTP_NODE | HTTP_JSON,
+	 .body_max = HTTP_BATCH_BODY,
+	 .done = http_batch},
+	{.method = "GET",
+	 .path = "/v1/small",
+	 .flags = HTTP_BATCH,
+	 .done = small_done},
 	{.method = "GET", .path = "/v1/two/{}/of/{}", .done = param_done},
 	{.method = "PATCH",
 	 .path = "/v1/stream",
+	 .flags = HTTP_BATCH,
 	 .body_max = BIG,
 	 .start = stream_start,
 	 .body = stream_body,
 	 .done = stream_done},
-	{.method = "GET", .path = "/v1/later", .done = later_done},
-	{.method = "GET", .path = "/v1/file", .done = file_done},
+	{.method = "GET",
+	 .path = "/v1/later",
+	 .flags = HTTP_BATCH,
+	 .done = later_done},
+	{.method = "GET",
+	 .path = "/v1/file",
+	 .flags = HTTP_BATCH,
+	 .done = file_done},
 	{.method = "GET",
 	 .path = "/v1/peer",
 	 .roles = NTMC_ROLE_CS,
@@ -436,6 +461,132 @@ static void later(void **state)
 	free(a.got);
 }
 
+/* --- several in one ----------------------------------------------------------------- */
+
+#define BATCH(requests)                                                        \
+	{                                                                      \
+		.method = "POST", .path = "/v1/batch",                         \
+		.headers = {"Authorization: Bearer " TOKEN,                    \
+			    "NTM-Node: laptop.alice.example.org"},             \
+		.body = "{\"requests\": [" requests "]}"                       \
+	}
+
+static json_t *part(json_t *j, size_t i, int status)
+{
+	json_t *a = json_array_get(json_object_get(j, "answers"), i);
+
+	if (json_integer_value(json_object_get(a, "status")) != status)
+		fail_msg("answer %zu is %s", i, json_dumps(a, 0));
+	return a;
+}
+
+static void part_is(json_t *j, size_t i, int status, const char *key,
+		    const char *text)
+{
+	json_t *body = json_object_get(part(j, i, status), "json");
+
+	assert_string_equal(json_string_value(json_object_get(body, key)),
+			    text);
+}
+
+/* Each as if it came alone; the fields are its own, or those around it. */
+static void batch(void **state)
+{
+	struct https_ask a = BATCH(
+		"{\"method\": \"GET\", \"path\": \"/v1/echo\"},"
+		"{\"method\": \"GET\", \"path\": \"/v1/echo\", \"headers\":"
+		" {\"NTM-Node\": \"desk.bob.example.org\"}},"
+		"{\"method\": \"POST\", \"path\": \"/v1/echo\", \"json\":"
+		" {\"a\": \"b\"}, \"headers\": {\"NTM-Item\": \"x\","
+		" \"NTM-To\": \"desk.bob.example.org\","
+		" \"NTM-Application\": \"ntm\", \"NTM-Service\": \"file\"}},"
+		"{\"method\": \"POST\", \"path\": \"/v1/echo\", \"json\": {}},"
+		"{\"method\": \"PATCH\", \"path\": \"/v1/stream\","
+		" \"data\": \"AAECAw\"},"
+		"{\"method\": \"GET\", \"path\": \"/v1/small\"}");
+	json_t *j;
+	unsigned int before = ended;
+
+	(void)state;
+	assert_int_equal(ask(&a), 200);
+	j = answer_of(&a);
+	part_is(j, 0, 200, "node", "laptop.alice.example.org");
+	part_is(j, 1, 200, "node", "desk.bob.example.org");
+	part_is(j, 2, 201, "a", "b");
+	part_is(j, 3, 400, "error", "INVAL");
+	assert_int_equal(
+		json_integer_value(json_object_get(
+			json_object_get(part(j, 4, 200), "json"), "came")),
+		4);
+	/* bytes 0, 7, 14 */
+	assert_string_equal(
+		json_string_value(json_object_get(part(j, 5, 200), "data")),
+		"AAcO");
+	assert_int_equal(json_array_size(json_object_get(j, "answers")), 6);
+	json_decref(j);
+	assert_int_equal(ended, before + 1);
+}
+
+/* What is no request, what is not for a batch, and what is too much */
+static void batch_refused(void **state)
+{
+	struct https_ask
+		a = BATCH("{\"method\": \"GET\", \"path\": \"/v1/big\"}, 7, {},"
+			  "{\"method\": \"GET\", \"path\": \"/v1/file\"},"
+			  "{\"method\": \"GET\", \"path\": \"/v1/none\"},"
+			  "{\"method\": \"POST\", \"path\": \"/v1/batch\","
+			  " \"json\": {\"requests\": []}},"
+			  "{\"method\": \"PATCH\", \"path\": \"/v1/stream\","
+			  " \"data\": \"A*\"}"),
+		none = BATCH("");
+	char many[65 * 2 + 32] = "{\"requests\": [1";
+	struct https_ask over = none;
+	json_t *j;
+
+	(void)state;
+	assert_int_equal(ask(&a), 200);
+	j = answer_of(&a);
+	part_is(j, 0, 400, "error", "INVAL");
+	part_is(j, 1, 400, "error", "DECODE");
+	part_is(j, 2, 400, "error", "DECODE");
+	part_is(j, 3, 413, "error", "TOOBIG");
+	part_is(j, 4, 404, "error", "NOTFOUND");
+	part_is(j, 5, 400, "error", "INVAL");
+	part_is(j, 6, 400, "error", "DECODE");
+	json_decref(j);
+	expect_error(&none, 400, "INVAL");
+	for (size_t i = 0; i < HTTP_BATCH_MAX; i++)
+		strcat(many, ",1");
+	strcat(many, "]}");
+	over.body = many;
+	expect_error(&over, 400, "INVAL");
+}
+
+/* One is answered later, by another thread: the others wait for it. */
+static void batch_later(void **state)
+{
+	struct https_ask a =
+		BATCH("{\"method\": \"GET\", \"path\": \"/v1/later\"},"
+		      "{\"method\": \"GET\", \"path\": \"/v1/echo\"}");
+	pthread_t thread = begin_ask(&a);
+	json_t *j;
+
+	(void)state;
+	assert_true(site_wait(&site, is_waiting, NULL));
+	assert_false(a.over);
+	http_answer_later(waiting, -NTM_ERATE, 7, "slowly");
+	waiting = NULL;
+	end_ask(&a, thread);
+	assert_int_equal(a.status, 200);
+	j = answer_of(&a);
+	part_is(j, 0, 429, "error", "RATE");
+	assert_int_equal(json_integer_value(json_object_get(part(j, 0, 429),
+							    "retry_after")),
+			 7);
+	part_is(j, 1, 200, "node", "laptop.alice.example.org");
+	json_decref(j);
+}
+
 static void expect_file(const char *range, long status, size_t from, size_t len)
 {
 	struct https_ask a = {.method = "GET", .path = "/v1/file"};
@@ -598,12 +749,21 @@ static void held(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(trusted),	  cmocka_unit_test(fields),
-		cmocka_unit_test(bad_fields),	  cmocka_unit_test(needs),
-		cmocka_unit_test(peer_is_server), cmocka_unit_test(streams),
-		cmocka_unit_test(later),	  cmocka_unit_test(files),
-		cmocka_unit_test(held),		  cmocka_unit_test(crowded),
-		cmocka_unit_test(too_many),	  cmocka_unit_test(loris),
+		cmocka_unit_test(trusted),
+		cmocka_unit_test(fields),
+		cmocka_unit_test(bad_fields),
+		cmocka_unit_test(needs),
+		cmocka_unit_test(peer_is_server),
+		cmocka_unit_test(streams),
+		cmocka_unit_test(later),
+		cmocka_unit_test(files),
+		cmocka_unit_test(batch),
+		cmocka_unit_test(batch_refused),
+		cmocka_unit_test(batch_later),
+		cmocka_unit_test(held),
+		cmocka_unit_test(crowded),
+		cmocka_unit_test(too_many),
+		cmocka_unit_test(loris),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
