@@ -235,6 +235,7 @@ int post_ask(struct post *p, const struct post_ask *a, web_fn *done, void *arg,
 		.connect_ms = a->connect_ms,
 		.stall_s = a->stall_s,
 		.last = a->last,
+		.together = a->together,
 		.done = done,
 		.arg = arg,
 	};

@@ -181,6 +181,7 @@ static int ask_key(struct fetching *f)
 	struct post_ask ask = {.server = &f->cs,
 			       .method = "GET",
 			       .path = path,
+			       .together = true,
 			       .bearer = f->ticket};
 
 	snprintf(path, sizeof(path), "/v1/keys/%s", f->key_hash);
@@ -219,7 +220,10 @@ static int ask_temporal(struct fetching *f)
 {
 	struct web_server box;
 	char path[128];
-	struct post_ask ask = {.server = &box, .method = "GET", .path = path};
+	struct post_ask ask = {.server = &box,
+			       .method = "GET",
+			       .path = path,
+			       .together = true};
 	int err = post_box(f->post, &box);
 
 	if (!*f->temporal)
@@ -248,8 +252,10 @@ static int ask_off_list(struct fetching *f)
 {
 	struct web_server box;
 	char path[64];
-	struct post_ask ask = {
-		.server = &box, .method = "DELETE", .path = path};
+	struct post_ask ask = {.server = &box,
+			       .method = "DELETE",
+			       .path = path,
+			       .together = true};
 	int err = post_box(f->post, &box);
 
 	snprintf(path, sizeof(path), "/v1/cache/%lld", (long long)f->entry);
@@ -275,6 +281,7 @@ static int ask_confirm(struct fetching *f)
 	struct post_ask ask = {.server = &f->cs,
 			       .method = "POST",
 			       .path = "/v1/confirmations",
+			       .together = true,
 			       .bearer = f->ticket};
 	json_t *j = json_pack("{s:s, s:i}", "hash", f->data_hash, "code",
 			      f->state == IN_REFUSED ? f->code : 0);

@@ -280,6 +280,8 @@ void fetching_data(struct fetching *f)
 			       .write = on_write};
 	int err = fetching_open(f);
 
+	ask.together = !f->from && f->size <= WEB_TOGETHER_BYTES;
+
 	snprintf(path, sizeof(path), "/v1/data/%s", f->data_hash);
 	snprintf(range, sizeof(range), "Range: bytes=%llu-",
 		 (unsigned long long)f->from);

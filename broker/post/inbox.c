@@ -245,8 +245,10 @@ void fetching_gone(struct fetching *f)
 {
 	struct web_server box;
 	char path[64];
-	struct post_ask ask = {
-		.server = &box, .method = "DELETE", .path = path};
+	struct post_ask ask = {.server = &box,
+			       .method = "DELETE",
+			       .path = path,
+			       .together = true};
 
 	snprintf(path, sizeof(path), "/v1/cache/%lld", (long long)f->entry);
 	if (post_box(f->post, &box) ||

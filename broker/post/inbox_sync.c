@@ -75,8 +75,10 @@ static void on_news(void *arg, int err)
 	struct post *p = w->inbox->post;
 	struct web_server box;
 	char path[64];
-	struct post_ask ask = {
-		.server = &box, .method = "DELETE", .path = path};
+	struct post_ask ask = {.server = &box,
+			       .method = "DELETE",
+			       .path = path,
+			       .together = true};
 
 	snprintf(path, sizeof(path), "/v1/cache/%lld", (long long)w->entry);
 	face_changed(p->face);

@@ -125,7 +125,8 @@ int outbox_ask(struct outbox *o, const struct post_ids *ids, const json_t *cs,
 	struct post_ask ask = {.server = &server,
 			       .method = "GET",
 			       .path = path,
-			       .ids = ids};
+			       .ids = ids,
+			       .together = true};
 	struct asking *x;
 	int64_t id;
 	int r;

@@ -131,7 +131,7 @@ struct post_ask {
 	web_write_fn *write;
 	size_t json_max; /* bytes of the answer; 0: WEB_JSON_MAX */
 	unsigned int connect_ms, stall_s; /* as in web.h */
-	bool last;
+	bool last, together;		  /* as in web.h */
 };
 /** Return: 0 and @done will be called; -NTM_EPERM (our token is not for that server);
  *  or an error */

@@ -342,6 +342,7 @@ static int ask_temporal(struct sending *s)
 	struct post_ask ask = {.server = &box,
 			       .method = "POST",
 			       .path = "/v1/temporal-keys",
+			       .together = true,
 			       .ids = &s->ids};
 	json_t *list = json_array(), *j;
 	char *names = NULL;
@@ -503,7 +504,8 @@ static int ask_keys(struct sending *s)
 			       .method = "POST",
 			       .path = path,
 			       .ids = &s->ids,
-			       .message = s->message};
+			       .message = s->message,
+			       .together = true};
 	json_t *list = json_array(), *j;
 	char *names = NULL;
 	int err;
@@ -544,6 +546,7 @@ static int ask_cancel(struct sending *s)
 	struct post_ask ask = {.server = &s->cs,
 			       .method = "DELETE",
 			       .path = path,
+			       .together = true,
 			       .ids = &s->ids};
 
 	snprintf(path, sizeof(path), "/v1/items/%s", s->ids.item);

@@ -95,6 +95,7 @@ static int ask_complete(struct sending *s)
 	struct post_ask ask = {.server = &s->cs,
 			       .method = "POST",
 			       .path = path,
+			       .together = true,
 			       .ids = &s->ids};
 	json_t *j = json_pack("{s:o, s:I}", "hash",
 			      post_binary(s->seal.hash, sizeof(s->seal.hash)),
@@ -151,6 +152,7 @@ static int ask_small(struct sending *s, struct post_ask *ask)
 	ask->more[1] = hash;
 	ask->body = buf;
 	ask->body_len = (size_t)n;
+	ask->together = true;
 	return post_ask(s->post, ask, on_complete, s, &s->call);
 }
 

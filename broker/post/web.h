@@ -22,7 +22,8 @@
 
 #define WEB_ADDRS_MAX 8
 /* of an answer; in memory it takes up to twenty times that */
-#define WEB_JSON_MAX (128u << 10)
+#define WEB_JSON_MAX	   (128u << 10)
+#define WEB_TOGETHER_BYTES 16384
 
 struct web;
 struct web_call;
@@ -69,6 +70,8 @@ typedef int web_write_fn(void *arg, const uint8_t *data, size_t len);
  * @connect_ms, @stall_s: longest wait for the connection, and without a byte; 0: the
  *           usual
  * @last:    the connection is not kept for another request
+ * @together: it is small, and so is its answer, and the server takes it with others in
+ *           one request: at most WEB_TOGETHER_BYTES either way
  */
 struct web_request {
 	const struct web_server *server;
@@ -82,7 +85,7 @@ struct web_request {
 	web_write_fn *write;
 	size_t json_max;
 	unsigned int connect_ms, stall_s;
-	bool last;
+	bool last, together;
 	web_fn *done;
 	void *arg;
 };

@@ -9,20 +9,23 @@ next downloads get so much of the files. "forget": the CS forgets its items; "re
 all that was ever listed is listed again, and has expired, "announce": as it was before
 there were data; "news": of each item its sender is told that there is news, "lost": the
 CS says it has no data of any, "wipe": it has none; "no_prekeys": 503; "huge": an answer with prekeys is; "endless": the list never ends; "deaf": N questions for an item's state
-get 503; "empty": N answers with results have none.
+get 503; "no_batch": there is none; "empty": N answers with results have none.
 """
 import base64
 import hashlib
+import io
 import json
 import ssl
 import sys
 import threading
+from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 LOCK = threading.RLock()
 PREKEYS, TEMPORAL, ITEMS, LISTS = {}, {}, {}, {}
 FAULT = {}
-COUNT = {"entry": 0, "bytes": 0, "lists": 0, "temporal": 0, "prekeys": 0, "requests": 0}
+COUNT = {"entry": 0, "bytes": 0, "lists": 0, "temporal": 0, "prekeys": 0, "requests": 0,
+         "parts": 0}
 EVER = []
 
 
@@ -92,6 +95,14 @@ class Handler(BaseHTTPRequestHandler):
         getattr(self, name)(part[2:])
 
     do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = do
+
+    def post_batch(self, part):
+        if FAULT.get("no_batch", False):
+            self.json()
+            self.fail(404, "NOTFOUND")
+            return
+        parts = [Part(self, r) for r in self.json()["requests"]]
+        self.answer(200, {"answers": [p.told() for p in parts]})
 
     # --- the box
 
@@ -278,6 +289,38 @@ class Handler(BaseHTTPRequestHandler):
                                                  body["code"]]
             listed(i["from"], i, "status", {"from": self.headers["NTM-Node"]})
         self.answer(200, {})
+
+
+class Part(Handler):
+    """a request of a batch"""
+
+    def __init__(self, around, r):
+        body = json.dumps(r["json"]).encode() if "json" in r else unb64(r.get("data", ""))
+        self.command, self.path, self.status = r["method"], r["path"], 500
+        self.headers = HTTPMessage()
+        for name in ("NTM-Version", "NTM-Node", "Authorization"):
+            if name not in r["headers"]:
+                self.headers[name] = around.headers[name]
+        for name, value in {**r["headers"], "Content-Length": str(len(body))}.items():
+            self.headers[name] = value
+        self.rfile, self.wfile = io.BytesIO(body), io.BytesIO()
+        COUNT["parts"] += 1
+        part = self.path.strip("/").split("/")
+        getattr(self, (self.command + "_" + part[1]).replace("-", "_").lower())(part[2:])
+
+    def send_response(self, status, message=None):
+        self.status, self.is_json = status, False
+
+    def send_header(self, name, value):
+        self.is_json |= value == "application/json"
+
+    def end_headers(self):
+        pass
+
+    def told(self):
+        data = self.wfile.getvalue()
+        return {"status": self.status,
+                **({"json": json.loads(data)} if self.is_json else {"data": b64(data)})}
 
 
 def cs():
