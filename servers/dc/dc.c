@@ -104,9 +104,14 @@ static int load_session(void *arg, const char *fqdn,
 static int load_revocation(void *arg, const struct journal_revocation *r)
 {
 	struct dc_revocation v = {.serial = r->serial, .at = r->at};
+	struct dc *dc = arg;
+	uint32_t h = nodes_find_fp(&dc->nodes, r->fp);
 
+	/* as it was left; a box that was away names it yet, and hears so */
+	if (h)
+		nodes_at(&dc->nodes, h)->flags |= NODE_REVOKED;
 	memcpy(v.fp, r->fp, NTMC_FP_LEN);
-	return dc_add_revocation(arg, &v);
+	return dc_add_revocation(dc, &v);
 }
 
 static int load_push(void *arg, const char *fqdn, int kind, const char *token)

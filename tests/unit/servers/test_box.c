@@ -647,6 +647,14 @@ static bool is_empty(void *arg)
 	return list_len(&near, &alice) == 0;
 }
 
+static void prekeys_gone(const char *path)
+{
+	const struct web w = {&near, "GET", path, .peer = &alice};
+
+	for (int i = 0; web(&w, NULL, NULL) != 404; i++)
+		assert_true(i < 1000);
+}
+
 static void withdrawn(void **state)
 {
 	(void)state;
@@ -656,14 +664,7 @@ static void withdrawn(void **state)
 						     bob.fqdn, "i1")),
 			 0);
 	site_admin(&near.site, "account-disable", "bob");
-	for (int i = 0; i < 1000; i++) {
-		char path[] = "/v1/prekeys/bob." SITE_DOMAIN;
-		const struct web w = {&near, "GET", path, .peer = &alice};
-
-		if (web(&w, NULL, NULL) == 404)
-			break;
-		assert_true(i < 999);
-	}
+	prekeys_gone("/v1/prekeys/bob." SITE_DOMAIN);
 	/* back again: nothing is there of what it had */
 	site_admin(&near.site, "account-enable", "bob");
 	assert_int_equal(peer_login(&bob, "bob", SITE_PASSWORD), 0);
@@ -672,6 +673,46 @@ static void withdrawn(void **state)
 		; /* the AS's word is on its way */
 	assert_int_equal(list_len(&near, &bob), 0);
 	assert_true(is_empty(NULL));
+}
+
+static long long serial_wanted;
+
+static bool dc_has_heard(void *arg)
+{
+	return site_dc_number(arg, "revocation_serial") >= serial_wanted;
+}
+
+/* Withdrawn while the box is away: a DC that was started anew since says so. */
+static void withdrawn_away(void **state)
+{
+	struct peer carla;
+
+	(void)state;
+	site_add_account(&near.site, "carla");
+	peer_new(&carla, &near.site, "desk");
+	assert_int_equal(peer_login(&carla, "carla", SITE_PASSWORD), 0);
+	assert_int_equal(publish(&near, &bob), 200);
+	assert_int_equal(publish(&near, &alice), 200);
+	while (publish(&near, &carla) != 200)
+		; /* the AS's word is on its way */
+	assert_int_equal(exchange(&near, exchange_of(&near, NULL, bob.fqdn,
+						     alice.fqdn, "i1")),
+			 0);
+	box_stop(&near);
+	serial_wanted = site_dc_number(&near.site, "revocation_serial") + 2;
+	site_admin(&near.site, "account-disable", "bob");
+	site_admin(&near.site, "account-delete", "carla");
+	assert_true(site_wait(&near.site, dc_has_heard, &near.site));
+	site_stop_dc(&near.site);
+	site_start_dc(&near.site);
+	site_wait_link(&near.site);
+	box_start(&near);
+	box_wait(&near);
+	prekeys_gone("/v1/prekeys/bob." SITE_DOMAIN);
+	prekeys_gone("/v1/prekeys/carla." SITE_DOMAIN);
+	assert_int_equal(list_len(&near, &alice), 1);
+	assert_int_equal(publish(&near, &alice), 200);
+	peer_free(&carla);
 }
 
 static void restarts(void **state)
@@ -715,6 +756,7 @@ int main(void)
 		T(liar),
 		T(servers),
 		T(withdrawn),
+		T(withdrawn_away),
 		T(restarts),
 		cmocka_unit_test(web_check),
 	};

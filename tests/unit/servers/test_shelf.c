@@ -353,7 +353,8 @@ static void killed(void **state)
 
 /* --- two Cache Servers ------------------------------------------------------------ */
 
-static void says(enum shelf_kind kind, const char *cs, int64_t since)
+static void says_by(enum shelf_kind kind, const char *cs, int64_t since,
+		    uint8_t ticket)
 {
 	struct shelf_exchange x = {
 		.kind = kind, .size = 5, .n_addrs = 1, .since = since};
@@ -362,12 +363,17 @@ static void says(enum shelf_kind kind, const char *cs, int64_t since)
 	snprintf(x.cs, sizeof(x.cs), "%s.example.org", cs);
 	assert_int_equal(addr_parse("192.0.2.1", 4507, &x.addrs[0]), 0);
 	x.hash[0] = (uint8_t)(1 + kind);
-	x.ticket[0] = (uint8_t)since;
+	x.ticket[0] = ticket;
 	assert_int_equal(shelf_put_exchange(s, &x), 0);
 }
 
+static void says(enum shelf_kind kind, const char *cs, int64_t since)
+{
+	says_by(kind, cs, since, (uint8_t)since);
+}
+
 /* the one entry: at which Cache Server, and has that one the data? */
-static void is_at(const char *cs, bool data)
+static void has(const char *cs, bool key, bool data)
 {
 	json_t *o, *e;
 	char *text, name[64];
@@ -380,10 +386,16 @@ static void is_at(const char *cs, bool data)
 	assert_string_equal(json_string_value(json_object_get(
 				    json_object_get(e, "cs"), "name")),
 			    name);
+	assert_int_equal(json_is_string(json_object_get(e, "key_hash")), key);
 	assert_int_equal(json_is_string(json_object_get(e, "data_hash")), data);
 	assert_int_equal(json_is_integer(json_object_get(e, "size")), data);
 	json_decref(o);
 	free(text);
+}
+
+static void is_at(const char *cs, bool data)
+{
+	has(cs, true, data);
 }
 
 /* A sender left one for another: what the one before says later changes nothing. */
@@ -406,6 +418,31 @@ static void moved(void **state)
 	says(SHELF_KEY, "two", 20);
 	is_at("two", true);
 	commit();
+}
+
+/* Sent anew, at the same one: what the ticket before led to is not there any more. */
+static void anew(void **state)
+{
+	(void)state;
+	begin(NOW);
+	says_by(SHELF_KEY, "one", 10, 1);
+	says_by(SHELF_DATA, "one", 10, 1);
+	has("one", true, true);
+	says_by(SHELF_KEY, "one", 10, 2);
+	has("one", true, false);
+	says_by(SHELF_DATA, "one", 10, 2);
+	has("one", true, true);
+	/* what is said of the data overtakes the key */
+	says_by(SHELF_DATA, "one", 10, 3);
+	has("one", false, true);
+	says_by(SHELF_DATA, "one", 10, 3);
+	has("one", false, true);
+	commit();
+	assert_int_equal(n_changed, 1);
+	begin(NOW + 1);
+	says_by(SHELF_DATA, "one", 10, 3);
+	commit();
+	assert_int_equal(n_changed, 0); /* the same once more */
 }
 
 static bool is_out(void *arg, const uint8_t *fp)
@@ -539,6 +576,7 @@ int main(void)
 		T(old_backup),
 		T(killed),
 		T(moved),
+		T(anew),
 		T(offered),
 		cmocka_unit_test_setup_teardown(listed, boxes_setup,
 						boxes_teardown),
