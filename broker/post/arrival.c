@@ -122,23 +122,33 @@ static int limits_check(struct post *p, const struct arrival_of *of,
 		       : 0;
 }
 
-static int row_write(struct post *p, const struct arrival_of *of)
+static int row_put(struct post *p, enum post_statement which,
+		   const struct arrival_of *of)
 {
 	struct store *st = p->store;
 	int64_t now = post_now(p);
 
-	store_bind_text(st, IN_DIRECT, 1, of->sender);
-	store_bind_text(st, IN_DIRECT, 2, of->ids->application);
-	store_bind_text(st, IN_DIRECT, 3, of->ids->service);
-	store_bind_text(st, IN_DIRECT, 4, of->ids->item);
-	store_bind_text(st, IN_DIRECT, 5, of->message);
-	store_bind_int(st, IN_DIRECT, 6, (int64_t)of->size);
-	store_bind_int(st, IN_DIRECT, 7, now);
-	store_bind_int(st, IN_DIRECT, 8,
-		       of->expires > now + ITEM_RETENTION_S
-			       ? now + ITEM_RETENTION_S
-			       : of->expires);
-	return store_run(st, IN_DIRECT);
+	store_bind_text(st, which, 1, of->sender);
+	store_bind_text(st, which, 2, of->ids->application);
+	store_bind_text(st, which, 3, of->ids->service);
+	store_bind_text(st, which, 4, of->ids->item);
+	store_bind_text(st, which, 5, of->message);
+	store_bind_int(st, which, 6, (int64_t)of->size);
+	store_bind_int(st, which, 7, now);
+	if (which == IN_DIRECT_NEW)
+		store_bind_int(st, which, 8,
+			       of->expires > now + ITEM_RETENTION_S
+				       ? now + ITEM_RETENTION_S
+				       : of->expires);
+	return store_run(st, which);
+}
+
+/* there may be a list's entry of it */
+static int row_write(struct post *p, const struct arrival_of *of)
+{
+	int r = row_put(p, IN_DIRECT, of);
+
+	return r || store_changes(p->store) ? r : row_put(p, IN_DIRECT_NEW, of);
 }
 
 /* --- it comes

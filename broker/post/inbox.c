@@ -554,7 +554,7 @@ int inbox_taken(struct inbox *b, int64_t id)
 		return r;
 	folder_remove(b->post, id);
 	/* its sender may have made another one meanwhile */
-	if (inbox_known_again(b))
+	if (inbox_known_again(b, id))
 		log_err("inbox", "the store cannot be written");
 	loop_timer_arm(b->due, 0);
 	return 0;

@@ -34,8 +34,10 @@ NTM_MUST_CHECK int inbox_open(struct post *p, struct inbox **out);
 void inbox_close(struct inbox *b);
 /** what runs is not as the store says: it begins again from there, in @s seconds */
 void inbox_restart(struct inbox *b, unsigned int s);
-/** ask the box for its list, then take what is due */
+/** ask the box for what is new in its list, then take what is due */
 void inbox_sync(struct inbox *b);
+/** the next time for all of it */
+void inbox_whole(struct inbox *b);
 /** online again, or begun: what failed for want of a network is due */
 void inbox_soon(struct inbox *b);
 /** what is due without asking */

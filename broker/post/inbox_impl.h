@@ -37,9 +37,11 @@ struct inbox {
 	size_t n_jobs;
 	struct loop_timer *due;
 	struct web_call *listing;
-	int64_t after;
-	size_t entries; /* of this listing, so far */
-	bool again;	/* a listing was asked for while one ran */
+	int64_t after, cursor; /* of this listing; where the next one begins */
+	bool whole;	       /* this one began at the list's beginning */
+	int64_t whole_at;      /* when the next one has to */
+	size_t entries;	       /* of this listing, so far */
+	bool again;	       /* a listing was asked for while one ran */
 	unsigned int tries;
 	struct loop_timer *retry;
 	uint64_t serial;
@@ -50,8 +52,8 @@ struct inbox {
 NTM_MUST_CHECK int inbox_row_delete(struct post *p, int64_t id);
 /** off the list it is, if entry @entry is still what the row says */
 NTM_MUST_CHECK int inbox_row_seen(struct post *p, int64_t id, int64_t entry);
-/** what the list has anew of items that are done with, or again of those we had */
-NTM_MUST_CHECK int inbox_known_again(struct inbox *b);
+/** what the list has anew of item @id, which is done with; or has again, and we had */
+NTM_MUST_CHECK int inbox_known_again(struct inbox *b, int64_t id);
 NTM_MUST_CHECK int inbox_sync_open(struct inbox *b);
 /** what is asked is dropped */
 void inbox_sync_drop(struct inbox *b);

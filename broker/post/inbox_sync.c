@@ -4,11 +4,16 @@
  *
  * Theory of operation
  *
- * The list is read page by page into rows; rows that it does not have any more, and
- * that are not here, are forgotten. News of what we sent stand in the same list: each
- * is a question to a CS (outbox.c), some at once, and is taken off the list when the
- * answer is in the store. A box can say what it likes: a list without an end is
- * read no further, and of news no more are kept than NEWS_MAX; the others stay listed.
+ * The list is read page by page into rows. What is new in it has a higher number than
+ * all before, so the next time it is read from there (`cursor`). All of it is read at
+ * first, after a login, when we are online again, when something went wrong, and each
+ * hour: rows that it does not have any more then, and that are not here, are forgotten.
+ *
+ * News of what we sent stand in the same list: each is a question to a CS (outbox.c),
+ * some at once, and is taken off the list when the answer is in the store. The cursor
+ * waits for them: one that failed is listed again. A box can say what it likes: a list
+ * without an end is read no further, and of news no more are kept than NEWS_MAX; the
+ * others stay listed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +30,7 @@
 	(1u << 20) /* bytes: 250 entries of 4 KiB, as large as they may be */
 #define NEWS_MAX    500
 #define WORDS_MAX   16
+#define WHOLE_S	    3600
 #define ENTRIES_MAX 50000 /* a box keeps 20,000 of a receiver */
 /* what a row's end may be, whatever the box says */
 #define EXPIRES_MAX_S (ITEM_RETENTION_S + 86400)
@@ -109,6 +115,8 @@ static void news_end(struct inbox *b)
 	json_decref(n->list);
 	n->list = NULL;
 	n->at = 0;
+	if (!n->more && !n->failed)
+		b->cursor = b->after;
 	inbox_work(b);
 	if (b->again || (n->more && n->done)) {
 		inbox_sync(b);
@@ -165,59 +173,102 @@ static const char *text_of(const json_t *e, const char *key)
 }
 
 /* 32 bytes in base64url, as they go into paths and header fields; or NULL */
-static void bind_hash(struct store *st, int column, const json_t *e,
-		      const char *key)
+static void bind_hash(struct store *st, enum post_statement which, int column,
+		      const json_t *e, const char *key)
 {
 	uint8_t hash[NTMC_HASH_LEN];
 
 	if (!post_binary_get(e, key, hash, sizeof(hash)))
-		store_bind_text(st, IN_ENTRY, column, text_of(e, key));
+		store_bind_text(st, which, column, text_of(e, key));
+}
+
+/* struct listed - an entry that makes sense */
+struct listed {
+	const json_t *e;
+	char sender[FQDN_MAX + 1];
+	struct post_ids ids;
+	int64_t expires;
+	char *cs;
+};
+
+static int entry_write(struct inbox *b, enum post_statement which,
+		       const struct listed *l)
+{
+	struct store *st = b->post->store;
+
+	store_bind_text(st, which, 1, l->sender);
+	store_bind_text(st, which, 2, l->ids.application);
+	store_bind_text(st, which, 3, l->ids.service);
+	store_bind_text(st, which, 4, l->ids.item);
+	store_bind_text(st, which, 5, text_of(l->e, "message"));
+	store_bind_int(st, which, 6,
+		       json_integer_value(json_object_get(l->e, "id")));
+	bind_hash(st, which, 7, l->e, "key_hash");
+	bind_hash(st, which, 8, l->e, "data_hash");
+	store_bind_int(st, which, 9,
+		       json_integer_value(json_object_get(l->e, "size")));
+	store_bind_text(st, which, 10, l->cs ? l->cs : "");
+	bind_hash(st, which, 11, l->e, "ticket");
+	bind_hash(st, which, 12, l->e, "temporal_hash");
+	store_bind_int(st, which, 13,
+		       json_integer_value(json_object_get(l->e, "at")));
+	store_bind_int(st, which, 14, l->expires);
+	return store_run(st, which);
+}
+
+/* Return: the row's number, 0: there is none, or an error */
+static int64_t row_find(struct inbox *b, const struct listed *l)
+{
+	struct store *st = b->post->store;
+	int64_t id = 0;
+	int r;
+
+	store_bind_text(st, IN_FIND, 1, l->ids.application);
+	store_bind_text(st, IN_FIND, 2, l->ids.service);
+	store_bind_text(st, IN_FIND, 3, l->ids.item);
+	store_bind_text(st, IN_FIND, 4, l->sender);
+	r = store_step(st, IN_FIND);
+	if (r > 0) {
+		id = store_int(st, IN_FIND, 0);
+		store_reset(st, IN_FIND);
+	}
+	return r < 0 ? r : id;
+}
+
+/* What the list has anew of an item that is done with, or again of one we had */
+int inbox_known_again(struct inbox *b, int64_t id)
+{
+	struct store *st = b->post->store;
+	int r;
+
+	store_bind_int(st, IN_ANEW, 1, id);
+	r = store_run(st, IN_ANEW);
+	store_bind_int(st, IN_KNOWN, 1, id);
+	return r ? r : store_run(st, IN_KNOWN);
 }
 
 static int entry_take(struct inbox *b, const json_t *e)
 {
-	struct store *st = b->post->store;
-	int64_t expires = json_integer_value(json_object_get(e, "expires"));
-	int64_t latest = post_now(b->post) + EXPIRES_MAX_S;
-	struct post_ids ids;
-	char sender[FQDN_MAX + 1];
-	char *cs;
+	int64_t latest = post_now(b->post) + EXPIRES_MAX_S, id;
+	struct listed l = {.e = e};
 	int err;
 
-	if (!ids_take(e, &ids) || fqdn_normalize(text_of(e, "from"), sender)) {
+	if (!ids_take(e, &l.ids) ||
+	    fqdn_normalize(text_of(e, "from"), l.sender)) {
 		log_warn("inbox", "the box lists what is no item");
 		return 0;
 	}
-	arrival_entry(b->post, sender, &ids);
-	cs = json_dumps(json_object_get(e, "cs"), JSON_COMPACT);
-	store_bind_text(st, IN_ENTRY, 1, sender);
-	store_bind_text(st, IN_ENTRY, 2, ids.application);
-	store_bind_text(st, IN_ENTRY, 3, ids.service);
-	store_bind_text(st, IN_ENTRY, 4, ids.item);
-	store_bind_text(st, IN_ENTRY, 5, text_of(e, "message"));
-	store_bind_int(st, IN_ENTRY, 6,
-		       json_integer_value(json_object_get(e, "id")));
-	bind_hash(st, 7, e, "key_hash");
-	bind_hash(st, 8, e, "data_hash");
-	store_bind_int(st, IN_ENTRY, 9,
-		       json_integer_value(json_object_get(e, "size")));
-	store_bind_text(st, IN_ENTRY, 10, cs ? cs : "");
-	bind_hash(st, 11, e, "ticket");
-	bind_hash(st, 12, e, "temporal_hash");
-	store_bind_int(st, IN_ENTRY, 13,
-		       json_integer_value(json_object_get(e, "at")));
-	store_bind_int(st, IN_ENTRY, 14, expires < latest ? expires : latest);
-	err = store_run(st, IN_ENTRY);
-	free(cs);
-	return err;
-}
-
-/* What the list has anew of items that are done with, or again of those we had */
-int inbox_known_again(struct inbox *b)
-{
-	int r = store_run(b->post->store, IN_ANEW);
-
-	return r ? r : store_run(b->post->store, IN_KNOWN);
+	arrival_entry(b->post, l.sender, &l.ids);
+	l.expires = json_integer_value(json_object_get(e, "expires"));
+	if (l.expires > latest)
+		l.expires = latest;
+	l.cs = json_dumps(json_object_get(e, "cs"), JSON_COMPACT);
+	id = row_find(b, &l);
+	err = id < 0 ? (int)id : entry_write(b, id ? IN_ENTRY : IN_NEW, &l);
+	free(l.cs);
+	if (!err && !id)
+		id = row_find(b, &l);
+	return err ? err : id < 0 ? (int)id : inbox_known_again(b, id);
 }
 
 static int page_take(struct inbox *b, const json_t *entries)
@@ -243,43 +294,50 @@ static int page_take(struct inbox *b, const json_t *entries)
 			b->news.more = true;
 	}
 	if (!err)
-		err = inbox_known_again(b);
-	if (!err)
 		return store_commit(b->post->store);
 	store_rollback(b->post->store);
 	return err;
+}
+
+static void gone_one(struct inbox *b, int64_t id)
+{
+	struct store *st = b->post->store;
+	enum in_state state = IN_HAVE;
+	int64_t entry = 0;
+	int err;
+
+	if (inbox_job(b, id))
+		return;
+	store_bind_int(st, IN_GET, 1, id);
+	if (store_step(st, IN_GET) > 0) {
+		state = (enum in_state)store_int(st, IN_GET, 6);
+		entry = store_int(st, IN_GET, 8);
+		store_reset(st, IN_GET);
+	}
+	if (state == IN_LISTED || state == IN_HELD)
+		err = inbox_row_delete(b->post, id);
+	else
+		err = inbox_row_seen(b->post, id, entry);
+	if (err)
+		log_err("inbox", "the store cannot be written");
 }
 
 /* What no list has any more: withdrawn, or expired. What is here stays. */
 static void gone_forget(struct inbox *b)
 {
 	struct store *st = b->post->store;
-	int64_t ids[256];
-	size_t n = 0, i;
+	int64_t ids[256], last = 0;
+	size_t n, i;
 
-	while (n < 256 && store_step(st, IN_GONE) > 0)
-		ids[n++] = store_int(st, IN_GONE, 0);
-	store_reset(st, IN_GONE);
-	for (i = 0; i < n; i++) {
-		enum in_state state = IN_HAVE;
-		int64_t entry = 0;
-		int err;
-
-		if (inbox_job(b, ids[i]))
-			continue;
-		store_bind_int(st, IN_GET, 1, ids[i]);
-		if (store_step(st, IN_GET) > 0) {
-			state = (enum in_state)store_int(st, IN_GET, 6);
-			entry = store_int(st, IN_GET, 8);
-			store_reset(st, IN_GET);
-		}
-		if (state == IN_LISTED || state == IN_HELD)
-			err = inbox_row_delete(b->post, ids[i]);
-		else
-			err = inbox_row_seen(b->post, ids[i], entry);
-		if (err)
-			log_err("inbox", "the store cannot be written");
-	}
+	do {
+		store_bind_int(st, IN_GONE, 1, last);
+		for (n = 0; n < 256 && store_step(st, IN_GONE) > 0; n++)
+			ids[n] = store_int(st, IN_GONE, 0);
+		store_reset(st, IN_GONE);
+		for (i = 0; i < n; i++)
+			gone_one(b, ids[i]);
+		last = n ? ids[n - 1] : 0;
+	} while (n == 256);
 }
 
 static void page_ask(struct inbox *b);
@@ -298,9 +356,11 @@ static void old_forget(struct inbox *b)
 
 static void listed(struct inbox *b)
 {
-	gone_forget(b);
-	old_forget(b);
-	arrival_forget_stale(b->post);
+	if (b->whole) {
+		gone_forget(b);
+		old_forget(b);
+		arrival_forget_stale(b->post);
+	}
 	b->tries = 0;
 	face_changed(b->post->face);
 	news_next(b);
@@ -311,6 +371,7 @@ static void listing_failed(struct inbox *b, const char *why)
 	unsigned int s = post_retry_s(b->tries++);
 
 	log_info("inbox", "the box's list: %s; again in %u s", why, s);
+	inbox_whole(b);
 	loop_timer_arm(b->retry, LOOP_S(s));
 	json_decref(b->news.list);
 	b->news.list = NULL;
@@ -364,8 +425,14 @@ static void page_ask(struct inbox *b)
 		listing_failed(b, err_text(err));
 }
 
+void inbox_whole(struct inbox *b)
+{
+	b->whole_at = 0;
+}
+
 void inbox_sync(struct inbox *b)
 {
+	int64_t now = post_now(b->post);
 	struct web_server box;
 
 	/* news of a list before are worked off first */
@@ -373,12 +440,18 @@ void inbox_sync(struct inbox *b)
 	if (b->again || post_box(b->post, &box))
 		return;
 	loop_timer_disarm(b->retry);
-	b->after = 0;
+	/* the second: the clock was ahead */
+	b->whole = now >= b->whole_at || b->whole_at > now + WHOLE_S;
+	if (b->whole) {
+		b->cursor = 0;
+		b->whole_at = now + WHOLE_S;
+	}
+	b->after = b->cursor;
 	b->entries = 0;
 	b->news.list = json_array();
 	b->news.done = b->news.failed = 0;
 	b->news.more = false;
-	if (store_run(b->post->store, IN_MARK)) {
+	if (b->whole && store_run(b->post->store, IN_MARK)) {
 		listing_failed(b, "the store cannot be written");
 		return;
 	}
@@ -404,6 +477,7 @@ void inbox_sync_drop(struct inbox *b)
 	json_decref(b->news.list);
 	b->news.list = NULL;
 	b->news.at = 0;
+	inbox_whole(b);
 }
 
 void inbox_sync_close(struct inbox *b)

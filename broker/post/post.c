@@ -118,6 +118,7 @@ void post_work(struct post *p)
 	outbox_tidy(p->outbox);
 	inbox_soon(p->inbox);
 	prekeys_work(p->prekeys);
+	inbox_whole(p->inbox);
 	inbox_sync(p->inbox);
 	outbox_work(p->outbox);
 	post_check_idle(p);

@@ -59,6 +59,12 @@ static const char *const schema[] = {
 	"ALTER TABLE receiver ADD COLUMN direct INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE receiver ADD COLUMN posted INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE inb ADD COLUMN direct INTEGER NOT NULL DEFAULT 0;",
+	/* what waits for the person, and what waits at a CS, is due seldom or never */
+	"DROP INDEX out_due; DROP INDEX inb_due;"
+	"CREATE INDEX out_due ON out (next_try, id) "
+	"WHERE state IN (0, 1, 5, 6);"
+	"CREATE INDEX inb_due ON inb (next_try, id) WHERE entry IS NOT NULL "
+	"AND data_hash IS NOT NULL AND state <> 1;",
 };
 
 #define OUT_COLUMNS                                                            \
@@ -73,7 +79,7 @@ static const char *const schema[] = {
 
 /* a blob that is to be fetched, or the word on it to be given */
 #define IN_WORK                                                                \
-	"entry IS NOT NULL AND data_hash IS NOT NULL AND "                     \
+	"entry IS NOT NULL AND data_hash IS NOT NULL AND state <> 1 AND "      \
 	"((state = 0 AND key_hash IS NOT NULL) OR "                            \
 	"(state > 1 AND data_hash IS settled))"
 
@@ -91,8 +97,10 @@ static const char *const statements[POST_STATEMENTS] = {
 		"SELECT id FROM out WHERE state IN (0, 1, 5, 6) AND next_try "
 		"<= ?1 "
 		"ORDER BY next_try, id LIMIT 64",
-	[OUT_NEXT] = "SELECT min(next_try), count(*) FROM out WHERE state IN "
-		     "(0, 1, 5, 6)",
+	/* the second: of more than there can be jobs it does not matter how many */
+	[OUT_NEXT] = "SELECT (SELECT min(next_try) FROM out WHERE state IN "
+		     "(0, 1, 5, 6)), (SELECT count(*) FROM (SELECT 1 FROM out "
+		     "WHERE state IN (0, 1, 5, 6) LIMIT 100))",
 	[OUT_FIND] = "SELECT id FROM out WHERE application = ?1 AND "
 		     "service = ?2 AND item = ?3",
 	[OUT_STATE] = "UPDATE out SET state = ?2, err = ?3, text = ?4, "
@@ -162,13 +170,13 @@ static const char *const statements[POST_STATEMENTS] = {
 	[TO_WIPE] = "UPDATE receiver SET t = NULL, wrapped = NULL "
 		    "WHERE out = ?1",
 	[TO_DELETE] = "DELETE FROM receiver WHERE out = ?1",
+	/* no upsert: each one would use up a number that the person sees */
+	[IN_NEW] = "INSERT INTO inb (sender, application, service, item, "
+		   "message, entry, key_hash, data_hash, size, cs, ticket, "
+		   "temporal, at, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "
+		   "?8, ?9, ?10, ?11, ?12, ?13, ?14)",
 	[IN_ENTRY] =
-		"INSERT INTO inb (sender, application, service, item, "
-		"message, entry, key_hash, data_hash, size, cs, ticket, "
-		"temporal, at, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "
-		"?8, ?9, ?10, ?11, ?12, ?13, ?14) "
-		"ON CONFLICT (sender, application, service, item) DO UPDATE "
-		"SET entry = ?6, key_hash = ?7, data_hash = ?8, "
+		"UPDATE inb SET entry = ?6, key_hash = ?7, data_hash = ?8, "
 		"size = ?9, cs = ?10, ticket = ?11, temporal = ?12, "
 		"expires = ?14, seen = 1, "
 		/* without a hash: straight from the sender, as far as it came */
@@ -178,7 +186,8 @@ static const char *const statements[POST_STATEMENTS] = {
 		"(data_hash IS ?8 OR data_hash IS NULL) "
 		"THEN blob ELSE NULL END, next_try = CASE WHEN data_hash IS ?8 "
 		"AND key_hash IS ?7 AND temporal IS ?12 THEN next_try ELSE 0 "
-		"END",
+		"END WHERE sender = ?1 AND application = ?2 AND service = ?3 "
+		"AND item = ?4",
 	[IN_FIND] = "SELECT id FROM inb WHERE application = ?1 AND "
 		    "service = ?2 AND item = ?3 AND sender = ?4",
 	[IN_GET] = "SELECT " IN_COLUMNS " FROM inb WHERE id = ?1",
@@ -205,13 +214,15 @@ static const char *const statements[POST_STATEMENTS] = {
 	[IN_SETTLE] = "UPDATE inb SET settled = ?2, k = NULL, signer = NULL, "
 		      "blob = NULL, fetched = 0 WHERE id = ?1",
 	/* another item under the IDs of one that is done with */
-	[IN_ANEW] = "UPDATE inb SET state = 0, err = 0, text = NULL, "
-		    "wanted = 0, next_try = 0, tries = 0, title = NULL "
-		    "WHERE state IN (3, 5) AND entry IS NOT NULL AND "
-		    "data_hash IS NOT NULL AND data_hash IS NOT settled",
+	[IN_ANEW] =
+		"UPDATE inb SET state = 0, err = 0, text = NULL, "
+		"wanted = 0, next_try = 0, tries = 0, title = NULL "
+		"WHERE id = ?1 AND state IN (3, 5) AND entry IS NOT NULL AND "
+		"data_hash IS NOT NULL AND data_hash IS NOT settled",
 	/* one that was here before is not fetched again, whoever lists it */
 	[IN_KNOWN] = "UPDATE inb SET state = 5, settled = data_hash, "
-		     "next_try = 0, tries = 0 WHERE state IN (0, 1) AND "
+		     "next_try = 0, tries = 0 WHERE id = ?1 AND state IN "
+		     "(0, 1) AND "
 		     "entry IS NOT NULL AND "
 		     "data_hash IN (SELECT hash FROM had)",
 	[HAD_PUT] = "INSERT OR REPLACE INTO had (hash, until) VALUES (?1, ?2)",
@@ -226,18 +237,21 @@ static const char *const statements[POST_STATEMENTS] = {
 	/* before a listing; IN_GONE after it: what no list has and nobody has */
 	[IN_MARK] = "UPDATE inb SET seen = 0 WHERE entry IS NOT NULL",
 	[IN_SEEN] = "UPDATE inb SET entry = NULL WHERE id = ?1 AND entry = ?2",
-	[IN_GONE] = "SELECT id FROM inb WHERE seen = 0 AND entry IS NOT NULL",
+	[IN_GONE] = "SELECT id FROM inb WHERE id > ?1 AND seen = 0 AND "
+		    "entry IS NOT NULL ORDER BY id LIMIT 256",
 	[IN_DELETE] = "DELETE FROM inb WHERE id = ?1",
 	[IN_OLD] = "DELETE FROM inb WHERE state >= 3 AND entry IS NULL AND "
 		   "expires < ?1",
 	/* straight from its sender; there may be a list's entry of it too */
 	[IN_DIRECT] =
+		"UPDATE inb SET blob = CASE WHEN size IN (0, ?6) THEN blob "
+		"ELSE NULL END, size = ?6, at = ?7, direct = 1 WHERE "
+		"sender = ?1 AND application = ?2 AND service = ?3 AND "
+		"item = ?4",
+	[IN_DIRECT_NEW] =
 		"INSERT INTO inb (sender, application, service, item, message, "
 		"size, cs, ticket, at, expires, direct) VALUES (?1, ?2, ?3, "
-		"?4, ?5, ?6, '', '', ?7, ?8, 1) "
-		"ON CONFLICT (sender, application, service, item) DO UPDATE "
-		"SET blob = CASE WHEN size IN (0, ?6) THEN blob ELSE NULL END, "
-		"size = ?6, at = ?7, direct = 1",
+		"?4, ?5, ?6, '', '', ?7, ?8, 1)",
 	/* what began so, and was not heard of since ?1, by whatever way */
 	[IN_STALE] = "SELECT id FROM inb WHERE direct = 1 AND entry IS NULL "
 		     "AND state = 0 AND at < ?1",

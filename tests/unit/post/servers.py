@@ -25,7 +25,7 @@ LOCK = threading.RLock()
 PREKEYS, TEMPORAL, ITEMS, LISTS = {}, {}, {}, {}
 FAULT = {}
 COUNT = {"entry": 0, "bytes": 0, "lists": 0, "temporal": 0, "prekeys": 0, "requests": 0,
-         "parts": 0}
+         "parts": 0, "given": 0}
 EVER = []
 
 
@@ -156,6 +156,7 @@ class Handler(BaseHTTPRequestHandler):
             page = [e for e in mine if e["number"] > after][:2]
             more = bool(page) and page[-1] is not mine[-1]
             COUNT["lists"] += 1
+            COUNT["given"] += len(page)
             self.answer(200, {"serial": mine[-1]["number"] if mine else 0,
                               "more": more or FAULT.get("endless", False),
                               "entries": page})

@@ -231,9 +231,11 @@ static void test_anew(void **state)
 	taken(j);
 }
 
-/* A box that lists what was taken, also when its row is gone: nobody gets it twice. */
+/* A box that lists what was taken, also when its row is gone: nobody gets it twice, and
+ * no number is used up. */
 static void test_replay(void **state)
 {
+	json_t *j;
 	int i;
 
 	(void)state;
@@ -246,6 +248,10 @@ static void test_replay(void **state)
 		await_off_list();
 		assert_null(newest(&w.cn, "inbox"));
 	}
+	send_item(json_pack("{s:s}", "text", "two"));
+	j = await(&w.cn, "inbox", "here");
+	assert_int_equal(json_integer_value(json_object_get(j, "id")), 2);
+	json_decref(j);
 }
 
 /* A key is told before its data: of an item that was taken, too, it stays listed. */
