@@ -246,11 +246,13 @@ static void going_done(struct clerk_job *job, int err)
 {
 	struct going *g = (struct going *)job;
 
-	if (!err) {
+	if (!err)
 		log_info("link",
 			 "%s was withdrawn: its prekeys, keys and list "
 			 "are forgotten",
 			 g->fqdn);
+	/* AS and DC both say it, and the DC each time that we name the device */
+	if (!err || err == -NTM_ENOTFOUND) {
 		free(g);
 		return;
 	}

@@ -251,13 +251,17 @@ int shelf_forget(struct shelf *s, const char *fqdn)
 {
 	static const enum shelf_statement all[] = {
 		PREKEYS_DELETE, KEYS_FORGET, ENTRIES_FORGET, DEVICE_DELETE};
-	int r = shelf_touch(s, fqdn);
+	bool had = false;
+	int r = 0;
 
 	for (size_t i = 0; !r && i < sizeof(all) / sizeof(all[0]); i++) {
 		store_bind_text(s->store, all[i], 1, fqdn);
 		r = store_run(s->store, all[i]);
+		had = had || (!r && store_changes(s->store));
 	}
-	return r;
+	if (!r && !had)
+		return -NTM_ENOTFOUND;
+	return r ? r : shelf_touch(s, fqdn);
 }
 
 static int prekey_put(struct shelf *s, const char *fqdn,

@@ -127,7 +127,8 @@ NTM_MUST_CHECK int shelf_delete_key(struct shelf *s, const char *fqdn,
 /** the entry and its temporal key */
 NTM_MUST_CHECK int shelf_delete_entry(struct shelf *s, const char *fqdn,
 				      int64_t id);
-/** all that is kept for, and all prekeys of, a device that was withdrawn */
+/** all that is kept for, and all prekeys of, a device that was withdrawn.
+ *  Return: 0, -NTM_ENOTFOUND (there was nothing), -NTM_ESTORE */
 NTM_MUST_CHECK int shelf_forget(struct shelf *s, const char *fqdn);
 
 /** struct shelf_server - a Cache Server, as it says itself */

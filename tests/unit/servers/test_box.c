@@ -657,6 +657,8 @@ static void prekeys_gone(const char *path)
 
 static void withdrawn(void **state)
 {
+	long long jobs;
+
 	(void)state;
 	assert_int_equal(publish(&near, &bob), 200);
 	assert_int_equal(publish(&near, &alice), 200);
@@ -665,6 +667,11 @@ static void withdrawn(void **state)
 			 0);
 	site_admin(&near.site, "account-disable", "bob");
 	prekeys_gone("/v1/prekeys/bob." SITE_DOMAIN);
+	/* box and DC do not go on telling each other */
+	jobs = box_number(&near, "jobs");
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(list_len(&near, &alice), 0);
+	assert_in_range(box_number(&near, "jobs") - jobs, 20, 20 + 4);
 	/* back again: nothing is there of what it had */
 	site_admin(&near.site, "account-enable", "bob");
 	assert_int_equal(peer_login(&bob, "bob", SITE_PASSWORD), 0);
