@@ -176,17 +176,20 @@ int post_ask(struct post *p, const struct post_ask *a, web_fn *done, void *arg,
 /* --- pins
  * -------------------------------------------------------------------------------- */
 
-/* The worker's pins count first; whom it never met is pinned here, by items. */
+/* A key must be the one that the worker knows, and the one that items came under: the
+ * worker may have met a device for the first time when its key had changed. What the
+ * person has compared stands above both. Whom the worker never met is pinned here. */
 int post_pin(struct post *p, const char *fqdn,
 	     const uint8_t ed_pub[static NTMC_KEY_LEN])
 {
 	uint8_t fp[NTMC_FP_LEN], kept[NTMC_FP_LEN];
-	int r;
+	bool verified;
+	int met, r;
 
 	ntmc_fingerprint(ed_pub, fp);
-	r = who_pinned(&p->who, fqdn, fp);
-	if (r != -NTM_ENOTFOUND)
-		return r;
+	met = who_pinned(&p->who, fqdn, fp, &verified);
+	if (verified || (met && met != -NTM_ENOTFOUND))
+		return met;
 	store_bind_text(p->store, PIN_GET, 1, fqdn);
 	r = store_step(p->store, PIN_GET);
 	if (r < 0)
@@ -196,6 +199,8 @@ int post_pin(struct post *p, const char *fqdn,
 		store_reset(p->store, PIN_GET);
 		return memcmp(kept, fp, sizeof(fp)) ? -NTM_EPIN : 0;
 	}
+	if (!met)
+		return 0;
 	store_bind_text(p->store, PIN_PUT, 1, fqdn);
 	store_bind_blob(p->store, PIN_PUT, 2, fp, sizeof(fp));
 	return store_run(p->store, PIN_PUT);

@@ -246,19 +246,23 @@ const char *who_server_domain(const struct who *w, const char *server)
 }
 
 int who_pinned(const struct who *w, const char *fqdn,
-	       const uint8_t fp[static NTMC_FP_LEN])
+	       const uint8_t fp[static NTMC_FP_LEN], bool *verified)
 {
 	const Ntm__State__Known *k = w->known->msg;
 	int err = -NTM_ENOTFOUND;
 	size_t i;
 
+	*verified = false;
 	for (i = 0; k && i < k->n_peers; i++) {
 		const Ntm__State__KnownPeer *p = k->peers[i];
 
-		if (!strcmp(p->fqdn, fqdn) && p->fingerprint.len == NTMC_FP_LEN)
-			return memcmp(p->fingerprint.data, fp, NTMC_FP_LEN)
-				       ? -NTM_EPIN
-				       : 0;
+		if (!strcmp(p->fqdn, fqdn) &&
+		    p->fingerprint.len == NTMC_FP_LEN) {
+			if (memcmp(p->fingerprint.data, fp, NTMC_FP_LEN))
+				return -NTM_EPIN;
+			*verified = p->verified;
+			return 0;
+		}
 		if (p->verified && account_same(p->fqdn, fqdn))
 			err = -NTM_EUNVERIFIED;
 	}

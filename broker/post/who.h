@@ -67,11 +67,13 @@ bool who_ca_file(const struct who *w, const char *domain, char *path,
 		 size_t size);
 /**
  * who_pinned() - what the worker knows of @fqdn's key
+ * @verified: it is @fp, and the person has compared
  * Return: 0 it is @fp; -NTM_EPIN another; -NTM_ENOTFOUND nothing pinned;
  *         -NTM_EUNVERIFIED a new device of an account with a verified one
  */
 NTM_MUST_CHECK int who_pinned(const struct who *w, const char *fqdn,
-			      const uint8_t fp[static NTMC_FP_LEN]);
+			      const uint8_t fp[static NTMC_FP_LEN],
+			      bool *verified);
 /** may @sender's items be fetched unasked? */
 bool who_allows(const struct who *w, const char *sender);
 

@@ -9,6 +9,8 @@
 #include "broker/post/inbox.h"
 #include "broker/post/prekeys.h"
 #include "broker/post/recent.h"
+#include "broker/state.pb-c.h"
+#include "broker/statefile.h"
 #include "common/log.h"
 #include "tests/unit/post/ends.h"
 #include "tests/unit/post/fixture.h"
@@ -203,6 +205,52 @@ static void test_other_key(void **state)
 	json_decref(j);
 }
 
+/* the worker of CN has met MN, under the key that it has now */
+static void worker_meets(bool verified)
+{
+	Ntm__State__KnownPeer peer = NTM__STATE__KNOWN_PEER__INIT, *one = &peer;
+	Ntm__State__Known k = NTM__STATE__KNOWN__INIT;
+	uint8_t fp[NTMC_FP_LEN];
+
+	ntmc_fingerprint(w.mn.post.who.id->ed_pub, fp);
+	peer.fqdn = (char *)MN;
+	peer.fingerprint = (ProtobufCBinaryData){sizeof(fp), fp};
+	peer.verified = verified;
+	k.n_peers = 1;
+	k.peers = &one;
+	assert_int_equal(statefile_save(w.cn.state, "known", &k.base), 0);
+	who_load_known(&w.cn.post.who);
+}
+
+/* Another key of a sender whose items came before: that the worker met it by a tunnel
+ * since, for the first time, makes it no better; that the person has compared does. */
+static void test_met_late(void **state)
+{
+	json_t *j;
+
+	(void)state;
+	send_item(json_pack("{s:s}", "text", "one"));
+	taken(await(&w.cn, "inbox", "here"));
+	outbox_is("done", "received");
+	worker_meets(false);
+	send_item(json_pack("{s:s}", "text", "still one"));
+	taken(await(&w.cn, "inbox", "here"));
+	outbox_is("done", "received");
+	post_close(&w.mn.post);
+	end_session(&w.mn);
+	end_run(&w.mn);
+	worker_meets(false);
+	send_item(json_pack("{s:s}", "text", "two"));
+	j = await(&w.cn, "inbox", "held");
+	assert_string_equal(text(j, "error"), "PIN");
+	worker_meets(true);
+	json_decref(ask(&w.cn, json_pack("{s:s, s:O}", "cmd", "fetch", "id",
+					 json_object_get(j, "id"))));
+	json_decref(j);
+	taken(await(&w.cn, "inbox", "here"));
+	outbox_is("done", "received");
+}
+
 static void test_changed(void **state)
 {
 	json_t *j;
@@ -275,11 +323,11 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, ends_open, ends_close)
 	const struct CMUnitTest tests[] = {
-		TEST(test_text),	TEST(test_big),	    TEST(test_cut),
-		TEST(test_servers_ill), TEST(test_restart), TEST(test_held),
-		TEST(test_forged),	TEST(test_cancel),  TEST(test_nobody),
-		TEST(test_other_key),	TEST(test_changed), TEST(test_many),
-		TEST(test_no_batch),
+		TEST(test_text),	TEST(test_big),	     TEST(test_cut),
+		TEST(test_servers_ill), TEST(test_restart),  TEST(test_held),
+		TEST(test_forged),	TEST(test_cancel),   TEST(test_nobody),
+		TEST(test_other_key),	TEST(test_met_late), TEST(test_changed),
+		TEST(test_many),	TEST(test_no_batch),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
