@@ -396,11 +396,12 @@ static void servers_take(struct sending *s, const json_t *answer)
 
 	if (!cs || (old && !json_object_get(row, "left"))) {
 		json_decref(row);
-		sending_later(s, -NTM_EUNREACHABLE,
-			      old ? "the domain's Cache Server does not answer "
-				    "or takes nothing"
-				  : "no Cache Server of the domain runs",
-			      0);
+		if (old)
+			sending_later(s, s->left_err, s->left_text,
+				      s->left_retry_s);
+		else
+			sending_later(s, -NTM_EUNREACHABLE,
+				      "no Cache Server of the domain runs", 0);
 		return;
 	}
 	err = cs_keep(s, row);
@@ -471,6 +472,19 @@ static int key_json(struct sending *s, const char *name, const uint8_t *t,
 	return *out ? 0 : -NTM_ENOMEM;
 }
 
+/* Another CS may have room, or answer. Where there is none, why this one was left is
+ * what a person is told. */
+static int leave_server(struct sending *s, const struct web_answer *a)
+{
+	bool again;
+
+	s->left = true;
+	s->left_err = web_error(a, &again);
+	s->left_retry_s = a->retry_s;
+	snprintf(s->left_text, sizeof(s->left_text), "%s", web_text(a));
+	return ask_servers(s);
+}
+
 static void on_keys(void *arg, const struct web_answer *a)
 {
 	struct sending *s = arg;
@@ -479,8 +493,7 @@ static void on_keys(void *arg, const struct web_answer *a)
 
 	s->call = NULL;
 	if (web_error(a, &again) && choice_leaves(s, a)) {
-		s->left = true;
-		if (ask_servers(s))
+		if (leave_server(s, a))
 			sending_answer(s, a);
 		return;
 	}

@@ -36,7 +36,10 @@ struct sending {
 	int found;
 	json_t *cs_json;
 	struct web_server cs;
-	bool left; /* another CS is sought, in this run */
+	bool left; /* another CS is sought, in this run, because: */
+	int left_err;
+	unsigned int left_retry_s;
+	char left_text[128];
 	struct web_call *call;
 	struct loop_timer *turn;
 
