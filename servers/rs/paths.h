@@ -22,7 +22,7 @@
 
 #define PATHS_LIFETIME_S 60 /* without a punch an end is forgotten */
 #define PATHS_SURE_S	 60 /* without a cookie from there it is sure no more */
-#define PATHS_CREDIT	 131072 /* bytes to an end that is not sure */
+#define PATHS_CREDIT	 1048576 /* bytes to an end that is not sure */
 #define PATHS_MAX	 (1u << 24)
 
 /** struct remote - an outer address, and by which of ours it spoke to us;
