@@ -70,9 +70,9 @@ db = sqlite3.connect(os.path.expanduser("~/.local/share/ntm-server/box/box.db"))
 now = int(time.time())
 db.execute("INSERT INTO devices VALUES (?, ?, NULL, 0)",
            (sys.argv[1], sys.argv[1].split(".", 1)[1]))
-db.execute("INSERT INTO entries (receiver, account, sender, application, service, item,"
-           " status, message, cs, addresses, at, expires, number)"
-           " VALUES (?, 'x', ?, 'ntm', 'file', 'i', 0, '', 'cs.x', '', ?, ?, ?)",
+db.execute("INSERT INTO entries (receiver, account, domain, sender, application, service,"
+           " item, status, message, cs, addresses, at, expires, number)"
+           " VALUES (?, 'x', '', ?, 'ntm', 'file', 'i', 0, '', 'cs.x', '', ?, ?, ?)",
            (sys.argv[1], sys.argv[2], now, now + 600, now))
 db.commit()
 END

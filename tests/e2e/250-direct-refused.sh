@@ -74,4 +74,6 @@ assert_between "$(cat "$LAB/slow")" 8 15 "seconds until a header of a byte a sec
 read -r open held <"$LAB/many"
 assert_between "$open" 1 8 "connections of one device that are held at once, of 24"
 assert_between "$held" 5 15 "seconds until the last silent one is cut off"
-assert_eq "$(items_post b)" "$pid" "it is still the same ntm-post"
+# without work it may have ended by itself
+assert_eq "$(grep -c "ntm-post \(was \)\?ended" "$(state_dir b)/broker.log" || :)" 0 \
+	"that nothing ended it"
