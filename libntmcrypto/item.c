@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "libntmcrypto/aead.h"
+#include "libntmcrypto/cert.h"
 
 #define NOISE_X_OVERHEAD 96
 #define PLAIN_MIN	 (NTMC_KEY_LEN + 2 + 8 + NTMC_SIG_LEN)
@@ -121,7 +122,7 @@ int prekey_verify(const struct prekey *p, const struct ntmc_trust *trust,
 	if (c.kind != NTMC_CERT_NODE || strcmp(c.fqdn, p->fqdn))
 		return -NTM_ECERT;
 	prekey_text(p, &t);
-	r = ntmc_ed25519_verify(c.ed_pub, t.b, t.len, p->sig);
+	r = trust_signed(trust, c.ed_pub, t.b, t.len, p->sig);
 	if (!r)
 		*out = c;
 	return r;
@@ -153,7 +154,8 @@ static void signature_text(struct text *t, const struct item_names *n,
 
 static int noise_open(const struct ntmc_env *env, const struct item_names *n,
 		      enum ntmc_aead_alg alg, const struct ntmc_key *priv,
-		      const uint8_t *peer, struct ntmc_noise **out)
+		      const uint8_t *pub, const uint8_t *peer,
+		      struct ntmc_noise **out)
 {
 	struct text t;
 	struct ntmc_noise_config c = {
@@ -162,6 +164,7 @@ static int noise_open(const struct ntmc_env *env, const struct item_names *n,
 		.initiator = peer != NULL,
 		.prologue = t.b,
 		.static_priv = priv,
+		.static_pub = pub,
 		.peer_static = peer,
 		.env = env,
 	};
@@ -213,7 +216,7 @@ int item_key_wrap(const struct ntmc_env *env, const struct ntmc_identity *id,
 		return -NTM_EINVAL;
 	if (cert_len > NTMC_CERT_MAX)
 		return -NTM_ETOOBIG;
-	r = noise_open(env, n, alg, &id->x_priv, p->pub, &noise);
+	r = noise_open(env, n, alg, &id->x_priv, id->x_pub, p->pub, &noise);
 	if (r)
 		return r;
 	plain_len = plain_put(env, id, cert, cert_len, n, p, k, plain);
@@ -301,19 +304,18 @@ int item_key_unwrap(const struct ntmc_env *env, const struct ntmc_trust *trust,
 	if (!name_ok(n->sender) || !name_ok(n->receiver) ||
 	    len < HEAD_LEN + NOISE_X_OVERHEAD + PLAIN_MIN || len > ITEM_KEY_MAX)
 		return -NTM_EDECODE;
+	ntmc_x25519_public(prekey, pub);
 	r = noise_open(env, n, (enum ntmc_aead_alg)msg[PREKEY_ID_LEN], prekey,
-		       NULL, &noise);
+		       pub, NULL, &noise);
 	if (r)
 		return r == -NTM_EINVAL ? -NTM_EDECODE : r;
 	r = ntmc_noise_read(noise, msg + HEAD_LEN, len - HEAD_LEN, plain,
 			    sizeof(plain), &got);
 	if (!r)
 		r = plain_get(plain, got, &p);
-	if (!r) {
-		ntmc_x25519_public(prekey, pub);
+	if (!r)
 		r = plain_verify(env, trust, n, &p, pub,
 				 ntmc_noise_peer_static(noise), &cert);
-	}
 	if (!r) {
 		*k = p.k;
 		*out = cert;

@@ -401,7 +401,10 @@ int ntmc_noise_new(const struct ntmc_noise_config *conf,
 	hs->initiator = conf->initiator;
 	hs->env = conf->env;
 	hs->s = *conf->static_priv;
-	ntmc_x25519_public(&hs->s, hs->s_pub);
+	if (conf->static_pub)
+		memcpy(hs->s_pub, conf->static_pub, NTMC_KEY_LEN);
+	else
+		ntmc_x25519_public(&hs->s, hs->s_pub);
 	if (conf->psk) {
 		hs->psk = *conf->psk;
 		hs->has_psk = true;

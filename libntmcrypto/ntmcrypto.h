@@ -235,6 +235,7 @@ enum ntmc_noise_pattern { NTMC_NOISE_IKPSK2 = 1, NTMC_NOISE_X = 2 };
  * @initiator:      true writes the first message
  * @prologue:       bound into the handshake hash; @prologue_len may be 0
  * @static_priv:    our X25519 key; copied
+ * @static_pub:     the same, public; NULL: it is reckoned
  * @peer_static:    initiator only: the responder's public key
  * @psk:            IKpsk2 only, 32 bytes; copied; NULL when ntmc_noise_set_psk()
  *                  will give it
@@ -247,7 +248,7 @@ struct ntmc_noise_config {
 	const void *prologue;
 	size_t prologue_len;
 	const struct ntmc_key *static_priv;
-	const uint8_t *peer_static;
+	const uint8_t *static_pub, *peer_static;
 	const struct ntmc_key *psk;
 	const struct ntmc_env *env;
 };

@@ -13,14 +13,21 @@
  * issuer, bears that CA's signature, is in both lifetimes, and keeps to the
  * CA's constraints, by GnuTLS's check and by ours. Lifetimes are compared with
  * the caller's clock; GnuTLS's own look at the time is switched off.
+ *
+ * The same certificate is met again and again (each request of a server, each item of a
+ * device), and a signature takes a quarter of a millisecond. So what passed is kept, by
+ * its hash: SEEN certificates and signatures, the oldest goes. Times are compared each
+ * time. What changes the list of CAs empties it.
  */
 #include "libntmcrypto/cert.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define TRUST_MAX     1024 /* domains */
 #define CLOCK_SLACK_S 300  /* a certificate may be this much from the future */
+#define SEEN	      32
 
 struct anchor {
 	struct ntmc_trust_domain domain;
@@ -28,9 +35,24 @@ struct anchor {
 	int64_t not_before, not_after;
 };
 
+/* of a certificate; @cert is all zero of a signature */
+struct seen {
+	bool used;
+	uint8_t hash[NTMC_HASH_LEN];
+	struct ntmc_cert cert;
+	int64_t not_before, not_after; /* of its CA */
+};
+
+struct cache {
+	pthread_mutex_t lock; /* below */
+	struct seen seen[SEEN];
+	size_t next;
+};
+
 struct ntmc_trust {
 	struct anchor *anchor;
 	size_t n;
+	struct cache *cache; /* verifying changes nothing else */
 };
 
 int ntmc_trust_new(struct ntmc_trust **out)
@@ -39,6 +61,12 @@ int ntmc_trust_new(struct ntmc_trust **out)
 
 	if (!t)
 		return -NTM_ENOMEM;
+	t->cache = calloc(1, sizeof(*t->cache));
+	if (!t->cache) {
+		free(t);
+		return -NTM_ENOMEM;
+	}
+	pthread_mutex_init(&t->cache->lock, NULL);
 	*out = t;
 	return 0;
 }
@@ -50,7 +78,45 @@ void ntmc_trust_free(struct ntmc_trust *t)
 	for (size_t i = 0; i < t->n; i++)
 		gnutls_x509_crt_deinit(t->anchor[i].crt);
 	free(t->anchor);
+	pthread_mutex_destroy(&t->cache->lock);
+	free(t->cache);
 	free(t);
+}
+
+/* --- what passed before
+ * -------------------------------------------------------------------------- */
+
+static void seen_clear(struct ntmc_trust *t)
+{
+	pthread_mutex_lock(&t->cache->lock);
+	memset(t->cache->seen, 0, sizeof(t->cache->seen));
+	pthread_mutex_unlock(&t->cache->lock);
+}
+
+static bool seen_get(const struct ntmc_trust *t, const uint8_t *hash,
+		     struct seen *out)
+{
+	struct cache *c = t->cache;
+	bool found = false;
+
+	pthread_mutex_lock(&c->lock);
+	for (size_t i = 0; i < SEEN && !found; i++) {
+		found = c->seen[i].used &&
+			!memcmp(c->seen[i].hash, hash, NTMC_HASH_LEN);
+		if (found)
+			*out = c->seen[i];
+	}
+	pthread_mutex_unlock(&c->lock);
+	return found;
+}
+
+static void seen_put(const struct ntmc_trust *t, const struct seen *s)
+{
+	struct cache *c = t->cache;
+
+	pthread_mutex_lock(&c->lock);
+	c->seen[c->next++ % SEEN] = *s;
+	pthread_mutex_unlock(&c->lock);
 }
 
 /* --- adding
@@ -95,6 +161,7 @@ static int put_anchor(struct ntmc_trust *t, const struct anchor *a)
 	r = find_place(t, &a->domain, &place);
 	if (r)
 		return r;
+	seen_clear(t);
 	if (place < t->n) {
 		gnutls_x509_crt_deinit(t->anchor[place].crt);
 		t->anchor[place] = *a;
@@ -151,6 +218,7 @@ void ntmc_trust_remove(struct ntmc_trust *t, const char *domain)
 	for (size_t i = 0; i < t->n; i++) {
 		if (strcmp(t->anchor[i].domain.domain, domain))
 			continue;
+		seen_clear(t);
 		gnutls_x509_crt_deinit(t->anchor[i].crt);
 		memmove(&t->anchor[i], &t->anchor[i + 1],
 			(--t->n - i) * sizeof(t->anchor[0]));
@@ -209,27 +277,46 @@ static const struct anchor *find_issuer(const struct ntmc_trust *t,
 	return other;
 }
 
+/* all but the time */
+static int verify_anew(const struct ntmc_trust *t, const uint8_t *der,
+		       size_t len, struct seen *out)
+{
+	const struct anchor *a;
+	gnutls_x509_crt_t crt;
+	int r;
+
+	r = cert_import(der, len, &crt, &out->cert);
+	if (r)
+		return r;
+	a = find_issuer(t, crt, &out->cert);
+	r = a ? check_chain(a, crt, &out->cert) : -NTM_ECERT;
+	gnutls_x509_crt_deinit(crt);
+	if (r)
+		return r;
+	out->used = true;
+	out->not_before = a->not_before;
+	out->not_after = a->not_after;
+	seen_put(t, out);
+	return 0;
+}
+
 int ntmc_trust_verify_late(const struct ntmc_trust *t, const uint8_t *der,
 			   size_t len, int64_t now, unsigned int late_s,
 			   struct ntmc_cert *out)
 {
-	const struct anchor *a;
-	gnutls_x509_crt_t crt;
-	struct ntmc_cert c;
-	int r;
+	struct seen s = {.used = false};
+	int r = 0;
 
-	r = cert_import(der, len, &crt, &c);
-	if (r)
-		return r;
-	a = find_issuer(t, crt, &c);
-	r = a ? check_chain(a, crt, &c) : -NTM_ECERT;
-	gnutls_x509_crt_deinit(crt);
+	ntmc_sha256(der, len, s.hash);
+	if (!seen_get(t, s.hash, &s))
+		r = verify_anew(t, der, len, &s);
 	if (!r)
-		r = check_time(a->not_before, a->not_after, now);
+		r = check_time(s.not_before, s.not_after, now);
 	if (!r)
-		r = check_time(c.not_before, c.not_after + late_s, now);
+		r = check_time(s.cert.not_before, s.cert.not_after + late_s,
+			       now);
 	if (!r)
-		*out = c;
+		*out = s.cert;
 	return r;
 }
 
@@ -237,4 +324,30 @@ int ntmc_trust_verify(const struct ntmc_trust *t, const uint8_t *der,
 		      size_t len, int64_t now, struct ntmc_cert *out)
 {
 	return ntmc_trust_verify_late(t, der, len, now, 0, out);
+}
+
+int trust_signed(const struct ntmc_trust *t,
+		 const uint8_t pub[static NTMC_KEY_LEN], const uint8_t *msg,
+		 size_t len, const uint8_t sig[static NTMC_SIG_LEN])
+{
+	struct seen s = {.used = false}, old;
+	struct ntmc_digest *d;
+	int r = ntmc_digest_new(&d);
+
+	if (r)
+		return r;
+	/* no certificate begins so */
+	ntmc_digest_add(d, "signed", 6);
+	ntmc_digest_add(d, pub, NTMC_KEY_LEN);
+	ntmc_digest_add(d, sig, NTMC_SIG_LEN);
+	ntmc_digest_add(d, msg, len);
+	ntmc_digest_end(d, s.hash);
+	ntmc_digest_free(d);
+	if (seen_get(t, s.hash, &old))
+		return 0;
+	r = ntmc_ed25519_verify(pub, msg, len, sig);
+	s.used = true;
+	if (!r)
+		seen_put(t, &s);
+	return r;
 }

@@ -392,6 +392,37 @@ static void overlaps(void **state)
 			 -NTM_ECONSTRAINT);
 }
 
+/* what passed is known again: as it was, and while its CA is trusted */
+static void known_again(void **state)
+{
+	const int64_t from = FIXTURE_NOW + DAY;
+	struct world *w = *state;
+	struct der d, changed;
+	size_t i;
+
+	issue(w, &w->node, &d);
+	assert_int_equal(verify(w, &d, from), 0);
+	assert_int_equal(verify(w, &d, from), 0);
+	for (i = 0; i < d.len; i++) {
+		changed = d;
+		changed.b[i] ^= 1;
+		assert_int_not_equal(verify(w, &changed, from), 0);
+	}
+	assert_int_equal(verify(w, &d, from), 0);
+	ntmc_trust_remove(w->t, "example.net");
+	assert_int_equal(verify(w, &d, from), -NTM_ECERT);
+	assert_int_equal(
+		ntmc_trust_add(w->t, w->ca_der.b, w->ca_der.len, NULL, NULL),
+		0);
+	assert_int_equal(verify(w, &d, from), 0);
+	/* another CA's of that name: the same key is needed */
+	ntmc_trust_remove(w->t, "example.net");
+	forge_ca(7, "example.net", 0, &changed);
+	assert_int_equal(
+		ntmc_trust_add(w->t, changed.b, changed.len, NULL, NULL), 0);
+	assert_int_equal(verify(w, &d, from), -NTM_ECERT);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, world_open, world_close)
 
 int main(void)
@@ -408,6 +439,7 @@ int main(void)
 		TEST(damaged_authority),
 		TEST(namesakes),
 		TEST(overlaps),
+		TEST(known_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
