@@ -64,7 +64,9 @@ static const char *const schema[] = {
 	"CREATE INDEX out_due ON out (next_try, id) "
 	"WHERE state IN (0, 1, 5, 6);"
 	"CREATE INDEX inb_due ON inb (next_try, id) WHERE entry IS NOT NULL "
-	"AND data_hash IS NOT NULL AND state <> 1;",
+	"AND data_hash IS NOT NULL AND state <> 1;"
+	/* few of many */
+	"CREATE INDEX out_left ON out (id) WHERE cs LIKE '%\"left\":%';",
 };
 
 #define OUT_COLUMNS                                                            \
