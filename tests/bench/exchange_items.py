@@ -4,12 +4,14 @@
 
 Usage: exchange_items.py put FILE NAME | get      a large one, by ntm-post
        exchange_items.py send|spawn NUMBER NAME   small ones, until all were received
+       exchange_items.py queue NUMBER NAME | done NUMBER
        exchange_items.py fill SESSION NUMBER NAME SERVER_DIR ADDRESS
        exchange_items.py list SESSION SERVER_DIR ADDRESS
        exchange_items.py hold
        exchange_items.py spend PID...
 put, get, list print seconds; get takes what it fetched. send: by libntmclient, a call an
-item; spawn: an `ntm send --background` an item. fill: so many items at the Cache Server,
+item; spawn: an `ntm send --background` an item. queue: by the library, until all are
+with the Cache Server; done: until the last so many were received. fill: so many items at the Cache Server,
 by its own requests; list: the box's whole list. hold: stays connected with ntm-post.
 spend: CPU seconds of these processes and of children that they have waited for.
 """
@@ -93,18 +95,29 @@ def last_number(post):
     return number
 
 
-def small(one, number, name):
+def small(one, number, name, state="done"):
     post = Post()
     first = last_number(post) + 1
     for i in range(number):
         one(b"item %d" % i, name)
     for i in range(first, first + number):
-        post.until("outbox", i, ("done",))
+        post.until("outbox", i, (state,))
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     print("%.2f" % (used.ru_utime + used.ru_stime))
 
 
-def send(number, name):
+def done(number):
+    post = Post()
+    last = last_number(post)
+    for i in range(last - int(number) + 1, last + 1):
+        post.until("outbox", i, ("done",))
+
+
+def queue(number, name):
+    send(number, name, "waiting")
+
+
+def send(number, name, state="done"):
     lib, ident = ctypes.CDLL("/usr/local/lib/libntmclient.so.0"), ctypes.c_int64()
     why = ctypes.create_string_buffer(300)
     to = (ctypes.c_char_p * 2)(name.encode(), None)
@@ -114,7 +127,7 @@ def send(number, name):
         if lib.ntm_items_send(ctypes.byref(order), ctypes.byref(ident), why, 300):
             fail(why.value.decode())
 
-    small(one, int(number), name)
+    small(one, int(number), name, state)
 
 
 def spawn(number, name):
@@ -176,5 +189,6 @@ def spend(*pids):
 
 
 if __name__ == "__main__":
-    {"put": put, "get": get, "send": send, "spawn": spawn, "fill": fill,
+    {"put": put, "get": get, "send": send, "spawn": spawn,
+     "queue": queue, "done": done, "fill": fill,
      "list": listing, "hold": hold, "spend": spend}[sys.argv[1]](*sys.argv[2:])
