@@ -129,6 +129,35 @@ static int on_write(void *arg, const uint8_t *data, size_t len)
 /* --- its end
  * ------------------------------------------------------------------------------- */
 
+static bool room(const char *folder, uint64_t need)
+{
+	struct statvfs v;
+
+	return statvfs(folder, &v) || need < (uint64_t)v.f_bavail * v.f_frsize;
+}
+
+/* bytes of files that are to come yet */
+static uint64_t to_come(const struct fetching *f)
+{
+	return f->payload - (f->blob ? blob_payload_at(f->blob) : 0);
+}
+
+/* Again; if the disk has no room, its receiver can make some */
+static void later(struct fetching *f, int err)
+{
+	char folder[512], text[640];
+	bool full = err == -NTM_ESTORE &&
+		    inbox_folder(f->post, f->id, folder, sizeof(folder)) &&
+		    !room(folder, to_come(f));
+
+	snprintf(text, sizeof(text),
+		 "the disk of %s has no room for %llu MB; make room, it is "
+		 "tried again",
+		 f->post->who.dir,
+		 (unsigned long long)to_come(f) / 1000000 + 1);
+	fetching_later(f, err, full ? text : NULL, 0);
+}
+
 static void data_failed(struct fetching *f, int err)
 {
 	bool whole = f->from == 0;
@@ -149,7 +178,7 @@ static void data_failed(struct fetching *f, int err)
 	default:
 		break;
 	}
-	fetching_later(f, err, NULL, 0);
+	later(f, err);
 }
 
 int fetching_whole(struct fetching *f)
@@ -205,13 +234,6 @@ static void on_data(void *arg, const struct web_answer *a)
 /* --- its beginning
  * ------------------------------------------------------------------------- */
 
-static bool room(const char *folder, uint64_t need)
-{
-	struct statvfs v;
-
-	return statvfs(folder, &v) || need < (uint64_t)v.f_bavail * v.f_frsize;
-}
-
 /* Where the row says we are. Return: the blob's offset, or an error */
 static int resume(struct fetching *f, uint64_t *at)
 {
@@ -255,11 +277,10 @@ int fetching_open(struct fetching *f)
 		err = resume(f, &f->from);
 	if (err)
 		return err;
-	if (!room(folder,
-		  f->payload - (f->blob ? blob_payload_at(f->blob) : 0)))
+	if (!room(folder, to_come(f)))
 		return -NTM_ESTORE;
-	err = unpack_open(folder, f->payload,
-			  f->blob ? blob_payload_at(f->blob) : 0, &f->unpack);
+	err = unpack_open(folder, f->payload, f->payload - to_come(f),
+			  &f->unpack);
 	if (err && f->from) {
 		/* what lies there is not what we had: from the beginning */
 		data_clear(f);
@@ -293,5 +314,5 @@ void fetching_data(struct fetching *f)
 	if (err == -NTM_EDECODE)
 		fetching_state(f, IN_REFUSED, err, fetching_refusal(err));
 	else if (err)
-		fetching_later(f, err, NULL, 0);
+		later(f, err);
 }

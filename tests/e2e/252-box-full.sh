@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # 252-box-full - a box whose disk is full takes nothing, says so, and still answers; what
-# people send waits with them, and goes on when there is room again
+# people send waits with them, and goes on when there is room again; slow clients are cut
+# off meanwhile
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
@@ -25,6 +26,8 @@ for h in a b; do
 	wait_for 20 "lab_as_user $h grep -q 'has our newest' $(state_dir $h)/broker.log"
 done
 lab_as_user b ntm down
+lab_start loris user a /usr/bin/python3 "$LAB_SRC/tests/e2e/exchange.py" box-loris \
+	"$(state_dir a)/session" "$dir" 10.1.0.2
 
 lab_as_user server dd if=/dev/zero of="$dir/box/filler" bs=4k 2>"$LAB/out" || :
 echo hello | lab_as_user a ntm send --background "${NTM_NAME[b]}" >"$LAB/out"
@@ -46,3 +49,5 @@ ntm_up b
 wait_for 30 '[ "$(lab_as_user b ntm inbox --json | jq -r ".items[-1].state")" = here ]' \
 	'lab_as_user b ntm inbox'
 assert_eq "$(lab_as_user b ntm receive)" hello "and arrives"
+lab_join loris
+assert_contains "$(cat "$(lab_log loris)")" "slow ones end" "$(cat "$(lab_log loris)")"

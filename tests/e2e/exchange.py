@@ -388,6 +388,38 @@ def truncated(cs):
     ok("a body that ended early went on where it ended")
 
 
+def box_loris(cs):
+    """a header of which a byte comes now and then, and nothing at all"""
+    box = Box(sys.argv[2], cs.dir, cs.address)
+    begun = time.monotonic()
+    head, idle = box.connect(), box.connect()
+    head.sendall(b"GET /v1/cache?after=0 HTTP/1.1\r\n")
+    ends = drip({"header": head, "silence": idle}, begun)
+    if max(ends.values()) > 20:
+        fail("they ended late: %r" % ends)
+    ok("slow ones end: header after %.0f s, silence after %.0f s"
+       % (ends["header"], ends["silence"]))
+
+
+def drip(all, begun):
+    """a byte to each but "silence", until the server has ended all; when, by name"""
+    ends = {}
+    while len(ends) < len(all) and time.monotonic() - begun < 60:
+        for name, s in all.items():
+            if name in ends:
+                continue
+            try:
+                if select.select([s], [], [], 0.3)[0] and not s.recv(1000):
+                    ends[name] = time.monotonic() - begun
+                elif name != "silence":
+                    s.sendall(b"x")
+            except OSError:
+                ends[name] = time.monotonic() - begun
+    if len(ends) < len(all):
+        fail("still open after a minute: only %r ended" % ends)
+    return ends
+
+
 def loris(cs):
     """a header, and a body, of which a byte comes now and then"""
     begun = time.monotonic()
@@ -398,20 +430,7 @@ def loris(cs):
     lines += ["%s: %s" % h for h in cs.headers(NTM_Offset=0).items()]
     body.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
     head.sendall(b"GET /v1/items HTTP/1.1\r\n")
-    ends = {}
-    while len(ends) < 3 and time.monotonic() - begun < 60:
-        for name, s in (("header", head), ("body", body), ("silence", idle)):
-            if name in ends:
-                continue
-            try:
-                if select.select([s], [], [], 0.3)[0] and not s.recv(1000):
-                    ends[name] = time.monotonic() - begun
-                elif name != "silence":
-                    s.sendall(b"x")
-            except OSError:
-                ends[name] = time.monotonic() - begun
-    if len(ends) < 3:
-        fail("still open after a minute: only %r ended" % ends)
+    ends = drip({"header": head, "body": body, "silence": idle}, begun)
     cs.item("slow")
     if ends["header"] > 20 or ends["silence"] > 20 or ends["body"] > 50:
         fail("they ended late: %r" % ends)
@@ -651,7 +670,7 @@ def slowly(cs, flag):
     ok("whole after %d bytes and the rest" % i)
 
 
-SCENARIOS = {"says": says, "slowly": slowly, "conform": conform, "deliver": deliver, "away": away, "told": told, "truncated": truncated, "loris": loris,
+SCENARIOS = {"says": says, "slowly": slowly, "conform": conform, "deliver": deliver, "away": away, "told": told, "truncated": truncated, "loris": loris, "box-loris": box_loris,
              "many": many, "upload": upload, "download": download, "full": full}
 
 if __name__ == "__main__":

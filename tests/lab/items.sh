@@ -5,8 +5,9 @@
 #
 # After lab.sh, ntm.sh and faults.sh.
 
-# items_pair: hosts server, a (laptop.alice), b (desk.bob) and c, where nobody is logged
-# in; sets A and B (names). Both devices have their prekeys at the box.
+# items_pair [KEY=VALUE...]: hosts server (with that in its configuration), a
+# (laptop.alice), b (desk.bob) and c, where nobody is logged in; sets A and B (names).
+# Both devices have their prekeys at the box.
 items_pair()
 {
 	local host
@@ -14,7 +15,7 @@ items_pair()
 	ntm_star server a b c
 	ntm_account server alice
 	ntm_account server bob
-	server_set server "server.roles=as, dc, rs, ns, cs"
+	server_set server "server.roles=as, dc, rs, ns, cs" "$@"
 	wait_for 5 "lab_listens server tcp 4507 && lab_listens server tcp 4508"
 	ntm_node a laptop.alice
 	ntm_node b desk.bob
