@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * fuzz_http - any bytes as a request to a box: method, path, query, fields, Range, JSON
- * body; and as what the box of another domain asks
+ * body, several in a batch; and as what the box of another domain asks
  *
  * The first byte: 0 a node asks, 1 a Cache Server, else a BoxLink message of the DC. A
  * request is "METHOD PATH?QUERY" and "Name: value" lines, an empty line, the body.
@@ -419,9 +419,13 @@ static void parts(struct http_request *q, void *arg)
 }
 
 static struct http_route routes[32] = {
-	{.method = "GET", .path = "/v1/blob", .done = blob},
+	{.method = "GET",
+	 .path = "/v1/blob",
+	 .flags = HTTP_BATCH,
+	 .done = blob},
 	{.method = "PATCH",
 	 .path = "/x/{}/{}/{}/y",
+	 .flags = HTTP_BATCH,
 	 .body_max = 64,
 	 .done = parts},
 };

@@ -18,6 +18,6 @@ $(eval $(call fuzz-target,finder,tests/fuzz/fuzz_finder.c \
 	libprotobuf-c $(CRYPTO_PKGS)))
 # HTTPS of Cache Server and box, libmicrohttpd played; what other domains' boxes ask.
 $(eval $(call fuzz-target,http,tests/fuzz/fuzz_http.c \
-	servers/http_request.c servers/http_fields.c servers/box/api.c \
+	servers/http_request.c servers/http_fields.c servers/http_batch.c servers/box/api.c \
 	servers/box/inbound.c common/addr.c common/err.c common/log.c \
 	$(FUZZ_DATAGRAM),jansson gnutls $(FUZZ_DATAGRAM_PKGS)))
