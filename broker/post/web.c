@@ -34,8 +34,10 @@ void web_call_free(struct web_call *c)
 	if (*at)
 		*at = c->next;
 	web_small_free(c);
-	curl_multi_remove_handle(c->web->multi, c->easy);
-	curl_easy_cleanup(c->easy);
+	if (c->easy) {
+		curl_multi_remove_handle(c->web->multi, c->easy);
+		curl_easy_cleanup(c->easy);
+	}
 	curl_slist_free_all(c->headers);
 	curl_slist_free_all(c->resolve);
 	/* tokens, temporal keys */
@@ -241,9 +243,9 @@ int web_start(struct web *w, const struct web_request *r, struct web_call **out)
 	c->arg = r->arg;
 	c->next = w->calls;
 	w->calls = c;
-	err = web_call_set(c, r);
-	if (!err && r->together)
-		err = web_small_new(c, r);
+	err = r->together ? web_small_new(c, r) : 1;
+	if (err > 0)
+		err = web_call_set(c, r);
 	if (err) {
 		web_call_free(c);
 		return err;

@@ -63,7 +63,7 @@ typedef int web_write_fn(void *arg, const uint8_t *data, size_t len);
 /**
  * struct web_request - borrowed by web_start()
  * @headers: "Name: value" lines, NULL-terminated
- * @json:    body, or
+ * @json:    body; or @text: the same, as text; or
  * @read, @length: body in pieces, or neither; with @body, @body_len: bytes
  * @write:   takes a body that is not JSON, of about @length bytes; NULL: it must be JSON
  * @json_max: bytes of JSON that are read; 0: WEB_JSON_MAX
@@ -78,6 +78,7 @@ struct web_request {
 	const char *method, *path;
 	const char *const *headers;
 	const json_t *json;
+	const char *text;
 	const uint8_t *body;
 	size_t body_len;
 	web_read_fn *read;

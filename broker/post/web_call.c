@@ -175,7 +175,7 @@ static int where_set(struct web_call *c, const struct web_request *r)
 	return c->resolve ? 0 : -NTM_ENOMEM;
 }
 
-static int headers_set(struct web_call *c, const struct web_request *r)
+int web_call_headers(struct web_call *c, const struct web_request *r)
 {
 	struct curl_slist *l;
 	size_t i;
@@ -186,10 +186,39 @@ static int headers_set(struct web_call *c, const struct web_request *r)
 			return -NTM_ENOMEM;
 		c->headers = l;
 	}
-	l = curl_slist_append(c->headers, r->json ? "Content-Type: "
-						    "application/json"
-						  : "Content-Type: application/"
-						    "octet-stream");
+	return 0;
+}
+
+int web_call_body(struct web_call *c, const struct web_request *r)
+{
+	if (r->json)
+		c->body = json_dumps(r->json, JSON_COMPACT);
+	else if (r->text)
+		c->body = strdup(r->text);
+	else if (r->body)
+		c->body = malloc(r->body_len + 1);
+	else
+		return 0;
+	if (!c->body)
+		return -NTM_ENOMEM;
+	c->body_len = r->json || r->text ? strlen(c->body) : r->body_len;
+	if (!r->json && !r->text)
+		memcpy(c->body, r->body, r->body_len);
+	return 0;
+}
+
+static int headers_set(struct web_call *c, const struct web_request *r)
+{
+	int err = web_call_headers(c, r);
+	struct curl_slist *l;
+
+	if (err)
+		return err;
+	l = curl_slist_append(c->headers,
+			      r->json || r->text
+				      ? "Content-Type: application/json"
+				      : "Content-Type: "
+					"application/octet-stream");
 	if (!l)
 		return -NTM_ENOMEM;
 	c->headers = l;
@@ -200,24 +229,16 @@ static int headers_set(struct web_call *c, const struct web_request *r)
 static int body_set(struct web_call *c, const struct web_request *r)
 {
 	uint64_t length = r->length;
+	int err = web_call_body(c, r);
 
-	if (r->json) {
-		c->body = json_dumps(r->json, JSON_COMPACT);
-		if (!c->body)
-			return -NTM_ENOMEM;
-		length = c->body_len = strlen(c->body);
-	} else if (r->body) {
-		c->body = malloc(r->body_len + 1);
-		if (!c->body)
-			return -NTM_ENOMEM;
-		memcpy(c->body, r->body, r->body_len);
-		length = c->body_len = r->body_len;
-	} else if (!r->read) {
-		curl_easy_setopt(c->easy, CURLOPT_CUSTOMREQUEST, r->method);
-		return 0;
-	}
-	curl_easy_setopt(c->easy, CURLOPT_UPLOAD, 1L);
+	if (err)
+		return err;
 	curl_easy_setopt(c->easy, CURLOPT_CUSTOMREQUEST, r->method);
+	if (c->body)
+		length = c->body_len;
+	else if (!r->read)
+		return 0;
+	curl_easy_setopt(c->easy, CURLOPT_UPLOAD, 1L);
 	curl_easy_setopt(c->easy, CURLOPT_READFUNCTION, on_read);
 	curl_easy_setopt(c->easy, CURLOPT_READDATA, c);
 	curl_easy_setopt(c->easy, CURLOPT_SEEKFUNCTION, on_seek);

@@ -15,22 +15,23 @@
 struct web_batch;
 
 /**
- * struct web_small - what a batch needs of a request
- * @json: body, or NULL: bytes in the call, or none
+ * struct web_small - what a batch needs of a request, beside the call's header and body;
+ *                    libcurl knows nothing of it until it leaves by itself
+ * @json: the body is JSON
  * @ready: may leave; @alone: not in a batch, it was tried
  * @left_ns: when it left by itself; 0: it has not
  */
 struct web_small {
 	struct web_server server;
 	char method[8], path[160];
-	json_t *json;
-	bool ready, alone;
+	unsigned int connect_ms, stall_s;
+	bool json, ready, alone;
 	uint64_t left_ns;
 };
 
 struct web_call {
 	struct web *web;
-	CURL *easy;
+	CURL *easy; /* NULL: not yet */
 	struct curl_slist *headers, *resolve;
 	char error[CURL_ERROR_SIZE];
 	char *body; /* JSON that is sent, or a copy of the bytes */
@@ -69,8 +70,15 @@ bool web_call_send(struct web_call *c);
 NTM_MUST_CHECK int web_call_set(struct web_call *c,
 				const struct web_request *r);
 
+/** the parts of it (web_call.c). Return: 0, -NTM_ENOMEM */
+NTM_MUST_CHECK int web_call_headers(struct web_call *c,
+				    const struct web_request *r);
+NTM_MUST_CHECK int web_call_body(struct web_call *c,
+				 const struct web_request *r);
+
 /* --- small ones (web_together.c) --- */
 
+/** Return: 0, 1: it is not small, -NTM_ENOMEM, -NTM_EINVAL */
 NTM_MUST_CHECK int web_small_new(struct web_call *c,
 				 const struct web_request *r);
 /** out of its batch, if it is in one; or with those it carries */

@@ -13,6 +13,7 @@
  * told its own answer. What is refused as a whole, or was too much in one, is asked one
  * by one.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,13 +21,14 @@
 #include "common/log.h"
 #include "libntmcrypto/ntmcrypto.h"
 
-#define PATH	 "/v1/batch"
-#define CALLS	 64	      /* the server's limit */
-#define BODY	 (128u << 10) /* of 256 KiB; more than what is counted goes over */
-#define OVERHEAD 512	      /* of one: path and header, base64 aside */
-#define GOT_MAX	 (1u << 20) /* more: one by one */
-#define WAYS	 2
-#define WAY_MS	 1000
+#define PATH	  "/v1/batch"
+#define CALLS	  64	       /* the server's limit */
+#define BODY	  (128u << 10) /* of 256 KiB; more than what is counted goes over */
+#define OVERHEAD  512	       /* of one: path and header, base64 aside */
+#define GOT_MAX	  (1u << 20) /* more: one by one */
+#define WAYS	  2
+#define WAY_MS	  1000
+#define LINES_MAX 16 /* of a header */
 
 struct web_batch {
 	struct web *web;
@@ -39,9 +41,10 @@ struct web_batch {
 int web_small_new(struct web_call *c, const struct web_request *r)
 {
 	struct web_small *s;
+	int err;
 
-	if (c->body_len > WEB_TOGETHER_BYTES)
-		return 0; /* it is not small */
+	if (r->body_len > WEB_TOGETHER_BYTES || r->read || r->server->tunnel)
+		return 1;
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -NTM_ENOMEM;
@@ -49,11 +52,50 @@ int web_small_new(struct web_call *c, const struct web_request *r)
 	if (strlen(r->method) >= sizeof(s->method) ||
 	    strlen(r->path) >= sizeof(s->path))
 		return -NTM_EINVAL;
+	if (!r->server->n_addrs)
+		return -NTM_EUNREACHABLE;
 	strcpy(s->method, r->method);
 	strcpy(s->path, r->path);
 	s->server = *r->server;
-	s->json = r->json ? json_deep_copy(r->json) : NULL;
-	return r->json && !s->json ? -NTM_ENOMEM : 0;
+	s->connect_ms = r->connect_ms;
+	s->stall_s = r->stall_s;
+	s->json = r->json || r->text;
+	err = web_call_headers(c, r);
+	return err ? err : web_call_body(c, r);
+}
+
+/* By itself, after all. Return: as web_call_set() */
+static int small_set(struct web_call *c)
+{
+	struct curl_slist *lines = c->headers, *l;
+	const char *headers[LINES_MAX + 1] = {NULL};
+	struct web_small *s = c->small;
+	char *body = c->body;
+	size_t len = c->body_len, n = 0;
+	struct web_request r = {
+		.server = &s->server,
+		.method = s->method,
+		.path = s->path,
+		.headers = headers,
+		.text = s->json ? body : NULL,
+		.body = s->json ? NULL : (uint8_t *)body,
+		.body_len = s->json ? 0 : len,
+		.connect_ms = s->connect_ms,
+		.stall_s = s->stall_s,
+	};
+	int err;
+
+	for (l = lines; l && n < LINES_MAX; l = l->next)
+		headers[n++] = l->data;
+	c->headers = NULL;
+	c->body = NULL;
+	c->body_len = 0;
+	err = web_call_set(c, &r);
+	curl_slist_free_all(lines);
+	if (body)
+		ntmc_wipe(body, len);
+	free(body);
+	return err;
 }
 
 void web_small_free(struct web_call *c)
@@ -69,7 +111,6 @@ void web_small_free(struct web_call *c)
 	free(c->carries);
 	if (!c->small)
 		return;
-	json_decref(c->small->json);
 	free(c->small);
 }
 
@@ -214,47 +255,94 @@ static bool is_around(const char *line)
 	       !strncmp(line, "NTM-Node:", 9);
 }
 
+/* --- the text of a batch: JSON, of what is JSON already ----------------------- */
+
+static void put(FILE *f, const char *text)
+{
+	fputs(text, f);
+}
+
+/* a method, a path, a header's field: no control characters */
+static void put_string(FILE *f, const char *text, size_t len)
+{
+	putc('"', f);
+	for (; len; len--, text++) {
+		if (*text == '"' || *text == '\\')
+			putc('\\', f);
+		putc(*text, f);
+	}
+	putc('"', f);
+}
+
 /* What it has besides what stands around it: version and node are those of all */
-static json_t *headers_json(const struct web_call *c, const char *token)
+static void headers_put(FILE *f, const struct web_call *c, const char *token)
 {
 	const struct curl_slist *l;
-	json_t *j = json_object();
-	char name[64];
+	const char *value, *comma = "";
 	size_t n;
 
+	put(f, ",\"headers\":{");
 	for (l = c->headers; l; l = l->next) {
 		n = strcspn(l->data, ":");
 		if (is_around(l->data) || !strcmp(l->data, token) ||
-		    !strncmp(l->data, "Content-Type:", 13) ||
-		    n >= sizeof(name) || !l->data[n])
+		    !l->data[n])
 			continue;
-		memcpy(name, l->data, n);
-		name[n] = '\0';
-		json_object_set_new(j, name,
-				    json_string(l->data + n + 1 +
-						strspn(l->data + n + 1, " ")));
+		value = l->data + n + 1;
+		value += strspn(value, " ");
+		put(f, comma);
+		put_string(f, l->data, n);
+		putc(':', f);
+		put_string(f, value, strlen(value));
+		comma = ",";
 	}
-	return j;
+	putc('}', f);
 }
 
-static json_t *part_json(const struct web_call *c, const char *token)
+static void part_put(FILE *f, const struct web_call *c, const char *token)
 {
-	json_t *j =
-		json_pack("{s:s, s:s, s:o}", "method", c->small->method, "path",
-			  c->small->path, "headers", headers_json(c, token));
-	char *text;
+	const struct web_small *s = c->small;
+	char text[NTMC_BASE64URL_LEN(WEB_TOGETHER_BYTES) + 4];
 
-	if (c->small->json) {
-		json_object_set(j, "json", c->small->json);
+	put(f, "{\"method\":");
+	put_string(f, s->method, strlen(s->method));
+	put(f, ",\"path\":");
+	put_string(f, s->path, strlen(s->path));
+	headers_put(f, c, token);
+	if (s->json) {
+		put(f, ",\"json\":");
+		fwrite(c->body, 1, c->body_len, f);
 	} else if (c->body_len) {
-		text = malloc(NTMC_BASE64URL_LEN(c->body_len) + 4);
-		if (text)
-			ntmc_base64url_encode((uint8_t *)c->body, c->body_len,
-					      text);
-		json_object_set_new(j, "data", text ? json_string(text) : NULL);
-		free(text);
+		ntmc_base64url_encode((uint8_t *)c->body, c->body_len, text);
+		put(f, ",\"data\":\"");
+		put(f, text);
+		putc('"', f);
 	}
-	return j;
+	putc('}', f);
+}
+
+/* Return: malloc()ed; NULL: no memory */
+static char *batch_text(const struct web_batch *b, const char *token,
+			size_t *len)
+{
+	char *text = NULL;
+	FILE *f = open_memstream(&text, len);
+	bool bad;
+	size_t i;
+
+	if (!f)
+		return NULL;
+	put(f, "{\"requests\":[");
+	for (i = 0; i < b->n; i++) {
+		if (i)
+			putc(',', f);
+		part_put(f, b->calls[i], token);
+	}
+	put(f, "]}");
+	bad = ferror(f);
+	if (!fclose(f) && !bad)
+		return text;
+	free(text);
+	return NULL;
 }
 
 /* Return: 0, or why it cannot be sent */
@@ -269,9 +357,9 @@ static int batch_send(struct web_batch *b)
 				.json_max = GOT_MAX,
 				.done = batch_done,
 				.arg = b};
-	json_t *list = json_array(), *j;
 	struct web_call *carrier;
-	size_t i, n = 0;
+	size_t i, n = 0, len = 0;
+	char *text;
 	int err;
 
 	for (l = b->calls[0]->headers; l && n < 3; l = l->next) {
@@ -281,12 +369,12 @@ static int batch_send(struct web_batch *b)
 			continue;
 		headers[n++] = l->data;
 	}
-	for (i = 0; i < b->n; i++)
-		json_array_append_new(list, part_json(b->calls[i], token));
-	j = json_pack("{s:o}", "requests", list);
-	r.json = j;
-	err = j ? web_start(b->web, &r, &carrier) : -NTM_ENOMEM;
-	json_decref(j);
+	text = batch_text(b, token, &len);
+	r.text = text;
+	err = text ? web_start(b->web, &r, &carrier) : -NTM_ENOMEM;
+	if (text)
+		ntmc_wipe(text, len);
+	free(text);
 	if (err)
 		return err;
 	for (i = 0; i < b->n; i++) {
@@ -302,6 +390,7 @@ static int batch_send(struct web_batch *b)
 /* @c leaves, with others or alone; the list of calls is another one then */
 static void leave(struct web *w, struct web_call *c)
 {
+	struct web_answer a = {.err = 0};
 	struct web_batch *b;
 
 	if (!c->small->alone) {
@@ -317,7 +406,11 @@ static void leave(struct web *w, struct web_call *c)
 	}
 	c->small->ready = false;
 	c->small->left_ns = loop_now(w->loop);
-	(void)web_call_send(c);
+	a.err = small_set(c);
+	if (a.err)
+		web_call_end(c, &a);
+	else
+		(void)web_call_send(c);
 }
 
 void web_together(struct web *w)
