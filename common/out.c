@@ -131,9 +131,11 @@ static void row_print(const char *const *cells, const size_t *widths, size_t n)
 	size_t c;
 
 	for (c = 0; c < n; c++) {
-		size_t pad = widths[c] - width(cells[c]);
+		size_t pad = widths[c] - width(cells[c]) + 2;
 
-		printf("%s%*s", cells[c], c + 1 < n ? (int)pad + 2 : 0, "");
+		fputs(cells[c], stdout);
+		while (c + 1 < n && pad--)
+			putchar_unlocked(' ');
 	}
 	putchar('\n');
 }

@@ -22,64 +22,90 @@
 #define LEFT	  3    /* an item stays, as a name of it is in use */
 #define TEXT_NAME "text"
 
-/* its title, and what the sender says of it */
-static char *what(const json_t *item)
+static const char *cell(const json_t *row, size_t i)
 {
-	const char *title = out_text(item, "title", NULL);
-	const char *message = out_text(item, "message", NULL);
+	const char *text = json_string_value(json_array_get(row, i));
+
+	return text ? text : "";
+}
+
+/* its title, and what the sender says of it */
+static char *what(const json_t *row)
+{
+	const char *title = cell(row, 2), *message = cell(row, 3);
+	size_t size = strlen(title) + strlen(message) + 8;
 	char *out;
 
-	if (asprintf(&out, "%s%s%s%s%s",
-		     title     ? title
-		     : message ? ""
-			       : "-",
-		     title && message ? ": " : "", message ? "\"" : "",
-		     message ? message : "", message ? "\"" : "") < 0)
-		return NULL;
+	if (!*message)
+		return strdup(*title ? title : "-");
+	out = malloc(size);
+	if (out)
+		snprintf(out, size, "%s%s\"%s\"", title, *title ? ": " : "",
+			 message);
 	return out;
 }
 
-int cmd_inbox(const struct command_args *a)
+/* Return: false: no memory */
+static bool cells_fill(char **c, const json_t *row)
+{
+	json_int_t size = json_integer_value(json_array_get(row, 4));
+	const char *state = cell(row, 5), *text = cell(row, 6);
+	size_t room = strlen(state) + strlen(text) + 3;
+	char number[24];
+
+	snprintf(number, sizeof(number), "%lld",
+		 (long long)json_integer_value(json_array_get(row, 0)));
+	c[0] = strdup(number);
+	c[1] = strdup(cell(row, 1));
+	c[2] = what(row);
+	c[3] = strdup(size ? out_bytes(size) : "-");
+	c[4] = malloc(room);
+	if (c[4])
+		snprintf(c[4], room, "%s%s%s", state, *text ? ": " : "", text);
+	return c[0] && c[1] && c[2] && c[3] && c[4];
+}
+
+static int inbox_print(const struct command_args *a)
 {
 	static const char *const heads[COLUMNS] = {"NUMBER", "FROM", "WHAT",
 						   "SIZE", "STATE"};
-	json_t *items, *j;
+	json_t *rows;
 	bool logged_in;
 	char **cells;
 	size_t i, n;
 
-	if (items_all(a, "inbox", &items, &logged_in))
+	if (items_rows(a, &rows, &logged_in))
 		return 1;
-	n = json_array_size(items);
-	j = json_pack("{s:b, s:b, s:O}", "ok", 1, "logged_in", logged_in,
-		      "items", items);
+	n = json_array_size(rows);
 	cells = calloc(n * COLUMNS + 1, sizeof(*cells));
-	if (command_json(a, j) || !cells) {
-		n = 0;
-	} else if (!n) {
-		items_none("nothing is there", logged_in);
-	}
-	for (i = 0; i < n; i++) {
-		json_t *item = json_array_get(items, i);
-		const char *text = out_text(item, "text", NULL);
-		char **c = cells + i * COLUMNS;
-
-		if (asprintf(&c[0], "%lld", (long long)out_int(item, "id")) <
-			    0 ||
-		    asprintf(&c[4], "%s%s%s", out_text(item, "state", "?"),
-			     text ? ": " : "", text ? text : "") < 0)
+	for (i = 0; cells && i < n; i++)
+		if (!cells_fill(cells + i * COLUMNS, json_array_get(rows, i)))
 			break;
-		c[1] = strdup(out_text(item, "from", "?"));
-		c[2] = what(item);
-		c[3] = strdup(out_int(item, "size")
-				      ? out_bytes(out_int(item, "size"))
-				      : "-");
-	}
-	if (n)
+	if (!n)
+		items_none("nothing is there", logged_in);
+	else if (i == n)
 		out_table(heads, COLUMNS, (const char *const *)cells, n);
+	else
+		command_fail(a, -NTM_ENOMEM, NULL);
 	for (i = 0; cells && i < n * COLUMNS; i++)
 		free(cells[i]);
 	free(cells);
+	json_decref(rows);
+	return 0;
+}
+
+int cmd_inbox(const struct command_args *a)
+{
+	json_t *items, *j;
+	bool logged_in;
+
+	if (!a->json)
+		return inbox_print(a);
+	if (items_all(a, "inbox", &items, &logged_in))
+		return 1;
+	j = json_pack("{s:b, s:b, s:O}", "ok", 1, "logged_in", logged_in,
+		      "items", items);
+	command_json(a, j);
 	json_decref(j);
 	json_decref(items);
 	return 0;

@@ -17,8 +17,9 @@
 #include "wrappers/client.h"
 
 #define PAUSE_MS       200
-#define AGAIN_MAX      50 /* pauses: ntm-post that died is started by then */
-#define COLUMNS	       80 /* of a terminal that does not say */
+#define ITEMS_PAGE     1000 /* of ntm-post */
+#define AGAIN_MAX      50   /* pauses: ntm-post that died is started by then */
+#define COLUMNS	       80   /* of a terminal that does not say */
 #define CELLS_MAX      20
 #define CELLS_MIN      5
 #define NAME_MIN       8
@@ -109,6 +110,33 @@ int items_all(const struct command_args *a, const char *cmd, json_t **out,
 		json_array_extend(all, items);
 		json_decref(answer);
 	} while (n);
+	*out = all;
+	return 0;
+}
+
+int items_rows(const struct command_args *a, json_t **out, bool *logged_in)
+{
+	json_t *all = json_array(), *answer, *rows;
+	json_int_t after = 0;
+	size_t n;
+
+	do {
+		if (items_call(a,
+			       json_pack("{s:s, s:b, s:I}", "cmd", "inbox",
+					 "brief", 1, "after", after),
+			       &answer)) {
+			json_decref(all);
+			return 1;
+		}
+		*logged_in = json_is_true(json_object_get(answer, "logged_in"));
+		rows = json_object_get(answer, "rows");
+		n = json_array_size(rows);
+		if (n)
+			after = json_integer_value(
+				json_array_get(json_array_get(rows, n - 1), 0));
+		json_array_extend(all, rows);
+		json_decref(answer);
+	} while (n == ITEMS_PAGE);
 	*out = all;
 	return 0;
 }

@@ -90,9 +90,10 @@ static void client_flush(struct client *c)
 	loop_io_set(c->io, LOOP_READ | (c->out_len > c->held ? LOOP_WRITE : 0));
 }
 
-static void client_answer(struct client *c, json_t *answer)
+/* @text is taken; NULL: there was no memory for it */
+static void client_say(struct client *c, char *text)
 {
-	char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL, *more;
+	char *more;
 	size_t len = text ? strlen(text) : 0;
 
 	more = text && c->out_len + len < FACE_QUEUE_MAX
@@ -113,6 +114,11 @@ static void client_answer(struct client *c, json_t *answer)
 		c->n_held++;
 	}
 	client_flush(c);
+}
+
+static void client_answer(struct client *c, const json_t *answer)
+{
+	client_say(c, answer ? json_dumps(answer, JSON_COMPACT) : NULL);
 }
 
 static void client_release(struct client *c, int err)
@@ -148,14 +154,12 @@ void face_release(struct face *f, int err)
 
 static void line_take(struct client *c, const char *line, size_t len)
 {
-	json_t *request = json_loadb(line, len, 0, NULL), *answer;
+	json_t *request = json_loadb(line, len, 0, NULL);
+	char *answer = face_command(c->face->post, request, &c->waits);
 
-	answer = face_command(c->face->post, request);
 	json_decref(request);
-	c->waits = !answer;
-	if (answer)
-		client_answer(c, answer);
-	json_decref(answer);
+	if (!c->waits)
+		client_say(c, answer);
 }
 
 static void lines_take(struct client *c)

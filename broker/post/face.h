@@ -29,8 +29,9 @@ void face_release(struct face *f, int err);
 
 /**
  * face_command() - one request (face_cmd.c)
- * Return: the answer, a new reference; NULL: the client waits for a change
+ * @waits: it has no answer yet: the client waits for a change
+ * Return: the answer's text, malloc()ed; NULL: @waits, or no memory
  */
-json_t *face_command(struct post *p, const json_t *request);
+char *face_command(struct post *p, const json_t *request, bool *waits);
 
 #endif

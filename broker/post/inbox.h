@@ -10,6 +10,7 @@
 #define NTM_BROKER_POST_INBOX_H
 
 #include "broker/post/post.h"
+#include "common/jsontext.h"
 
 #define INBOX_JOBS_MAX 32 /* from CSs */
 
@@ -55,5 +56,8 @@ NTM_MUST_CHECK int inbox_want(struct inbox *b, int64_t id);
 NTM_MUST_CHECK int inbox_taken(struct inbox *b, int64_t id);
 /** a new array of those above @after (@id 0; at most 1000), or one, as `ntm inbox --json` prints it */
 json_t *inbox_list(struct inbox *b, int64_t id, int64_t after);
+/** the same as rows, [[id, from, title, message, size, state, text], ...], behind what
+ *  is in @out */
+void inbox_rows(struct inbox *b, int64_t after, struct jsontext *out);
 
 #endif

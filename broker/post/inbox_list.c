@@ -73,3 +73,39 @@ json_t *inbox_list(struct inbox *b, int64_t id, int64_t after)
 								 IN_LIST, 0))));
 	return list;
 }
+
+static void row_put(struct inbox *b, struct jsontext *t)
+{
+	struct store *st = inbox_post(b)->store;
+	int64_t id = store_int(st, IN_ROWS, 0);
+	int column;
+
+	jsontext_number(t, id);
+	for (column = 1; column <= 3; column++) {
+		jsontext_put(t, ",");
+		jsontext_string(t, store_text(st, IN_ROWS, column));
+	}
+	jsontext_put(t, ",");
+	jsontext_number(t, store_int(st, IN_ROWS, 4));
+	jsontext_put(t, ",\"");
+	jsontext_put(t, state_word(store_int(st, IN_ROWS, 5),
+				   store_int(st, IN_ROWS, 6),
+				   inbox_job(b, id) != NULL));
+	jsontext_put(t, "\",");
+	jsontext_string(
+		t, store_int(st, IN_ROWS, 7) ? store_text(st, IN_ROWS, 8) : "");
+}
+
+void inbox_rows(struct inbox *b, int64_t after, struct jsontext *out)
+{
+	struct store *st = inbox_post(b)->store;
+	const char *before = "[[";
+
+	store_bind_int(st, IN_ROWS, 1, after);
+	while (store_step(st, IN_ROWS) > 0) {
+		jsontext_put(out, before);
+		row_put(b, out);
+		before = "],[";
+	}
+	jsontext_put(out, *before == '[' ? "[]" : "]]");
+}

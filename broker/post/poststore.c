@@ -195,6 +195,9 @@ static const char *const statements[POST_STATEMENTS] = {
 	[IN_GET] = "SELECT " IN_COLUMNS " FROM inb WHERE id = ?1",
 	[IN_LIST] = "SELECT " IN_COLUMNS " FROM inb WHERE (?1 = 0 OR id = ?1) "
 		    "AND id > ?2 AND state < 5 ORDER BY id LIMIT 1000",
+	[IN_ROWS] = "SELECT id, sender, title, message, size, state, "
+		    "data_hash > '', err, text FROM inb "
+		    "WHERE id > ?1 AND state < 5 ORDER BY id LIMIT 1000",
 	/* what waits to be fetched, confirmed, or taken off the list */
 	[IN_DUE] = "SELECT id FROM inb WHERE " IN_WORK
 		   " AND next_try <= ?1 ORDER BY next_try, id LIMIT 64",

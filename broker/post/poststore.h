@@ -59,6 +59,7 @@ enum post_statement {
 	IN_FIND,
 	IN_GET,
 	IN_LIST,
+	IN_ROWS,
 	IN_DUE,
 	IN_NEXT,
 	IN_STATE,

@@ -184,9 +184,13 @@ int ends_close(void **state)
 
 json_t *ask(struct end *e, json_t *request)
 {
-	json_t *answer = face_command(&e->post, request);
+	bool waits;
+	char *line = face_command(&e->post, request, &waits);
+	json_t *answer = line ? json_loads(line, 0, NULL) : NULL;
 
 	json_decref(request);
+	free(line);
+	assert_false(waits);
 	assert_non_null(answer);
 	return answer;
 }

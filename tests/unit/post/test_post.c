@@ -138,6 +138,38 @@ static void test_forged(void **state)
 	outbox_is("done", "refused");
 }
 
+/* The inbox as rows says what it says as objects. */
+static void rows_are_items(void)
+{
+	static const char *const names[] = {"id",      "from", "title",
+					    "message", "size", "state"};
+	json_t *a = ask(&w.cn, json_pack("{s:s}", "cmd", "inbox"));
+	json_t *b =
+		ask(&w.cn, json_pack("{s:s, s:b}", "cmd", "inbox", "brief", 1));
+	json_t *items = json_object_get(a, "items"), *item;
+	json_t *rows = json_object_get(b, "rows"), *row;
+	size_t i, k;
+
+	assert_true(json_is_true(json_object_get(b, "logged_in")));
+	assert_int_equal(json_array_size(rows), json_array_size(items));
+	json_array_foreach(rows, i, row)
+	{
+		item = json_array_get(items, i);
+		for (k = 0; k < 6; k++)
+			assert_true(
+				json_equal(json_array_get(row, k),
+					   json_object_get(item, names[k])));
+		assert_string_equal(json_string_value(json_array_get(row, 6)),
+				    text(item, "text"));
+	}
+	json_decref(a);
+	json_decref(b);
+	b = ask(&w.cn, json_pack("{s:s, s:b, s:i}", "cmd", "inbox", "brief", 1,
+				 "after", (int)i));
+	assert_int_equal(json_array_size(json_object_get(b, "rows")), 0);
+	json_decref(b);
+}
+
 static void test_cancel(void **state)
 {
 	json_t *answer;
@@ -148,6 +180,7 @@ static void test_cancel(void **state)
 	who_load_policy(&w.cn.post.who);
 	send_big(1000);
 	json_decref(await(&w.cn, "inbox", "held"));
+	rows_are_items();
 	id = 1;
 	answer = ask(&w.mn, json_pack("{s:s, s:I}", "cmd", "cancel", "id", id));
 	assert_true(json_is_true(json_object_get(answer, "ok")));
@@ -308,6 +341,7 @@ static void test_many(void **state)
 	/* each has an entry here, and one there when it was confirmed: of the lists
 	 * only what is new is read */
 	assert_in_range(servers_count("{}", "given"), 2 * n, 3 * n);
+	rows_are_items();
 }
 
 /* A server that knows no batch is asked one by one. */
