@@ -117,7 +117,7 @@ static const struct {
 	{ "socket", "to servers, devices, the broker" },
 	{ "socketpair", "libcurl wakes itself; libevent's signals" },
 	{ "connect", "to servers, devices, the broker" },
-	{ "bind", "libcurl, libc: netlink" },
+	{ "bind", "libcurl, libc: netlink; is an address still ours?" },
 	{ "accept4", "programs at post.sock; devices" },
 	{ "accept", "the same, as libraries have it" },
 	{ "recvfrom", "all of these" },

@@ -29,6 +29,7 @@ static void event_take(struct link *l, const char *event, const json_t *j)
 	if (!strcmp(event, "session")) {
 		post_session(p);
 	} else if (!strcmp(event, "start") || !strcmp(event, "online")) {
+		web_host_moved(p->web);
 		post_work(p);
 	} else if (!strcmp(event, "notice")) {
 		inbox_sync(p->inbox);

@@ -99,6 +99,9 @@ NTM_MUST_CHECK int web_start(struct web *w, const struct web_request *r,
 			     struct web_call **out);
 /** everything that was started may leave */
 void web_release(struct web *w);
+/** the host may have other addresses now: what goes by one that it has lost ends with
+ *  -NTM_ECLOSED at once */
+void web_host_moved(struct web *w);
 /** @done is not called any more; NULL is fine */
 void web_cancel(struct web_call *c);
 /** bytes sent and received of bodies so far */

@@ -150,6 +150,7 @@ static int where_set(struct web_call *c, const struct web_request *r)
 		return device_set(c, r);
 	if (!s->n_addrs)
 		return -NTM_EUNREACHABLE;
+	web_socket_set(c);
 	port = addr_port(&s->addrs[0]);
 	at = (size_t)snprintf(text, sizeof(text), "+%s:%u:", s->name, port);
 	for (i = 0; i < s->n_addrs; i++) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * web_impl - shared by web.c (the loop, answers), web_call.c (one request as libcurl
- * has it) and web_together.c (small ones that go together)
+ * has it), web_socket.c (their connections) and web_together.c (small ones that go
+ * together)
  *
  * Owner: web.c. Context: loop thread.
  */
@@ -56,8 +57,9 @@ struct web {
 	CURLM *multi;
 	struct loop_timer *timer;
 	struct web_call *calls;
-	struct loop_timer *kick; /* small ones have waited long enough */
-	bool inside;		 /* in a call of libcurl's */
+	struct web_socket *sockets; /* to servers; web_socket.c */
+	struct loop_timer *kick;    /* small ones have waited long enough */
+	bool inside;		    /* in a call of libcurl's */
 };
 
 void web_call_free(struct web_call *c);
@@ -75,6 +77,8 @@ NTM_MUST_CHECK int web_call_headers(struct web_call *c,
 				    const struct web_request *r);
 NTM_MUST_CHECK int web_call_body(struct web_call *c,
 				 const struct web_request *r);
+/** its connection is known to web_host_moved() (web_socket.c) */
+void web_socket_set(struct web_call *c);
 
 /* --- small ones (web_together.c) --- */
 
