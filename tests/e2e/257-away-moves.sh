@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# 253-away-moves - who moves to another network while bytes go to the Cache Server, or come
+# 257-away-moves - who moves to another network while bytes go to the Cache Server, or come
 # from there, goes on in seconds from where it was; no connection of before is waited for
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
