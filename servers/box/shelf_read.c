@@ -4,90 +4,39 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/jsontext.h"
 #include "common/log.h"
 #include "servers/box/shelf_impl.h"
 
 #define B64_LEN(n) (((n)*4 + 2) / 3 + 1) /* with its end */
 
-/* --- text that grows ------------------------------------------------------------- */
+/* --- fields -------------------------------------------------------------------------- */
 
-/* struct text - JSON being written; @bad: no memory, and nothing is added any more */
-struct text {
-	char *p;
-	size_t len, room;
-	bool bad;
-};
-
-static bool text_room(struct text *t, size_t more)
+static void put_field(struct jsontext *t, const char *name, const char *value)
 {
-	size_t room = t->room ? t->room : 4096;
-	char *p;
-
-	while (room < t->len + more + 1)
-		room *= 2;
-	if (t->bad || room == t->room)
-		return !t->bad;
-	p = realloc(t->p, room);
-	t->bad = !p;
-	if (!p)
-		return false;
-	t->p = p;
-	t->room = room;
-	return true;
+	jsontext_put(t, ",\"");
+	jsontext_put(t, name);
+	jsontext_put(t, "\":");
+	jsontext_string(t, value);
 }
 
-static void put(struct text *t, const char *s)
+static void put_number(struct jsontext *t, const char *name, int64_t v)
 {
-	size_t n = strlen(s);
-
-	if (!text_room(t, n))
-		return;
-	memcpy(t->p + t->len, s, n + 1);
-	t->len += n;
+	jsontext_put(t, ",\"");
+	jsontext_put(t, name);
+	jsontext_put(t, "\":");
+	jsontext_number(t, v);
 }
 
-/* as a JSON string; what we keep is UTF-8 without control characters */
-static void put_string(struct text *t, const char *s)
+static void put_null(struct jsontext *t, const char *name)
 {
-	size_t n = strlen(s);
-
-	if (!text_room(t, 2 * n + 2))
-		return;
-	t->p[t->len++] = '"';
-	for (; *s; s++) {
-		if (*s == '"' || *s == '\\')
-			t->p[t->len++] = '\\';
-		t->p[t->len++] = *s;
-	}
-	t->p[t->len++] = '"';
-	t->p[t->len] = '\0';
-}
-
-static void put_field(struct text *t, const char *name, const char *value)
-{
-	put(t, ",\"");
-	put(t, name);
-	put(t, "\":");
-	put_string(t, value);
-}
-
-static void put_number(struct text *t, const char *name, int64_t v)
-{
-	char buf[64];
-
-	snprintf(buf, sizeof(buf), ",\"%s\":%lld", name, (long long)v);
-	put(t, buf);
-}
-
-static void put_null(struct text *t, const char *name)
-{
-	put(t, ",\"");
-	put(t, name);
-	put(t, "\":null");
+	jsontext_put(t, ",\"");
+	jsontext_put(t, name);
+	jsontext_put(t, "\":null");
 }
 
 /* none, where there are none */
-static void put_bytes(struct text *t, const char *name, struct store *st,
+static void put_bytes(struct jsontext *t, const char *name, struct store *st,
 		      enum shelf_statement n, int column)
 {
 	uint8_t b[NTMC_CERT_MAX];
@@ -102,14 +51,15 @@ static void put_bytes(struct text *t, const char *name, struct store *st,
 	put_field(t, name, b64);
 }
 
-static int text_take(struct text *t, int err, char **out)
+static int text_take(struct jsontext *t, int err, char **out)
 {
-	if (!err && t->bad)
-		err = -NTM_ENOMEM;
-	if (err)
-		free(t->p);
-	else
-		*out = t->p;
+	*out = jsontext_take(t);
+	if (!*out)
+		return err ? err : -NTM_ENOMEM;
+	if (err) {
+		free(*out);
+		*out = NULL;
+	}
 	return err;
 }
 
@@ -118,25 +68,25 @@ static int text_take(struct text *t, int err, char **out)
 int shelf_prekeys(struct shelf *s, const char *name, char **out)
 {
 	struct store *st = s->store;
-	struct text t = {.p = NULL};
+	struct jsontext t = {.p = NULL};
 	int r, n = 0;
 
-	put(&t, "{\"prekeys\":[");
+	jsontext_put(&t, "{\"prekeys\":[");
 	store_bind_text(st, PREKEYS_OF, 1, name);
 	store_bind_int(st, PREKEYS_OF, 2, s->now);
 	store_bind_int(st, PREKEYS_OF, 3, SHELF_DEVICES_MAX);
 	while ((r = store_step(st, PREKEYS_OF)) > 0) {
-		put(&t, n++ ? ",{\"name\":" : "{\"name\":");
-		put_string(&t, store_text(st, PREKEYS_OF, 0));
+		jsontext_put(&t, n++ ? ",{\"name\":" : "{\"name\":");
+		jsontext_string(&t, store_text(st, PREKEYS_OF, 0));
 		put_bytes(&t, "certificate", st, PREKEYS_OF, 1);
 		put_bytes(&t, "id", st, PREKEYS_OF, 2);
 		put_bytes(&t, "key", st, PREKEYS_OF, 3);
 		put_number(&t, "not_before", store_int(st, PREKEYS_OF, 4));
 		put_number(&t, "not_after", store_int(st, PREKEYS_OF, 5));
 		put_bytes(&t, "signature", st, PREKEYS_OF, 6);
-		put(&t, "}");
+		jsontext_put(&t, "}");
 	}
-	put(&t, "]}");
+	jsontext_put(&t, "]}");
 	return text_take(&t, r ? r : n ? 0 : -NTM_ENONAME, out);
 }
 
@@ -211,17 +161,15 @@ json_t *shelf_key(struct shelf *s, const char *fqdn,
 
 /* --- the cache list -------------------------------------------------------------------------- */
 
-static void put_entry(struct text *t, struct store *st)
+static void put_entry(struct jsontext *t, struct store *st)
 {
 	int64_t size = store_int(st, ENTRY_EACH, 10);
-	char buf[64];
 
-	snprintf(buf, sizeof(buf), "{\"id\":%lld",
-		 (long long)store_int(st, ENTRY_EACH, 0));
-	put(t, buf);
+	jsontext_put(t, "{\"id\":");
+	jsontext_number(t, store_int(st, ENTRY_EACH, 0));
 	put_number(t, "number", store_int(st, ENTRY_EACH, 1));
-	put(t, store_int(st, ENTRY_EACH, 2) ? ",\"kind\":\"status\""
-					    : ",\"kind\":\"item\"");
+	jsontext_put(t, store_int(st, ENTRY_EACH, 2) ? ",\"kind\":\"status\""
+						     : ",\"kind\":\"item\"");
 	put_field(t, "from", store_text(st, ENTRY_EACH, 3));
 	put_field(t, "application", store_text(st, ENTRY_EACH, 4));
 	put_field(t, "service", store_text(st, ENTRY_EACH, 5));
@@ -234,15 +182,16 @@ static void put_entry(struct text *t, struct store *st)
 	else
 		put_null(t, "size");
 	put_bytes(t, "ticket", st, ENTRY_EACH, 11);
-	put(t, ",\"cs\":{\"name\":");
-	put_string(t, store_text(st, ENTRY_EACH, 12));
-	put(t, ",\"addresses\":[");
-	put(t, store_text(st, ENTRY_EACH, 13)); /* of our own writing */
-	put(t, "]}");
+	jsontext_put(t, ",\"cs\":{\"name\":");
+	jsontext_string(t, store_text(st, ENTRY_EACH, 12));
+	jsontext_put(t, ",\"addresses\":[");
+	jsontext_put(t,
+		     store_text(st, ENTRY_EACH, 13)); /* of our own writing */
+	jsontext_put(t, "]}");
 	put_number(t, "at", store_int(st, ENTRY_EACH, 14));
 	put_number(t, "expires", store_int(st, ENTRY_EACH, 15));
 	put_bytes(t, "temporal_hash", st, ENTRY_EACH, 16);
-	put(t, "}");
+	jsontext_put(t, "}");
 }
 
 static int64_t serial_now(struct shelf *s, const char *fqdn)
@@ -263,16 +212,15 @@ int shelf_list(struct shelf *s, const char *fqdn, int64_t after,
 	       unsigned int limit, char **out)
 {
 	int64_t serial = serial_now(s, fqdn);
-	struct text t = {.p = NULL};
+	struct jsontext t = {.p = NULL};
 	unsigned int n = 0;
-	char head[64];
 	int r;
 
 	if (serial < 0)
 		return (int)serial;
-	snprintf(head, sizeof(head), "{\"serial\":%lld,\"entries\":[",
-		 (long long)serial);
-	put(&t, head);
+	jsontext_put(&t, "{\"serial\":");
+	jsontext_number(&t, serial);
+	jsontext_put(&t, ",\"entries\":[");
 	store_bind_text(s->store, ENTRY_EACH, 1, fqdn);
 	store_bind_int(s->store, ENTRY_EACH, 2, after);
 	store_bind_int(s->store, ENTRY_EACH, 3, (int64_t)limit + 1);
@@ -280,10 +228,10 @@ int shelf_list(struct shelf *s, const char *fqdn, int64_t after,
 		if (n++ >= limit)
 			continue;
 		if (n > 1)
-			put(&t, ",");
+			jsontext_put(&t, ",");
 		put_entry(&t, s->store);
 	}
-	put(&t, n > limit ? "],\"more\":true}" : "],\"more\":false}");
+	jsontext_put(&t, n > limit ? "],\"more\":true}" : "],\"more\":false}");
 	return text_take(&t, r, out);
 }
 
