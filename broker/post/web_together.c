@@ -164,10 +164,14 @@ static void part_take(struct web_call *c, const json_t *part)
 	web_call_end(c, &a);
 }
 
-static bool is_refused(const struct web_answer *a)
+/* @n: parts. An answer that has not one for each is none of a batch */
+static bool is_refused(const struct web_answer *a, size_t n)
 {
 	if (a->err)
 		return a->err == -NTM_ETOOBIG;
+	if (a->status == 200)
+		return json_array_size(json_object_get(a->json, "answers")) !=
+		       n;
 	return a->status >= 400 && a->status < 500 && a->status != 429;
 }
 
@@ -187,7 +191,7 @@ static void batch_done(void *arg, const struct web_answer *a)
 		c->with = NULL;
 		if (c->dead)
 			web_call_free(c); /* by a part's write */
-		else if (is_refused(a))
+		else if (is_refused(a, b->n))
 			c->small->alone = c->small->ready = true;
 		else if (a->err || a->status != 200)
 			web_call_end(c, a);

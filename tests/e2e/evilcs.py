@@ -110,6 +110,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/v1/batch":
+            self.answer(404, b'{"error": "NOTFOUND", "text": "one by one here"}')
+            return
         with open(CONFIRMED, "a", encoding="utf-8") as f:
             f.write(json.dumps(body) + "\n")
         self.answer(200, b"{}")

@@ -9,7 +9,7 @@ next downloads get so much of the files. "forget": the CS forgets its items; "re
 all that was ever listed is listed again, and has expired, "announce": as it was before
 there were data; "news": of each item its sender is told that there is news, "lost": the
 CS says it has no data of any, "wipe": it has none; "no_prekeys": 503; "huge": an answer with prekeys is; "endless": the list never ends; "deaf": N questions for an item's state
-get 503; "no_batch": there is none; "empty": N answers with results have none.
+get 503; "no_batch": there is none; "odd_batch": its answers are too few; "empty": N answers with results have none.
 """
 import base64
 import hashlib
@@ -100,6 +100,10 @@ class Handler(BaseHTTPRequestHandler):
         if FAULT.get("no_batch", False):
             self.json()
             self.fail(404, "NOTFOUND")
+            return
+        if FAULT.get("odd_batch", False):
+            self.json()
+            self.answer(200, {"answers": [{"status": 200, "json": {}}]})
             return
         parts = [Part(self, r) for r in self.json()["requests"]]
         self.answer(200, {"answers": [p.told() for p in parts]})

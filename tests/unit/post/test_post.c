@@ -353,15 +353,27 @@ static void test_no_batch(void **state)
 	assert_int_equal(servers_count("{}", "parts"), 0);
 }
 
+/* So is one whose answers are not those of a batch. */
+static void test_odd_batch(void **state)
+{
+	(void)state;
+	(void)fault("{\"odd_batch\": true}");
+	many_done(10);
+	assert_int_equal(servers_count("{}", "parts"), 0);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, ends_open, ends_close)
 	const struct CMUnitTest tests[] = {
-		TEST(test_text),	TEST(test_big),	     TEST(test_cut),
-		TEST(test_servers_ill), TEST(test_restart),  TEST(test_held),
-		TEST(test_forged),	TEST(test_cancel),   TEST(test_nobody),
-		TEST(test_other_key),	TEST(test_met_late), TEST(test_changed),
-		TEST(test_many),	TEST(test_no_batch),
+		TEST(test_text),      TEST(test_big),
+		TEST(test_cut),	      TEST(test_servers_ill),
+		TEST(test_restart),   TEST(test_held),
+		TEST(test_forged),    TEST(test_cancel),
+		TEST(test_nobody),    TEST(test_other_key),
+		TEST(test_met_late),  TEST(test_changed),
+		TEST(test_many),      TEST(test_no_batch),
+		TEST(test_odd_batch),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
