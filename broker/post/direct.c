@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/post/absent.h"
 #include "broker/post/door.h"
 #include "broker/post/face.h"
 #include "broker/post/sending.h"
@@ -135,6 +136,9 @@ static void attempt_failed(struct attempt *x, int err)
 		loop_timer_arm(x->turn, LOOP_MS(AGAIN_MS));
 		return;
 	}
+	if (!x->reached && (err == -NTM_EUNREACHABLE || err == -NTM_ETIMEOUT))
+		absent_put(x->direct->s->post->absent, x->name,
+			   loop_now(x->direct->s->post->loop));
 	log_info("outbox", "item %lld does not go straight to %s: %s",
 		 (long long)x->direct->s->id, x->name, err_text(err));
 	attempt_over(x);
@@ -529,6 +533,14 @@ static bool is_meant(const struct direct *d, struct store *st)
 	return !posted && (state == TO_FOUND || state == TO_READY);
 }
 
+static bool is_absent(const struct direct *d, struct store *st)
+{
+	const struct post *p = d->s->post;
+
+	return !d->withdraws && absent_is(p->absent, store_text(st, TO_LIST, 0),
+					  loop_now(p->loop));
+}
+
 int direct_start(struct sending *s)
 {
 	struct store *st = s->post->store;
@@ -544,7 +556,7 @@ int direct_start(struct sending *s)
 	d->withdraws = s->state != OUT_OPEN; /* cancelled, or failed */
 	store_bind_int(st, TO_LIST, 1, s->id);
 	while (r > 0 && (r = store_step(st, TO_LIST)) > 0)
-		if (is_meant(d, st) &&
+		if (is_meant(d, st) && !is_absent(d, st) &&
 		    !attempt_new(d, store_text(st, TO_LIST, 0))) {
 			store_reset(st, TO_LIST);
 			r = -NTM_ENOMEM;

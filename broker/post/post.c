@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/post/absent.h"
 #include "broker/post/door.h"
 #include "broker/post/face.h"
 #include "broker/post/inbox.h"
@@ -115,6 +116,7 @@ void post_work(struct post *p)
 		post_check_idle(p);
 		return;
 	}
+	absent_clear(p->absent);
 	outbox_tidy(p->outbox);
 	inbox_soon(p->inbox);
 	prekeys_work(p->prekeys);
@@ -156,7 +158,8 @@ int post_open(struct post *p, const char *config, const char *state)
 	if (!err)
 		err = web_open(p->loop, &p->web);
 	p->recent = recent_new();
-	if (!err && !p->recent)
+	p->absent = absent_new();
+	if (!err && (!p->recent || !p->absent))
 		err = -NTM_ENOMEM;
 	if (!err)
 		err = prekeys_open(p, &p->prekeys);
@@ -177,6 +180,7 @@ void post_close(struct post *p)
 	outbox_close(p->outbox);
 	prekeys_close(p->prekeys);
 	recent_free(p->recent);
+	absent_free(p->absent);
 	loop_timer_free(p->quiet);
 	web_close(p->web);
 	if (p->store)

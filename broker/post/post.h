@@ -30,6 +30,7 @@
 #include "broker/post/who.h"
 #include "common/loop.h"
 
+struct absent;
 struct desktop;
 struct door;
 struct face;
@@ -58,6 +59,7 @@ struct post {
 	struct inbox *inbox;
 	struct prekeys *prekeys;
 	struct recent *recent;
+	struct absent *absent;
 	struct door *door;	    /* NULL: no virtual address */
 	const struct addr *door_at; /* NULL; in tests: where all doors are */
 	struct loop_timer *quiet;

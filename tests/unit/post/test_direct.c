@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "broker/post/absent.h"
 #include "broker/post/door.h"
 #include "broker/post/link.h"
 #include "common/addr.h"
@@ -295,6 +296,37 @@ static void test_fall_back(void **state)
 	assert_in_range(fault("{}"), 2000000, 2000000 + 800000 + 65552 + 4096);
 }
 
+/* Who could not be reached is not looked for again at once. */
+static void test_absent(void **state)
+{
+	uint64_t next = 0;
+
+	(void)state;
+	loop_io_del(r.io);
+	close(r.fd);
+	send_item(json_pack("{s:s}", "text", "one"));
+	while (!absent_is(w.mn.post.absent, CN, loop_now(w.loop)))
+		turn(&next);
+	outbox_is("done", "received");
+	went("server");
+	r.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(r.fd, &r.at.sa, addr_len(&r.at)), 0);
+	assert_int_equal(listen(r.fd, 8), 0);
+	assert_int_equal(loop_io_add(w.loop, r.fd, LOOP_READ, false, on_relay,
+				     NULL, &r.io),
+			 0);
+	absent_put(w.mn.post.absent, CN, loop_now(w.loop));
+	send_item(json_pack("{s:s}", "text", "two"));
+	outbox_is("done", "received");
+	went("server");
+	assert_int_equal(r.n_legs, 0);
+	while (absent_is(w.mn.post.absent, CN, loop_now(w.loop)))
+		turn(&next);
+	send_item(json_pack("{s:s}", "text", "three"));
+	outbox_is("done", "received");
+	went("direct");
+}
+
 /* Both ends end in the middle, without a word, and begin again. */
 static void test_restart(void **state)
 {
@@ -402,7 +434,7 @@ int main(void)
 		TEST(test_word_lost),	 TEST(test_fall_back),
 		TEST(test_restart),	 TEST(test_not_allowed),
 		TEST(test_nobody_knows), TEST(test_name_again),
-		TEST(test_cancel),
+		TEST(test_cancel),	 TEST(test_absent),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
