@@ -65,8 +65,10 @@ json_t *inbox_list(struct inbox *b, int64_t id, int64_t after)
 	struct post *p = inbox_post(b);
 	json_t *list = json_array();
 
-	store_bind_int(p->store, IN_LIST, 1, id);
-	store_bind_int(p->store, IN_LIST, 2, after);
+	if (!id && after == INT64_MAX)
+		return list;
+	store_bind_int(p->store, IN_LIST, 1, id ? id : after + 1);
+	store_bind_int(p->store, IN_LIST, 2, id ? id : INT64_MAX);
 	while (store_step(p->store, IN_LIST) > 0)
 		json_array_append_new(
 			list, row_json(p, inbox_job(b, store_int(p->store,

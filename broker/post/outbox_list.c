@@ -111,8 +111,10 @@ json_t *outbox_list(struct outbox *o, int64_t id, int64_t after)
 	json_t *list = json_array(), *j;
 	size_t receivers = 0;
 
-	store_bind_int(st, OUT_LIST, 1, id);
-	store_bind_int(st, OUT_LIST, 2, after);
+	if (!id && after == INT64_MAX)
+		return list;
+	store_bind_int(st, OUT_LIST, 1, id ? id : after + 1);
+	store_bind_int(st, OUT_LIST, 2, id ? id : INT64_MAX);
 	/* who asks goes on behind the last one: an answer has a limit */
 	while (receivers < RECEIVERS_MAX && store_step(st, OUT_LIST) > 0) {
 		j = row_json(st, outbox_job(o, store_int(st, OUT_LIST, 0)));

@@ -91,10 +91,10 @@ static const char *const statements[POST_STATEMENTS] = {
 		    "VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
 	[OUT_LAST] = "SELECT last_insert_rowid()",
 	[OUT_GET] = "SELECT " OUT_COLUMNS " FROM out WHERE id = ?1",
-	/* by ?1 0 all, or one */
+	/* from ?1 to ?2 */
 	[OUT_LIST] =
-		"SELECT " OUT_COLUMNS " FROM out WHERE (?1 = 0 OR id = ?1) "
-		"AND id > ?2 ORDER BY id LIMIT 1000",
+		"SELECT " OUT_COLUMNS " FROM out WHERE id BETWEEN ?1 AND ?2 "
+		"ORDER BY id LIMIT 1000",
 	[OUT_DUE] =
 		"SELECT id FROM out WHERE state IN (0, 1, 5, 6) AND next_try "
 		"<= ?1 "
@@ -193,8 +193,8 @@ static const char *const statements[POST_STATEMENTS] = {
 	[IN_FIND] = "SELECT id FROM inb WHERE application = ?1 AND "
 		    "service = ?2 AND item = ?3 AND sender = ?4",
 	[IN_GET] = "SELECT " IN_COLUMNS " FROM inb WHERE id = ?1",
-	[IN_LIST] = "SELECT " IN_COLUMNS " FROM inb WHERE (?1 = 0 OR id = ?1) "
-		    "AND id > ?2 AND state < 5 ORDER BY id LIMIT 1000",
+	[IN_LIST] = "SELECT " IN_COLUMNS " FROM inb WHERE id BETWEEN ?1 AND "
+		    "?2 AND state < 5 ORDER BY id LIMIT 1000",
 	[IN_ROWS] = "SELECT id, sender, title, message, size, state, "
 		    "data_hash > '', err, text FROM inb "
 		    "WHERE id > ?1 AND state < 5 ORDER BY id LIMIT 1000",
