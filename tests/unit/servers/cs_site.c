@@ -19,7 +19,7 @@ static struct addr cs_addr, box_addr;
 struct http *box;
 static struct servercert box_cert;
 static struct servercert_pem box_pem;
-uint8_t data[SIZE], hash[32];
+uint8_t data[SIZE + 1], hash[32];
 char hash_text[48];
 
 /* --- the box ------------------------------------------------------------------------ */

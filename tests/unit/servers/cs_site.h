@@ -20,7 +20,7 @@ extern struct peer alice, bob;
 extern struct cs *cs;
 extern struct http *box; /* NULL: away */
 /** a blob, and its SHA-256 */
-extern uint8_t data[SIZE], hash[32];
+extern uint8_t data[SIZE + 1], hash[32];
 extern char hash_text[48];
 /** what the box says of each receiver; how often the CS registered */
 extern int box_code;
