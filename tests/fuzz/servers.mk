@@ -17,7 +17,12 @@ $(eval $(call fuzz-target,finder,tests/fuzz/fuzz_finder.c \
 	common/err.c common/fqdn.c $(O)/gen/common/ntm.pb-c.c $(CRYPTO_SRC),\
 	libprotobuf-c $(CRYPTO_PKGS)))
 # HTTPS of Cache Server and box, libmicrohttpd played; what other domains' boxes ask.
-$(eval $(call fuzz-target,http,tests/fuzz/fuzz_http.c \
+$(eval $(call fuzz-target,http,tests/fuzz/fuzz_http.c tests/fuzz/played_mhd.c \
 	servers/http_request.c servers/http_fields.c servers/http_batch.c servers/box/api.c \
 	servers/box/inbound.c common/addr.c common/err.c common/log.c \
+	$(FUZZ_DATAGRAM),jansson gnutls $(FUZZ_DATAGRAM_PKGS)))
+$(eval $(call fuzz-target,cs,tests/fuzz/fuzz_cs.c tests/fuzz/played_mhd.c \
+	servers/http_request.c servers/http_fields.c servers/http_batch.c \
+	servers/cs/requests.c servers/cs/transfers.c servers/cs/items_names.c \
+	common/addr.c common/err.c common/log.c \
 	$(FUZZ_DATAGRAM),jansson gnutls $(FUZZ_DATAGRAM_PKGS)))
