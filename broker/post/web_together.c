@@ -13,12 +13,11 @@
  * told its own answer. What is refused as a whole, or was too much in one, is asked one
  * by one.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/post/web_impl.h"
-#include "common/log.h"
+#include "common/jsontext.h"
 #include "libntmcrypto/ntmcrypto.h"
 
 #define PATH	  "/v1/batch"
@@ -261,92 +260,70 @@ static bool is_around(const char *line)
 
 /* --- the text of a batch: JSON, of what is JSON already ----------------------- */
 
-static void put(FILE *f, const char *text)
-{
-	fputs(text, f);
-}
-
-/* a method, a path, a header's field: no control characters */
-static void put_string(FILE *f, const char *text, size_t len)
-{
-	putc('"', f);
-	for (; len; len--, text++) {
-		if (*text == '"' || *text == '\\')
-			putc('\\', f);
-		putc(*text, f);
-	}
-	putc('"', f);
-}
-
 /* What it has besides what stands around it: version and node are those of all */
-static void headers_put(FILE *f, const struct web_call *c, const char *token)
+static void headers_put(struct jsontext *t, const struct web_call *c,
+			const char *token)
 {
-	const struct curl_slist *l;
 	const char *value, *comma = "";
+	const struct curl_slist *l;
+	char name[64];
 	size_t n;
 
-	put(f, ",\"headers\":{");
+	jsontext_put(t, ",\"headers\":{");
 	for (l = c->headers; l; l = l->next) {
 		n = strcspn(l->data, ":");
 		if (is_around(l->data) || !strcmp(l->data, token) ||
-		    !l->data[n])
+		    n >= sizeof(name) || !l->data[n])
 			continue;
+		memcpy(name, l->data, n);
+		name[n] = '\0';
 		value = l->data + n + 1;
 		value += strspn(value, " ");
-		put(f, comma);
-		put_string(f, l->data, n);
-		putc(':', f);
-		put_string(f, value, strlen(value));
+		jsontext_put(t, comma);
+		jsontext_string(t, name);
+		jsontext_put(t, ":");
+		jsontext_string(t, value);
 		comma = ",";
 	}
-	putc('}', f);
+	jsontext_put(t, "}");
 }
 
-static void part_put(FILE *f, const struct web_call *c, const char *token)
+static void part_put(struct jsontext *t, const struct web_call *c,
+		     const char *token)
 {
 	const struct web_small *s = c->small;
-	char text[NTMC_BASE64URL_LEN(WEB_TOGETHER_BYTES) + 4];
+	char data[NTMC_BASE64URL_LEN(WEB_TOGETHER_BYTES) + 4];
 
-	put(f, "{\"method\":");
-	put_string(f, s->method, strlen(s->method));
-	put(f, ",\"path\":");
-	put_string(f, s->path, strlen(s->path));
-	headers_put(f, c, token);
+	jsontext_put(t, "{\"method\":");
+	jsontext_string(t, s->method);
+	jsontext_put(t, ",\"path\":");
+	jsontext_string(t, s->path);
+	headers_put(t, c, token);
 	if (s->json) {
-		put(f, ",\"json\":");
-		fwrite(c->body, 1, c->body_len, f);
+		jsontext_put(t, ",\"json\":");
+		jsontext_put(t, c->body);
 	} else if (c->body_len) {
-		ntmc_base64url_encode((uint8_t *)c->body, c->body_len, text);
-		put(f, ",\"data\":\"");
-		put(f, text);
-		putc('"', f);
+		ntmc_base64url_encode((uint8_t *)c->body, c->body_len, data);
+		jsontext_put(t, ",\"data\":\"");
+		jsontext_put(t, data);
+		jsontext_put(t, "\"");
 	}
-	putc('}', f);
+	jsontext_put(t, "}");
 }
 
 /* Return: malloc()ed; NULL: no memory */
-static char *batch_text(const struct web_batch *b, const char *token,
-			size_t *len)
+static char *batch_text(const struct web_batch *b, const char *token)
 {
-	char *text = NULL;
-	FILE *f = open_memstream(&text, len);
-	bool bad;
+	struct jsontext t = {.p = NULL};
 	size_t i;
 
-	if (!f)
-		return NULL;
-	put(f, "{\"requests\":[");
+	jsontext_put(&t, "{\"requests\":[");
 	for (i = 0; i < b->n; i++) {
-		if (i)
-			putc(',', f);
-		part_put(f, b->calls[i], token);
+		jsontext_put(&t, i ? "," : "");
+		part_put(&t, b->calls[i], token);
 	}
-	put(f, "]}");
-	bad = ferror(f);
-	if (!fclose(f) && !bad)
-		return text;
-	free(text);
-	return NULL;
+	jsontext_put(&t, "]}");
+	return jsontext_take(&t);
 }
 
 /* Return: 0, or why it cannot be sent */
@@ -362,7 +339,7 @@ static int batch_send(struct web_batch *b)
 				.done = batch_done,
 				.arg = b};
 	struct web_call *carrier;
-	size_t i, n = 0, len = 0;
+	size_t i, n = 0;
 	char *text;
 	int err;
 
@@ -373,11 +350,11 @@ static int batch_send(struct web_batch *b)
 			continue;
 		headers[n++] = l->data;
 	}
-	text = batch_text(b, token, &len);
+	text = batch_text(b, token);
 	r.text = text;
 	err = text ? web_start(b->web, &r, &carrier) : -NTM_ENOMEM;
 	if (text)
-		ntmc_wipe(text, len);
+		ntmc_wipe(text, strlen(text));
 	free(text);
 	if (err)
 		return err;
