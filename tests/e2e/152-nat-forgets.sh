@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # 152-nat-forgets - NATs lose their mappings and tell nobody: connections live on
+# waits
 # limit: 240
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # 154-both-ask - behind NATs two nodes ask for each other at the same moment, again
 #                and again: both get through, and stay
+# waits
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/grid.sh"

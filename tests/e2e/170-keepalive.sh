@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # 170-keepalive - nodes behind NATs that forget soon, later, or even what is in use:
 # each finds its interval, and is reached whenever somebody asks for it
+# waits
 # limit: 420
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"

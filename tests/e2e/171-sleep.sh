@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # 171-sleep - all of a node's processes stand still for a minute, while its NAT, its
 # relay, its peers and the DC go on: it wakes, and its connections live
+# waits
 # limit: 300
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # 172-notify - nodes that keep a TCP connection with a Notification Server instead of
 # a UDP mapping are reached long after the mapping is gone; NS and DC restart
+# waits
 # limit: 300
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # 173-push - nodes that a push service tells: FCM, APNs and UnifiedPush by HTTP/2, every
 # request checked; an idle node sends nothing, and is reached
+# waits
 # limit: 300
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"

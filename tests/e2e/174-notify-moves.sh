@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # 174-notify-moves - an NS on a machine of its own keeps a node that moves between
 # networks; the NS dies and is back; the node is revoked
+# waits
 # limit: 180
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
