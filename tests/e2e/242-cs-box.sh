@@ -6,6 +6,7 @@
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
+. "$LAB_SRC/tests/lab/items.sh"
 
 ntm_installed
 ntm_star server a b
@@ -16,6 +17,7 @@ ntm_node a laptop.alice
 ntm_node b desk.bob
 # What waits at the box is this test's, not the nodes' own: their tokens go on without them.
 for host in a b; do
+	items_prekey $host # the box knows who has one
 	cp "$(state_dir $host)/session" "$LAB/session-$host"
 	lab_give "$LAB/session-$host"
 	lab_as_user $host ntm down >"$LAB/out"
