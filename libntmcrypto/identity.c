@@ -185,6 +185,22 @@ int ntmc_fingerprint_parse(const char *text, uint8_t fp[static NTMC_FP_LEN])
 	return 0;
 }
 
+/* six groups: five bytes each, big-endian, modulo 100000 */
+void ntmc_digits(const uint8_t h[static NTMC_HASH_LEN],
+		 char text[static NTMC_VERIFY_TEXT_LEN])
+{
+	for (int g = 0; g < 6; g++) {
+		uint64_t v = 0;
+
+		for (int i = 0; i < 5; i++)
+			v = v << 8 | h[5 * g + i];
+		v %= 100000;
+		for (int i = 4; i >= 0; i--, v /= 10)
+			text[6 * g + i] = (char)('0' + v % 10);
+		text[6 * g + 5] = g < 5 ? ' ' : '\0';
+	}
+}
+
 void ntmc_verify_code(const uint8_t fp_a[static NTMC_FP_LEN],
 		      const uint8_t fp_b[static NTMC_FP_LEN],
 		      char text[static NTMC_VERIFY_TEXT_LEN])
@@ -199,15 +215,5 @@ void ntmc_verify_code(const uint8_t fp_a[static NTMC_FP_LEN],
 	memcpy(p + NTMC_FP_LEN, a_first ? fp_b : fp_a, NTMC_FP_LEN);
 	ntmc_sha256(msg, sizeof(msg), h);
 
-	/* six groups: five bytes each, big-endian, modulo 100000 */
-	for (int g = 0; g < 6; g++) {
-		uint64_t v = 0;
-
-		for (int i = 0; i < 5; i++)
-			v = v << 8 | h[5 * g + i];
-		v %= 100000;
-		for (int i = 4; i >= 0; i--, v /= 10)
-			text[6 * g + i] = (char)('0' + v % 10);
-		text[6 * g + 5] = g < 5 ? ' ' : '\0';
-	}
+	ntmc_digits(h, text);
 }

@@ -350,6 +350,9 @@ NTM_MUST_CHECK int ntmc_fingerprint_parse(const char *text,
 void ntmc_verify_code(const uint8_t fp_a[static NTMC_FP_LEN],
 		      const uint8_t fp_b[static NTMC_FP_LEN],
 		      char text[static NTMC_VERIFY_TEXT_LEN]);
+/** the thirty digits of a hash */
+void ntmc_digits(const uint8_t h[static NTMC_HASH_LEN],
+		 char text[static NTMC_VERIFY_TEXT_LEN]);
 
 enum ntmc_cert_kind { NTMC_CERT_NODE = 1, NTMC_CERT_SERVER = 2 };
 

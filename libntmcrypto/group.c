@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * group - who is in a group, as its log says
+ *
+ * Theory of operation
+ *
+ * A group is what its entries make of nothing, one after the other. An entry names
+ * the hash of all that was before it, so a server that carries the log can neither
+ * move nor drop one, and who signs one says what it follows. group_check() asks, in
+ * this order: is it well formed, this group's, the next one of this past; may its
+ * author do that; is the signature his. What costs most comes last, and nothing
+ * changes before all of it is answered.
+ *
+ * The same functions run at the GMS, which takes only what would apply, and at the
+ * members, who do not believe it.
+ *
+ * Indices are never given twice: a packet of a removed member can therefore never be
+ * taken for one of who came later.
+ */
+#include "libntmcrypto/group.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "libntmcrypto/group_impl.h"
+
+const char *group_why_text(enum group_why why)
+{
+	static const char *const text[] = {
+#define GROUP_WHY(name, error, t) [GROUP_##name] = t,
+		GROUP_WHYS
+#undef GROUP_WHY
+	};
+
+	return (size_t)why < sizeof(text) / sizeof(text[0]) ? text[why] : "";
+}
+
+int group_why_code(enum group_why why)
+{
+	static const int code[] = {
+#define GROUP_WHY(name, error, t) [GROUP_##name] = -NTM_E##error,
+		GROUP_WHYS
+#undef GROUP_WHY
+	};
+
+	return (size_t)why < sizeof(code) / sizeof(code[0]) ? code[why]
+							    : -NTM_EINVAL;
+}
+
+/* --- what it is now ----------------------------------------------------------- */
+
+int group_new(struct group **out)
+{
+	*out = calloc(1, sizeof(**out));
+	return *out ? 0 : -NTM_ENOMEM;
+}
+
+void group_free(struct group *g)
+{
+	size_t i;
+
+	if (!g)
+		return;
+	for (i = 0; i < g->n; i++)
+		free(g->members[i].fqdn);
+	free(g->members);
+	free(g);
+}
+
+uint64_t group_epoch(const struct group *g)
+{
+	return g->epoch;
+}
+
+uint32_t group_generation(const struct group *g)
+{
+	return g->generation;
+}
+
+const uint8_t *group_id(const struct group *g)
+{
+	return g->id;
+}
+
+const uint8_t *group_hash(const struct group *g)
+{
+	return g->hash;
+}
+
+const struct group_policy *group_policy(const struct group *g)
+{
+	return &g->policy;
+}
+
+const char *group_server(const struct group *g, const uint8_t **ed_pub)
+{
+	*ed_pub = g->server_key;
+	return g->server;
+}
+
+size_t group_size(const struct group *g)
+{
+	return g->n;
+}
+
+const struct group_member *group_at(const struct group *g, size_t i)
+{
+	return i < g->n ? &g->members[i] : NULL;
+}
+
+const struct group_member *group_member(const struct group *g, uint32_t index)
+{
+	size_t low = 0, high = g->n;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (g->members[mid].index < index)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < g->n && g->members[low].index == index ? &g->members[low]
+							    : NULL;
+}
+
+const struct group_member *
+group_member_by_key(const struct group *g,
+		    const uint8_t ed_pub[static NTMC_KEY_LEN])
+{
+	size_t i;
+
+	for (i = 0; i < g->n; i++)
+		if (!memcmp(g->members[i].ed_pub, ed_pub, NTMC_KEY_LEN))
+			return &g->members[i];
+	return NULL;
+}
+
+uint32_t group_next_index(const struct group *g)
+{
+	return g->next;
+}
+
+/* --- may it apply? ------------------------------------------------------------ */
+
+static void transcript(const uint8_t *before, const uint8_t *entry, size_t len,
+		       uint8_t *out)
+{
+	uint8_t text[NTMC_HASH_LEN + 4 + GROUP_ENTRY_MAX];
+	struct wire_out w = wire_out(text, sizeof(text));
+
+	wire_put(&w, before, NTMC_HASH_LEN);
+	wire_put_number(&w, len, 4);
+	wire_put(&w, entry, len);
+	ntmc_sha256(text, w.len, out);
+}
+
+/* group, epoch, past: is it the next one? */
+static enum group_why check_place(const struct group *g, const uint8_t *entry,
+				  size_t len, const struct group_entry *e)
+{
+	static const uint8_t none[NTMC_HASH_LEN];
+	uint8_t hash[NTMC_HASH_LEN];
+
+	if (!g->epoch && (e->kind != GROUP_CREATE || e->epoch != 1))
+		return e->kind == GROUP_CREATE ? GROUP_MALFORMED : GROUP_EARLY;
+	if (!g->epoch)
+		return memcmp(e->previous, none, sizeof(none)) ? GROUP_MALFORMED
+							       : GROUP_FINE;
+	if (memcmp(e->id, g->id, sizeof(g->id)))
+		return GROUP_FOREIGN;
+	if (e->epoch > g->epoch + 1)
+		return GROUP_EARLY;
+	if (e->epoch == g->epoch + 1)
+		return memcmp(e->previous, g->hash, sizeof(g->hash))
+			       ? GROUP_FORK
+			       : GROUP_FINE;
+	if (e->epoch < g->epoch)
+		return GROUP_OLD;
+	transcript(g->before, entry, len, hash);
+	return memcmp(hash, g->hash, sizeof(hash)) ? GROUP_FORK : GROUP_SEEN;
+}
+
+/* generation and commitment: does RN1 go on as this kind of entry wants? */
+static enum group_why check_generation(const struct group *g,
+				       const struct group_entry *e)
+{
+	uint32_t want = g->generation + (e->commitment != NULL);
+
+	return e->generation == want && want >= g->generation ? GROUP_FINE
+							      : GROUP_CONTENT;
+}
+
+static bool name_is_taken(const struct group *g, const struct group_record *r)
+{
+	size_t i;
+
+	for (i = 0; i < g->n; i++) {
+		const struct group_member *m = &g->members[i];
+
+		if (!memcmp(m->ed_pub, r->ed_pub, sizeof(m->ed_pub)) ||
+		    !memcmp(m->token, r->token, sizeof(m->token)) ||
+		    !strcmp(m->fqdn, r->fqdn))
+			return true;
+	}
+	return false;
+}
+
+/* is @r among the first @n of @records? An entry may not add somebody twice. */
+static bool is_twice(struct wire_in records, size_t n,
+		     const struct group_record *r)
+{
+	struct group_record other;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (group_record_get(&records, &other) &&
+		    (!memcmp(other.ed_pub, r->ed_pub, sizeof(r->ed_pub)) ||
+		     !memcmp(other.token, r->token, sizeof(r->token)) ||
+		     !strcmp(other.fqdn, r->fqdn)))
+			return true;
+	return false;
+}
+
+static enum group_why check_add(const struct group *g,
+				const struct group_content *c,
+				const struct group_member *author)
+{
+	struct wire_in w = c->records;
+	struct group_record r;
+	size_t i;
+
+	if (!(author->rights & GROUP_MAY_INVITE))
+		return GROUP_RIGHT;
+	if (c->n > GROUP_MEMBERS_MAX - g->n ||
+	    c->n > (size_t)(GROUP_SERVER - 1 - g->next))
+		return GROUP_FULL;
+	for (i = 0; i < c->n; i++) {
+		if (!group_record_get(&w, &r) || r.index != g->next + i ||
+		    name_is_taken(g, &r) || is_twice(c->records, i, &r))
+			return GROUP_CONTENT;
+		if (r.rights & ~author->rights)
+			return GROUP_RIGHT;
+		if ((r.rights & GROUP_MAY_INVITE) &&
+		    !(author->rights & GROUP_ADMIN) && !g->policy.delegate)
+			return GROUP_RIGHT;
+	}
+	return GROUP_FINE;
+}
+
+static enum group_why check_remove(const struct group *g,
+				   const struct group_content *c,
+				   const struct group_member *author)
+{
+	const struct group_member *m;
+	uint32_t index, last = 0;
+	size_t i;
+
+	if (c->reason != GROUP_LEFT && !(author->rights & GROUP_MAY_REMOVE))
+		return GROUP_RIGHT;
+	for (i = 0; i < c->n; i++) {
+		index = group_gone_at(c, i);
+		m = group_member(g, index);
+		/* in order, so that nobody goes twice */
+		if (!m || m == author || (i && index <= last))
+			return GROUP_CONTENT;
+		if (c->reason != GROUP_LEFT && (m->rights & GROUP_ADMIN) &&
+		    !(author->rights & GROUP_ADMIN))
+			return GROUP_RIGHT;
+		last = index;
+	}
+	if (c->reason == GROUP_LEFT && group_leave_verify(g, &c->leave))
+		return GROUP_FORGED;
+	return GROUP_FINE;
+}
+
+static enum group_why check_rights(const struct group *g,
+				   const struct group_content *c,
+				   const struct group_member *author)
+{
+	const struct group_member *m = group_member(g, c->index);
+	size_t i;
+
+	if (!(author->rights & GROUP_ADMIN))
+		return GROUP_RIGHT;
+	if (!m)
+		return GROUP_CONTENT;
+	if (c->rights & GROUP_ADMIN)
+		return GROUP_FINE;
+	for (i = 0; i < g->n; i++)
+		if (&g->members[i] != m && (g->members[i].rights & GROUP_ADMIN))
+			return GROUP_FINE;
+	return GROUP_CONTENT; /* nobody would be left who may */
+}
+
+static enum group_why check_create(const struct group_entry *e,
+				   const struct group_content *c)
+{
+	static const uint8_t zero[GROUP_TOKEN_LEN];
+
+	if (e->author || c->founder.index ||
+	    c->founder.rights != GROUP_ALL_RIGHTS ||
+	    memcmp(c->founder.token, zero, sizeof(zero)))
+		return GROUP_CONTENT;
+	return GROUP_FINE;
+}
+
+static enum group_why check_content(const struct group *g,
+				    const struct group_entry *e,
+				    const struct group_content *c,
+				    const struct group_member *author)
+{
+	switch (e->kind) {
+	case GROUP_CREATE:
+		return g->epoch ? GROUP_CONTENT : check_create(e, c);
+	case GROUP_ADD:
+		return check_add(g, c, author);
+	case GROUP_REMOVE:
+		return check_remove(g, c, author);
+	case GROUP_REFRESH:
+	case GROUP_RENEW:
+		return GROUP_FINE;
+	case GROUP_RIGHTS:
+		return check_rights(g, c, author);
+	case GROUP_POLICY:
+	case GROUP_MOVE:
+		return author->rights & GROUP_ADMIN ? GROUP_FINE : GROUP_RIGHT;
+	}
+	return GROUP_MALFORMED;
+}
+
+enum group_why group_check(const struct group *g, const uint8_t *entry,
+			   size_t len, const struct group_entry *e,
+			   struct group_content *c)
+{
+	const struct group_member *author = NULL;
+	const uint8_t *key = g->server_key;
+	enum group_why why = group_content_get(e, c);
+
+	if (!why)
+		why = check_place(g, entry, len, e);
+	if (why)
+		return why;
+	/* the GMS renews, and nothing else; nobody else renews */
+	if ((e->kind == GROUP_RENEW) != (e->author == GROUP_SERVER))
+		return GROUP_RIGHT;
+	if (e->kind == GROUP_CREATE) {
+		key = c->founder.ed_pub;
+	} else if (e->author != GROUP_SERVER) {
+		author = group_member(g, e->author);
+		if (!author)
+			return GROUP_STRANGER;
+		key = author->ed_pub;
+	}
+	why = check_generation(g, e);
+	/* before the content, as that of a leave entry costs a signature, too */
+	if (!why && group_entry_verify(entry, len, key))
+		why = GROUP_FORGED;
+	if (!why)
+		why = check_content(g, e, c, author);
+	return why;
+}
+
+/* --- apply -------------------------------------------------------------------- */
+
+static bool make_room(struct group *g, size_t n)
+{
+	size_t room = g->room;
+	void *more;
+
+	while (room < g->n + n)
+		room = room ? 2 * room : 8;
+	if (room == g->room)
+		return true;
+	more = realloc(g->members, room * sizeof(*g->members));
+	if (!more)
+		return false;
+	g->members = more;
+	g->room = room;
+	return true;
+}
+
+/* at the end; there is room. false: no memory for the name */
+static bool append(struct group *g, const struct group_record *r)
+{
+	struct group_member *m = &g->members[g->n];
+
+	m->fqdn = strdup(r->fqdn);
+	if (!m->fqdn)
+		return false;
+	m->index = r->index;
+	m->rights = r->rights;
+	memcpy(m->ed_pub, r->ed_pub, sizeof(m->ed_pub));
+	memcpy(m->token, r->token, sizeof(m->token));
+	g->n++;
+	return true;
+}
+
+static enum group_why apply_add(struct group *g, const struct group_content *c)
+{
+	struct wire_in w = c->records;
+	size_t i, before = g->n;
+	struct group_record r;
+
+	if (!make_room(g, c->n))
+		return GROUP_MEMORY;
+	for (i = 0; i < c->n; i++)
+		if (!group_record_get(&w, &r) || !append(g, &r))
+			break;
+	if (i == c->n) {
+		g->next += (uint32_t)c->n;
+		return GROUP_FINE;
+	}
+	while (g->n > before)
+		free(g->members[--g->n].fqdn);
+	return GROUP_MEMORY;
+}
+
+static void apply_remove(struct group *g, const struct group_content *c)
+{
+	size_t i, kept = 0, gone = 0;
+	bool admin = false;
+
+	for (i = 0; i < g->n; i++) {
+		struct group_member *m = &g->members[i];
+
+		if (gone < c->n && m->index == group_gone_at(c, gone)) {
+			free(m->fqdn);
+			gone++;
+			continue;
+		}
+		admin |= (m->rights & GROUP_ADMIN) != 0;
+		g->members[kept++] = *m;
+	}
+	g->n = kept;
+	if (!admin)
+		g->members[0].rights = GROUP_ALL_RIGHTS;
+}
+
+static void set_server(struct group *g, const struct group_content *c)
+{
+	memcpy(g->server_key, c->server_key, sizeof(g->server_key));
+	memcpy(g->server, c->server, sizeof(g->server));
+}
+
+static enum group_why apply_create(struct group *g, const struct group_entry *e,
+				   const struct group_content *c)
+{
+	if (!make_room(g, 1) || !append(g, &c->founder))
+		return GROUP_MEMORY;
+	memcpy(g->id, e->id, sizeof(g->id));
+	g->next = 1;
+	g->policy = c->policy;
+	set_server(g, c);
+	return GROUP_FINE;
+}
+
+static enum group_why apply_content(struct group *g,
+				    const struct group_entry *e,
+				    const struct group_content *c)
+{
+	switch (e->kind) {
+	case GROUP_CREATE:
+		return apply_create(g, e, c);
+	case GROUP_ADD:
+		return apply_add(g, c);
+	case GROUP_REMOVE:
+		apply_remove(g, c);
+		break;
+	case GROUP_RIGHTS:
+		((struct group_member *)group_member(g, c->index))->rights =
+			c->rights;
+		break;
+	case GROUP_POLICY:
+		g->policy = c->policy;
+		break;
+	case GROUP_MOVE:
+		set_server(g, c);
+		break;
+	case GROUP_REFRESH:
+	case GROUP_RENEW:
+		break;
+	}
+	return GROUP_FINE;
+}
+
+int group_apply(struct group *g, const uint8_t *entry, size_t len,
+		enum group_why *why)
+{
+	enum group_why w = GROUP_MALFORMED;
+	struct group_content c;
+	struct group_entry e;
+
+	if (!group_entry_get(entry, len, &e))
+		w = group_check(g, entry, len, &e, &c);
+	if (!w)
+		w = apply_content(g, &e, &c);
+	if (!w) {
+		memcpy(g->before, g->hash, sizeof(g->before));
+		transcript(g->before, entry, len, g->hash);
+		g->epoch = e.epoch;
+		g->generation = e.generation;
+	}
+	if (why)
+		*why = w;
+	return group_why_code(w);
+}
+
+/* --- for a store -------------------------------------------------------------- */
+
+int group_save(const struct group *g, uint8_t *out, size_t size, size_t *len)
+{
+	struct wire_out w = wire_out(out, size);
+	size_t i;
+
+	if (!g->epoch)
+		return -NTM_ESTATE;
+	*len = 1 + GROUP_ID_LEN + 8 + 4 + 4 + 2 * NTMC_HASH_LEN +
+	       GROUP_POLICY_LEN + NTMC_KEY_LEN + 2 + strlen(g->server) + 4;
+	for (i = 0; i < g->n; i++)
+		*len += GROUP_TOKEN_LEN + 4 + 1 + NTMC_KEY_LEN + 2 +
+			strlen(g->members[i].fqdn);
+	if (size < *len)
+		return size ? -NTM_ETOOBIG : 0;
+	wire_put_number(&w, GROUP_VERSION, 1);
+	wire_put(&w, g->id, sizeof(g->id));
+	wire_put_number(&w, g->epoch, 8);
+	wire_put_number(&w, g->generation, 4);
+	wire_put_number(&w, g->next, 4);
+	wire_put(&w, g->hash, sizeof(g->hash));
+	wire_put(&w, g->before, sizeof(g->before));
+	group_policy_put(&w, &g->policy);
+	wire_put(&w, g->server_key, sizeof(g->server_key));
+	wire_put_name(&w, g->server);
+	wire_put_number(&w, g->n, 4);
+	for (i = 0; i < g->n; i++)
+		group_record_put(&w, &g->members[i]);
+	return 0;
+}
+
+static int load_members(struct group *g, struct wire_in *w)
+{
+	size_t n = (size_t)wire_get_number(w, 4);
+	struct group_record r;
+
+	if (w->bad || !n || n > GROUP_MEMBERS_MAX)
+		return -NTM_EDECODE;
+	if (!make_room(g, n))
+		return -NTM_ENOMEM;
+	while (g->n < n) {
+		if (!group_record_get(w, &r) || r.index >= g->next ||
+		    (g->n && r.index <= g->members[g->n - 1].index))
+			return -NTM_EDECODE;
+		if (!append(g, &r))
+			return -NTM_ENOMEM;
+	}
+	return wire_ends(w) ? 0 : -NTM_EDECODE;
+}
+
+int group_load(const uint8_t *b, size_t len, struct group **out)
+{
+	struct wire_in w = wire_in(b, len);
+	struct group *g;
+	int r = group_new(&g);
+
+	if (r)
+		return r;
+	if (wire_get_number(&w, 1) != GROUP_VERSION)
+		w.bad = true;
+	wire_get(&w, g->id, sizeof(g->id));
+	g->epoch = wire_get_number(&w, 8);
+	g->generation = (uint32_t)wire_get_number(&w, 4);
+	g->next = (uint32_t)wire_get_number(&w, 4);
+	wire_get(&w, g->hash, sizeof(g->hash));
+	wire_get(&w, g->before, sizeof(g->before));
+	if (!group_policy_get(&w, &g->policy))
+		w.bad = true;
+	wire_get(&w, g->server_key, sizeof(g->server_key));
+	wire_get_name(&w, g->server, sizeof(g->server));
+	r = w.bad || !g->epoch || !g->generation ? -NTM_EDECODE
+						 : load_members(g, &w);
+	if (r)
+		group_free(g);
+	else
+		*out = g;
+	return r;
+}
