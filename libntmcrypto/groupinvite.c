@@ -65,6 +65,7 @@ static int invite_read(const uint8_t *b, size_t len, struct group_invite *i)
 {
 	struct wire_in w = wire_in(b, len);
 
+	memset(i, 0, sizeof(*i));
 	if (len > GROUP_INVITE_MAX || wire_get_number(&w, 1) != VERSION)
 		return -NTM_EDECODE;
 	wire_get(&w, i->id, sizeof(i->id));
@@ -150,7 +151,8 @@ int group_accept_get(const uint8_t *b, size_t len,
 	n = signed_text("ntm group accept v1", b, len - NTMC_SIG_LEN, text,
 			sizeof(text));
 	if (ntmc_ed25519_verify(invite->invitee_key, text, n,
-				b + len - NTMC_SIG_LEN))
+				b + len - NTMC_SIG_LEN) ||
+	    group_prekey_verify(&a.prekey, a.id, invite->invitee_key))
 		return -NTM_EAUTH;
 	if (invite->expires <= now)
 		return -NTM_EEXPIRED;

@@ -54,8 +54,7 @@ NTM_MUST_CHECK int group_invite_get(const uint8_t *b, size_t len,
 				    const uint8_t me[static NTMC_KEY_LEN],
 				    int64_t now, struct group_invite *out);
 
-/** struct group_accept - @prekey: the first group prekey; its index is not known yet,
- *  so it is bound to the token by this signature alone */
+/** struct group_accept - @prekey: the first group prekey, signed */
 struct group_accept {
 	uint8_t id[GROUP_ID_LEN], token[GROUP_TOKEN_LEN];
 	struct group_prekey prekey;

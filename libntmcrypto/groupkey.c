@@ -153,35 +153,34 @@ int group_welcome_get(const uint8_t *b, size_t len, struct group_secret *s,
 /* --- shares ---------------------------------------------------------------------- */
 
 static void prekey_text(const struct group_prekey *p, const uint8_t *group,
-			uint32_t index, struct wire_out *w)
+			const uint8_t *ed_pub, struct wire_out *w)
 {
 	wire_put_label(w, "ntm group prekey v1");
 	wire_put(w, group, GROUP_ID_LEN);
-	wire_put_number(w, index, 4);
+	wire_put(w, ed_pub, NTMC_KEY_LEN);
 	wire_put_number(w, p->serial, 8);
 	wire_put(w, p->pub, sizeof(p->pub));
 }
 
 void group_prekey_sign(const struct ntmc_identity *id,
-		       const uint8_t group[static GROUP_ID_LEN], uint32_t index,
+		       const uint8_t group[static GROUP_ID_LEN],
 		       struct group_prekey *p)
 {
-	uint8_t text[128];
+	uint8_t text[160];
 	struct wire_out w = wire_out(text, sizeof(text));
 
-	prekey_text(p, group, index, &w);
+	prekey_text(p, group, id->ed_pub, &w);
 	ntmc_ed25519_sign(&id->ed_priv, id->ed_pub, text, w.len, p->sig);
 }
 
 int group_prekey_verify(const struct group_prekey *p,
 			const uint8_t group[static GROUP_ID_LEN],
-			uint32_t index,
 			const uint8_t ed_pub[static NTMC_KEY_LEN])
 {
-	uint8_t text[128];
+	uint8_t text[160];
 	struct wire_out w = wire_out(text, sizeof(text));
 
-	prekey_text(p, group, index, &w);
+	prekey_text(p, group, ed_pub, &w);
 	return ntmc_ed25519_verify(ed_pub, text, w.len, p->sig);
 }
 

@@ -74,12 +74,12 @@ struct group_prekey {
 	uint8_t sig[NTMC_SIG_LEN];
 };
 void group_prekey_sign(const struct ntmc_identity *id,
-		       const uint8_t group[static GROUP_ID_LEN], uint32_t index,
+		       const uint8_t group[static GROUP_ID_LEN],
 		       struct group_prekey *p);
 /** Return: 0, -NTM_EAUTH */
 NTM_MUST_CHECK int
 group_prekey_verify(const struct group_prekey *p,
-		    const uint8_t group[static GROUP_ID_LEN], uint32_t index,
+		    const uint8_t group[static GROUP_ID_LEN],
 		    const uint8_t ed_pub[static NTMC_KEY_LEN]);
 void group_prekey_put(const struct group_prekey *p,
 		      uint8_t out[static GROUP_PREKEY_LEN]);

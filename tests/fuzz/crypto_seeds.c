@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* crypto_seeds - write the seeds of fuzz_cert, fuzz_noise and fuzz_item into tests/fuzz/corpus */
+/* crypto_seeds - write the seeds of fuzz_cert, fuzz_noise, fuzz_item and fuzz_group into
+ * tests/fuzz/corpus */
 #include <stdio.h>
 
 #include "tests/fuzz/crypto_keys.h"
+#include "tests/fuzz/group_keys.h"
 
 static void put(const char *name, const uint8_t *data, size_t len)
 {
@@ -119,10 +121,105 @@ static void items(void)
 	fuzz_item_close(&f);
 }
 
+/* one entry of each kind that the founder, or the GMS, may write */
+static void group_entries(struct fuzz_group *f)
+{
+	static uint8_t b[1 + GROUP_ENTRY_MAX];
+	struct group_joiner j = {.token = {10}, .fqdn = "c.example.net"};
+	uint32_t gone = 1;
+	struct group_leave leave;
+	struct group_change all[] = {
+		{.kind = GROUP_ADD, .joiners = &j, .n_joiners = 1},
+		{.kind = GROUP_REMOVE,
+		 .reason = GROUP_REMOVED,
+		 .gone = &gone,
+		 .n_gone = 1},
+		{.kind = GROUP_REMOVE, .reason = GROUP_LEFT, .leave = &leave},
+		{.kind = GROUP_REFRESH},
+		{.kind = GROUP_RENEW},
+		{.kind = GROUP_RIGHTS, .index = 1, .rights = GROUP_ADMIN},
+		{.kind = GROUP_POLICY, .policy = &group_policy_default},
+		{.kind = GROUP_MOVE, .server = "gms.example.org"},
+	};
+	char name[32];
+	size_t i, len;
+
+	memcpy(j.ed_pub, f->gms.ed_pub, sizeof(j.ed_pub));
+	group_leave_sign(&f->p[1], f->g, 1, &leave);
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		all[i].share = &f->share;
+		all[i].server_key = f->p[0].ed_pub;
+		must(!group_make(&f->env, f->g,
+				 all[i].kind == GROUP_RENEW ? &f->gms
+							    : &f->p[0],
+				 &all[i], b + 1, &len, NULL));
+		b[0] = i & 1;
+		snprintf(name, sizeof(name), "group/entry-%zu", i);
+		put(name, b, 1 + len);
+	}
+}
+
+static void group_packets(struct fuzz_group *f, enum group_auth auth,
+			  unsigned int flags, const char *name)
+{
+	uint8_t b[1 + GROUP_BATCH_LEN];
+	struct group_sender *s;
+	size_t len;
+
+	must(!group_sender_new(&f->env, &f->keys, &f->p[1], 1, auth, &s));
+	b[0] = 3;
+	memcpy(b + 1 + GROUP_PACKET_HEADER, "hello", 5);
+	must(!group_sender_seal(s, flags, b + 1, 5, &len));
+	if (auth == GROUP_AUTH_BATCH)
+		must(!group_sender_batch(s, flags, b + 1, &len));
+	put(name, b, 1 + len);
+	group_sender_free(s);
+}
+
+static void groups(void)
+{
+	uint8_t b[2048];
+	struct fuzz_group f;
+	struct group_accept a;
+	struct ntmc_key priv;
+	size_t len;
+
+	fuzz_group_open(&f);
+	group_entries(&f);
+	b[0] = 2;
+	must(!group_save(f.g, b + 1, sizeof(b) - 1, &len));
+	put("group/saved", b, 1 + len);
+	group_packets(&f, GROUP_AUTH_MAC, GROUP_PACKET_HOP, "group/packet");
+	group_packets(&f, GROUP_AUTH_MAC, GROUP_PACKET_CONTROL,
+		      "group/control");
+	group_packets(&f, GROUP_AUTH_BATCH, 0, "group/batch");
+	b[0] = 4;
+	must(!group_invite_make(&f.p[0], &f.invite, b + 1, &len));
+	put("group/invite", b, 1 + len);
+	memcpy(a.id, f.id, sizeof(a.id));
+	memcpy(a.token, f.invite.token, sizeof(a.token));
+	ntmc_x25519_keygen(&f.env, &priv, a.prekey.pub);
+	a.prekey.serial = 1;
+	group_prekey_sign(&f.p[1], f.id, &a.prekey);
+	b[0] = 5;
+	group_accept_make(&f.p[1], &a, b + 1);
+	put("group/accept", b, 1 + GROUP_ACCEPT_LEN);
+	b[0] = 6;
+	len = group_welcome_put(&f.secret, group_hash(f.g), b + 1);
+	put("group/welcome", b, 1 + len);
+	b[0] = 7;
+	must(!group_seal_make(&f.gms, f.g, &f.rn2, FUZZ_NOW,
+			      FUZZ_NOW + FUZZ_DAY, b + 1));
+	put("group/seal", b, 1 + GROUP_SEAL_LEN);
+	group_receiver_free(f.rx);
+	group_free(f.g);
+}
+
 int main(void)
 {
 	certs();
 	noises();
 	items();
+	groups();
 	return 0;
 }
