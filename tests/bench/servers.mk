@@ -23,3 +23,11 @@ $(O)/tests/bench/ns_load: $(O)/obj/tests/bench/ns_load.o \
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
 		$(shell pkg-config --libs $(SERVERS_PKGS)) $(LIBS)
 bench-build: $(O)/tests/bench/ns_load
+# What a group's cryptography costs; tests/bench/group-keys.sh runs it.
+$(O)/tests/bench/group_keys: $(O)/obj/tests/bench/group_keys.o \
+		$(call lib,common ntmcrypto)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
+		$(shell pkg-config --libs $(SERVERS_PKGS)) $(LIBS)
+bench-build: $(O)/tests/bench/group_keys

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-VECTOR_SRC := tests/vectors/vectors.c tests/vectors/items.c tests/vectors/sample.c
+VECTOR_SRC := $(addprefix tests/vectors/,vectors.c items.c groups.c sample.c)
 $(O)/tests/vectors/vectors: $(call objs,$(VECTOR_SRC) tests/vectors/main.c) \
 		$(call lib,common ntmcrypto)
 	@mkdir -p $(@D)

@@ -357,4 +357,5 @@ void vectors_write(FILE *out)
 	write_frames(out);
 	write_messages(out);
 	vectors_write_items(out, hex);
+	vectors_write_groups(out, hex);
 }

@@ -16,5 +16,6 @@ void vectors_write(FILE *out);
 typedef void vectors_hex_fn(FILE *out, const char *name, const void *data,
 			    size_t len);
 void vectors_write_items(FILE *out, vectors_hex_fn *hex);
+void vectors_write_groups(FILE *out, vectors_hex_fn *hex);
 
 #endif

@@ -4,5 +4,5 @@ COMMON_TESTS := addr buffer conf datagram err file fqdn frame jsontext log loop 
 $(foreach t,$(COMMON_TESTS),$(eval $(call unit-test,unit-common-$(t),\
 	tests/unit/common/test_$(t).c tests/unit/common/pki.c \
 	$(if $(findstring channel,$(t)),tests/unit/common/channel_fixture.c) \
-	tests/vectors/sample.c tests/vectors/vectors.c tests/vectors/items.c,\
+	tests/vectors/sample.c $(addprefix tests/vectors/,vectors.c items.c groups.c),\
 	common ntmcrypto,$(COMMON_PKGS) $(CRYPTO_PKGS))))
