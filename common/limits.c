@@ -5,7 +5,7 @@
 #include "common/addr.h"
 #include "common/ntm.pb-c.h"
 #include "common/packet.h"
-#include "libntmcrypto/ntmcrypto.h"
+#include "libntmcrypto/groupkey.h"
 
 #define LIMIT_TEXT_MAX	    128
 #define LIMIT_PASSWORD_MAX  1024
@@ -30,6 +30,9 @@
 #define LIMIT_PART	    1000 /* of an answer between boxes */
 #define LIMIT_PARTS	    64
 #define LIMIT_BOX_NODES	    100 /* in one BoxNodes or BoxGone */
+#define LIMIT_GROUP_PARTS   400 /* in one GroupParts */
+#define LIMIT_GROUP_NEWS    200 /* entries in one GroupNews */
+#define LIMIT_GROUP_PEOPLE  200 /* in one GroupAnswer */
 
 /* clang-format off */
 /* The rows; several of a kind stand for fields of a kind. */
@@ -307,6 +310,45 @@ static const struct limit certificate_request[] = { CERTIFICATE(certificate) };
 static const struct limit certificate_response[] = {
 	CODE(code), CERT_OR_NONE(certificate),
 };
+#define GROUP(f)	    FIXED(f, GROUP_ID_LEN)
+#define GROUP_PREKEY(f)	    FIXED_OR_NONE(f, GROUP_PREKEY_LEN)
+#define GROUP_ENTRY(f)	    BYTES(f, 1, GROUP_ENTRY_MAX)
+static const struct limit group_hello[] = {
+	GROUP(group), ANY(epoch), FIXED_OR_NONE(hash, NTMC_HASH_LEN),
+	GROUP_PREKEY(prekey),
+};
+static const struct limit group_part[] = {
+	ANY(index), FIXED(part, GROUP_PART_LEN),
+};
+static const struct limit group_parts[] = {
+	GROUP(group), ANY(epoch), MANY(parts, LIMIT_GROUP_PARTS),
+};
+static const struct limit group_submit[] = {
+	GROUP_ENTRY(entry), KEY_OR_NONE(sealer),
+};
+static const struct limit group_logged[] = {
+	GROUP_ENTRY(entry), KEY_OR_NONE(sealer), FIXED_OR_NONE(part, GROUP_PART_LEN),
+};
+static const struct limit group_news[] = {
+	GROUP(group), MANY(entries, LIMIT_GROUP_NEWS),
+	FIXED_OR_NONE(seal, GROUP_SEAL_LEN), KEY_OR_NONE(rn2), ANY(now),
+};
+static const struct limit group_ack[] = {
+	GROUP(group), ANY(epoch), FIXED_OR_NONE(confirmation, GROUP_CONFIRM_LEN),
+	GROUP_PREKEY(prekey),
+};
+static const struct limit group_question[] = { GROUP(group), ANY(from) };
+static const struct limit group_person[] = {
+	ANY(index), GROUP_PREKEY(prekey), ANY(acked),
+	FIXED_OR_NONE(confirmation, GROUP_CONFIRM_LEN), ANY(seen),
+};
+static const struct limit group_answer[] = {
+	GROUP(group), ANY(epoch), MANY(people, LIMIT_GROUP_PEOPLE), UPTO(last, 1),
+};
+static const struct limit group_leave[] = {
+	GROUP(group), ANY(index), ANY(epoch), SIG(signature),
+};
+static const struct limit group_gone[] = { GROUP(group), CODE(code), ANY(epoch) };
 static const struct limit envelope[] = {
 	ANY(txn), BODY(login_request), BODY(login_response),
 	BODY(key_distribution), BODY(key_distribution_ack), BODY(revocation),
@@ -317,6 +359,9 @@ static const struct limit envelope[] = {
 	BODY(certificate_response),
 	BODY(token_subscription), BODY(token_list),
 	BODY(token_change),
+	BODY(group_hello), BODY(group_parts), BODY(group_submit),
+	BODY(group_news), BODY(group_ack), BODY(group_question),
+	BODY(group_answer), BODY(group_leave), BODY(group_gone),
 };
 static const struct limit nothing[1];
 
@@ -359,6 +404,10 @@ static const struct {
 	ROWS(exchange_request), ROWS(prekey_request), ROWS(box_request),
 	ROWS(box_response), ROWS(box_notice), ROWS(box_node), ROWS(box_nodes),
 	ROWS(box_gone), ROWS(box_question), ROWS(box_answer), ROWS(box_link),
+	ROWS(group_hello), ROWS(group_part), ROWS(group_parts),
+	ROWS(group_submit), ROWS(group_logged), ROWS(group_news),
+	ROWS(group_ack), ROWS(group_question), ROWS(group_person),
+	ROWS(group_answer), ROWS(group_leave), ROWS(group_gone),
 };
 /* clang-format on */
 

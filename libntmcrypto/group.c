@@ -108,7 +108,7 @@ const struct group_member *group_at(const struct group *g, size_t i)
 	return i < g->n ? &g->members[i] : NULL;
 }
 
-const struct group_member *group_member(const struct group *g, uint32_t index)
+const struct group_member *group_find(const struct group *g, uint32_t index)
 {
 	size_t low = 0, high = g->n;
 
@@ -125,8 +125,7 @@ const struct group_member *group_member(const struct group *g, uint32_t index)
 }
 
 const struct group_member *
-group_member_by_key(const struct group *g,
-		    const uint8_t ed_pub[static NTMC_KEY_LEN])
+group_find_key(const struct group *g, const uint8_t ed_pub[static NTMC_KEY_LEN])
 {
 	size_t i;
 
@@ -260,7 +259,7 @@ static enum group_why check_remove(const struct group *g,
 		return GROUP_RIGHT;
 	for (i = 0; i < c->n; i++) {
 		index = group_gone_at(c, i);
-		m = group_member(g, index);
+		m = group_find(g, index);
 		/* in order, so that nobody goes twice */
 		if (!m || m == author || (i && index <= last))
 			return GROUP_CONTENT;
@@ -278,7 +277,7 @@ static enum group_why check_rights(const struct group *g,
 				   const struct group_content *c,
 				   const struct group_member *author)
 {
-	const struct group_member *m = group_member(g, c->index);
+	const struct group_member *m = group_find(g, c->index);
 	size_t i;
 
 	if (!(author->rights & GROUP_ADMIN))
@@ -347,7 +346,7 @@ enum group_why group_check(const struct group *g, const uint8_t *entry,
 	if (e->kind == GROUP_CREATE) {
 		key = c->founder.ed_pub;
 	} else if (e->author != GROUP_SERVER) {
-		author = group_member(g, e->author);
+		author = group_find(g, e->author);
 		if (!author)
 			return GROUP_STRANGER;
 		key = author->ed_pub;
@@ -468,7 +467,7 @@ static enum group_why apply_content(struct group *g,
 		apply_remove(g, c);
 		break;
 	case GROUP_RIGHTS:
-		((struct group_member *)group_member(g, c->index))->rights =
+		((struct group_member *)group_find(g, c->index))->rights =
 			c->rights;
 		break;
 	case GROUP_POLICY:

@@ -112,10 +112,10 @@ const char *group_server(const struct group *g, const uint8_t **ed_pub);
 /** members by position, in order of index */
 size_t group_size(const struct group *g);
 const struct group_member *group_at(const struct group *g, size_t i);
-const struct group_member *group_member(const struct group *g, uint32_t index);
+const struct group_member *group_find(const struct group *g, uint32_t index);
 const struct group_member *
-group_member_by_key(const struct group *g,
-		    const uint8_t ed_pub[static NTMC_KEY_LEN]);
+group_find_key(const struct group *g,
+	       const uint8_t ed_pub[static NTMC_KEY_LEN]);
 /** the index that the next who is added gets */
 uint32_t group_next_index(const struct group *g);
 

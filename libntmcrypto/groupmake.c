@@ -27,7 +27,7 @@ void group_leave_sign(const struct ntmc_identity *id, const struct group *g,
 
 int group_leave_verify(const struct group *g, const struct group_leave *l)
 {
-	const struct group_member *m = group_member(g, l->index);
+	const struct group_member *m = group_find(g, l->index);
 	uint8_t text[64];
 	struct wire_out w = wire_out(text, sizeof(text));
 
@@ -131,7 +131,7 @@ static uint32_t author_of(const struct group *g, const struct ntmc_identity *id,
 
 	if (c->kind == GROUP_RENEW)
 		return GROUP_SERVER;
-	m = group_member_by_key(g, id->ed_pub);
+	m = group_find_key(g, id->ed_pub);
 	return m ? m->index : g->next;
 }
 

@@ -158,7 +158,7 @@ int group_receiver_begin(struct group_receiver *r, const struct group_keys *k,
 	r->keep_s = group_policy(g)->keep_s;
 	old->until = ntmc_now(r->env) + r->keep_s;
 	for (i = 0; i < old->n; i++)
-		if (!group_member(g, old->rows[i].index))
+		if (!group_find(g, old->rows[i].index))
 			old->rows[i].gone = true;
 	memset(now, 0, sizeof(*now));
 	now->keys = *k;

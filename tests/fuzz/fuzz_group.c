@@ -29,7 +29,7 @@ static void look_over(const struct group *g)
 	for (i = 0; i < group_size(g); i++) {
 		const struct group_member *m = group_at(g, i);
 
-		must(group_member(g, m->index) == m);
+		must(group_find(g, m->index) == m);
 		must(m->index < group_next_index(g));
 		admin |= (m->rights & GROUP_ADMIN) != 0;
 	}

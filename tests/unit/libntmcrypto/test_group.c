@@ -46,9 +46,9 @@ static void test_life(void **state)
 	assert_int_equal(group_generation(c.log), 2);
 	circle_remove(&c, 1, 2);
 	assert_int_equal(group_generation(c.log), 3);
-	assert_null(group_member(c.log, 2));
-	assert_null(group_member_by_key(c.log, c.p[2].id.ed_pub));
-	assert_int_equal(group_member(c.log, 1)->rights,
+	assert_null(group_find(c.log, 2));
+	assert_null(group_find_key(c.log, c.p[2].id.ed_pub));
+	assert_int_equal(group_find(c.log, 1)->rights,
 			 GROUP_MAY_INVITE | GROUP_MAY_REMOVE);
 	/* an index is never given twice */
 	circle_add(&c, 0, 2, 0);

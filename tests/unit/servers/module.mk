@@ -37,3 +37,6 @@ $(eval $(call unit-test,unit-servers-http,\
 $(eval $(call unit-test,unit-servers-cs,\
 	$(patsubst %,tests/unit/servers/%.c,test_cs cs_site https site),\
 	servers common ntmcrypto,$(SERVERS_PKGS)))
+$(eval $(call unit-test,unit-servers-ledger,tests/unit/servers/test_ledger.c \
+	$(addprefix tests/unit/libntmcrypto/,groups.c fixture.c),\
+	servers common ntmcrypto,$(SERVERS_PKGS)))

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ledger - the groups of a GMS: logs, RN2, parts, what is known of each member
+ *
+ * Owner:    gms.c. Context: loop thread; calls wait for the disk.
+ * Durable:  what ledger_create(), ledger_append(), ledger_renew() and ledger_leave()
+ *           did when they return 0. Prekeys and acknowledgements wait for
+ *           ledger_flush(), so that a thousand of them share one commit.
+ */
+#ifndef NTM_SERVERS_GMS_LEDGER_H
+#define NTM_SERVERS_GMS_LEDGER_H
+
+#include "libntmcrypto/groupkey.h"
+
+struct ledger;
+struct ledger_group;
+
+/** struct ledger_person - what the GMS knows of a member beside the log
+ * @prekey: GROUP_PREKEY_LEN bytes, when @serial is not 0
+ * @acked, @confirmation: the last epoch that it has confirmed
+ */
+struct ledger_person {
+	uint32_t index;
+	bool dirty, leaving;
+	uint64_t serial, acked;
+	int64_t seen;
+	uint8_t prekey[GROUP_PREKEY_LEN], confirmation[GROUP_CONFIRM_LEN];
+	struct group_leave leave;
+};
+
+/** struct ledger_part - of an entry, for one member; borrowed */
+struct ledger_part {
+	uint32_t index;
+	const uint8_t *part; /* GROUP_PART_LEN */
+};
+
+/**
+ * ledger_open() - the store at @path, made when it is missing
+ * @id:  the GMS's identity, which signs seals and renewals; borrowed
+ * @env: borrowed; NULL: the system's
+ * Return: 0, -NTM_ESTORE, -NTM_EVERSION, -NTM_EDECODE (not what was written)
+ */
+NTM_MUST_CHECK int ledger_open(const char *path, const struct ntmc_identity *id,
+			       const struct ntmc_env *env, struct ledger **out);
+void ledger_close(struct ledger *l); /* flushes nothing; NULL is fine */
+
+struct ledger_group *ledger_find(struct ledger *l,
+				 const uint8_t id[static GROUP_ID_LEN]);
+void ledger_each(struct ledger *l,
+		 void (*fn)(void *arg, struct ledger_group *lg), void *arg);
+size_t ledger_count(const struct ledger *l);
+const struct group *ledger_state(const struct ledger_group *lg);
+const uint8_t *ledger_seal(const struct ledger_group *lg);
+const struct ntmc_key *ledger_rn2(const struct ledger_group *lg);
+/** when the present RN2 was made */
+int64_t ledger_renewed(const struct ledger_group *lg);
+/** for whoever pushes: anything of the owner's */
+void ledger_set_arg(struct ledger_group *lg, void *arg);
+void *ledger_arg(const struct ledger_group *lg);
+/** by position, as group_at() */
+const struct ledger_person *ledger_person_at(const struct ledger_group *lg,
+					     size_t i);
+const struct ledger_person *ledger_person(const struct ledger_group *lg,
+					  uint32_t index);
+
+/** groups that who has this identity founded and is still in */
+size_t ledger_founded(const struct ledger *l,
+		      const uint8_t ed_pub[static NTMC_KEY_LEN]);
+/**
+ * ledger_create() - a create entry, of this GMS
+ * Return: 0, -NTM_EEXISTS (the GroupID), -NTM_EPERM (another GMS's), -NTM_ESTORE, or as
+ *         group_apply() says
+ */
+NTM_MUST_CHECK int ledger_create(struct ledger *l, const uint8_t *entry,
+				 size_t len, struct ledger_group **out);
+/**
+ * ledger_append() - the next entry, with parts for all who stay and have a prekey
+ * @sealer: NTMC_KEY_LEN bytes, where the entry commits to a share; else NULL
+ * @why:    may be NULL
+ *
+ * Return: 0; nothing changed: -NTM_ESTORE; -NTM_EINVAL (a part is missing, or too many);
+ *         as group_apply() says: -NTM_EEXISTS: it is the last one already
+ */
+NTM_MUST_CHECK int ledger_append(struct ledger *l, struct ledger_group *lg,
+				 const uint8_t *entry, size_t len,
+				 const uint8_t *sealer,
+				 const struct ledger_part *parts,
+				 size_t n_parts, enum group_why *why);
+/** a renew entry of the GMS's own. Return: as ledger_append() */
+NTM_MUST_CHECK int ledger_renew(struct ledger *l, struct ledger_group *lg);
+
+/** the newest one counts. Return: 0, -NTM_ENONAME, -NTM_EAUTH, -NTM_EEXISTS (not newer) */
+NTM_MUST_CHECK int ledger_prekey(struct ledger *l, struct ledger_group *lg,
+				 uint32_t index, const uint8_t *prekey,
+				 size_t len);
+/** @confirmation: may be NULL. Parts up to @epoch are not needed any more */
+void ledger_ack(struct ledger *l, struct ledger_group *lg, uint32_t index,
+		uint64_t epoch, const uint8_t *confirmation);
+/** Return: 0, -NTM_ENONAME, -NTM_EAUTH, -NTM_ESTORE */
+NTM_MUST_CHECK int ledger_leave(struct ledger *l, struct ledger_group *lg,
+				const struct group_leave *leave);
+/** what waits, in one commit. Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int ledger_flush(struct ledger *l);
+
+/** struct ledger_logged - borrowed for the call; @sealer, @part: or NULL */
+struct ledger_logged {
+	uint64_t epoch;
+	const uint8_t *entry, *sealer, *part;
+	size_t len;
+};
+/**
+ * ledger_read() - entries after @epoch, with @index's parts
+ * @fn: false: no more
+ * Return: 0, -NTM_ESTORE
+ */
+NTM_MUST_CHECK int
+ledger_read(struct ledger *l, const struct ledger_group *lg, uint32_t index,
+	    uint64_t epoch,
+	    bool (*fn)(void *arg, const struct ledger_logged *e), void *arg);
+/** th of an epoch that is over, from the log. Return: 0, -NTM_ENOTFOUND, -NTM_ESTORE */
+NTM_MUST_CHECK int ledger_hash(struct ledger *l, const struct ledger_group *lg,
+			       uint64_t epoch,
+			       uint8_t hash[static NTMC_HASH_LEN]);
+
+#endif
