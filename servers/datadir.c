@@ -40,11 +40,14 @@ static const char *const names[] = {
 	[DATADIR_BOX_CERT] = "box/server.der",
 	[DATADIR_BOX_DB] = "box/box.db",
 	[DATADIR_CS_DB] = "cs/cs.db",
+	[DATADIR_GMS_KEY] = "gms/server.key",
+	[DATADIR_GMS_CERT] = "gms/server.der",
+	[DATADIR_GMS_DB] = "gms/gms.db",
 };
 static_assert(sizeof(names) / sizeof(names[0]) == DATADIR_NFILES, "names");
 
 static const char *const folders[] = {"as", "dc", "rs", "exit",
-				      "ns", "cs", "box"};
+				      "ns", "cs", "box", "gms"};
 
 const char *datadir_name(enum datadir_file f)
 {

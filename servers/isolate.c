@@ -45,9 +45,10 @@
 #define RESOLVER 128u
 #define BOX	 256u
 #define CS	 512u
-#define DISK	 (AS | DC | CS | BOX)
+#define GMS	 1024u
+#define DISK	 (AS | DC | CS | BOX | GMS)
 #define KEPT	 (DISK | RS | NS) /* a certificate that was renewed */
-#define ALL	 (AS | DC | DNS | RS | GATE | NS | PUSH | RESOLVER | CS | BOX)
+#define ALL	 (AS | DC | DNS | RS | GATE | NS | PUSH | RESOLVER | CS | BOX | GMS)
 
 /* clang-format off */
 static const struct {
@@ -252,6 +253,7 @@ int isolate_syscalls(const char *role)
 			   : !strcmp(role, "resolver") ? RESOLVER
 			   : !strcmp(role, "box")      ? BOX
 			   : !strcmp(role, "cs")       ? CS
+			   : !strcmp(role, "gms")      ? GMS
 						       : DNS;
 	scmp_filter_ctx ctx;
 	int r;

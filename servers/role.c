@@ -14,6 +14,7 @@
 #include "servers/as/as.h"
 #include "servers/box/box.h"
 #include "servers/cs/cs.h"
+#include "servers/gms/gms.h"
 #include "servers/dc/dc.h"
 #include "servers/dns/dns.h"
 #include "servers/exitrole.h"
@@ -222,6 +223,27 @@ static json_t *ns_asked(void *state, const char *command, json_t *request)
 	return ns_admin(state, command, request);
 }
 
+static const char *gms_listens(const struct server_conf *c, uint16_t *port)
+{
+	*port = (uint16_t)c->gms_port;
+	return c->gms_listen;
+}
+
+static int gms_start(const struct role_env *env, void **state)
+{
+	return gms_new(env, (struct gms **)state);
+}
+
+static void gms_stop(void *state)
+{
+	gms_free(state);
+}
+
+static json_t *gms_asked(void *state, const char *command, json_t *request)
+{
+	return gms_admin(state, command, request);
+}
+
 static bool box_wanted(const struct server_conf *c)
 {
 	return c->box_port != 0;
@@ -390,6 +412,13 @@ const struct role role_table[] = {
 	 .reload = cs_reread,
 	 .restarts = cs_restarts,
 	 .admin = cs_asked},
+	{.name = "gms",
+	 .configured = true,
+	 .flags = ROLE_TCP,
+	 .listens = gms_listens,
+	 .start = gms_start,
+	 .stop = gms_stop,
+	 .admin = gms_asked},
 	{.name = "push",
 	 .parent = "dc",
 	 .wanted = push_wanted,

@@ -23,6 +23,7 @@ static const struct {
 	{"ns", DATADIR_NS_KEY, DATADIR_NS_CERT, NTMC_ROLE_NS, NULL},
 	{"cs", DATADIR_CS_KEY, DATADIR_CS_CERT, NTMC_ROLE_CS, "cs"},
 	{"box", DATADIR_BOX_KEY, DATADIR_BOX_CERT, NTMC_ROLE_BOX, "box"},
+	{"gms", DATADIR_GMS_KEY, DATADIR_GMS_CERT, NTMC_ROLE_GMS, "gms"},
 };
 #define N_SERVERS (sizeof(servers) / sizeof(servers[0]))
 

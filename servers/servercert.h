@@ -48,7 +48,7 @@ struct servercert {
 	struct ntmc_trust_domain domain; /* what the CA is constrained to */
 	int64_t not_after;
 };
-/** @role: "as", "dc", "rs", "ns", "cs" or "box". Return: 0, -NTM_ENOTFOUND, -NTM_ECERT, -NTM_EDECODE ... */
+/** @role: "as", "dc", "rs", "ns", "cs", "box" or "gms". Return: 0, -NTM_ENOTFOUND, -NTM_ECERT, -NTM_EDECODE ... */
 NTM_MUST_CHECK int servercert_load(const char *dir, const char *role,
 				   struct servercert *out);
 void servercert_clear(struct servercert *c);

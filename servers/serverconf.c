@@ -297,12 +297,25 @@ static const char *check_cs(const struct server_conf *c)
 	return NULL;
 }
 
+static const char *check_gms(const struct server_conf *c)
+{
+	struct addr a[SERVERCONF_ADDRESSES_MAX];
+
+	if (!c->gms_port || c->gms_port > 65535)
+		return "gms.port is not between 1 and 65535";
+	if (serverconf_addresses(c->gms_listen, 1, a) < 1)
+		return "gms.listen is not a list of addresses";
+	return NULL;
+}
+
 static const char *check_rest(const struct server_conf *c)
 {
 	const char *wrong = check_keepalive(c);
 
 	if (!wrong)
 		wrong = check_cs(c);
+	if (!wrong)
+		wrong = check_gms(c);
 	return wrong ? wrong : check_roles(c);
 }
 

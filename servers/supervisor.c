@@ -190,6 +190,7 @@ static void reload(struct supervisor *sv)
 	    !same(o->ns_listen, c.ns_listen) || o->ns_port != c.ns_port ||
 	    !same(o->cs_listen, c.cs_listen) || o->cs_port != c.cs_port ||
 	    !same(o->box_listen, c.box_listen) || o->box_port != c.box_port ||
+	    !same(o->gms_listen, c.gms_listen) || o->gms_port != c.gms_port ||
 	    o->exit_port != c.exit_port || o->as_port != c.as_port ||
 	    o->dc_port != c.dc_port || o->dns_port != c.dns_port ||
 	    o->rs_port != c.rs_port || o->rs_other_port != c.rs_other_port ||

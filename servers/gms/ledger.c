@@ -460,9 +460,11 @@ static int commit(struct ledger *l, struct ledger_group *next,
 	return r;
 }
 
-int ledger_create(struct ledger *l, const uint8_t *entry, size_t len,
+int ledger_create(struct ledger *l, const uint8_t ed_pub[static NTMC_KEY_LEN],
+		  const char *fqdn, const uint8_t *entry, size_t len,
 		  struct ledger_group **out)
 {
+	const struct group_member *founder;
 	struct ledger_group *lg = calloc(1, sizeof(*lg));
 	const uint8_t *key;
 	int r = lg ? group_new(&lg->g) : -NTM_ENOMEM;
@@ -472,7 +474,10 @@ int ledger_create(struct ledger *l, const uint8_t *entry, size_t len,
 	if (!r) {
 		memcpy(lg->id, group_id(lg->g), sizeof(lg->id));
 		group_server(lg->g, &key);
-		if (memcmp(key, l->id->ed_pub, NTMC_KEY_LEN))
+		founder = group_at(lg->g, 0);
+		if (memcmp(key, l->id->ed_pub, NTMC_KEY_LEN) ||
+		    memcmp(founder->ed_pub, ed_pub, NTMC_KEY_LEN) ||
+		    strcmp(founder->fqdn, fqdn))
 			r = -NTM_EPERM;
 		else if (ledger_find(l, lg->id))
 			r = -NTM_EEXISTS;
@@ -551,7 +556,7 @@ static int check_parts(const struct ledger_group *lg, const struct group *g,
 
 int ledger_append(struct ledger *l, struct ledger_group *lg,
 		  const uint8_t *entry, size_t len, const uint8_t *sealer,
-		  const struct ledger_part *parts, size_t n_parts,
+		  const struct ledger_part *parts, size_t n_parts, bool repair,
 		  enum group_why *why)
 {
 	struct ledger_group next = *lg;
@@ -565,7 +570,7 @@ int ledger_append(struct ledger *l, struct ledger_group *lg,
 		r = group_apply(next.g, entry, len, why);
 	if (!r)
 		r = group_entry_get(entry, len, &e);
-	if (!r)
+	if (!r && !repair)
 		r = check_parts(lg, next.g, &e, sealer, parts, n_parts);
 	if (!r) {
 		next.n = group_size(next.g);
@@ -599,7 +604,8 @@ int ledger_renew(struct ledger *l, struct ledger_group *lg)
 	size_t len;
 	int r = group_make(l->env, lg->g, l->id, &c, entry, &len, NULL);
 
-	return r ? r : ledger_append(l, lg, entry, len, NULL, NULL, 0, NULL);
+	return r ? r
+		 : ledger_append(l, lg, entry, len, NULL, NULL, 0, false, NULL);
 }
 
 /* --- members -------------------------------------------------------------------------- */

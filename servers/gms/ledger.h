@@ -68,14 +68,18 @@ size_t ledger_founded(const struct ledger *l,
 		      const uint8_t ed_pub[static NTMC_KEY_LEN]);
 /**
  * ledger_create() - a create entry, of this GMS
- * Return: 0, -NTM_EEXISTS (the GroupID), -NTM_EPERM (another GMS's), -NTM_ESTORE, or as
- *         group_apply() says
+ * @ed_pub, @fqdn: who founds it
+ * Return: 0, -NTM_EEXISTS (the GroupID), -NTM_EPERM (another GMS's, or another founder),
+ *         -NTM_ESTORE, or as group_apply() says
  */
-NTM_MUST_CHECK int ledger_create(struct ledger *l, const uint8_t *entry,
+NTM_MUST_CHECK int ledger_create(struct ledger *l,
+				 const uint8_t ed_pub[static NTMC_KEY_LEN],
+				 const char *fqdn, const uint8_t *entry,
 				 size_t len, struct ledger_group **out);
 /**
  * ledger_append() - the next entry, with parts for all who stay and have a prekey
  * @sealer: NTMC_KEY_LEN bytes, where the entry commits to a share; else NULL
+ * @repair: a member gives back what a store that was restored lacks: without parts
  * @why:    may be NULL
  *
  * Return: 0; nothing changed: -NTM_ESTORE; -NTM_EINVAL (a part is missing, or too many);
@@ -85,7 +89,8 @@ NTM_MUST_CHECK int ledger_append(struct ledger *l, struct ledger_group *lg,
 				 const uint8_t *entry, size_t len,
 				 const uint8_t *sealer,
 				 const struct ledger_part *parts,
-				 size_t n_parts, enum group_why *why);
+				 size_t n_parts, bool repair,
+				 enum group_why *why);
 /** a renew entry of the GMS's own. Return: as ledger_append() */
 NTM_MUST_CHECK int ledger_renew(struct ledger *l, struct ledger_group *lg);
 

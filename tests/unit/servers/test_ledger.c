@@ -47,11 +47,15 @@ static void desk_open(struct desk *d)
 	again(d);
 	assert_null(d->lg);
 	circle_create(&d->c);
-	assert_int_equal(ledger_create(d->l, d->c.entry, d->c.len, &d->lg), 0);
+	assert_int_equal(ledger_create(d->l, d->c.p[0].id.ed_pub,
+				       d->c.p[0].fqdn, d->c.entry, d->c.len,
+				       &d->lg),
+			 0);
 	for (i = 1; i < 3; i++) {
 		circle_add(&d->c, 0, i, 0);
 		assert_int_equal(ledger_append(d->l, d->lg, d->c.entry,
-					       d->c.len, NULL, NULL, 0, NULL),
+					       d->c.len, NULL, NULL, 0, false,
+					       NULL),
 				 0);
 	}
 	for (i = 0; i < 3; i++)
@@ -106,7 +110,7 @@ static void submit(struct desk *d, unsigned int author,
 static int append(struct desk *d, const struct submission *s)
 {
 	return ledger_append(d->l, d->lg, d->c.entry, d->c.len, s->sealer,
-			     s->parts, s->n, NULL);
+			     s->parts, s->n, false, NULL);
 }
 
 static void test_append(void **state)
@@ -131,7 +135,7 @@ static void test_append(void **state)
 	s.parts[s.n - 1].index = 7;
 	assert_int_equal(append(&d, &s), -NTM_EINVAL);
 	assert_int_equal(ledger_append(d.l, d.lg, d.c.entry, d.c.len, NULL,
-				       NULL, 0, NULL),
+				       NULL, 0, false, NULL),
 			 -NTM_EINVAL);
 	assert_int_equal(group_epoch(ledger_state(d.lg)), 3);
 	before = *ledger_rn2(d.lg);
@@ -179,15 +183,21 @@ static void test_create(void **state)
 	assert_int_equal(group_make(&d.c.env, none, &d.c.p[4].id, &change,
 				    entry, &len, NULL),
 			 0);
-	assert_int_equal(ledger_create(d.l, entry, len, &lg), -NTM_EEXISTS);
+	assert_int_equal(ledger_create(d.l, d.c.p[4].id.ed_pub, d.c.p[4].fqdn,
+				       entry, len, &lg),
+			 -NTM_EEXISTS);
 	/* another GMS's */
 	change.id = d.c.p[3].id.ed_pub;
 	change.server_key = d.c.p[5].id.ed_pub;
 	assert_int_equal(group_make(&d.c.env, none, &d.c.p[4].id, &change,
 				    entry, &len, NULL),
 			 0);
-	assert_int_equal(ledger_create(d.l, entry, len, &lg), -NTM_EPERM);
-	assert_int_equal(ledger_create(d.l, entry, len - 1, &lg), -NTM_EDECODE);
+	assert_int_equal(ledger_create(d.l, d.c.p[4].id.ed_pub, d.c.p[4].fqdn,
+				       entry, len, &lg),
+			 -NTM_EPERM);
+	assert_int_equal(ledger_create(d.l, d.c.p[4].id.ed_pub, d.c.p[4].fqdn,
+				       entry, len - 1, &lg),
+			 -NTM_EDECODE);
 	assert_int_equal(ledger_count(d.l), 1);
 	group_free(none);
 	desk_close(&d);

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* follow - who follows which group, and what each is told */
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "common/log.h"
+#include "servers/gms/state.h"
+
+struct follow *follow_find(const struct caller *ca,
+			   const struct ledger_group *lg)
+{
+	unsigned int i;
+
+	for (i = 0; i < ca->n_follows; i++)
+		if (ca->follows[i]->lg == lg)
+			return ca->follows[i];
+	return NULL;
+}
+
+int follow_new(struct caller *ca, struct ledger_group *lg, uint32_t index,
+	       struct follow **out)
+{
+	struct follow *f, *head = ledger_arg(lg);
+
+	if (ca->n_follows == GMS_FOLLOWED)
+		return -NTM_ELIMIT;
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		return -NTM_ENOMEM;
+	f->caller = ca;
+	f->lg = lg;
+	f->index = index;
+	ca->follows[ca->n_follows++] = f;
+	DL_APPEND(head, f);
+	ledger_set_arg(lg, head);
+	*out = f;
+	return 0;
+}
+
+void follow_free(struct follow *f)
+{
+	struct follow *head = ledger_arg(f->lg);
+	struct caller *ca = f->caller;
+	unsigned int i;
+
+	for (i = 0; i < ca->n_follows; i++)
+		if (ca->follows[i] == f)
+			break;
+	ca->follows[i] = ca->follows[--ca->n_follows];
+	DL_DELETE(head, f);
+	ledger_set_arg(f->lg, head);
+	free(f);
+}
+
+/* --- news ------------------------------------------------------------------------- */
+
+/* one Group News while it is put together: entries lie one behind the other */
+struct news {
+	Ntm__GroupLogged logged[GMS_NEWS_ENTRIES];
+	Ntm__GroupLogged *list[GMS_NEWS_ENTRIES];
+	uint8_t b[GMS_NEWS_MAX + GROUP_ENTRY_MAX];
+	size_t n, len;
+	uint64_t last;
+};
+
+static void put(struct news *n, ProtobufCBinaryData *to, const uint8_t *from,
+		size_t len)
+{
+	if (!from)
+		return;
+	memcpy(n->b + n->len, from, len);
+	*to = (ProtobufCBinaryData){.len = len, .data = n->b + n->len};
+	n->len += len;
+}
+
+static bool take(void *arg, const struct ledger_logged *e)
+{
+	size_t more = e->len + NTMC_KEY_LEN + GROUP_PART_LEN;
+	struct news *n = arg;
+	Ntm__GroupLogged *m = &n->logged[n->n];
+
+	if (n->n && n->len + more > GMS_NEWS_MAX)
+		return false;
+	ntm__group_logged__init(m);
+	put(n, &m->entry, e->entry, e->len);
+	if (e->part) {
+		put(n, &m->sealer, e->sealer, NTMC_KEY_LEN);
+		put(n, &m->part, e->part, GROUP_PART_LEN);
+	}
+	n->list[n->n++] = m;
+	n->last = e->epoch;
+	return n->n < GMS_NEWS_ENTRIES;
+}
+
+void follow_news(struct follow *f)
+{
+	const struct group *g = ledger_state(f->lg);
+	struct gms *gms = f->caller->gms;
+	Ntm__Envelope env = NTM__ENVELOPE__INIT;
+	Ntm__GroupNews body = NTM__GROUP_NEWS__INIT;
+	struct news *n;
+
+	if (f->more || f->ahead)
+		return; /* its acknowledgement, or what we lack, comes first */
+	n = calloc(1, sizeof(*n));
+	if (!n)
+		return;
+	n->last = f->told;
+	if (ledger_read(gms->ledger, f->lg, f->index, f->told, take, n)) {
+		log_err("gms", "a log cannot be read; check the disk");
+		free(n);
+		return;
+	}
+	f->told = n->last;
+	f->more = f->told < group_epoch(g);
+	body.group =
+		(ProtobufCBinaryData){GROUP_ID_LEN, (uint8_t *)group_id(g)};
+	body.n_entries = n->n;
+	body.entries = n->list;
+	body.now = ntmc_now(NULL);
+	if (!f->more) {
+		body.seal = (ProtobufCBinaryData){
+			GROUP_SEAL_LEN, (uint8_t *)ledger_seal(f->lg)};
+		body.rn2 = (ProtobufCBinaryData){
+			NTMC_KEY_LEN, (uint8_t *)ledger_rn2(f->lg)->b};
+	}
+	env.body_case = NTM__ENVELOPE__BODY_GROUP_NEWS;
+	env.group_news = &body;
+	caller_send(f->caller, &env);
+	gms->stats.news++;
+	free(n);
+}
+
+void follow_push(struct gms *gms, struct ledger_group *lg)
+{
+	const struct group *g = ledger_state(lg);
+	struct follow *head = ledger_arg(lg), *f, *tmp;
+
+	(void)gms;
+	DL_FOREACH_SAFE (head, f, tmp) {
+		if (group_find(g, f->index)) {
+			follow_news(f);
+			continue;
+		}
+		caller_gone(f->caller, group_id(g), -NTM_ENONAME,
+			    group_epoch(g));
+		follow_free(f);
+	}
+}
+
+void follow_only(struct follow *f)
+{
+	const struct group *g = ledger_state(f->lg);
+	struct follow *head = ledger_arg(f->lg), *other, *tmp;
+
+	DL_FOREACH_SAFE (head, other, tmp) {
+		if (other == f || other->index != f->index)
+			continue;
+		caller_gone(other->caller, group_id(g), -NTM_EEXISTS,
+			    group_epoch(g));
+		follow_free(other);
+	}
+}
+
+/* --- wishes to leave ---------------------------------------------------------------- */
+
+static void tell_leave(struct follow *f, const struct group_leave *l)
+{
+	Ntm__Envelope env = NTM__ENVELOPE__INIT;
+	Ntm__GroupLeave body = NTM__GROUP_LEAVE__INIT;
+	const struct group *g = ledger_state(f->lg);
+
+	body.group =
+		(ProtobufCBinaryData){GROUP_ID_LEN, (uint8_t *)group_id(g)};
+	body.index = l->index;
+	body.epoch = l->epoch;
+	body.signature = (ProtobufCBinaryData){NTMC_SIG_LEN, (uint8_t *)l->sig};
+	env.body_case = NTM__ENVELOPE__BODY_GROUP_LEAVE;
+	env.group_leave = &body;
+	caller_send(f->caller, &env);
+}
+
+void follow_leave(struct gms *gms, struct ledger_group *lg,
+		  const struct group_leave *leave)
+{
+	struct follow *head = ledger_arg(lg), *f;
+
+	(void)gms;
+	DL_FOREACH (head, f)
+		if (f->index != leave->index)
+			tell_leave(f, leave);
+}
+
+void follow_leaves(struct follow *f)
+{
+	const struct ledger_person *p;
+	size_t i;
+
+	for (i = 0; (p = ledger_person_at(f->lg, i)); i++)
+		if (p->leaving && p->index != f->index)
+			tell_leave(f, &p->leave);
+}
+
+/* --- renewal -------------------------------------------------------------------------- */
+
+int follow_renew(struct gms *gms, struct ledger_group *lg, bool now)
+{
+	int64_t age = ntmc_now(NULL) - ledger_renewed(lg);
+	const struct group *g = ledger_state(lg);
+	int r;
+
+	/* a clock that was put back must not end renewals */
+	if (!now && age >= 0 && age < group_policy(g)->renew_s)
+		return 0;
+	r = ledger_renew(gms->ledger, lg);
+	if (r) {
+		log_err("gms", "a group cannot be renewed: %s", err_text(r));
+		return r;
+	}
+	gms->stats.renewals++;
+	follow_push(gms, lg);
+	return 0;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* gms - the Group Management Server: start, stop, clock, admin */
+#include "servers/gms/gms.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "servers/datadir.h"
+#include "servers/gms/state.h"
+
+#define DAILY_S 86400
+
+static void flush(void *arg)
+{
+	struct gms *gms = arg;
+	int r = ledger_flush(gms->ledger);
+
+	gms->flushing = false;
+	if (r)
+		log_err("gms", "what members say cannot be written: %s",
+			err_text(r));
+	callers_flushed(gms, r);
+}
+
+void gms_flush_soon(struct gms *gms)
+{
+	if (gms->flushing)
+		return;
+	gms->flushing = true;
+	loop_timer_arm(gms->flush, LOOP_MS(GMS_FLUSH_MS));
+}
+
+static void renew(void *arg, struct ledger_group *lg)
+{
+	/* of whom nobody is here nobody needs one; it is logged where it fails */
+	if (ledger_arg(lg) && follow_renew(arg, lg, false))
+		return;
+}
+
+static void tick(void *arg)
+{
+	struct gms *gms = arg;
+
+	ledger_each(gms->ledger, renew, gms);
+	loop_timer_arm(gms->clock, LOOP_S(1));
+}
+
+/* --- start ------------------------------------------------------------------------- */
+
+static int open_ledger(struct gms *gms)
+{
+	char path[DATADIR_PATH_MAX];
+	int r = datadir_file(gms->env->dir, DATADIR_GMS_KEY, path);
+
+	if (!r)
+		r = ntmc_identity_load(path, &gms->id);
+	if (!r)
+		r = datadir_file(gms->env->dir, DATADIR_GMS_DB, path);
+	return r ? r : ledger_open(path, &gms->id, NULL, &gms->ledger);
+}
+
+static int gms_open(struct gms *gms)
+{
+	const struct role_sockets *s = &gms->env->sockets;
+	int r = servercert_load(gms->env->dir, "gms", &gms->cert);
+
+	if (!r)
+		r = open_ledger(gms);
+	if (!r)
+		r = loop_timer_new(gms->loop, tick, gms, &gms->clock);
+	if (!r)
+		r = loop_timer_new(gms->loop, flush, gms, &gms->flush);
+	for (size_t i = 0; !r && i < s->n_tcp; i++)
+		r = channel_listen_take(gms->loop, gms->cert.tls, s->tcp[i],
+					&caller_ops, gms, &gms->listeners[i]);
+	return r;
+}
+
+int gms_new(const struct role_env *env, struct gms **out)
+{
+	struct gms *gms = calloc(1, sizeof(*gms));
+	int r;
+
+	if (!gms)
+		return -NTM_ENOMEM;
+	gms->env = env;
+	gms->loop = env->loop;
+	gms->conf = env->conf;
+	r = gms_open(gms);
+	if (r) {
+		log_err("gms", "cannot start: %s", err_text(r));
+		gms_free(gms);
+		return r;
+	}
+	log_info("gms", "%zu groups", ledger_count(gms->ledger));
+	loop_timer_arm(gms->clock, LOOP_S(1));
+	*out = gms;
+	return 0;
+}
+
+/* deferred behind the ends of all channels, which look for their caller */
+static void gms_destroy(void *arg)
+{
+	struct gms *gms = arg;
+
+	if (gms->ledger && ledger_flush(gms->ledger))
+		log_err("gms", "what members said last is not on the disk");
+	ledger_close(gms->ledger);
+	servercert_clear(&gms->cert);
+	ntmc_identity_clear(&gms->id);
+	free(gms);
+}
+
+void gms_free(struct gms *gms)
+{
+	if (!gms)
+		return;
+	for (size_t i = 0; i < ROLE_SOCKETS_MAX; i++)
+		if (gms->listeners[i])
+			channel_listener_close(gms->listeners[i]);
+	loop_timer_free(gms->clock);
+	loop_timer_free(gms->flush);
+	gms->destroy = (struct loop_task){.fn = gms_destroy, .arg = gms};
+	loop_defer_task(gms->loop, &gms->destroy);
+}
+
+json_t *gms_admin(struct gms *gms, const char *command, json_t *request)
+{
+	const struct gms_stats *s = &gms->stats;
+
+	(void)request;
+	if (strcmp(command, "status"))
+		return NULL;
+#define N(x) (json_int_t)(x)
+	return json_pack(
+		"{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "ok", 1,
+		"groups", N(ledger_count(gms->ledger)), "nodes",
+		N(HASH_COUNT(gms->callers)), "entries", N(s->entries),
+		"refused", N(s->refused), "renewals", N(s->renewals), "news",
+		N(s->news), "repaired", N(s->repaired), "forks", N(s->forks),
+		"certificate_days",
+		N((gms->cert.not_after - loop_wall(gms->loop)) / DAILY_S));
+#undef N
+}

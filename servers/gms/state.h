@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * state - the GMS's own data, shared by the files of this folder
+ *
+ * Owner: gms.c makes and frees it. Context: loop thread.
+ *
+ *   gms.c      start, stop, clock, admin
+ *   callers.c   nodes' connections and what they say
+ *   follow.c   who follows which group, and what each is told
+ *   ledger.c   the groups
+ */
+#ifndef NTM_SERVERS_GMS_STATE_H
+#define NTM_SERVERS_GMS_STATE_H
+
+#include <uthash.h>
+
+#include "common/channel.h"
+#include "servers/gms/gms.h"
+#include "servers/gms/ledger.h"
+#include "servers/servercert.h"
+
+#define GMS_FOLLOWED	 64 /* groups that one connection follows */
+#define GMS_FOUNDED	 64 /* groups that one node has founded and is in */
+#define GMS_WINDOW_S	 10
+#define GMS_ENTRIES	 10 /* entries of one connection in a window */
+#define GMS_ACKS	 64 /* that wait for the disk, of one connection */
+#define GMS_IDLE_S	 600
+#define GMS_FLUSH_MS	 100
+#define GMS_NEWS_MAX	 49152 /* bytes of entries in one Group News */
+#define GMS_NEWS_ENTRIES 200
+
+struct caller;
+
+/** struct follow - a member that is told of a group
+ * @told: the epoch of the last news; @ahead: the node has had a later one than we:
+ *        what we lack is taken from it
+ * @more: it was not told all; the rest when it has acknowledged
+ */
+struct follow {
+	struct follow *prev, *next; /* of the group; utlist */
+	struct caller *caller;
+	struct ledger_group *lg;
+	uint32_t index;
+	uint64_t told, ahead;
+	bool more;
+};
+
+/** struct caller - a node's connection
+ * @parts: of the entry that it is about to submit
+ * @acks:  txns to answer when the disk has what they were about
+ */
+struct caller {
+	UT_hash_handle hh; /* by channel */
+	struct gms *gms;
+	struct channel *channel;
+	uint8_t ed_pub[NTMC_KEY_LEN];
+	char fqdn[NTMC_FQDN_MAX + 1];
+	struct follow *follows[GMS_FOLLOWED];
+	unsigned int n_follows;
+	uint8_t group[GROUP_ID_LEN];
+	uint64_t epoch;
+	struct ledger_part *parts;
+	uint8_t *part_bytes;
+	size_t n_parts;
+	uint32_t acks[GMS_ACKS];
+	unsigned int n_acks, n_entries;
+	int64_t window;
+};
+
+struct gms_stats {
+	uint64_t entries, refused, renewals, news, repaired, forks;
+};
+
+struct gms {
+	const struct role_env *env;
+	struct loop *loop;
+	const struct server_conf *conf;
+	struct servercert cert;
+	struct ntmc_identity id;
+	struct ledger *ledger;
+	struct channel_listener *listeners[ROLE_SOCKETS_MAX];
+	struct caller *callers;
+	struct loop_timer *clock, *flush;
+	bool flushing;
+	struct gms_stats stats;
+	struct loop_task destroy;
+};
+
+/* gms.c */
+/** what is noted is written soon, and answered then */
+void gms_flush_soon(struct gms *gms);
+
+/* callers.c */
+extern const struct channel_ops caller_ops;
+/** the disk has it all: answer */
+void callers_flushed(struct gms *gms, int code);
+void caller_send(struct caller *ca, Ntm__Envelope *msg);
+void caller_ack(struct caller *ca, uint32_t txn, int code);
+void caller_gone(struct caller *ca, const uint8_t *group, int code,
+		 uint64_t epoch);
+
+/* follow.c */
+struct follow *follow_find(const struct caller *ca,
+			   const struct ledger_group *lg);
+/** Return: 0, -NTM_ELIMIT, -NTM_ENOMEM */
+NTM_MUST_CHECK int follow_new(struct caller *ca, struct ledger_group *lg,
+			      uint32_t index, struct follow **out);
+void follow_free(struct follow *f);
+/** what @f has not been told yet */
+void follow_news(struct follow *f);
+/** all of @lg: news; those that are no members any more: Gone */
+void follow_push(struct gms *gms, struct ledger_group *lg);
+/** a member's wish to leave, to all others */
+void follow_leave(struct gms *gms, struct ledger_group *lg,
+		  const struct group_leave *leave);
+/** and to one who has just come */
+void follow_leaves(struct follow *f);
+/** the connection before ends, where a member comes by a second one */
+void follow_only(struct follow *f);
+/** the GMS's own entry, if it is time (or @now); Return: 0, ledger_renew()'s */
+NTM_MUST_CHECK int follow_renew(struct gms *gms, struct ledger_group *lg,
+				bool now);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gms_member - a member of one group as a GMS sees it, for tests and figures
+ *
+ * Owner:   the test. Context: the loop's thread. No welcome by items here: who joins
+ *          is given RN1 by gms_member_welcome().
+ */
+#ifndef NTM_TESTS_UNIT_SERVERS_GMS_MEMBER_H
+#define NTM_TESTS_UNIT_SERVERS_GMS_MEMBER_H
+
+#include "common/addr.h"
+#include "common/channel.h"
+#include "libntmcrypto/groupkey.h"
+
+/**
+ * struct gms_member
+ * @epoch:   whose keys it has; 0: none. @key_ns: when they came, loop_now_exact()
+ * @trouble: the first thing that it could not take, -NTM_E...
+ * @ack_code: of the last NTM ACK; @asked: it waits for one
+ * @prekeys, @confirmations: of the last answer, by position in the group
+ */
+struct gms_member {
+	struct loop *loop;
+	const struct ntmc_identity *id;
+	char fqdn[NTMC_FQDN_MAX + 1];
+	struct tls_context *tls;
+	struct channel *channel;
+	bool open;
+	int closed, trouble;
+	uint8_t gid[GROUP_ID_LEN];
+	struct group *g;
+	struct group_secret secret;
+	struct group_keys keys;
+	uint64_t epoch, key_ns;
+	uint32_t index, txn, ack_code, gone_code;
+	uint64_t gone_epoch;
+	bool asked, answered;
+	unsigned int n_news, n_leaves;
+	struct group_leave leave;
+	bool used;		 /* the prekey: another one is due */
+	struct ntmc_key priv[2]; /* now, before */
+	struct group_prekey prekey;
+	struct ntmc_key share; /* of the entry that it has submitted */
+	uint8_t (*prekeys)[GROUP_PREKEY_LEN];
+	uint8_t (*confirmations)[GROUP_CONFIRM_LEN];
+	uint64_t *acked;
+	size_t n_people;
+	uint8_t entry[GROUP_ENTRY_MAX];
+	size_t entry_len;
+};
+
+/** @tls, @id: borrowed */
+void gms_member_init(struct gms_member *m, struct loop *loop,
+		     const struct ntmc_identity *id, const char *fqdn,
+		     struct tls_context *tls,
+		     const uint8_t gid[static GROUP_ID_LEN]);
+void gms_member_clear(struct gms_member *m);
+/** Return: 0 or channel_connect()'s */
+int gms_member_connect(struct gms_member *m, const struct addr *at);
+void gms_member_hello(struct gms_member *m);
+void gms_member_question(struct gms_member *m);
+/** the founder's; Return: 0, group_make()'s */
+int gms_member_create(struct gms_member *m, const uint8_t *server_key,
+		      const struct group_policy *policy);
+/** make an entry, seal parts for all, send both. Return: 0, group_make()'s */
+int gms_member_submit(struct gms_member *m, struct group_change *c);
+/** any bytes as an entry */
+void gms_member_send_entry(struct gms_member *m, const uint8_t *entry,
+			   size_t len, const uint8_t *sealer);
+void gms_member_leave(struct gms_member *m);
+/** @to joins what @from is in, which has applied the entry that adds it */
+int gms_member_welcome(const struct gms_member *from, struct gms_member *to);
+
+#endif

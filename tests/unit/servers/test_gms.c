@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: MIT */
+/* test_gms - a whole GMS and members that come by TLS: epochs, faults, restarts */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/file.h"
+#include "gms_member.h"
+#include "servers/datadir.h"
+#include "servers/gms/state.h"
+#include "servers/sockets.h"
+#include "site.h"
+
+#define N 4
+
+static struct site site;
+static struct role_env env;
+static struct gms *gms;
+static struct addr at;
+static struct peer peers[N];
+static struct ntmc_trust *trust;
+static struct tls_context *tls[N];
+static struct gms_member m[N];
+static const uint8_t gid[GROUP_ID_LEN] = {7, 7};
+
+/* --- the server --------------------------------------------------------------------- */
+
+static void start(void)
+{
+	char error[SOCKETS_ERROR_LEN];
+
+	memset(&env, 0, sizeof(env));
+	env.loop = site.loop;
+	env.dir = site.dir;
+	env.conf = &site.conf;
+	assert_int_equal(sockets_bind(role_find("gms"), &site.conf, site.dir,
+				      &env.sockets, error),
+			 0);
+	close(env.sockets.admin);
+	env.sockets.admin = -1;
+	assert_int_equal(gms_new(&env, &gms), 0);
+}
+
+static bool all_closed(void *arg)
+{
+	int i;
+
+	(void)arg;
+	for (i = 0; i < N; i++)
+		if (m[i].channel)
+			return false;
+	return true;
+}
+
+static void stop(void)
+{
+	gms_free(gms);
+	gms = NULL;
+	assert_int_equal(loop_turn(site.loop, false), 0);
+	assert_true(site_wait(&site, all_closed, NULL));
+}
+
+/* --- waiting ------------------------------------------------------------------------- */
+
+static bool is_open(void *arg)
+{
+	return ((struct gms_member *)arg)->open;
+}
+
+static bool is_acked(void *arg)
+{
+	return !((struct gms_member *)arg)->asked;
+}
+
+static bool is_answered(void *arg)
+{
+	return ((struct gms_member *)arg)->answered;
+}
+
+static bool is_gone(void *arg)
+{
+	return ((struct gms_member *)arg)->gone_code;
+}
+
+static bool has_key(void *arg)
+{
+	const struct gms_member *who = arg;
+
+	return who->epoch == group_epoch(ledger_state(
+				     ledger_find(gms->ledger, gid))) ||
+	       who->trouble;
+}
+
+static void wait_key(struct gms_member *who)
+{
+	assert_true(site_wait(&site, has_key, who));
+	assert_int_equal(who->trouble, 0);
+}
+
+static int wait_ack(struct gms_member *who)
+{
+	assert_true(site_wait(&site, is_acked, who));
+	return -(int)who->ack_code;
+}
+
+static void connect_all(int n)
+{
+	for (int i = 0; i < n; i++) {
+		if (m[i].channel)
+			continue;
+		assert_int_equal(gms_member_connect(&m[i], &at), 0);
+		assert_true(site_wait(&site, is_open, &m[i]));
+	}
+}
+
+/* all of @n have one key, and each confirms it to the first */
+static void assert_together(int n)
+{
+	struct gms_member *a = &m[0];
+	int i;
+
+	for (i = 0; i < n; i++) {
+		wait_key(&m[i]);
+		assert_memory_equal(&m[i].keys, &a->keys, sizeof(a->keys));
+	}
+}
+
+static bool confirmed(void *arg)
+{
+	struct gms_member *a = &m[0];
+	size_t i, n = group_size(a->g), ok = 0;
+
+	(void)arg;
+	if (!a->answered)
+		return false;
+	for (i = 0; i < n; i++)
+		ok += a->acked[i] == a->epoch &&
+		      !group_confirmed(&a->keys, group_at(a->g, i)->index,
+				       a->confirmations[i]);
+	if (ok < n)
+		gms_member_question(a);
+	return ok == n;
+}
+
+static void ask_people(struct gms_member *who)
+{
+	gms_member_question(who);
+	assert_true(site_wait(&site, is_answered, who));
+	assert_int_equal(who->n_people, group_size(who->g));
+}
+
+static int submit(struct gms_member *who, struct group_change *c)
+{
+	ask_people(who);
+	assert_int_equal(gms_member_submit(who, c), 0);
+	return wait_ack(who);
+}
+
+static int add(int who)
+{
+	struct group_joiner j = {.rights = GROUP_MAY_REMOVE,
+				 .fqdn = m[who].fqdn};
+	struct group_change c = {
+		.kind = GROUP_ADD, .joiners = &j, .n_joiners = 1};
+	int r;
+
+	ntmc_random(NULL, j.token, sizeof(j.token));
+	memcpy(j.ed_pub, m[who].id->ed_pub, sizeof(j.ed_pub));
+	r = submit(&m[0], &c);
+	if (r)
+		return r;
+	wait_key(&m[0]);
+	assert_int_equal(gms_member_welcome(&m[0], &m[who]), 0);
+	gms_member_hello(&m[who]);
+	wait_key(&m[who]);
+	return 0;
+}
+
+static int remove_one(int author, int who)
+{
+	struct group_change c = {.kind = GROUP_REMOVE,
+				 .reason = GROUP_REMOVED,
+				 .gone = &m[who].index,
+				 .n_gone = 1};
+
+	return submit(&m[author], &c);
+}
+
+/* --- the stage ---------------------------------------------------------------------------- */
+
+static int setup(void **state)
+{
+	char name[16];
+	int i;
+
+	(void)state;
+	site_new(&site);
+	site.conf.gms_port = site_free_port();
+	assert_int_equal(
+		addr_parse("127.0.0.1", (uint16_t)site.conf.gms_port, &at), 0);
+	start();
+	assert_int_equal(ntmc_trust_new(&trust), 0);
+	for (i = 0; i < N; i++) {
+		snprintf(name, sizeof(name), "person%d", i);
+		site_add_account(&site, name);
+		peer_new(&peers[i], &site, "desk");
+		assert_int_equal(peer_login(&peers[i], name, SITE_PASSWORD), 0);
+		assert_int_equal(ntmc_trust_add(trust, peers[i].ca,
+						peers[i].ca_len, site.ca_fp,
+						NULL),
+				 0);
+		assert_int_equal(tls_context_new(&peers[i].id, peers[i].cert,
+						 peers[i].cert_len, peers[i].ca,
+						 peers[i].ca_len, trust, NULL,
+						 &tls[i]),
+				 0);
+		tls_context_set_roles(tls[i], NTMC_ROLE_GMS);
+		gms_member_init(&m[i], site.loop, &peers[i].id, peers[i].fqdn,
+				tls[i], gid);
+	}
+	connect_all(N);
+	assert_int_equal(
+		gms_member_create(&m[0], gms->id.ed_pub, &group_policy_default),
+		0);
+	assert_int_equal(wait_ack(&m[0]), 0);
+	gms_member_hello(&m[0]);
+	wait_key(&m[0]);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i < N; i++)
+		gms_member_clear(&m[i]);
+	if (gms)
+		gms_free(gms);
+	assert_int_equal(loop_turn(site.loop, false), 0);
+	for (i = 0; i < N; i++) {
+		tls_context_free(tls[i]);
+		peer_free(&peers[i]);
+	}
+	ntmc_trust_free(trust);
+	site_free(&site);
+	return 0;
+}
+
+/* --- the tests ------------------------------------------------------------------------------ */
+
+static void life(void **state)
+{
+	struct group_keys before;
+	int i;
+
+	(void)state;
+	for (i = 1; i < N; i++)
+		assert_int_equal(add(i), 0);
+	assert_together(N);
+	gms_member_question(&m[0]);
+	assert_true(site_wait(&site, confirmed, NULL));
+	before = m[3].keys;
+	assert_int_equal(remove_one(1, 3), 0);
+	assert_together(3);
+	assert_true(site_wait(&site, is_gone, &m[3]));
+	assert_int_equal(m[3].gone_code, NTM_ENONAME);
+	assert_memory_equal(&before, &m[3].keys, sizeof(before));
+	assert_memory_not_equal(&before, &m[0].keys, sizeof(before));
+	/* and it is told nothing more */
+	gms_member_hello(&m[3]);
+	assert_true(site_wait(&site, is_gone, &m[3]));
+	assert_int_equal(m[3].gone_code, NTM_ENONAME);
+	/* by the clock */
+	before = m[0].keys;
+	assert_int_equal(follow_renew(gms, ledger_find(gms->ledger, gid), true),
+			 0);
+	assert_together(3);
+	assert_memory_not_equal(&before, &m[0].keys, sizeof(before));
+	assert_int_equal(group_generation(m[0].g), 2);
+}
+
+static void two_at_once(void **state)
+{
+	uint32_t three, two;
+	struct group_change c[2] = {{.kind = GROUP_REMOVE,
+				     .reason = GROUP_REMOVED,
+				     .gone = &three,
+				     .n_gone = 1},
+				    {.kind = GROUP_REMOVE,
+				     .reason = GROUP_REMOVED,
+				     .gone = &two,
+				     .n_gone = 1}};
+	int i, first;
+
+	(void)state;
+	for (i = 1; i < N; i++)
+		assert_int_equal(add(i), 0);
+	three = m[3].index;
+	two = m[2].index;
+	assert_together(N);
+	ask_people(&m[0]);
+	ask_people(&m[1]);
+	/* neither knows of the other's */
+	assert_int_equal(gms_member_submit(&m[0], &c[0]), 0);
+	assert_int_equal(gms_member_submit(&m[1], &c[1]), 0);
+	wait_ack(&m[0]);
+	wait_ack(&m[1]);
+	first = m[0].ack_code ? 1 : 0;
+	assert_int_equal(m[first].ack_code, 0);
+	assert_int_equal(m[!first].ack_code, NTM_EAGAIN);
+	assert_together(2);
+	/* made anew, on what is so now */
+	assert_int_equal(submit(&m[!first], &c[!first]), 0);
+	assert_together(2);
+	assert_int_equal(group_size(m[0].g), 2);
+	/* the same bytes once more: the answer had been lost */
+	gms_member_send_entry(&m[!first], m[!first].entry, m[!first].entry_len,
+			      m[0].gid);
+	assert_int_equal(wait_ack(&m[!first]), -NTM_EEXISTS);
+}
+
+static void away(void **state)
+{
+	struct group_change refresh = {.kind = GROUP_REFRESH};
+	int i;
+
+	(void)state;
+	for (i = 1; i < N; i++)
+		assert_int_equal(add(i), 0);
+	channel_close(m[2].channel);
+	m[2].channel = NULL;
+	m[2].open = false;
+	for (i = 0; i < 4; i++) {
+		assert_int_equal(submit(&m[i % 2], &refresh), 0);
+		wait_key(&m[0]);
+		wait_key(&m[1]);
+	}
+	assert_int_equal(remove_one(0, 3), 0);
+	wait_key(&m[0]);
+	/* the GMS ends meanwhile, too */
+	stop();
+	start();
+	connect_all(3);
+	for (i = 0; i < 3; i++)
+		gms_member_hello(&m[i]);
+	assert_together(3);
+	assert_int_equal(submit(&m[2], &refresh), 0);
+	assert_together(3);
+	gms_member_question(&m[0]);
+	assert_true(site_wait(&site, confirmed, NULL));
+}
+
+static void leaving(void **state)
+{
+	struct group_change c = {.kind = GROUP_REMOVE, .reason = GROUP_LEFT};
+
+	(void)state;
+	assert_int_equal(add(1), 0);
+	assert_int_equal(add(2), 0);
+	gms_member_leave(&m[0]);
+	assert_int_equal(wait_ack(&m[0]), 0);
+	/* whoever comes later hears of it, too; nobody needs a right for that */
+	channel_close(m[2].channel);
+	m[2].channel = NULL;
+	m[2].open = false;
+	connect_all(N);
+	gms_member_hello(&m[2]);
+	wait_key(&m[2]);
+	ask_people(&m[2]);
+	assert_int_equal(m[1].n_leaves, 1);
+	assert_int_equal(m[2].n_leaves, 1);
+	c.leave = &m[2].leave;
+	assert_int_equal(submit(&m[2], &c), 0);
+	assert_true(site_wait(&site, is_gone, &m[0]));
+	wait_key(&m[1]);
+	wait_key(&m[2]);
+	assert_memory_equal(&m[1].keys, &m[2].keys, sizeof(m[1].keys));
+}
+
+static void copy_store(const char *from, const char *to)
+{
+	char a[DATADIR_PATH_MAX], b[DATADIR_PATH_MAX],
+		command[4 * DATADIR_PATH_MAX + 64];
+
+	assert_int_equal(datadir_path(site.dir, from, a), 0);
+	assert_int_equal(datadir_path(site.dir, to, b), 0);
+	snprintf(command, sizeof(command), "cp %s %s && rm -f %s-wal %s-shm", a,
+		 b, b, b);
+	assert_int_equal(system(command), 0);
+}
+
+/* the GMS comes back with a store of yesterday */
+static void old_backup(void **state)
+{
+	struct group_change refresh = {.kind = GROUP_REFRESH};
+	struct group_change policy = {.kind = GROUP_POLICY,
+				      .policy = &group_policy_default};
+	static uint8_t entry[3][GROUP_ENTRY_MAX];
+	size_t len[3];
+	int i;
+
+	(void)state;
+	assert_int_equal(add(1), 0);
+	stop();
+	copy_store("gms/gms.db", "backup");
+	start();
+	connect_all(2);
+	gms_member_hello(&m[0]);
+	gms_member_hello(&m[1]);
+	assert_together(2);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(submit(&m[0], i == 1 ? &policy : &refresh), 0);
+		memcpy(entry[i], m[0].entry, m[0].entry_len);
+		len[i] = m[0].entry_len;
+		assert_together(2);
+	}
+	stop();
+	copy_store("backup", "gms/gms.db");
+	start();
+	connect_all(2);
+	gms_member_hello(&m[1]);
+	assert_true(site_wait(&site, is_gone, &m[1]));
+	assert_int_equal(m[1].gone_code, NTM_EAGAIN);
+	assert_int_equal(m[1].gone_epoch, 2);
+	for (i = 0; i < 3; i++) {
+		/* not in another order */
+		gms_member_send_entry(&m[1], entry[(i + 1) % 3],
+				      len[(i + 1) % 3], m[1].gid);
+		if ((i + 1) % 3 > i)
+			assert_int_not_equal(wait_ack(&m[1]), 0);
+		else
+			wait_ack(&m[1]);
+		gms_member_send_entry(&m[1], entry[i], len[i],
+				      i == 1 ? NULL : m[1].gid);
+		assert_int_equal(wait_ack(&m[1]), 0);
+	}
+	/* RN2 of those epochs is never made a second time: another epoch */
+	wait_key(&m[1]);
+	assert_int_equal(m[1].epoch, 6);
+	gms_member_hello(&m[0]);
+	assert_together(2);
+	assert_int_equal(submit(&m[0], &refresh), 0);
+	assert_together(2);
+}
+
+/* a member that has gone another way is told so, and is given nothing */
+static void forked(void **state)
+{
+	struct group_change refresh = {.kind = GROUP_REFRESH};
+	struct ntmc_key share = {{1}};
+	uint8_t entry[GROUP_ENTRY_MAX];
+	unsigned int news;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(add(1), 0);
+	refresh.share = &share;
+	assert_int_equal(
+		group_make(NULL, m[1].g, m[1].id, &refresh, entry, &len, NULL),
+		0);
+	assert_int_equal(group_apply(m[1].g, entry, len, NULL), 0);
+	assert_int_equal(submit(&m[0], &refresh), 0);
+	wait_key(&m[0]);
+	news = m[1].n_news;
+	gms_member_hello(&m[1]);
+	assert_true(site_wait(&site, is_gone, &m[1]));
+	assert_int_equal(m[1].gone_code, NTM_EFORK);
+	assert_true(m[1].n_news <= news + 1);
+}
+
+static void strangers(void **state)
+{
+	struct group_change refresh = {.kind = GROUP_REFRESH};
+	uint8_t entry[GROUP_ENTRY_MAX];
+	size_t len;
+	int i, r = 0;
+
+	(void)state;
+	assert_int_equal(add(1), 0);
+	/* no member at all */
+	gms_member_hello(&m[2]);
+	assert_true(site_wait(&site, is_gone, &m[2]));
+	assert_int_equal(m[2].gone_code, NTM_ENONAME);
+	/* another one's entry, to hand it in first with parts of one's own */
+	refresh.share = &m[0].share;
+	assert_int_equal(
+		group_make(NULL, m[0].g, m[0].id, &refresh, entry, &len, NULL),
+		0);
+	gms_member_send_entry(&m[1], entry, len, m[0].gid);
+	assert_int_equal(wait_ack(&m[1]), -NTM_EPERM);
+	gms_member_send_entry(&m[2], entry, len, m[0].gid);
+	assert_int_equal(wait_ack(&m[2]), -NTM_ENONAME);
+	/* its own, that leaves somebody out */
+	gms_member_send_entry(&m[0], entry, len, m[0].gid);
+	assert_int_equal(wait_ack(&m[0]), -NTM_EINVAL);
+	/* a group in another one's name, and the same one again */
+	gms_member_send_entry(&m[2], entry, 40, NULL);
+	assert_int_equal(wait_ack(&m[2]), -NTM_EDECODE);
+	/* too much of it */
+	for (i = 0; i < 20 && r != -NTM_ERATE; i++) {
+		gms_member_send_entry(&m[3], entry, len, m[0].gid);
+		r = wait_ack(&m[3]);
+	}
+	assert_int_equal(r, -NTM_ERATE);
+	assert_int_equal(i, 11);
+	/* a second connection of one device: the first follows no more */
+	memcpy(&m[2].gid, m[1].gid, sizeof(m[2].gid));
+	assert_int_equal(group_epoch(m[0].g), 2);
+}
+
+/* the later connection of a device ends the earlier one */
+static void clone(void **state)
+{
+	static struct gms_member copy;
+
+	(void)state;
+	assert_int_equal(add(1), 0);
+	gms_member_init(&copy, site.loop, m[1].id, m[1].fqdn, m[1].tls, gid);
+	copy.prekey.serial = m[1].prekey.serial;
+	copy.prekey = m[1].prekey;
+	copy.priv[0] = m[1].priv[0];
+	assert_int_equal(gms_member_welcome(&m[1], &copy), 0);
+	assert_int_equal(gms_member_connect(&copy, &at), 0);
+	assert_true(site_wait(&site, is_open, &copy));
+	gms_member_hello(&copy);
+	assert_true(site_wait(&site, has_key, &copy));
+	assert_true(site_wait(&site, is_gone, &m[1]));
+	assert_int_equal(m[1].gone_code, NTM_EEXISTS);
+	gms_member_clear(&copy);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+		T(life),       T(two_at_once), T(away),	     T(leaving),
+		T(old_backup), T(forked),      T(strangers), T(clone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
