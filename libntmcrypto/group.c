@@ -27,9 +27,9 @@
 const char *group_why_text(enum group_why why)
 {
 	static const char *const text[] = {
-#define GROUP_WHY(name, error, t) [GROUP_##name] = t,
-		GROUP_WHYS
-#undef GROUP_WHY
+#define WHY(name, error, t) [GROUP_##name] = t,
+#include "libntmcrypto/groupwhy.def"
+#undef WHY
 	};
 
 	return (size_t)why < sizeof(text) / sizeof(text[0]) ? text[why] : "";
@@ -38,9 +38,9 @@ const char *group_why_text(enum group_why why)
 int group_why_code(enum group_why why)
 {
 	static const int code[] = {
-#define GROUP_WHY(name, error, t) [GROUP_##name] = -NTM_E##error,
-		GROUP_WHYS
-#undef GROUP_WHY
+#define WHY(name, error, t) [GROUP_##name] = -NTM_E##error,
+#include "libntmcrypto/groupwhy.def"
+#undef WHY
 	};
 
 	return (size_t)why < sizeof(code) / sizeof(code[0]) ? code[why]

@@ -53,26 +53,11 @@ struct group_policy {
 extern const struct group_policy group_policy_default;
 bool group_policy_ok(const struct group_policy *p);
 
-/* why an entry does not apply: GROUP_WHY(name, error, text) */
-#define GROUP_WHYS                                                             \
-	GROUP_WHY(FINE, OK, "it applies")                                      \
-	GROUP_WHY(MALFORMED, DECODE, "it is malformed")                        \
-	GROUP_WHY(FOREIGN, NOTFOUND, "it is another group's")                  \
-	GROUP_WHY(SEEN, EXISTS, "it has applied already")                      \
-	GROUP_WHY(OLD, STATE, "it is of an epoch that is over")                \
-	GROUP_WHY(EARLY, AGAIN, "entries before it are missing")               \
-	GROUP_WHY(FORK, FORK, "it follows another past: the log was forked")   \
-	GROUP_WHY(STRANGER, NONAME, "its author is no member")                 \
-	GROUP_WHY(FORGED, AUTH, "its signature is not its author's")           \
-	GROUP_WHY(RIGHT, PERM, "its author has not the right")                 \
-	GROUP_WHY(CONTENT, INVAL, "what it says is not possible")              \
-	GROUP_WHY(FULL, LIMIT, "the group is full")                            \
-	GROUP_WHY(MEMORY, NOMEM, "out of memory")
-
+/** why an entry does not apply: groupwhy.def */
 enum group_why {
-#define GROUP_WHY(name, error, text) GROUP_##name,
-	GROUP_WHYS
-#undef GROUP_WHY
+#define WHY(name, error, text) GROUP_##name,
+#include "libntmcrypto/groupwhy.def"
+#undef WHY
 };
 /** a sentence without subject's name and full stop */
 const char *group_why_text(enum group_why why);

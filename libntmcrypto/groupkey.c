@@ -274,7 +274,7 @@ int group_part_open(const struct group_entry *e, uint32_t index,
 		    struct ntmc_key *share)
 {
 	uint8_t pub[NTMC_KEY_LEN];
-	struct ntmc_key k, got;
+	struct ntmc_key k, got = {{0}};
 	int r;
 
 	ntmc_x25519_public(prekey, pub);

@@ -32,6 +32,7 @@
 #include "servers/box/shelf.h"
 #include "servers/cli.h"
 #include "servers/cs/items.h"
+#include "servers/gms/ledger.h"
 #include "servers/dc/journal.h"
 
 #define MAGIC	   "NTMBACKUP1\n"
@@ -114,10 +115,20 @@ static int copy_store(enum datadir_file f, const char *path, const char *copy)
 	struct accounts *a;
 	struct journal *j;
 	struct shelf *b;
+	struct ledger *l;
 	struct items *s;
 	int r;
 
 	unlink(copy);
+	if (f == DATADIR_GMS_DB) {
+		/* nothing is signed: no identity */
+		r = ledger_open(path, NULL, NULL, &l);
+		if (r)
+			return r;
+		r = ledger_backup(l, copy);
+		ledger_close(l);
+		return r;
+	}
 	if (f == DATADIR_BOX_DB) {
 		r = shelf_open(path, &b);
 		if (r)
@@ -155,8 +166,9 @@ static int pack_one(struct stream *s, const char *dir, enum datadir_file f)
 	char path[DATADIR_PATH_MAX], copy[DATADIR_PATH_MAX + 8];
 	int r = datadir_file(dir, f, path);
 
-	if (r || (f != DATADIR_AS_DB && f != DATADIR_DC_DB &&
-		  f != DATADIR_BOX_DB && f != DATADIR_CS_DB))
+	if (r ||
+	    (f != DATADIR_AS_DB && f != DATADIR_DC_DB && f != DATADIR_BOX_DB &&
+	     f != DATADIR_CS_DB && f != DATADIR_GMS_DB))
 		return r ? r : pack_file(s, f, path);
 	if (access(path, F_OK))
 		return 0;
@@ -321,6 +333,7 @@ static int unpack_folder(struct stream *s, const struct cli *c)
 	drop_wal(c->dir, DATADIR_DC_DB);
 	drop_wal(c->dir, DATADIR_CS_DB);
 	drop_wal(c->dir, DATADIR_BOX_DB);
+	drop_wal(c->dir, DATADIR_GMS_DB);
 	r = unpack_all(s, c->dir);
 	if (!r)
 		r = datadir_file(c->dir, DATADIR_DC_DB, path);

@@ -46,7 +46,7 @@ static const char *const names[] = {
 };
 static_assert(sizeof(names) / sizeof(names[0]) == DATADIR_NFILES, "names");
 
-static const char *const folders[] = {"as", "dc", "rs", "exit",
+static const char *const folders[] = {"as", "dc", "rs",	 "exit",
 				      "ns", "cs", "box", "gms"};
 
 const char *datadir_name(enum datadir_file f)

@@ -9,7 +9,8 @@
 #include "servers/datadir.h"
 #include "servers/gms/state.h"
 
-#define DAILY_S 86400
+#define DAILY_S	    86400
+#define CERT_LOOK_S 3600
 
 static void flush(void *arg)
 {
@@ -38,10 +39,36 @@ static void renew(void *arg, struct ledger_group *lg)
 		return;
 }
 
+/* Without a restart, which would end every connection. The certificate before goes with
+ * the next one; its sessions have ended by then. */
+static void look_at_certificate(struct gms *gms)
+{
+	struct servercert fresh;
+
+	if (!servercert_is_stale(gms->env->dir, "gms", &gms->cert))
+		return;
+	if (servercert_load(gms->env->dir, "gms", &fresh)) {
+		log_err("gms", "the new certificate cannot be used");
+		return;
+	}
+	log_info("gms", "new server certificate");
+	servercert_clear(&gms->cert_before);
+	gms->cert_before = gms->cert;
+	gms->cert = fresh;
+	for (size_t i = 0; i < ROLE_SOCKETS_MAX; i++)
+		if (gms->listeners[i])
+			channel_listener_set_context(gms->listeners[i],
+						     gms->cert.tls);
+}
+
 static void tick(void *arg)
 {
 	struct gms *gms = arg;
 
+	if (loop_wall(gms->loop) >= gms->look) {
+		gms->look = loop_wall(gms->loop) + CERT_LOOK_S;
+		look_at_certificate(gms);
+	}
 	ledger_each(gms->ledger, renew, gms);
 	loop_timer_arm(gms->clock, LOOP_S(1));
 }
@@ -108,6 +135,7 @@ static void gms_destroy(void *arg)
 		log_err("gms", "what members said last is not on the disk");
 	ledger_close(gms->ledger);
 	servercert_clear(&gms->cert);
+	servercert_clear(&gms->cert_before);
 	ntmc_identity_clear(&gms->id);
 	free(gms);
 }

@@ -336,6 +336,11 @@ void ledger_close(struct ledger *l)
 	free(l);
 }
 
+int ledger_backup(struct ledger *l, const char *path)
+{
+	return store_backup(l->store, path);
+}
+
 /* --- an entry ------------------------------------------------------------------------ */
 
 static int put_person(struct ledger *l, const struct ledger_group *lg,

@@ -44,6 +44,9 @@ NTM_MUST_CHECK int ledger_open(const char *path, const struct ntmc_identity *id,
 			       const struct ntmc_env *env, struct ledger **out);
 void ledger_close(struct ledger *l); /* flushes nothing; NULL is fine */
 
+/** a consistent copy. Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int ledger_backup(struct ledger *l, const char *path);
+
 struct ledger_group *ledger_find(struct ledger *l,
 				 const uint8_t id[static GROUP_ID_LEN]);
 void ledger_each(struct ledger *l,

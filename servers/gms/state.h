@@ -75,7 +75,8 @@ struct gms {
 	const struct role_env *env;
 	struct loop *loop;
 	const struct server_conf *conf;
-	struct servercert cert;
+	struct servercert cert, cert_before; /* until its sessions have ended */
+	int64_t look;
 	struct ntmc_identity id;
 	struct ledger *ledger;
 	struct channel_listener *listeners[ROLE_SOCKETS_MAX];

@@ -107,7 +107,7 @@ static void conf_errors(void **state)
 		{"[server]\ndomain = x.org\nspeed = 3\n", ":3:"},
 		{"[sever]\ndomain = x.org\n", ":2:"},
 		{"[as]\nport = 1\n", "server.domain is missing"},
-		{"[server]\ndomain = x.org\nroles = as, gms\n", "roles"},
+		{"[server]\ndomain = x.org\nroles = as, gsm\n", "roles"},
 		{"[server]\ndomain = x.org\n[ns]\nkeepalive = 5s\n",
 		 "ns.keepalive"},
 		{"[server]\ndomain = x.org\n[dc]\nkeepalive_max = 6m\n",

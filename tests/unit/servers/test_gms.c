@@ -26,7 +26,7 @@ static struct peer peers[N];
 static struct ntmc_trust *trust;
 static struct tls_context *tls[N];
 static struct gms_member m[N];
-static const uint8_t gid[GROUP_ID_LEN] = {7, 7};
+static uint8_t gid[GROUP_ID_LEN] = {7, 7};
 
 /* --- the server --------------------------------------------------------------------- */
 
@@ -193,7 +193,8 @@ static int remove_one(int author, int who)
 
 /* --- the stage ---------------------------------------------------------------------------- */
 
-static int setup(void **state)
+/* accounts and devices: once; a group for each test */
+static int site_up(void **state)
 {
 	char name[16];
 	int i;
@@ -203,7 +204,6 @@ static int setup(void **state)
 	site.conf.gms_port = site_free_port();
 	assert_int_equal(
 		addr_parse("127.0.0.1", (uint16_t)site.conf.gms_port, &at), 0);
-	start();
 	assert_int_equal(ntmc_trust_new(&trust), 0);
 	for (i = 0; i < N; i++) {
 		snprintf(name, sizeof(name), "person%d", i);
@@ -220,9 +220,34 @@ static int setup(void **state)
 						 &tls[i]),
 				 0);
 		tls_context_set_roles(tls[i], NTMC_ROLE_GMS);
+	}
+	return 0;
+}
+
+static int site_down(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i < N; i++) {
+		tls_context_free(tls[i]);
+		peer_free(&peers[i]);
+	}
+	ntmc_trust_free(trust);
+	site_free(&site);
+	return 0;
+}
+
+static int setup(void **state)
+{
+	int i;
+
+	(void)state;
+	start();
+	gid[2]++;
+	for (i = 0; i < N; i++)
 		gms_member_init(&m[i], site.loop, &peers[i].id, peers[i].fqdn,
 				tls[i], gid);
-	}
 	connect_all(N);
 	assert_int_equal(
 		gms_member_create(&m[0], gms->id.ed_pub, &group_policy_default),
@@ -242,13 +267,8 @@ static int teardown(void **state)
 		gms_member_clear(&m[i]);
 	if (gms)
 		gms_free(gms);
+	gms = NULL;
 	assert_int_equal(loop_turn(site.loop, false), 0);
-	for (i = 0; i < N; i++) {
-		tls_context_free(tls[i]);
-		peer_free(&peers[i]);
-	}
-	ntmc_trust_free(trust);
-	site_free(&site);
 	return 0;
 }
 
@@ -543,5 +563,5 @@ int main(void)
 		T(old_backup), T(forked),      T(strangers), T(clone),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, site_up, site_down);
 }
