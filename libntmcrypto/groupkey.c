@@ -270,16 +270,15 @@ int group_part_seal(const struct group_sealer *s, uint32_t index,
 int group_part_open(const struct group_entry *e, uint32_t index,
 		    const uint8_t sealer[static NTMC_KEY_LEN],
 		    const struct ntmc_key *prekey,
+		    const uint8_t prekey_pub[static NTMC_KEY_LEN],
 		    const uint8_t part[static GROUP_PART_LEN],
 		    struct ntmc_key *share)
 {
-	uint8_t pub[NTMC_KEY_LEN];
 	struct ntmc_key k, got = {{0}};
 	int r;
 
-	ntmc_x25519_public(prekey, pub);
-	r = part_key(e->id, e->epoch, e->generation, index, sealer, pub, prekey,
-		     sealer, &k);
+	r = part_key(e->id, e->epoch, e->generation, index, sealer, prekey_pub,
+		     prekey, sealer, &k);
 	if (r)
 		return r;
 	r = aead_decrypt(NTMC_AES_256_GCM, &k, nonce, NULL, 0, part,

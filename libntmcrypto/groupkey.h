@@ -107,15 +107,19 @@ NTM_MUST_CHECK int group_part_seal(const struct group_sealer *s, uint32_t index,
 				   uint8_t out[static GROUP_PART_LEN]);
 /**
  * group_part_open() - the member's side
- * @sealer: the ephemeral public key; @prekey: its own private key
+ * @sealer: the ephemeral public key
+ * @prekey, @prekey_pub: its own, private and public: kept, as to make the public one
+ *          anew costs half as much as the rest
  * Return: 0, -NTM_EAUTH. That it is the share which the entry commits to is asked by
  *         group_secret_step()
  */
-NTM_MUST_CHECK int group_part_open(const struct group_entry *e, uint32_t index,
-				   const uint8_t sealer[static NTMC_KEY_LEN],
-				   const struct ntmc_key *prekey,
-				   const uint8_t part[static GROUP_PART_LEN],
-				   struct ntmc_key *share);
+NTM_MUST_CHECK int
+group_part_open(const struct group_entry *e, uint32_t index,
+		const uint8_t sealer[static NTMC_KEY_LEN],
+		const struct ntmc_key *prekey,
+		const uint8_t prekey_pub[static NTMC_KEY_LEN],
+		const uint8_t part[static GROUP_PART_LEN],
+		struct ntmc_key *share);
 
 /* --- RN2 ----------------------------------------------------------------------- */
 

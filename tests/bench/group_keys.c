@@ -216,7 +216,8 @@ static void epoch(struct people *p, struct group_change *c, struct cost *cost,
 	must(group_apply(member, entry, len, NULL));
 	must(group_seal_check(member, seal, sizeof(seal), &rn2, t, &t));
 	if (!renew)
-		must(group_part_open(&e, 1, s.pub, &p->priv[1], mine, &share));
+		must(group_part_open(&e, 1, s.pub, &p->priv[1],
+				     p->prekey[1].pub, mine, &share));
 	must(group_secret_step(&secret, &e, &share));
 	must(group_keys_derive(&secret, member, &rn2, &p->keys));
 	group_confirm(&p->keys, 1, part);

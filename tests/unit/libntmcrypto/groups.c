@@ -84,7 +84,8 @@ static void step(struct circle *c, struct person *p,
 						 part),
 				 0);
 		assert_int_equal(group_part_open(e, p->index, c->sealer.pub,
-						 &p->prekey_priv, part, &share),
+						 &p->prekey_priv, p->prekey.pub,
+						 part, &share),
 				 0);
 		new_prekey(c, p);
 	}

@@ -89,7 +89,8 @@ static void test_removed_and_gms(void **state)
 					 &c.share, part),
 			 0);
 	assert_int_equal(group_part_open(&e, 1, c.sealer.pub,
-					 &c.p[3].prekey_priv, part, &share),
+					 &c.p[3].prekey_priv, c.p[3].prekey.pub,
+					 part, &share),
 			 -NTM_EAUTH);
 	/* it pretends: ratchets only, with RN2 and log of the GMS */
 	e.commitment = NULL;
@@ -183,12 +184,22 @@ static void test_away(void **state)
 		if (e.commitment)
 			assert_int_equal(group_part_open(&e, c.p[3].index,
 							 sealer[i], &priv,
-							 part[i], &share),
+							 prekey.pub, part[i],
+							 &share),
 					 0);
 		assert_int_equal(group_secret_step(&secret, &e, &share), 0);
 	}
 	assert_memory_equal(secret.rn1.b, c.p[0].secret.rn1.b, NTMC_KEY_LEN);
 	circle_close(&c);
+}
+
+/* as person 1, in the place of @index */
+static int part_open(struct circle *c, const struct group_entry *e,
+		     uint32_t index, const uint8_t *part,
+		     struct ntmc_key *share)
+{
+	return group_part_open(e, index, c->sealer.pub, &c->p[1].prekey_priv,
+			       c->p[1].prekey.pub, part, share);
 }
 
 static void test_parts(void **state)
@@ -212,28 +223,19 @@ static void test_parts(void **state)
 	for (i = 0; i < sizeof(part); i++) {
 		memcpy(bad, part, sizeof(bad));
 		bad[i] ^= 1;
-		assert_int_equal(group_part_open(&e, 1, c.sealer.pub,
-						 &c.p[1].prekey_priv, bad,
-						 &share),
-				 -NTM_EAUTH);
+		assert_int_equal(part_open(&c, &e, 1, bad, &share), -NTM_EAUTH);
 	}
 	/* for another member, epoch, generation, by another sealer's key */
-	assert_int_equal(group_part_open(&e, 0, c.sealer.pub,
-					 &c.p[1].prekey_priv, part, &share),
-			 -NTM_EAUTH);
+	assert_int_equal(part_open(&c, &e, 0, part, &share), -NTM_EAUTH);
 	e.epoch++;
-	assert_int_equal(group_part_open(&e, 1, c.sealer.pub,
-					 &c.p[1].prekey_priv, part, &share),
-			 -NTM_EAUTH);
+	assert_int_equal(part_open(&c, &e, 1, part, &share), -NTM_EAUTH);
 	e.epoch--;
 	e.generation++;
-	assert_int_equal(group_part_open(&e, 1, c.sealer.pub,
-					 &c.p[1].prekey_priv, part, &share),
-			 -NTM_EAUTH);
+	assert_int_equal(part_open(&c, &e, 1, part, &share), -NTM_EAUTH);
 	e.generation--;
-	assert_int_equal(
-		group_part_open(&e, 1, low, &c.p[1].prekey_priv, part, &share),
-		-NTM_EAUTH);
+	assert_int_equal(group_part_open(&e, 1, low, &c.p[1].prekey_priv,
+					 c.p[1].prekey.pub, part, &share),
+			 -NTM_EAUTH);
 	assert_memory_equal(&share, &none, sizeof(share));
 	assert_int_equal(group_part_seal(&c.sealer, 1, low, &c.share, part),
 			 -NTM_EAUTH);
@@ -243,9 +245,7 @@ static void test_parts(void **state)
 	assert_int_equal(
 		group_part_seal(&c.sealer, 1, c.p[1].prekey.pub, &share, part),
 		0);
-	assert_int_equal(group_part_open(&e, 1, c.sealer.pub,
-					 &c.p[1].prekey_priv, part, &share),
-			 0);
+	assert_int_equal(part_open(&c, &e, 1, part, &share), 0);
 	assert_int_equal(group_secret_step(&c.p[1].secret, &e, &share),
 			 -NTM_EAUTH);
 	group_sealer_clear(&c.sealer);

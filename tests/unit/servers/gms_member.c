@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PARTS 400 /* in one message */
+#define PARTS	      400     /* in one message */
+#define ACK_SPREAD_NS 500000u /* for each member */
 
 static void send_it(struct gms_member *m, Ntm__Envelope *e)
 {
@@ -15,6 +16,8 @@ static void send_it(struct gms_member *m, Ntm__Envelope *e)
 		m->trouble = r;
 }
 
+static void ack_due(void *arg);
+
 static ProtobufCBinaryData bytes(const void *p, size_t len)
 {
 	return (ProtobufCBinaryData){len, (uint8_t *)p};
@@ -23,7 +26,9 @@ static ProtobufCBinaryData bytes(const void *p, size_t len)
 static void new_prekey(struct gms_member *m)
 {
 	m->priv[1] = m->priv[0];
-	ntmc_x25519_keygen(NULL, &m->priv[0], m->prekey.pub);
+	memcpy(m->pub[1], m->pub[0], NTMC_KEY_LEN);
+	ntmc_x25519_keygen(NULL, &m->priv[0], m->pub[0]);
+	memcpy(m->prekey.pub, m->pub[0], NTMC_KEY_LEN);
 	m->prekey.serial++;
 	group_prekey_sign(m->id, m->gid, &m->prekey);
 }
@@ -39,6 +44,9 @@ void gms_member_init(struct gms_member *m, struct loop *loop,
 	m->tls = tls;
 	strcpy(m->fqdn, fqdn);
 	memcpy(m->gid, gid, sizeof(m->gid));
+	m->trouble = loop_timer_new(loop, ack_due, m, &m->ack);
+	if (!m->trouble)
+		m->trouble = group_prekeys_new(&m->genuine);
 	new_prekey(m);
 }
 
@@ -46,10 +54,12 @@ void gms_member_clear(struct gms_member *m)
 {
 	if (m->channel)
 		channel_close(m->channel);
+	loop_timer_free(m->ack);
 	group_free(m->g);
 	free(m->prekeys);
 	free(m->confirmations);
 	free(m->acked);
+	group_prekeys_free(m->genuine);
 }
 
 /* --- what the GMS says -------------------------------------------------------------- */
@@ -65,7 +75,7 @@ static int open_part(struct gms_member *m, const struct group_entry *e,
 	}
 	for (i = 0; r && i < 2 && l->part.len; i++)
 		r = group_part_open(e, m->index, l->sealer.data, &m->priv[i],
-				    l->part.data, share);
+				    m->pub[i], l->part.data, share);
 	m->used |= !r;
 	return r;
 }
@@ -107,6 +117,32 @@ static void ack(struct gms_member *m, uint64_t epoch, bool with_key)
 	send_it(m, &e);
 }
 
+/* several parts of one news may be to one prekey: it is drawn anew once */
+static void ack_due(void *arg)
+{
+	struct gms_member *m = arg;
+
+	if (!m->channel)
+		return; /* the next hello says it */
+	if (m->used)
+		new_prekey(m);
+	m->used = false;
+	ack(m, m->epoch, true);
+}
+
+/*
+ * Not all at once: at the GMS a thousand acknowledgements, each with a prekey to be
+ * verified, would stand before the news of who waits for them still.
+ */
+static void ack_soon(struct gms_member *m)
+{
+	uint32_t r;
+
+	ntmc_random(NULL, &r, sizeof(r));
+	if (!loop_timer_armed(m->ack))
+		loop_timer_arm(m->ack, r % (group_size(m->g) * ACK_SPREAD_NS));
+}
+
 static int take_news(struct gms_member *m, const Ntm__GroupNews *n)
 {
 	struct ntmc_key rn2;
@@ -129,13 +165,9 @@ static int take_news(struct gms_member *m, const Ntm__GroupNews *n)
 		r = group_keys_derive(&m->secret, m->g, &rn2, &m->keys);
 	if (r)
 		return r;
-	/* several parts of one news may be to one prekey: drawn anew once */
-	if (m->used)
-		new_prekey(m);
-	m->used = false;
 	m->epoch = group_epoch(m->g);
 	m->key_ns = loop_now_exact(m->loop);
-	ack(m, m->epoch, true);
+	ack_soon(m);
 	return 0;
 }
 
@@ -240,6 +272,9 @@ void gms_member_hello(struct gms_member *m)
 	Ntm__GroupHello body = NTM__GROUP_HELLO__INIT;
 	uint8_t prekey[GROUP_PREKEY_LEN];
 
+	if (m->used)
+		new_prekey(m);
+	m->used = false;
 	group_prekey_put(&m->prekey, prekey);
 	body.group = bytes(m->gid, sizeof(m->gid));
 	body.prekey = bytes(prekey, sizeof(prekey));
@@ -308,6 +343,28 @@ int gms_member_create(struct gms_member *m, const uint8_t *server_key,
 	return r;
 }
 
+/* who has not said hello yet has told none */
+static bool has_prekey(const struct gms_member *m, size_t i)
+{
+	static const uint8_t none[GROUP_PREKEY_LEN];
+
+	return memcmp(m->prekeys[i], none, sizeof(none)) != 0;
+}
+
+int gms_member_prepare(struct gms_member *m)
+{
+	struct group_prekey p;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; !r && i < m->n_people; i++)
+		if (has_prekey(m, i))
+			r = group_prekeys_take(
+				m->genuine, m->g, group_at(m->g, i)->index,
+				m->prekeys[i], GROUP_PREKEY_LEN, &p);
+	return r;
+}
+
 static int send_parts(struct gms_member *m, const struct group_entry *e,
 		      struct group_sealer *s)
 {
@@ -332,11 +389,10 @@ static int send_parts(struct gms_member *m, const struct group_entry *e,
 		if (who->index == m->index ||
 		    group_entry_removes(e, who->index))
 			continue;
-		r = group_prekey_get(m->prekeys[i], GROUP_PREKEY_LEN, &p);
-		if (!r && !p.serial)
-			continue; /* it has told none */
-		if (!r)
-			r = group_prekey_verify(&p, m->gid, who->ed_pub);
+		if (!has_prekey(m, i))
+			continue;
+		r = group_prekeys_take(m->genuine, m->g, who->index,
+				       m->prekeys[i], GROUP_PREKEY_LEN, &p);
 		if (!r)
 			r = group_part_seal(s, who->index, p.pub, &m->share,
 					    b[n]);

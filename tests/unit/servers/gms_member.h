@@ -10,7 +10,7 @@
 
 #include "common/addr.h"
 #include "common/channel.h"
-#include "libntmcrypto/groupkey.h"
+#include "libntmcrypto/groupprekeys.h"
 
 /**
  * struct gms_member
@@ -39,7 +39,10 @@ struct gms_member {
 	struct group_leave leave;
 	bool used;		 /* the prekey: another one is due */
 	struct ntmc_key priv[2]; /* now, before */
+	uint8_t pub[2][NTMC_KEY_LEN];
+	struct loop_timer *ack; /* its word of the last epoch is due */
 	struct group_prekey prekey;
+	struct group_prekeys *genuine;
 	struct ntmc_key share; /* of the entry that it has submitted */
 	uint8_t (*prekeys)[GROUP_PREKEY_LEN];
 	uint8_t (*confirmations)[GROUP_CONFIRM_LEN];
@@ -59,6 +62,9 @@ void gms_member_clear(struct gms_member *m);
 int gms_member_connect(struct gms_member *m, const struct addr *at);
 void gms_member_hello(struct gms_member *m);
 void gms_member_question(struct gms_member *m);
+/** check the prekeys of the last answer, before there is haste.
+ *  Return: 0, group_prekeys_take()'s */
+int gms_member_prepare(struct gms_member *m);
 /** the founder's; Return: 0, group_make()'s */
 int gms_member_create(struct gms_member *m, const uint8_t *server_key,
 		      const struct group_policy *policy);

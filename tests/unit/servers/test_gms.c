@@ -545,6 +545,7 @@ static void clone(void **state)
 	copy.prekey.serial = m[1].prekey.serial;
 	copy.prekey = m[1].prekey;
 	copy.priv[0] = m[1].priv[0];
+	memcpy(copy.pub[0], m[1].pub[0], sizeof(copy.pub[0]));
 	assert_int_equal(gms_member_welcome(&m[1], &copy), 0);
 	assert_int_equal(gms_member_connect(&copy, &at), 0);
 	assert_true(site_wait(&site, is_open, &copy));
