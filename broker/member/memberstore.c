@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * memberstore - the groups of a node on its disk
+ *
+ * Theory of operation
+ *
+ * A row is one group: its state as the log made it, which is no secret, and beside it one
+ * sealed blob with RN1, prekeys and a share that waits. The key is made of the device's
+ * identity, so the file alone opens nothing; each sealing has a key of its own, made with
+ * 16 random bytes, so a copy of the file that lives on somewhere else repeats no nonce.
+ * Additional data is GroupID and th: what belongs to another epoch does not open.
+ *
+ * Whoever uses a key must have put it before: memberstore_put() first, then the packet.
+ */
+#include "broker/member/memberstore.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/store.h"
+#include "libntmcrypto/wire.h"
+
+#define OWN_VERSION 1
+#define SALT_LEN    16
+#define OWN_LEN                                                                \
+	(1 + 2 + GROUP_WELCOME_MAX + 4 * NTMC_KEY_LEN + 8 + 2 +                \
+	 NTMC_HASH_LEN + NTMC_KEY_LEN)
+#define SEALED_LEN (SALT_LEN + OWN_LEN + NTMC_TAG_LEN)
+#define STATE_MAX  (1 << 20) /* 2048 members, each with the longest name */
+
+enum {
+	GROUP_PUT,
+	GROUP_GET,
+	GROUP_DROP,
+	GROUP_LIST,
+	LOG_PUT,
+	LOG_GET,
+	LOG_DROP,
+	N_STATEMENTS
+};
+
+static const char *const schema[] = {
+	"CREATE TABLE groups (id BLOB PRIMARY KEY, state BLOB NOT NULL,"
+	" own BLOB NOT NULL);"
+	"CREATE TABLE log (id BLOB NOT NULL, epoch INTEGER NOT NULL,"
+	" entry BLOB NOT NULL, sealer BLOB, UNIQUE (id, epoch));",
+};
+
+static const char *const statements[N_STATEMENTS] = {
+	[GROUP_PUT] = "INSERT INTO groups VALUES (?, ?, ?) ON CONFLICT DO"
+		      " UPDATE SET state = excluded.state, own = excluded.own",
+	[GROUP_GET] = "SELECT state, own FROM groups WHERE id = ?",
+	[GROUP_DROP] = "DELETE FROM groups WHERE id = ?",
+	[GROUP_LIST] = "SELECT id FROM groups ORDER BY id",
+	[LOG_PUT] = "INSERT INTO log VALUES (?, ?, ?, ?)",
+	[LOG_GET] = "SELECT entry, sealer FROM log WHERE id = ? AND epoch = ?",
+	[LOG_DROP] = "DELETE FROM log WHERE id = ?",
+};
+
+struct memberstore {
+	struct store *store;
+	const struct ntmc_env *env;
+	struct ntmc_key key;
+};
+
+void member_own_clear(struct member_own *own)
+{
+	ntmc_wipe(own, sizeof(*own));
+}
+
+int memberstore_open(const char *path, const struct ntmc_env *env,
+		     const struct ntmc_identity *id, struct memberstore **out)
+{
+	static const char label[] = "ntm group store v1";
+	struct memberstore *s = calloc(1, sizeof(*s));
+	int r = s ? 0 : -NTM_ENOMEM;
+
+	if (!r)
+		r = ntmc_hkdf_extract(label, sizeof(label) - 1, id->ed_priv.b,
+				      sizeof(id->ed_priv.b), s->key.b);
+	if (!r)
+		r = store_open(path, schema, sizeof(schema) / sizeof(schema[0]),
+			       statements, N_STATEMENTS, &s->store);
+	if (r) {
+		if (s)
+			ntmc_key_clear(&s->key);
+		free(s);
+		return r;
+	}
+	s->env = env;
+	*out = s;
+	return 0;
+}
+
+void memberstore_close(struct memberstore *s)
+{
+	if (!s)
+		return;
+	store_close(s->store);
+	ntmc_key_clear(&s->key);
+	free(s);
+}
+
+int memberstore_begin(struct memberstore *s)
+{
+	return store_begin(s->store);
+}
+
+int memberstore_commit(struct memberstore *s)
+{
+	return store_commit(s->store);
+}
+
+void memberstore_rollback(struct memberstore *s)
+{
+	store_rollback(s->store);
+}
+
+/* --- what is sealed ------------------------------------------------------------- */
+
+static void own_put(const struct member_own *own, const uint8_t *hash,
+		    uint8_t out[static OWN_LEN])
+{
+	uint8_t welcome[GROUP_WELCOME_MAX];
+	struct wire_out w = wire_out(out, OWN_LEN);
+	size_t n = group_welcome_put(&own->secret, hash, welcome);
+	int i;
+
+	/* always as long: the group's name shows in no length */
+	memset(out, 0, OWN_LEN);
+	wire_put_number(&w, OWN_VERSION, 1);
+	wire_put_number(&w, n, 2);
+	wire_put(&w, welcome, n);
+	w.len = 3 + GROUP_WELCOME_MAX;
+	for (i = 0; i < 2; i++) {
+		wire_put(&w, own->prekey[i].priv.b, NTMC_KEY_LEN);
+		wire_put(&w, own->prekey[i].pub, NTMC_KEY_LEN);
+	}
+	wire_put_number(&w, own->serial, 8);
+	wire_put_number(&w, own->used, 1);
+	wire_put_number(&w, own->waiting, 1);
+	wire_put(&w, own->entry_hash, NTMC_HASH_LEN);
+	wire_put(&w, own->share.b, NTMC_KEY_LEN);
+	ntmc_wipe(welcome, sizeof(welcome));
+}
+
+static int own_get(const uint8_t b[static OWN_LEN], struct member_own *out,
+		   uint8_t hash[static NTMC_HASH_LEN])
+{
+	struct wire_in w = wire_in(b, OWN_LEN);
+	const uint8_t *welcome;
+	unsigned int version, used, waiting;
+	size_t n;
+	int i, r;
+
+	memset(out, 0, sizeof(*out));
+	version = (unsigned int)wire_get_number(&w, 1);
+	n = (size_t)wire_get_number(&w, 2);
+	welcome = wire_take(&w, GROUP_WELCOME_MAX);
+	for (i = 0; i < 2; i++) {
+		wire_get(&w, out->prekey[i].priv.b, NTMC_KEY_LEN);
+		wire_get(&w, out->prekey[i].pub, NTMC_KEY_LEN);
+	}
+	out->serial = wire_get_number(&w, 8);
+	used = (unsigned int)wire_get_number(&w, 1);
+	waiting = (unsigned int)wire_get_number(&w, 1);
+	wire_get(&w, out->entry_hash, NTMC_HASH_LEN);
+	wire_get(&w, out->share.b, NTMC_KEY_LEN);
+	out->used = used;
+	out->waiting = waiting;
+	if (!wire_ends(&w) || version != OWN_VERSION || used > 1 ||
+	    waiting > 1 || n > GROUP_WELCOME_MAX)
+		r = -NTM_EDECODE;
+	else
+		r = group_welcome_get(welcome, n, &out->secret, hash);
+	if (r)
+		member_own_clear(out);
+	return r;
+}
+
+/* the key of one sealing, and what it is bound to */
+static int bind(const struct memberstore *s, const struct group *g,
+		const uint8_t *salt, struct ntmc_key *key,
+		uint8_t ad[static GROUP_ID_LEN + NTMC_HASH_LEN])
+{
+	memcpy(ad, group_id(g), GROUP_ID_LEN);
+	memcpy(ad + GROUP_ID_LEN, group_hash(g), NTMC_HASH_LEN);
+	return ntmc_hkdf_expand(s->key.b, salt, SALT_LEN, key->b,
+				sizeof(key->b));
+}
+
+static int own_seal(const struct memberstore *s, const struct group *g,
+		    const struct member_own *own,
+		    uint8_t out[static SEALED_LEN])
+{
+	uint8_t ad[GROUP_ID_LEN + NTMC_HASH_LEN];
+	struct ntmc_key key;
+	int r;
+
+	ntmc_random(s->env, out, SALT_LEN);
+	own_put(own, group_hash(g), out + SALT_LEN);
+	r = bind(s, g, out, &key, ad);
+	if (!r)
+		r = ntmc_seal_once(NTMC_AES_256_GCM, &key, 0, ad, sizeof(ad),
+				   out + SALT_LEN, OWN_LEN);
+	ntmc_key_clear(&key);
+	if (r)
+		ntmc_wipe(out, SEALED_LEN);
+	return r;
+}
+
+static int own_open(const struct memberstore *s, const struct group *g,
+		    uint8_t sealed[static SEALED_LEN], struct member_own *out)
+{
+	uint8_t ad[GROUP_ID_LEN + NTMC_HASH_LEN], hash[NTMC_HASH_LEN];
+	struct ntmc_key key;
+	int r = bind(s, g, sealed, &key, ad);
+
+	if (!r)
+		r = ntmc_open_once(NTMC_AES_256_GCM, &key, 0, ad, sizeof(ad),
+				   sealed + SALT_LEN, SEALED_LEN - SALT_LEN);
+	if (!r)
+		r = own_get(sealed + SALT_LEN, out, hash);
+	ntmc_key_clear(&key);
+	ntmc_wipe(sealed, SEALED_LEN);
+	return r;
+}
+
+/* --- rows --------------------------------------------------------------------------- */
+
+int memberstore_put(struct memberstore *s, const struct group *g,
+		    const struct member_own *own)
+{
+	uint8_t sealed[SEALED_LEN], *state;
+	size_t len;
+	int r;
+
+	if (memcmp(own->secret.id, group_id(g), GROUP_ID_LEN) ||
+	    own->secret.epoch != group_epoch(g) ||
+	    own->secret.generation != group_generation(g))
+		return -NTM_ESTATE;
+	r = group_save(g, NULL, 0, &len);
+	if (r)
+		return r;
+	state = malloc(len);
+	if (!state)
+		return -NTM_ENOMEM;
+	r = group_save(g, state, len, &len);
+	if (!r)
+		r = own_seal(s, g, own, sealed);
+	if (!r) {
+		store_bind_blob(s->store, GROUP_PUT, 1, group_id(g),
+				GROUP_ID_LEN);
+		store_bind_blob(s->store, GROUP_PUT, 2, state, len);
+		store_bind_blob(s->store, GROUP_PUT, 3, sealed, sizeof(sealed));
+		r = store_run(s->store, GROUP_PUT);
+	}
+	free(state);
+	return r;
+}
+
+/* the row that was stepped to */
+static int row_get(struct memberstore *s, struct group **out,
+		   struct member_own *own)
+{
+	size_t len = store_blob(s->store, GROUP_GET, 0, NULL, 0);
+	uint8_t sealed[SEALED_LEN], *state;
+	struct group *g = NULL;
+	int r;
+
+	if (len > STATE_MAX || store_blob(s->store, GROUP_GET, 1, sealed,
+					  sizeof(sealed)) != sizeof(sealed))
+		return -NTM_EAUTH;
+	state = malloc(len ? len : 1);
+	if (!state)
+		return -NTM_ENOMEM;
+	store_blob(s->store, GROUP_GET, 0, state, len);
+	r = group_load(state, len, &g);
+	free(state);
+	if (!r)
+		r = own_open(s, g, sealed, own);
+	if (r) {
+		group_free(g);
+		return r == -NTM_ENOMEM ? r : -NTM_EAUTH;
+	}
+	*out = g;
+	return 0;
+}
+
+int memberstore_get(struct memberstore *s,
+		    const uint8_t id[static GROUP_ID_LEN], struct group **g,
+		    struct member_own *own)
+{
+	int r;
+
+	store_bind_blob(s->store, GROUP_GET, 1, id, GROUP_ID_LEN);
+	r = store_step(s->store, GROUP_GET);
+	if (r <= 0)
+		return r ? r : -NTM_ENOTFOUND;
+	r = row_get(s, g, own);
+	store_reset(s->store, GROUP_GET);
+	return r;
+}
+
+int memberstore_drop(struct memberstore *s,
+		     const uint8_t id[static GROUP_ID_LEN])
+{
+	int r;
+
+	store_bind_blob(s->store, GROUP_DROP, 1, id, GROUP_ID_LEN);
+	store_bind_blob(s->store, LOG_DROP, 1, id, GROUP_ID_LEN);
+	r = store_run(s->store, GROUP_DROP);
+	return r ? r : store_run(s->store, LOG_DROP);
+}
+
+int memberstore_list(struct memberstore *s, uint8_t (*ids)[GROUP_ID_LEN],
+		     size_t max)
+{
+	int n = 0, r;
+
+	while ((r = store_step(s->store, GROUP_LIST)) == 1) {
+		if ((size_t)n < max)
+			store_blob(s->store, GROUP_LIST, 0, ids[n],
+				   GROUP_ID_LEN);
+		n++;
+	}
+	return r ? r : n;
+}
+
+/* --- the log ------------------------------------------------------------------------- */
+
+int memberstore_log_put(struct memberstore *s,
+			const uint8_t id[static GROUP_ID_LEN], uint64_t epoch,
+			const uint8_t *entry, size_t len, const uint8_t *sealer)
+{
+	store_bind_blob(s->store, LOG_PUT, 1, id, GROUP_ID_LEN);
+	store_bind_int(s->store, LOG_PUT, 2, (int64_t)epoch);
+	store_bind_blob(s->store, LOG_PUT, 3, entry, len);
+	if (sealer)
+		store_bind_blob(s->store, LOG_PUT, 4, sealer, NTMC_KEY_LEN);
+	return store_run(s->store, LOG_PUT);
+}
+
+int memberstore_log_get(struct memberstore *s,
+			const uint8_t id[static GROUP_ID_LEN], uint64_t epoch,
+			uint8_t entry[static GROUP_ENTRY_MAX], size_t *len,
+			uint8_t sealer[static NTMC_KEY_LEN])
+{
+	int r;
+
+	store_bind_blob(s->store, LOG_GET, 1, id, GROUP_ID_LEN);
+	store_bind_int(s->store, LOG_GET, 2, (int64_t)epoch);
+	r = store_step(s->store, LOG_GET);
+	if (r <= 0)
+		return r ? r : -NTM_ENOTFOUND;
+	*len = store_blob(s->store, LOG_GET, 0, entry, GROUP_ENTRY_MAX);
+	memset(sealer, 0, NTMC_KEY_LEN);
+	store_blob(s->store, LOG_GET, 1, sealer, NTMC_KEY_LEN);
+	store_reset(s->store, LOG_GET);
+	return *len <= GROUP_ENTRY_MAX ? 0 : -NTM_ESTORE;
+}

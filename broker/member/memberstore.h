@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * memberstore - the groups of a node on its disk: logs, and what only a member has
+ *
+ * Owner:    ntm-member; one process opens one store.
+ * Context:  loop thread; each call may wait for the disk.
+ * Secrets:  RN1, prekeys and shares are sealed with a key of the device's identity, and
+ *           bound to the group's past: a row of another group, epoch or device does not
+ *           open. What was written over is wiped as far as SQLite can (secure_delete).
+ */
+#ifndef NTM_BROKER_MEMBER_MEMBERSTORE_H
+#define NTM_BROKER_MEMBER_MEMBERSTORE_H
+
+#include "libntmcrypto/groupkey.h"
+
+struct memberstore;
+
+/** struct member_prekey - both halves of one group prekey; all zeros: none */
+struct member_prekey {
+	struct ntmc_key priv;
+	uint8_t pub[NTMC_KEY_LEN];
+};
+
+/**
+ * struct member_own - what only this member has of a group; secret
+ * @prekey:  now, and the one before
+ * @serial:  of the first
+ * @used:    a part has come for the first: another one is due
+ * @waiting: an entry of ours may have been taken: its SHA-256 and its share
+ */
+struct member_own {
+	struct group_secret secret;
+	struct member_prekey prekey[2];
+	uint64_t serial;
+	bool used, waiting;
+	uint8_t entry_hash[NTMC_HASH_LEN];
+	struct ntmc_key share;
+};
+void member_own_clear(struct member_own *own);
+
+/** @id: the device's. Return: 0, -NTM_ESTORE, -NTM_EVERSION, -NTM_ENOMEM */
+NTM_MUST_CHECK int memberstore_open(const char *path,
+				    const struct ntmc_env *env,
+				    const struct ntmc_identity *id,
+				    struct memberstore **out);
+void memberstore_close(struct memberstore *s);
+
+/* what belongs together is written between these; without them each call for itself */
+NTM_MUST_CHECK int memberstore_begin(struct memberstore *s);
+NTM_MUST_CHECK int memberstore_commit(struct memberstore *s);
+void memberstore_rollback(struct memberstore *s);
+
+/** the group as it is now, instead of what was there. @own is of its epoch.
+ *  Return: 0, -NTM_ESTATE (it is not), -NTM_ESTORE, -NTM_ENOMEM */
+NTM_MUST_CHECK int memberstore_put(struct memberstore *s, const struct group *g,
+				   const struct member_own *own);
+/**
+ * memberstore_get() - as it was put last
+ * @g, @own: set on success only; the caller frees, and clears
+ * Return: 0, -NTM_ENOTFOUND, -NTM_EAUTH (sealed by another device, or damaged),
+ *         -NTM_ESTORE, -NTM_ENOMEM
+ */
+NTM_MUST_CHECK int memberstore_get(struct memberstore *s,
+				   const uint8_t id[static GROUP_ID_LEN],
+				   struct group **g, struct member_own *own);
+/** group and log. Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int memberstore_drop(struct memberstore *s,
+				    const uint8_t id[static GROUP_ID_LEN]);
+/** GroupIDs of all, at most @max. Return: how many there are, -NTM_ESTORE */
+NTM_MUST_CHECK int memberstore_list(struct memberstore *s,
+				    uint8_t (*ids)[GROUP_ID_LEN], size_t max);
+
+/** an entry that applied. Return: 0, -NTM_EEXISTS, -NTM_ESTORE */
+NTM_MUST_CHECK int memberstore_log_put(struct memberstore *s,
+				       const uint8_t id[static GROUP_ID_LEN],
+				       uint64_t epoch, const uint8_t *entry,
+				       size_t len, const uint8_t *sealer);
+/**
+ * memberstore_log_get() - the entry that began @epoch
+ * @sealer: NTMC_KEY_LEN bytes, zeros where it had none
+ * Return: 0, -NTM_ENOTFOUND, -NTM_ESTORE
+ */
+NTM_MUST_CHECK int memberstore_log_get(struct memberstore *s,
+				       const uint8_t id[static GROUP_ID_LEN],
+				       uint64_t epoch,
+				       uint8_t entry[static GROUP_ENTRY_MAX],
+				       size_t *len,
+				       uint8_t sealer[static NTMC_KEY_LEN]);
+
+#endif

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/* test_memberstore - what a member keeps comes back, and to nobody else */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "broker/member/memberstore.h"
+#include "tests/unit/libntmcrypto/groups.h"
+
+static struct circle c;
+static struct memberstore *s;
+static char dir[32], path[64];
+static struct member_own own;
+
+static void open_as(const struct ntmc_identity *id)
+{
+	memberstore_close(s);
+	s = NULL;
+	assert_int_equal(memberstore_open(path, NULL, id, &s), 0);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	strcpy(dir, "/tmp/memberstore.XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/groups.db", dir);
+	circle_open(&c);
+	circle_create(&c);
+	circle_add(&c, 0, 1, GROUP_ALL_RIGHTS);
+	memset(&own, 0, sizeof(own));
+	own.secret = c.p[1].secret;
+	own.prekey[0].priv = c.p[1].prekey_priv;
+	memcpy(own.prekey[0].pub, c.p[1].prekey.pub, NTMC_KEY_LEN);
+	memset(&own.prekey[1], 0x5a, sizeof(own.prekey[1]));
+	own.serial = c.p[1].prekey.serial;
+	own.used = true;
+	own.waiting = true;
+	memset(own.entry_hash, 0x77, sizeof(own.entry_hash));
+	memset(&own.share, 0x66, sizeof(own.share));
+	open_as(&c.p[1].id);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	static const char *const end[] = {"", "-wal", "-shm"};
+	char name[80];
+	size_t i;
+
+	(void)state;
+	memberstore_close(s);
+	s = NULL;
+	for (i = 0; i < 3; i++) {
+		snprintf(name, sizeof(name), "%s%s", path, end[i]);
+		unlink(name);
+	}
+	rmdir(dir);
+	circle_close(&c);
+	return 0;
+}
+
+static int get(void)
+{
+	struct member_own got;
+	struct group *g = NULL;
+	int r = memberstore_get(s, c.id, &g, &got);
+
+	if (r) {
+		assert_null(g);
+		return r;
+	}
+	assert_memory_equal(&got, &own, sizeof(got));
+	assert_memory_equal(group_hash(g), group_hash(c.p[1].g), NTMC_HASH_LEN);
+	assert_int_equal(group_size(g), group_size(c.p[1].g));
+	group_free(g);
+	return 0;
+}
+
+static void test_round(void **state)
+{
+	uint8_t ids[2][GROUP_ID_LEN];
+
+	(void)state;
+	assert_int_equal(get(), -NTM_ENOTFOUND);
+	assert_int_equal(memberstore_list(s, ids, 2), 0);
+	assert_int_equal(memberstore_put(s, c.p[1].g, &own), 0);
+	assert_int_equal(get(), 0);
+	open_as(&c.p[1].id);
+	assert_int_equal(get(), 0);
+	/* the next epoch takes its place */
+	circle_refresh(&c, 0);
+	assert_int_equal(memberstore_put(s, c.p[1].g, &own), -NTM_ESTATE);
+	own.secret = c.p[1].secret;
+	own.used = own.waiting = false;
+	assert_int_equal(memberstore_put(s, c.p[1].g, &own), 0);
+	assert_int_equal(get(), 0);
+	assert_int_equal(memberstore_list(s, ids, 2), 1);
+	assert_memory_equal(ids[0], c.id, GROUP_ID_LEN);
+	assert_int_equal(memberstore_drop(s, c.id), 0);
+	assert_int_equal(get(), -NTM_ENOTFOUND);
+}
+
+/* a disk that dies between the two of one transaction */
+static void test_whole(void **state)
+{
+	uint8_t entry[GROUP_ENTRY_MAX], sealer[NTMC_KEY_LEN];
+	size_t len;
+
+	(void)state;
+	assert_int_equal(memberstore_put(s, c.p[1].g, &own), 0);
+	assert_int_equal(memberstore_begin(s), 0);
+	assert_int_equal(memberstore_log_put(s, c.id, 2, c.entry, c.len, NULL),
+			 0);
+	own.serial++;
+	assert_int_equal(memberstore_put(s, c.p[1].g, &own), 0);
+	memberstore_rollback(s);
+	own.serial--;
+	assert_int_equal(get(), 0);
+	assert_int_equal(memberstore_log_get(s, c.id, 2, entry, &len, sealer),
+			 -NTM_ENOTFOUND);
+}
+
+static void test_log(void **state)
+{
+	uint8_t entry[GROUP_ENTRY_MAX], sealer[NTMC_KEY_LEN], none[32] = {0};
+	size_t len;
+
+	(void)state;
+	memset(sealer, 9, sizeof(sealer));
+	assert_int_equal(memberstore_log_put(s, c.id, 2, c.entry, c.len, NULL),
+			 0);
+	assert_int_equal(memberstore_log_put(s, c.id, 3, c.entry, 99, sealer),
+			 0);
+	assert_int_equal(memberstore_log_put(s, c.id, 3, c.entry, 98, NULL),
+			 -NTM_EEXISTS);
+	assert_int_equal(memberstore_log_get(s, c.id, 2, entry, &len, sealer),
+			 0);
+	assert_int_equal(len, c.len);
+	assert_memory_equal(entry, c.entry, len);
+	assert_memory_equal(sealer, none, sizeof(none));
+	assert_int_equal(memberstore_log_get(s, c.id, 3, entry, &len, sealer),
+			 0);
+	assert_int_equal(len, 99);
+	assert_int_equal(sealer[31], 9);
+	assert_int_equal(memberstore_drop(s, c.id), 0);
+	assert_int_equal(memberstore_log_get(s, c.id, 3, entry, &len, sealer),
+			 -NTM_ENOTFOUND);
+}
+
+/* the whole file, searched for @len bytes */
+static bool disk_has(const void *what, size_t len)
+{
+	static const char *const end[] = {"", "-wal"};
+	static char b[1 << 20];
+	char name[80];
+	bool found = false;
+	size_t i;
+	ssize_t n;
+	int fd;
+
+	for (i = 0; i < 2; i++) {
+		snprintf(name, sizeof(name), "%s%s", path, end[i]);
+		fd = open(name, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		n = read(fd, b, sizeof(b));
+		found |= n > 0 && memmem(b, (size_t)n, what, len);
+		close(fd);
+	}
+	return found;
+}
+
+/* the file alone is worth nothing: not the keys, not the group's name */
+static void test_sealed(void **state)
+{
+	(void)state;
+	assert_int_equal(memberstore_put(s, c.p[1].g, &own), 0);
+	/* what is no secret can be found, so the search works */
+	assert_true(disk_has(group_hash(c.p[1].g), NTMC_HASH_LEN));
+	assert_false(disk_has(own.secret.rn1.b, 16));
+	assert_false(disk_has(own.prekey[0].priv.b, 16));
+	assert_false(disk_has(own.prekey[1].priv.b, 16));
+	assert_false(disk_has(own.share.b, 16));
+	assert_false(disk_has("band", 4));
+	open_as(&c.p[0].id);
+	assert_int_equal(get(), -NTM_EAUTH);
+	open_as(&c.p[1].id);
+	assert_int_equal(get(), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_round, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_log, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sealed, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
