@@ -2,3 +2,6 @@
 $(eval $(call unit-test,unit-member-store,tests/unit/member/test_memberstore.c \
 	$(addprefix tests/unit/libntmcrypto/,groups.c fixture.c),\
 	member common ntmcrypto,$(COMMON_PKGS) $(CRYPTO_PKGS)))
+$(eval $(call unit-test,unit-member,\
+	$(addprefix tests/unit/member/,test_member.c seats.c) tests/unit/servers/site.c,\
+	member servers common ntmcrypto,$(SERVERS_PKGS)))

@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * member - this device's part in one group
+ *
+ * Theory of operation
+ *
+ * The GMS orders the log and is believed in nothing else. A member follows: hello says
+ * how far it is, news brings what it lacks, and with the log's end RN2. It acknowledges
+ * behind that, not at once: its next prekey is drawn and signed then, and the GMS has told
+ * everybody by then. It authors entries when its owner wishes (author.c), and a refresh
+ * when it is its turn.
+ *
+ * What is held: the log's state, RN1 of its epoch, two prekeys, the epoch's subkeys. GK
+ * and older RN1s are not. The store has the same but the subkeys: after a start there is
+ * no key until the GMS has spoken, so a copy from a backup uses no key of its own.
+ *
+ * Silence: a seal ends; a timer stops the keys then (FROZEN), whatever the connection
+ * says. The time between is the GMS's, measured by our monotonic clock, so a wall clock
+ * that jumps changes nothing.
+ */
+#include "broker/member/member.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/member/member_impl.h"
+#include "common/log.h"
+
+const char *member_state_text(enum member_state state)
+{
+	static const char *const text[] = {
+		[MEMBER_BEHIND] = "behind", [MEMBER_JOINED] = "joined",
+		[MEMBER_FROZEN] = "frozen", [MEMBER_FORKED] = "forked",
+		[MEMBER_OUT] = "out",
+	};
+	static_assert(sizeof(text) / sizeof(text[0]) == MEMBER_STATES,
+		      "states");
+
+	return text[state];
+}
+
+const char *member_saw_text(enum member_saw what)
+{
+	static const char *const text[] = {
+#define SAW(name, t) [MEMBER_SAW_##name] = t,
+#include "broker/member/membersaw.def"
+#undef SAW
+	};
+
+	return text[what];
+}
+
+void member_set_state(struct member *m, enum member_state to)
+{
+	static const bool may[MEMBER_STATES][MEMBER_STATES] = {
+		[MEMBER_BEHIND] = {[MEMBER_JOINED] = true,
+				   [MEMBER_FORKED] = true,
+				   [MEMBER_OUT] = true},
+		[MEMBER_JOINED] = {[MEMBER_BEHIND] = true,
+				   [MEMBER_FROZEN] = true,
+				   [MEMBER_FORKED] = true,
+				   [MEMBER_OUT] = true},
+		[MEMBER_FROZEN] = {[MEMBER_BEHIND] = true,
+				   [MEMBER_JOINED] = true,
+				   [MEMBER_FORKED] = true,
+				   [MEMBER_OUT] = true},
+		[MEMBER_FORKED] = {[MEMBER_OUT] = true},
+	};
+	enum member_state before = m->state;
+
+	if (before == to || !may[before][to])
+		return;
+	m->state = to;
+	log_info("member", "%s: %s -> %s", m->own.secret.name,
+		 member_state_text(before), member_state_text(to));
+	m->s.ops->state(m->s.arg, m, before);
+}
+
+void member_say(struct member *m, Ntm__Envelope *msg)
+{
+	if (m->online)
+		m->s.ops->send(m->s.arg, msg);
+}
+
+void member_named(struct member *m, enum member_saw what, uint32_t who,
+		  uint64_t epoch, int code)
+{
+	m->s.ops->saw(m->s.arg, what, who, epoch, code);
+}
+
+ProtobufCBinaryData member_bytes(const void *p, size_t len)
+{
+	return (ProtobufCBinaryData){len, (uint8_t *)p};
+}
+
+void member_stop(struct member *m, enum member_state to)
+{
+	bool had = m->keys.epoch;
+
+	group_keys_clear(&m->keys);
+	m->not_after = 0;
+	loop_timer_disarm(m->ack);
+	loop_timer_disarm(m->silent);
+	loop_timer_disarm(m->turn);
+	loop_timer_disarm(m->leaves_due);
+	if (had)
+		m->s.ops->keys(m->s.arg, NULL, m->index);
+	member_set_state(m, to);
+	if (to == MEMBER_OUT || to == MEMBER_FORKED)
+		author_end(m, -NTM_ESTATE);
+}
+
+/* --- prekeys, hello, acknowledgements ----------------------------------------------- */
+
+void member_new_prekey(struct member *m)
+{
+	struct member_prekey *k = m->own.prekey;
+
+	k[1] = k[0];
+	ntmc_x25519_keygen(m->s.env, &k[0].priv, k[0].pub);
+	m->own.serial++;
+	m->own.used = false;
+}
+
+/* the prekey to be told, another one where a part has come for it; on the disk first.
+ * Return: false: the disk failed, nothing is to be said */
+static bool prekey_to_tell(struct member *m, uint8_t out[GROUP_PREKEY_LEN])
+{
+	struct group_prekey p;
+
+	if (m->own.used) {
+		struct member_own before = m->own;
+		int r;
+
+		member_new_prekey(m);
+		r = memberstore_put(m->s.store, m->g, &m->own);
+		if (r)
+			m->own = before;
+		member_own_clear(&before);
+		if (r) {
+			log_err("member", "%s: a key could not be stored: %s",
+				m->own.secret.name, err_text(r));
+			return false;
+		}
+	}
+	memcpy(p.pub, m->own.prekey[0].pub, sizeof(p.pub));
+	p.serial = m->own.serial;
+	group_prekey_sign(m->s.id, m->id, &p);
+	group_prekey_put(&p, out);
+	return true;
+}
+
+static void hello(struct member *m)
+{
+	Ntm__Envelope e = NTM__ENVELOPE__INIT;
+	Ntm__GroupHello body = NTM__GROUP_HELLO__INIT;
+	uint8_t prekey[GROUP_PREKEY_LEN];
+
+	if (!prekey_to_tell(m, prekey))
+		return;
+	body.group = member_bytes(m->id, sizeof(m->id));
+	body.prekey = member_bytes(prekey, sizeof(prekey));
+	if (group_epoch(m->g)) {
+		body.epoch = group_epoch(m->g);
+		body.hash = member_bytes(group_hash(m->g), NTMC_HASH_LEN);
+	}
+	e.body_case = NTM__ENVELOPE__BODY_GROUP_HELLO;
+	e.group_hello = &body;
+	member_say(m, &e);
+}
+
+static void on_ack(void *arg)
+{
+	struct member *m = arg;
+	Ntm__Envelope e = NTM__ENVELOPE__INIT;
+	Ntm__GroupAck body = NTM__GROUP_ACK__INIT;
+	uint8_t tag[GROUP_CONFIRM_LEN], prekey[GROUP_PREKEY_LEN];
+
+	if (m->state != MEMBER_JOINED || !m->online ||
+	    !prekey_to_tell(m, prekey))
+		return; /* the next hello says it */
+	group_confirm(&m->keys, m->index, tag);
+	body.group = member_bytes(m->id, sizeof(m->id));
+	body.epoch = m->keys.epoch;
+	body.prekey = member_bytes(prekey, sizeof(prekey));
+	body.confirmation = member_bytes(tag, sizeof(tag));
+	e.body_case = NTM__ENVELOPE__BODY_GROUP_ACK;
+	e.group_ack = &body;
+	member_say(m, &e);
+}
+
+/* --- time ------------------------------------------------------------------------------ */
+
+static void on_silent(void *arg)
+{
+	struct member *m = arg;
+
+	member_named(m, MEMBER_SAW_SILENT, GROUP_SERVER, m->keys.epoch,
+		     -NTM_EEXPIRED);
+	member_stop(m, MEMBER_FROZEN);
+}
+
+void member_clocks(struct member *m, int64_t now)
+{
+	uint32_t r;
+
+	ntmc_random(m->s.env, &r, sizeof(r));
+	if (!loop_timer_armed(m->ack))
+		loop_timer_arm(m->ack,
+			       r % (group_size(m->g) * MEMBER_ACK_SPREAD_NS));
+	loop_timer_arm(m->silent, LOOP_S(m->not_after - now));
+	/* RN1 was made anew in this generation, or it is told of it now */
+	if (!loop_timer_armed(m->turn) ||
+	    m->turn_generation != group_generation(m->g))
+		loop_timer_arm(m->turn, LOOP_S(group_policy(m->g)->refresh_s +
+					       duty_turns(m) * MEMBER_TURN_S));
+	m->turn_generation = group_generation(m->g);
+}
+
+/* --- life ------------------------------------------------------------------------------- */
+
+static int make(const struct member_setup *setup, struct member **out)
+{
+	struct member *m = calloc(1, sizeof(*m));
+	int r = m ? 0 : -NTM_ENOMEM;
+
+	if (r)
+		return r;
+	m->s = *setup;
+	m->index = GROUP_SERVER;
+	m->people = calloc(GROUP_MEMBERS_MAX, sizeof(*m->people));
+	m->confirmed = calloc(GROUP_MEMBERS_MAX, sizeof(*m->confirmed));
+	r = m->people && m->confirmed ? group_prekeys_new(&m->genuine)
+				      : -NTM_ENOMEM;
+	if (!r)
+		r = loop_timer_new(setup->loop, on_ack, m, &m->ack);
+	if (!r)
+		r = loop_timer_new(setup->loop, on_silent, m, &m->silent);
+	if (!r)
+		r = loop_timer_new(setup->loop, duty_turn, m, &m->turn);
+	if (!r)
+		r = loop_timer_new(setup->loop, duty_leaves, m, &m->leaves_due);
+	if (r)
+		member_free(m);
+	else
+		*out = m;
+	return r;
+}
+
+void member_free(struct member *m)
+{
+	if (!m)
+		return;
+	m->wish.ours = true; /* nobody is told any more */
+	author_end(m, -NTM_ECLOSED);
+	loop_timer_free(m->ack);
+	loop_timer_free(m->silent);
+	loop_timer_free(m->turn);
+	loop_timer_free(m->leaves_due);
+	group_prekeys_free(m->genuine);
+	group_free(m->g);
+	free(m->people);
+	free(m->confirmed);
+	ntmc_wipe(m, sizeof(*m));
+	free(m);
+}
+
+/* the group as its first entry makes it; on the disk with it */
+static int found(struct member *m, const char *name,
+		 const struct group_change *c)
+{
+	uint8_t entry[GROUP_ENTRY_MAX];
+	size_t len;
+	int r = group_new(&m->g);
+
+	if (!r)
+		r = group_make(m->s.env, m->g, m->s.id, c, entry, &len, NULL);
+	if (!r)
+		r = group_apply(m->g, entry, len, NULL);
+	if (!r)
+		r = group_secret_first(&m->own.secret, m->id, name, c->share);
+	if (r)
+		return r;
+	m->index = 0;
+	member_new_prekey(m);
+	r = memberstore_begin(m->s.store);
+	if (!r)
+		r = memberstore_log_put(m->s.store, m->id, 1, entry, len, NULL);
+	if (!r)
+		r = memberstore_put(m->s.store, m->g, &m->own);
+	if (!r)
+		r = memberstore_commit(m->s.store);
+	if (r)
+		memberstore_rollback(m->s.store);
+	return r;
+}
+
+int member_found(const struct member_setup *setup, const char *name,
+		 const char *fqdn, const char *server,
+		 const uint8_t *server_key, const struct group_policy *policy,
+		 struct member **out)
+{
+	struct group_change c = {.kind = GROUP_CREATE,
+				 .fqdn = fqdn,
+				 .server = server,
+				 .server_key = server_key,
+				 .policy = policy};
+	struct ntmc_key share;
+	struct member *m;
+	int r = make(setup, &m);
+
+	if (r)
+		return r;
+	ntmc_random(setup->env, m->id, sizeof(m->id));
+	ntmc_key_random(setup->env, &share);
+	c.id = m->id;
+	c.share = &share;
+	r = group_name_ok(name) ? found(m, name, &c) : -NTM_EINVAL;
+	ntmc_key_clear(&share);
+	if (r)
+		member_free(m);
+	else
+		*out = m;
+	return r;
+}
+
+int member_join(const struct member_setup *setup, const uint8_t *welcome,
+		size_t len, const struct member_prekey *prekey, uint64_t serial,
+		struct member **out)
+{
+	struct member *m;
+	int r = make(setup, &m);
+
+	if (r)
+		return r;
+	r = group_welcome_get(welcome, len, &m->own.secret, m->welcome_hash);
+	if (!r)
+		r = group_new(&m->g);
+	if (r) {
+		member_free(m);
+		return r;
+	}
+	memcpy(m->id, m->own.secret.id, sizeof(m->id));
+	m->welcome_epoch = m->own.secret.epoch;
+	m->own.prekey[0] = *prekey;
+	m->own.serial = serial;
+	*out = m;
+	return 0;
+}
+
+int member_load(const struct member_setup *setup,
+		const uint8_t id[static GROUP_ID_LEN], struct member **out)
+{
+	const struct group_member *me;
+	struct member *m;
+	int r = make(setup, &m);
+
+	if (r)
+		return r;
+	memcpy(m->id, id, sizeof(m->id));
+	r = memberstore_get(setup->store, id, &m->g, &m->own);
+	me = r ? NULL : group_find_key(m->g, setup->id->ed_pub);
+	if (!r && !me)
+		r = -NTM_EAUTH;
+	if (r) {
+		member_free(m);
+		return r;
+	}
+	m->index = me->index;
+	*out = m;
+	return 0;
+}
+
+/* --- the connection ---------------------------------------------------------------------- */
+
+/* nobody but the founder can make the first entry known; said again it does no harm */
+static bool submit_first(struct member *m)
+{
+	uint8_t entry[GROUP_ENTRY_MAX], sealer[NTMC_KEY_LEN];
+	Ntm__Envelope e = NTM__ENVELOPE__INIT;
+	Ntm__GroupSubmit body = NTM__GROUP_SUBMIT__INIT;
+	size_t len;
+
+	if (m->index || group_epoch(m->g) != 1 ||
+	    memberstore_log_get(m->s.store, m->id, 1, entry, &len, sealer))
+		return false;
+	body.entry = member_bytes(entry, len);
+	m->create_txn = ++m->txn;
+	e.txn = m->create_txn;
+	e.body_case = NTM__ENVELOPE__BODY_GROUP_SUBMIT;
+	e.group_submit = &body;
+	member_say(m, &e);
+	return true;
+}
+
+void member_online(struct member *m)
+{
+	m->online = true;
+	if (m->state == MEMBER_OUT || m->state == MEMBER_FORKED)
+		return;
+	if (!submit_first(m))
+		hello(m);
+}
+
+void member_offline(struct member *m)
+{
+	m->online = false;
+	m->asking = false;
+	m->create_txn = 0;
+	m->repair_txn = 0;
+	/* what was submitted may be in the log: the next news says it */
+	if (m->wish.state)
+		m->wish.state = WISH_WAITS;
+}
+
+static void acked(struct member *m, uint32_t txn, int code)
+{
+	if (txn && txn == m->create_txn) {
+		m->create_txn = 0;
+		if (!code || code == -NTM_EEXISTS)
+			hello(m);
+		else
+			m->s.ops->done(m->s.arg, code);
+	} else if (txn && txn == m->wish.txn) {
+		author_acked(m, code);
+	} else if (txn && txn == m->repair_txn) {
+		duty_repaired(m, code);
+	} else if (txn && txn == m->leave_txn) {
+		m->leave_txn = 0;
+		if (code && code != -NTM_ENONAME)
+			return; /* said again when it has a connection again */
+		if (!memberstore_drop(m->s.store, m->id))
+			member_stop(m, MEMBER_OUT);
+	}
+}
+
+void member_message(struct member *m, const Ntm__Envelope *msg)
+{
+	if (m->state == MEMBER_OUT || m->state == MEMBER_FORKED)
+		return;
+	switch (msg->body_case) {
+	case NTM__ENVELOPE__BODY_GROUP_NEWS:
+		if (!m->leaving)
+			news_take(m, msg->group_news);
+		break;
+	case NTM__ENVELOPE__BODY_GROUP_GONE:
+		news_gone(m, msg->group_gone);
+		break;
+	case NTM__ENVELOPE__BODY_GROUP_ANSWER:
+		author_answer(m, msg->group_answer);
+		break;
+	case NTM__ENVELOPE__BODY_GROUP_LEAVE:
+		duty_leave(m, msg->group_leave);
+		break;
+	case NTM__ENVELOPE__BODY_ACK:
+		acked(m, msg->txn, -(int)msg->ack->code);
+		break;
+	default:
+		break;
+	}
+}
+
+bool member_prepare(struct member *m)
+{
+	if (m->state != MEMBER_JOINED || !m->online)
+		return false;
+	if (!m->asking)
+		author_ask(m);
+	return true;
+}
+
+int member_leave(struct member *m)
+{
+	Ntm__Envelope e = NTM__ENVELOPE__INIT;
+	Ntm__GroupLeave body = NTM__GROUP_LEAVE__INIT;
+	struct group_leave l;
+
+	if (m->state == MEMBER_OUT || m->welcome_epoch || !m->online)
+		return -NTM_ESTATE;
+	m->leaving = true;
+	group_leave_sign(m->s.id, m->g, m->index, &l);
+	member_stop(m, MEMBER_BEHIND);
+	body.group = member_bytes(m->id, sizeof(m->id));
+	body.index = l.index;
+	body.epoch = l.epoch;
+	body.signature = member_bytes(l.sig, sizeof(l.sig));
+	m->leave_txn = ++m->txn;
+	e.txn = m->leave_txn;
+	e.body_case = NTM__ENVELOPE__BODY_GROUP_LEAVE;
+	e.group_leave = &body;
+	member_say(m, &e);
+	return 0;
+}
+
+enum member_state member_state(const struct member *m)
+{
+	return m->state;
+}
+
+const struct group *member_group(const struct member *m)
+{
+	return m->g;
+}
+
+const uint8_t *member_id(const struct member *m)
+{
+	return m->id;
+}
+
+const char *member_name(const struct member *m)
+{
+	return m->own.secret.name;
+}
+
+uint32_t member_index(const struct member *m)
+{
+	return m->index;
+}
+
+int64_t member_not_after(const struct member *m)
+{
+	return m->not_after;
+}
+
+bool member_confirmed(const struct member *m, size_t i)
+{
+	return m->state == MEMBER_JOINED && m->keys.epoch &&
+	       m->confirmed[i] == m->keys.epoch;
+}
+
+const struct group_keys *member_keys(const struct member *m)
+{
+	return m->keys.epoch ? &m->keys : NULL;
+}
+
+size_t member_welcome(const struct member *m,
+		      uint8_t out[static GROUP_WELCOME_MAX])
+{
+	return m->state == MEMBER_JOINED
+		       ? group_welcome_put(&m->own.secret, group_hash(m->g),
+					   out)
+		       : 0;
+}

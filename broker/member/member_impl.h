@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * member_impl - a member's own data, shared by member.c, news.c and author.c
+ *
+ * Owner: member.c makes and frees it. Context: loop thread.
+ *
+ *   member.c   life, states, timers, what is said of ourselves
+ *   news.c     what the GMS says: entries, shares, seals
+ *   author.c   what we want: entries, parts, made anew where others were first
+ *   duty.c     what we do for the group: a refresh, wishes to leave, an old server
+ */
+#ifndef NTM_BROKER_MEMBER_MEMBER_IMPL_H
+#define NTM_BROKER_MEMBER_MEMBER_IMPL_H
+
+#include "broker/member/member.h"
+#include "libntmcrypto/groupprekeys.h"
+
+#define MEMBER_PARTS	     400     /* in one message */
+#define MEMBER_ACK_SPREAD_NS 500000u /* for each member of the group */
+#define MEMBER_TRIES	     16	     /* entries made anew before we give up */
+#define MEMBER_TURN_S	     10	     /* until the next member's turn */
+#define MEMBER_LEAVES	     16	     /* wishes to leave that are remembered */
+#define MEMBER_LEAVE_MS	     100     /* for each member before us */
+#define MEMBER_LEAVE_MAX_MS  5000
+
+/** enum wish_state - life of what member_submit() wants
+ * @WISH_NONE:      nothing
+ * @WISH_WAITS:     for a connection, or for the log's end
+ * @WISH_ASKS:      for the members' prekeys
+ * @WISH_SUBMITTED: the GMS has it, or not: its answer, or the news, will say
+ */
+enum wish_state { WISH_NONE, WISH_WAITS, WISH_ASKS, WISH_SUBMITTED };
+
+struct wish {
+	enum wish_state state;
+	struct group_change c; /* its lists are ours */
+	bool ours;	       /* a duty: nobody waits for it */
+	unsigned int tries;
+	uint64_t epoch; /* that the entry would begin */
+	uint32_t txn;
+};
+
+struct member {
+	struct member_setup s;
+	enum member_state state;
+	bool online, asking, leaving;
+	struct group *g;
+	struct member_own own;
+	uint8_t id[GROUP_ID_LEN];
+	uint8_t welcome_hash[NTMC_HASH_LEN];
+	uint64_t welcome_epoch; /* until the log is there; 0: it is */
+	struct group_keys keys;
+	uint8_t seal[GROUP_SEAL_LEN]; /* the last that held; zeros: none */
+	int64_t not_after;
+	uint32_t index, txn, leave_txn, create_txn, turn_generation;
+	struct group_prekeys *genuine;
+	uint8_t (*people)[GROUP_PREKEY_LEN]; /* of the answer, by position */
+	size_t n_people;
+	uint64_t *confirmed; /* by position: the epoch, as it was asked last */
+	struct wish wish;
+	struct group_leave leaves[MEMBER_LEAVES]; /* of others, verified */
+	size_t n_leaves;
+	uint64_t
+		repair; /* the epoch that an old server is given now; 0: none */
+	uint32_t repair_txn;
+	struct loop_timer *ack, *silent, *turn, *leaves_due;
+};
+
+/* member.c */
+void member_set_state(struct member *m, enum member_state to);
+void member_say(struct member *m, Ntm__Envelope *msg);
+void member_named(struct member *m, enum member_saw what, uint32_t who,
+		  uint64_t epoch, int code);
+ProtobufCBinaryData member_bytes(const void *p, size_t len);
+/** the next prekey, in memory. The caller stores it */
+void member_new_prekey(struct member *m);
+/** keys are wiped, and @to is the state */
+void member_stop(struct member *m, enum member_state to);
+/** acknowledge, silence, turn: after news with a seal */
+void member_clocks(struct member *m, int64_t now);
+
+/* news.c */
+void news_take(struct member *m, const Ntm__GroupNews *n);
+void news_gone(struct member *m, const Ntm__GroupGone *g);
+
+/* author.c */
+/** member_submit(); @ours: nobody waits for it */
+NTM_MUST_CHECK int author_want(struct member *m, const struct group_change *c,
+			       bool ours);
+/** the log's end is reached: what waits may go on */
+void author_go(struct member *m);
+void author_ask(struct member *m);
+void author_answer(struct member *m, const Ntm__GroupAnswer *a);
+void author_acked(struct member *m, int code);
+/** the wish is over */
+void author_end(struct member *m, int code);
+/** the entry that was just applied is the one that we submitted */
+void author_took(struct member *m);
+
+/* duty.c */
+/** how many members are before us in this epoch */
+uint64_t duty_turns(const struct member *m);
+/** RN1 is to be made anew, and it is our turn; @m as the timer's */
+void duty_turn(void *m);
+/** somebody wishes to leave */
+void duty_leave(struct member *m, const Ntm__GroupLeave *l);
+void duty_leaves(void *m);
+/** the server has had a later epoch than @epoch: it is given what it lacks */
+void duty_repair(struct member *m, uint64_t epoch);
+void duty_repaired(struct member *m, int code);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * seats - a GMS, and devices that are members of one group, in one test process
+ *
+ * Owner: the test. Context: one loop; TLS on loopback, stores in a fresh folder.
+ */
+#ifndef NTM_TESTS_UNIT_MEMBER_SEATS_H
+#define NTM_TESTS_UNIT_MEMBER_SEATS_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "broker/member/member_impl.h"
+#include "servers/gms/state.h"
+#include "tests/unit/servers/site.h"
+
+#define SEATS 4
+
+/**
+ * struct seat - a device
+ * @keys:  as they were given out last; @has_keys: and not taken back
+ * @saw:   bit for each enum member_saw; @done: of the last wish, 1: none ended
+ */
+struct seat {
+	struct peer peer;
+	struct tls_context *tls;
+	struct channel *channel;
+	struct memberstore *store;
+	struct member_setup setup;
+	struct member *m;
+	struct group_keys keys;
+	bool has_keys, open, answered;
+	unsigned int saw, n_keys;
+	int done;
+};
+
+extern struct site site;
+extern struct gms *gms;
+extern struct seat seats[SEATS];
+
+/** site, accounts, devices: once for a program */
+int seats_up(void **state);
+int seats_down(void **state);
+/** a GMS, fresh stores, and a group of which seat 0 is the founder */
+int seats_setup(void **state);
+int seats_teardown(void **state);
+
+void seats_gms_start(void);
+void seats_gms_stop(void);
+/** connect, and say hello */
+void seat_online(struct seat *s);
+void seat_offline(struct seat *s);
+/** its process ends, and starts again with the store */
+void seat_restart(struct seat *s);
+/** by seat 0, whole: entry, welcome, hello */
+void seat_add(int who, uint8_t rights);
+/** wait for what a wish became */
+int seat_submit(struct seat *s, const struct group_change *c);
+int seat_remove(struct seat *s, int who);
+bool seats_turn(bool (*cond)(void *), void *arg);
+/** all of the first @n have the key of one epoch */
+void seats_together(int n);
+/** so much time passes, at once; until the test ends the clock is ours */
+void seats_wait_s(unsigned int s);
+/** one turn of the loop */
+void seats_step(void);
+
+#endif

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+/* test_member - members of a group and a whole GMS: epochs, faults, restarts, time */
+#include "seats.h"
+
+#include <unistd.h>
+
+#include "servers/datadir.h"
+
+static int submit_kind(struct seat *s, enum group_kind kind)
+{
+	struct group_change c = {.kind = kind, .policy = &group_policy_default};
+
+	return seat_submit(s, &c);
+}
+
+static bool is_out(void *arg)
+{
+	return member_state(((struct seat *)arg)->m) == MEMBER_OUT;
+}
+
+static bool is_behind(void *arg)
+{
+	return member_state(((struct seat *)arg)->m) == MEMBER_BEHIND;
+}
+
+static void add_all(void)
+{
+	for (int i = 1; i < SEATS; i++)
+		seat_add(i, GROUP_ALL_RIGHTS);
+	seats_together(SEATS);
+}
+
+static bool all_confirm(void *arg)
+{
+	struct seat *s = arg;
+	size_t i, n = group_size(member_group(s->m)), k = 0;
+
+	if (!s->answered)
+		return false;
+	for (i = 0; i < n; i++)
+		k += member_confirmed(s->m, i);
+	if (k == n)
+		return true;
+	s->answered = false;
+	assert_true(member_prepare(s->m));
+	return false;
+}
+
+static void test_life(void **state)
+{
+	struct group_keys before;
+	uint32_t gone;
+
+	(void)state;
+	add_all();
+	seats[0].answered = true;
+	assert_true(seats_turn(all_confirm, &seats[0]));
+	before = seats[3].keys;
+	gone = member_index(seats[3].m);
+	assert_int_equal(seat_remove(&seats[1], 3), 0);
+	seats_together(3);
+	assert_memory_not_equal(&before, &seats[0].keys, sizeof(before));
+	assert_true(seats_turn(is_out, &seats[3]));
+	assert_false(seats[3].has_keys);
+	assert_null(member_keys(seats[3].m));
+	assert_null(group_find(member_group(seats[0].m), gone));
+	/* by the server's clock: RN1 is only ratcheted */
+	before = seats[0].keys;
+	assert_int_equal(follow_renew(gms,
+				      ledger_find(gms->ledger,
+						  member_id(seats[0].m)),
+				      true),
+			 0);
+	seats_together(3);
+	assert_memory_not_equal(&before, &seats[0].keys, sizeof(before));
+	assert_int_equal(group_generation(member_group(seats[0].m)), 2);
+	assert_int_equal(seats[0].saw | seats[1].saw | seats[2].saw, 0);
+}
+
+/* both wish before either knows of the other: the later one makes its wish anew */
+static void test_two_at_once(void **state)
+{
+	uint32_t three, two;
+	struct group_change c[2] = {{.kind = GROUP_REMOVE,
+				     .reason = GROUP_REMOVED,
+				     .gone = &three,
+				     .n_gone = 1},
+				    {.kind = GROUP_REMOVE,
+				     .reason = GROUP_REMOVED,
+				     .gone = &two,
+				     .n_gone = 1}};
+
+	(void)state;
+	add_all();
+	three = member_index(seats[3].m);
+	two = member_index(seats[2].m);
+	seats[1].done = 1;
+	assert_int_equal(member_submit(seats[1].m, &c[1]), 0);
+	assert_int_equal(member_submit(seats[1].m, &c[1]), -NTM_EAGAIN);
+	assert_int_equal(seat_submit(&seats[0], &c[0]), 0);
+	while (seats[1].done > 0)
+		seats_step();
+	assert_int_equal(seats[1].done, 0);
+	seats_together(2);
+	assert_int_equal(group_size(member_group(seats[0].m)), 2);
+	/* the same once more: it is so already */
+	assert_int_equal(seat_submit(&seats[0], &c[1]), 0);
+}
+
+static void test_leave(void **state)
+{
+	(void)state;
+	add_all();
+	/* one is away, and hears of it when it comes back */
+	seat_offline(&seats[1]);
+	assert_int_equal(member_leave(seats[3].m), 0);
+	assert_false(seats[3].has_keys);
+	assert_true(seats_turn(is_out, &seats[3]));
+	/* nothing of it is left on its disk */
+	assert_int_equal(memberstore_list(seats[3].store, NULL, 0), 0);
+	while (group_size(member_group(seats[0].m)) == SEATS)
+		seats_step();
+	seat_online(&seats[1]);
+	seats_together(3);
+	assert_int_equal(group_generation(member_group(seats[0].m)), 2);
+	/* who cannot be reached leaves later */
+	seat_offline(&seats[2]);
+	assert_int_equal(member_leave(seats[2].m), -NTM_ESTATE);
+}
+
+/* entries and shares wait at the server; a process that ended goes on from its store */
+static void test_away(void **state)
+{
+	(void)state;
+	add_all();
+	seat_offline(&seats[2]);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(submit_kind(&seats[i % 2], i == 3
+								    ? GROUP_POLICY
+								    : GROUP_REFRESH),
+				 0);
+	assert_int_equal(seat_remove(&seats[0], 3), 0);
+	seats_gms_stop();
+	seats_gms_start();
+	for (int i = 0; i < 3; i++)
+		seat_restart(&seats[i]);
+	seats_together(3);
+	assert_int_equal(submit_kind(&seats[2], GROUP_REFRESH), 0);
+	seats_together(3);
+}
+
+/* it ends behind its submission, before the news: its own share is on its disk */
+static void test_dies_with_a_wish(void **state)
+{
+	struct group_change c = {.kind = GROUP_REFRESH};
+	uint64_t epoch;
+
+	(void)state;
+	add_all();
+	epoch = seats[0].keys.epoch;
+	assert_int_equal(member_submit(seats[0].m, &c), 0);
+	while (seats[0].m->wish.state != WISH_SUBMITTED)
+		seats_step();
+	/* it has left our hands; nothing is heard any more */
+	channel_finish(seats[0].channel);
+	seats[0].channel = NULL;
+	seats[0].open = false;
+	while (group_epoch(member_group(seats[1].m)) == epoch)
+		seats_step();
+	seat_restart(&seats[0]);
+	seats_together(SEATS);
+	assert_int_equal(seats[0].keys.epoch, epoch + 1);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+	char a[DATADIR_PATH_MAX], b[DATADIR_PATH_MAX],
+		command[4 * DATADIR_PATH_MAX + 64];
+
+	assert_int_equal(datadir_path(site.dir, from, a), 0);
+	assert_int_equal(datadir_path(site.dir, to, b), 0);
+	snprintf(command, sizeof(command), "cp %s %s && rm -f %s-wal %s-shm", a,
+		 b, b, b);
+	assert_int_equal(system(command), 0);
+}
+
+/* the server comes back with a store of yesterday: it is given what it lacks */
+static void test_old_server(void **state)
+{
+	(void)state;
+	seat_add(1, GROUP_ALL_RIGHTS);
+	seats_gms_stop();
+	copy_file("gms/gms.db", "backup");
+	seats_gms_start();
+	seat_online(&seats[0]);
+	seat_online(&seats[1]);
+	seats_together(2);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(submit_kind(&seats[0], i == 1 ? GROUP_POLICY
+							       : GROUP_REFRESH),
+				 0);
+	seats_together(2);
+	seats_gms_stop();
+	copy_file("backup", "gms/gms.db");
+	seats_gms_start();
+	seat_online(&seats[1]);
+	while (!seats[1].has_keys || seats[1].keys.epoch != 6)
+		seats_step();
+	assert_true(seats[1].saw & 1u << MEMBER_SAW_ROLLBACK);
+	seat_online(&seats[0]);
+	seats_together(2);
+	assert_int_equal(submit_kind(&seats[0], GROUP_REFRESH), 0);
+	seats_together(2);
+}
+
+/* a server that tells one member another past than the others */
+static void test_fork(void **state)
+{
+	struct group_change c = {.kind = GROUP_REFRESH};
+	uint8_t entry[GROUP_ENTRY_MAX];
+	struct ntmc_key share = {{1}};
+	size_t len;
+
+	(void)state;
+	seat_add(1, GROUP_ALL_RIGHTS);
+	c.share = &share;
+	assert_int_equal(group_make(NULL, seats[1].m->g, &seats[1].peer.id, &c,
+				    entry, &len, NULL),
+			 0);
+	assert_int_equal(group_apply(seats[1].m->g, entry, len, NULL), 0);
+	assert_int_equal(submit_kind(&seats[0], GROUP_REFRESH), 0);
+	seat_online(&seats[1]);
+	while (member_state(seats[1].m) != MEMBER_FORKED)
+		seats_step();
+	assert_true(seats[1].saw & 1u << MEMBER_SAW_FORK);
+	assert_false(seats[1].has_keys);
+	assert_int_equal(submit_kind(&seats[1], GROUP_REFRESH), -NTM_ESTATE);
+}
+
+/* a copy of a device comes by: the earlier connection is told, and uses nothing */
+static void test_clone(void **state)
+{
+	static struct seat copy;
+	uint8_t id[GROUP_ID_LEN];
+
+	(void)state;
+	seat_add(1, GROUP_ALL_RIGHTS);
+	copy = seats[1];
+	copy.channel = NULL;
+	copy.open = copy.has_keys = false;
+	copy.setup.arg = &copy;
+	memcpy(id, member_id(seats[1].m), sizeof(id));
+	assert_int_equal(member_load(&copy.setup, id, &copy.m), 0);
+	seat_online(&copy);
+	assert_true(seats_turn(is_behind, &seats[1]));
+	assert_true(seats[1].saw & 1u << MEMBER_SAW_CLONE);
+	assert_false(seats[1].has_keys);
+	seat_offline(&copy);
+	member_free(copy.m);
+	/* it wrote another group prekey, and serial, into the store that both have */
+	seat_restart(&seats[1]);
+	seats_together(2);
+}
+
+/* the server is silent, and so are we from not_after on */
+static void test_frozen(void **state)
+{
+	struct group_policy p = group_policy_default;
+	struct group_change c = {.kind = GROUP_POLICY, .policy = &p};
+
+	(void)state;
+	p.renew_s = p.max_age_s = 100;
+	p.refresh_s = 100000;
+	seat_add(1, GROUP_ALL_RIGHTS);
+	assert_int_equal(seat_submit(&seats[0], &c), 0);
+	seats_together(2);
+	seat_offline(&seats[1]);
+	seats_wait_s(90);
+	assert_true(seats[1].has_keys);
+	seats_wait_s(11);
+	assert_false(seats[1].has_keys);
+	assert_int_equal(member_state(seats[1].m), MEMBER_FROZEN);
+	assert_true(seats[1].saw & 1u << MEMBER_SAW_SILENT);
+	/* who was connected heard nothing either; the server's word makes both go on */
+	assert_int_equal(member_state(seats[0].m), MEMBER_FROZEN);
+	seat_online(&seats[0]);
+	seat_online(&seats[1]);
+	seats_together(2);
+}
+
+/* RN1 is made anew by whose turn it is; where that one is away, by the next */
+static void test_turn(void **state)
+{
+	struct group_policy p = group_policy_default;
+	struct group_change c = {.kind = GROUP_POLICY, .policy = &p};
+	uint32_t generation;
+	int first, second;
+
+	(void)state;
+	p.renew_s = p.refresh_s = 100;
+	assert_int_equal(seat_submit(&seats[0], &c), 0);
+	seat_add(1, 0);
+	seat_add(2, 0);
+	seats_together(3);
+	generation = group_generation(member_group(seats[0].m));
+	first = 0;
+	while (duty_turns(seats[first].m))
+		first = (first + 1) % 3;
+	second = duty_turns(seats[0].m) == 1   ? 0
+		 : duty_turns(seats[1].m) == 1 ? 1
+					       : 2;
+	seat_offline(&seats[first]);
+	seats_wait_s(100);
+	for (int i = 0; i < 50; i++)
+		seats_step();
+	assert_int_equal(group_generation(member_group(seats[second].m)),
+			 generation);
+	seats_wait_s(MEMBER_TURN_S);
+	for (int i = 0; i < 3; i++)
+		if (!seats[i].open)
+			seat_online(&seats[i]);
+	while (group_generation(member_group(seats[first].m)) == generation)
+		seats_step();
+	seats_together(3);
+	/* one of them did, once */
+	assert_int_equal(group_generation(member_group(seats[0].m)),
+			 generation + 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, seats_setup, seats_teardown)
+		T(test_life),	    T(test_two_at_once),
+		T(test_leave),	    T(test_away),
+		T(test_old_server), T(test_dies_with_a_wish),
+		T(test_fork),	    T(test_clone),
+		T(test_frozen),	    T(test_turn),
+	};
+
+	return cmocka_run_group_tests(tests, seats_up, seats_down);
+}
