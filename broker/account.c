@@ -346,6 +346,45 @@ void account_free(struct account *a)
 	free(a);
 }
 
+/* struct managers - a login's GMSs as the session file has them; borrows from it */
+struct managers {
+	Ntm__State__Manager msg[ACCOUNT_MANAGERS_MAX],
+		*list[ACCOUNT_MANAGERS_MAX];
+	uint8_t buf[ACCOUNT_MANAGERS_MAX][ACCOUNT_WAYS_MAX][STATEFILE_ADDR_MAX];
+	ProtobufCBinaryData at[ACCOUNT_MANAGERS_MAX][ACCOUNT_WAYS_MAX];
+};
+
+static int managers_take(const Ntm__LoginResponse *r, struct managers *m,
+			 Ntm__State__Session *s)
+{
+	struct addr addr;
+	size_t i, k;
+
+	s->managers = m->list;
+	for (i = 0; i < r->n_group_managers && i < ACCOUNT_MANAGERS_MAX; i++) {
+		const Ntm__GroupManager *from = r->group_managers[i];
+		Ntm__State__Manager *to = &m->msg[i];
+
+		ntm__state__manager__init(to);
+		to->name = from->name;
+		to->ed_pub = from->ed_pub;
+		to->key_id = from->key_id;
+		to->key = from->key;
+		to->addresses = m->at[i];
+		for (k = 0; k < from->n_addresses && k < ACCOUNT_WAYS_MAX;
+		     k++) {
+			if (addr_from_message(from->addresses[k], &addr))
+				return -NTM_EDECODE;
+			m->at[i][k].len =
+				statefile_addr_put(&addr, m->buf[i][k]);
+			m->at[i][k].data = m->buf[i][k];
+			to->n_addresses++;
+		}
+		m->list[s->n_managers++] = to;
+	}
+	return 0;
+}
+
 static int response_check(const Ntm__LoginResponse *r)
 {
 	if (r->kntmdc.len != NTMC_KEY_LEN || !r->node_id || !r->n_dc ||
@@ -361,6 +400,7 @@ int account_adopt(struct account *a, const struct join *join,
 	Ntm__State__Session s = NTM__STATE__SESSION__INIT;
 	ProtobufCBinaryData dc[ACCOUNT_DC_MAX];
 	char text[JOIN_TEXT_MAX];
+	struct managers managers;
 	struct addr addr;
 	struct fresh f;
 	int err;
@@ -388,6 +428,9 @@ int account_adopt(struct account *a, const struct join *join,
 	}
 	s.n_dc = r->n_dc;
 	s.dc = dc;
+	err = managers_take(r, &managers, &s);
+	if (err)
+		return err;
 	err = fresh_check(a, join->ca_fp, &s.ca, &s.certificate, s.fqdn,
 			  s.obtained, &f);
 	if (err)

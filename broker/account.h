@@ -19,6 +19,9 @@
 #include "common/ntm.pb-c.h"
 
 #define ACCOUNT_DC_MAX 8
+#define ACCOUNT_MANAGERS_MAX                                                   \
+	4		   /* GMSs of the domain, in the session file alone */
+#define ACCOUNT_WAYS_MAX 4 /* addresses of one */
 
 /** struct account_secrets - in ntmc_secret_alloc() memory */
 struct account_secrets {

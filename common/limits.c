@@ -6,33 +6,35 @@
 #include "common/ntm.pb-c.h"
 #include "common/packet.h"
 #include "libntmcrypto/groupkey.h"
+#include "libntmcrypto/groupnode.h"
 
-#define LIMIT_TEXT_MAX	    128
-#define LIMIT_PASSWORD_MAX  1024
-#define LIMIT_PHASES_MAX    16
-#define LIMIT_CHALLENGE	    16
-#define LIMIT_REQUEST	    8	 /* of a refused request's tag */
-#define LIMIT_WITHDRAWN	    16	 /* fingerprints in one Withdraw */
-#define LIMIT_REVOKED	    30	 /* and in one RevocationList */
-#define LIMIT_DEVICES	    1024 /* of one account */
-#define LIMIT_RECOMMENDED   32
-#define LIMIT_PORTS	    32
-#define LIMIT_SIZE_MAX	    PACKET_DATA_MAX
-#define LIMIT_RELAYS	    4
-#define LIMIT_RELAY_ADDRS   4
-#define LIMIT_ACCOUNTS	    8	/* in one RelayWithdraw */
-#define LIMIT_EXIT_ACCOUNTS 500 /* in one ExitAccounts */
-#define LIMIT_TOKENS	    4	/* of one node */
-#define LIMIT_TOKEN_NODES   100 /* in one TokenList */
-#define LIMIT_ID	    64	/* application, service, item */
-#define LIMIT_MESSAGE_TEXT  256
-#define LIMIT_LOCAL_NAME    127	 /* device.account */
-#define LIMIT_PART	    1000 /* of an answer between boxes */
-#define LIMIT_PARTS	    64
-#define LIMIT_BOX_NODES	    100 /* in one BoxNodes or BoxGone */
-#define LIMIT_GROUP_PARTS   400 /* in one GroupParts */
-#define LIMIT_GROUP_NEWS    200 /* entries in one GroupNews */
-#define LIMIT_GROUP_PEOPLE  200 /* in one GroupAnswer */
+#define LIMIT_TEXT_MAX	     128
+#define LIMIT_PASSWORD_MAX   1024
+#define LIMIT_PHASES_MAX     16
+#define LIMIT_CHALLENGE	     16
+#define LIMIT_REQUEST	     8	  /* of a refused request's tag */
+#define LIMIT_WITHDRAWN	     16	  /* fingerprints in one Withdraw */
+#define LIMIT_REVOKED	     30	  /* and in one RevocationList */
+#define LIMIT_DEVICES	     1024 /* of one account */
+#define LIMIT_RECOMMENDED    32
+#define LIMIT_PORTS	     32
+#define LIMIT_SIZE_MAX	     PACKET_DATA_MAX
+#define LIMIT_RELAYS	     4
+#define LIMIT_RELAY_ADDRS    4
+#define LIMIT_ACCOUNTS	     8	 /* in one RelayWithdraw */
+#define LIMIT_EXIT_ACCOUNTS  500 /* in one ExitAccounts */
+#define LIMIT_TOKENS	     4	 /* of one node */
+#define LIMIT_TOKEN_NODES    100 /* in one TokenList */
+#define LIMIT_ID	     64	 /* application, service, item */
+#define LIMIT_MESSAGE_TEXT   256
+#define LIMIT_LOCAL_NAME     127  /* device.account */
+#define LIMIT_PART	     1000 /* of an answer between boxes */
+#define LIMIT_PARTS	     64
+#define LIMIT_BOX_NODES	     100 /* in one BoxNodes or BoxGone */
+#define LIMIT_GROUP_MANAGERS 4	 /* in a LoginResponse */
+#define LIMIT_GROUP_PARTS    400 /* in one GroupParts */
+#define LIMIT_GROUP_NEWS     200 /* entries in one GroupNews */
+#define LIMIT_GROUP_PEOPLE   200 /* in one GroupAnswer */
 
 /* clang-format off */
 /* The rows; several of a kind stand for fields of a kind. */
@@ -271,6 +273,14 @@ static const struct limit login_response[] = {
 	ANY(lifetime_s), ANY(now), MANY(recommendations, LIMIT_RECOMMENDED),
 	ANY(retry_after_s), MANY(relays, LIMIT_RELAYS), UPTO(exit, 1),
 	KEY_OR_NONE(token), UPTO(box_port, 65535),
+	MANY(group_managers, LIMIT_GROUP_MANAGERS),
+};
+static const struct limit group_manager[] = {
+	FQDN(name), KEY(ed_pub), MANY(addresses, LIMIT_RELAY_ADDRS), ANY(key_id),
+	KEY(key),
+};
+static const struct limit token_subscription[] = {
+	MANY(addresses, LIMIT_RELAY_ADDRS),
 };
 static const struct limit token[] = { FIXED(hash, NTMC_HASH_LEN), ANY(expires) };
 static const struct limit node_tokens[] = {
@@ -315,7 +325,7 @@ static const struct limit certificate_response[] = {
 #define GROUP_ENTRY(f)	    BYTES(f, 1, GROUP_ENTRY_MAX)
 static const struct limit group_hello[] = {
 	GROUP(group), ANY(epoch), FIXED_OR_NONE(hash, NTMC_HASH_LEN),
-	GROUP_PREKEY(prekey),
+	GROUP_PREKEY(prekey), ANY(node_id), ANY(key_id),
 };
 static const struct limit group_part[] = {
 	ANY(index), FIXED(part, GROUP_PART_LEN),
@@ -332,6 +342,7 @@ static const struct limit group_logged[] = {
 static const struct limit group_news[] = {
 	GROUP(group), MANY(entries, LIMIT_GROUP_NEWS),
 	FIXED_OR_NONE(seal, GROUP_SEAL_LEN), KEY_OR_NONE(rn2), ANY(now),
+	FIXED_OR_NONE(rn2_sealed, GROUP_RN2_SEALED_LEN),
 };
 static const struct limit group_ack[] = {
 	GROUP(group), ANY(epoch), FIXED_OR_NONE(confirmation, GROUP_CONFIRM_LEN),
@@ -399,7 +410,7 @@ static const struct {
 	ROWS(exit_accounts), ROWS(exit_status), ROWS(certificate_request),
 	ROWS(certificate_response),
 	ROWS(token), ROWS(node_tokens),
-	EMPTY(token_subscription), ROWS(token_list), ROWS(token_change),
+	ROWS(token_subscription), ROWS(token_list), ROWS(token_change),
 	ROWS(temporal_key_transfer),
 	ROWS(exchange_request), ROWS(prekey_request), ROWS(box_request),
 	ROWS(box_response), ROWS(box_notice), ROWS(box_node), ROWS(box_nodes),
@@ -408,6 +419,7 @@ static const struct {
 	ROWS(group_submit), ROWS(group_logged), ROWS(group_news),
 	ROWS(group_ack), ROWS(group_question), ROWS(group_person),
 	ROWS(group_answer), ROWS(group_leave), ROWS(group_gone),
+	ROWS(group_manager),
 };
 /* clang-format on */
 

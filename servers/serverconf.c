@@ -303,8 +303,9 @@ static const char *check_gms(const struct server_conf *c)
 
 	if (!c->gms_port || c->gms_port > 65535)
 		return "gms.port is not between 1 and 65535";
-	if (serverconf_addresses(c->gms_listen, 1, a) < 1)
-		return "gms.listen is not a list of addresses";
+	if (serverconf_addresses(c->gms_listen, 1, a) < 1 ||
+	    serverconf_addresses(c->gms_address, 1, a) < 0)
+		return "gms.listen or gms.address is not a list of addresses";
 	return NULL;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tokens - who may speak to a Cache Server or box: tokens as the AS tells them
+ * tokens - who may speak to a Cache Server, box or GMS: tokens as the AS tells them
  *
  * Theory of operation
  *
@@ -41,6 +41,7 @@ struct tokens {
 	const struct tokens_ops *ops;
 	void *arg;
 	struct dcchannel *channel;
+	struct server_ways ways; /* of a GMS */
 	bool listing;
 	struct holder *next; /* while listing */
 
@@ -171,6 +172,10 @@ static void on_message(void *arg, const Ntm__Envelope *msg)
 		   t->ops && t->ops->certificate) {
 		t->ops->certificate(t->arg, msg->certificate_response);
 		r = 0;
+	} else if (msg->body_case == NTM__ENVELOPE__BODY_KEY_SHARING &&
+		   t->ops && t->ops->key) {
+		t->ops->key(t->arg, msg->key_sharing);
+		r = 0;
 	}
 	if (!r)
 		return;
@@ -190,6 +195,15 @@ static void on_open(void *arg)
 	struct tokens *t = arg;
 	Ntm__TokenSubscription body = NTM__TOKEN_SUBSCRIPTION__INIT;
 	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
+	Ntm__Address at[SERVERCONF_WAYS_MAX], *list[SERVERCONF_WAYS_MAX];
+
+	body.addresses = list;
+	for (size_t i = 0; i < t->ways.n; i++) {
+		ntm__address__init(&at[i]);
+		addr_to_message(&t->ways.a[i], NTM__ADDRESS_KIND__ADDRESS_LOCAL,
+				&at[i]);
+		list[body.n_addresses++] = &at[i];
+	}
 
 	msg.body_case = NTM__ENVELOPE__BODY_TOKEN_SUBSCRIPTION;
 	msg.token_subscription = &body;
@@ -245,6 +259,16 @@ void tokens_free(struct tokens *t)
 	holders_free(&t->holders);
 	pthread_rwlock_destroy(&t->lock);
 	free(t);
+}
+
+void tokens_announce(struct tokens *t, const struct server_ways *ways)
+{
+	t->ways = *ways;
+}
+
+void tokens_set_tls(struct tokens *t, struct tls_context *tls)
+{
+	dcchannel_set_tls(t->channel, tls);
 }
 
 /* --- look-up ------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tokens - who may speak to a Cache Server or box: tokens as the AS tells them
+ * tokens - who may speak to a Cache Server, box or GMS: tokens as the AS tells them
  *
  * Owner:   the role. Context: made, fed and freed by the loop thread; tokens_check()
  *          and tokens_state() from any thread.
@@ -43,6 +43,8 @@ struct tokens_ops {
 	void (*changed)(void *arg, const char *fqdn, enum tokens_state state);
 	/** the AS's answer to a Certificate Request that tokens_send() sent */
 	void (*certificate)(void *arg, const Ntm__CertificateResponse *m);
+	/** a GMS's: a key that it shares with the AS */
+	void (*key)(void *arg, const Ntm__KeySharing *m);
 };
 
 /**
@@ -56,6 +58,10 @@ NTM_MUST_CHECK int tokens_new(struct loop *l, struct tls_context *tls,
 			      const struct tokens_ops *ops, void *arg,
 			      struct tokens **out);
 void tokens_free(struct tokens *t); /* NULL is fine */
+/** a GMS's: where nodes reach it, as the AS tells them; before the next loop turn */
+void tokens_announce(struct tokens *t, const struct server_ways *ways);
+/** another certificate of ours, for the next channel; this one ends */
+void tokens_set_tls(struct tokens *t, struct tls_context *tls);
 
 /**
  * tokens_check() - is @token one of the node @fqdn?

@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "servers/as/admin.h"
+#include "servers/as/groupmanagers.h"
 #include "servers/as/state.h"
 #include "servers/as/subscribers.h"
 #include "servers/datadir.h"
@@ -177,6 +178,8 @@ static int as_open(struct as *as)
 	if (!r)
 		r = accounts_open(db, &as->accounts);
 	if (!r)
+		r = groupmanagers_load(as);
+	if (!r)
 		r = limiter_new(ACCOUNT_WAIT_MAX_S, &as->by_account);
 	if (!r)
 		r = limiter_new(SOURCE_WAIT_MAX_S, &as->by_source);
@@ -226,6 +229,7 @@ static void as_destroy(void *arg)
 	limiter_free(as->by_account);
 	limiter_free(as->by_source);
 	accounts_close(as->accounts);
+	groupmanagers_free(as);
 	servercert_clear(&as->cert);
 	ntmc_ca_free(as->ca);
 	free(as);

@@ -29,6 +29,7 @@
 #include "common/datagram.h"
 #include "common/fqdn.h"
 #include "common/log.h"
+#include "servers/as/groupmanagers.h"
 #include "servers/as/state.h"
 #include "servers/as/subscribers.h"
 
@@ -180,6 +181,7 @@ static void send_login(struct request *r, const uint8_t *der, size_t len,
 	Ntm__LoginResponse body = NTM__LOGIN_RESPONSE__INIT;
 	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
 	struct account account = {.exit = false};
+	struct groupmanagers_named groups;
 	struct addr dc[SERVERCONF_ADDRESSES_MAX];
 	Ntm__Address at[SERVERCONF_ADDRESSES_MAX],
 		*list[SERVERCONF_ADDRESSES_MAX];
@@ -211,7 +213,9 @@ static void send_login(struct request *r, const uint8_t *der, size_t len,
 	msg.txn = r->txn;
 	msg.body_case = NTM__ENVELOPE__BODY_LOGIN_RESPONSE;
 	msg.login_response = &body;
+	groupmanagers_name(as, r->node_id, r->ed_pub, &body, &groups);
 	send_msg(r->conn, &msg);
+	ntmc_wipe(groups.key, sizeof(groups.key));
 }
 
 /* a token for CS and box, which are told first: the node may be there soon */
@@ -651,7 +655,7 @@ void request_start(struct as_conn *conn, const Ntm__Envelope *msg)
 	}
 	switch (msg->body_case) {
 	case NTM__ENVELOPE__BODY_TOKEN_SUBSCRIPTION:
-		subscribers_add(conn);
+		subscribers_add(conn, msg->token_subscription);
 		return;
 	case NTM__ENVELOPE__BODY_ACK:
 		if (conn->subscriber)

@@ -24,6 +24,7 @@
 #define AS_SOURCE_LEN 16
 
 struct request;
+struct groupmanagers;
 
 struct as_conn {
 	UT_hash_handle hh;
@@ -31,7 +32,7 @@ struct as_conn {
 	struct as *as;
 	struct request *busy;
 	uint8_t source[AS_SOURCE_LEN]; /* IPv4, or the /64 of IPv6 */
-	/* of a CS or box: is told tokens; @told: up to here, while @listing */
+	/* of a CS, box or GMS: is told tokens; @told: up to here, while @listing */
 	bool subscriber, listing;
 	char told[FQDN_MAX + 1];
 };
@@ -56,6 +57,7 @@ struct as {
 	struct dclink *dclink;
 	struct loop_timer *daily;
 	struct loop_task destroy;
+	struct groupmanagers *groupmanagers;
 	struct as_conn *conns;
 	struct request *requests; /* all, for as_free() */
 	struct as_stats stats;

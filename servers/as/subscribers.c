@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* subscribers - Cache Servers and boxes, which are told every node's tokens */
+/* subscribers - Cache Servers, boxes and GMSs, which are told every node's tokens */
 #include "servers/as/subscribers.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
+#include "servers/as/groupmanagers.h"
 #include "servers/removed.h"
 #include "servers/renewal.h"
 
@@ -90,15 +91,16 @@ static bool may_hear(const struct as *as, const struct ntmc_cert *peer)
 	uint8_t fp[NTMC_FP_LEN];
 
 	if (!peer || peer->kind != NTMC_CERT_SERVER ||
-	    !(peer->roles & (NTMC_ROLE_CS | NTMC_ROLE_BOX)))
+	    !(peer->roles & (NTMC_ROLE_CS | NTMC_ROLE_BOX | NTMC_ROLE_GMS)))
 		return false;
 	ntmc_fingerprint(peer->ed_pub, fp);
 	return !removed_has(as->env->dir, fp);
 }
 
-bool subscribers_add(struct as_conn *conn)
+bool subscribers_add(struct as_conn *conn, const Ntm__TokenSubscription *m)
 {
 	const struct ntmc_cert *peer = channel_peer(conn->channel);
+	int r = 0;
 
 	if (conn->subscriber || !may_hear(conn->as, peer)) {
 		channel_close(conn->channel);
@@ -107,6 +109,14 @@ bool subscribers_add(struct as_conn *conn)
 	channel_set_idle(conn->channel, 0);
 	conn->subscriber = true;
 	conn->told[0] = '\0';
+	if (peer->roles & NTMC_ROLE_GMS)
+		r = groupmanagers_add(conn, m);
+	if (r) {
+		log_err("as", "the GMS %s cannot be told to nodes: %s",
+			peer->fqdn, err_text(r));
+		channel_close(conn->channel);
+		return false;
+	}
 	log_info("as", "%s is told the tokens", peer->fqdn);
 	send_part(conn, true);
 	return true;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * subscribers - Cache Servers and boxes, which are told every node's tokens
+ * subscribers - Cache Servers, boxes and GMSs, which are told every node's tokens
  *
  * Owner:   the AS. Context: loop thread. A subscriber is a connection (struct as_conn)
- *          of a server with the role CS or BOX that has asked for them.
+ *          of a server with the role CS, BOX or GMS that has asked for them.
  * Limits:  one list part on its way to each; a change goes out at once. One that does
  *          not read is closed by its channel, and begins anew with all of them.
  */
@@ -13,7 +13,7 @@
 #include "servers/as/state.h"
 
 /** Return: false: it may not, the connection is closed */
-bool subscribers_add(struct as_conn *conn);
+bool subscribers_add(struct as_conn *conn, const Ntm__TokenSubscription *m);
 /** its list part was acknowledged */
 void subscribers_acked(struct as_conn *conn, const Ntm__NtmAck *ack);
 /** it wants its certificate renewed */

@@ -6,6 +6,7 @@
 #include <utlist.h>
 
 #include "common/log.h"
+#include "libntmcrypto/groupnode.h"
 #include "servers/gms/state.h"
 
 struct follow *follow_find(const struct caller *ca,
@@ -61,6 +62,7 @@ struct news {
 	Ntm__GroupLogged logged[GMS_NEWS_ENTRIES];
 	Ntm__GroupLogged *list[GMS_NEWS_ENTRIES];
 	uint8_t b[GMS_NEWS_MAX + GROUP_ENTRY_MAX];
+	uint8_t rn2[GROUP_RN2_SEALED_LEN];
 	size_t n, len;
 	uint64_t last;
 };
@@ -94,6 +96,28 @@ static bool take(void *arg, const struct ledger_logged *e)
 	return n->n < GMS_NEWS_ENTRIES;
 }
 
+/* with the last of the news: RN2, and the word on it */
+static int put_rn2(const struct follow *f, struct news *n, Ntm__GroupNews *body)
+{
+	const struct group *g = ledger_state(f->lg);
+	struct group_rn2_place at = {.epoch = group_epoch(g),
+				     .index = f->index};
+	int r;
+
+	body->seal = (ProtobufCBinaryData){GROUP_SEAL_LEN,
+					   (uint8_t *)ledger_seal(f->lg)};
+	if (!f->caller->has_key) {
+		body->rn2 = (ProtobufCBinaryData){
+			NTMC_KEY_LEN, (uint8_t *)ledger_rn2(f->lg)->b};
+		return 0;
+	}
+	memcpy(at.group, group_id(g), sizeof(at.group));
+	r = group_rn2_seal(NULL, &f->caller->kngms, &at, ledger_rn2(f->lg),
+			   n->rn2);
+	body->rn2_sealed = (ProtobufCBinaryData){sizeof(n->rn2), n->rn2};
+	return r;
+}
+
 void follow_news(struct follow *f)
 {
 	const struct group *g = ledger_state(f->lg);
@@ -120,11 +144,10 @@ void follow_news(struct follow *f)
 	body.n_entries = n->n;
 	body.entries = n->list;
 	body.now = ntmc_now(NULL);
-	if (!f->more) {
-		body.seal = (ProtobufCBinaryData){
-			GROUP_SEAL_LEN, (uint8_t *)ledger_seal(f->lg)};
-		body.rn2 = (ProtobufCBinaryData){
-			NTMC_KEY_LEN, (uint8_t *)ledger_rn2(f->lg)->b};
+	if (!f->more && put_rn2(f, n, &body)) {
+		log_err("gms", "no memory to seal RN2 for %s", f->caller->fqdn);
+		free(n);
+		return;
 	}
 	env.body_case = NTM__ENVELOPE__BODY_GROUP_NEWS;
 	env.group_news = &body;

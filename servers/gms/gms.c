@@ -55,6 +55,7 @@ static void look_at_certificate(struct gms *gms)
 	servercert_clear(&gms->cert_before);
 	gms->cert_before = gms->cert;
 	gms->cert = fresh;
+	asfeed_set_tls(gms->asfeed, gms->cert.tls);
 	for (size_t i = 0; i < ROLE_SOCKETS_MAX; i++)
 		if (gms->listeners[i])
 			channel_listener_set_context(gms->listeners[i],
@@ -94,6 +95,8 @@ static int gms_open(struct gms *gms)
 
 	if (!r)
 		r = open_ledger(gms);
+	if (!r)
+		r = asfeed_new(gms, &gms->asfeed);
 	if (!r)
 		r = loop_timer_new(gms->loop, tick, gms, &gms->clock);
 	if (!r)
@@ -147,6 +150,8 @@ void gms_free(struct gms *gms)
 	for (size_t i = 0; i < ROLE_SOCKETS_MAX; i++)
 		if (gms->listeners[i])
 			channel_listener_close(gms->listeners[i]);
+	asfeed_free(gms->asfeed);
+	gms->asfeed = NULL;
 	loop_timer_free(gms->clock);
 	loop_timer_free(gms->flush);
 	gms->destroy = (struct loop_task){.fn = gms_destroy, .arg = gms};
@@ -162,8 +167,9 @@ json_t *gms_admin(struct gms *gms, const char *command, json_t *request)
 		return NULL;
 #define N(x) (json_int_t)(x)
 	return json_pack(
-		"{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "ok", 1,
-		"groups", N(ledger_count(gms->ledger)), "nodes",
+		"{s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "ok",
+		1, "as_link", asfeed_is_fed(gms->asfeed), "groups",
+		N(ledger_count(gms->ledger)), "nodes",
 		N(HASH_COUNT(gms->callers)), "entries", N(s->entries),
 		"refused", N(s->refused), "renewals", N(s->renewals), "news",
 		N(s->news), "repaired", N(s->repaired), "forks", N(s->forks),

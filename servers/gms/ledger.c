@@ -15,50 +15,12 @@
  * What members acknowledge is noted, and written by ledger_flush(). What is lost of it
  * in a crash is said again: nodes say in their hello where they are.
  */
-#include "servers/gms/ledger.h"
+#include "servers/gms/ledger_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
 #include "common/log.h"
-#include "common/store.h"
-
-struct ledger_group {
-	UT_hash_handle hh;
-	uint8_t id[GROUP_ID_LEN];
-	struct group *g;
-	struct ntmc_key rn2;
-	uint8_t seal[GROUP_SEAL_LEN];
-	int64_t renewed;
-	struct ledger_person *people; /* as the group's members */
-	size_t n;
-	void *arg;
-};
-
-struct ledger {
-	struct store *store;
-	const struct ntmc_identity *id;
-	const struct ntmc_env *env;
-	struct ledger_group *groups;
-	bool dirty;
-};
-
-enum {
-	GROUP_PUT,
-	GROUPS_ALL,
-	ENTRY_PUT,
-	ENTRIES_AFTER,
-	ENTRY_NEXT,
-	PART_PUT,
-	PARTS_DONE,
-	PERSON_PUT,
-	PEOPLE_OF,
-	PEOPLE_GONE,
-	PARTS_GONE,
-	N_STATEMENTS
-};
 
 static const char *const schema[] = {
 	"CREATE TABLE groups (id BLOB PRIMARY KEY, state BLOB NOT NULL,"
@@ -73,6 +35,8 @@ static const char *const schema[] = {
 	" acked INTEGER NOT NULL, confirmation BLOB NOT NULL,"
 	" seen INTEGER NOT NULL, leave_epoch INTEGER, leave_sig BLOB,"
 	" PRIMARY KEY (id, person)) WITHOUT ROWID;",
+	"CREATE TABLE shared (id INTEGER PRIMARY KEY, key BLOB NOT NULL,"
+	" until INTEGER NOT NULL);",
 };
 
 static const char *const statements[N_STATEMENTS] = {
@@ -96,6 +60,9 @@ static const char *const statements[N_STATEMENTS] = {
 		" leave_epoch, leave_sig FROM people WHERE id = ?",
 	[PEOPLE_GONE] = "DELETE FROM people WHERE id = ? AND person = ?",
 	[PARTS_GONE] = "DELETE FROM parts WHERE id = ? AND person = ?",
+	[SHARED_PUT] = "INSERT OR REPLACE INTO shared VALUES (?, ?, ?)",
+	[SHARED_OVER] = "DELETE FROM shared WHERE until <= ?",
+	[SHARED_ALL] = "SELECT id, key, until FROM shared ORDER BY until",
 };
 
 /* --- in memory --------------------------------------------------------------------- */
@@ -169,8 +136,8 @@ const struct ledger_person *ledger_person_at(const struct ledger_group *lg,
 	return i < lg->n ? &lg->people[i] : NULL;
 }
 
-static struct ledger_person *person(const struct ledger_group *lg,
-				    uint32_t index)
+struct ledger_person *ledger_person_of(const struct ledger_group *lg,
+				       uint32_t index)
 {
 	const struct group_member *m = group_find(lg->g, index);
 
@@ -180,7 +147,7 @@ static struct ledger_person *person(const struct ledger_group *lg,
 const struct ledger_person *ledger_person(const struct ledger_group *lg,
 					  uint32_t index)
 {
-	return person(lg, index);
+	return ledger_person_of(lg, index);
 }
 
 size_t ledger_founded(const struct ledger *l,
@@ -207,7 +174,7 @@ static struct ledger_person *people_of(const struct ledger_group *lg,
 	for (i = 0; all && i < group_size(g); i++) {
 		uint32_t index = group_at(g, i)->index;
 		const struct ledger_person *p =
-			lg->g ? person(lg, index) : NULL;
+			lg->g ? ledger_person_of(lg, index) : NULL;
 
 		if (p)
 			all[i] = *p;
@@ -225,8 +192,8 @@ static int load_people(struct ledger *l, struct ledger_group *lg)
 
 	store_bind_blob(s, PEOPLE_OF, 1, lg->id, sizeof(lg->id));
 	while ((r = store_step(s, PEOPLE_OF)) == 1) {
-		struct ledger_person *p =
-			person(lg, (uint32_t)store_int(s, PEOPLE_OF, 0));
+		struct ledger_person *p = ledger_person_of(
+			lg, (uint32_t)store_int(s, PEOPLE_OF, 0));
 
 		if (!p)
 			continue;
@@ -342,27 +309,6 @@ int ledger_backup(struct ledger *l, const char *path)
 }
 
 /* --- an entry ------------------------------------------------------------------------ */
-
-static int put_person(struct ledger *l, const struct ledger_group *lg,
-		      const struct ledger_person *p)
-{
-	struct store *s = l->store;
-
-	store_bind_blob(s, PERSON_PUT, 1, lg->id, sizeof(lg->id));
-	store_bind_int(s, PERSON_PUT, 2, p->index);
-	store_bind_int(s, PERSON_PUT, 3, (int64_t)p->serial);
-	store_bind_blob(s, PERSON_PUT, 4, p->prekey, sizeof(p->prekey));
-	store_bind_int(s, PERSON_PUT, 5, (int64_t)p->acked);
-	store_bind_blob(s, PERSON_PUT, 6, p->confirmation,
-			sizeof(p->confirmation));
-	store_bind_int(s, PERSON_PUT, 7, p->seen);
-	if (p->leaving) {
-		store_bind_int(s, PERSON_PUT, 8, (int64_t)p->leave.epoch);
-		store_bind_blob(s, PERSON_PUT, 9, p->leave.sig,
-				sizeof(p->leave.sig));
-	}
-	return store_run(s, PERSON_PUT);
-}
 
 static int put_entry(struct ledger *l, const struct ledger_group *lg,
 		     const uint8_t *entry, size_t len, const uint8_t *sealer)
@@ -611,168 +557,4 @@ int ledger_renew(struct ledger *l, struct ledger_group *lg)
 
 	return r ? r
 		 : ledger_append(l, lg, entry, len, NULL, NULL, 0, false, NULL);
-}
-
-/* --- members -------------------------------------------------------------------------- */
-
-int ledger_prekey(struct ledger *l, struct ledger_group *lg, uint32_t index,
-		  const uint8_t *prekey, size_t len)
-{
-	struct ledger_person *p = person(lg, index);
-	struct group_prekey k;
-	int r = p ? group_prekey_get(prekey, len, &k) : -NTM_ENONAME;
-
-	if (r)
-		return r;
-	if (k.serial <= p->serial || k.serial > INT64_MAX)
-		return -NTM_EEXISTS;
-	r = group_prekey_verify(&k, lg->id, group_find(lg->g, index)->ed_pub);
-	if (r)
-		return r;
-	memcpy(p->prekey, prekey, sizeof(p->prekey));
-	p->serial = k.serial;
-	p->dirty = true;
-	l->dirty = true;
-	return 0;
-}
-
-void ledger_ack(struct ledger *l, struct ledger_group *lg, uint32_t index,
-		uint64_t epoch, const uint8_t *confirmation)
-{
-	struct ledger_person *p = person(lg, index);
-
-	if (!p || epoch > group_epoch(lg->g))
-		return;
-	p->seen = ntmc_now(l->env);
-	if (epoch > p->acked)
-		p->acked = epoch;
-	if (confirmation && epoch == p->acked)
-		memcpy(p->confirmation, confirmation, sizeof(p->confirmation));
-	p->dirty = true;
-	l->dirty = true;
-}
-
-int ledger_leave(struct ledger *l, struct ledger_group *lg,
-		 const struct group_leave *leave)
-{
-	struct ledger_person *p = person(lg, leave->index), with;
-	int r = group_leave_verify(lg->g, leave);
-
-	if (r)
-		return r;
-	with = *p;
-	with.leave = *leave;
-	with.leaving = true;
-	r = put_person(l, lg, &with);
-	if (!r)
-		*p = with;
-	return r;
-}
-
-static int flush_group(struct ledger *l, struct ledger_group *lg)
-{
-	size_t i;
-	int r = 0;
-
-	for (i = 0; !r && i < lg->n; i++) {
-		struct ledger_person *p = &lg->people[i];
-
-		if (!p->dirty)
-			continue;
-		r = put_person(l, lg, p);
-		store_bind_blob(l->store, PARTS_DONE, 1, lg->id,
-				sizeof(lg->id));
-		store_bind_int(l->store, PARTS_DONE, 2, p->index);
-		store_bind_int(l->store, PARTS_DONE, 3, (int64_t)p->acked);
-		if (!r)
-			r = store_run(l->store, PARTS_DONE);
-	}
-	return r;
-}
-
-int ledger_flush(struct ledger *l)
-{
-	struct ledger_group *lg, *tmp;
-	size_t i;
-	int r;
-
-	if (!l->dirty)
-		return 0;
-	r = store_begin(l->store);
-	if (r)
-		return r;
-	HASH_ITER (hh, l->groups, lg, tmp)
-		if (!r)
-			r = flush_group(l, lg);
-	if (!r)
-		r = store_commit(l->store);
-	if (r) {
-		store_rollback(l->store);
-		return r;
-	}
-	HASH_ITER (hh, l->groups, lg, tmp)
-		for (i = 0; i < lg->n; i++)
-			lg->people[i].dirty = false;
-	l->dirty = false;
-	return 0;
-}
-
-/* --- reading --------------------------------------------------------------------------- */
-
-int ledger_read(struct ledger *l, const struct ledger_group *lg, uint32_t index,
-		uint64_t epoch,
-		bool (*fn)(void *arg, const struct ledger_logged *e), void *arg)
-{
-	uint8_t entry[GROUP_ENTRY_MAX], sealer[NTMC_KEY_LEN];
-	uint8_t part[GROUP_PART_LEN];
-	struct store *s = l->store;
-	int r;
-
-	store_bind_int(s, ENTRIES_AFTER, 1, index);
-	store_bind_blob(s, ENTRIES_AFTER, 2, lg->id, sizeof(lg->id));
-	store_bind_int(s, ENTRIES_AFTER, 3, (int64_t)epoch);
-	while ((r = store_step(s, ENTRIES_AFTER)) == 1) {
-		struct ledger_logged e = {
-			.epoch = (uint64_t)store_int(s, ENTRIES_AFTER, 0),
-			.entry = entry,
-			.len = store_blob(s, ENTRIES_AFTER, 1, entry,
-					  sizeof(entry)),
-		};
-
-		if (store_blob(s, ENTRIES_AFTER, 2, sealer, sizeof(sealer)))
-			e.sealer = sealer;
-		if (store_blob(s, ENTRIES_AFTER, 3, part, sizeof(part)))
-			e.part = part;
-		if (!fn(arg, &e)) {
-			store_reset(s, ENTRIES_AFTER);
-			return 0;
-		}
-	}
-	return r;
-}
-
-int ledger_hash(struct ledger *l, const struct ledger_group *lg, uint64_t epoch,
-		uint8_t hash[static NTMC_HASH_LEN])
-{
-	uint8_t entry[GROUP_ENTRY_MAX];
-	struct group_entry e;
-	size_t len;
-	int r;
-
-	if (epoch == group_epoch(lg->g)) {
-		memcpy(hash, group_hash(lg->g), NTMC_HASH_LEN);
-		return 0;
-	}
-	/* the entry after it names it */
-	store_bind_blob(l->store, ENTRY_NEXT, 1, lg->id, sizeof(lg->id));
-	store_bind_int(l->store, ENTRY_NEXT, 2, (int64_t)epoch + 1);
-	r = store_step(l->store, ENTRY_NEXT);
-	if (r != 1)
-		return r ? r : -NTM_ENOTFOUND;
-	len = store_blob(l->store, ENTRY_NEXT, 0, entry, sizeof(entry));
-	store_reset(l->store, ENTRY_NEXT);
-	r = group_entry_get(entry, len, &e);
-	if (!r)
-		memcpy(hash, e.previous, NTMC_HASH_LEN);
-	return r;
 }

@@ -130,4 +130,17 @@ NTM_MUST_CHECK int ledger_hash(struct ledger *l, const struct ledger_group *lg,
 			       uint64_t epoch,
 			       uint8_t hash[static NTMC_HASH_LEN]);
 
+/** struct ledger_shared - of what Kngms is made; secret. @until: seconds since 1970 */
+struct ledger_shared {
+	uint64_t id;
+	struct ntmc_key key;
+	int64_t until;
+};
+/** durable; what is over goes. Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int ledger_shared_put(struct ledger *l,
+				     const struct ledger_shared *k);
+/** the ones that are there, the oldest first. Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int ledger_shared(struct ledger *l, struct ledger_shared *out,
+				 size_t max, size_t *n);
+
 #endif

@@ -5,8 +5,11 @@
  * Owner: gms.c makes and frees it. Context: loop thread.
  *
  *   gms.c      start, stop, clock, admin
- *   callers.c   nodes' connections and what they say
+ *   callers.c  nodes' connections, who they are
+ *   entries.c  what members write
+ *   people.c   what else they say, and ask
  *   follow.c   who follows which group, and what each is told
+ *   asfeed.c   what the AS says: keys, who was withdrawn
  *   ledger.c   the groups
  */
 #ifndef NTM_SERVERS_GMS_STATE_H
@@ -46,6 +49,7 @@ struct follow {
 };
 
 /** struct caller - a node's connection
+ * @ours:  of our domain; @kngms: valid where @has_key
  * @parts: of the entry that it is about to submit
  * @acks:  txns to answer when the disk has what they were about
  */
@@ -55,6 +59,8 @@ struct caller {
 	struct channel *channel;
 	uint8_t ed_pub[NTMC_KEY_LEN];
 	char fqdn[NTMC_FQDN_MAX + 1];
+	bool ours, has_key;
+	struct ntmc_key kngms;
 	struct follow *follows[GMS_FOLLOWED];
 	unsigned int n_follows;
 	uint8_t group[GROUP_ID_LEN];
@@ -79,6 +85,7 @@ struct gms {
 	int64_t look;
 	struct ntmc_identity id;
 	struct ledger *ledger;
+	struct asfeed *asfeed;
 	struct channel_listener *listeners[ROLE_SOCKETS_MAX];
 	struct caller *callers;
 	struct loop_timer *clock, *flush;
@@ -93,12 +100,51 @@ void gms_flush_soon(struct gms *gms);
 
 /* callers.c */
 extern const struct channel_ops caller_ops;
+/** the AS has withdrawn it: its connections end. @fqdn: NULL: look at all */
+void callers_withdrawn(struct gms *gms, const char *fqdn);
 /** the disk has it all: answer */
 void callers_flushed(struct gms *gms, int code);
 void caller_send(struct caller *ca, Ntm__Envelope *msg);
 void caller_ack(struct caller *ca, uint32_t txn, int code);
+/** when the disk has what was noted */
+void caller_ack_later(struct caller *ca, uint32_t txn);
 void caller_gone(struct caller *ca, const uint8_t *group, int code,
 		 uint64_t epoch);
+/** the group that @id names, and which member of it the caller is.
+ *  Return: 0, -NTM_ENOTFOUND, -NTM_ENONAME */
+NTM_MUST_CHECK int caller_member(struct caller *ca,
+				 const ProtobufCBinaryData *id,
+				 struct ledger_group **lg, uint32_t *index);
+void caller_drop_parts(struct caller *ca);
+
+/* entries.c */
+void entries_parts(struct caller *ca, const Ntm__GroupParts *m);
+void entries_submit(struct caller *ca, uint32_t txn, const Ntm__GroupSubmit *m);
+
+/* people.c */
+void people_acked(struct caller *ca, uint32_t txn, const Ntm__GroupAck *m);
+void people_question(struct caller *ca, uint32_t txn,
+		     const Ntm__GroupQuestion *m);
+void people_leave(struct caller *ca, uint32_t txn, const Ntm__GroupLeave *m);
+
+/* asfeed.c */
+struct asfeed;
+/** Return: 0; -NTM_ECONF: it is not known where the AS is; -NTM_ESTORE, -NTM_ENOMEM */
+NTM_MUST_CHECK int asfeed_new(struct gms *gms, struct asfeed **out);
+void asfeed_free(struct asfeed *a); /* NULL is fine */
+/** for the next channel to the AS: another certificate */
+void asfeed_set_tls(struct asfeed *a, struct tls_context *tls);
+/** does the AS share keys with us? Then nodes of the domain are to show theirs */
+bool asfeed_has_keys(const struct asfeed *a);
+/** Kngms of a login. Return: 0, -NTM_ENOLOGIN (of a key that is not known), -NTM_ENOMEM */
+NTM_MUST_CHECK int asfeed_node_key(const struct asfeed *a, uint64_t key_id,
+				   uint64_t node_id,
+				   const uint8_t ed_pub[static NTMC_KEY_LEN],
+				   struct ntmc_key *kngms);
+/** was the node withdrawn? Nobody knows until the AS has said it */
+bool asfeed_withdrawn(const struct asfeed *a, const char *fqdn);
+/** does the channel to the AS stand? */
+bool asfeed_is_fed(const struct asfeed *a);
 
 /* follow.c */
 struct follow *follow_find(const struct caller *ca,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "libntmcrypto/groupinvite.h"
+#include "libntmcrypto/groupnode.h"
 #include "libntmcrypto/grouppacket.h"
 
 #define NOW  1800000000 /* some second in 2027 */
@@ -119,7 +120,9 @@ static void write_part(FILE *out, vectors_hex_fn *hex, struct world *w)
 static void write_keys(FILE *out, vectors_hex_fn *hex, struct world *w)
 {
 	uint8_t seal[GROUP_SEAL_LEN], tag[GROUP_CONFIRM_LEN], exported[16];
-	uint8_t welcome[GROUP_WELCOME_MAX];
+	uint8_t welcome[GROUP_WELCOME_MAX], sealed[GROUP_RN2_SEALED_LEN];
+	struct group_rn2_place at = {.epoch = 9, .index = 1};
+	struct ntmc_key kngms;
 	char code[NTMC_VERIFY_TEXT_LEN];
 	int r;
 
@@ -137,6 +140,14 @@ static void write_keys(FILE *out, vectors_hex_fn *hex, struct world *w)
 	hex(out, "K_export", w->keys.exporter.b, NTMC_KEY_LEN);
 	hex(out, "K_relay", w->keys.relay.b, NTMC_KEY_LEN);
 	hex(out, "tag", w->keys.tag, sizeof(w->keys.tag));
+	r = group_node_key(&w->rn2, 77, w->b.ed_pub, &kngms);
+	assert(!r);
+	r = group_rn2_seal(&w->env, &kngms, &at, &w->rn2, sealed);
+	assert(!r);
+	hex(out, "Kngms of Node ID 77 under a key that is RN2", kngms.b,
+	    sizeof(kngms.b));
+	hex(out, "RN2 sealed for 1, epoch 9, group of zeros", sealed,
+	    sizeof(sealed));
 	group_confirm(&w->keys, 1, tag);
 	hex(out, "confirmation of 1", tag, sizeof(tag));
 	r = group_verify_code(&w->keys, w->g, code);

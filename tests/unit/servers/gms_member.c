@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libntmcrypto/groupnode.h"
+
 #define PARTS	      400     /* in one message */
 #define ACK_SPREAD_NS 500000u /* for each member */
 
@@ -143,6 +145,24 @@ static void ack_soon(struct gms_member *m)
 		loop_timer_arm(m->ack, r % (group_size(m->g) * ACK_SPREAD_NS));
 }
 
+/* who has Kngms takes RN2 in no other way */
+static int take_rn2(struct gms_member *m, const Ntm__GroupNews *n,
+		    struct ntmc_key *rn2)
+{
+	struct group_rn2_place at = {.epoch = group_epoch(m->g),
+				     .index = m->index};
+
+	m->sealed = m->key_id != 0;
+	if (m->sealed != (n->rn2_sealed.len > 0) ||
+	    m->sealed == (n->rn2.len > 0))
+		return -NTM_EDECODE;
+	memcpy(at.group, m->gid, sizeof(at.group));
+	if (m->sealed)
+		return group_rn2_open(&m->kngms, &at, n->rn2_sealed.data, rn2);
+	memcpy(rn2->b, n->rn2.data, sizeof(rn2->b));
+	return 0;
+}
+
 static int take_news(struct gms_member *m, const Ntm__GroupNews *n)
 {
 	struct ntmc_key rn2;
@@ -158,9 +178,10 @@ static int take_news(struct gms_member *m, const Ntm__GroupNews *n)
 			ack(m, group_epoch(m->g), false);
 		return r;
 	}
-	memcpy(rn2.b, n->rn2.data, sizeof(rn2.b));
-	r = group_seal_check(m->g, n->seal.data, n->seal.len, &rn2, n->now,
-			     &not_after);
+	r = take_rn2(m, n, &rn2);
+	if (!r)
+		r = group_seal_check(m->g, n->seal.data, n->seal.len, &rn2,
+				     n->now, &not_after);
 	if (!r)
 		r = group_keys_derive(&m->secret, m->g, &rn2, &m->keys);
 	if (r)
@@ -278,6 +299,8 @@ void gms_member_hello(struct gms_member *m)
 	group_prekey_put(&m->prekey, prekey);
 	body.group = bytes(m->gid, sizeof(m->gid));
 	body.prekey = bytes(prekey, sizeof(prekey));
+	body.node_id = m->node_id;
+	body.key_id = m->key_id;
 	if (m->g && group_epoch(m->g)) {
 		body.epoch = group_epoch(m->g);
 		body.hash = bytes(group_hash(m->g), NTMC_HASH_LEN);

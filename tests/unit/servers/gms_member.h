@@ -28,6 +28,9 @@ struct gms_member {
 	bool open;
 	int closed, trouble;
 	uint8_t gid[GROUP_ID_LEN];
+	uint64_t node_id, key_id; /* of the login; 0: RN2 comes as it is */
+	struct ntmc_key kngms;
+	bool sealed; /* the last RN2 came under it */
 	struct group *g;
 	struct group_secret secret;
 	struct group_keys keys;

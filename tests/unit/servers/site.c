@@ -421,6 +421,17 @@ static void take_login(struct peer *p, const Ntm__LoginResponse *r)
 	memcpy(p->cert, r->certificate.data, r->certificate.len);
 	assert_int_equal(r->token.len, sizeof(p->token));
 	memcpy(p->token, r->token.data, sizeof(p->token));
+	p->key_id = 0;
+	if (r->n_group_managers) {
+		const Ntm__GroupManager *m = r->group_managers[0];
+
+		p->key_id = m->key_id;
+		memcpy(p->kngms.b, m->key.data, sizeof(p->kngms.b));
+		memcpy(p->gms_pub, m->ed_pub.data, sizeof(p->gms_pub));
+		snprintf(p->gms_name, sizeof(p->gms_name), "%s", m->name);
+		assert_int_equal(addr_from_message(m->addresses[0], &p->gms_at),
+				 0);
+	}
 	p->cert_len = r->certificate.len;
 	memcpy(p->ca, r->ca.data, r->ca.len);
 	p->ca_len = r->ca.len;

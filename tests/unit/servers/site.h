@@ -77,6 +77,12 @@ struct peer {
 	uint8_t cert[NTMC_CERT_MAX], ca[NTMC_CERT_MAX];
 	size_t cert_len, ca_len, n_dc;
 	uint8_t token[32];
+	/* the first GMS; @key_id 0: none */
+	uint64_t key_id;
+	struct ntmc_key kngms;
+	uint8_t gms_pub[NTMC_KEY_LEN];
+	char gms_name[254];
+	struct addr gms_at;
 	/* UDP */
 	int fd;
 	struct loop_io *io;

@@ -96,6 +96,11 @@ static bool has_key(void *arg)
 	       who->trouble;
 }
 
+static bool has_trouble(void *arg)
+{
+	return ((struct gms_member *)arg)->trouble;
+}
+
 static void wait_key(struct gms_member *who)
 {
 	assert_true(site_wait(&site, has_key, who));
@@ -116,6 +121,15 @@ static void connect_all(int n)
 		assert_int_equal(gms_member_connect(&m[i], &at), 0);
 		assert_true(site_wait(&site, is_open, &m[i]));
 	}
+}
+
+static void connect_anew(int i)
+{
+	channel_close(m[i].channel);
+	m[i].channel = NULL;
+	m[i].open = false;
+	assert_int_equal(gms_member_connect(&m[i], &at), 0);
+	assert_true(site_wait(&site, is_open, &m[i]));
 }
 
 /* all of @n have one key, and each confirms it to the first */
@@ -191,7 +205,21 @@ static int remove_one(int author, int who)
 	return submit(&m[author], &c);
 }
 
+/* what the login gave: RN2 comes under it */
+static void log_in(int i)
+{
+	m[i].node_id = peers[i].node_id;
+	m[i].key_id = peers[i].key_id;
+	m[i].kngms = peers[i].kngms;
+}
+
 /* --- the stage ---------------------------------------------------------------------------- */
+
+static bool is_fed(void *arg)
+{
+	(void)arg;
+	return asfeed_is_fed(gms->asfeed);
+}
 
 /* accounts and devices: once; a group for each test */
 static int site_up(void **state)
@@ -205,6 +233,9 @@ static int site_up(void **state)
 	assert_int_equal(
 		addr_parse("127.0.0.1", (uint16_t)site.conf.gms_port, &at), 0);
 	assert_int_equal(ntmc_trust_new(&trust), 0);
+	start(); /* so that the AS knows it, and names it at logins */
+	assert_true(site_wait(&site, is_fed, NULL));
+	stop();
 	for (i = 0; i < N; i++) {
 		snprintf(name, sizeof(name), "person%d", i);
 		site_add_account(&site, name);
@@ -245,9 +276,11 @@ static int setup(void **state)
 	(void)state;
 	start();
 	gid[2]++;
-	for (i = 0; i < N; i++)
+	for (i = 0; i < N; i++) {
 		gms_member_init(&m[i], site.loop, &peers[i].id, peers[i].fqdn,
 				tls[i], gid);
+		log_in(i);
+	}
 	connect_all(N);
 	assert_int_equal(
 		gms_member_create(&m[0], gms->id.ed_pub, &group_policy_default),
@@ -542,6 +575,9 @@ static void clone(void **state)
 	(void)state;
 	assert_int_equal(add(1), 0);
 	gms_member_init(&copy, site.loop, m[1].id, m[1].fqdn, m[1].tls, gid);
+	copy.node_id = m[1].node_id;
+	copy.key_id = m[1].key_id;
+	copy.kngms = m[1].kngms;
 	copy.prekey.serial = m[1].prekey.serial;
 	copy.prekey = m[1].prekey;
 	copy.priv[0] = m[1].priv[0];
@@ -556,12 +592,134 @@ static void clone(void **state)
 	gms_member_clear(&copy);
 }
 
+/* a login names the GMS, and what it shares with it; nobody is given RN2 otherwise */
+static void by_login(void **state)
+{
+	const struct gms_member *founder = &m[0];
+	unsigned int news;
+
+	(void)state;
+	assert_memory_equal(peers[1].gms_pub, gms->id.ed_pub, NTMC_KEY_LEN);
+	assert_string_equal(peers[1].gms_name, "gms." SITE_DOMAIN);
+	assert_int_equal(addr_port(&peers[1].gms_at), site.conf.gms_port);
+	assert_memory_not_equal(&peers[1].kngms, &peers[2].kngms,
+				sizeof(peers[1].kngms));
+	assert_true(founder->sealed);
+	/* the identity's key alone is not enough */
+	news = founder->n_news;
+	m[0].key_id = 0;
+	connect_anew(0);
+	gms_member_hello(&m[0]);
+	assert_true(site_wait(&site, is_gone, &m[0]));
+	assert_int_equal(m[0].gone_code, NTM_ENOLOGIN);
+	/* a key that is none; another Node ID: nothing opens */
+	m[0].key_id = 1;
+	gms_member_hello(&m[0]);
+	assert_true(site_wait(&site, is_gone, &m[0]));
+	assert_int_equal(m[0].gone_code, NTM_ENOLOGIN);
+	assert_int_equal(founder->n_news, news);
+	log_in(0);
+	m[0].node_id++;
+	gms_member_hello(&m[0]);
+	assert_true(site_wait(&site, has_trouble, &m[0]));
+	assert_int_equal(m[0].trouble, -NTM_EAUTH);
+	/* a later login of the same device; the one before goes on */
+	m[0].trouble = 0;
+	assert_int_equal(peer_login_cert(&peers[0]), 0);
+	assert_int_equal(peers[0].code, 0);
+	assert_memory_not_equal(&m[0].kngms, &peers[0].kngms,
+				sizeof(m[0].kngms));
+	log_in(0);
+	m[0].epoch = 0;
+	gms_member_hello(&m[0]);
+	wait_key(&m[0]);
+}
+
+static bool is_closed(void *arg)
+{
+	return !((struct gms_member *)arg)->channel;
+}
+
+/* the AS is away: both ends go on, over a restart of the GMS; then it withdraws */
+static void without_as(void **state)
+{
+	char name[64];
+
+	(void)state;
+	assert_int_equal(add(1), 0);
+	site_stop_as(&site);
+	stop();
+	start();
+	connect_all(2);
+	gms_member_hello(&m[0]);
+	gms_member_hello(&m[1]);
+	assert_together(2);
+	site_start_as(&site);
+	assert_true(site_wait(&site, is_fed, NULL));
+	snprintf(name, sizeof(name), "person1");
+	site_admin(&site, "account-disable", name);
+	assert_true(site_wait(&site, is_closed, &m[1]));
+	assert_int_equal(gms_member_connect(&m[1], &at), 0);
+	assert_true(site_wait(&site, is_closed, &m[1]));
+	assert_false(is_closed(&m[0]));
+	site_admin(&site, "account-enable", name);
+	assert_int_equal(peer_login_cert(&peers[1]), 0);
+}
+
+/* the AS's key is as old as that of any login may be */
+static void age_key(void)
+{
+	char path[DATADIR_PATH_MAX], text[4096], *made;
+	uint8_t *data;
+	size_t len;
+
+	assert_int_equal(datadir_path(site.dir, "as/groupmanagers", path), 0);
+	assert_int_equal(file_read(path, sizeof(text) - 64, &data, &len), 0);
+	memcpy(text, data, len);
+	text[len] = 0;
+	file_free(data, len);
+	made = strrchr(text, ' ');
+	assert_non_null(made);
+	sprintf(made, " %lld\n",
+		(long long)ntmc_now(NULL) - site.conf.as_lifetime);
+	assert_int_equal(file_write(path, text, strlen(text), 0600), 0);
+}
+
+/* the AS knows its GMS after a restart; a new key is drawn when that one is there */
+static void keys_change(void **state)
+{
+	uint64_t before = peers[0].key_id;
+
+	(void)state;
+	assert_int_equal(add(1), 0);
+	stop();
+	site_stop_as(&site);
+	age_key();
+	site_start_as(&site);
+	site_wait_link(&site);
+	assert_int_equal(peer_login_cert(&peers[0]), 0);
+	assert_int_equal(peers[0].key_id, before);
+	start();
+	assert_true(site_wait(&site, is_fed, NULL));
+	assert_int_equal(peer_login_cert(&peers[0]), 0);
+	assert_int_not_equal(peers[0].key_id, 0);
+	assert_int_not_equal(peers[0].key_id, before);
+	/* a login of before is as good */
+	log_in(0);
+	connect_all(2);
+	gms_member_hello(&m[0]);
+	gms_member_hello(&m[1]);
+	assert_together(2);
+	assert_true(m[0].sealed && m[1].sealed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(life),       T(two_at_once), T(away),	     T(leaving),
-		T(old_backup), T(forked),      T(strangers), T(clone),
+		T(life),       T(two_at_once), T(away),	       T(leaving),
+		T(old_backup), T(forked),      T(strangers),   T(clone),
+		T(by_login),   T(without_as),  T(keys_change),
 	};
 
 	return cmocka_run_group_tests(tests, site_up, site_down);

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "broker/as_link.h"
+#include "broker/state.pb-c.h"
+#include "broker/statefile.h"
 #include "tests/unit/broker/control/story.h"
 
 /* --- as_link.h ---------------------------------------------------------------------------- */
@@ -48,6 +50,36 @@ static void outcome(void *arg, int err, const char *why,
 	o->err = err;
 }
 
+static void set(ProtobufCBinaryData *to, size_t len, uint8_t value)
+{
+	to->data = malloc(len);
+	assert_non_null(to->data);
+	memset(to->data, value, len);
+	to->len = len;
+}
+
+/* the domain has a GMS; freed with @r */
+static void add_manager(Ntm__LoginResponse *r)
+{
+	Ntm__GroupManager *m = malloc(sizeof(*m));
+	Ntm__Address *at = malloc(sizeof(*at));
+
+	assert_true(m && at);
+	ntm__group_manager__init(m);
+	ntm__address__init(at);
+	m->name = strdup("gms." WORLD_DOMAIN);
+	m->key_id = 77;
+	set(&m->ed_pub, NTMC_KEY_LEN, 5);
+	set(&m->key, NTMC_KEY_LEN, 6);
+	set(&at->ip, 4, 10);
+	at->port = 4509;
+	m->addresses = malloc(sizeof(at));
+	r->group_managers = malloc(sizeof(m));
+	assert_true(m->addresses && r->group_managers);
+	m->addresses[m->n_addresses++] = at;
+	r->group_managers[r->n_group_managers++] = m;
+}
+
 /* Return: positive enum ntm_err of the login */
 static int log_in_by_person(struct node *n, const char *fqdn)
 {
@@ -68,6 +100,7 @@ static int log_in_by_person(struct node *n, const char *fqdn)
 	assert_false(o.done);
 	msg.body_case = NTM__ENVELOPE__BODY_LOGIN_RESPONSE;
 	msg.login_response = dc_login(world.dc, n, fqdn);
+	add_manager(msg.login_response);
 	asked.fn(asked.arg, 0, &msg);
 	ntm__login_response__free_unpacked(msg.login_response, NULL);
 	assert_true(o.done);
@@ -93,6 +126,33 @@ static void test_login(void **state)
 	(void)state;
 	assert_int_equal(log_in_by_person(a, "laptop.alice." WORLD_DOMAIN), 0);
 	assert_true(world_until(&world, 500, is_online, a));
+}
+
+/* Other processes of the node read there what a login said of the GMS. */
+static void test_manager(void **state)
+{
+	const Ntm__State__Manager *m;
+	ProtobufCMessage *file;
+	struct addr at;
+
+	(void)state;
+	assert_int_equal(log_in_by_person(a, "laptop.alice." WORLD_DOMAIN), 0);
+	assert_int_equal(statefile_load(a->state, "session",
+					&ntm__state__session__descriptor,
+					&file),
+			 0);
+	assert_int_equal(((Ntm__State__Session *)file)->n_managers, 1);
+	m = ((Ntm__State__Session *)file)->managers[0];
+	assert_string_equal(m->name, "gms." WORLD_DOMAIN);
+	assert_int_equal(m->key_id, 77);
+	assert_int_equal(m->ed_pub.len, NTMC_KEY_LEN);
+	assert_int_equal(m->ed_pub.data[31], 5);
+	assert_int_equal(m->key.len, NTMC_KEY_LEN);
+	assert_int_equal(m->key.data[0], 6);
+	assert_int_equal(m->n_addresses, 1);
+	assert_int_equal(statefile_addr_get(&m->addresses[0], &at), 0);
+	assert_int_equal(addr_port(&at), 4509);
+	statefile_free(file);
 }
 
 /* The session is kept, the server's CA cannot be: we are logged in, and say so. */
@@ -188,8 +248,11 @@ int main(void)
 {
 #define L(name) cmocka_unit_test_setup_teardown(name, setup, story_teardown)
 	const struct CMUnitTest tests[] = {
-		L(test_login),	    L(test_store_full_after_session),
-		L(test_store_full), L(test_over),
+		L(test_login),
+		L(test_manager),
+		L(test_store_full_after_session),
+		L(test_store_full),
+		L(test_over),
 		L(test_dc_forgets),
 	};
 

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* entries - what members write: parts, then the entry that they belong to */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "servers/gms/state.h"
+
+void caller_drop_parts(struct caller *ca)
+{
+	free(ca->parts);
+	free(ca->part_bytes);
+	ca->parts = NULL;
+	ca->part_bytes = NULL;
+	ca->n_parts = 0;
+}
+
+static int by_index(const void *a, const void *b)
+{
+	uint32_t x = ((const struct ledger_part *)a)->index;
+	uint32_t y = ((const struct ledger_part *)b)->index;
+
+	return (x > y) - (x < y);
+}
+
+void entries_parts(struct caller *ca, const Ntm__GroupParts *m)
+{
+	size_t i, n;
+
+	if (memcmp(ca->group, m->group.data, GROUP_ID_LEN) ||
+	    ca->epoch != m->epoch)
+		caller_drop_parts(ca);
+	memcpy(ca->group, m->group.data, GROUP_ID_LEN);
+	ca->epoch = m->epoch;
+	if (!ca->parts) {
+		ca->parts = calloc(GROUP_MEMBERS_MAX, sizeof(*ca->parts));
+		ca->part_bytes = calloc(GROUP_MEMBERS_MAX, GROUP_PART_LEN);
+	}
+	if (!ca->parts || !ca->part_bytes ||
+	    m->n_parts > GROUP_MEMBERS_MAX - ca->n_parts) {
+		caller_drop_parts(ca);
+		return;
+	}
+	for (i = 0; i < m->n_parts; i++) {
+		n = ca->n_parts++;
+		memcpy(ca->part_bytes + n * GROUP_PART_LEN,
+		       m->parts[i]->part.data, GROUP_PART_LEN);
+		ca->parts[n].index = m->parts[i]->index;
+		ca->parts[n].part = ca->part_bytes + n * GROUP_PART_LEN;
+	}
+}
+
+static int create(struct caller *ca, const Ntm__GroupSubmit *m)
+{
+	struct gms *gms = ca->gms;
+	struct ledger_group *lg;
+
+	if (!ca->ours)
+		return -NTM_ENOTOURS;
+	if (ledger_founded(gms->ledger, ca->ed_pub) >= GMS_FOUNDED)
+		return -NTM_ELIMIT;
+	return ledger_create(gms->ledger, ca->ed_pub, ca->fqdn, m->entry.data,
+			     m->entry.len, &lg);
+}
+
+/* what a restored store lacks: as soon as it has it all, a new RN2 */
+static int repair(struct caller *ca, struct follow *f,
+		  const Ntm__GroupSubmit *m)
+{
+	struct gms *gms = ca->gms;
+	int r = ledger_append(gms->ledger, f->lg, m->entry.data, m->entry.len,
+			      m->sealer.len ? m->sealer.data : NULL, NULL, 0,
+			      true, NULL);
+
+	if (r)
+		return r;
+	gms->stats.repaired++;
+	if (group_epoch(ledger_state(f->lg)) < f->ahead)
+		return 0;
+	f->told = f->ahead;
+	f->ahead = 0;
+	return follow_renew(gms, f->lg, true);
+}
+
+static int append(struct caller *ca, const Ntm__GroupSubmit *m,
+		  const struct group_entry *e)
+{
+	struct gms *gms = ca->gms;
+	ProtobufCBinaryData id = {GROUP_ID_LEN, (uint8_t *)e->id};
+	struct ledger_group *lg;
+	struct follow *f;
+	uint32_t index;
+	bool fits;
+	int r = caller_member(ca, &id, &lg, &index);
+
+	if (r)
+		return r;
+	f = follow_find(ca, lg);
+	if (f && f->ahead)
+		return repair(ca, f, m);
+	if (e->author != index)
+		return -NTM_EPERM;
+	fits = !memcmp(ca->group, e->id, GROUP_ID_LEN) && ca->epoch == e->epoch;
+	qsort(ca->parts, ca->n_parts, sizeof(*ca->parts), by_index);
+	r = ledger_append(gms->ledger, lg, m->entry.data, m->entry.len,
+			  m->sealer.len ? m->sealer.data : NULL,
+			  fits ? ca->parts : NULL, fits ? ca->n_parts : 0,
+			  false, NULL);
+	/* of a past that is over: another one was first, the news says which */
+	return r == -NTM_EFORK || r == -NTM_ESTATE ? -NTM_EAGAIN : r;
+}
+
+static bool too_often(struct caller *ca, const struct group_entry *e)
+{
+	int64_t now = ntmc_now(NULL);
+	struct ledger_group *lg = ledger_find(ca->gms->ledger, e->id);
+	struct follow *f = lg ? follow_find(ca, lg) : NULL;
+
+	if (now - ca->window >= GMS_WINDOW_S || now < ca->window) {
+		ca->window = now;
+		ca->n_entries = 0;
+	}
+	return !(f && f->ahead) && ca->n_entries++ >= GMS_ENTRIES;
+}
+
+void entries_submit(struct caller *ca, uint32_t txn, const Ntm__GroupSubmit *m)
+{
+	struct gms *gms = ca->gms;
+	struct ledger_group *lg;
+	struct group_entry e;
+	int r = group_entry_get(m->entry.data, m->entry.len, &e);
+
+	if (!r && too_often(ca, &e))
+		r = -NTM_ERATE;
+	if (!r)
+		r = e.kind == GROUP_CREATE ? create(ca, m) : append(ca, m, &e);
+	caller_drop_parts(ca);
+	caller_ack(ca, txn, r);
+	if (r) {
+		gms->stats.refused++;
+		log_debug("gms", "%s: an entry is refused: %s", ca->fqdn,
+			  err_text(r));
+		return;
+	}
+	gms->stats.entries++;
+	lg = ledger_find(gms->ledger, e.id);
+	if (lg)
+		follow_push(gms, lg);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ledger_impl - what the files of the ledger share
+ *
+ * Owner: ledger.c makes and frees all of it. Context: as ledger.h.
+ */
+#ifndef NTM_SERVERS_GMS_LEDGER_IMPL_H
+#define NTM_SERVERS_GMS_LEDGER_IMPL_H
+
+#include <uthash.h>
+
+#include "common/store.h"
+#include "servers/gms/ledger.h"
+
+struct ledger_group {
+	UT_hash_handle hh;
+	uint8_t id[GROUP_ID_LEN];
+	struct group *g;
+	struct ntmc_key rn2;
+	uint8_t seal[GROUP_SEAL_LEN];
+	int64_t renewed;
+	struct ledger_person *people; /* as the group's members */
+	size_t n;
+	void *arg;
+};
+
+struct ledger {
+	struct store *store;
+	const struct ntmc_identity *id;
+	const struct ntmc_env *env;
+	struct ledger_group *groups;
+	bool dirty;
+};
+
+enum ledger_statement {
+	GROUP_PUT,
+	GROUPS_ALL,
+	ENTRY_PUT,
+	ENTRIES_AFTER,
+	ENTRY_NEXT,
+	PART_PUT,
+	PARTS_DONE,
+	PERSON_PUT,
+	PEOPLE_OF,
+	PEOPLE_GONE,
+	PARTS_GONE,
+	SHARED_PUT,
+	SHARED_OVER,
+	SHARED_ALL,
+	N_STATEMENTS
+};
+
+/** NULL: no member */
+struct ledger_person *ledger_person_of(const struct ledger_group *lg,
+				       uint32_t index);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* people - what members say of themselves, and ask of each other */
+#include <stdlib.h>
+#include <string.h>
+
+#include "servers/gms/state.h"
+
+void people_acked(struct caller *ca, uint32_t txn, const Ntm__GroupAck *m)
+{
+	struct gms *gms = ca->gms;
+	struct ledger_group *lg;
+	struct follow *f;
+	uint32_t index;
+	int r = caller_member(ca, &m->group, &lg, &index);
+
+	if (!r && m->prekey.len)
+		r = ledger_prekey(gms->ledger, lg, index, m->prekey.data,
+				  m->prekey.len);
+	if (r && r != -NTM_EEXISTS) {
+		caller_ack(ca, txn, r);
+		return;
+	}
+	ledger_ack(gms->ledger, lg, index, m->epoch,
+		   m->confirmation.len ? m->confirmation.data : NULL);
+	caller_ack_later(ca, txn);
+	f = follow_find(ca, lg);
+	if (f && f->more && m->epoch == f->told) {
+		f->more = false;
+		follow_news(f);
+	}
+}
+
+struct answer {
+	Ntm__GroupPerson person[200];
+	Ntm__GroupPerson *list[200];
+};
+
+void people_question(struct caller *ca, uint32_t txn,
+		     const Ntm__GroupQuestion *m)
+{
+	Ntm__Envelope env = NTM__ENVELOPE__INIT;
+	Ntm__GroupAnswer body = NTM__GROUP_ANSWER__INIT;
+	const struct ledger_person *p;
+	struct ledger_group *lg;
+	struct answer *a;
+	uint32_t index;
+	size_t i;
+	int r = caller_member(ca, &m->group, &lg, &index);
+
+	a = r ? NULL : calloc(1, sizeof(*a));
+	if (!a) {
+		caller_ack(ca, txn, r ? r : -NTM_ENOMEM);
+		return;
+	}
+	for (i = 0; (p = ledger_person_at(lg, i)); i++) {
+		Ntm__GroupPerson *to = &a->person[body.n_people];
+
+		if (p->index < m->from)
+			continue;
+		if (body.n_people == 200)
+			break;
+		ntm__group_person__init(to);
+		to->index = p->index;
+		if (p->serial)
+			to->prekey = (ProtobufCBinaryData){
+				GROUP_PREKEY_LEN, (uint8_t *)p->prekey};
+		to->acked = p->acked;
+		to->confirmation = (ProtobufCBinaryData){
+			GROUP_CONFIRM_LEN, (uint8_t *)p->confirmation};
+		to->seen = p->seen;
+		a->list[body.n_people++] = to;
+	}
+	body.group = m->group;
+	body.epoch = group_epoch(ledger_state(lg));
+	body.people = a->list;
+	body.last = !p;
+	env.txn = txn;
+	env.body_case = NTM__ENVELOPE__BODY_GROUP_ANSWER;
+	env.group_answer = &body;
+	caller_send(ca, &env);
+	free(a);
+}
+
+void people_leave(struct caller *ca, uint32_t txn, const Ntm__GroupLeave *m)
+{
+	struct gms *gms = ca->gms;
+	struct ledger_group *lg;
+	struct group_leave l;
+	uint32_t index;
+	int r = caller_member(ca, &m->group, &lg, &index);
+
+	if (!r && m->index != index)
+		r = -NTM_EPERM;
+	if (!r) {
+		l.index = m->index;
+		l.epoch = m->epoch;
+		memcpy(l.sig, m->signature.data, sizeof(l.sig));
+		r = ledger_leave(gms->ledger, lg, &l);
+	}
+	caller_ack(ca, txn, r);
+	if (!r)
+		follow_leave(gms, lg, &l);
+}
