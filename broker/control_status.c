@@ -8,6 +8,7 @@
 #include "broker/domains.h"
 #include "broker/control.h"
 #include "broker/gate.h"
+#include "broker/groups.h"
 #include "broker/keepalive.h"
 #include "broker/login.h"
 #include "broker/notify.h"
@@ -67,6 +68,7 @@ static json_t *totals_json(const struct worker *w)
 	set_count(o, "malformed", t.malformed);
 	set_count(o, "unknown_path", t.unknown_path);
 	set_count(o, "unroutable", t.unroutable);
+	set_count(o, "unknown_group", t.unknown_group);
 	set_count(o, "gso_fallbacks", t.gso_fallbacks);
 	set_count(o, "gso", t.gso_on);
 	set_count(o, "gro", t.gro_on);
@@ -280,6 +282,7 @@ static void status_account(const struct worker *w, json_t *o)
 	json_object_set_new(o, "exit", control_exit_json(w));
 	json_object_set_new(o, "post", post_json(w));
 	json_object_set_new(o, "domains", domains_json(w));
+	json_object_set_new(o, "groups", groups_json(w->groups));
 }
 
 /* --- peers --------------------------------------------------------------------------------- */

@@ -6,7 +6,7 @@ KEEPER_SRC := $(addprefix broker/,main.c keeper.c keeper_store.c watchdog.c oute
 $(eval $(call program,ntm-broker,$(KEEPER_SRC) $(SHIMPROTO_SRC) \
 	common/log.c common/err.c common/file.c,,libmnl))
 
-BROKERENGINE_SRC := $(addprefix broker/,keeper_link.c fdmsg.c shimserver.c \
+BROKERENGINE_SRC := $(addprefix broker/,keeper_link.c fdmsg.c groupsay.c shimserver.c \
 	listener.c doorbell.c udpmap.c udpflow.c udpmove.c page.c sockdiag.c \
 	announced.c) \
 	$(filter preload/%,$(SHIMPROTO_SRC))

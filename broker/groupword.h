@@ -31,7 +31,7 @@
 #define GROUPWORD_TEXT_MAX   1024
 #define GROUPWORD_MAX	     (1 + GROUP_ID_LEN + 8 + 4 + GROUPWORD_TEXT_MAX)
 /* of an epoch's descriptor: 2048 members with the longest names */
-#define GROUPWORD_EPOCH_MAX (1024 * 1024)
+#define GROUPWORD_EPOCH_MAX  (1024 * 1024)
 #define GROUPWORD_PREFIX_LEN 8
 
 /**

@@ -149,6 +149,12 @@ static void source_note(struct peer *p, const struct addr *remote)
 		addr_clear(&p->paths.source);
 }
 
+void path_steer(struct peer *p, const struct candidate *c)
+{
+	dp_tunnel_set_relayed(p->tunnel, c->relay);
+	dp_tunnel_open(p->tunnel, &c->addr);
+}
+
 /* data goes there from now on */
 void path_choose(struct peer *p, struct candidate *c)
 {
@@ -166,10 +172,11 @@ void path_choose(struct peer *p, struct candidate *c)
 	p->paths.silent_ns = 0;
 	relayed_chosen(p, c, other);
 	source_note(p, &c->addr);
+	dp_tunnel_set_relayed(p->tunnel, c->relay);
 	if (peer_keys_ended(p))
 		dp_tunnel_hold(p->tunnel); /* opened there by new ones */
 	else if (other || dp_tunnel_state(p->tunnel) != DP_OPEN)
-		dp_tunnel_open(p->tunnel, &c->addr);
+		path_steer(p, c);
 	if (c->state != PATH_PROVEN)
 		return;
 	/* after the change: what waits is not for the remote of before */
@@ -414,7 +421,7 @@ void path_we_moved(struct peer *p, bool changed)
 	/* These first: their size is what the peer may answer with. */
 	path_challenge(p, cur, CHALLENGE_MOVE);
 	path_tell(p);
-	dp_tunnel_open(p->tunnel, &cur->addr);
+	path_steer(p, cur);
 	p->pmtu.raised_ns = 0;
 	peer_path_unsure(p);
 	path_probe_others(p);

@@ -40,6 +40,8 @@ bool path_routed(struct peer *p, const struct addr *remote);
 bool path_proven_lately(const struct peer *p, const struct candidate *c);
 /** data goes there from now on */
 void path_choose(struct peer *p, struct candidate *c);
+/** the data path's remote */
+void path_steer(struct peer *p, const struct candidate *c);
 /** does the current one still work? */
 void path_suspect(struct peer *p, struct candidate *cur);
 

@@ -37,6 +37,7 @@
 #include "broker/account.h"
 #include "broker/domains.h"
 #include "broker/exit.h"
+#include "broker/groups.h"
 #include "broker/pins.h"
 #include "broker/policy.h"
 #include "broker/relayed.h"
@@ -100,6 +101,7 @@ void peer_set_state(struct peer *p, enum peer_state state)
 		loop_timer_arm(p->connect, LOOP_S(DOWN_KEEP_S));
 	if (state == PEER_DOWN && p->why == NTM_EOFFLINE)
 		exit_lost(p->w->exit, p);
+	groups_peer(p->w->groups, p);
 	resolve_peer_changed(p->w->resolve, p);
 }
 

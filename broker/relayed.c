@@ -360,7 +360,7 @@ void relayed_bound(struct peer *p, const struct addr *a)
 	/* We moved, and the peer is there. What we send and it sends comes through;
 	 * the challenge's answer need not be waited for. */
 	path_choose(p, c);
-	dp_tunnel_open(p->tunnel, &c->addr);
+	path_steer(p, c);
 	path_tell(p);
 }
 

@@ -12,6 +12,7 @@
 #include "broker/domains.h"
 #include "broker/early.h"
 #include "broker/gate.h"
+#include "broker/groups.h"
 #include "broker/keepalive.h"
 #include "broker/exit.h"
 #include "broker/login.h"
@@ -149,6 +150,21 @@ static void on_send_error(void *arg, struct dp_tunnel *t, int err)
 		path_we_moved(p, false); /* is there a route still? */
 }
 
+static void on_group_wants(void *arg, struct dp_group *g, uint32_t index)
+{
+	struct worker *w = arg;
+
+	groups_wants(w->groups, g, index);
+}
+
+static void on_group_control(void *arg, struct dp_group *g, uint64_t epoch,
+			     uint32_t index, const uint8_t *text, size_t len)
+{
+	struct worker *w = arg;
+
+	groups_control(w->groups, g, epoch, index, text, len);
+}
+
 /* The keeper makes another TUN where need be, and another worker. */
 static void on_broken(void *arg)
 {
@@ -167,6 +183,8 @@ const struct dp_ops worker_dp_ops = {
 	.moved = on_moved,
 	.rekey_due = on_rekey_due,
 	.send_error = on_send_error,
+	.group_wants = on_group_wants,
+	.group_control = on_group_control,
 	.broken = on_broken,
 };
 
@@ -214,6 +232,21 @@ static void held_answer(void *arg, int err, struct peer *p)
 	free(h);
 }
 
+/* A group's name is known here or nowhere. false: it is none */
+static bool group_answer(struct worker *w, const char *name,
+			 struct shim_ticket *t)
+{
+	uint8_t vip6[16], vip4[4];
+	char norm[FQDN_MAX + 1];
+	int err;
+
+	if (fqdn_normalize(name, norm) || !groups_is_name(w->groups, norm))
+		return false;
+	err = groups_find(w->groups, norm, vip6, vip4);
+	shim_answer(w, t, -err, norm, err ? NULL : vip6, err ? NULL : vip4);
+	return true;
+}
+
 static void names_resolve(void *arg, const char *name, struct shim_ticket *t)
 {
 	struct worker *w = arg;
@@ -221,6 +254,8 @@ static void names_resolve(void *arg, const char *name, struct shim_ticket *t)
 	char norm[FQDN_MAX + 1];
 	struct held *h;
 
+	if (group_answer(w, name, t))
+		return;
 	if (!resolve_is_ours(w, name, norm)) {
 		shim_answer(w, t, NTM_ENOTOURS, "", NULL, NULL);
 		return;
@@ -263,7 +298,9 @@ static const char *names_reverse(void *arg, const struct addr *vip)
 {
 	struct worker *w = arg;
 
-	return resolve_reverse(w->resolve, vip);
+	const char *group = groups_reverse(w->groups, vip);
+
+	return group ? group : resolve_reverse(w->resolve, vip);
 }
 
 static int names_exit(void *arg, unsigned int mode, const struct addr *dst)
@@ -388,6 +425,7 @@ void worker_logged_out(struct worker *w, int code)
 	session_stop(w->session);
 	relays_forget(w->relays);
 	exit_forget(w->exit);
+	groups_forget(w->groups);
 	account_forget(w->account, code);
 	postlink_logged_out(w->postlink);
 	login_renew_arm(w->login);
@@ -555,6 +593,8 @@ int worker_init(struct worker *w, const char *config, const char *state,
 	if (!err)
 		err = exit_new(w, state, &w->exit);
 	if (!err)
+		err = groups_new(w, &w->groups);
+	if (!err)
 		err = domains_new(w, &w->domains);
 	if (!err)
 		err = login_new(w, &w->login);
@@ -595,6 +635,8 @@ void worker_say_goodbye(struct worker *w)
 void worker_clear(struct worker *w)
 {
 	writer_finish(w->writer); /* its callers are still there */
+	groups_free(w->groups);
+	w->groups = NULL;
 	exit_free(w->exit);
 	resolve_free(w->resolve);
 	w->resolve = NULL;

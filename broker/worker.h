@@ -46,6 +46,8 @@ struct control;
 struct domains;
 struct feeler_ops;
 struct exit;
+struct grouplink;
+struct groups;
 struct handover;
 struct held;
 struct keepalive;
@@ -98,7 +100,9 @@ struct worker {
 	struct exit *exit;
 	struct domains *domains;
 	struct login *login;
-	struct postlink *postlink; /* NULL: no ntm-post here */
+	struct groups *groups;
+	struct postlink *postlink;   /* NULL: no ntm-post here */
+	struct grouplink *grouplink; /* NULL in tests */
 
 	struct held *held; /* questions of shims, worker.c's */
 	struct addr locals[ADDR_REMOTES_MAX]; /* as told last */

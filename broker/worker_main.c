@@ -20,6 +20,7 @@
 
 #include "broker/account.h"
 #include "broker/control.h"
+#include "broker/grouplink.h"
 #include "broker/handover.h"
 #include "broker/hostenv.h"
 #include "broker/isolate.h"
@@ -189,6 +190,11 @@ static int parts_open(struct program *p, char *why, size_t why_size)
 		err = postlink_new(w, &w->postlink);
 	if (err)
 		return err;
+	snprintf(why, why_size,
+		 "the socket for ntm-member could not be opened");
+	err = grouplink_new(w, &w->grouplink);
+	if (err)
+		return err;
 	snprintf(why, why_size, "the control socket could not be opened");
 	keeper_fd_each(w->keeper, "control", take_control_fd, p);
 	return control_open(w, p->handover, p->control_fd, &p->control);
@@ -223,6 +229,8 @@ static void parts_close(struct program *p)
 	loop_signal_del(p->hup);
 	loop_signal_del(p->term);
 	control_close(p->control);
+	grouplink_free(w->grouplink);
+	w->grouplink = NULL;
 	postlink_free(w->postlink);
 	w->postlink = NULL;
 	worker_clear(w);

@@ -36,7 +36,7 @@ int packet_header_get(const uint8_t *buf, size_t len, struct packet_header *out)
 		return -NTM_EDECODE;
 	if (buf[1] != PACKET_VERSION)
 		return -NTM_EVERSION;
-	if (buf[0] < PACKET_DATA || buf[0] > PACKET_RELAY_PROBE_ACK)
+	if (buf[0] < PACKET_DATA || buf[0] > PACKET_GROUP)
 		return -NTM_EDECODE;
 	out->type = buf[0];
 	out->phase = buf[2];

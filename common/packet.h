@@ -16,7 +16,7 @@
  *     One Path ID lives through rekeys, moves and resumptions of its tunnel.
  *     HOLE_PUNCH*: the Path ID with the bit of the node's own end: 0 MN, 1 CN.
  *     SIGNAL: the Node ID, drawn by the AS at login; of an RS: by the DC.
- *     RELAY_PROBE*: the relay's id.
+ *     RELAY_PROBE*: the relay's id. GROUP: the tag of the group's epoch.
  * counter: DATA: 0, 1, 2 ... under each key. SIGNAL: boot number of the sender in
  *     the upper 24 bits, raised durably before each start, then 40 bits of
  *     sequence: no state lost at a crash can repeat a nonce. TUNNEL_*, HOLE_PUNCH*,
@@ -46,6 +46,7 @@ enum packet_type {
 	PACKET_HOLE_PUNCH_ACK = 6, /* RS -> node */
 	PACKET_RELAY_PROBE = 7,	   /* anybody -> RS, clear; see below */
 	PACKET_RELAY_PROBE_ACK = 8,
+	PACKET_GROUP = 9, /* docs/groups.md, Packets */
 };
 
 /* flags of DATA */
@@ -53,6 +54,8 @@ enum packet_type {
 #define PACKET_PART    0x02 /* half of an inner packet; 4-byte part header first */
 #define PACKET_LAST    0x04 /* with PART: the second half */
 #define PACKET_CONTROL 0x08 /* a TunnelControl message, not an IP packet */
+#define PACKET_INNER                                                           \
+	0x10 /* a whole datagram of a group, which no relay passes on */
 /* flags of TUNNEL_* */
 #define PACKET_RESUME 0x01 /* sealed under the resumption secret, not Ktun */
 

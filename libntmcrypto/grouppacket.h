@@ -98,6 +98,11 @@ unsigned int group_receiver_sweep(struct group_receiver *r);
 bool group_receiver_knows(const struct group_receiver *r,
 			  const uint8_t tag[static GROUP_TAG_LEN]);
 
+/** has the packet a salt of a member that we have not opened anything under? Then to
+ *  open it takes two keys more; its sender may be anybody */
+bool group_receiver_is_new(const struct group_receiver *r, const uint8_t *buf,
+			   size_t len);
+
 /** struct group_opened - @data leads into the packet */
 struct group_opened {
 	uint64_t epoch;

@@ -246,6 +246,20 @@ static int new_salt(struct group_receiver *r, const struct epoch *e,
 	return err;
 }
 
+bool group_receiver_is_new(const struct group_receiver *r, const uint8_t *buf,
+			   size_t len)
+{
+	struct group_header h;
+	struct epoch *e;
+	struct row *row;
+
+	if (group_header_get(buf, len, &h))
+		return false;
+	e = find_epoch(r, h.tag);
+	row = e ? find_row(e, h.index) : NULL;
+	return row && !row->gone && !find_salt(row, &h);
+}
+
 static void keep_salt(struct group_receiver *r, struct row *row, struct salt *s)
 {
 	unsigned int i, at = 0;

@@ -30,6 +30,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "broker/datapath/group_impl.h"
+#include "broker/datapath/group_move.h"
 #include "broker/datapath/input.h"
 #include "broker/datapath/output.h"
 #include "broker/datapath/state.h"
@@ -103,6 +105,7 @@ static void on_tun(void *arg, int fd, unsigned int events)
 		output_packet(dp, &vh, (size_t)len);
 		bytes += (size_t)len;
 	}
+	group_flush(dp);
 	batch_flush(dp->batch);
 }
 
@@ -244,6 +247,7 @@ void datapath_free(struct datapath *dp)
 {
 	if (!dp)
 		return;
+	group_free_all(dp);
 	if (dp->batch)
 		tunnel_free_all(dp);
 	loop_io_del(dp->io_tun);
@@ -366,4 +370,5 @@ void datapath_totals(const struct datapath *dp, struct dp_totals *out)
 	out->gro_on = dp->gro_works;
 	out->tun_failed = dp->tun.failed;
 	out->tun_refused = dp->tun.refused;
+	out->unknown_group = dp->groups ? dp->groups->unknown : 0;
 }

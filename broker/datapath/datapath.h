@@ -27,6 +27,7 @@
 #include "libntmcrypto/ntmcrypto.h"
 
 struct datapath;
+struct dp_group;
 struct dp_tail;
 struct dp_tunnel;
 
@@ -76,6 +77,13 @@ struct dp_ops {
 	void (*send_error)(void *arg, struct dp_tunnel *t, int err);
 	/** dp_tunnel_open(): what had waited has left. NULL: nobody wants to know */
 	void (*opened)(void *arg, struct dp_tunnel *t);
+	/** a member of a group has no tunnel, and there is something for it, or of
+	 *  it. One may be made inside the call, nothing be sent to a group.
+	 *  NULL: nobody cares */
+	void (*group_wants)(void *arg, struct dp_group *g, uint32_t index);
+	/** a control packet of a member, whose signature holds */
+	void (*group_control)(void *arg, struct dp_group *g, uint64_t epoch,
+			      uint32_t index, const uint8_t *text, size_t len);
 	/** the TUN cannot be read any more; once. Nothing leaves from now on */
 	void (*broken)(void *arg);
 };
@@ -194,6 +202,9 @@ unsigned int dp_tunnel_phases(const struct dp_tunnel *t, uint8_t out[static 3]);
  *  queued while HELD. */
 void dp_tunnel_open(struct dp_tunnel *t, const struct addr *remote);
 void dp_tunnel_hold(struct dp_tunnel *t);
+/** the remote is a relay, which passes on nothing but this tunnel's packets: those of
+ *  groups travel inside of them */
+void dp_tunnel_set_relayed(struct dp_tunnel *t, bool relayed);
 enum dp_state dp_tunnel_state(const struct dp_tunnel *t);
 /**
  * dp_tunnel_set_ports() - what the peer may open here
@@ -232,9 +243,10 @@ struct dp_totals {
 	struct dp_counters sum;
 	uint64_t malformed, unknown_path, unroutable, gso_fallbacks, gso_on,
 		gro_on;
-	uint64_t tun_failed;  /* packets the TUN refused */
-	uint64_t tun_refused; /* super-packets it took one by one */
-	uint32_t rcvbuf;      /* bytes granted to the lesser UDP socket */
+	uint64_t tun_failed;	/* packets the TUN refused */
+	uint64_t tun_refused;	/* super-packets it took one by one */
+	uint32_t rcvbuf;	/* bytes granted to the lesser UDP socket */
+	uint64_t unknown_group; /* datagrams of no group of ours */
 };
 void datapath_totals(const struct datapath *dp, struct dp_totals *out);
 

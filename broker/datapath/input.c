@@ -23,13 +23,16 @@
 #include <string.h>
 
 #include "broker/datapath/alias.h"
+#include "broker/datapath/group_move.h"
 #include "broker/datapath/icmp.h"
 #include "broker/datapath/output.h"
 #include "broker/datapath/seal.h"
 #include "broker/datapath/tunnel.h"
 
 #define REFUSE_PER_S 50
-#define FLAGS_KNOWN  (PACKET_NOCSUM | PACKET_PART | PACKET_LAST | PACKET_CONTROL)
+#define FLAGS_KNOWN                                                            \
+	(PACKET_NOCSUM | PACKET_PART | PACKET_LAST | PACKET_CONTROL |          \
+	 PACKET_INNER)
 
 /* One datagram on its way through. */
 struct arrival {
@@ -164,11 +167,14 @@ static void deliver_content(struct dp_tunnel *t, const struct arrival *a)
 
 	if (flags & ~FLAGS_KNOWN ||
 	    (flags & PACKET_CONTROL && flags != PACKET_CONTROL) ||
+	    (flags & PACKET_INNER && flags != PACKET_INNER) ||
 	    (flags & PACKET_LAST && !(flags & PACKET_PART)))
 		t->dp->totals.malformed++;
 	else if (flags & PACKET_CONTROL)
 		t->dp->ops->control(t->dp->arg, t, a->body, a->len, a->from,
 				    a->wire_len);
+	else if (flags & PACKET_INNER)
+		group_input(t->dp, a->body, a->len, a->ecn, a->from, true);
 	else if (flags & PACKET_PART)
 		deliver_part(t, a);
 	else
@@ -245,6 +251,11 @@ void input_read(struct datapath *dp, struct udp_read *r)
 		len = r->len - done < r->seg ? r->len - done : r->seg;
 		if (packet_header_get(r->data + done, len, &a.h)) {
 			dp->totals.malformed++;
+			continue;
+		}
+		if (a.h.type == PACKET_GROUP) {
+			group_input(dp, r->data + done, len, r->ecn, &r->from,
+				    false);
 			continue;
 		}
 		if (a.h.type != PACKET_DATA) {

@@ -31,6 +31,7 @@
 #include <string.h>
 
 #include "broker/datapath/alias.h"
+#include "broker/datapath/group_move.h"
 #include "broker/datapath/icmp.h"
 #include "broker/datapath/offload.h"
 #include "broker/datapath/seal.h"
@@ -310,6 +311,47 @@ static bool send_sealed(struct dp_tunnel *t, const struct queue_record *rec,
 	return true;
 }
 
+/* A group's datagram, as it is, or within one of the tunnel. false: it must wait */
+static bool send_grouped(struct dp_tunnel *t, const uint8_t *data, uint32_t len,
+			 uint8_t ecn)
+{
+	uint8_t *dst;
+
+	if (t->budget != UINT64_MAX && t->budget < len + PACKET_OVERHEAD)
+		return false;
+	if (t->relayed) {
+		if (!emit(t, PACKET_INNER, ecn, NULL, 0, data, len))
+			t->n.queue_dropped++;
+		return true;
+	}
+	dst = batch_room(t->dp->batch, len);
+	if (!dst) {
+		t->n.queue_dropped++;
+		return true;
+	}
+	memcpy(dst, data, len);
+	batch_commit(t->dp->batch, t, &t->remote, len, ecn);
+	t->n.tx_datagrams++;
+	t->n.last_tx_ns = loop_now(t->dp->loop);
+	if (t->budget != UINT64_MAX)
+		t->budget -= len;
+	return true;
+}
+
+bool output_grouped(struct dp_tunnel *t, const uint8_t *data, uint32_t len,
+		    uint8_t ecn)
+{
+	struct queue_record rec = {.len = len, .kind = QUEUE_GROUP, .ecn = ecn};
+
+	if (!queue_empty(&t->queue))
+		output_resume(t);
+	if (queue_empty(&t->queue) && sendable(t) &&
+	    send_grouped(t, data, len, ecn))
+		return true;
+	enqueue(t, &rec, data);
+	return false;
+}
+
 void output_again(struct dp_tunnel *t)
 {
 	struct dp_tail *tail = &t->tail;
@@ -348,6 +390,9 @@ static void drain_queue(struct dp_tunnel *t)
 	while (sendable(t) && queue_peek(dp->pool, &t->queue, &rec, &bytes)) {
 		if (rec.kind == QUEUE_SEALED) {
 			if (!send_sealed(t, &rec, bytes))
+				break;
+		} else if (rec.kind == QUEUE_GROUP) {
+			if (!send_grouped(t, bytes, rec.len, rec.ecn))
 				break;
 		} else if (inner_parse(bytes, rec.len, &in) == 0 &&
 			   !send_packet(t, &rec.vh, &in, bytes)) {
@@ -511,6 +556,10 @@ void output_packet(struct datapath *dp, const struct virtio_net_hdr *vh,
 
 	if (inner_parse(dp->packet, len, &in)) {
 		dp->totals.malformed++;
+		return;
+	}
+	if (group_is_range(&in) && from_lease(dp, &in)) {
+		group_output(dp, vh, &in);
 		return;
 	}
 	if (!may_be_peer(&in)) {

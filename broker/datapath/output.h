@@ -19,6 +19,10 @@ void output_again(struct dp_tunnel *t);
 void output_resume(struct dp_tunnel *t);
 /** the same for every tunnel that a full socket held up */
 void output_resume_all(struct datapath *dp);
+/** a datagram sealed for a group, to the peer: by itself, or inside the tunnel where
+ *  that is relayed. Return: it left; false: it waits in the queue */
+bool output_grouped(struct dp_tunnel *t, const uint8_t *data, uint32_t len,
+		    uint8_t ecn);
 /** answer all that waits with ICMP unreachable, or just drop it */
 void output_reject_queue(struct dp_tunnel *t, bool reject);
 /** have the owner told at the end of the turn */

@@ -6,7 +6,8 @@
  *           all tunnels share and that touches memory only when used.
  * Context:  loop thread.
  * A record is a packet from the TUN with its virtio header (a super-packet stays
- * one), or datagrams already sealed that the kernel refused for want of a route.
+ * one), datagrams already sealed that the kernel refused for want of a route, or one
+ * of a group, sealed for all its members.
  */
 #ifndef NTM_BROKER_DATAPATH_QUEUE_H
 #define NTM_BROKER_DATAPATH_QUEUE_H
@@ -21,13 +22,13 @@
 #define QUEUE_POOL_BLOCKS 128 /* of all tunnels: 8.5 MiB */
 #define QUEUE_NONE	  0xffff
 
-enum queue_kind { QUEUE_PACKET, QUEUE_SEALED };
+enum queue_kind { QUEUE_PACKET, QUEUE_SEALED, QUEUE_GROUP };
 
 /**
  * struct queue_record - before the bytes of each record
  * @len:  bytes that follow
  * @seg:  QUEUE_SEALED: size of each datagram but the last
- * @ecn:  QUEUE_SEALED: of the outer header
+ * @ecn:  but QUEUE_PACKET: of the outer header
  * @vh:   QUEUE_PACKET
  */
 struct queue_record {

@@ -70,7 +70,7 @@ struct dp_tunnel {
 	enum dp_state state;
 	uint8_t vip6[16], vip4[4];
 	uint8_t shown4[4]; /* to our programs; another one than @vip4: @alias */
-	bool has_vip6, has_vip4, has_path, alias;
+	bool has_vip6, has_vip4, has_path, alias, relayed;
 	uint64_t path_id; /* as receiver */
 	struct addr remote;
 	struct dp_phase *phase[DP_PHASES]; /* newest first, NULL at the end */
@@ -104,6 +104,8 @@ struct dp_limit {
 	unsigned int used;
 };
 
+struct group_table;
+
 struct datapath {
 	struct loop *loop;
 	const struct dp_ops *ops;
@@ -121,6 +123,7 @@ struct datapath {
 	uint8_t *packet; /* TUN_PACKET_MAX: the packet just read */
 	uint8_t vip6[16], vip4[4];
 	struct general general;
+	struct group_table *groups; /* NULL: there never was one */
 	struct dp_tunnel *by_path, *by_vip6, *by_vip4;
 	struct dp_tunnel *last_out, *last_in; /* most packets repeat */
 	struct dp_tunnel *backlog, *events, *dead;

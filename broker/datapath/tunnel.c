@@ -261,6 +261,11 @@ void dp_tunnel_hold(struct dp_tunnel *t)
 		t->state = DP_HELD;
 }
 
+void dp_tunnel_set_relayed(struct dp_tunnel *t, bool relayed)
+{
+	t->relayed = relayed;
+}
+
 enum dp_state dp_tunnel_state(const struct dp_tunnel *t)
 {
 	return t->state;

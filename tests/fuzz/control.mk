@@ -10,3 +10,5 @@ $(eval $(call fuzz-target,control,tests/fuzz/fuzz_control.c \
 $(eval $(call fuzz-target,relay,tests/fuzz/fuzz_relay.c $(FUZZ_WORLD),\
 	$(FUZZ_WORLD_PKGS)))
 $(eval $(call fuzz-target,pcp,tests/fuzz/fuzz_pcp.c broker/pcp.c))
+$(eval $(call fuzz-target,groupword,tests/fuzz/fuzz_groupword.c broker/groupword.c \
+	common/fqdn.c common/err.c $(CRYPTO_SRC),$(CRYPTO_PKGS)))

@@ -101,6 +101,28 @@ static void on_error(void *arg, struct dp_tunnel *t, int err)
 	n->error = err;
 }
 
+static void on_group_wants(void *arg, struct dp_group *g, uint32_t index)
+{
+	struct node *n = arg;
+
+	(void)g;
+	n->wants++;
+	n->wanted = index;
+}
+
+static void on_group_control(void *arg, struct dp_group *g, uint64_t epoch,
+			     uint32_t index, const uint8_t *text, size_t len)
+{
+	struct node *n = arg;
+
+	(void)g, (void)epoch;
+	assert_true(len <= CONTROL_MAX);
+	memcpy(n->control, text, len);
+	n->control_len = len;
+	n->heard++;
+	n->heard_of = index;
+}
+
 static void on_broken(void *arg)
 {
 	((struct node *)arg)->broken++;
@@ -115,6 +137,8 @@ static const struct dp_ops ops = {
 	.moved = on_moved,
 	.rekey_due = on_rekey,
 	.send_error = on_error,
+	.group_wants = on_group_wants,
+	.group_control = on_group_control,
 	.broken = on_broken,
 };
 

@@ -21,7 +21,8 @@ struct node {
 	struct datapath *dp;
 	struct dp_tunnel *t;
 	unsigned int signals, asked, controls, unknowns, confirms, moves;
-	unsigned int rekeys, errors, broken;
+	unsigned int rekeys, errors, broken, wants, heard;
+	uint32_t wanted, heard_of; /* members of a group, by index */
 	uint8_t confirmed_phase;
 	int error;
 	bool accept; /* answer of no_tunnel: make a tunnel to the other side */

@@ -252,7 +252,8 @@ static void test_malformed_content(void **state)
 	static const uint8_t flags[] = {
 		PACKET_CONTROL | PACKET_PART,
 		PACKET_LAST,
-		0x10,
+		PACKET_INNER | PACKET_PART,
+		0x20,
 		0x80,
 		PACKET_PART, /* whose offset is not 0 */
 	};

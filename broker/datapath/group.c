@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * group - the groups of the data path: addresses, epochs, members
+ *
+ * Theory of operation
+ *
+ * A group is found by its virtual addresses (sending: at most 64, compared one by one)
+ * and by the tags of its epochs (receiving: a table). A row for each member holds the
+ * member's virtual addresses; its tunnel is looked up by them for each burst, so that
+ * tunnels come and go without a word here. A member without one is asked of the owner,
+ * at growing intervals.
+ *
+ * A new epoch receives from the first moment. It is sent under when the others have had
+ * time to hear of it, but at once when a member has gone: what it could read must end.
+ * The receiver (libntmcrypto) keeps the epoch before as long as the policy says.
+ *
+ * What is sealed waits in the burst, of which there is one, until the TUN has been
+ * drained or the burst is full: then all of it goes to each member in turn, so that one
+ * UDP_SEGMENT send carries many packets.
+ */
+#include "broker/datapath/group.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/datapath/group_impl.h"
+#include "broker/datapath/group_move.h"
+
+/* --- look-ups --------------------------------------------------------------------------- */
+
+struct group_row *group_row(const struct dp_group *g, uint32_t index)
+{
+	size_t low = 0, high = g->n;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (g->rows[mid].index < index)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < g->n && g->rows[low].index == index ? &g->rows[low] : NULL;
+}
+
+struct dp_group *group_by_address(const struct datapath *dp,
+				  const struct inner *in)
+{
+	struct dp_group *g = dp->groups ? dp->groups->list : NULL;
+
+	for (; g; g = g->next_group)
+		if (in->version == 4
+			    ? g->has_vip4 && !memcmp(g->vip4, in->dst, 4)
+			    : g->has_vip6 && !memcmp(g->vip6, in->dst, 16))
+			return g;
+	return NULL;
+}
+
+void group_ask(struct dp_group *g, struct group_row *row)
+{
+	uint64_t now = loop_now(g->dp->loop);
+
+	if (row->ask_at > now || !g->dp->ops->group_wants)
+		return;
+	row->ask_gap = !row->ask_gap ? DP_GROUP_ASK : row->ask_gap * 2;
+	if (row->ask_gap > DP_GROUP_ASK_MAX)
+		row->ask_gap = DP_GROUP_ASK_MAX;
+	row->ask_at = now + row->ask_gap;
+	g->dp->ops->group_wants(g->dp->arg, g, row->index);
+}
+
+/* --- time -------------------------------------------------------------------------------- */
+
+void group_arm(struct dp_group *g)
+{
+	uint64_t now = loop_now(g->dp->loop), at = UINT64_MAX;
+	unsigned int left = group_receiver_sweep(g->receiver);
+
+	if (g->next)
+		at = g->next_at;
+	if (g->batch_at && g->batch_at < at)
+		at = g->batch_at;
+	if (left && now + LOOP_S(left) < at)
+		at = now + LOOP_S(left);
+	if (at == UINT64_MAX)
+		loop_timer_disarm(g->tick);
+	else
+		loop_timer_arm(g->tick, at > now ? at - now : 0);
+}
+
+static void on_tick(void *arg)
+{
+	struct dp_group *g = arg;
+
+	group_switch(g);
+	if (g->batch_at && g->batch_at <= loop_now(g->dp->loop)) {
+		group_sign(g, true);
+		group_flush(g->dp);
+		batch_flush(g->dp->batch);
+	}
+	group_arm(g);
+}
+
+void group_switch(struct dp_group *g)
+{
+	if (!g->next || loop_now(g->dp->loop) < g->next_at)
+		return;
+	group_sign(g, true); /* the old one's last packets */
+	group_sender_free(g->sender);
+	g->sender = g->next;
+	g->epoch = g->next_epoch;
+	g->next = NULL;
+	g->batch_at = 0;
+}
+
+/* --- epochs ------------------------------------------------------------------------------ */
+
+static void tag_drop(struct dp_group *g, unsigned int i)
+{
+	if (g->tags[i].used)
+		HASH_DELETE(hh, g->dp->groups->by_tag, &g->tags[i]);
+	memset(&g->tags[i], 0, sizeof(g->tags[i]));
+}
+
+static void tag_add(struct dp_group *g, unsigned int i, const uint8_t *tag)
+{
+	struct group_tag *t = &g->tags[i], *other;
+
+	HASH_FIND(hh, g->dp->groups->by_tag, tag, GROUP_TAG_LEN, other);
+	if (other) /* 64 bits by chance: the first one stays */
+		return;
+	memcpy(t->tag, tag, GROUP_TAG_LEN);
+	t->g = g;
+	t->used = true;
+	HASH_ADD(hh, g->dp->groups->by_tag, tag, GROUP_TAG_LEN, t);
+}
+
+/* the newest first; the one before stays as long as the receiver knows it */
+static void tags_move(struct dp_group *g, const uint8_t *tag)
+{
+	uint8_t before[GROUP_TAG_LEN];
+	bool keep = g->tags[0].used;
+
+	memcpy(before, g->tags[0].tag, sizeof(before));
+	tag_drop(g, 1);
+	tag_drop(g, 0);
+	tag_add(g, 0, tag);
+	if (keep && group_receiver_knows(g->receiver, before))
+		tag_add(g, 1, before);
+}
+
+static struct group_row *rows_make(const struct dp_group *g,
+				   const struct group *members)
+{
+	size_t n = group_size(members);
+	struct group_row *rows = calloc(n, sizeof(*rows)), *old;
+
+	for (size_t i = 0; rows && i < n; i++) {
+		rows[i].index = group_at(members, i)->index;
+		old = group_row(g, rows[i].index);
+		if (old)
+			rows[i] = *old;
+	}
+	return rows;
+}
+
+static bool somebody_left(const struct dp_group *g, const struct group *members)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (!group_find(members, g->rows[i].index))
+			return true;
+	return false;
+}
+
+int dp_group_epoch(struct dp_group *g, const struct group_keys *k,
+		   const struct group *members, const struct ntmc_identity *id,
+		   uint32_t index)
+{
+	struct group_row *rows = rows_make(g, members);
+	struct group_sender *s = NULL;
+	bool now = !g->sender || somebody_left(g, members);
+	int r = rows ? 0 : -NTM_ENOMEM;
+
+	if (!r)
+		r = group_sender_new(g->env, k, id, index,
+				     group_policy(members)->auth, &s);
+	if (!r)
+		r = group_receiver_begin(g->receiver, k, members);
+	if (r) {
+		group_sender_free(s);
+		free(rows);
+		return r;
+	}
+	group_flush(g->dp); /* it is for the rows of before */
+	free(g->rows);
+	g->rows = rows;
+	g->n = group_size(members);
+	g->own = index;
+	tags_move(g, k->tag);
+	group_sender_free(g->next);
+	g->next = s;
+	g->next_epoch = k->epoch;
+	g->next_at = loop_now(g->dp->loop) + (now ? 0 : DP_GROUP_SWITCH);
+	group_switch(g);
+	group_arm(g);
+	return 0;
+}
+
+uint64_t dp_group_sends(const struct dp_group *g)
+{
+	return g->epoch;
+}
+
+void dp_group_until(struct dp_group *g, uint64_t ns)
+{
+	g->until = ns;
+}
+
+/* --- members ------------------------------------------------------------------------------ */
+
+void dp_group_meet(struct dp_group *g, uint32_t index,
+		   const uint8_t vip6[static 16], const uint8_t vip4[static 4])
+{
+	struct group_row *row = group_row(g, index);
+
+	if (!row)
+		return;
+	memcpy(row->vip6, vip6, 16);
+	memcpy(row->vip4, vip4, 4);
+	row->met = true;
+	row->ask_at = row->ask_gap = 0;
+}
+
+bool dp_group_met(const struct dp_group *g, uint32_t index)
+{
+	const struct group_row *row = group_row(g, index);
+
+	return row && row->met;
+}
+
+void dp_group_counters(const struct dp_group *g, struct dp_group_counters *out)
+{
+	*out = g->n_of;
+	out->rx = *group_receiver_stats(g->receiver);
+}
+
+/* --- life ---------------------------------------------------------------------------------- */
+
+static struct group_table *table(struct datapath *dp)
+{
+	if (!dp->groups)
+		dp->groups = calloc(1, sizeof(*dp->groups));
+	return dp->groups;
+}
+
+int dp_group_new(struct datapath *dp, const struct ntmc_env *env, void *arg,
+		 struct dp_group **out)
+{
+	struct dp_group *g;
+	int r;
+
+	if (!table(dp))
+		return -NTM_ENOMEM;
+	if (dp->groups->n >= DP_GROUPS_MAX)
+		return -NTM_ELIMIT;
+	g = calloc(1, sizeof(*g));
+	if (!g)
+		return -NTM_ENOMEM;
+	g->dp = dp;
+	g->env = env;
+	g->arg = arg;
+	g->next_group = dp->groups->list;
+	dp->groups->list = g;
+	dp->groups->n++;
+	r = group_receiver_new(env, &g->receiver);
+	if (!r)
+		r = loop_timer_new(dp->loop, on_tick, g, &g->tick);
+	if (r)
+		dp_group_free(g);
+	else
+		*out = g;
+	return r;
+}
+
+void dp_group_free(struct dp_group *g)
+{
+	struct dp_group **at;
+
+	if (!g)
+		return;
+	group_flush(g->dp);
+	tag_drop(g, 0);
+	tag_drop(g, 1);
+	for (at = &g->dp->groups->list; *at && *at != g;)
+		at = &(*at)->next_group;
+	if (*at) {
+		*at = g->next_group;
+		g->dp->groups->n--;
+	}
+	group_sender_free(g->sender);
+	group_sender_free(g->next);
+	group_receiver_free(g->receiver);
+	loop_timer_free(g->tick);
+	free(g->rows);
+	free(g);
+}
+
+void *dp_group_arg(const struct dp_group *g)
+{
+	return g->arg;
+}
+
+int dp_group_set_addresses(struct dp_group *g, const uint8_t vip6[static 16],
+			   const uint8_t vip4[static 4])
+{
+	static const uint8_t none[4];
+	bool four = memcmp(vip4, none, 4) != 0;
+	struct dp_group *o = g->dp->groups->list;
+
+	for (; o; o = o->next_group)
+		if (o != g &&
+		    ((o->has_vip6 && !memcmp(o->vip6, vip6, 16)) ||
+		     (four && o->has_vip4 && !memcmp(o->vip4, vip4, 4))))
+			return -NTM_EEXISTS;
+	memcpy(g->vip6, vip6, 16);
+	memcpy(g->vip4, vip4, 4);
+	g->has_vip6 = true;
+	g->has_vip4 = four;
+	return 0;
+}
+
+void group_free_all(struct datapath *dp)
+{
+	while (dp->groups && dp->groups->list)
+		dp_group_free(dp->groups->list);
+	free(dp->groups);
+	dp->groups = NULL;
+}

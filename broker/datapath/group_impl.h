@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * group_impl - a group's own data, shared by group.c, group_out.c and group_in.c
+ *
+ * Owner: group.c. Context: loop thread. Not for users of the data path.
+ *
+ *   group.c      table, epochs, members
+ *   group_out.c  TUN -> sealed once -> each member
+ *   group_in.c   datagram -> opened -> TUN
+ */
+#ifndef NTM_BROKER_DATAPATH_GROUP_IMPL_H
+#define NTM_BROKER_DATAPATH_GROUP_IMPL_H
+
+#include "broker/datapath/group.h"
+#include "broker/datapath/state.h"
+
+#define GROUP_EPOCHS 2 /* that a datagram may be of */
+/* what waits to be sent: as much as one send to a member may hold */
+#define GROUP_BURST	  BATCH_SEGMENTS
+#define GROUP_BURST_BYTES BATCH_RUN_BYTES
+/* the least that a datagram must hold of an inner packet */
+#define GROUP_INNER_MIN 576
+
+/** struct group_row - a member; @met: the addresses are known */
+struct group_row {
+	uint32_t index;
+	bool met;
+	uint8_t vip6[16], vip4[4];
+	uint64_t ask_at, ask_gap;
+};
+
+/** struct group_tag - by which a datagram finds its group */
+struct group_tag {
+	uint8_t tag[GROUP_TAG_LEN];
+	struct dp_group *g;
+	bool used;
+	UT_hash_handle hh;
+};
+
+/** struct group_sealed - a datagram in the burst */
+struct group_sealed {
+	uint32_t off;
+	uint16_t len;
+	uint8_t ecn;
+};
+
+/** struct dp_group - @next: the sender of an epoch that is not sent under yet */
+struct dp_group {
+	struct datapath *dp;
+	const struct ntmc_env *env;
+	void *arg;
+	struct group_receiver *receiver;
+	struct group_sender *sender, *next;
+	uint64_t epoch, next_epoch; /* of these */
+	uint64_t next_at, until;
+	uint32_t own, ident;	/* @ident: of the next packet that is cut */
+	struct group_row *rows; /* in order of index */
+	size_t n;
+	struct group_tag tags[GROUP_EPOCHS]; /* newest first */
+	uint8_t vip6[16], vip4[4];
+	bool has_vip4, has_vip6;
+	struct loop_timer *tick; /* switch, batch signature, old epoch's end */
+	uint64_t batch_at;	 /* 0: nothing waits for a signature */
+	struct dp_limit fresh;
+	struct dp_group_counters n_of;
+	struct dp_group *next_group;
+};
+
+/** struct group_burst - datagrams of one group, sealed, not sent to anybody yet */
+struct group_burst {
+	struct dp_group *g; /* NULL: it is empty */
+	unsigned int n;
+	uint32_t used, room; /* @room: largest inner packet, for all members */
+	struct group_sealed at[GROUP_BURST];
+	uint8_t buf[GROUP_BURST_BYTES];
+};
+
+/** struct group_table - all groups of the data path */
+struct group_table {
+	struct dp_group *list;
+	struct group_tag *by_tag;
+	unsigned int n;
+	uint64_t unknown; /* datagrams of no group of ours */
+	struct group_burst burst;
+};
+
+struct group_row *group_row(const struct dp_group *g, uint32_t index);
+/** NULL: none of ours */
+struct dp_group *group_by_address(const struct datapath *dp,
+				  const struct inner *in);
+/** ask the owner for a tunnel, if it is time */
+void group_ask(struct dp_group *g, struct group_row *row);
+/** arm the timer for what comes next */
+void group_arm(struct dp_group *g);
+/** the switch to @next, if it is time */
+void group_switch(struct dp_group *g);
+/** sign for what was sent, if @due or it must be. */
+void group_sign(struct dp_group *g, bool due);
+
+#endif

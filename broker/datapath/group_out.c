@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/* group_out - packets of the TUN to a group: cut, sealed once, sent to each member */
+#include <netinet/in.h>
+#include <string.h>
+
+#include "broker/datapath/checksum.h"
+#include "broker/datapath/cut.h"
+#include "broker/datapath/group_impl.h"
+#include "broker/datapath/group_move.h"
+#include "broker/datapath/offload.h"
+#include "broker/datapath/output.h"
+
+/* What a group's datagram has beside the inner packet, at most: a signature, too */
+#define MORE (GROUP_PACKET_HEADER + NTMC_TAG_LEN + NTMC_SIG_LEN)
+
+/* --- the burst -------------------------------------------------------------------------- */
+
+static struct dp_tunnel *tunnel_of(const struct dp_group *g,
+				   const struct group_row *row)
+{
+	struct dp_tunnel *t = NULL;
+
+	if (row->met)
+		HASH_FIND(hh_vip6, g->dp->by_vip6, row->vip6, 16, t);
+	return t;
+}
+
+/* The largest inner packet that fits a datagram to each member */
+static uint32_t room_for(const struct dp_group *g)
+{
+	uint32_t least = PACKET_DATA_MAX, mtu;
+	const struct dp_tunnel *t;
+
+	for (size_t i = 0; i < g->n; i++) {
+		t = g->rows[i].index == g->own ? NULL
+					       : tunnel_of(g, &g->rows[i]);
+		if (!t)
+			continue;
+		mtu = t->mtu - (t->relayed ? PACKET_OVERHEAD : 0);
+		if (mtu < least)
+			least = mtu;
+	}
+	if (least == PACKET_DATA_MAX)
+		least = DP_MTU_DEFAULT;
+	return least < GROUP_INNER_MIN + MORE ? GROUP_INNER_MIN : least - MORE;
+}
+
+static void send_to(struct dp_group *g, const struct group_burst *b,
+		    struct dp_tunnel *t)
+{
+	for (unsigned int i = 0; i < b->n; i++) {
+		g->n_of.tx_datagrams++;
+		g->n_of.waited += !output_grouped(t, b->buf + b->at[i].off,
+						  b->at[i].len, b->at[i].ecn);
+	}
+}
+
+void group_flush(struct datapath *dp)
+{
+	struct group_burst *b = dp->groups ? &dp->groups->burst : NULL;
+	struct dp_group *g = b ? b->g : NULL;
+	struct dp_tunnel *t;
+
+	if (!g)
+		return;
+	b->g = NULL;
+	for (size_t i = 0; i < g->n; i++) {
+		if (g->rows[i].index == g->own)
+			continue;
+		t = tunnel_of(g, &g->rows[i]);
+		if (!t) {
+			group_ask(g, &g->rows[i]);
+			t = tunnel_of(g, &g->rows[i]);
+		}
+		if (t)
+			send_to(g, b, t);
+		else
+			g->n_of.no_tunnel += b->n;
+	}
+	b->n = 0;
+	b->used = 0;
+}
+
+/* Room for a datagram of @g in the burst */
+static uint8_t *burst_room(struct dp_group *g, size_t len)
+{
+	struct group_burst *b = &g->dp->groups->burst;
+
+	if (b->g && (b->g != g || b->n == GROUP_BURST ||
+		     b->used + len > sizeof(b->buf)))
+		group_flush(g->dp);
+	if (!b->g) {
+		b->g = g;
+		b->n = 0;
+		b->used = 0;
+		b->room = room_for(g);
+	}
+	return b->buf + b->used;
+}
+
+static void burst_add(struct dp_group *g, size_t len, uint8_t ecn)
+{
+	struct group_burst *b = &g->dp->groups->burst;
+
+	b->at[b->n++] = (struct group_sealed){b->used, (uint16_t)len, ecn};
+	b->used += (uint32_t)len;
+}
+
+/* --- sealing ---------------------------------------------------------------------------- */
+
+void group_sign(struct dp_group *g, bool due)
+{
+	uint8_t *at;
+	size_t len;
+
+	if (!g->sender || !group_sender_pending(g->sender) || !due)
+		return;
+	at = burst_room(g, GROUP_BATCH_LEN);
+	if (!group_sender_batch(g->sender, 0, at, &len))
+		burst_add(g, len, 0);
+	g->batch_at = 0;
+}
+
+/* @len bytes of inner packet lie behind the header in the burst's room */
+static int seal_here(struct dp_group *g, unsigned int flags, uint8_t *at,
+		     size_t len, uint8_t ecn)
+{
+	size_t size;
+	int r = group_sender_seal(g->sender, flags, at, len, &size);
+
+	if (r)
+		return r;
+	burst_add(g, size, ecn);
+	if (!g->batch_at && group_sender_pending(g->sender)) {
+		g->batch_at = loop_now(g->dp->loop) + LOOP_MS(GROUP_BATCH_MS);
+		group_arm(g);
+	}
+	return 0;
+}
+
+static int seal(struct dp_group *g, unsigned int flags, const uint8_t *pkt,
+		size_t len, uint8_t ecn)
+{
+	uint8_t *at;
+	int r;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		at = burst_room(g, len + GROUP_PACKET_MORE);
+		memcpy(at + GROUP_PACKET_HEADER, pkt, len);
+		r = seal_here(g, flags, at, len, ecn);
+		if (r != -NTM_ESTATE)
+			break;
+		group_sign(g, true); /* a batch must go first */
+	}
+	return r;
+}
+
+static bool may_send(struct dp_group *g)
+{
+	group_switch(g);
+	if (g->sender && loop_now(g->dp->loop) < g->until)
+		return true;
+	g->n_of.frozen++;
+	return false;
+}
+
+int dp_group_control(struct dp_group *g, const uint8_t *text, size_t len)
+{
+	int r;
+
+	if (len > DP_GROUP_TEXT)
+		return -NTM_ETOOBIG;
+	if (!may_send(g))
+		return -NTM_ESTATE;
+	r = seal(g, GROUP_PACKET_CONTROL, text, len, 0);
+	group_flush(g->dp);
+	batch_flush(g->dp->batch);
+	return r;
+}
+
+/* --- what the TUN gives -------------------------------------------------------------------- */
+
+static void piece(void *arg, const uint8_t *pkt, size_t len)
+{
+	struct dp_group *g = arg;
+
+	if (!seal(g, 0, pkt, len, inner_ecn(pkt)))
+		g->n_of.tx_bytes += len;
+}
+
+/* One packet with its checksum whole */
+static void send_packet(struct dp_group *g, const uint8_t *pkt, size_t len)
+{
+	struct group_burst *b = &g->dp->groups->burst;
+
+	g->n_of.tx_packets++;
+	(void)burst_room(g, len + GROUP_PACKET_MORE); /* for ->room */
+	if (len <= b->room)
+		piece(g, pkt, len);
+	else if (cut_packet(pkt, len, b->room, g->ident++, piece, g))
+		g->n_of.malformed++;
+}
+
+/* The receivers' kernels are given no hint: what ours left open is completed. */
+static void checksum_finish(uint8_t *pkt, size_t len, const struct inner *in)
+{
+	uint16_t sum = (uint16_t)~checksum_fold(
+		checksum_add(0, pkt + in->l4, len - in->l4));
+
+	if (!sum && in->proto == IPPROTO_UDP)
+		sum = 0xffff;
+	memcpy(pkt + in->csum, &sum, 2);
+}
+
+static void send_segments(struct dp_group *g, const struct offload *o)
+{
+	uint8_t whole[PACKET_DATA_MAX];
+	const uint8_t *body = o->pkt + o->header_len;
+	uint32_t size, len;
+
+	if (o->header_len + o->mss > sizeof(whole)) {
+		g->n_of.malformed++;
+		return;
+	}
+	for (uint32_t i = 0; i < o->segments; i++) {
+		size = offload_header(o, i, whole);
+		len = o->header_len + size;
+		memcpy(whole + o->header_len, body, size);
+		checksum_finish(whole, len, &o->in);
+		send_packet(g, whole, len);
+		body += size;
+	}
+}
+
+/* UDP, and what belongs to a datagram that was cut: nothing else is meant for many */
+static bool is_for_many(const struct inner *in)
+{
+	return in->proto == IPPROTO_UDP && (in->transport || in->fragment);
+}
+
+void group_output(struct datapath *dp, const struct virtio_net_hdr *vh,
+		  const struct inner *in)
+{
+	struct dp_group *g = group_by_address(dp, in);
+	struct offload o;
+
+	if (!g || !is_for_many(in)) {
+		dp->totals.unroutable++;
+		return;
+	}
+	if (!may_send(g))
+		return;
+	if (offload_plan(vh, in, dp->packet, TUN_PACKET_MAX, &o)) {
+		dp->totals.malformed++;
+		return;
+	}
+	if (o.how == OFFLOAD_SEGMENTS) {
+		send_segments(g, &o);
+		return;
+	}
+	if (o.nocsum)
+		checksum_finish(dp->packet, in->len, in);
+	else if (o.finish)
+		offload_finish(&o);
+	send_packet(g, dp->packet, in->len);
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* grouplink - the socket at which ntm-member gives the worker keys of groups */
+#include "broker/grouplink.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "broker/fdmsg.h"
+#include "common/log.h"
+
+#define KEY	"group.sock"
+#define BACKLOG 4
+#define TURN	16 /* messages at one time: packets come first */
+
+struct grouplink {
+	struct worker *w;
+	int listener, conn; /* -1: none */
+	struct loop_io *listener_io, *conn_io;
+};
+
+static void hang_up(struct grouplink *l)
+{
+	loop_io_del(l->conn_io);
+	if (l->conn >= 0)
+		close(l->conn);
+	l->conn_io = NULL;
+	l->conn = -1;
+}
+
+/* --- messages ------------------------------------------------------------------------- */
+
+static int take_epoch(struct grouplink *l, int fd)
+{
+	struct groupword_epoch e;
+	int err = groupword_epoch_read(fd, &e);
+
+	if (!err)
+		err = groups_epoch(l->w->groups, &e);
+	if (err)
+		log_warn("group", "an epoch was not taken: %s", err_text(err));
+	/* one that is too old, or too much, is no reason to hang up */
+	return err == -NTM_EDECODE ? err : 0;
+}
+
+static int take(struct grouplink *l, const uint8_t *b, size_t len,
+		const int *fds, size_t n_fds)
+{
+	struct groups *gs = l->w->groups;
+	struct groupword word;
+	int err = groupword_get(b, len, &word);
+
+	if (err || n_fds != (word.kind == GROUPWORD_EPOCH))
+		return -NTM_EDECODE;
+	switch (word.kind) {
+	case GROUPWORD_EPOCH:
+		return take_epoch(l, fds[0]);
+	case GROUPWORD_VALID:
+		groups_valid(gs, &word);
+		break;
+	case GROUPWORD_END:
+		groups_end(gs, word.id);
+		break;
+	case GROUPWORD_ALL:
+		groups_all(gs);
+		break;
+	case GROUPWORD_CONTROL:
+		err = groups_say(gs, &word);
+		if (err)
+			log_debug("group", "a control packet was not sent: %s",
+				  err_text(err));
+		break;
+	}
+	return 0;
+}
+
+static void conn_ready(void *arg, int fd, unsigned int events)
+{
+	struct grouplink *l = arg;
+	uint8_t buf[GROUPWORD_MAX];
+	int fds[FDMSG_MAX], err = 0;
+	size_t n_fds;
+	ssize_t n;
+
+	(void)events;
+	for (unsigned int i = 0; i < TURN && !err; i++) {
+		n = fdmsg_recv(fd, buf, sizeof(buf), fds, &n_fds, MSG_DONTWAIT);
+		if (n == -NTM_EAGAIN)
+			return;
+		err = n < 0 ? (int)n : take(l, buf, (size_t)n, fds, n_fds);
+		while (n_fds)
+			close(fds[--n_fds]);
+	}
+	if (!err)
+		return;
+	if (err != -NTM_ECLOSED)
+		log_warn("group", "ntm-member is not understood: %s",
+			 err_text(err));
+	hang_up(l);
+}
+
+/* a control packet of another member */
+static void heard(void *arg, const struct groupword *word)
+{
+	struct grouplink *l = arg;
+	int err = l->conn < 0 ? 0 : groupword_send(l->conn, word);
+
+	if (err)
+		log_debug("group", "ntm-member does not read: %s",
+			  err_text(err));
+}
+
+/* --- connections ------------------------------------------------------------------------ */
+
+static bool is_ours(int fd)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) &&
+	       cred.uid == getuid();
+}
+
+static void listener_ready(void *arg, int fd, unsigned int events)
+{
+	struct grouplink *l = arg;
+	int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	if (conn < 0)
+		return;
+	if (!is_ours(conn)) {
+		close(conn);
+		return;
+	}
+	hang_up(l);
+	if (loop_io_add(l->w->loop, conn, LOOP_READ, false, conn_ready, l,
+			&l->conn_io)) {
+		close(conn);
+		return;
+	}
+	l->conn = conn;
+	groups_begin(l->w->groups);
+}
+
+/* --- life ------------------------------------------------------------------------------- */
+
+static bool path_make(const struct grouplink *l, struct sockaddr_un *un)
+{
+	int n = snprintf(un->sun_path, sizeof(un->sun_path),
+			 "%s/" GROUPWORD_SOCKET, keeper_rundir(l->w->keeper));
+
+	un->sun_family = AF_UNIX;
+	return n > 0 && (size_t)n < sizeof(un->sun_path);
+}
+
+static int listener_make(struct grouplink *l)
+{
+	struct sockaddr_un un;
+	struct stat st;
+	int fd;
+
+	if (!path_make(l, &un))
+		return -NTM_EINVAL;
+	if (l->listener >= 0 && !lstat(un.sun_path, &st) &&
+	    S_ISSOCK(st.st_mode))
+		return 0;
+	unlink(un.sun_path); /* a killed broker's */
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || fchmod(fd, 0600) ||
+	    bind(fd, (struct sockaddr *)&un, sizeof(un)) ||
+	    listen(fd, BACKLOG)) {
+		log_warn("group", "%s: %s", un.sun_path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return -NTM_ESYSTEM;
+	}
+	if (l->listener >= 0)
+		close(l->listener);
+	l->listener = fd;
+	return keeper_fd_put(l->w->keeper, KEY, fd);
+}
+
+static void left_over(void *arg, const char *key, int fd)
+{
+	struct grouplink *l = arg;
+
+	if (!strcmp(key, KEY) && l->listener < 0)
+		l->listener = fd;
+	else
+		close(fd);
+}
+
+int grouplink_new(struct worker *w, struct grouplink **out)
+{
+	struct grouplink *l = calloc(1, sizeof(*l));
+	int err;
+
+	if (!l)
+		return -NTM_ENOMEM;
+	l->w = w;
+	l->listener = l->conn = -1;
+	keeper_fd_each(w->keeper, KEY, left_over, l);
+	err = listener_make(l);
+	if (!err)
+		err = loop_io_add(w->loop, l->listener, LOOP_READ, false,
+				  listener_ready, l, &l->listener_io);
+	if (err) {
+		grouplink_free(l);
+		return err;
+	}
+	groups_set_ear(w->groups, heard, l);
+	*out = l;
+	return 0;
+}
+
+/* the keeper has the listening socket, for the next worker */
+void grouplink_free(struct grouplink *l)
+{
+	if (!l)
+		return;
+	if (l->w->groups)
+		groups_set_ear(l->w->groups, NULL, NULL);
+	hang_up(l);
+	loop_io_del(l->listener_io);
+	if (l->listener >= 0)
+		close(l->listener);
+	free(l);
+}

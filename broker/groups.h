@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * groups - the groups that this node is in, as far as packets, names and policy go
+ *
+ * Owner:    the worker. Context: loop thread. ntm-member gives the epochs (grouplink.h);
+ *           here they meet peers: a member's virtual addresses are those of a peer whose
+ *           identity is the one that the group's log has.
+ * States:   a group is here from its first epoch on until it ends, or is not said any
+ *           more by an ntm-member that has said all.
+ */
+#ifndef NTM_BROKER_GROUPS_H
+#define NTM_BROKER_GROUPS_H
+
+#include <jansson.h>
+
+#include "broker/groupword.h"
+#include "broker/worker.h"
+#include "common/fqdn.h"
+
+struct groups;
+struct peer;
+struct dp_group;
+
+#define GROUPS_LABEL "group" /* NAME.group.DOMAIN */
+
+NTM_MUST_CHECK int groups_new(struct worker *w, struct groups **out);
+void groups_free(struct groups *gs);
+/** logged out: all end */
+void groups_forget(struct groups *gs);
+
+/* --- what ntm-member says ------------------------------------------------------------ */
+
+/** @e is taken over. Return: 0; -NTM_ESTATE (not a later epoch), -NTM_ELIMIT,
+ *  -NTM_ENOLOGIN, -NTM_ENOMEM: cleared, and nothing changed */
+NTM_MUST_CHECK int groups_epoch(struct groups *gs, struct groupword_epoch *e);
+void groups_valid(struct groups *gs, const struct groupword *word);
+void groups_end(struct groups *gs, const uint8_t id[static GROUP_ID_LEN]);
+/** ntm-member begins to say all; and has said all: the others are gone */
+void groups_begin(struct groups *gs);
+void groups_all(struct groups *gs);
+/** a control packet to be sent. Return: 0, dp_group_control()'s, -NTM_ENOTFOUND */
+NTM_MUST_CHECK int groups_say(struct groups *gs, const struct groupword *word);
+/** who hears control packets of others; NULL: nobody */
+void groups_set_ear(struct groups *gs,
+		    void (*heard)(void *arg, const struct groupword *word),
+		    void *arg);
+
+/* --- names ---------------------------------------------------------------------------- */
+
+/** NAME.group.DOMAIN of a domain that is ours, allowed, or a group's? Such names are
+ *  never asked of a coordinator. @name: normalized */
+bool groups_is_name(const struct groups *gs, const char *name);
+/** its addresses, zeros where there is none. Return: 0, -NTM_ENONAME */
+NTM_MUST_CHECK int groups_find(const struct groups *gs, const char *name,
+			       uint8_t vip6[static 16], uint8_t vip4[static 4]);
+/** the name of a group's address; NULL: no group's. Valid until the next call */
+const char *groups_reverse(struct groups *gs, const struct addr *a);
+/** the addresses of a group, by its id and the domain's prefix */
+void groups_addresses(const uint8_t id[static GROUP_ID_LEN],
+		      const uint8_t prefix[static GROUPWORD_PREFIX_LEN],
+		      uint8_t vip6[static 16], uint8_t vip4[static 4]);
+
+/* --- peers ---------------------------------------------------------------------------- */
+
+/** the peer's state changed */
+void groups_peer(struct groups *gs, struct peer *p);
+/** is the peer called @fqdn a member of @group: NAME, or NAME.group.DOMAIN; NULL: of
+ *  any? Not if its identity is known to be another than the log's. NULL is fine */
+bool groups_has(const struct groups *gs, const char *group, const char *fqdn);
+/** datapath's group_wants and group_control */
+void groups_wants(struct groups *gs, struct dp_group *g, uint32_t index);
+void groups_control(struct groups *gs, struct dp_group *g, uint64_t epoch,
+		    uint32_t index, const uint8_t *text, size_t len);
+
+/** new reference: an array for `ntm status` */
+json_t *groups_json(const struct groups *gs);
+
+#endif
