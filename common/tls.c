@@ -18,7 +18,9 @@
  *   grace   a server may let nodes in whose certificate has run out (not others,
  *           and nothing else about it may be wrong), so that they can renew it
  *   accept  a chain with a CA of another domain, of which the owner says whether it
- *           may speak; of a DC alone
+ *           may speak; of a DC alone, or of nodes alone
+ *   key     a client may know the server's identity: then its certificate is a
+ *           statement of its role, whoever signed it
  *   role    what kind of server the peer is to be. Nodes and servers have
  *           certificates of the same CA, so a client refuses nodes here.
  *
@@ -59,6 +61,9 @@ struct tls_context {
 	const char *alpn;
 	tls_accept_fn *accept;
 	void *accept_arg;
+	enum ntmc_cert_kind accept_kind;
+	bool keyed; /* the peer is known by its key */
+	uint8_t peer_key[NTMC_KEY_LEN];
 	const struct ntmc_env *env;
 };
 
@@ -136,7 +141,7 @@ static int verify_by_trust(const struct tls_session *s,
 	return ret;
 }
 
-/* a DC of another domain, whose CA came along */
+/* a DC or node of another domain, whose CA came along */
 static int verify_foreign(const struct tls_context *ctx,
 			  const gnutls_datum_t *chain, unsigned int n,
 			  struct ntmc_cert *out)
@@ -148,9 +153,34 @@ static int verify_foreign(const struct tls_context *ctx,
 		return -NTM_ECERT;
 	ret = verify_by_chain(ctx, &chain[0], &chain[1], NULL, &d, out);
 	if (!ret &&
-	    (out->kind != NTMC_CERT_SERVER || !(out->roles & NTMC_ROLE_DC)))
+	    (out->kind != ctx->accept_kind ||
+	     (out->kind == NTMC_CERT_SERVER && !(out->roles & NTMC_ROLE_DC))))
 		ret = -NTM_ECERT;
 	return ret ? ret : ctx->accept(ctx->accept_arg, &d);
+}
+
+static int take_peer(struct tls_session *s, const struct ntmc_cert *cert)
+{
+	int ret = check_role(s, cert);
+
+	if (ret)
+		return ret;
+	s->peer = *cert;
+	s->has_peer = true;
+	return 0;
+}
+
+/* TLS proves that the peer has the key of the certificate: that is who it is to be */
+static int verify_key(struct tls_session *s, const gnutls_datum_t *leaf)
+{
+	struct ntmc_cert cert;
+	int ret = ntmc_cert_parse(leaf->data, leaf->size, &cert);
+
+	if (ret)
+		return -NTM_ECERT;
+	if (memcmp(cert.ed_pub, s->ctx->peer_key, NTMC_KEY_LEN))
+		return -NTM_EPIN;
+	return take_peer(s, &cert);
 }
 
 static int verify_chain(struct tls_session *s, const gnutls_datum_t *chain,
@@ -160,6 +190,8 @@ static int verify_chain(struct tls_session *s, const gnutls_datum_t *chain,
 	struct ntmc_cert cert;
 	int ret;
 
+	if (ctx->keyed)
+		return verify_key(s, &chain[0]);
 	if (!ctx->trust && !ctx->pinned)
 		return -NTM_ECERT;
 	if (ctx->trust) {
@@ -182,12 +214,7 @@ static int verify_chain(struct tls_session *s, const gnutls_datum_t *chain,
 		if (ret == -NTM_ENOMEM)
 			return ret;
 	}
-	ret = check_role(s, &cert);
-	if (ret)
-		return ret;
-	s->peer = cert;
-	s->has_peer = true;
-	return 0;
+	return take_peer(s, &cert);
 }
 
 static int verify_peer(gnutls_session_t tls)
@@ -313,6 +340,22 @@ void tls_context_set_accept(struct tls_context *c, tls_accept_fn *fn, void *arg)
 {
 	c->accept = fn;
 	c->accept_arg = arg;
+	c->accept_kind = NTMC_CERT_SERVER;
+}
+
+void tls_context_set_accept_nodes(struct tls_context *c, tls_accept_fn *fn,
+				  void *arg)
+{
+	c->accept = fn;
+	c->accept_arg = arg;
+	c->accept_kind = NTMC_CERT_NODE;
+}
+
+void tls_context_set_peer_key(struct tls_context *c,
+			      const uint8_t ed_pub[static NTMC_KEY_LEN])
+{
+	c->keyed = true;
+	memcpy(c->peer_key, ed_pub, sizeof(c->peer_key));
 }
 
 void tls_context_set_alpn(struct tls_context *c, const char *protocol)

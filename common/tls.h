@@ -34,7 +34,8 @@ struct tls_session;
  * @pin_fp: NULL, or the fingerprint (32 bytes) the chain's CA must have; the
  *          server sends its CA along, which tls_peer_ca() returns
  * @trust is borrowed and outlives the context; everything else is copied.
- * With neither @trust nor @pin_fp no peer's certificate is accepted.
+ * With neither @trust nor @pin_fp no peer's certificate is accepted, but for
+ * tls_context_set_peer_key().
  *
  * Return: 0, -NTM_ENOMEM, -NTM_ECERT (key and certificate are no pair)
  */
@@ -70,6 +71,20 @@ void tls_context_set_grace(struct tls_context *c, unsigned int grace_s);
 typedef int tls_accept_fn(void *arg, const struct ntmc_trust_domain *d);
 void tls_context_set_accept(struct tls_context *c, tls_accept_fn *fn,
 			    void *arg);
+/**
+ * tls_context_set_accept_nodes() - the same for nodes of other domains
+ * Whoever makes a CA can name a node as he likes: of such a peer its key counts alone.
+ * @fn refuses domains that overlap with those of @trust.
+ */
+void tls_context_set_accept_nodes(struct tls_context *c, tls_accept_fn *fn,
+				  void *arg);
+/**
+ * tls_context_set_peer_key() - client: the server is known by its identity
+ * @ed_pub: its certificate must be for this key, and show one of the roles; who signed
+ *          it, and until when, does not count. Copied
+ */
+void tls_context_set_peer_key(struct tls_context *c,
+			      const uint8_t ed_pub[static NTMC_KEY_LEN]);
 /** client: the protocol it asks for (ALPN), for who serves several on one port; a
  *  server need not know of it. Borrowed */
 void tls_context_set_alpn(struct tls_context *c, const char *protocol);

@@ -51,9 +51,10 @@ static void leaves_soon(struct member *m)
 	uint64_t ms = duty_turns(m) * MEMBER_LEAVE_MS;
 
 	if (!loop_timer_armed(m->leaves_due))
-		loop_timer_arm(m->leaves_due, LOOP_MS(ms < MEMBER_LEAVE_MAX_MS
-							      ? ms
-							      : MEMBER_LEAVE_MAX_MS));
+		loop_timer_arm(m->leaves_due,
+			       LOOP_MS(ms < MEMBER_LEAVE_MAX_MS
+					       ? ms
+					       : MEMBER_LEAVE_MAX_MS));
 }
 
 void duty_leave(struct member *m, const Ntm__GroupLeave *msg)
@@ -86,9 +87,8 @@ void duty_leaves(void *arg)
 	if (!m->n_leaves || m->state != MEMBER_JOINED)
 		return;
 	if (!m->wish.state) {
-		struct group_change c = {.kind = GROUP_REMOVE,
-					 .reason = GROUP_LEFT,
-					 .leave = l};
+		struct group_change c = {
+			.kind = GROUP_REMOVE, .reason = GROUP_LEFT, .leave = l};
 
 		if (author_want(m, &c, true))
 			log_warn("member", "%s: no entry for who leaves",

@@ -5,7 +5,8 @@
  * Theory of operation
  *
  * Who a caller is, its TLS certificate says; in which groups it has a part, the groups'
- * logs say, by its identity. It follows a group from its hello on: it is told what it
+ * logs say, by its identity. So a node of another domain may come with the certificate
+ * of whatever CA: what it is called there, counts for nothing. It follows a group from its hello on: it is told what it
  * lacks, then each new entry. What it submits must be its own; the ledger decides.
  * A node of our domain says in its hello which login gave it Kngms, and gets RN2 under
  * that: so the identity's key alone, without a login, brings nobody RN2. One that the AS
@@ -170,6 +171,8 @@ static void hello(struct caller *ca, const Ntm__GroupHello *m)
 	if (r) {
 		caller_gone(ca, m->group.data, r,
 			    lg ? group_epoch(ledger_state(lg)) : 0);
+		if (ca->stranger)
+			channel_finish(ca->channel);
 		return;
 	}
 	follow_only(f);
@@ -209,14 +212,35 @@ void callers_withdrawn(struct gms *gms, const char *fqdn)
 
 /* --- the connection ----------------------------------------------------------------------- */
 
+void caller_known(struct caller *ca)
+{
+	if (!ca->stranger)
+		return;
+	ca->stranger = false;
+	ca->gms->n_strangers--;
+	channel_set_idle(ca->channel, GMS_IDLE_S);
+}
+
+/* Anybody can make a domain: such a node is given little until a log names its key. */
+static bool let_stranger(struct caller *ca)
+{
+	if (ca->ours)
+		return true;
+	if (ca->gms->n_strangers == GMS_STRANGERS)
+		return false;
+	ca->stranger = true;
+	ca->gms->n_strangers++;
+	channel_set_idle(ca->channel, GMS_STRANGER_S);
+	return true;
+}
+
 static void opened(struct channel *c, void *arg)
 {
 	const struct ntmc_cert *peer = channel_peer(c);
 	struct gms *gms = arg;
 	struct caller *ca;
 
-	if (!peer || peer->kind != NTMC_CERT_NODE ||
-	    asfeed_withdrawn(gms->asfeed, peer->fqdn)) {
+	if (!peer || peer->kind != NTMC_CERT_NODE) {
 		channel_close(c);
 		return;
 	}
@@ -231,6 +255,12 @@ static void opened(struct channel *c, void *arg)
 	memcpy(ca->fqdn, peer->fqdn, sizeof(ca->fqdn));
 	ca->ours = fqdn_is_within(ca->fqdn, gms->conf->domain);
 	channel_set_idle(c, GMS_IDLE_S);
+	if ((ca->ours && asfeed_withdrawn(gms->asfeed, ca->fqdn)) ||
+	    !let_stranger(ca)) {
+		free(ca);
+		channel_close(c);
+		return;
+	}
 	HASH_ADD_PTR(gms->callers, channel, ca);
 }
 
@@ -276,6 +306,7 @@ static void closed(struct channel *c, int err, void *arg)
 	while (ca->n_follows)
 		follow_free(ca->follows[0]);
 	caller_drop_parts(ca);
+	gms->n_strangers -= ca->stranger;
 	HASH_DEL(gms->callers, ca);
 	ntmc_key_clear(&ca->kngms);
 	free(ca);

@@ -34,6 +34,7 @@ int follow_new(struct caller *ca, struct ledger_group *lg, uint32_t index,
 	f->lg = lg;
 	f->index = index;
 	ca->follows[ca->n_follows++] = f;
+	caller_known(ca);
 	DL_APPEND(head, f);
 	ledger_set_arg(lg, head);
 	*out = f;

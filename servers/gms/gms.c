@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/fqdn.h"
 #include "common/log.h"
 #include "servers/datadir.h"
 #include "servers/gms/state.h"
 
 #define DAILY_S	    86400
 #define CERT_LOOK_S 3600
+#define DESCRIPTORS 64 /* beside those of nodes */
 
 static void flush(void *arg)
 {
@@ -39,6 +41,27 @@ static void renew(void *arg, struct ledger_group *lg)
 		return;
 }
 
+/* The domain of a node whose CA is not ours: any but this one, or a CA that somebody
+ * made would name nodes of ours. */
+static int accept_domain(void *arg, const struct ntmc_trust_domain *d)
+{
+	const char *ours = ((struct gms *)arg)->conf->domain;
+
+	return fqdn_is_within(d->domain, ours) ||
+			       fqdn_is_within(ours, d->domain)
+		       ? -NTM_ECONSTRAINT
+		       : 0;
+}
+
+static int load_certificate(struct gms *gms, struct servercert *out)
+{
+	int r = servercert_load(gms->env->dir, "gms", out);
+
+	if (!r)
+		tls_context_set_accept_nodes(out->tls, accept_domain, gms);
+	return r;
+}
+
 /* Without a restart, which would end every connection. The certificate before goes with
  * the next one; its sessions have ended by then. */
 static void look_at_certificate(struct gms *gms)
@@ -47,7 +70,7 @@ static void look_at_certificate(struct gms *gms)
 
 	if (!servercert_is_stale(gms->env->dir, "gms", &gms->cert))
 		return;
-	if (servercert_load(gms->env->dir, "gms", &fresh)) {
+	if (load_certificate(gms, &fresh)) {
 		log_err("gms", "the new certificate cannot be used");
 		return;
 	}
@@ -91,7 +114,8 @@ static int open_ledger(struct gms *gms)
 static int gms_open(struct gms *gms)
 {
 	const struct role_sockets *s = &gms->env->sockets;
-	int r = servercert_load(gms->env->dir, "gms", &gms->cert);
+	unsigned int room;
+	int r = load_certificate(gms, &gms->cert);
 
 	if (!r)
 		r = open_ledger(gms);
@@ -104,6 +128,11 @@ static int gms_open(struct gms *gms)
 	for (size_t i = 0; !r && i < s->n_tcp; i++)
 		r = channel_listen_take(gms->loop, gms->cert.tls, s->tcp[i],
 					&caller_ops, gms, &gms->listeners[i]);
+	room = role_want_descriptors("gms", GMS_SESSIONS + DESCRIPTORS,
+				     "members' connections");
+	room = room > 2 * DESCRIPTORS ? room - DESCRIPTORS : DESCRIPTORS;
+	for (size_t i = 0; !r && i < s->n_tcp; i++)
+		channel_listener_set_room(gms->listeners[i], room);
 	return r;
 }
 

@@ -28,6 +28,9 @@
 #define GMS_ENTRIES	 10 /* entries of one connection in a window */
 #define GMS_ACKS	 64 /* that wait for the disk, of one connection */
 #define GMS_IDLE_S	 600
+#define GMS_SESSIONS	 16384
+#define GMS_STRANGERS	 256 /* of other domains, that follow nothing (yet) */
+#define GMS_STRANGER_S	 10  /* for as long */
 #define GMS_FLUSH_MS	 100
 #define GMS_NEWS_MAX	 49152 /* bytes of entries in one Group News */
 #define GMS_NEWS_ENTRIES 200
@@ -49,6 +52,7 @@ struct follow {
 };
 
 /** struct caller - a node's connection
+ * @stranger: of another domain, and no member that we know of yet
  * @ours:  of our domain; @kngms: valid where @has_key
  * @parts: of the entry that it is about to submit
  * @acks:  txns to answer when the disk has what they were about
@@ -59,7 +63,7 @@ struct caller {
 	struct channel *channel;
 	uint8_t ed_pub[NTMC_KEY_LEN];
 	char fqdn[NTMC_FQDN_MAX + 1];
-	bool ours, has_key;
+	bool ours, stranger, has_key;
 	struct ntmc_key kngms;
 	struct follow *follows[GMS_FOLLOWED];
 	unsigned int n_follows;
@@ -88,6 +92,7 @@ struct gms {
 	struct asfeed *asfeed;
 	struct channel_listener *listeners[ROLE_SOCKETS_MAX];
 	struct caller *callers;
+	unsigned int n_strangers;
 	struct loop_timer *clock, *flush;
 	bool flushing;
 	struct gms_stats stats;
@@ -116,6 +121,8 @@ NTM_MUST_CHECK int caller_member(struct caller *ca,
 				 const ProtobufCBinaryData *id,
 				 struct ledger_group **lg, uint32_t *index);
 void caller_drop_parts(struct caller *ca);
+/** it is a member of one of the groups here */
+void caller_known(struct caller *ca);
 
 /* entries.c */
 void entries_parts(struct caller *ca, const Ntm__GroupParts *m);

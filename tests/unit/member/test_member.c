@@ -66,11 +66,11 @@ static void test_life(void **state)
 	assert_null(group_find(member_group(seats[0].m), gone));
 	/* by the server's clock: RN1 is only ratcheted */
 	before = seats[0].keys;
-	assert_int_equal(follow_renew(gms,
-				      ledger_find(gms->ledger,
-						  member_id(seats[0].m)),
-				      true),
-			 0);
+	assert_int_equal(
+		follow_renew(gms,
+			     ledger_find(gms->ledger, member_id(seats[0].m)),
+			     true),
+		0);
 	seats_together(3);
 	assert_memory_not_equal(&before, &seats[0].keys, sizeof(before));
 	assert_int_equal(group_generation(member_group(seats[0].m)), 2);
@@ -135,10 +135,10 @@ static void test_away(void **state)
 	add_all();
 	seat_offline(&seats[2]);
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(submit_kind(&seats[i % 2], i == 3
-								    ? GROUP_POLICY
-								    : GROUP_REFRESH),
-				 0);
+		assert_int_equal(
+			submit_kind(&seats[i % 2],
+				    i == 3 ? GROUP_POLICY : GROUP_REFRESH),
+			0);
 	assert_int_equal(seat_remove(&seats[0], 3), 0);
 	seats_gms_stop();
 	seats_gms_start();
@@ -331,11 +331,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, seats_setup, seats_teardown)
-		T(test_life),	    T(test_two_at_once),
-		T(test_leave),	    T(test_away),
-		T(test_old_server), T(test_dies_with_a_wish),
-		T(test_fork),	    T(test_clone),
-		T(test_frozen),	    T(test_turn),
+		T(test_life), T(test_two_at_once), T(test_leave),
+		T(test_away), T(test_old_server),  T(test_dies_with_a_wish),
+		T(test_fork), T(test_clone),	   T(test_frozen),
+		T(test_turn),
 	};
 
 	return cmocka_run_group_tests(tests, seats_up, seats_down);

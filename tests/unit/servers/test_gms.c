@@ -1,309 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* test_gms - a whole GMS and members that come by TLS: epochs, faults, restarts */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "common/file.h"
-#include "gms_member.h"
+#include "gms_rig.h"
 #include "servers/datadir.h"
-#include "servers/gms/state.h"
-#include "servers/sockets.h"
-#include "site.h"
-
-#define N 4
-
-static struct site site;
-static struct role_env env;
-static struct gms *gms;
-static struct addr at;
-static struct peer peers[N];
-static struct ntmc_trust *trust;
-static struct tls_context *tls[N];
-static struct gms_member m[N];
-static uint8_t gid[GROUP_ID_LEN] = {7, 7};
-
-/* --- the server --------------------------------------------------------------------- */
-
-static void start(void)
-{
-	char error[SOCKETS_ERROR_LEN];
-
-	memset(&env, 0, sizeof(env));
-	env.loop = site.loop;
-	env.dir = site.dir;
-	env.conf = &site.conf;
-	assert_int_equal(sockets_bind(role_find("gms"), &site.conf, site.dir,
-				      &env.sockets, error),
-			 0);
-	close(env.sockets.admin);
-	env.sockets.admin = -1;
-	assert_int_equal(gms_new(&env, &gms), 0);
-}
-
-static bool all_closed(void *arg)
-{
-	int i;
-
-	(void)arg;
-	for (i = 0; i < N; i++)
-		if (m[i].channel)
-			return false;
-	return true;
-}
-
-static void stop(void)
-{
-	gms_free(gms);
-	gms = NULL;
-	assert_int_equal(loop_turn(site.loop, false), 0);
-	assert_true(site_wait(&site, all_closed, NULL));
-}
-
-/* --- waiting ------------------------------------------------------------------------- */
-
-static bool is_open(void *arg)
-{
-	return ((struct gms_member *)arg)->open;
-}
-
-static bool is_acked(void *arg)
-{
-	return !((struct gms_member *)arg)->asked;
-}
-
-static bool is_answered(void *arg)
-{
-	return ((struct gms_member *)arg)->answered;
-}
-
-static bool is_gone(void *arg)
-{
-	return ((struct gms_member *)arg)->gone_code;
-}
-
-static bool has_key(void *arg)
-{
-	const struct gms_member *who = arg;
-
-	return who->epoch == group_epoch(ledger_state(
-				     ledger_find(gms->ledger, gid))) ||
-	       who->trouble;
-}
-
-static bool has_trouble(void *arg)
-{
-	return ((struct gms_member *)arg)->trouble;
-}
-
-static void wait_key(struct gms_member *who)
-{
-	assert_true(site_wait(&site, has_key, who));
-	assert_int_equal(who->trouble, 0);
-}
-
-static int wait_ack(struct gms_member *who)
-{
-	assert_true(site_wait(&site, is_acked, who));
-	return -(int)who->ack_code;
-}
-
-static void connect_all(int n)
-{
-	for (int i = 0; i < n; i++) {
-		if (m[i].channel)
-			continue;
-		assert_int_equal(gms_member_connect(&m[i], &at), 0);
-		assert_true(site_wait(&site, is_open, &m[i]));
-	}
-}
-
-static void connect_anew(int i)
-{
-	channel_close(m[i].channel);
-	m[i].channel = NULL;
-	m[i].open = false;
-	assert_int_equal(gms_member_connect(&m[i], &at), 0);
-	assert_true(site_wait(&site, is_open, &m[i]));
-}
-
-/* all of @n have one key, and each confirms it to the first */
-static void assert_together(int n)
-{
-	struct gms_member *a = &m[0];
-	int i;
-
-	for (i = 0; i < n; i++) {
-		wait_key(&m[i]);
-		assert_memory_equal(&m[i].keys, &a->keys, sizeof(a->keys));
-	}
-}
-
-static bool confirmed(void *arg)
-{
-	struct gms_member *a = &m[0];
-	size_t i, n = group_size(a->g), ok = 0;
-
-	(void)arg;
-	if (!a->answered)
-		return false;
-	for (i = 0; i < n; i++)
-		ok += a->acked[i] == a->epoch &&
-		      !group_confirmed(&a->keys, group_at(a->g, i)->index,
-				       a->confirmations[i]);
-	if (ok < n)
-		gms_member_question(a);
-	return ok == n;
-}
-
-static void ask_people(struct gms_member *who)
-{
-	gms_member_question(who);
-	assert_true(site_wait(&site, is_answered, who));
-	assert_int_equal(who->n_people, group_size(who->g));
-}
-
-static int submit(struct gms_member *who, struct group_change *c)
-{
-	ask_people(who);
-	assert_int_equal(gms_member_submit(who, c), 0);
-	return wait_ack(who);
-}
-
-static int add(int who)
-{
-	struct group_joiner j = {.rights = GROUP_MAY_REMOVE,
-				 .fqdn = m[who].fqdn};
-	struct group_change c = {
-		.kind = GROUP_ADD, .joiners = &j, .n_joiners = 1};
-	int r;
-
-	ntmc_random(NULL, j.token, sizeof(j.token));
-	memcpy(j.ed_pub, m[who].id->ed_pub, sizeof(j.ed_pub));
-	r = submit(&m[0], &c);
-	if (r)
-		return r;
-	wait_key(&m[0]);
-	assert_int_equal(gms_member_welcome(&m[0], &m[who]), 0);
-	gms_member_hello(&m[who]);
-	wait_key(&m[who]);
-	return 0;
-}
-
-static int remove_one(int author, int who)
-{
-	struct group_change c = {.kind = GROUP_REMOVE,
-				 .reason = GROUP_REMOVED,
-				 .gone = &m[who].index,
-				 .n_gone = 1};
-
-	return submit(&m[author], &c);
-}
-
-/* what the login gave: RN2 comes under it */
-static void log_in(int i)
-{
-	m[i].node_id = peers[i].node_id;
-	m[i].key_id = peers[i].key_id;
-	m[i].kngms = peers[i].kngms;
-}
-
-/* --- the stage ---------------------------------------------------------------------------- */
-
-static bool is_fed(void *arg)
-{
-	(void)arg;
-	return asfeed_is_fed(gms->asfeed);
-}
-
-/* accounts and devices: once; a group for each test */
-static int site_up(void **state)
-{
-	char name[16];
-	int i;
-
-	(void)state;
-	site_new(&site);
-	site.conf.gms_port = site_free_port();
-	assert_int_equal(
-		addr_parse("127.0.0.1", (uint16_t)site.conf.gms_port, &at), 0);
-	assert_int_equal(ntmc_trust_new(&trust), 0);
-	start(); /* so that the AS knows it, and names it at logins */
-	assert_true(site_wait(&site, is_fed, NULL));
-	stop();
-	for (i = 0; i < N; i++) {
-		snprintf(name, sizeof(name), "person%d", i);
-		site_add_account(&site, name);
-		peer_new(&peers[i], &site, "desk");
-		assert_int_equal(peer_login(&peers[i], name, SITE_PASSWORD), 0);
-		assert_int_equal(ntmc_trust_add(trust, peers[i].ca,
-						peers[i].ca_len, site.ca_fp,
-						NULL),
-				 0);
-		assert_int_equal(tls_context_new(&peers[i].id, peers[i].cert,
-						 peers[i].cert_len, peers[i].ca,
-						 peers[i].ca_len, trust, NULL,
-						 &tls[i]),
-				 0);
-		tls_context_set_roles(tls[i], NTMC_ROLE_GMS);
-	}
-	return 0;
-}
-
-static int site_down(void **state)
-{
-	int i;
-
-	(void)state;
-	for (i = 0; i < N; i++) {
-		tls_context_free(tls[i]);
-		peer_free(&peers[i]);
-	}
-	ntmc_trust_free(trust);
-	site_free(&site);
-	return 0;
-}
-
-static int setup(void **state)
-{
-	int i;
-
-	(void)state;
-	start();
-	gid[2]++;
-	for (i = 0; i < N; i++) {
-		gms_member_init(&m[i], site.loop, &peers[i].id, peers[i].fqdn,
-				tls[i], gid);
-		log_in(i);
-	}
-	connect_all(N);
-	assert_int_equal(
-		gms_member_create(&m[0], gms->id.ed_pub, &group_policy_default),
-		0);
-	assert_int_equal(wait_ack(&m[0]), 0);
-	gms_member_hello(&m[0]);
-	wait_key(&m[0]);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	int i;
-
-	(void)state;
-	for (i = 0; i < N; i++)
-		gms_member_clear(&m[i]);
-	if (gms)
-		gms_free(gms);
-	gms = NULL;
-	assert_int_equal(loop_turn(site.loop, false), 0);
-	return 0;
-}
 
 /* --- the tests ------------------------------------------------------------------------------ */
 
@@ -314,26 +17,26 @@ static void life(void **state)
 
 	(void)state;
 	for (i = 1; i < N; i++)
-		assert_int_equal(add(i), 0);
-	assert_together(N);
+		assert_int_equal(rig_add(i), 0);
+	rig_assert_together(N);
 	gms_member_question(&m[0]);
-	assert_true(site_wait(&site, confirmed, NULL));
+	assert_true(site_wait(&site, rig_confirmed, NULL));
 	before = m[3].keys;
-	assert_int_equal(remove_one(1, 3), 0);
-	assert_together(3);
-	assert_true(site_wait(&site, is_gone, &m[3]));
+	assert_int_equal(rig_remove_one(1, 3), 0);
+	rig_assert_together(3);
+	assert_true(site_wait(&site, rig_is_gone, &m[3]));
 	assert_int_equal(m[3].gone_code, NTM_ENONAME);
 	assert_memory_equal(&before, &m[3].keys, sizeof(before));
 	assert_memory_not_equal(&before, &m[0].keys, sizeof(before));
 	/* and it is told nothing more */
 	gms_member_hello(&m[3]);
-	assert_true(site_wait(&site, is_gone, &m[3]));
+	assert_true(site_wait(&site, rig_is_gone, &m[3]));
 	assert_int_equal(m[3].gone_code, NTM_ENONAME);
 	/* by the clock */
 	before = m[0].keys;
 	assert_int_equal(follow_renew(gms, ledger_find(gms->ledger, gid), true),
 			 0);
-	assert_together(3);
+	rig_assert_together(3);
 	assert_memory_not_equal(&before, &m[0].keys, sizeof(before));
 	assert_int_equal(group_generation(m[0].g), 2);
 }
@@ -353,29 +56,29 @@ static void two_at_once(void **state)
 
 	(void)state;
 	for (i = 1; i < N; i++)
-		assert_int_equal(add(i), 0);
+		assert_int_equal(rig_add(i), 0);
 	three = m[3].index;
 	two = m[2].index;
-	assert_together(N);
-	ask_people(&m[0]);
-	ask_people(&m[1]);
+	rig_assert_together(N);
+	rig_ask_people(&m[0]);
+	rig_ask_people(&m[1]);
 	/* neither knows of the other's */
 	assert_int_equal(gms_member_submit(&m[0], &c[0]), 0);
 	assert_int_equal(gms_member_submit(&m[1], &c[1]), 0);
-	wait_ack(&m[0]);
-	wait_ack(&m[1]);
+	rig_wait_ack(&m[0]);
+	rig_wait_ack(&m[1]);
 	first = m[0].ack_code ? 1 : 0;
 	assert_int_equal(m[first].ack_code, 0);
 	assert_int_equal(m[!first].ack_code, NTM_EAGAIN);
-	assert_together(2);
+	rig_assert_together(2);
 	/* made anew, on what is so now */
-	assert_int_equal(submit(&m[!first], &c[!first]), 0);
-	assert_together(2);
+	assert_int_equal(rig_submit(&m[!first], &c[!first]), 0);
+	rig_assert_together(2);
 	assert_int_equal(group_size(m[0].g), 2);
 	/* the same bytes once more: the answer had been lost */
 	gms_member_send_entry(&m[!first], m[!first].entry, m[!first].entry_len,
 			      m[0].gid);
-	assert_int_equal(wait_ack(&m[!first]), -NTM_EEXISTS);
+	assert_int_equal(rig_wait_ack(&m[!first]), -NTM_EEXISTS);
 }
 
 static void away(void **state)
@@ -385,28 +88,28 @@ static void away(void **state)
 
 	(void)state;
 	for (i = 1; i < N; i++)
-		assert_int_equal(add(i), 0);
+		assert_int_equal(rig_add(i), 0);
 	channel_close(m[2].channel);
 	m[2].channel = NULL;
 	m[2].open = false;
 	for (i = 0; i < 4; i++) {
-		assert_int_equal(submit(&m[i % 2], &refresh), 0);
-		wait_key(&m[0]);
-		wait_key(&m[1]);
+		assert_int_equal(rig_submit(&m[i % 2], &refresh), 0);
+		rig_wait_key(&m[0]);
+		rig_wait_key(&m[1]);
 	}
-	assert_int_equal(remove_one(0, 3), 0);
-	wait_key(&m[0]);
+	assert_int_equal(rig_remove_one(0, 3), 0);
+	rig_wait_key(&m[0]);
 	/* the GMS ends meanwhile, too */
-	stop();
-	start();
-	connect_all(3);
+	rig_stop();
+	rig_start();
+	rig_connect_all(3);
 	for (i = 0; i < 3; i++)
 		gms_member_hello(&m[i]);
-	assert_together(3);
-	assert_int_equal(submit(&m[2], &refresh), 0);
-	assert_together(3);
+	rig_assert_together(3);
+	assert_int_equal(rig_submit(&m[2], &refresh), 0);
+	rig_assert_together(3);
 	gms_member_question(&m[0]);
-	assert_true(site_wait(&site, confirmed, NULL));
+	assert_true(site_wait(&site, rig_confirmed, NULL));
 }
 
 static void leaving(void **state)
@@ -414,25 +117,25 @@ static void leaving(void **state)
 	struct group_change c = {.kind = GROUP_REMOVE, .reason = GROUP_LEFT};
 
 	(void)state;
-	assert_int_equal(add(1), 0);
-	assert_int_equal(add(2), 0);
+	assert_int_equal(rig_add(1), 0);
+	assert_int_equal(rig_add(2), 0);
 	gms_member_leave(&m[0]);
-	assert_int_equal(wait_ack(&m[0]), 0);
+	assert_int_equal(rig_wait_ack(&m[0]), 0);
 	/* whoever comes later hears of it, too; nobody needs a right for that */
 	channel_close(m[2].channel);
 	m[2].channel = NULL;
 	m[2].open = false;
-	connect_all(N);
+	rig_connect_all(N);
 	gms_member_hello(&m[2]);
-	wait_key(&m[2]);
-	ask_people(&m[2]);
+	rig_wait_key(&m[2]);
+	rig_ask_people(&m[2]);
 	assert_int_equal(m[1].n_leaves, 1);
 	assert_int_equal(m[2].n_leaves, 1);
 	c.leave = &m[2].leave;
-	assert_int_equal(submit(&m[2], &c), 0);
-	assert_true(site_wait(&site, is_gone, &m[0]));
-	wait_key(&m[1]);
-	wait_key(&m[2]);
+	assert_int_equal(rig_submit(&m[2], &c), 0);
+	assert_true(site_wait(&site, rig_is_gone, &m[0]));
+	rig_wait_key(&m[1]);
+	rig_wait_key(&m[2]);
 	assert_memory_equal(&m[1].keys, &m[2].keys, sizeof(m[1].keys));
 }
 
@@ -459,26 +162,27 @@ static void old_backup(void **state)
 	int i;
 
 	(void)state;
-	assert_int_equal(add(1), 0);
-	stop();
+	assert_int_equal(rig_add(1), 0);
+	rig_stop();
 	copy_store("gms/gms.db", "backup");
-	start();
-	connect_all(2);
+	rig_start();
+	rig_connect_all(2);
 	gms_member_hello(&m[0]);
 	gms_member_hello(&m[1]);
-	assert_together(2);
+	rig_assert_together(2);
 	for (i = 0; i < 3; i++) {
-		assert_int_equal(submit(&m[0], i == 1 ? &policy : &refresh), 0);
+		assert_int_equal(rig_submit(&m[0], i == 1 ? &policy : &refresh),
+				 0);
 		memcpy(entry[i], m[0].entry, m[0].entry_len);
 		len[i] = m[0].entry_len;
-		assert_together(2);
+		rig_assert_together(2);
 	}
-	stop();
+	rig_stop();
 	copy_store("backup", "gms/gms.db");
-	start();
-	connect_all(2);
+	rig_start();
+	rig_connect_all(2);
 	gms_member_hello(&m[1]);
-	assert_true(site_wait(&site, is_gone, &m[1]));
+	assert_true(site_wait(&site, rig_is_gone, &m[1]));
 	assert_int_equal(m[1].gone_code, NTM_EAGAIN);
 	assert_int_equal(m[1].gone_epoch, 2);
 	for (i = 0; i < 3; i++) {
@@ -486,20 +190,20 @@ static void old_backup(void **state)
 		gms_member_send_entry(&m[1], entry[(i + 1) % 3],
 				      len[(i + 1) % 3], m[1].gid);
 		if ((i + 1) % 3 > i)
-			assert_int_not_equal(wait_ack(&m[1]), 0);
+			assert_int_not_equal(rig_wait_ack(&m[1]), 0);
 		else
-			wait_ack(&m[1]);
+			rig_wait_ack(&m[1]);
 		gms_member_send_entry(&m[1], entry[i], len[i],
 				      i == 1 ? NULL : m[1].gid);
-		assert_int_equal(wait_ack(&m[1]), 0);
+		assert_int_equal(rig_wait_ack(&m[1]), 0);
 	}
 	/* RN2 of those epochs is never made a second time: another epoch */
-	wait_key(&m[1]);
+	rig_wait_key(&m[1]);
 	assert_int_equal(m[1].epoch, 6);
 	gms_member_hello(&m[0]);
-	assert_together(2);
-	assert_int_equal(submit(&m[0], &refresh), 0);
-	assert_together(2);
+	rig_assert_together(2);
+	assert_int_equal(rig_submit(&m[0], &refresh), 0);
+	rig_assert_together(2);
 }
 
 /* a member that has gone another way is told so, and is given nothing */
@@ -512,17 +216,17 @@ static void forked(void **state)
 	size_t len;
 
 	(void)state;
-	assert_int_equal(add(1), 0);
+	assert_int_equal(rig_add(1), 0);
 	refresh.share = &share;
 	assert_int_equal(
 		group_make(NULL, m[1].g, m[1].id, &refresh, entry, &len, NULL),
 		0);
 	assert_int_equal(group_apply(m[1].g, entry, len, NULL), 0);
-	assert_int_equal(submit(&m[0], &refresh), 0);
-	wait_key(&m[0]);
+	assert_int_equal(rig_submit(&m[0], &refresh), 0);
+	rig_wait_key(&m[0]);
 	news = m[1].n_news;
 	gms_member_hello(&m[1]);
-	assert_true(site_wait(&site, is_gone, &m[1]));
+	assert_true(site_wait(&site, rig_is_gone, &m[1]));
 	assert_int_equal(m[1].gone_code, NTM_EFORK);
 	assert_true(m[1].n_news <= news + 1);
 }
@@ -535,10 +239,10 @@ static void strangers(void **state)
 	int i, r = 0;
 
 	(void)state;
-	assert_int_equal(add(1), 0);
+	assert_int_equal(rig_add(1), 0);
 	/* no member at all */
 	gms_member_hello(&m[2]);
-	assert_true(site_wait(&site, is_gone, &m[2]));
+	assert_true(site_wait(&site, rig_is_gone, &m[2]));
 	assert_int_equal(m[2].gone_code, NTM_ENONAME);
 	/* another one's entry, to hand it in first with parts of one's own */
 	refresh.share = &m[0].share;
@@ -546,19 +250,19 @@ static void strangers(void **state)
 		group_make(NULL, m[0].g, m[0].id, &refresh, entry, &len, NULL),
 		0);
 	gms_member_send_entry(&m[1], entry, len, m[0].gid);
-	assert_int_equal(wait_ack(&m[1]), -NTM_EPERM);
+	assert_int_equal(rig_wait_ack(&m[1]), -NTM_EPERM);
 	gms_member_send_entry(&m[2], entry, len, m[0].gid);
-	assert_int_equal(wait_ack(&m[2]), -NTM_ENONAME);
+	assert_int_equal(rig_wait_ack(&m[2]), -NTM_ENONAME);
 	/* its own, that leaves somebody out */
 	gms_member_send_entry(&m[0], entry, len, m[0].gid);
-	assert_int_equal(wait_ack(&m[0]), -NTM_EINVAL);
+	assert_int_equal(rig_wait_ack(&m[0]), -NTM_EINVAL);
 	/* a group in another one's name, and the same one again */
 	gms_member_send_entry(&m[2], entry, 40, NULL);
-	assert_int_equal(wait_ack(&m[2]), -NTM_EDECODE);
+	assert_int_equal(rig_wait_ack(&m[2]), -NTM_EDECODE);
 	/* too much of it */
 	for (i = 0; i < 20 && r != -NTM_ERATE; i++) {
 		gms_member_send_entry(&m[3], entry, len, m[0].gid);
-		r = wait_ack(&m[3]);
+		r = rig_wait_ack(&m[3]);
 	}
 	assert_int_equal(r, -NTM_ERATE);
 	assert_int_equal(i, 11);
@@ -573,7 +277,7 @@ static void clone(void **state)
 	static struct gms_member copy;
 
 	(void)state;
-	assert_int_equal(add(1), 0);
+	assert_int_equal(rig_add(1), 0);
 	gms_member_init(&copy, site.loop, m[1].id, m[1].fqdn, m[1].tls, gid);
 	copy.node_id = m[1].node_id;
 	copy.key_id = m[1].key_id;
@@ -584,10 +288,10 @@ static void clone(void **state)
 	memcpy(copy.pub[0], m[1].pub[0], sizeof(copy.pub[0]));
 	assert_int_equal(gms_member_welcome(&m[1], &copy), 0);
 	assert_int_equal(gms_member_connect(&copy, &at), 0);
-	assert_true(site_wait(&site, is_open, &copy));
+	assert_true(site_wait(&site, rig_is_open, &copy));
 	gms_member_hello(&copy);
-	assert_true(site_wait(&site, has_key, &copy));
-	assert_true(site_wait(&site, is_gone, &m[1]));
+	assert_true(site_wait(&site, rig_has_key, &copy));
+	assert_true(site_wait(&site, rig_is_gone, &m[1]));
 	assert_int_equal(m[1].gone_code, NTM_EEXISTS);
 	gms_member_clear(&copy);
 }
@@ -608,20 +312,20 @@ static void by_login(void **state)
 	/* the identity's key alone is not enough */
 	news = founder->n_news;
 	m[0].key_id = 0;
-	connect_anew(0);
+	rig_connect_anew(0);
 	gms_member_hello(&m[0]);
-	assert_true(site_wait(&site, is_gone, &m[0]));
+	assert_true(site_wait(&site, rig_is_gone, &m[0]));
 	assert_int_equal(m[0].gone_code, NTM_ENOLOGIN);
 	/* a key that is none; another Node ID: nothing opens */
 	m[0].key_id = 1;
 	gms_member_hello(&m[0]);
-	assert_true(site_wait(&site, is_gone, &m[0]));
+	assert_true(site_wait(&site, rig_is_gone, &m[0]));
 	assert_int_equal(m[0].gone_code, NTM_ENOLOGIN);
 	assert_int_equal(founder->n_news, news);
-	log_in(0);
+	rig_log_in(0);
 	m[0].node_id++;
 	gms_member_hello(&m[0]);
-	assert_true(site_wait(&site, has_trouble, &m[0]));
+	assert_true(site_wait(&site, rig_has_trouble, &m[0]));
 	assert_int_equal(m[0].trouble, -NTM_EAUTH);
 	/* a later login of the same device; the one before goes on */
 	m[0].trouble = 0;
@@ -629,15 +333,10 @@ static void by_login(void **state)
 	assert_int_equal(peers[0].code, 0);
 	assert_memory_not_equal(&m[0].kngms, &peers[0].kngms,
 				sizeof(m[0].kngms));
-	log_in(0);
+	rig_log_in(0);
 	m[0].epoch = 0;
 	gms_member_hello(&m[0]);
-	wait_key(&m[0]);
-}
-
-static bool is_closed(void *arg)
-{
-	return !((struct gms_member *)arg)->channel;
+	rig_wait_key(&m[0]);
 }
 
 /* the AS is away: both ends go on, over a restart of the GMS; then it withdraws */
@@ -646,22 +345,22 @@ static void without_as(void **state)
 	char name[64];
 
 	(void)state;
-	assert_int_equal(add(1), 0);
+	assert_int_equal(rig_add(1), 0);
 	site_stop_as(&site);
-	stop();
-	start();
-	connect_all(2);
+	rig_stop();
+	rig_start();
+	rig_connect_all(2);
 	gms_member_hello(&m[0]);
 	gms_member_hello(&m[1]);
-	assert_together(2);
+	rig_assert_together(2);
 	site_start_as(&site);
-	assert_true(site_wait(&site, is_fed, NULL));
+	assert_true(site_wait(&site, rig_is_fed, NULL));
 	snprintf(name, sizeof(name), "person1");
 	site_admin(&site, "account-disable", name);
-	assert_true(site_wait(&site, is_closed, &m[1]));
+	assert_true(site_wait(&site, rig_is_closed, &m[1]));
 	assert_int_equal(gms_member_connect(&m[1], &at), 0);
-	assert_true(site_wait(&site, is_closed, &m[1]));
-	assert_false(is_closed(&m[0]));
+	assert_true(site_wait(&site, rig_is_closed, &m[1]));
+	assert_false(rig_is_closed(&m[0]));
 	site_admin(&site, "account-enable", name);
 	assert_int_equal(peer_login_cert(&peers[1]), 0);
 }
@@ -691,36 +390,36 @@ static void keys_change(void **state)
 	uint64_t before = peers[0].key_id;
 
 	(void)state;
-	assert_int_equal(add(1), 0);
-	stop();
+	assert_int_equal(rig_add(1), 0);
+	rig_stop();
 	site_stop_as(&site);
 	age_key();
 	site_start_as(&site);
 	site_wait_link(&site);
 	assert_int_equal(peer_login_cert(&peers[0]), 0);
 	assert_int_equal(peers[0].key_id, before);
-	start();
-	assert_true(site_wait(&site, is_fed, NULL));
+	rig_start();
+	assert_true(site_wait(&site, rig_is_fed, NULL));
 	assert_int_equal(peer_login_cert(&peers[0]), 0);
 	assert_int_not_equal(peers[0].key_id, 0);
 	assert_int_not_equal(peers[0].key_id, before);
 	/* a login of before is as good */
-	log_in(0);
-	connect_all(2);
+	rig_log_in(0);
+	rig_connect_all(2);
 	gms_member_hello(&m[0]);
 	gms_member_hello(&m[1]);
-	assert_together(2);
+	rig_assert_together(2);
 	assert_true(m[0].sealed && m[1].sealed);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 		T(life),       T(two_at_once), T(away),	       T(leaving),
 		T(old_backup), T(forked),      T(strangers),   T(clone),
 		T(by_login),   T(without_as),  T(keys_change),
 	};
 
-	return cmocka_run_group_tests(tests, site_up, site_down);
+	return cmocka_run_group_tests(tests, rig_site_up, rig_site_down);
 }
