@@ -360,6 +360,7 @@ static const struct limit group_leave[] = {
 	GROUP(group), ANY(index), ANY(epoch), SIG(signature),
 };
 static const struct limit group_gone[] = { GROUP(group), CODE(code), ANY(epoch) };
+static const struct limit group_want[] = { GROUP(group), ANY(index) };
 static const struct limit envelope[] = {
 	ANY(txn), BODY(login_request), BODY(login_response),
 	BODY(key_distribution), BODY(key_distribution_ack), BODY(revocation),
@@ -373,6 +374,7 @@ static const struct limit envelope[] = {
 	BODY(group_hello), BODY(group_parts), BODY(group_submit),
 	BODY(group_news), BODY(group_ack), BODY(group_question),
 	BODY(group_answer), BODY(group_leave), BODY(group_gone),
+	BODY(group_want),
 };
 static const struct limit nothing[1];
 
@@ -418,7 +420,7 @@ static const struct {
 	ROWS(group_hello), ROWS(group_part), ROWS(group_parts),
 	ROWS(group_submit), ROWS(group_logged), ROWS(group_news),
 	ROWS(group_ack), ROWS(group_question), ROWS(group_person),
-	ROWS(group_answer), ROWS(group_leave), ROWS(group_gone),
+	ROWS(group_answer), ROWS(group_leave), ROWS(group_gone), ROWS(group_want),
 	ROWS(group_manager),
 };
 /* clang-format on */

@@ -85,6 +85,8 @@ int cli_relay(struct cli *c, const char *verb);
 int cli_ns(struct cli *c, const char *verb);
 /** @verb: "status", "drain", "undrain", "list", "enrol", "renew", "remove" */
 int cli_cs(struct cli *c, const char *verb);
+/** @verb: "status", "list" */
+int cli_gms(struct cli *c, const char *verb);
 /** what waits on the Cache Server with that fingerprint, if the box here knows */
 void cli_cs_losses(struct cli *c, const char *fp);
 /** the number and bool fields of an answer, one a line; or with --json all of it */

@@ -38,6 +38,11 @@ static int cs(struct cli *c)
 	return cli_cs(c, c->args[0]);
 }
 
+static int gms(struct cli *c)
+{
+	return cli_gms(c, c->args[0]);
+}
+
 static int peer(struct cli *c)
 {
 	return cli_peer(c, c->args[0]);
@@ -98,6 +103,9 @@ static const struct command commands[] = {
 	  0, 0, 0, NULL },
 	{ NULL, "cs enrol|renew FILE, cs remove SHA256",
 	  "the same as with relays, of one elsewhere", 0, 0, 0, NULL },
+	{ "gms", "status|list",
+	  "the Group Management Server of this machine; its groups, which have no names here",
+	  CLI_DIR | CLI_JSON, 1, 1, gms },
 	{ "peer", "add DOMAIN SHA256 [ADDRESS]",
 	  "let nodes meet those of another domain, whose CA has that fingerprint",
 	  CLI_DIR | CLI_JSON, 1, 4, peer },
@@ -139,7 +147,7 @@ static void help(const struct command *only)
 	}
 	printf("\nEvery command takes --dir DIR (default /var/lib/ntm for "
 	       "root, else\n~/.local/share/ntm-server); account, device, "
-	       "relay, ns, cs, peer, exit, join-string and\nstatus take "
+	       "relay, ns, cs, gms, peer, exit, join-string\nand status take "
 	       "--json. See ntm-server(8).\n");
 }
 

@@ -11,8 +11,9 @@
  *
  * A key gives Kngms to the logins of as.lifetime, which live as long again: after
  * twice that nobody has a login of it. A new one is drawn only while its GMS is
- * there to hear of it. Whoever loses the file loses nothing: at the next subscription
- * there is a new one, and nodes whose Kngms is not known log in again.
+ * there to hear of it, but for the first, and at a start. Whoever loses the file loses
+ * nothing: at the next subscription there is a new one, and nodes whose Kngms is not
+ * known log in again.
  */
 #include "servers/as/groupmanagers.h"
 
@@ -160,34 +161,6 @@ static bool load_line(struct groupmanagers *all, char *line)
 	       load_key(find(all, ed_pub), word[2], word[3], word[4]);
 }
 
-int groupmanagers_load(struct as *as)
-{
-	char path[DATADIR_PATH_MAX], *text, *line;
-	uint8_t *data;
-	size_t len;
-	int r;
-
-	as->groupmanagers = calloc(1, sizeof(*as->groupmanagers));
-	if (!as->groupmanagers)
-		return -NTM_ENOMEM;
-	r = datadir_path(as->env->dir, FILE_NAME, path);
-	if (!r)
-		r = file_read(path, FILE_MAX_BYTES, &data, &len);
-	if (r) {
-		if (r != -NTM_ENOTFOUND)
-			log_err("as", "%s cannot be read: %s", path,
-				err_text(r));
-		return 0;
-	}
-	text = (char *)data;
-	while ((line = strsep(&text, "\n")))
-		if (!load_line(as->groupmanagers, line))
-			log_err("as", "%s: a line of it says nothing; left out",
-				path);
-	file_free(data, len);
-	return 0;
-}
-
 void groupmanagers_free(struct as *as)
 {
 	if (as->groupmanagers)
@@ -279,34 +252,101 @@ static void sweep(struct as *as)
 			i++;
 }
 
-int groupmanagers_add(struct as_conn *conn, const Ntm__TokenSubscription *m)
+/* it is known from now on, with a key. Return: 0, -NTM_ELIMIT, -NTM_ESTORE ... */
+static int put(struct as *as, const uint8_t *ed_pub, const char *name,
+	       const struct server_ways *ways)
 {
-	const struct ntmc_cert *peer = channel_peer(conn->channel);
-	struct as *as = conn->as;
 	struct groupmanagers *all = as->groupmanagers;
 	struct groupmanager *s;
-	struct server_ways ways;
-	int r = take_ways(m, &ways);
 
-	if (r)
-		return r;
 	sweep(as);
-	s = find(all, peer->ed_pub);
+	s = find(all, ed_pub);
 	if (!s && all->n == GROUPMANAGERS_MAX)
 		return -NTM_ELIMIT;
 	if (!s) {
 		s = &all->list[all->n++];
 		memset(s, 0, sizeof(*s));
-		memcpy(s->ed_pub, peer->ed_pub, NTMC_KEY_LEN);
+		memcpy(s->ed_pub, ed_pub, NTMC_KEY_LEN);
 	}
-	strcpy(s->name, peer->fqdn);
-	s->ways = ways;
+	strcpy(s->name, name);
+	s->ways = *ways;
 	if (is_due(as, s))
 		draw(as, s);
-	r = save(as);
+	return save(as);
+}
+
+int groupmanagers_add(struct as_conn *conn, const Ntm__TokenSubscription *m)
+{
+	const struct ntmc_cert *peer = channel_peer(conn->channel);
+	struct as *as = conn->as;
+	struct groupmanager *s;
+	struct server_ways ways;
+	int r = take_ways(m, &ways);
+
+	if (!r)
+		r = put(as, peer->ed_pub, peer->fqdn, &ways);
+	if (r)
+		return r;
+	s = find(as->groupmanagers, peer->ed_pub);
 	for (size_t i = 0; !r && i < s->n_keys; i++)
 		r = tell_key(as, conn, &s->keys[i]);
 	return r;
+}
+
+/* --- at the start ------------------------------------------------------------------- */
+
+/* The one on this machine may come later than the first login. */
+static void add_own(struct as *as)
+{
+	const struct server_conf *c = as->conf;
+	struct addr list[SERVERCONF_ADDRESSES_MAX];
+	struct server_ways ways = {.n = 0};
+	uint8_t der[NTMC_CERT_MAX];
+	struct ntmc_cert cert;
+	size_t len = sizeof(der);
+	int n = serverconf_announced(c->gms_address, c->gms_listen,
+				     (uint16_t)c->gms_port, list);
+	int r = servercert_der(as->env->dir, "gms", der, &len);
+
+	if (!r)
+		r = ntmc_cert_parse(der, len, &cert);
+	for (int i = 0; i < n && i < SERVERCONF_WAYS_MAX; i++)
+		ways.a[ways.n++] = list[i];
+	if (!r && ways.n)
+		r = put(as, cert.ed_pub, cert.fqdn, &ways);
+	if (r || !ways.n)
+		log_err("as", "the GMS here cannot be told to nodes: %s",
+			err_text(r ? r : -NTM_ECONF));
+}
+
+int groupmanagers_load(struct as *as)
+{
+	char path[DATADIR_PATH_MAX], *text, *line;
+	uint8_t *data;
+	size_t len;
+	int r;
+
+	as->groupmanagers = calloc(1, sizeof(*as->groupmanagers));
+	if (!as->groupmanagers)
+		return -NTM_ENOMEM;
+	r = datadir_path(as->env->dir, FILE_NAME, path);
+	if (!r)
+		r = file_read(path, FILE_MAX_BYTES, &data, &len);
+	if (r && r != -NTM_ENOTFOUND)
+		log_err("as", "%s cannot be read: %s", path, err_text(r));
+	if (!r) {
+		text = (char *)data;
+		while ((line = strsep(&text, "\n")))
+			if (!load_line(as->groupmanagers, line))
+				log_err("as",
+					"%s: a line of it says nothing; left "
+					"out",
+					path);
+		file_free(data, len);
+	}
+	if (serverconf_has_role(as->conf->roles, "gms"))
+		add_own(as);
+	return 0;
 }
 
 /* --- a node logs in ------------------------------------------------------------------- */

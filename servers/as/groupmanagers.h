@@ -3,8 +3,8 @@
  * groupmanagers - the GMSs of the domain: nodes are told of them at the login
  *
  * Owner:   the AS. Context: loop thread; a change waits for the disk.
- * States:  a GMS is known from its first Token Subscription on, over restarts
- *          (as/groupmanagers), until an administrator takes it back. Each shares keys
+ * States:  a GMS is known from its first Token Subscription on, the one of this
+ *          machine (server.roles) at once, over restarts (as/groupmanagers), until an administrator takes it back. Each shares keys
  *          with the AS, of which Kngms is made (libntmcrypto/groupnode.h); the newest
  *          one is used, for as long as a login lives.
  */

@@ -104,6 +104,8 @@ int caller_member(struct caller *ca, const ProtobufCBinaryData *id,
 	m = group_find_key(ledger_state(*lg), ca->ed_pub);
 	if (!m)
 		return -NTM_ENONAME;
+	if (ledger_ended(*lg))
+		return -NTM_EEXPIRED;
 	*index = m->index;
 	return 0;
 }
@@ -288,6 +290,9 @@ static void message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 		break;
 	case NTM__ENVELOPE__BODY_GROUP_LEAVE:
 		people_leave(ca, msg->txn, msg->group_leave);
+		break;
+	case NTM__ENVELOPE__BODY_GROUP_WANT:
+		people_want(ca, msg->txn, msg->group_want);
 		break;
 	default:
 		channel_close(c);

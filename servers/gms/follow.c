@@ -227,6 +227,83 @@ void follow_leaves(struct follow *f)
 			tell_leave(f, &p->leave);
 }
 
+/* --- wishes for a welcome ----------------------------------------------------------- */
+
+/* one of those who have the epoch, by chance: whoever cannot is another one next time */
+static struct follow *giver(struct ledger_group *lg, uint32_t asker)
+{
+	struct follow *head = ledger_arg(lg), *f, *one = NULL;
+	uint64_t epoch = group_epoch(ledger_state(lg));
+	uint32_t n = 0, r;
+
+	DL_FOREACH (head, f) {
+		const struct ledger_person *p = ledger_person(lg, f->index);
+
+		if (!p || p->index == asker || p->acked != epoch || p->leaving)
+			continue;
+		ntmc_random(NULL, &r, sizeof(r));
+		if (r % ++n == 0)
+			one = f;
+	}
+	return one;
+}
+
+static void tell_want(struct follow *to, uint32_t index)
+{
+	const struct group *g = ledger_state(to->lg);
+	Ntm__Envelope env = NTM__ENVELOPE__INIT;
+	Ntm__GroupWant body = NTM__GROUP_WANT__INIT;
+
+	body.group =
+		(ProtobufCBinaryData){GROUP_ID_LEN, (uint8_t *)group_id(g)};
+	body.index = index;
+	env.body_case = NTM__ENVELOPE__BODY_GROUP_WANT;
+	env.group_want = &body;
+	caller_send(to->caller, &env);
+}
+
+void follow_wants(struct gms *gms, struct ledger_group *lg)
+{
+	const struct ledger_person *p;
+	int64_t now = ntmc_now(NULL);
+	struct follow *f;
+	size_t i;
+
+	for (i = 0; (p = ledger_person_at(lg, i)); i++) {
+		if (!p->wants || (p->asked && now >= p->asked &&
+				  now - p->asked < GMS_WANT_S))
+			continue;
+		f = giver(lg, p->index);
+		if (!f)
+			continue;
+		tell_want(f, p->index);
+		ledger_want_passed(gms->ledger, lg, p->index);
+		gms->stats.wants++;
+	}
+}
+
+/* --- the end --------------------------------------------------------------------------- */
+
+void follow_end(struct gms *gms, struct ledger_group *lg)
+{
+	const struct group *g = ledger_state(lg);
+	struct follow *head, *f, *tmp;
+	int r = ledger_end(gms->ledger, lg);
+
+	if (r) { /* the clock tries again */
+		log_err("gms", "a group that all have left does not end: %s",
+			err_text(r));
+		return;
+	}
+	log_info("gms", "a group has ended: all its members have left");
+	head = ledger_arg(lg);
+	DL_FOREACH_SAFE (head, f, tmp) {
+		caller_gone(f->caller, group_id(g), -NTM_EEXPIRED,
+			    group_epoch(g));
+		follow_free(f);
+	}
+}
+
 /* --- renewal -------------------------------------------------------------------------- */
 
 int follow_renew(struct gms *gms, struct ledger_group *lg, bool now)

@@ -2,8 +2,11 @@
 /* gms - the Group Management Server: start, stop, clock, admin */
 #include "servers/gms/gms.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <utlist.h>
 
 #include "common/fqdn.h"
 #include "common/log.h"
@@ -34,10 +37,33 @@ void gms_flush_soon(struct gms *gms)
 	loop_timer_arm(gms->flush, LOOP_MS(GMS_FLUSH_MS));
 }
 
-static void renew(void *arg, struct ledger_group *lg)
+/* nobody is left who could ask for it */
+static void wipe(struct gms *gms, struct ledger_group *lg)
 {
+	int64_t now = loop_wall(gms->loop);
+	int r;
+
+	if (gms->held || now - ledger_ended(lg) < GMS_KEEP_S)
+		return;
+	r = ledger_wipe(gms->ledger, lg);
+	if (r)
+		log_err("gms", "a group that has ended stays: %s", err_text(r));
+}
+
+static void look_at(void *arg, struct ledger_group *lg)
+{
+	struct gms *gms = arg;
+
+	if (ledger_ended(lg)) {
+		wipe(gms, lg);
+		return;
+	}
+	if (ledger_is_left(lg)) {
+		follow_end(gms, lg);
+		return;
+	}
 	/* of whom nobody is here nobody needs one; it is logged where it fails */
-	if (ledger_arg(lg) && follow_renew(arg, lg, false))
+	if (ledger_arg(lg) && follow_renew(gms, lg, false))
 		return;
 }
 
@@ -93,7 +119,8 @@ static void tick(void *arg)
 		gms->look = loop_wall(gms->loop) + CERT_LOOK_S;
 		look_at_certificate(gms);
 	}
-	ledger_each(gms->ledger, renew, gms);
+	gms->held = clockguard_holds(&gms->guard, gms->loop, "gms");
+	ledger_each(gms->ledger, look_at, gms);
 	loop_timer_arm(gms->clock, LOOP_S(1));
 }
 
@@ -187,22 +214,67 @@ void gms_free(struct gms *gms)
 	loop_defer_task(gms->loop, &gms->destroy);
 }
 
+/* a group as an administrator sees it: he too learns no name of it */
+static void list_one(void *arg, struct ledger_group *lg)
+{
+	const struct group *g = ledger_state(lg);
+	uint64_t epoch = group_epoch(g);
+	const struct ledger_person *p;
+	char id[2 * GROUP_ID_LEN + 1];
+	unsigned int confirmed = 0, leaving = 0;
+	struct follow *f, *head = ledger_arg(lg);
+	int64_t seen = 0;
+	int here = 0;
+	size_t i;
+
+	for (i = 0; i < GROUP_ID_LEN; i++)
+		sprintf(id + 2 * i, "%02x", group_id(g)[i]);
+	for (i = 0; (p = ledger_person_at(lg, i)); i++) {
+		confirmed += p->acked == epoch;
+		leaving += p->leaving;
+		if (p->seen > seen)
+			seen = p->seen;
+	}
+	DL_COUNT(head, f, here);
+	json_array_append_new(
+		arg,
+		json_pack("{s:s, s:I, s:I, s:I, s:i, s:i, s:i, s:I, s:I, "
+			  "s:b}",
+			  "id", id, "epoch", (json_int_t)epoch, "generation",
+			  (json_int_t)group_generation(g), "members",
+			  (json_int_t)group_size(g), "here", here, "confirmed",
+			  (int)confirmed, "leaving", (int)leaving, "renewed",
+			  (json_int_t)ledger_renewed(lg), "seen",
+			  (json_int_t)seen, "ended", ledger_ended(lg) != 0));
+}
+
+static json_t *list(struct gms *gms)
+{
+	json_t *groups = json_array();
+
+	ledger_each(gms->ledger, list_one, groups);
+	return json_pack("{s:b, s:I, s:o}", "ok", 1, "now",
+			 (json_int_t)loop_wall(gms->loop), "groups", groups);
+}
+
 json_t *gms_admin(struct gms *gms, const char *command, json_t *request)
 {
 	const struct gms_stats *s = &gms->stats;
 
 	(void)request;
+	if (!strcmp(command, "list"))
+		return list(gms);
 	if (strcmp(command, "status"))
 		return NULL;
 #define N(x) (json_int_t)(x)
 	return json_pack(
-		"{s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "ok",
-		1, "as_link", asfeed_is_fed(gms->asfeed), "groups",
+		"{s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"ok", 1, "as_link", asfeed_is_fed(gms->asfeed), "groups",
 		N(ledger_count(gms->ledger)), "nodes",
 		N(HASH_COUNT(gms->callers)), "entries", N(s->entries),
 		"refused", N(s->refused), "renewals", N(s->renewals), "news",
 		N(s->news), "repaired", N(s->repaired), "forks", N(s->forks),
-		"certificate_days",
+		"wants", N(s->wants), "certificate_days",
 		N((gms->cert.not_after - loop_wall(gms->loop)) / DAILY_S));
 #undef N
 }

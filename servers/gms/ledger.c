@@ -37,13 +37,16 @@ static const char *const schema[] = {
 	" PRIMARY KEY (id, person)) WITHOUT ROWID;",
 	"CREATE TABLE shared (id INTEGER PRIMARY KEY, key BLOB NOT NULL,"
 	" until INTEGER NOT NULL);",
+	"ALTER TABLE groups ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;",
 };
 
 static const char *const statements[N_STATEMENTS] = {
-	[GROUP_PUT] = "INSERT INTO groups VALUES (?, ?, ?, ?, ?) ON CONFLICT DO"
-		      " UPDATE SET state = excluded.state, rn2 = excluded.rn2,"
+	[GROUP_PUT] = "INSERT INTO groups (id, state, rn2, seal, renewed)"
+		      " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET state "
+		      "= excluded.state, rn2 = excluded.rn2,"
 		      " seal = excluded.seal, renewed = excluded.renewed",
-	[GROUPS_ALL] = "SELECT id, rn2, seal, renewed, state FROM groups",
+	[GROUPS_ALL] =
+		"SELECT id, rn2, seal, renewed, state, ended FROM groups",
 	[ENTRY_PUT] = "INSERT INTO entries VALUES (?, ?, ?, ?)",
 	[ENTRIES_AFTER] =
 		"SELECT e.epoch, e.entry, e.sealer, p.part FROM entries e LEFT"
@@ -60,6 +63,12 @@ static const char *const statements[N_STATEMENTS] = {
 		" leave_epoch, leave_sig FROM people WHERE id = ?",
 	[PEOPLE_GONE] = "DELETE FROM people WHERE id = ? AND person = ?",
 	[PARTS_GONE] = "DELETE FROM parts WHERE id = ? AND person = ?",
+	[GROUP_END] = "UPDATE groups SET rn2 = zeroblob(32), ended = ?"
+		      " WHERE id = ?",
+	[PARTS_WIPE] = "DELETE FROM parts WHERE id = ?",
+	[PEOPLE_WIPE] = "DELETE FROM people WHERE id = ?",
+	[ENTRIES_WIPE] = "DELETE FROM entries WHERE id = ?",
+	[GROUP_WIPE] = "DELETE FROM groups WHERE id = ?",
 	[SHARED_PUT] = "INSERT OR REPLACE INTO shared VALUES (?, ?, ?)",
 	[SHARED_OVER] = "DELETE FROM shared WHERE until <= ?",
 	[SHARED_ALL] = "SELECT id, key, until FROM shared ORDER BY until",
@@ -75,6 +84,12 @@ static void group_row_free(struct ledger_group *lg)
 	ntmc_key_clear(&lg->rn2);
 	free(lg->people);
 	free(lg);
+}
+
+void ledger_group_drop(struct ledger *l, struct ledger_group *lg)
+{
+	HASH_DEL(l->groups, lg);
+	group_row_free(lg);
 }
 
 struct ledger_group *ledger_find(struct ledger *l,
@@ -159,7 +174,8 @@ size_t ledger_founded(const struct ledger *l,
 	HASH_ITER (hh, l->groups, lg, tmp) {
 		const struct group_member *m = group_at(lg->g, 0);
 
-		n += !m->index && !memcmp(m->ed_pub, ed_pub, NTMC_KEY_LEN);
+		n += !lg->ended && !m->index &&
+		     !memcmp(m->ed_pub, ed_pub, NTMC_KEY_LEN);
 	}
 	return n;
 }
@@ -231,6 +247,7 @@ static int load_group(struct ledger *l, struct ledger_group *lg)
 		r = group_load(state, len, &lg->g);
 	free(state);
 	lg->renewed = store_int(s, GROUPS_ALL, 3);
+	lg->ended = store_int(s, GROUPS_ALL, 5);
 	if (!r && memcmp(group_id(lg->g), lg->id, sizeof(lg->id)))
 		r = -NTM_EDECODE;
 	if (r)
@@ -514,6 +531,8 @@ int ledger_append(struct ledger *l, struct ledger_group *lg,
 	struct group_entry e;
 	int r;
 
+	if (lg->ended)
+		return -NTM_EEXPIRED;
 	next.people = NULL;
 	next.g = NULL;
 	r = copy_group(lg->g, &next.g);

@@ -18,12 +18,14 @@ struct ledger_group;
 /** struct ledger_person - what the GMS knows of a member beside the log
  * @prekey: GROUP_PREKEY_LEN bytes, when @serial is not 0
  * @acked, @confirmation: the last epoch that it has confirmed
+ * @wants: a welcome, until it has the epoch; @asked: when that was passed on last. Not
+ *         kept over a restart: it asks again
  */
 struct ledger_person {
 	uint32_t index;
-	bool dirty, leaving;
+	bool dirty, leaving, wants;
 	uint64_t serial, acked;
-	int64_t seen;
+	int64_t seen, asked;
 	uint8_t prekey[GROUP_PREKEY_LEN], confirmation[GROUP_CONFIRM_LEN];
 	struct group_leave leave;
 };
@@ -85,7 +87,7 @@ NTM_MUST_CHECK int ledger_create(struct ledger *l,
  * @repair: a member gives back what a store that was restored lacks: without parts
  * @why:    may be NULL
  *
- * Return: 0; nothing changed: -NTM_ESTORE; -NTM_EINVAL (a part is missing, or too many);
+ * Return: 0; nothing changed: -NTM_ESTORE; -NTM_EEXPIRED (it has ended); -NTM_EINVAL (a part is missing, or too many);
  *         as group_apply() says: -NTM_EEXISTS: it is the last one already
  */
 NTM_MUST_CHECK int ledger_append(struct ledger *l, struct ledger_group *lg,
@@ -107,6 +109,23 @@ void ledger_ack(struct ledger *l, struct ledger_group *lg, uint32_t index,
 /** Return: 0, -NTM_ENONAME, -NTM_EAUTH, -NTM_ESTORE */
 NTM_MUST_CHECK int ledger_leave(struct ledger *l, struct ledger_group *lg,
 				const struct group_leave *leave);
+/** it asks for a welcome, whatever it has acknowledged before it was restored.
+ *  Return: 0, -NTM_ERATE (one was asked for less than @pause_s ago) */
+NTM_MUST_CHECK int ledger_want(struct ledger *l, struct ledger_group *lg,
+			       uint32_t index, unsigned int pause_s);
+/** that was passed on now */
+void ledger_want_passed(struct ledger *l, struct ledger_group *lg,
+			uint32_t index);
+
+/** have all members left? Then nobody can write the entry that says so */
+bool ledger_is_left(const struct ledger_group *lg);
+/** when it ended; 0: it has not */
+int64_t ledger_ended(const struct ledger_group *lg);
+/** no epoch follows; RN2 and parts are wiped, the log stays. Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int ledger_end(struct ledger *l, struct ledger_group *lg);
+/** all of it goes, and @lg with it. Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int ledger_wipe(struct ledger *l, struct ledger_group *lg);
+
 /** what waits, in one commit. Return: 0, -NTM_ESTORE */
 NTM_MUST_CHECK int ledger_flush(struct ledger *l);
 

@@ -18,7 +18,7 @@ struct ledger_group {
 	struct group *g;
 	struct ntmc_key rn2;
 	uint8_t seal[GROUP_SEAL_LEN];
-	int64_t renewed;
+	int64_t renewed, ended;	      /* @ended: 0: it has not */
 	struct ledger_person *people; /* as the group's members */
 	size_t n;
 	void *arg;
@@ -44,6 +44,11 @@ enum ledger_statement {
 	PEOPLE_OF,
 	PEOPLE_GONE,
 	PARTS_GONE,
+	GROUP_END,
+	PARTS_WIPE,
+	PEOPLE_WIPE,
+	ENTRIES_WIPE,
+	GROUP_WIPE,
 	SHARED_PUT,
 	SHARED_OVER,
 	SHARED_ALL,
@@ -53,5 +58,8 @@ enum ledger_statement {
 /** NULL: no member */
 struct ledger_person *ledger_person_of(const struct ledger_group *lg,
 				       uint32_t index);
+
+/** takes it out of memory; what follows it has gone */
+void ledger_group_drop(struct ledger *l, struct ledger_group *lg);
 
 #endif

@@ -58,6 +58,8 @@ void ledger_ack(struct ledger *l, struct ledger_group *lg, uint32_t index,
 	p->seen = ntmc_now(l->env);
 	if (epoch > p->acked)
 		p->acked = epoch;
+	if (confirmation && epoch == group_epoch(lg->g))
+		p->wants = false;
 	if (confirmation && epoch == p->acked)
 		memcpy(p->confirmation, confirmation, sizeof(p->confirmation));
 	p->dirty = true;
@@ -79,6 +81,25 @@ int ledger_leave(struct ledger *l, struct ledger_group *lg,
 	if (!r)
 		*p = with;
 	return r;
+}
+
+int ledger_want(struct ledger *l, struct ledger_group *lg, uint32_t index,
+		unsigned int pause_s)
+{
+	struct ledger_person *p = ledger_person_of(lg, index);
+	int64_t now = ntmc_now(l->env);
+
+	/* a clock that was put back must not silence it */
+	if (p->asked && now >= p->asked && now - p->asked < pause_s)
+		return -NTM_ERATE;
+	p->wants = true;
+	return 0;
+}
+
+void ledger_want_passed(struct ledger *l, struct ledger_group *lg,
+			uint32_t index)
+{
+	ledger_person_of(lg, index)->asked = ntmc_now(l->env);
 }
 
 static int flush_group(struct ledger *l, struct ledger_group *lg)

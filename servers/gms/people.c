@@ -23,6 +23,8 @@ void people_acked(struct caller *ca, uint32_t txn, const Ntm__GroupAck *m)
 	ledger_ack(gms->ledger, lg, index, m->epoch,
 		   m->confirmation.len ? m->confirmation.data : NULL);
 	caller_ack_later(ca, txn);
+	if (m->epoch == group_epoch(ledger_state(lg)))
+		follow_wants(gms, lg);
 	f = follow_find(ca, lg);
 	if (f && f->more && m->epoch == f->told) {
 		f->more = false;
@@ -100,4 +102,22 @@ void people_leave(struct caller *ca, uint32_t txn, const Ntm__GroupLeave *m)
 	caller_ack(ca, txn, r);
 	if (!r)
 		follow_leave(gms, lg, &l);
+	if (!r && ledger_is_left(lg))
+		follow_end(gms, lg);
+}
+
+void people_want(struct caller *ca, uint32_t txn, const Ntm__GroupWant *m)
+{
+	struct gms *gms = ca->gms;
+	struct ledger_group *lg;
+	uint32_t index;
+	int r = caller_member(ca, &m->group, &lg, &index);
+
+	if (!r && m->index != index)
+		r = -NTM_EPERM;
+	if (!r)
+		r = ledger_want(gms->ledger, lg, index, GMS_WANT_S);
+	caller_ack(ca, txn, r);
+	if (!r)
+		follow_wants(gms, lg);
 }

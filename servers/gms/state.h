@@ -20,6 +20,7 @@
 #include "common/channel.h"
 #include "servers/gms/gms.h"
 #include "servers/gms/ledger.h"
+#include "servers/clockguard.h"
 #include "servers/servercert.h"
 
 #define GMS_FOLLOWED	 64 /* groups that one connection follows */
@@ -28,6 +29,8 @@
 #define GMS_ENTRIES	 10 /* entries of one connection in a window */
 #define GMS_ACKS	 64 /* that wait for the disk, of one connection */
 #define GMS_IDLE_S	 600
+#define GMS_WANT_S	 60	     /* between two welcomes for one member */
+#define GMS_KEEP_S	 (7 * 86400) /* the log of a group that has ended */
 #define GMS_SESSIONS	 16384
 #define GMS_STRANGERS	 256 /* of other domains, that follow nothing (yet) */
 #define GMS_STRANGER_S	 10  /* for as long */
@@ -78,7 +81,7 @@ struct caller {
 };
 
 struct gms_stats {
-	uint64_t entries, refused, renewals, news, repaired, forks;
+	uint64_t entries, refused, renewals, news, repaired, forks, wants;
 };
 
 struct gms {
@@ -95,6 +98,8 @@ struct gms {
 	unsigned int n_strangers;
 	struct loop_timer *clock, *flush;
 	bool flushing;
+	struct clockguard guard;
+	bool held; /* the clock has jumped: nothing ends by time */
 	struct gms_stats stats;
 	struct loop_task destroy;
 };
@@ -116,7 +121,7 @@ void caller_ack_later(struct caller *ca, uint32_t txn);
 void caller_gone(struct caller *ca, const uint8_t *group, int code,
 		 uint64_t epoch);
 /** the group that @id names, and which member of it the caller is.
- *  Return: 0, -NTM_ENOTFOUND, -NTM_ENONAME */
+ *  Return: 0, -NTM_ENOTFOUND, -NTM_ENONAME, -NTM_EEXPIRED (it has ended) */
 NTM_MUST_CHECK int caller_member(struct caller *ca,
 				 const ProtobufCBinaryData *id,
 				 struct ledger_group **lg, uint32_t *index);
@@ -133,6 +138,7 @@ void people_acked(struct caller *ca, uint32_t txn, const Ntm__GroupAck *m);
 void people_question(struct caller *ca, uint32_t txn,
 		     const Ntm__GroupQuestion *m);
 void people_leave(struct caller *ca, uint32_t txn, const Ntm__GroupLeave *m);
+void people_want(struct caller *ca, uint32_t txn, const Ntm__GroupWant *m);
 
 /* asfeed.c */
 struct asfeed;
@@ -169,6 +175,10 @@ void follow_leave(struct gms *gms, struct ledger_group *lg,
 		  const struct group_leave *leave);
 /** and to one who has just come */
 void follow_leaves(struct follow *f);
+/** those who ask for a welcome, each to one who is there and can give it */
+void follow_wants(struct gms *gms, struct ledger_group *lg);
+/** all have left: the group ends */
+void follow_end(struct gms *gms, struct ledger_group *lg);
 /** the connection before ends, where a member comes by a second one */
 void follow_only(struct follow *f);
 /** the GMS's own entry, if it is time (or @now); Return: 0, ledger_renew()'s */

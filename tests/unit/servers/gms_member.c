@@ -247,6 +247,9 @@ static void on_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 		memcpy(m->leave.sig, msg->group_leave->signature.data,
 		       sizeof(m->leave.sig));
 		m->n_leaves++;
+	} else if (msg->body_case == NTM__ENVELOPE__BODY_GROUP_WANT) {
+		m->wanting = msg->group_want->index;
+		m->n_wants++;
 	} else if (msg->body_case == NTM__ENVELOPE__BODY_ACK && msg->txn &&
 		   msg->txn == m->txn) {
 		m->ack_code = msg->ack->code;
@@ -470,6 +473,20 @@ void gms_member_leave(struct gms_member *m)
 	e.txn = ++m->txn;
 	e.body_case = NTM__ENVELOPE__BODY_GROUP_LEAVE;
 	e.group_leave = &body;
+	m->asked = true;
+	send_it(m, &e);
+}
+
+void gms_member_want(struct gms_member *m)
+{
+	Ntm__Envelope e = NTM__ENVELOPE__INIT;
+	Ntm__GroupWant body = NTM__GROUP_WANT__INIT;
+
+	body.group = bytes(m->gid, sizeof(m->gid));
+	body.index = m->index;
+	e.txn = ++m->txn;
+	e.body_case = NTM__ENVELOPE__BODY_GROUP_WANT;
+	e.group_want = &body;
 	m->asked = true;
 	send_it(m, &e);
 }

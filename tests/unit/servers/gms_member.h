@@ -38,7 +38,8 @@ struct gms_member {
 	uint32_t index, txn, ack_code, gone_code;
 	uint64_t gone_epoch;
 	bool asked, answered;
-	unsigned int n_news, n_leaves;
+	unsigned int n_news, n_leaves, n_wants;
+	uint32_t wanting; /* who asked last for a welcome */
 	struct group_leave leave;
 	bool used;		 /* the prekey: another one is due */
 	struct ntmc_key priv[2]; /* now, before */
@@ -77,6 +78,7 @@ int gms_member_submit(struct gms_member *m, struct group_change *c);
 void gms_member_send_entry(struct gms_member *m, const uint8_t *entry,
 			   size_t len, const uint8_t *sealer);
 void gms_member_leave(struct gms_member *m);
+void gms_member_want(struct gms_member *m);
 /** @to joins what @from is in, which has applied the entry that adds it */
 int gms_member_welcome(const struct gms_member *from, struct gms_member *to);
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/file.h"
 #include "gms_rig.h"
@@ -412,13 +413,42 @@ static void keys_change(void **state)
 	assert_true(m[0].sealed && m[1].sealed);
 }
 
+/* a GMS of the AS's own machine is named before it has come for the first time */
+static void named_early(void **state)
+{
+	char path[DATADIR_PATH_MAX], *roles = site.conf.roles;
+	uint64_t before = peers[0].key_id;
+
+	(void)state;
+	rig_stop();
+	site_stop_as(&site);
+	assert_int_equal(datadir_path(site.dir, "as/groupmanagers", path), 0);
+	assert_int_equal(unlink(path), 0);
+	site.conf.roles = (char[]){"as, dc, gms"};
+	site_start_as(&site);
+	site_wait_link(&site);
+	assert_int_equal(peer_login_cert(&peers[0]), 0);
+	assert_int_not_equal(peers[0].key_id, 0);
+	assert_int_not_equal(peers[0].key_id, before);
+	assert_int_equal(addr_port(&peers[0].gms_at), site.conf.gms_port);
+	site.conf.roles = roles;
+	rig_start();
+	assert_true(site_wait(&site, rig_is_fed, NULL));
+	rig_log_in(0);
+	rig_connect_all(1);
+	gms_member_hello(&m[0]);
+	rig_wait_key(&m[0]);
+	assert_true(m[0].sealed);
+	assert_memory_equal(peers[0].gms_pub, gms->id.ed_pub, NTMC_KEY_LEN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 		T(life),       T(two_at_once), T(away),	       T(leaving),
 		T(old_backup), T(forked),      T(strangers),   T(clone),
-		T(by_login),   T(without_as),  T(keys_change),
+		T(by_login),   T(without_as),  T(keys_change), T(named_early),
 	};
 
 	return cmocka_run_group_tests(tests, rig_site_up, rig_site_down);
