@@ -350,6 +350,7 @@ static int enter(struct one *o, struct groupword_epoch *e)
 			member_look(o, group_at(o->g, i));
 	log_info(o->name, "epoch %llu: %zu members",
 		 (unsigned long long)e->keys.epoch, group_size(o->g));
+	worker_ranges(w);
 	peers_each(w->peers, apply_policy, NULL);
 	return 0;
 }
@@ -386,6 +387,7 @@ static void end(struct groups *gs, struct one *o)
 {
 	log_info(o->name, "it has ended here");
 	drop(gs, o);
+	worker_ranges(gs->w);
 	peers_each(gs->w->peers, apply_policy, NULL);
 }
 
@@ -467,6 +469,35 @@ int groups_find(const struct groups *gs, const char *name,
 	memcpy(vip6, o->vip6, 16);
 	memcpy(vip4, o->vip4, 4);
 	return 0;
+}
+
+size_t groups_ranges(const struct groups *gs,
+		     struct engine_config out[static GROUPS_RANGES])
+{
+	static const uint8_t six[6] = {0xff, 0x38, 0, 0x40, 0xfd, 0x6e};
+	static const uint8_t none[4], four[4] = {239, 192};
+	const struct one *o = gs ? gs->list : NULL;
+	size_t n = 0;
+
+	memset(out, 0, GROUPS_RANGES * sizeof(*out));
+	for (; o; o = o->next) {
+		if (!memcmp(o->vip4, none, sizeof(none)))
+			continue;
+		if (n == GROUPS_RANGES) {
+			n = 1;
+			memcpy(out[0].prefix4, four, sizeof(four));
+			out[0].prefix4_len = 14;
+			break;
+		}
+		memcpy(out[n].prefix4, o->vip4, sizeof(o->vip4));
+		out[n++].prefix4_len = 32;
+	}
+	if (gs && gs->list) {
+		memcpy(out[0].prefix6, six, sizeof(six));
+		out[0].prefix6_len = 48;
+		n += !n;
+	}
+	return n;
 }
 
 const char *groups_reverse(struct groups *gs, const struct addr *a)

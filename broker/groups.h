@@ -21,7 +21,8 @@ struct groups;
 struct peer;
 struct dp_group;
 
-#define GROUPS_LABEL "group" /* NAME.group.DOMAIN */
+#define GROUPS_LABEL  "group" /* NAME.group.DOMAIN */
+#define GROUPS_RANGES 3	      /* entries of the page, one with IPv6 beside */
 
 NTM_MUST_CHECK int groups_new(struct worker *w, struct groups **out);
 void groups_free(struct groups *gs);
@@ -53,6 +54,12 @@ bool groups_is_name(const struct groups *gs, const char *name);
 /** its addresses, zeros where there is none. Return: 0, -NTM_ENONAME */
 NTM_MUST_CHECK int groups_find(const struct groups *gs, const char *name,
 			       uint8_t vip6[static 16], uint8_t vip4[static 4]);
+/** for the page of the shims: what is virtual because of groups. All IPv6 addresses
+ *  under fd6e::/16; of IPv4 each group's alone, as others on the host's network may have
+ *  the rest of the range, or all of it where there are more than so many.
+ *  Return: how many entries */
+size_t groups_ranges(const struct groups *gs,
+		     struct engine_config out[static GROUPS_RANGES]);
 /** the name of a group's address; NULL: no group's. Valid until the next call */
 const char *groups_reverse(struct groups *gs, const struct addr *a);
 /** the addresses of a group, by its id and the domain's prefix */

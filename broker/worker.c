@@ -33,6 +33,8 @@
 
 /* ours takes two places on the page, the aliases and each domain's /64 one */
 #define RANGES_MAX (SHIM_RANGES_MAX - 1)
+/* and groups', one of whose entries takes two */
+#define DOMAINS_MAX (RANGES_MAX - 1 - GROUPS_RANGES)
 
 uint64_t worker_now_ms(const struct worker *w)
 {
@@ -352,7 +354,7 @@ static void range_add(void *arg, const struct ntmc_trust_domain *d)
 
 	if (r->domains++ == 0)
 		return; /* ours comes first and is there */
-	if (r->n == RANGES_MAX) {
+	if (r->n == DOMAINS_MAX) {
 		r->c[r->n - 1].prefix6_len = 16;
 		return;
 	}
@@ -371,6 +373,7 @@ static int page_use(struct worker *w)
 	domains_alias_range(w, r.c[1].prefix4);
 	r.c[1].prefix4_len = 16;
 	ntmc_trust_each(a->trust, range_add, &r);
+	r.n += groups_ranges(w->groups, &r.c[r.n]);
 	return shimserver_configure(w->shim, a->cert.vip6, a->cert.vip4, r.c,
 				    r.n);
 }

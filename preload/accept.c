@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "preload/brokerlink.h"
+#include "preload/many.h"
 #include "preload/shim.h"
 #include "preload/swap.h"
 #include "preload/sys.h"
@@ -96,9 +97,12 @@ int hook_listen(int fd, int backlog)
 int hook_setsockopt(int fd, int level, int name, const void *value,
 		    socklen_t len)
 {
-	int ret = real.setsockopt(fd, level, name, value, len);
-	int saved = errno;
+	int ret, saved;
 
+	if (many_option(level, name))
+		return many_setsockopt(fd, level, name, value, len);
+	ret = real.setsockopt(fd, level, name, value, len);
+	saved = errno;
 	if (level != IPPROTO_TCP || name != TCP_DEFER_ACCEPT || ret < 0 ||
 	    shim.listen != SHIM_LISTEN_BOTH || !shim_page())
 		return ret;

@@ -23,6 +23,7 @@
 #include <sys/syscall.h>
 
 #include "preload/exit.h"
+#include "preload/many.h"
 #include "preload/shim.h"
 #include "preload/swap.h"
 #include "preload/udp_sock.h"
@@ -54,6 +55,8 @@ bool udp_connect_alias(int fd, const struct sockaddr *sa, socklen_t len,
 	bool use;
 	char c;
 
+	if (many_is(sa))
+		return false; /* no alias stands for many */
 	use = shim_int_option(fd, SOL_SOCKET, SO_TYPE, -1) == SOCK_DGRAM &&
 	      udp_sock_route(fd, 0, &s) == UDP_MAP &&
 	      real.recvfrom(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) >=
@@ -91,6 +94,10 @@ static int passage_find(int fd, int flags, const struct sockaddr *sa,
 		swap_socket(fd, &p->moved);
 		break;
 	case UDP_MAP:
+		if (many_is(sa)) {
+			swap_socket(fd, &p->moved);
+			break;
+		}
 		ret = udp_sock_alias(fd, &s, sa, len, &p->to, &p->len);
 		if (ret == -ENOENT)
 			ret = 0;
@@ -270,6 +277,20 @@ static int batches_send(int fd, const struct udp_sock *s, struct mmsghdr *vec,
 	return (int)done;
 }
 
+/* is one of them to a group? */
+static bool batch_is_many(const struct mmsghdr *vec, unsigned int n)
+{
+	const struct msghdr *m;
+
+	for (unsigned int i = 0; i < n && i < VLEN_MAX; i++) {
+		m = &vec[i].msg_hdr;
+		if (shim_virtual(m->msg_name, m->msg_namelen) &&
+		    many_is(m->msg_name))
+			return true;
+	}
+	return false;
+}
+
 SHIM_SLOW static int sendmmsg_virtual(int fd, struct mmsghdr *vec,
 				      unsigned int n, int flags)
 {
@@ -280,6 +301,8 @@ SHIM_SLOW static int sendmmsg_virtual(int fd, struct mmsghdr *vec,
 
 	route = udp_sock_route(fd, flags, &s);
 	errno = saved;
+	if (route == UDP_MAP && batch_is_many(vec, n))
+		route = UDP_SWAP;
 	if (route == UDP_MAP)
 		return batches_send(fd, &s, vec, n, flags);
 	moved.count = 0;

@@ -10,11 +10,13 @@
 
 #include <stdint.h>
 
-#define NODE4 "198.18.0.2"
-#define NODE6 "fd6e::2"
-#define PEER4 "198.18.0.3"
-#define PEER6 "fd6e::3"
-#define VOID4 "198.18.0.77" /* virtual, nobody's */
+#define NODE4  "198.18.0.2"
+#define NODE6  "fd6e::2"
+#define PEER4  "198.18.0.3"
+#define PEER6  "fd6e::3"
+#define VOID4  "198.18.0.77" /* virtual, nobody's */
+#define GROUP4 "239.193.1.1"
+#define GROUP6 "ff38:40:fd6e::8000:1"
 
 /* hosts that are no nodes, 203.0.113.x: through the exit, directly, or not at all */
 #define EXIT_FAR  1

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/ipv6.h>
 #include <net/if.h>
+#include <net/route.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +70,28 @@ static int ns_address6(const char *text)
 	return ret;
 }
 
+/* addresses of many lead to lo, as to the TUN in a broker's namespace */
+static int ns_routes(int fd)
+{
+	struct in6_rtmsg six = {.rtmsg_dst_len = 16,
+				.rtmsg_metric = 1,
+				.rtmsg_flags = RTF_UP,
+				.rtmsg_ifindex = 1};
+	char lo[] = "lo";
+	struct rtentry four = {.rt_flags = RTF_UP, .rt_dev = lo};
+	struct sockaddr_storage ss;
+	int fd6 = socket(AF_INET6, SOCK_DGRAM, 0), ret;
+
+	addr_make("239.0.0.0", 0, &ss);
+	memcpy(&four.rt_dst, &ss, sizeof(four.rt_dst));
+	addr_make("255.0.0.0", 0, &ss);
+	memcpy(&four.rt_genmask, &ss, sizeof(four.rt_genmask));
+	inet_pton(AF_INET6, "ff38::", &six.rtmsg_dst);
+	ret = ioctl(fd, SIOCADDRT, &four) | ioctl(fd6, SIOCADDRT, &six);
+	close(fd6);
+	return ret;
+}
+
 static int ns_setup(void)
 {
 	struct ifreq ifr = {.ifr_name = "lo"};
@@ -77,12 +100,12 @@ static int ns_setup(void)
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
 		return -1;
 	fd = socket(AF_INET, SOCK_DGRAM, 0);
-	ifr.ifr_flags = IFF_UP | IFF_RUNNING;
+	ifr.ifr_flags = IFF_UP | IFF_RUNNING | IFF_MULTICAST;
 	ret = ioctl(fd, SIOCSIFFLAGS, &ifr);
 	if (!ret)
 		ret = ns_address4(fd, "lo:1", NODE4) |
 		      ns_address4(fd, "lo:2", PEER4) | ns_address6(NODE6) |
-		      ns_address6(PEER6);
+		      ns_address6(PEER6) | ns_routes(fd);
 	close(fd);
 	return ret;
 }
@@ -130,6 +153,12 @@ void net_page(struct shim_page *p)
 	page->ranges[1].family = AF_INET;
 	page->ranges[1].prefix_len = 15;
 	inet_pton(AF_INET, "198.18.0.0", page->ranges[1].addr);
+	page->ranges[2].family = AF_INET6;
+	page->ranges[2].prefix_len = 48;
+	inet_pton(AF_INET6, "ff38:40:fd6e::", page->ranges[2].addr);
+	page->ranges[3].family = AF_INET;
+	page->ranges[3].prefix_len = 32;
+	inet_pton(AF_INET, GROUP4, page->ranges[3].addr);
 	page->version = SHIM_PAGE_VERSION;
 	page->magic = SHIM_PAGE_MAGIC;
 }
