@@ -6,6 +6,7 @@
 
 #include "broker/account.h"
 #include "broker/domains.h"
+#include "broker/groups.h"
 #include "broker/control.h"
 #include "broker/login.h"
 #include "broker/peer.h"
@@ -635,14 +636,17 @@ static bool is_allowed(const struct policy *p, const char *subject)
 	return false;
 }
 
-/* What people type: one word is an account of ours; with a final dot, a domain. */
+/* What people type: one word is an account of ours; with a final dot, a domain; behind
+ * an @ a group. */
 static int allow_subject(const struct worker *w, const char *text,
 			 char out[static FQDN_MAX + 1])
 {
 	const struct account *a = w->account;
 	char word[FQDN_MAX + 1];
-	int err = fqdn_normalize(text, out);
+	int err = policy_subject(text, out);
 
+	if (!err && *out == '@')
+		return groups_subject(w->groups, out);
 	if (err || strchr(text, '.') || is_allowed(w->policy, out))
 		return err;
 	if (!a->logged_in)
@@ -678,8 +682,12 @@ void control_allow(struct control_call *call)
 				     ? "say the whole name, as account.domain: "
 				       "this device is not logged in to a "
 				       "domain"
+			     : err == -NTM_ENOTFOUND
+				     ? "no group of that name is here, or more "
+				       "than one: say @NAME.group.DOMAIN; "
+				       "`ntm-group list` shows yours"
 				     : "a subject is a device's name, "
-				       "account.domain or a domain");
+				       "account.domain, a domain or @GROUP");
 		return;
 	}
 	a = calloc(1, sizeof(*a));

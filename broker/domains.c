@@ -82,7 +82,8 @@ bool domains_allowed(const struct worker *w, const char *fqdn)
 	for (size_t i = 0; i < policy_count(w->policy); i++) {
 		const char *subject = policy_rule(w->policy, i)->subject;
 
-		if (!is_own(a, subject) && fqdn_is_within(fqdn, subject))
+		if (*subject != '@' && !is_own(a, subject) &&
+		    fqdn_is_within(fqdn, subject))
 			/* a domain's own name is no node's */
 			return d || strcmp(fqdn, subject) != 0 ||
 			       !pins_server_ca(w->pins, subject, NULL);
@@ -306,7 +307,7 @@ void domains_look(struct worker *w)
 	for (size_t i = 0; i < policy_count(w->policy); i++) {
 		const char *subject = policy_rule(w->policy, i)->subject;
 
-		if (is_own(w->account, subject))
+		if (*subject == '@' || is_own(w->account, subject))
 			continue;
 		/* one that is known, too: it may have been renewed, or changed */
 		(void)ask(w->domains, subject);

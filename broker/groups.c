@@ -30,6 +30,7 @@
 #include "broker/domains.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
+#include "broker/policy.h"
 #include "broker/resolve.h"
 #include "common/log.h"
 
@@ -191,18 +192,58 @@ static void apply_policy(void *arg, struct peer *p)
 	peer_apply_policy(p);
 }
 
-/* NAME, or all of NAME.group.DOMAIN */
-static bool is_called(const struct one *o, const char *group)
+/* The domain in NAME.group.DOMAIN; NULL: it is none such */
+static const char *domain_of(const char *name)
 {
-	size_t n = strlen(o->name);
+	const char *dot = strchr(name, '.');
 
-	if (strncmp(group, o->name, n))
-		return false;
-	group += n;
-	if (!*group)
-		return true;
-	return !strncmp(group, "." LABEL_DOT, strlen("." LABEL_DOT)) &&
-	       !strcmp(group + strlen("." LABEL_DOT), o->domain);
+	if (!dot || dot == name ||
+	    strncmp(dot + 1, LABEL_DOT, strlen(LABEL_DOT)))
+		return NULL;
+	dot += 1 + strlen(LABEL_DOT);
+	return *dot ? dot : NULL;
+}
+
+/* The group of that whole name. Of two neither: a person may have accepted an invite to
+ * one that bears the other's name. */
+static const struct one *by_name(const struct groups *gs, const char *name)
+{
+	const char *domain = domain_of(name);
+	const struct one *found = NULL;
+	size_t n = domain ? (size_t)(domain - name) - strlen("." LABEL_DOT) : 0;
+
+	for (const struct one *o = domain ? gs->list : NULL; o; o = o->next) {
+		if (strlen(o->name) != n || strncmp(o->name, name, n) ||
+		    strcmp(o->domain, domain))
+			continue;
+		if (found)
+			return NULL;
+		found = o;
+	}
+	return found;
+}
+
+int groups_subject(const struct groups *gs, char text[static FQDN_MAX + 1])
+{
+	const struct one *found = NULL;
+	char whole[FQDN_MAX + 1];
+
+	if (domain_of(text + 1))
+		return 0;
+	for (const struct one *o = gs ? gs->list : NULL; o; o = o->next) {
+		if (strcmp(o->name, text + 1))
+			continue;
+		if (found)
+			return -NTM_ENOTFOUND;
+		found = o;
+	}
+	if (!found)
+		return -NTM_ENOTFOUND;
+	if (fqdn_join(found->name, GROUPS_LABEL, found->domain, whole) ||
+	    strlen(whole) == FQDN_MAX)
+		return -NTM_EINVAL;
+	snprintf(text + 1, FQDN_MAX, "%s", whole);
+	return 0;
 }
 
 static bool is_member(const struct one *o, const char *fqdn)
@@ -220,12 +261,23 @@ static bool is_member(const struct one *o, const char *fqdn)
 
 bool groups_has(const struct groups *gs, const char *group, const char *fqdn)
 {
-	const struct one *o = gs ? gs->list : NULL;
+	const struct one *o;
 
-	for (; o; o = o->next)
-		if ((!group || is_called(o, group)) && is_member(o, fqdn))
+	if (!gs)
+		return false;
+	if (group) {
+		o = by_name(gs, group);
+		return o && is_member(o, fqdn);
+	}
+	for (o = gs->list; o; o = o->next)
+		if (is_member(o, fqdn))
 			return true;
 	return false;
+}
+
+static bool has(void *arg, const char *group, const char *peer)
+{
+	return groups_has(arg, group, peer);
 }
 
 static void connected(void *arg, int err, struct peer *p)
@@ -426,28 +478,6 @@ int groups_say(struct groups *gs, const struct groupword *word)
 
 /* --- names ------------------------------------------------------------------------------------------ */
 
-/* The domain in NAME.group.DOMAIN; NULL: it is none such */
-static const char *domain_of(const char *name)
-{
-	const char *dot = strchr(name, '.');
-
-	if (!dot || dot == name ||
-	    strncmp(dot + 1, LABEL_DOT, strlen(LABEL_DOT)))
-		return NULL;
-	dot += 1 + strlen(LABEL_DOT);
-	return *dot ? dot : NULL;
-}
-
-static const struct one *by_name(const struct groups *gs, const char *name)
-{
-	const char *domain = domain_of(name);
-	const struct one *o = domain ? gs->list : NULL;
-
-	while (o && (strcmp(o->domain, domain) || !is_called(o, name)))
-		o = o->next;
-	return o;
-}
-
 bool groups_is_name(const struct groups *gs, const char *name)
 {
 	const char *domain = domain_of(name);
@@ -607,12 +637,16 @@ int groups_new(struct worker *w, struct groups **out)
 	if (!gs)
 		return -NTM_ENOMEM;
 	gs->w = w;
+	policy_set_groups(w->policy, has, gs);
 	*out = gs;
 	return 0;
 }
 
 void groups_free(struct groups *gs)
 {
+	if (!gs)
+		return;
+	policy_set_groups(gs->w->policy, NULL, NULL);
 	groups_forget(gs);
 	free(gs);
 }

@@ -71,9 +71,18 @@ void groups_addresses(const uint8_t id[static GROUP_ID_LEN],
 
 /** the peer's state changed */
 void groups_peer(struct groups *gs, struct peer *p);
-/** is the peer called @fqdn a member of @group: NAME, or NAME.group.DOMAIN; NULL: of
- *  any? Not if its identity is known to be another than the log's. NULL is fine */
+/** is the peer called @fqdn a member of @group, NAME.group.DOMAIN; NULL: of any? Not if
+ *  its identity is known to be another than the log's, and not of a group whose name
+ *  another one has, too. NULL is fine */
 bool groups_has(const struct groups *gs, const char *group, const char *fqdn);
+/**
+ * groups_subject() - what a person means by @NAME, for policy.h
+ * @text: @NAME becomes @NAME.group.DOMAIN, of the one group of that name that is here;
+ *        the whole name stays as it is
+ * Return: 0, -NTM_ENOTFOUND (none, or more than one), -NTM_EINVAL (too long)
+ */
+NTM_MUST_CHECK int groups_subject(const struct groups *gs,
+				  char text[static FQDN_MAX + 1]);
 /** datapath's group_wants and group_control */
 void groups_wants(struct groups *gs, struct dp_group *g, uint32_t index);
 void groups_control(struct groups *gs, struct dp_group *g, uint64_t epoch,

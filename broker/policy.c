@@ -34,7 +34,37 @@ struct policy {
 	struct writer *writer;
 	struct rules rules;
 	struct change *changes; /* the first is being written */
+	bool (*has)(void *arg, const char *group, const char *peer);
+	void *has_arg;
 };
+
+/* The group of a subject; NULL: it is a name or a domain */
+static const char *group_in(const char *subject)
+{
+	return *subject == '@' ? subject + 1 : NULL;
+}
+
+int policy_subject(const char *text, char out[static FQDN_MAX + 1])
+{
+	char name[FQDN_MAX + 1];
+	int err = fqdn_normalize(*text == '@' ? text + 1 : text, name);
+
+	if (!err && *text == '@' && strlen(name) == FQDN_MAX)
+		err = -NTM_EINVAL;
+	if (err)
+		return err;
+	snprintf(out, FQDN_MAX + 1, "%.1s%s", *text == '@' ? "@" : "", name);
+	return 0;
+}
+
+void policy_set_groups(struct policy *p,
+		       bool (*has)(void *arg, const char *group,
+				   const char *peer),
+		       void *arg)
+{
+	p->has = has;
+	p->has_arg = arg;
+}
 
 static int port_parse(const char *text, uint16_t *out)
 {
@@ -63,7 +93,7 @@ int policy_parse_line(const char *line, struct policy_rule *out)
 	if (strcmp(word, "allow"))
 		return -NTM_ECONF;
 	word = strtok_r(NULL, " \t\r\n", &save);
-	if (!word || fqdn_normalize(word, r.subject))
+	if (!word || policy_subject(word, r.subject))
 		return -NTM_ECONF;
 	while ((word = strtok_r(NULL, " \t\r\n,", &save))) {
 		if (r.n_ports == POLICY_PORTS_MAX ||
@@ -87,8 +117,8 @@ static int parse(struct rules *r, const char *path, char *text, char *why,
 		got = policy_parse_line(line, &rule);
 		if (got < 0) {
 			snprintf(why, why_size,
-				 "%s:%u: not a rule (allow NAME|DOMAIN "
-				 "[PORT...])",
+				 "%s:%u: not a rule (allow "
+				 "NAME|DOMAIN|@GROUP [PORT...])",
 				 path, number);
 			return -NTM_ECONF;
 		}
@@ -187,6 +217,19 @@ static void grant_add(struct policy_grant *g, const struct policy_rule *r)
 		g->ports[g->n_ports++] = r->ports[i];
 }
 
+static bool is_in(const struct policy *p, const char *group, const char *peer)
+{
+	return p->has && p->has(p->has_arg, group, peer);
+}
+
+static bool is_meant(const struct policy *p, const struct policy_rule *r,
+		     const char *peer)
+{
+	const char *group = group_in(r->subject);
+
+	return group ? is_in(p, group, peer) : fqdn_is_within(peer, r->subject);
+}
+
 void policy_check(const struct policy *p, const char *own, const char *peer,
 		  struct policy_grant *out)
 {
@@ -196,8 +239,10 @@ void policy_check(const struct policy *p, const char *own, const char *peer,
 		return;
 	}
 	for (size_t i = 0; i < p->rules.n; i++)
-		if (fqdn_is_within(peer, p->rules.rule[i].subject))
+		if (is_meant(p, &p->rules.rule[i], peer))
 			grant_add(out, &p->rules.rule[i]);
+	if (!out->in)
+		out->in = is_in(p, NULL, peer);
 }
 
 /* --- changes ---------------------------------------------------------------------- */
@@ -208,7 +253,7 @@ static int text_make(const struct rules *r, char **text, size_t *len)
 
 	if (!f)
 		return -NTM_ENOMEM;
-	fputs("# who may connect in: allow NAME|DOMAIN [PORT...]; see "
+	fputs("# who may connect in: allow NAME|DOMAIN|@GROUP [PORT...]; see "
 	      "ntm-broker(1)\n",
 	      f);
 	for (size_t i = 0; i < r->n; i++) {
@@ -324,7 +369,9 @@ static int change_add(struct policy *p, const struct policy_rule *r,
 int policy_allow(struct policy *p, const struct policy_rule *r, writer_fn *fn,
 		 void *arg)
 {
-	if (!fqdn_is_valid(r->subject))
+	char same[FQDN_MAX + 1];
+
+	if (policy_subject(r->subject, same) || strcmp(same, r->subject))
 		return -NTM_EINVAL;
 	return change_add(p, r, false, fn, arg);
 }

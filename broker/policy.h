@@ -4,9 +4,11 @@
  *
  * Owner:    the worker. Context: loop thread. File: policy, in the config folder, a
  * line each, written by `ntm allow` (which keeps no comments) and by people:
- *     allow SUBJECT [PORT...]      SUBJECT: device.account.domain, account.domain, a domain
+ *     allow SUBJECT [PORT...]      SUBJECT: device.account.domain, account.domain, a domain,
+ *                                  or @NAME.group.DOMAIN: who is in that group now
  *     # comment
- * Devices of the own account may always connect. No port named: every port. A line
+ * Devices of the own account may always connect. Members of a group that we are in may
+ * open tunnels, for its packets, but reach no port by that. No port named: every port. A line
  * that is none stops the start: FILE:LINE says which (nobody is let in by mistake).
  */
 #ifndef NTM_BROKER_POLICY_H
@@ -26,7 +28,7 @@
 
 struct policy;
 
-/** struct policy_rule - @n_ports 0: every port */
+/** struct policy_rule - @n_ports 0: every port; @subject with its @ where it has one */
 struct policy_rule {
 	char subject[FQDN_MAX + 1];
 	uint16_t ports[POLICY_PORTS_MAX];
@@ -57,6 +59,18 @@ void policy_free(struct policy *p);
  */
 NTM_MUST_CHECK int policy_reload(struct policy *p, char *why, size_t why_size);
 
+/**
+ * policy_set_groups() - who is in a group
+ * @has: is @peer in @group (NAME.group.DOMAIN; NULL: in any that we are in)? Not called
+ *       before; without one nobody is in any
+ */
+void policy_set_groups(struct policy *p,
+		       bool (*has)(void *arg, const char *group,
+				   const char *peer),
+		       void *arg);
+/** a subject as rules have it. Return: 0, -NTM_EINVAL; @out may be @text */
+NTM_MUST_CHECK int policy_subject(const char *text,
+				  char out[static FQDN_MAX + 1]);
 /** @own: our FQDN, NULL while logged out */
 void policy_check(const struct policy *p, const char *own, const char *peer,
 		  struct policy_grant *out);

@@ -38,7 +38,7 @@ static const struct command commands[] = {
 	 cmd_ping},
 	{"verify", "NAME", "show the code to compare with the peer's person",
 	 OPT_YES, 1, 1, cmd_verify},
-	{"allow", "[NAME|DOMAIN [PORT ...]]",
+	{"allow", "[NAME|DOMAIN|@GROUP [PORT ...]]",
 	 "let others connect in; without words, list", OPT_REMOVE, 0, 64,
 	 cmd_allow},
 	{"forget", "NAME|DOMAIN",

@@ -8,7 +8,8 @@
  * and by the tags of its epochs (receiving: a table). A row for each member holds the
  * member's virtual addresses; its tunnel is looked up by them for each burst, so that
  * tunnels come and go without a word here. A member without one is asked of the owner,
- * at growing intervals.
+ * at growing intervals; one that was never met has no tunnel to wait in, so a few
+ * datagrams are kept for the moment when it is.
  *
  * A new epoch receives from the first moment. It is sent under when the others have had
  * time to hear of it, but at once when a member has gone: what it could read must end.
@@ -93,11 +94,10 @@ static void on_tick(void *arg)
 	struct dp_group *g = arg;
 
 	group_switch(g);
-	if (g->batch_at && g->batch_at <= loop_now(g->dp->loop)) {
-		group_sign(g, true);
-		group_flush(g->dp);
-		batch_flush(g->dp->batch);
-	}
+	if (g->batch_at && g->batch_at <= loop_now(g->dp->loop))
+		group_sign(g);
+	group_flush(g->dp);
+	batch_flush(g->dp->batch);
 	group_arm(g);
 }
 
@@ -105,12 +105,27 @@ void group_switch(struct dp_group *g)
 {
 	if (!g->next || loop_now(g->dp->loop) < g->next_at)
 		return;
-	group_sign(g, true); /* the old one's last packets */
+	group_sign(g); /* the old one's last packets */
 	group_sender_free(g->sender);
 	g->sender = g->next;
 	g->epoch = g->next_epoch;
 	g->next = NULL;
 	g->batch_at = 0;
+}
+
+/* Room for what is missed, while there is somebody who can miss it */
+static void missed_fit(struct dp_group *g)
+{
+	bool wanted = false;
+
+	for (size_t i = 0; i < g->n; i++)
+		wanted |= !g->rows[i].met && g->rows[i].index != g->own;
+	if (wanted && !g->missed) {
+		g->missed = calloc(1, sizeof(*g->missed));
+	} else if (!wanted) {
+		free(g->missed);
+		g->missed = NULL;
+	}
 }
 
 /* --- epochs ------------------------------------------------------------------------------ */
@@ -196,12 +211,17 @@ int dp_group_epoch(struct dp_group *g, const struct group_keys *k,
 	g->rows = rows;
 	g->n = group_size(members);
 	g->own = index;
+	missed_fit(g);
 	tags_move(g, k->tag);
-	group_sender_free(g->next);
+	/* receivers have two epochs: the one that waited, and this */
+	g->next_at = 0;
+	group_switch(g);
 	g->next = s;
 	g->next_epoch = k->epoch;
 	g->next_at = loop_now(g->dp->loop) + (now ? 0 : DP_GROUP_SWITCH);
 	group_switch(g);
+	group_flush(g->dp);
+	batch_flush(g->dp->batch);
 	group_arm(g);
 	return 0;
 }
@@ -229,6 +249,8 @@ void dp_group_meet(struct dp_group *g, uint32_t index,
 	memcpy(row->vip4, vip4, 4);
 	row->met = true;
 	row->ask_at = row->ask_gap = 0;
+	group_make_up(g, row);
+	missed_fit(g);
 }
 
 bool dp_group_met(const struct dp_group *g, uint32_t index)
@@ -301,6 +323,7 @@ void dp_group_free(struct dp_group *g)
 	group_sender_free(g->next);
 	group_receiver_free(g->receiver);
 	loop_timer_free(g->tick);
+	free(g->missed);
 	free(g->rows);
 	free(g);
 }

@@ -24,6 +24,9 @@
 #define DP_GROUP_ASK	 LOOP_S(1)
 #define DP_GROUP_ASK_MAX LOOP_S(16)
 
+/* what a member without tunnel has missed is sent when it has one, if it is no older */
+#define DP_GROUP_MISSED LOOP_S(3)
+
 struct dp_group;
 
 /** struct dp_group_counters - of one group, since it was made */

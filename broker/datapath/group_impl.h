@@ -21,10 +21,11 @@
 /* the least that a datagram must hold of an inner packet */
 #define GROUP_INNER_MIN 576
 
-/** struct group_row - a member; @met: the addresses are known */
+/** struct group_row - a member; @met: the addresses are known; @missed: it lacks what is
+ *  in ->missed */
 struct group_row {
 	uint32_t index;
-	bool met;
+	bool met, missed;
 	uint8_t vip6[16], vip4[4];
 	uint64_t ask_at, ask_gap;
 };
@@ -44,6 +45,15 @@ struct group_sealed {
 	uint8_t ecn;
 };
 
+/** struct group_missed - datagrams that some member had no tunnel for, the first ones */
+struct group_missed {
+	uint64_t since;
+	unsigned int n;
+	uint32_t used;
+	struct group_sealed at[GROUP_BURST];
+	uint8_t buf[GROUP_BURST_BYTES];
+};
+
 /** struct dp_group - @next: the sender of an epoch that is not sent under yet */
 struct dp_group {
 	struct datapath *dp;
@@ -56,6 +66,7 @@ struct dp_group {
 	uint32_t own, ident;	/* @ident: of the next packet that is cut */
 	struct group_row *rows; /* in order of index */
 	size_t n;
+	struct group_missed *missed;	     /* NULL: all members were met */
 	struct group_tag tags[GROUP_EPOCHS]; /* newest first */
 	uint8_t vip6[16], vip4[4];
 	bool has_vip4, has_vip6;
@@ -94,7 +105,9 @@ void group_ask(struct dp_group *g, struct group_row *row);
 void group_arm(struct dp_group *g);
 /** the switch to @next, if it is time */
 void group_switch(struct dp_group *g);
-/** sign for what was sent, if @due or it must be. */
-void group_sign(struct dp_group *g, bool due);
+/** sign for what was sent */
+void group_sign(struct dp_group *g);
+/** what the member has missed, if it has a tunnel now */
+void group_make_up(struct dp_group *g, struct group_row *row);
 
 #endif

@@ -55,11 +55,54 @@ static void send_to(struct dp_group *g, const struct group_burst *b,
 	}
 }
 
+static void missed_keep(struct dp_group *g, const struct group_burst *b)
+{
+	struct group_missed *m = g->missed;
+	uint64_t now = loop_now(g->dp->loop);
+
+	if (!m)
+		return;
+	if (m->n && now - m->since > DP_GROUP_MISSED)
+		m->n = m->used = 0;
+	if (!m->n)
+		m->since = now;
+	for (unsigned int i = 0; i < b->n && m->n < GROUP_BURST; i++) {
+		struct group_sealed s = b->at[i];
+
+		if (m->used + s.len > sizeof(m->buf))
+			break;
+		memcpy(m->buf + m->used, b->buf + s.off, s.len);
+		s.off = m->used;
+		m->used += s.len;
+		m->at[m->n++] = s;
+	}
+}
+
+void group_make_up(struct dp_group *g, struct group_row *row)
+{
+	const struct group_missed *m = g->missed;
+	struct dp_tunnel *t = row->missed ? tunnel_of(g, row) : NULL;
+
+	if (!t)
+		return;
+	row->missed = false;
+	if (!m || loop_now(g->dp->loop) - m->since > DP_GROUP_MISSED)
+		return;
+	for (unsigned int i = 0; i < m->n; i++) {
+		g->n_of.tx_datagrams++;
+		g->n_of.waited++;
+		output_grouped(t, m->buf + m->at[i].off, m->at[i].len,
+			       m->at[i].ecn);
+	}
+	batch_flush(g->dp->batch);
+}
+
 void group_flush(struct datapath *dp)
 {
 	struct group_burst *b = dp->groups ? &dp->groups->burst : NULL;
 	struct dp_group *g = b ? b->g : NULL;
 	struct dp_tunnel *t;
+	bool missed = false;
 
 	if (!g)
 		return;
@@ -72,11 +115,16 @@ void group_flush(struct datapath *dp)
 			group_ask(g, &g->rows[i]);
 			t = tunnel_of(g, &g->rows[i]);
 		}
-		if (t)
+		if (t) {
+			group_make_up(g, &g->rows[i]);
 			send_to(g, b, t);
-		else
+		} else {
 			g->n_of.no_tunnel += b->n;
+			g->rows[i].missed = missed = true;
+		}
 	}
+	if (missed)
+		missed_keep(g, b);
 	b->n = 0;
 	b->used = 0;
 }
@@ -108,12 +156,12 @@ static void burst_add(struct dp_group *g, size_t len, uint8_t ecn)
 
 /* --- sealing ---------------------------------------------------------------------------- */
 
-void group_sign(struct dp_group *g, bool due)
+void group_sign(struct dp_group *g)
 {
 	uint8_t *at;
 	size_t len;
 
-	if (!g->sender || !group_sender_pending(g->sender) || !due)
+	if (!g->sender || !group_sender_pending(g->sender))
 		return;
 	at = burst_room(g, GROUP_BATCH_LEN);
 	if (!group_sender_batch(g->sender, 0, at, &len))
@@ -150,7 +198,7 @@ static int seal(struct dp_group *g, unsigned int flags, const uint8_t *pkt,
 		r = seal_here(g, flags, at, len, ecn);
 		if (r != -NTM_ESTATE)
 			break;
-		group_sign(g, true); /* a batch must go first */
+		group_sign(g); /* a batch must go first */
 	}
 	return r;
 }

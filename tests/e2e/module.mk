@@ -30,3 +30,12 @@ $(O)/tests/e2e/burglar: $(O)/obj/tests/e2e/burglar.o $(call lib,common ntmcrypto
 	@echo "  LD      $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
 		$(shell pkg-config --libs $(COMMON_PKGS) $(CRYPTO_PKGS)) $(LIBS)
+
+# 290-group-packets
+E2E_TOOLS += $(O)/tests/e2e/playedmember
+$(O)/tests/e2e/playedmember: $(O)/obj/tests/lab/playedmember.o \
+		$(call lib,brokerengine nodecontrol ntmcrypto common)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
+		$(shell pkg-config --libs $(COMMON_PKGS) $(CRYPTO_PKGS)) $(LIBS)

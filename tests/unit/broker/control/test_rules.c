@@ -372,6 +372,69 @@ static void test_challenge_sizes(void **state)
 	assert_int_equal(path_challenge_pack(42, 1200, buf, 100), 0);
 }
 
+/* struct members - who is in a group, for the policy */
+struct members {
+	const char *group, *peer;
+};
+
+static bool is_member(void *arg, const char *group, const char *peer)
+{
+	const struct members *m = arg;
+
+	return (!group || !strcmp(group, m->group)) && !strcmp(peer, m->peer);
+}
+
+static void policy_done(void *arg, int err)
+{
+	*(int *)arg = err;
+}
+
+static void test_policy_groups(void **state)
+{
+	struct members m = {"chat.group.example.org", "phone.bob.example.org"};
+	struct policy_rule r = {.n_ports = 1, .ports = {22}};
+	struct policy_grant g;
+	struct policy *p;
+	char why[256], text[FQDN_MAX + 1];
+	int err = 1;
+
+	assert_int_equal(
+		policy_parse_line("allow @Chat.group.example.org. 22", &r), 1);
+	assert_string_equal(r.subject, "@chat.group.example.org");
+	assert_int_equal(policy_parse_line("allow @", &r), -NTM_ECONF);
+	assert_int_equal(policy_parse_line("allow @@chat", &r), -NTM_ECONF);
+	assert_int_equal(policy_parse_line("allow chat@x", &r), -NTM_ECONF);
+	memset(text, 'a', FQDN_MAX); /* no room for the @ */
+	text[0] = '@';
+	text[FQDN_MAX] = 0;
+	assert_int_equal(policy_subject(text, text), -NTM_EINVAL);
+
+	assert_int_equal(policy_open(writer, dir, &p, why, sizeof(why)), 0);
+	assert_int_equal(policy_allow(p, &r, policy_done, &err), 0);
+	while (err == 1)
+		assert_int_equal(loop_turn(*state, true), 0);
+	assert_int_equal(err, 0);
+	/* nobody knows of groups: nobody is in one */
+	policy_check(p, "desk.alice.example.org", m.peer, &g);
+	assert_false(g.in);
+	policy_set_groups(p, is_member, &m);
+	policy_check(p, "desk.alice.example.org", m.peer, &g);
+	assert_true(g.in && !g.all && g.n_ports == 1 && g.ports[0] == 22);
+	policy_check(p, "desk.alice.example.org", "tv.bob.example.org", &g);
+	assert_false(g.in);
+	/* another group's member: tunnels, and no port */
+	m.group = "band.group.example.org";
+	policy_check(p, "desk.alice.example.org", m.peer, &g);
+	assert_true(g.in && !g.all && !g.n_ports);
+	/* and after another start */
+	policy_free(p);
+	assert_int_equal(policy_open(writer, dir, &p, why, sizeof(why)), 0);
+	assert_int_equal(policy_count(p), 1);
+	assert_string_equal(policy_rule(p, 0)->subject,
+			    "@chat.group.example.org");
+	policy_free(p);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -381,7 +444,7 @@ int main(void)
 		T(test_policy_reload),	 T(test_pins),
 		T(test_servers),	 T(test_pins_are_bounded),
 		T(test_state_file),	 T(test_state_address),
-		T(test_challenge_sizes),
+		T(test_challenge_sizes), T(test_policy_groups),
 	};
 
 	log_open("test", LOG_ERR, NULL);

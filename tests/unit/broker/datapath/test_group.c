@@ -274,6 +274,32 @@ static void test_asks(void **state)
 	close_stage(s);
 }
 
+/* a member that nobody has met: its first words are kept until it is */
+static void test_missed(void **state)
+{
+	struct stage *s = open_stage(GROUP_AUTH_MAC);
+	struct spec sp = to_group(0, 6, 64);
+
+	(void)state;
+	/* once more, without the addresses */
+	dp_group_free(s->g[0]);
+	assert_int_equal(dp_group_new(s->net.n[0].dp, &s->c.env, s, &s->g[0]),
+			 0);
+	assert_int_equal(dp_group_set_addresses(s->g[0], group6, group4), 0);
+	epoch(s, 0);
+	dp_group_until(s->g[0], UINT64_MAX);
+	for (int i = 0; i < 3; i++)
+		net_send(&s->net, 0, &sp);
+	assert_int_equal(collect(s, 1), 0);
+	s->net.now += LOOP_S(1);
+	dp_group_meet(s->g[0], s->c.p[1].index, vip6_b, vip4_b);
+	assert_int_equal(collect(s, 1), 3);
+	check_same(s, 2, &sp);
+	dp_group_meet(s->g[0], s->c.p[1].index, vip6_b, vip4_b);
+	assert_int_equal(collect(s, 1), 0); /* once */
+	close_stage(s);
+}
+
 static void test_frozen(void **state)
 {
 	struct stage *s = open_stage(GROUP_AUTH_MAC);
@@ -438,6 +464,16 @@ static void test_renewed(void **state)
 	net_send(&s->net, 0, &sp);
 	assert_int_equal(collect(s, 1), 1);
 	assert_int_equal(dp_group_sends(s->g[0]), before + 1);
+	/* two, one behind the other: who has both lacks the one before them */
+	circle_timer(&s->c);
+	epoch(s, 0);
+	epoch(s, 1);
+	circle_timer(&s->c);
+	epoch(s, 0);
+	epoch(s, 1);
+	net_send(&s->net, 0, &sp);
+	assert_int_equal(collect(s, 1), 1);
+	assert_int_equal(dp_group_sends(s->g[0]), before + 2);
 	/* the same again: not a later one */
 	assert_int_equal(dp_group_epoch(s->g[0], &s->c.p[0].keys, s->c.p[0].g,
 					&s->c.p[0].id, s->c.p[0].index),
@@ -527,6 +563,7 @@ int main(void)
 		cmocka_unit_test(test_waits),
 		cmocka_unit_test(test_relayed),
 		cmocka_unit_test(test_asks),
+		cmocka_unit_test(test_missed),
 		cmocka_unit_test(test_frozen),
 		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_replays),
