@@ -76,7 +76,7 @@ uint8_t *channel_room(struct channel *c, size_t len);
 void channel_put(struct channel *c, size_t len);
 /** raw: bytes that wait */
 size_t channel_queued(const struct channel *c);
-/** raw: hand the kernel what it takes, now */
+/** hand the kernel what it takes, now, not with the next event */
 void channel_flush(struct channel *c);
 /** flush what is queued, then close; what still comes in is dropped */
 void channel_finish(struct channel *c);

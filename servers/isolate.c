@@ -92,7 +92,7 @@ static const struct {
 	{ "ppoll", RS, "the same, where there is no poll" },
 	/* interfaces: which addresses to announce, and the AS's link to the DC */
 	{ "socket", ALL, "TCP to the DC; netlink for getifaddrs()" },
-	{ "connect", AS | DC | RS | GATE | NS | PUSH | RESOLVER | CS | BOX, "to the DC; of a DC to other domains' DCs; of a gate to relay and DC; to DNS" },
+	{ "connect", AS | DC | RS | GATE | NS | PUSH | RESOLVER | CS | BOX | GMS, "to the DC; of a DC to other domains' DCs; of a gate to relay and DC; to DNS" },
 	{ "listen", DC, "for the box" },
 	{ "bind", ALL, "getifaddrs() binds its netlink socket" },
 	/* files */

@@ -119,6 +119,12 @@ static int put_rn2(const struct follow *f, struct news *n, Ntm__GroupNews *body)
 	return r;
 }
 
+int follow_open(struct gms *gms)
+{
+	gms->news = calloc(1, sizeof(*gms->news));
+	return gms->news ? 0 : -NTM_ENOMEM;
+}
+
 void follow_news(struct follow *f)
 {
 	const struct group *g = ledger_state(f->lg);
@@ -129,13 +135,12 @@ void follow_news(struct follow *f)
 
 	if (f->more || f->ahead)
 		return; /* its acknowledgement, or what we lack, comes first */
-	n = calloc(1, sizeof(*n));
-	if (!n)
-		return;
+	/* large, and the same for a thousand members in a row: not cleared */
+	n = gms->news;
+	n->n = n->len = 0;
 	n->last = f->told;
 	if (ledger_read(gms->ledger, f->lg, f->index, f->told, take, n)) {
 		log_err("gms", "a log cannot be read; check the disk");
-		free(n);
 		return;
 	}
 	f->told = n->last;
@@ -154,7 +159,7 @@ void follow_news(struct follow *f)
 	env.group_news = &body;
 	caller_send(f->caller, &env);
 	gms->stats.news++;
-	free(n);
+	ntmc_wipe(n->rn2, sizeof(n->rn2));
 }
 
 void follow_push(struct gms *gms, struct ledger_group *lg)
@@ -166,6 +171,8 @@ void follow_push(struct gms *gms, struct ledger_group *lg)
 	DL_FOREACH_SAFE (head, f, tmp) {
 		if (group_find(g, f->index)) {
 			follow_news(f);
+			/* now: it works while we tell the others */
+			channel_flush(f->caller->channel);
 			continue;
 		}
 		caller_gone(f->caller, group_id(g), -NTM_ENONAME,
@@ -269,6 +276,8 @@ void follow_wants(struct gms *gms, struct ledger_group *lg)
 	struct follow *f;
 	size_t i;
 
+	if (!ledger_has_wants(lg))
+		return; /* as after each of a thousand acknowledgements */
 	for (i = 0; (p = ledger_person_at(lg, i)); i++) {
 		if (!p->wants || (p->asked && now >= p->asked &&
 				  now - p->asked < GMS_WANT_S))

@@ -145,6 +145,8 @@ static int gms_open(struct gms *gms)
 	int r = load_certificate(gms, &gms->cert);
 
 	if (!r)
+		r = follow_open(gms);
+	if (!r)
 		r = open_ledger(gms);
 	if (!r)
 		r = asfeed_new(gms, &gms->asfeed);
@@ -196,6 +198,7 @@ static void gms_destroy(void *arg)
 	servercert_clear(&gms->cert);
 	servercert_clear(&gms->cert_before);
 	ntmc_identity_clear(&gms->id);
+	free(gms->news);
 	free(gms);
 }
 

@@ -113,6 +113,8 @@ NTM_MUST_CHECK int ledger_leave(struct ledger *l, struct ledger_group *lg,
  *  Return: 0, -NTM_ERATE (one was asked for less than @pause_s ago) */
 NTM_MUST_CHECK int ledger_want(struct ledger *l, struct ledger_group *lg,
 			       uint32_t index, unsigned int pause_s);
+/** is there anybody who wants one? May be wrong if it says yes */
+bool ledger_has_wants(const struct ledger_group *lg);
 /** that was passed on now */
 void ledger_want_passed(struct ledger *l, struct ledger_group *lg,
 			uint32_t index);

@@ -20,7 +20,7 @@ struct ledger_group {
 	uint8_t seal[GROUP_SEAL_LEN];
 	int64_t renewed, ended;	      /* @ended: 0: it has not */
 	struct ledger_person *people; /* as the group's members */
-	size_t n;
+	size_t n, n_wants; /* @n_wants: people who want a welcome, at most */
 	void *arg;
 };
 

@@ -48,6 +48,12 @@ int ledger_prekey(struct ledger *l, struct ledger_group *lg, uint32_t index,
 	return 0;
 }
 
+static void want_over(struct ledger_group *lg, struct ledger_person *p)
+{
+	lg->n_wants -= p->wants && lg->n_wants;
+	p->wants = false;
+}
+
 void ledger_ack(struct ledger *l, struct ledger_group *lg, uint32_t index,
 		uint64_t epoch, const uint8_t *confirmation)
 {
@@ -59,7 +65,7 @@ void ledger_ack(struct ledger *l, struct ledger_group *lg, uint32_t index,
 	if (epoch > p->acked)
 		p->acked = epoch;
 	if (confirmation && epoch == group_epoch(lg->g))
-		p->wants = false;
+		want_over(lg, p);
 	if (confirmation && epoch == p->acked)
 		memcpy(p->confirmation, confirmation, sizeof(p->confirmation));
 	p->dirty = true;
@@ -92,8 +98,14 @@ int ledger_want(struct ledger *l, struct ledger_group *lg, uint32_t index,
 	/* a clock that was put back must not silence it */
 	if (p->asked && now >= p->asked && now - p->asked < pause_s)
 		return -NTM_ERATE;
+	lg->n_wants += !p->wants;
 	p->wants = true;
 	return 0;
+}
+
+bool ledger_has_wants(const struct ledger_group *lg)
+{
+	return lg->n_wants > 0;
 }
 
 void ledger_want_passed(struct ledger *l, struct ledger_group *lg,

@@ -39,6 +39,7 @@
 #define GMS_NEWS_ENTRIES 200
 
 struct caller;
+struct news;
 
 /** struct follow - a member that is told of a group
  * @told: the epoch of the last news; @ahead: the node has had a later one than we:
@@ -93,6 +94,7 @@ struct gms {
 	struct ntmc_identity id;
 	struct ledger *ledger;
 	struct asfeed *asfeed;
+	struct news *news; /* follow.c */
 	struct channel_listener *listeners[ROLE_SOCKETS_MAX];
 	struct caller *callers;
 	unsigned int n_strangers;
@@ -160,6 +162,8 @@ bool asfeed_withdrawn(const struct asfeed *a, const char *fqdn);
 bool asfeed_is_fed(const struct asfeed *a);
 
 /* follow.c */
+/** room for what is told; freed with @gms. Return: 0, -NTM_ENOMEM */
+NTM_MUST_CHECK int follow_open(struct gms *gms);
 struct follow *follow_find(const struct caller *ca,
 			   const struct ledger_group *lg);
 /** Return: 0, -NTM_ELIMIT, -NTM_ENOMEM */
