@@ -86,7 +86,7 @@ struct keeper {
 	struct worker worker;
 	struct watchdog watchdog; /* of a worker that is ready */
 	struct mapper mapper;
-	struct poster poster;
+	struct poster posters[POSTER_KINDS];
 	int signals, listener;
 	uint64_t repair_at; /* not before */
 	bool ending;
@@ -121,7 +121,8 @@ static void end_begin(struct keeper *k, int status)
 	k->end_at = now_ns() + END_NS;
 	if (k->worker.pid)
 		kill(k->worker.pid, SIGTERM);
-	poster_end(&k->poster);
+	for (int i = 0; i < POSTER_KINDS; i++)
+		poster_end(&k->posters[i]);
 }
 
 /* --- the worker's requests --------------------------------------------------------- */
@@ -255,19 +256,24 @@ static int do_portmap(struct keeper *k, struct request *req)
 	return err;
 }
 
-/* a: 1: the one that runs is to end, and none is started */
+/* a: 1: the one that runs is to end, and none is started; b: which program */
 static int do_post(struct keeper *k, struct request *req)
 {
 	const struct keeper_msg ok = {.version = KEEPER_PROTO_VERSION,
 				      .op = req->msg.op};
+	struct poster *p;
 	int fd, err;
 
+	if (req->msg.b >= POSTER_KINDS)
+		return answer_err(k, req->msg.op, -NTM_EINVAL);
+	p = &k->posters[req->msg.b];
+	p->kind = (enum poster_kind)req->msg.b;
 	if (req->msg.a) {
-		poster_end(&k->poster);
+		poster_end(p);
 		return answer_err(k, req->msg.op, 0);
 	}
-	poster_check(&k->poster);
-	err = poster_start(&k->poster, k->opt, k->store, &fd);
+	poster_check(p);
+	err = poster_start(p, k->opt, k->store, &fd);
 	if (err)
 		return answer_err(k, req->msg.op, err);
 	err = answer(k, &ok, NULL, 0, &fd, 1);
@@ -578,7 +584,8 @@ static void signals_ready(struct keeper *k)
 		if (si.ssi_signo == SIGCHLD) {
 			worker_check(k);
 			mapper_check(&k->mapper);
-			poster_check(&k->poster);
+			for (int i = 0; i < POSTER_KINDS; i++)
+				poster_check(&k->posters[i]);
 		} else if (si.ssi_signo != SIGHUP) {
 			end_begin(k, 0);
 		} else if (k->worker.pid) {
@@ -763,6 +770,7 @@ void keeper_free(struct keeper *k)
 		socket_unlink(k, SHIM_KEEPER_SOCKET);
 		socket_unlink(k, SHIM_BROKER_SOCKET);
 		socket_unlink(k, "post.sock");
+		socket_unlink(k, "member.sock");
 		close(k->listener);
 	}
 	if (k->engine)

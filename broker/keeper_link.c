@@ -269,18 +269,18 @@ int keeper_portmap(struct keeper_link *k, int *fd)
 	return answer_fd(err, &ans, fd);
 }
 
-int keeper_post(struct keeper_link *k, int *fd)
+int keeper_post(struct keeper_link *k, enum poster_kind kind, int *fd)
 {
-	struct keeper_msg msg = {.op = KEEPER_POST};
+	struct keeper_msg msg = {.op = KEEPER_POST, .b = kind};
 	struct answer ans;
 	int err = ask(k, &msg, NULL, 0, -1, &ans);
 
 	return answer_fd(err, &ans, fd);
 }
 
-int keeper_post_end(struct keeper_link *k)
+int keeper_post_end(struct keeper_link *k, enum poster_kind kind)
 {
-	struct keeper_msg msg = {.op = KEEPER_POST, .a = 1};
+	struct keeper_msg msg = {.op = KEEPER_POST, .a = 1, .b = kind};
 
 	return tell(k, &msg, NULL, 0, -1);
 }

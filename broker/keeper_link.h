@@ -81,11 +81,16 @@ NTM_MUST_CHECK int keeper_socket(struct keeper_link *k, int domain, int type,
  *  *@fd is the caller's */
 NTM_MUST_CHECK int keeper_portmap(struct keeper_link *k, int *fd);
 
-/** start ntm-post, with the sockets kept under POSTER_PREFIX; *@fd is the caller's.
+/** enum poster_kind - which program beside the worker; numbers as in KEEPER_POST */
+enum poster_kind { POSTER_ITEMS, POSTER_GROUPS, POSTER_KINDS };
+/** start ntm-post or ntm-member, with the sockets that are kept for it (poster.h); *@fd is
+ *  the caller's.
  *  Return: 0, -NTM_EEXISTS (one runs), -NTM_ENOTFOUND (it is not installed) ... */
-NTM_MUST_CHECK int keeper_post(struct keeper_link *k, int *fd);
+NTM_MUST_CHECK int keeper_post(struct keeper_link *k, enum poster_kind kind,
+			       int *fd);
 /** the one that runs is to end */
-NTM_MUST_CHECK int keeper_post_end(struct keeper_link *k);
+NTM_MUST_CHECK int keeper_post_end(struct keeper_link *k,
+				   enum poster_kind kind);
 
 /** keep a duplicate of @fd for later workers; replaces */
 NTM_MUST_CHECK int keeper_fd_put(struct keeper_link *k, const char *key,

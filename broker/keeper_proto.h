@@ -15,7 +15,7 @@
 
 #include "broker/keeper_link.h"
 
-#define KEEPER_PROTO_VERSION 4
+#define KEEPER_PROTO_VERSION 5
 #define KEEPER_REPLY_MS	     2000
 
 enum keeper_op {
@@ -35,8 +35,8 @@ enum keeper_op {
 	KEEPER_BLOB_EACH,
 	KEEPER_BEAT,	/* the loop turns */
 	KEEPER_PORTMAP, /* answered with a socket to a new ntm-portmap */
-	KEEPER_POST, /* the same to a new ntm-post, see poster.h; a: 1: the one
-			 * that runs is to end */
+	KEEPER_POST,	/* the same to a new ntm-post or, b: 1, ntm-member, see
+			 * poster.h; a: 1: the one that runs is to end */
 	KEEPER_NOPS
 };
 

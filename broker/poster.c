@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * poster - the keeper's child that sends and receives items: ntm-post
+ * poster - the keeper's children beside the worker: ntm-post (items), ntm-member (groups)
  *
- * It is an ordinary program of ours on the host's network, under libntm.so as if
- * ntm-run had started it, so that a virtual address is reached by its connect().
+ * They are ordinary programs of ours on the host's network. ntm-post is under libntm.so
+ * as if ntm-run had started it, so that a virtual address is reached by its connect().
  * Descriptors come as systemd hands them over: from 3 on, the link to the worker
  * first, their names in LISTEN_FDNAMES.
  */
@@ -77,7 +77,17 @@ static bool descriptors(const int *fds, size_t n)
 	return !syscall(SYS_close_range, FIRST_FD + (unsigned int)n, ~0u, 0);
 }
 
+/* struct kind - @names: behind @prefix in the store, and what the child is told */
+static const struct kind {
+	const char *program, *prefix, *names[POSTER_MAX];
+	bool virtual_too;
+} kinds[POSTER_KINDS] = {
+	[POSTER_ITEMS] = {"ntm-post", POSTER_PREFIX, POSTER_NAMES, true},
+	[POSTER_GROUPS] = {"ntm-member", "member/l/", {"member"}, false},
+};
+
 struct start {
+	const struct kind *kind;
 	char path[PATH_MAX], library[PATH_MAX], names[NAMES_MAX];
 	int fds[1 + POSTER_MAX];
 	size_t n;
@@ -88,7 +98,8 @@ static void poster_exec(const struct keeper_options *opt, const struct start *s,
 {
 	char config[PATH_MAX + 16], state[PATH_MAX + 16], rundir[PATH_MAX + 16];
 	char level[32], number[16];
-	char *argv[] = {"ntm-post", config, state, rundir, level, NULL};
+	char program[16];
+	char *argv[] = {program, config, state, rundir, level, NULL};
 	sigset_t none;
 
 	sigemptyset(&none);
@@ -97,6 +108,7 @@ static void poster_exec(const struct keeper_options *opt, const struct start *s,
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent || !descriptors(s->fds, s->n))
 		_exit(1);
+	snprintf(program, sizeof(program), "%s", s->kind->program);
 	snprintf(config, sizeof(config), "--config=%s", opt->config);
 	snprintf(state, sizeof(state), "--state=%s", opt->state);
 	snprintf(rundir, sizeof(rundir), "--rundir=%s", opt->rundir);
@@ -106,39 +118,41 @@ static void poster_exec(const struct keeper_options *opt, const struct start *s,
 	snprintf(number, sizeof(number), "%zu", s->n);
 	setenv("LISTEN_FDS", number, 1);
 	setenv("LISTEN_FDNAMES", s->names, 1);
-	preload(s->library);
+	if (s->kind->virtual_too)
+		preload(s->library);
 	execv(s->path, argv);
 	_exit(127);
 }
 
 static void sockets_take(struct start *s, const struct keeper_store *store)
 {
-	static const char *const names[POSTER_MAX] = POSTER_NAMES;
+	const struct kind *k = s->kind;
 	char key[KEEPER_KEY_MAX];
 	size_t len = (size_t)snprintf(s->names, sizeof(s->names), "link");
 
-	for (size_t i = 0; i < POSTER_MAX; i++) {
-		snprintf(key, sizeof(key), POSTER_PREFIX "%s", names[i]);
+	for (size_t i = 0; i < POSTER_MAX && k->names[i]; i++) {
+		snprintf(key, sizeof(key), "%s%s", k->prefix, k->names[i]);
 		s->fds[s->n] = keeper_store_fd(store, key);
 		if (s->fds[s->n] < 0)
 			continue;
 		s->n++;
 		len += (size_t)snprintf(s->names + len, sizeof(s->names) - len,
-					":%s", names[i]);
+					":%s", k->names[i]);
 	}
 }
 
 int poster_start(struct poster *p, const struct keeper_options *opt,
 		 const struct keeper_store *store, int *fd)
 {
-	struct start s = {.n = 1};
+	struct start s = {.kind = &kinds[p->kind], .n = 1};
 	pid_t me = getpid();
 	int sv[2];
 
 	if (p->pid)
 		return -NTM_EEXISTS;
-	if (!beside(opt->worker, "ntm-post", s.path) || access(s.path, X_OK) ||
-	    !library_find(opt->worker, s.library))
+	if (!beside(opt->worker, s.kind->program, s.path) ||
+	    access(s.path, X_OK) ||
+	    (s.kind->virtual_too && !library_find(opt->worker, s.library)))
 		return -NTM_ENOTFOUND;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
 		return -NTM_ESYSTEM;
@@ -153,7 +167,7 @@ int poster_start(struct poster *p, const struct keeper_options *opt,
 		close(sv[0]);
 		return -NTM_ESYSTEM;
 	}
-	log_debug("poster", "ntm-post is process %d", (int)p->pid);
+	log_debug("poster", "%s is process %d", s.kind->program, (int)p->pid);
 	*fd = sv[0];
 	return 0;
 }
@@ -172,9 +186,9 @@ void poster_check(struct poster *p)
 		return;
 	p->pid = 0;
 	if (WIFSIGNALED(status))
-		log_warn("poster", "ntm-post was ended by signal %d",
-			 WTERMSIG(status));
+		log_warn("poster", "%s was ended by signal %d",
+			 kinds[p->kind].program, WTERMSIG(status));
 	else if (WEXITSTATUS(status))
-		log_warn("poster", "ntm-post ended with status %d",
-			 WEXITSTATUS(status));
+		log_warn("poster", "%s ended with status %d",
+			 kinds[p->kind].program, WEXITSTATUS(status));
 }

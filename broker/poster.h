@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * poster - the keeper's child that sends and receives items: ntm-post
+ * poster - the keeper's children beside the worker: ntm-post (items), ntm-member (groups)
  *
- * Owner:    the keeper. Context: its one thread. One at a time; it outlives workers,
- * and ends by itself when nothing is left to do. The worker says when it is started
- * (postlink.h), and puts its listening sockets into the keeper's store before.
+ * Owner:    the keeper. Context: its one thread. One of each at a time; they outlive
+ * workers, and end by themselves when nothing is left to do. The worker says when they
+ * are started (postlink.h, memberlink.h), and puts their listening sockets into the
+ * keeper's store before.
  */
 #ifndef NTM_BROKER_POSTER_H
 #define NTM_BROKER_POSTER_H
@@ -12,19 +13,22 @@
 #include <sys/types.h>
 
 #include "broker/keeper.h"
+#include "broker/keeper_link.h"
 #include "broker/keeper_store.h"
 
-/* keys of the store, in the order in which ntm-post gets the sockets; what it is told
+/* keys of the store, in the order in which the child gets the sockets; what it is told
  * in LISTEN_FDNAMES is what stands behind the last / */
 #define POSTER_PREFIX "post/l/"
 #define POSTER_NAMES                                                           \
 	{                                                                      \
 		"post", "tcp6", "tcp4"                                         \
 	}
-#define POSTER_MAX 3
+#define POSTER_MAX	  3
+#define POSTER_MEMBER_KEY "member/l/member"
 
 /** struct poster - @pid: 0: none runs */
 struct poster {
+	enum poster_kind kind;
 	pid_t pid;
 };
 

@@ -16,6 +16,7 @@
  * when the time has come that it named at its end. It tells us over the link:
  *   busy: it has work. If it dies then it is started again, at once, then after
  *         1, 2, 4 ... 60 s; one that ran for longer than that begins anew;
+ *   group: an item of application ntm-group is here: ntm-member is told;
  *   idle: it ends. It says how many of our messages it has read: where there are more,
  *         it is started again.
  * The link, too, lies in the keeper's store: the worker after us goes on with it. What
@@ -37,6 +38,7 @@
 #include <unistd.h>
 
 #include "broker/account.h"
+#include "broker/memberlink.h"
 #include "broker/poster.h"
 #include "broker/resolve.h"
 #include "broker/session.h"
@@ -138,6 +140,8 @@ static void said(struct postlink *p, json_t *o)
 
 	if (what && !strcmp(what, "who")) {
 		tell_who(p, json_string_value(json_object_get(o, "address")));
+	} else if (what && !strcmp(what, "group")) {
+		memberlink_items(p->w->memberlink);
 	} else if (what && !strcmp(what, "busy")) {
 		p->busy = true;
 		p->idle = false;
@@ -234,7 +238,8 @@ static int link_use(struct postlink *p, int fd)
 static void start_failed(struct postlink *p, int err)
 {
 	/* one runs whose link we do not have: a worker before us died too early */
-	if (err == -NTM_EEXISTS && !keeper_post_end(p->w->keeper)) {
+	if (err == -NTM_EEXISTS &&
+	    !keeper_post_end(p->w->keeper, POSTER_ITEMS)) {
 		set_state(p, POSTLINK_PAUSE);
 		loop_timer_arm(p->pause, LOOP_S(1));
 		return;
@@ -250,7 +255,7 @@ static void begin(struct postlink *p)
 
 	if (p->state != POSTLINK_IDLE)
 		return;
-	err = keeper_post(p->w->keeper, &fd);
+	err = keeper_post(p->w->keeper, POSTER_ITEMS, &fd);
 	if (!err && keeper_fd_put(p->w->keeper, KEY_LINK, fd))
 		log_warn("post", "the keeper does not keep ntm-post's link");
 	if (!err)
@@ -399,7 +404,7 @@ static void listen_all(struct postlink *p)
 		listening_drop(p, AT_TCP4);
 		/* the one that runs has the old ones */
 		if (p->state == POSTLINK_RUNNING &&
-		    keeper_post_end(p->w->keeper))
+		    keeper_post_end(p->w->keeper, POSTER_ITEMS))
 			log_debug("post", "ntm-post was not ended");
 	}
 	memcpy(p->vip6, c->vip6, sizeof(p->vip6));

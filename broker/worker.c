@@ -21,6 +21,7 @@
 #include "broker/pins.h"
 #include "broker/policy.h"
 #include "broker/portmap.h"
+#include "broker/memberlink.h"
 #include "broker/postlink.h"
 #include "broker/relay.h"
 #include "broker/relayed.h"
@@ -413,6 +414,7 @@ int worker_logged_in(struct worker *w)
 		err = session_start(w->session);
 	login_renew_arm(w->login);
 	postlink_logged_in(w->postlink);
+	memberlink_session(w->memberlink);
 	return err;
 }
 
@@ -431,6 +433,7 @@ void worker_logged_out(struct worker *w, int code)
 	groups_forget(w->groups);
 	account_forget(w->account, code);
 	postlink_logged_out(w->postlink);
+	memberlink_session(w->memberlink);
 	login_renew_arm(w->login);
 	datapath_set_lease(w->dp, none, none);
 	if (w->shim && shimserver_configure(w->shim, none, none, NULL, 0))
@@ -456,6 +459,7 @@ void worker_online(struct worker *w)
 	portmap_look(w->portmap);
 	domains_look(w);
 	postlink_online(w->postlink);
+	memberlink_online(w->memberlink);
 }
 
 static void reroute_one(void *arg, struct peer *p)

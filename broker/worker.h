@@ -61,6 +61,7 @@ struct ping;
 struct pins;
 struct policy;
 struct portmap;
+struct memberlink;
 struct postlink;
 struct relays;
 struct resolve;
@@ -101,8 +102,9 @@ struct worker {
 	struct domains *domains;
 	struct login *login;
 	struct groups *groups;
-	struct postlink *postlink;   /* NULL: no ntm-post here */
-	struct grouplink *grouplink; /* NULL in tests */
+	struct postlink *postlink;     /* NULL: no ntm-post here */
+	struct memberlink *memberlink; /* NULL: no ntm-member here */
+	struct grouplink *grouplink;   /* NULL in tests */
 
 	struct held *held; /* questions of shims, worker.c's */
 	struct addr locals[ADDR_REMOTES_MAX]; /* as told last */

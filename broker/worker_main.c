@@ -27,6 +27,7 @@
 #include "broker/keepalive.h"
 #include "broker/policy.h"
 #include "broker/peer.h"
+#include "broker/memberlink.h"
 #include "broker/postlink.h"
 #include "broker/wake.h"
 #include "broker/worker.h"
@@ -188,6 +189,13 @@ static int parts_open(struct program *p, char *why, size_t why_size)
 	snprintf(why, why_size, "the link with ntm-post could not be made");
 	if (postlink_is_installed())
 		err = postlink_new(w, &w->postlink);
+	if (!err && memberlink_is_installed())
+		err = memberlink_new(w, &w->memberlink);
+	if (err)
+		return err;
+	snprintf(why, why_size,
+		 "the socket for ntm-member could not be opened");
+	err = grouplink_new(w, &w->grouplink);
 	if (err)
 		return err;
 	snprintf(why, why_size,
@@ -233,6 +241,8 @@ static void parts_close(struct program *p)
 	w->grouplink = NULL;
 	postlink_free(w->postlink);
 	w->postlink = NULL;
+	memberlink_free(w->memberlink);
+	w->memberlink = NULL;
 	worker_clear(w);
 	if (w->shim)
 		shimserver_free(w->shim);

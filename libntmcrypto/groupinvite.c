@@ -84,9 +84,7 @@ static int invite_read(const uint8_t *b, size_t len, struct group_invite *i)
 	return wire_ends(&w) && invite_ok(i) ? 0 : -NTM_EDECODE;
 }
 
-int group_invite_get(const uint8_t *b, size_t len,
-		     const uint8_t me[static NTMC_KEY_LEN], int64_t now,
-		     struct group_invite *out)
+int group_invite_open(const uint8_t *b, size_t len, struct group_invite *out)
 {
 	uint8_t text[32 + GROUP_INVITE_MAX];
 	struct group_invite i;
@@ -99,6 +97,19 @@ int group_invite_get(const uint8_t *b, size_t len,
 			sizeof(text));
 	if (ntmc_ed25519_verify(i.inviter_key, text, n, b + len - NTMC_SIG_LEN))
 		return -NTM_EAUTH;
+	*out = i;
+	return 0;
+}
+
+int group_invite_get(const uint8_t *b, size_t len,
+		     const uint8_t me[static NTMC_KEY_LEN], int64_t now,
+		     struct group_invite *out)
+{
+	struct group_invite i;
+	int r = group_invite_open(b, len, &i);
+
+	if (r)
+		return r;
 	if (memcmp(i.invitee_key, me, NTMC_KEY_LEN))
 		return -NTM_ENOTOURS;
 	if (i.expires <= now)

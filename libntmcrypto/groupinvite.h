@@ -54,6 +54,11 @@ NTM_MUST_CHECK int group_invite_get(const uint8_t *b, size_t len,
 				    const uint8_t me[static NTMC_KEY_LEN],
 				    int64_t now, struct group_invite *out);
 
+/** read one that was taken before, and verify its signature alone.
+ *  Return: 0, -NTM_EDECODE, -NTM_EAUTH */
+NTM_MUST_CHECK int group_invite_open(const uint8_t *b, size_t len,
+				     struct group_invite *out);
+
 /** struct group_accept - @prekey: the first group prekey, signed */
 struct group_accept {
 	uint8_t id[GROUP_ID_LEN], token[GROUP_TOKEN_LEN];

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 # packaging - install, uninstall
 
-INSTALL_BIN := ntm-run ntm ntm-broker ntm-server
-INSTALL_LIBEXEC := ntm-worker ntm-portmap ntm-post ntm-exit
-MAN1 := wrappers/ntm-run.1 wrappers/ntm.1 broker/ntm-broker.1 preload/libntm.so.1
+INSTALL_BIN := ntm-run ntm ntm-group ntm-broker ntm-server
+INSTALL_LIBEXEC := ntm-worker ntm-portmap ntm-post ntm-member ntm-exit
+MAN1 := wrappers/ntm-run.1 wrappers/ntm.1 wrappers/ntm-group.1 broker/ntm-broker.1 preload/libntm.so.1
 MAN3 := wrappers/ntmclient.3
 MAN5 := servers/ntm-server.conf.5
 MAN8 := servers/ntm-server.8

@@ -7,6 +7,10 @@ NTM_SRC := $(wildcard wrappers/cmd_*.c) wrappers/ntm.c wrappers/client.c \
 $(eval $(call program,ntm-run,$(NTM_RUN_SRC),common,jansson))
 $(eval $(call program,ntm,$(NTM_SRC),common ntmcrypto,jansson libprotobuf-c $(CRYPTO_PKGS)))
 
+NTM_GROUP_SRC := $(addprefix wrappers/,ntm_group.c group_do.c group_show.c client.c)
+$(eval $(call program,ntm-group,$(NTM_GROUP_SRC),common ntmcrypto,jansson libqrencode \
+	libprotobuf-c $(CRYPTO_PKGS)))
+
 # libntmclient.so, for programs that send and receive items: ntmclient.h, and no other
 # symbol.
 CLIENT_LIB := $(O)/lib/libntmclient.so.0

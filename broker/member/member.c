@@ -150,7 +150,16 @@ static bool prekey_to_tell(struct member *m, uint8_t out[GROUP_PREKEY_LEN])
 	return true;
 }
 
-static void hello(struct member *m)
+static void login_say(struct member *m, Ntm__GroupHello *body)
+{
+	ntmc_wipe(&m->login, sizeof(m->login));
+	if (!m->s.login || !m->s.login(m->s.arg, &m->login))
+		return;
+	body->node_id = m->login.node_id;
+	body->key_id = m->login.key_id;
+}
+
+void member_hello(struct member *m)
 {
 	Ntm__Envelope e = NTM__ENVELOPE__INIT;
 	Ntm__GroupHello body = NTM__GROUP_HELLO__INIT;
@@ -160,6 +169,7 @@ static void hello(struct member *m)
 		return;
 	body.group = member_bytes(m->id, sizeof(m->id));
 	body.prekey = member_bytes(prekey, sizeof(prekey));
+	login_say(m, &body);
 	if (group_epoch(m->g)) {
 		body.epoch = group_epoch(m->g);
 		body.hash = member_bytes(group_hash(m->g), NTMC_HASH_LEN);
@@ -167,6 +177,14 @@ static void hello(struct member *m)
 	e.body_case = NTM__ENVELOPE__BODY_GROUP_HELLO;
 	e.group_hello = &body;
 	member_say(m, &e);
+}
+
+static void on_again(void *arg)
+{
+	struct member *m = arg;
+
+	if (m->online)
+		member_hello(m);
 }
 
 static void on_ack(void *arg)
@@ -240,6 +258,8 @@ static int make(const struct member_setup *setup, struct member **out)
 		r = loop_timer_new(setup->loop, duty_turn, m, &m->turn);
 	if (!r)
 		r = loop_timer_new(setup->loop, duty_leaves, m, &m->leaves_due);
+	if (!r)
+		r = loop_timer_new(setup->loop, on_again, m, &m->again);
 	if (r)
 		member_free(m);
 	else
@@ -257,6 +277,7 @@ void member_free(struct member *m)
 	loop_timer_free(m->silent);
 	loop_timer_free(m->turn);
 	loop_timer_free(m->leaves_due);
+	loop_timer_free(m->again);
 	group_prekeys_free(m->genuine);
 	group_free(m->g);
 	free(m->people);
@@ -399,7 +420,7 @@ void member_online(struct member *m)
 	if (m->state == MEMBER_OUT || m->state == MEMBER_FORKED)
 		return;
 	if (!submit_first(m))
-		hello(m);
+		member_hello(m);
 }
 
 void member_offline(struct member *m)
@@ -418,7 +439,7 @@ static void acked(struct member *m, uint32_t txn, int code)
 	if (txn && txn == m->create_txn) {
 		m->create_txn = 0;
 		if (!code || code == -NTM_EEXISTS)
-			hello(m);
+			member_hello(m);
 		else
 			m->s.ops->done(m->s.arg, code);
 	} else if (txn && txn == m->wish.txn) {
@@ -531,6 +552,11 @@ bool member_confirmed(const struct member *m, size_t i)
 const struct group_keys *member_keys(const struct member *m)
 {
 	return m->keys.epoch ? &m->keys : NULL;
+}
+
+int64_t member_valid_s(const struct member *m)
+{
+	return m->not_after - m->heard;
 }
 
 size_t member_welcome(const struct member *m,

@@ -68,8 +68,19 @@ struct member_ops {
 	void (*people)(void *arg);
 };
 
-/** struct member_setup - all borrowed, and outlive the member */
+/** struct member_login - what makes Kngms ours: of a login that is not over; secret */
+struct member_login {
+	uint64_t node_id, key_id;
+	struct ntmc_key key;
+};
+
+/**
+ * struct member_setup - all borrowed, and outlive the member
+ * @login: at the group's GMS. Return: false: there is none, as it is of another domain.
+ *         NULL: never
+ */
 struct member_setup {
+	bool (*login)(void *arg, struct member_login *out);
 	struct loop *loop;
 	const struct ntmc_env *env;
 	const struct ntmc_identity *id;
@@ -134,6 +145,8 @@ const char *member_name(const struct member *m);
 uint32_t member_index(const struct member *m);
 /** seconds since 1970 by the GMS's clock: until then this epoch may be used */
 int64_t member_not_after(const struct member *m);
+/** the same in seconds from the GMS's last word on */
+int64_t member_valid_s(const struct member *m);
 /** has the member at position @i confirmed this epoch, as it was asked last? */
 bool member_confirmed(const struct member *m, size_t i);
 /** NULL: it has none. Secret, borrowed until the loop's turn ends */

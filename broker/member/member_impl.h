@@ -17,6 +17,7 @@
 
 #define MEMBER_PARTS	     400     /* in one message */
 #define MEMBER_ACK_SPREAD_NS 500000u /* for each member of the group */
+#define MEMBER_AGAIN_S	     5	     /* until the server knows a new login */
 #define MEMBER_TRIES	     16	     /* entries made anew before we give up */
 #define MEMBER_TURN_S	     10	     /* until the next member's turn */
 #define MEMBER_LEAVES	     16	     /* wishes to leave that are remembered */
@@ -51,7 +52,8 @@ struct member {
 	uint64_t welcome_epoch; /* until the log is there; 0: it is */
 	struct group_keys keys;
 	uint8_t seal[GROUP_SEAL_LEN]; /* the last that held; zeros: none */
-	int64_t not_after;
+	struct member_login login;    /* as the last hello named it */
+	int64_t not_after, heard;     /* by the GMS's clock */
 	uint32_t index, txn, leave_txn, create_txn, turn_generation;
 	struct group_prekeys *genuine;
 	uint8_t (*people)[GROUP_PREKEY_LEN]; /* of the answer, by position */
@@ -63,10 +65,11 @@ struct member {
 	uint64_t
 		repair; /* the epoch that an old server is given now; 0: none */
 	uint32_t repair_txn;
-	struct loop_timer *ack, *silent, *turn, *leaves_due;
+	struct loop_timer *ack, *silent, *turn, *leaves_due, *again;
 };
 
 /* member.c */
+void member_hello(struct member *m);
 void member_set_state(struct member *m, enum member_state to);
 void member_say(struct member *m, Ntm__Envelope *msg);
 void member_named(struct member *m, enum member_saw what, uint32_t who,

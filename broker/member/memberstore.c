@@ -14,6 +14,7 @@
  */
 #include "broker/member/memberstore.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,11 @@ enum {
 	LOG_PUT,
 	LOG_GET,
 	LOG_DROP,
+	PAPER_PUT,
+	PAPER_DROP,
+	PAPER_LIST,
+	SERVER_PUT,
+	SERVER_GET,
 	N_STATEMENTS
 };
 
@@ -44,6 +50,8 @@ static const char *const schema[] = {
 	" own BLOB NOT NULL);"
 	"CREATE TABLE log (id BLOB NOT NULL, epoch INTEGER NOT NULL,"
 	" entry BLOB NOT NULL, sealer BLOB, UNIQUE (id, epoch));",
+	"CREATE TABLE paper (token BLOB PRIMARY KEY, body BLOB NOT NULL);"
+	"CREATE TABLE server (key BLOB PRIMARY KEY, ways TEXT NOT NULL);",
 };
 
 static const char *const statements[N_STATEMENTS] = {
@@ -55,6 +63,11 @@ static const char *const statements[N_STATEMENTS] = {
 	[LOG_PUT] = "INSERT INTO log VALUES (?, ?, ?, ?)",
 	[LOG_GET] = "SELECT entry, sealer FROM log WHERE id = ? AND epoch = ?",
 	[LOG_DROP] = "DELETE FROM log WHERE id = ?",
+	[PAPER_PUT] = "INSERT OR REPLACE INTO paper VALUES (?, ?)",
+	[PAPER_DROP] = "DELETE FROM paper WHERE token = ?",
+	[PAPER_LIST] = "SELECT token, body FROM paper ORDER BY token",
+	[SERVER_PUT] = "INSERT OR REPLACE INTO server VALUES (?, ?)",
+	[SERVER_GET] = "SELECT ways FROM server WHERE key = ?",
 };
 
 struct memberstore {
@@ -358,4 +371,124 @@ int memberstore_log_get(struct memberstore *s,
 	store_blob(s->store, LOG_GET, 1, sealer, NTMC_KEY_LEN);
 	store_reset(s->store, LOG_GET);
 	return *len <= GROUP_ENTRY_MAX ? 0 : -NTM_ESTORE;
+}
+
+/* --- papers ------------------------------------------------------------------------------ */
+
+static void paper_ad(const uint8_t *token,
+		     uint8_t ad[static 5 + GROUP_TOKEN_LEN])
+{
+	memcpy(ad, "paper", 5);
+	memcpy(ad + 5, token, GROUP_TOKEN_LEN);
+}
+
+int memberstore_paper_put(struct memberstore *s,
+			  const uint8_t token[static GROUP_TOKEN_LEN],
+			  const void *body, size_t len)
+{
+	uint8_t sealed[SALT_LEN + MEMBERSTORE_PAPER_MAX + NTMC_TAG_LEN],
+		ad[5 + GROUP_TOKEN_LEN];
+	struct ntmc_key key;
+	int r;
+
+	if (len > MEMBERSTORE_PAPER_MAX)
+		return -NTM_ETOOBIG;
+	ntmc_random(s->env, sealed, SALT_LEN);
+	memcpy(sealed + SALT_LEN, body, len);
+	paper_ad(token, ad);
+	r = ntmc_hkdf_expand(s->key.b, sealed, SALT_LEN, key.b, sizeof(key.b));
+	if (!r)
+		r = ntmc_seal_once(NTMC_AES_256_GCM, &key, 0, ad, sizeof(ad),
+				   sealed + SALT_LEN, len);
+	ntmc_key_clear(&key);
+	if (!r) {
+		store_bind_blob(s->store, PAPER_PUT, 1, token, GROUP_TOKEN_LEN);
+		store_bind_blob(s->store, PAPER_PUT, 2, sealed,
+				SALT_LEN + len + NTMC_TAG_LEN);
+		r = store_run(s->store, PAPER_PUT);
+	}
+	ntmc_wipe(sealed, sizeof(sealed));
+	return r;
+}
+
+int memberstore_paper_drop(struct memberstore *s,
+			   const uint8_t token[static GROUP_TOKEN_LEN])
+{
+	store_bind_blob(s->store, PAPER_DROP, 1, token, GROUP_TOKEN_LEN);
+	return store_run(s->store, PAPER_DROP);
+}
+
+/* the row that was stepped to. Return: 0, -NTM_EAUTH */
+static int paper_get(struct memberstore *s, uint8_t *token, uint8_t *sealed,
+		     size_t *len)
+{
+	uint8_t ad[5 + GROUP_TOKEN_LEN];
+	struct ntmc_key key;
+	size_t n = store_blob(s->store, PAPER_LIST, 1, sealed,
+			      SALT_LEN + MEMBERSTORE_PAPER_MAX + NTMC_TAG_LEN);
+	int r = 0;
+
+	if (n < SALT_LEN + NTMC_TAG_LEN ||
+	    n > SALT_LEN + MEMBERSTORE_PAPER_MAX + NTMC_TAG_LEN ||
+	    store_blob(s->store, PAPER_LIST, 0, token, GROUP_TOKEN_LEN) !=
+		    GROUP_TOKEN_LEN)
+		return -NTM_EAUTH;
+	paper_ad(token, ad);
+	r = ntmc_hkdf_expand(s->key.b, sealed, SALT_LEN, key.b, sizeof(key.b));
+	if (!r)
+		r = ntmc_open_once(NTMC_AES_256_GCM, &key, 0, ad, sizeof(ad),
+				   sealed + SALT_LEN, n - SALT_LEN);
+	ntmc_key_clear(&key);
+	*len = n - SALT_LEN - NTMC_TAG_LEN;
+	return r ? -NTM_EAUTH : 0;
+}
+
+int memberstore_papers(struct memberstore *s,
+		       void (*fn)(void *arg, const uint8_t *token,
+				  const uint8_t *body, size_t len),
+		       void *arg)
+{
+	uint8_t sealed[SALT_LEN + MEMBERSTORE_PAPER_MAX + NTMC_TAG_LEN],
+		token[GROUP_TOKEN_LEN];
+	size_t len;
+	int r;
+
+	while ((r = store_step(s->store, PAPER_LIST)) == 1) {
+		r = paper_get(s, token, sealed, &len);
+		if (!r)
+			fn(arg, token, sealed + SALT_LEN, len);
+		ntmc_wipe(sealed, sizeof(sealed));
+		if (r) {
+			store_reset(s->store, PAPER_LIST);
+			break;
+		}
+	}
+	return r;
+}
+
+/* --- servers -------------------------------------------------------------------------------- */
+
+int memberstore_server_put(struct memberstore *s,
+			   const uint8_t key[static NTMC_KEY_LEN],
+			   const char *ways)
+{
+	store_bind_blob(s->store, SERVER_PUT, 1, key, NTMC_KEY_LEN);
+	store_bind_text(s->store, SERVER_PUT, 2, ways);
+	return store_run(s->store, SERVER_PUT);
+}
+
+int memberstore_server_get(struct memberstore *s,
+			   const uint8_t key[static NTMC_KEY_LEN],
+			   char ways[static GROUP_WAYS_MAX + 1])
+{
+	int r;
+
+	store_bind_blob(s->store, SERVER_GET, 1, key, NTMC_KEY_LEN);
+	r = store_step(s->store, SERVER_GET);
+	if (r <= 0)
+		return r ? r : -NTM_ENOTFOUND;
+	snprintf(ways, GROUP_WAYS_MAX + 1, "%s",
+		 store_text(s->store, SERVER_GET, 0));
+	store_reset(s->store, SERVER_GET);
+	return 0;
 }

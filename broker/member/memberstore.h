@@ -11,7 +11,7 @@
 #ifndef NTM_BROKER_MEMBER_MEMBERSTORE_H
 #define NTM_BROKER_MEMBER_MEMBERSTORE_H
 
-#include "libntmcrypto/groupkey.h"
+#include "libntmcrypto/groupinvite.h"
 
 struct memberstore;
 
@@ -86,5 +86,37 @@ NTM_MUST_CHECK int memberstore_log_get(struct memberstore *s,
 				       uint8_t entry[static GROUP_ENTRY_MAX],
 				       size_t *len,
 				       uint8_t sealer[static NTMC_KEY_LEN]);
+
+/* --- papers: what an invitation has come to, of either side; sealed ----------------- */
+
+#define MEMBERSTORE_PAPER_MAX 2048
+
+/** in place of what was there. Return: 0, -NTM_ETOOBIG, -NTM_ESTORE */
+NTM_MUST_CHECK int
+memberstore_paper_put(struct memberstore *s,
+		      const uint8_t token[static GROUP_TOKEN_LEN],
+		      const void *body, size_t len);
+/** Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int
+memberstore_paper_drop(struct memberstore *s,
+		       const uint8_t token[static GROUP_TOKEN_LEN]);
+/** @fn: what it is given is borrowed, and it writes nothing into the store.
+ *  Return: 0, -NTM_EAUTH, -NTM_ESTORE */
+NTM_MUST_CHECK int
+memberstore_papers(struct memberstore *s,
+		   void (*fn)(void *arg, const uint8_t *token,
+			      const uint8_t *body, size_t len),
+		   void *arg);
+
+/** where a GMS is, by its identity: ADDRESS:PORT|ADDRESS:PORT. Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int
+memberstore_server_put(struct memberstore *s,
+		       const uint8_t key[static NTMC_KEY_LEN],
+		       const char *ways);
+/** Return: 0, -NTM_ENOTFOUND, -NTM_ESTORE */
+NTM_MUST_CHECK int
+memberstore_server_get(struct memberstore *s,
+		       const uint8_t key[static NTMC_KEY_LEN],
+		       char ways[static GROUP_WAYS_MAX + 1]);
 
 #endif

@@ -1,3 +1,6 @@
 # SPDX-License-Identifier: MIT
-# ntm-member: the node's process that holds groups' keys; its parts so far.
-$(eval $(call static-library,member,$(wildcard broker/member/*.c)))
+# ntm-member: the node's process that holds groups' keys.
+MEMBER_SRC := $(filter-out broker/member/main.c,$(wildcard broker/member/*.c))
+$(eval $(call static-library,member,$(MEMBER_SRC)))
+$(eval $(call program,ntm-member,broker/member/main.c broker/groupword.c,member post nodecontrol \
+	datapath brokerengine ntmcrypto common,$(CONTROL_PKGS)))

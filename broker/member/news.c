@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "broker/member/member_impl.h"
+#include "libntmcrypto/groupnode.h"
 
 /* memory, and what was not committed, go back to what the disk has */
 static void back(struct member *m, const struct member_own *before)
@@ -158,21 +159,36 @@ static int take_entries(struct member *m, const Ntm__GroupNews *n, bool ours)
 	return r;
 }
 
+static int rn2_of(const struct member *m, const Ntm__GroupNews *n,
+		  struct ntmc_key *out)
+{
+	struct group_rn2_place at = {.epoch = group_epoch(m->g),
+				     .index = m->index};
+
+	if (n->rn2.len == sizeof(out->b)) {
+		memcpy(out->b, n->rn2.data, sizeof(out->b));
+		return 0;
+	}
+	if (n->rn2_sealed.len != GROUP_RN2_SEALED_LEN)
+		return -NTM_EDECODE;
+	memcpy(at.group, m->id, sizeof(at.group));
+	return group_rn2_open(&m->login.key, &at, n->rn2_sealed.data, out);
+}
+
 static int take_seal(struct member *m, const Ntm__GroupNews *n)
 {
 	struct ntmc_key rn2;
-	int r = n->rn2.len == sizeof(rn2.b) ? 0 : -NTM_EDECODE;
+	int r = m->welcome_epoch ? -NTM_EAGAIN : rn2_of(m, n, &rn2);
 
-	if (r || m->welcome_epoch)
-		return r ? r : -NTM_EAGAIN;
-	memcpy(rn2.b, n->rn2.data, sizeof(rn2.b));
-	r = group_seal_check(m->g, n->seal.data, n->seal.len, &rn2, n->now,
-			     &m->not_after);
+	if (!r)
+		r = group_seal_check(m->g, n->seal.data, n->seal.len, &rn2,
+				     n->now, &m->not_after);
 	/* two RN2s for one epoch: it tells others something else */
 	if (!r && group_seals_conflict(m->g, n->seal.data, m->seal))
 		r = -NTM_EFORK;
 	if (!r)
 		memcpy(m->seal, n->seal.data, sizeof(m->seal));
+	m->heard = n->now;
 	if (!r)
 		r = group_keys_derive(&m->own.secret, m->g, &rn2, &m->keys);
 	ntmc_key_clear(&rn2);
@@ -231,6 +247,11 @@ void news_gone(struct member *m, const Ntm__GroupGone *g)
 		member_named(m, MEMBER_SAW_FORK, GROUP_SERVER, g->epoch,
 			     -NTM_EFORK);
 		member_stop(m, MEMBER_FORKED);
+		return;
+	case NTM_ENOLOGIN:
+		/* it hears of a new login a moment after us */
+		member_stop(m, MEMBER_BEHIND);
+		loop_timer_arm(m->again, LOOP_S(MEMBER_AGAIN_S));
 		return;
 	case NTM_EEXISTS:
 		member_named(m, MEMBER_SAW_CLONE, m->index, g->epoch, 0);

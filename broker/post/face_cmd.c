@@ -5,6 +5,7 @@
 
 #include "broker/post/face.h"
 #include "broker/post/inbox.h"
+#include "broker/post/lookup.h"
 #include "broker/post/outbox.h"
 #include "broker/post/prekeys.h"
 #include "common/jsontext.h"
@@ -248,6 +249,28 @@ static json_t *cmd_forget(struct post *p, const json_t *j)
 		   : json_pack("{s:b, s:b}", "ok", 1, "known", known);
 }
 
+static json_t *cmd_who(struct post *p, const json_t *j)
+{
+	char name[FQDN_MAX + 1];
+	json_t *devices;
+	int err;
+
+	if (!p->who.logged_in)
+		return refuse(-NTM_ENOLOGIN, NULL);
+	if (fqdn_normalize(text(j, "name"), name) || !strchr(name, '.'))
+		return refuse(-NTM_EINVAL, "name one, as device.account.domain "
+					   "or account.domain");
+	err = lookup_name(p->lookups, name, &devices);
+	if (err == -NTM_ENONAME)
+		return refuse(err, "no such name, or no device of it takes "
+				   "items yet");
+	if (err == -NTM_ECERT)
+		return refuse(err, "its domain is not known here; `ntm allow` "
+				   "with its name lets it in");
+	return err ? refuse(err, NULL)
+		   : json_pack("{s:b, s:o}", "ok", 1, "devices", devices);
+}
+
 static json_t *cmd_wait(struct post *p, const json_t *j)
 {
 	json_int_t changes = face_changes(p->face);
@@ -263,7 +286,7 @@ static const struct {
 } commands[] = {
 	{"send", cmd_send},	{"outbox", cmd_outbox}, {"inbox", cmd_inbox},
 	{"cancel", cmd_cancel}, {"fetch", cmd_fetch},	{"taken", cmd_taken},
-	{"forget", cmd_forget}, {"wait", cmd_wait},
+	{"forget", cmd_forget}, {"wait", cmd_wait},	{"who", cmd_who},
 };
 
 static json_t *command(struct post *p, const json_t *request)

@@ -13,6 +13,7 @@
  * here is known by its hash as long as its key could be opened: listed again, by
  * whatever server, it is confirmed again and not given to anybody twice.
  */
+#include "broker/post/link.h"
 #include "broker/post/inbox.h"
 
 #include <stdio.h>
@@ -141,19 +142,29 @@ static void title_make(struct post *p, int64_t id, char *title, size_t size)
 	free(e);
 }
 
+/* ntm-member takes it, and shows it by `ntm-group list` */
+static bool of_group(const struct fetching *f)
+{
+	return !strcmp(f->ids.application, "ntm-group");
+}
+
 static void arrived(struct fetching *f)
 {
 	struct store *st = f->post->store;
 	char title[300];
 
 	title_make(f->post, f->id, title, sizeof(title));
+	if (of_group(f))
+		snprintf(title, sizeof(title), "an invitation to a group");
 	store_bind_int(st, IN_TITLE, 1, f->id);
 	store_bind_text(st, IN_TITLE, 2, title);
 	if (store_run(st, IN_TITLE))
 		log_err("inbox", "the store cannot be written");
 	log_info("inbox", "item %lld of %s is here", (long long)f->id,
 		 f->sender);
-	desktop_say(f->post->desktop, f->sender, title);
+	/* what else groups say to each other is not for the person */
+	if (!of_group(f) || !strcmp(f->ids.service, "invite"))
+		desktop_say(f->post->desktop, f->sender, title);
 }
 
 /* The row's state, the blob it is of, and no key any more: all of it or nothing */
@@ -200,6 +211,8 @@ void fetching_state(struct fetching *f, enum in_state state, int err,
 		log_info("inbox", "item %lld of %s is %s: %s", (long long)f->id,
 			 f->sender, state == IN_HELD ? "held" : "refused",
 			 text ? text : err_text(err));
+	if (of_group(f) && state != IN_REFUSED)
+		link_group(f->post->link);
 	if (state == IN_REFUSED)
 		folder_remove(f->post, f->id);
 	over(f);

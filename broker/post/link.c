@@ -117,6 +117,12 @@ void link_who(struct link *l, const char *address)
 		    json_pack("{s:s, s:s}", "say", "who", "address", address));
 }
 
+void link_group(struct link *l)
+{
+	if (l)
+		say(l, json_pack("{s:s}", "say", "group"));
+}
+
 void link_busy(struct link *l)
 {
 	if (!l || l->busy)

@@ -17,6 +17,8 @@ NTM_MUST_CHECK int link_open(struct post *p, int fd, struct link **out);
 void link_close(struct link *l);
 /** whose virtual address is that? The door hears. Nothing without a worker */
 void link_who(struct link *l, const char *address);
+/** an item of application ntm-group is here, or is held: ntm-member is told */
+void link_group(struct link *l);
 /** there is work: if we die, we are to be started again */
 void link_busy(struct link *l);
 /** nothing is left; @again_s: start us then, 0: not by time */

@@ -10,6 +10,7 @@
 #include "broker/post/face.h"
 #include "broker/post/inbox.h"
 #include "broker/post/link.h"
+#include "broker/post/lookup.h"
 #include "broker/post/outbox.h"
 #include "broker/post/prekeys.h"
 #include "broker/post/recent.h"
@@ -142,7 +143,7 @@ void post_session(struct post *p)
 
 int post_open(struct post *p, const char *config, const char *state)
 {
-	int err = who_open(config, state, &p->who);
+	int err = who_open(config, state, "post", &p->who);
 
 	if (err)
 		return err;
@@ -164,6 +165,8 @@ int post_open(struct post *p, const char *config, const char *state)
 	if (!err)
 		err = prekeys_open(p, &p->prekeys);
 	if (!err)
+		err = lookups_open(p, &p->lookups);
+	if (!err)
 		err = outbox_open(p, &p->outbox);
 	if (!err)
 		err = inbox_open(p, &p->inbox);
@@ -176,6 +179,7 @@ void post_close(struct post *p)
 	door_close(p->door);
 	turn_close(p);
 	face_close(p->face);
+	lookups_close(p->lookups);
 	inbox_close(p->inbox);
 	outbox_close(p->outbox);
 	prekeys_close(p->prekeys);

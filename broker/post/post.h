@@ -36,6 +36,7 @@ struct door;
 struct face;
 struct inbox;
 struct link;
+struct lookups;
 struct outbox;
 struct prekeys;
 struct recent;
@@ -60,6 +61,7 @@ struct post {
 	struct prekeys *prekeys;
 	struct recent *recent;
 	struct absent *absent;
+	struct lookups *lookups;
 	struct door *door;	    /* NULL: no virtual address */
 	const struct addr *door_at; /* NULL; in tests: where all doors are */
 	struct loop_timer *quiet;

@@ -72,8 +72,8 @@ static int name_done(struct sending *s)
 	return store_run(s->post->store, NAME_DONE);
 }
 
-static int prekey_parse(const json_t *j, struct prekey *p, uint8_t *cert,
-			long *cert_len)
+int prekey_parse(const json_t *j, struct prekey *p, uint8_t *cert,
+		 long *cert_len)
 {
 	const char *name = json_string_value(json_object_get(j, "name"));
 

@@ -81,6 +81,10 @@ void sending_forward(struct sending *s);
 struct post *outbox_post(struct outbox *o);
 /** the job of item @id; NULL: none */
 const struct sending *outbox_job(const struct outbox *o, int64_t id);
+/** a prekey as the box gives it; nothing is verified. @cert: NTMC_CERT_MAX bytes.
+ *  Return: 0, -NTM_EDECODE */
+NTM_MUST_CHECK int prekey_parse(const json_t *j, struct prekey *p,
+				uint8_t *cert, long *cert_len);
 /** the folder of an item's lists */
 bool outbox_folder(const struct post *p, int64_t id, char *path, size_t size);
 

@@ -38,7 +38,8 @@ static bool known_same(struct who *w)
 	return same;
 }
 
-int who_open(const char *config, const char *state, struct who *w)
+int who_open(const char *config, const char *state, const char *folder,
+	     struct who *w)
 {
 	char why[256];
 	int err;
@@ -49,7 +50,7 @@ int who_open(const char *config, const char *state, struct who *w)
 	w->id = ntmc_secret_alloc(sizeof(*w->id));
 	w->known = calloc(1, sizeof(*w->known));
 	if (!w->config || !w->state || !w->id || !w->known ||
-	    asprintf(&w->dir, "%s/post", state) < 0)
+	    asprintf(&w->dir, "%s/%s", state, folder) < 0)
 		return -NTM_ENOMEM;
 	err = file_make_folder(w->dir, 0700);
 	if (err)
@@ -156,6 +157,28 @@ void who_load_policy(struct who *w)
 		log_err("post", "%s; the old rules stay", why);
 }
 
+static void manager_take(struct who *w, const Ntm__State__Manager *from)
+{
+	struct who_manager *to = &w->managers[w->n_managers];
+	size_t i;
+
+	if (w->n_managers == WHO_MANAGERS_MAX ||
+	    strlen(from->name) >= sizeof(to->name) ||
+	    from->ed_pub.len != sizeof(to->ed_pub) ||
+	    from->key.len != sizeof(to->key.b))
+		return;
+	memset(to, 0, sizeof(*to));
+	strcpy(to->name, from->name);
+	memcpy(to->ed_pub, from->ed_pub.data, sizeof(to->ed_pub));
+	memcpy(to->key.b, from->key.data, sizeof(to->key.b));
+	to->key_id = from->key_id;
+	for (i = 0; i < from->n_addresses && to->n_ways < WHO_WAYS_MAX; i++)
+		if (!statefile_addr_get(&from->addresses[i],
+					&to->ways[to->n_ways]))
+			to->n_ways++;
+	w->n_managers++;
+}
+
 static int session_take(struct who *w, const Ntm__State__Session *s)
 {
 	const char *account = account_of(s->fqdn), *dot;
@@ -184,6 +207,10 @@ static int session_take(struct who *w, const Ntm__State__Session *s)
 			continue;
 		addr_set_port(&w->box[w->n_box++], (uint16_t)s->box_port);
 	}
+	w->node_id = s->node_id;
+	w->n_managers = 0;
+	for (i = 0; i < s->n_managers; i++)
+		manager_take(w, s->managers[i]);
 	memcpy(w->ca, s->ca.data, s->ca.len);
 	w->ca_len = s->ca.len;
 	return 0;

@@ -2,7 +2,7 @@
 /*
  * who - who this device is, whom it trusts, and who may send to it unasked
  *
- * Owner:    struct post. Context: loop thread.
+ * Owner:    struct post, and struct node of ntm-member. Context: loop thread.
  * Reads what the worker writes (session, known, identity.key, policy) and writes
  * none of it. A domain's CA is also kept as PEM in the folder, one file a domain,
  * for libcurl: a server is believed by the CA of its own domain alone.
@@ -17,11 +17,23 @@
 #include "common/fqdn.h"
 #include "libntmcrypto/item.h"
 
-#define WHO_DC_MAX    8
-#define WHO_TOKEN_LEN 32
+#define WHO_DC_MAX	 8
+#define WHO_TOKEN_LEN	 32
+#define WHO_MANAGERS_MAX 4
+#define WHO_WAYS_MAX	 4
 
 struct known_state; /* the file of the worker */
 struct policy;
+
+/** struct who_manager - a GMS of our domain; @key: Kngms, secret */
+struct who_manager {
+	char name[FQDN_MAX + 1];
+	uint8_t ed_pub[NTMC_KEY_LEN];
+	struct addr ways[WHO_WAYS_MAX];
+	size_t n_ways;
+	uint64_t key_id;
+	struct ntmc_key key;
+};
 
 /**
  * struct who - read by all, written by who.c
@@ -47,11 +59,14 @@ struct who {
 	uint8_t token[WHO_TOKEN_LEN];
 	struct addr box[WHO_DC_MAX];
 	size_t n_box;
+	uint64_t node_id;
+	struct who_manager managers[WHO_MANAGERS_MAX];
+	size_t n_managers;
 };
 
-/** @dir is made. Return: 0, -NTM_ESTORE, -NTM_EPERM, -NTM_ENOMEM */
+/** @folder, in @state, is made: @dir. Return: 0, -NTM_ESTORE, -NTM_EPERM, -NTM_ENOMEM */
 NTM_MUST_CHECK int who_open(const char *config, const char *state,
-			    struct who *w);
+			    const char *folder, struct who *w);
 void who_close(struct who *w);
 /** read the worker's files again; without a session logged_in is false.
  *  Return: 0, or the error of a file that cannot be used */

@@ -48,17 +48,19 @@ void keeper_blob_each(struct keeper_link *k,
 	(void)arg;
 }
 
-/* an exit sends and receives no items (worker.postlink is NULL) */
-int keeper_post(struct keeper_link *k, int *fd)
+/* an exit sends and receives no items, and is in no group (postlink, memberlink: NULL) */
+int keeper_post(struct keeper_link *k, enum poster_kind kind, int *fd)
 {
 	(void)k;
+	(void)kind;
 	(void)fd;
 	return -NTM_ENOTFOUND;
 }
 
-int keeper_post_end(struct keeper_link *k)
+int keeper_post_end(struct keeper_link *k, enum poster_kind kind)
 {
 	(void)k;
+	(void)kind;
 	return -NTM_ENOTFOUND;
 }
 

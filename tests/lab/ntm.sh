@@ -16,6 +16,7 @@
 NTM_DOMAIN=ntm.example		# of the last ntm_server
 NTM_PASSWORD='correct horse battery staple'
 NTM_UNDERLAY=46			# families of the networks that ntm_star makes
+NTM_ROLES=			# roles of servers to come; none: the usual
 NTM_DC_CONF=			# lines for section [dc] of servers to come
 declare -A NTM_JOIN=()		# domain -> join string
 declare -A NTM_NAME=()		# host -> FQDN
@@ -194,6 +195,9 @@ ntm_server()
 		>"$LAB/log/server-init-$host" 2>&1
 	[ -z "$NTM_DC_CONF" ] || lab_as_user "$host" sed -i "/^\[dc\]/a \\
 ${NTM_DC_CONF//$'\n'/\\$'\n'}" .local/share/ntm-server/ntm-server.conf
+	[ -z "$NTM_ROLES" ] || lab_as_user "$host" sed -i \
+		-e "/^roles *=/d" -e "/^\[server\]/a roles = $NTM_ROLES" \
+		.local/share/ntm-server/ntm-server.conf
 	ntm_server_start "$host"
 	NTM_JOIN[$domain]=$(lab_as_user "$host" ntm-server join-string)
 }

@@ -108,6 +108,16 @@ static void on_people(void *arg)
 	((struct seat *)arg)->answered = true;
 }
 
+static bool on_login(void *arg, struct member_login *out)
+{
+	const struct peer *p = &((struct seat *)arg)->peer;
+
+	out->node_id = p->node_id;
+	out->key_id = p->key_id;
+	out->key = p->kngms;
+	return p->key_id;
+}
+
 static const struct member_ops ops = {.send = on_send,
 				      .state = on_state,
 				      .keys = on_keys,
@@ -321,11 +331,18 @@ static void seat_new(struct seat *s, int i)
 	assert_int_equal(ntmc_trust_add(trust, s->peer.ca, s->peer.ca_len,
 					site.ca_fp, NULL),
 			 0);
+	assert_int_not_equal(s->peer.key_id, 0);
 	assert_int_equal(tls_context_new(&s->peer.id, s->peer.cert,
 					 s->peer.cert_len, s->peer.ca,
 					 s->peer.ca_len, trust, NULL, &s->tls),
 			 0);
 	tls_context_set_roles(s->tls, NTMC_ROLE_GMS);
+}
+
+static bool is_fed(void *arg)
+{
+	(void)arg;
+	return asfeed_is_fed(gms->asfeed);
 }
 
 int seats_up(void **state)
@@ -336,6 +353,10 @@ int seats_up(void **state)
 	assert_int_equal(
 		addr_parse("127.0.0.1", (uint16_t)site.conf.gms_port, &at), 0);
 	assert_int_equal(ntmc_trust_new(&trust), 0);
+	/* logins name the GMS, and give Kngms, once it has spoken to the AS */
+	seats_gms_start();
+	assert_true(seats_turn(is_fed, NULL));
+	seats_gms_stop();
 	for (int i = 0; i < SEATS; i++)
 		seat_new(&seats[i], i);
 	return 0;
@@ -373,6 +394,7 @@ static void seat_begin(struct seat *s, int i)
 					 .id = &s->peer.id,
 					 .store = s->store,
 					 .ops = &ops,
+					 .login = on_login,
 					 .arg = s};
 	s->has_keys = s->open = s->answered = false;
 	s->saw = s->n_keys = 0;

@@ -18,7 +18,7 @@ fail()
 to=(DESTDIR="$tmp/root" PREFIX='~/.local' HOME=/home/alice)
 make -s -o all O="$O" "${to[@]}" install
 prefix=$tmp/root/home/alice/.local
-for program in ntm ntm-run ntm-broker ntm-server; do
+for program in ntm ntm-run ntm-group ntm-broker ntm-server; do
 	"$prefix/bin/$program" --version | grep -q "^$program [0-9]" ||
 		fail "$program does not tell its version"
 	find "$prefix/share/man" -name "$program.[18]" | grep -q . ||
@@ -27,6 +27,7 @@ done
 [ -x "$prefix/libexec/ntm/ntm-worker" ] || fail "there is no worker"
 [ -x "$prefix/libexec/ntm/ntm-portmap" ] || fail "nobody asks the router"
 [ -x "$prefix/libexec/ntm/ntm-post" ] || fail "nobody sends items"
+[ -x "$prefix/libexec/ntm/ntm-member" ] || fail "nobody is in a group"
 # A program of somebody else's, with the installed header and library.
 flags=$(PKG_CONFIG_PATH=$prefix/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$tmp/root \
 	pkg-config --cflags --libs ntmclient) || fail "there is no ntmclient.pc"

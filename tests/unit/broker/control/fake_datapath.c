@@ -712,15 +712,15 @@ void shimserver_stats(const struct shimserver *s, struct shim_stats *out)
 }
 
 /* worlds have no ntm-post: never called */
-int keeper_post(struct keeper_link *k, int *fd)
+int keeper_post(struct keeper_link *k, enum poster_kind kind, int *fd)
 {
-	(void)k, (void)fd;
+	(void)k, (void)kind, (void)fd;
 	return -NTM_ENOTFOUND;
 }
 
-int keeper_post_end(struct keeper_link *k)
+int keeper_post_end(struct keeper_link *k, enum poster_kind kind)
 {
-	(void)k;
+	(void)k, (void)kind;
 	return -NTM_ENOTFOUND;
 }
 

@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "broker/account.h"
+#include "broker/memberlink.h"
 #include "broker/poster.h"
 #include "broker/postlink.h"
 #include "broker/resolve.h"
@@ -36,11 +37,12 @@ static struct kept {
 	int fd;
 } kept[8];
 
-int keeper_post(struct keeper_link *k, int *fd)
+int keeper_post(struct keeper_link *k, enum poster_kind kind, int *fd)
 {
 	int sv[2];
 
 	(void)k;
+	assert_int_equal(kind, POSTER_ITEMS);
 	if (start_err)
 		return start_err;
 	assert_true(peer < 0);
@@ -51,9 +53,10 @@ int keeper_post(struct keeper_link *k, int *fd)
 	return 0;
 }
 
-int keeper_post_end(struct keeper_link *k)
+int keeper_post_end(struct keeper_link *k, enum poster_kind kind)
 {
 	(void)k;
+	assert_int_equal(kind, POSTER_ITEMS);
 	n_ends++;
 	return 0;
 }
@@ -108,6 +111,11 @@ void keeper_fd_each(struct keeper_link *k, const char *prefix,
 		if (kept[i].key[0] &&
 		    !strncmp(kept[i].key, prefix, strlen(prefix)))
 			fn(arg, kept[i].key, dup(kept[i].fd));
+}
+
+void memberlink_items(struct memberlink *m)
+{
+	(void)m;
 }
 
 const char *keeper_rundir(const struct keeper_link *k)

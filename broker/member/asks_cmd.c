@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: MIT */
+/* asks_cmd - the requests of member.sock */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "broker/member/asks.h"
+#include "common/log.h"
+
+#define NAMES_MAX 64
+
+static const char *sentence(int err)
+{
+	switch (-err) {
+	case NTM_EPERM:
+		return "this device has not the right to; `ntm-group members` "
+		       "shows who has";
+	case NTM_EAGAIN:
+		return "another change of the group is under way; try again in "
+		       "a moment";
+	case NTM_ESTATE:
+		return "this device has not the group's present key; see "
+		       "`ntm-group status`";
+	case NTM_ENOTOURS:
+		return "the server founds groups for devices of its own domain "
+		       "alone";
+	case NTM_ELIMIT:
+		return "this device is in as many groups, or has as many "
+		       "invitations open, as it may";
+	case NTM_ERATE:
+		return "too many changes at once; wait ten seconds and try "
+		       "again";
+	default:
+		return NULL;
+	}
+}
+
+void ask_done(struct ask *a, int err)
+{
+	if (err)
+		ask_fail(a, err, sentence(err));
+	else
+		ask_answer(a, NULL);
+}
+
+void ask_late(struct ask *a, struct part *p)
+{
+	char text[320];
+
+	if (server_is_open(p->server))
+		snprintf(text, sizeof(text),
+			 "%s has not answered yet; the change is made when it "
+			 "does, see `ntm-group log`",
+			 server_name(p->server));
+	else
+		snprintf(
+			text, sizeof(text),
+			"%s cannot be reached (%s); the change is made when it "
+			"can be, see `ntm-group log`",
+			server_name(p->server), server_trouble(p->server));
+	ask_fail(a, -NTM_ETIMEOUT, text);
+}
+
+/* Return: the group that @a names; NULL: @a is answered */
+static struct part *part_ask(struct ask *a)
+{
+	const char *name = ask_text(a, "group");
+	struct part *p, *first = ask_node(a)->parts;
+	int r = part_find(ask_node(a), name, &p);
+
+	if (!*name && first && !first->next) {
+		p = first; /* there is no other that could be meant */
+		r = 0;
+	}
+	if (!r)
+		return p;
+	if (!*name)
+		ask_fail(a, -NTM_EINVAL,
+			 "name the group; `ntm-group list` "
+			 "shows them");
+	else
+		ask_fail(a, r,
+			 r == -NTM_EEXISTS
+				 ? "several groups have that name; give the "
+				   "beginning of its ID, see `ntm-group list`"
+				 : "this device is in no such group; see "
+				   "`ntm-group list`");
+	return NULL;
+}
+
+/* --- found ------------------------------------------------------------------------------ */
+
+static int policy_set(struct group_policy *p, const char *key,
+		      const json_t *value)
+{
+	static const char *const auths[] = {"mac", "sign", "batch"};
+	json_int_t n = json_integer_value(value);
+	const char *text = json_string_value(value);
+
+	if (!strcmp(key, "auth")) {
+		for (int i = 0; text && i < 3; i++)
+			if (!strcmp(text, auths[i])) {
+				p->auth = (enum group_auth)i;
+				return 0;
+			}
+		return -NTM_EINVAL;
+	}
+	if (!json_is_integer(value) || n < 0 || n > UINT32_MAX)
+		return -NTM_EINVAL;
+	if (!strcmp(key, "delegate"))
+		p->delegate = n;
+	else if (!strcmp(key, "keep"))
+		p->keep_s = n > UINT16_MAX ? UINT16_MAX : (uint16_t)n;
+	else if (!strcmp(key, "renew"))
+		p->renew_s = (uint32_t)n;
+	else if (!strcmp(key, "refresh"))
+		p->refresh_s = (uint32_t)n;
+	else if (!strcmp(key, "evict"))
+		p->evict_s = (uint32_t)n;
+	else if (!strcmp(key, "max-age"))
+		p->max_age_s = (uint32_t)n;
+	else
+		return -NTM_EINVAL;
+	return 0;
+}
+
+/* what "policy" says, over what is there. Return: false: @a is answered */
+static bool policy_take(struct ask *a, struct group_policy *p)
+{
+	json_t *set = json_object_get(ask_request(a), "policy"), *value;
+	const char *key;
+	char text[160];
+
+	json_object_foreach(set, key, value)
+	{
+		if (!policy_set(p, key, value))
+			continue;
+		snprintf(text, sizeof(text),
+			 "%.40s is no rule, or has no such value; see "
+			 "ntm-group(1)",
+			 key);
+		ask_fail(a, -NTM_EINVAL, text);
+		return false;
+	}
+	if (group_policy_ok(p))
+		return true;
+	ask_fail(a, -NTM_EINVAL,
+		 "keep is 0 to 30 s, renew 60 s to 7 days, the others 60 s to "
+		 "a year, refresh and max-age not below renew");
+	return false;
+}
+
+static void cmd_create(struct ask *a)
+{
+	struct group_policy policy = group_policy_default;
+	const char *name = ask_text(a, "name");
+	struct part *p;
+	int r;
+
+	if (!group_name_ok(name)) {
+		ask_fail(a, -NTM_EINVAL,
+			 "a group's name is 1 to 63 of a-z, 0-9 and inner "
+			 "hyphens");
+		return;
+	}
+	if (!ask_node(a)->who.logged_in) {
+		ask_fail(a, -NTM_ENOLOGIN, NULL);
+		return;
+	}
+	if (!part_find(ask_node(a), name, &p)) {
+		ask_fail(a, -NTM_EEXISTS,
+			 "this device is in a group of that name already");
+		return;
+	}
+	if (!policy_take(a, &policy))
+		return;
+	r = part_found(ask_node(a), name, &policy, &p);
+	if (r == -NTM_ENOTFOUND)
+		ask_fail(a, r,
+			 "this domain has no server for groups; its "
+			 "administrator sets gms in ntm-server.conf");
+	else if (r)
+		ask_done(a, r);
+	else
+		p->waits = a;
+}
+
+void asks_founded(struct part *p)
+{
+	struct ask *a = p->waits;
+
+	p->waits = NULL;
+	ask_answer(a, json_pack("{s:s, s:s}", "name", member_name(p->m), "id",
+				part_id_text(member_id(p->m))));
+}
+
+/* --- changes --------------------------------------------------------------------------- */
+
+static void wish(struct ask *a, struct part *p, const struct group_change *c)
+{
+	int r = part_wish(p, c, a);
+
+	if (r)
+		ask_done(a, r);
+}
+
+/* by name, or by number */
+static const struct group_member *member_find(const struct part *p,
+					      const char *name)
+{
+	const struct group *g = member_group(p->m);
+	size_t i, n = group_size(g);
+	char *end;
+	unsigned long index = strtoul(name, &end, 10);
+
+	if (*name && !*end && index < GROUP_SERVER)
+		return group_find(g, (uint32_t)index);
+	for (i = 0; i < n; i++)
+		if (!strcmp(group_at(g, i)->fqdn, name))
+			return group_at(g, i);
+	return NULL;
+}
+
+static void cmd_remove(struct ask *a)
+{
+	struct part *p = part_ask(a);
+	json_t *names = json_object_get(ask_request(a), "names"), *name;
+	uint32_t gone[NAMES_MAX];
+	struct group_change c = {
+		.kind = GROUP_REMOVE, .reason = GROUP_REMOVED, .gone = gone};
+	char text[320];
+	size_t i;
+
+	if (!p)
+		return;
+	json_array_foreach(names, i, name)
+	{
+		const char *who = json_string_value(name);
+		const struct group_member *m =
+			who && i < NAMES_MAX ? member_find(p, who) : NULL;
+
+		if (!m) {
+			snprintf(text, sizeof(text), "%.253s is no member",
+				 who ? who : "that");
+			ask_fail(a, -NTM_ENONAME, text);
+			return;
+		}
+		if (m->index == member_index(p->m)) {
+			ask_fail(a, -NTM_EINVAL,
+				 "nobody removes itself; `ntm-group leave` "
+				 "does that");
+			return;
+		}
+		gone[c.n_gone++] = m->index;
+	}
+	if (!c.n_gone)
+		ask_fail(a, -NTM_EINVAL, "name who is to be removed");
+	else
+		wish(a, p, &c);
+}
+
+static void cmd_rekey(struct ask *a)
+{
+	struct part *p = part_ask(a);
+	struct group_change c = {.kind = GROUP_REFRESH};
+
+	if (p)
+		wish(a, p, &c);
+}
+
+static void cmd_policy(struct ask *a)
+{
+	struct part *p = part_ask(a);
+	struct group_policy policy;
+	struct group_change c = {.kind = GROUP_POLICY, .policy = &policy};
+
+	if (!p)
+		return;
+	policy = *group_policy(member_group(p->m));
+	if (policy_take(a, &policy))
+		wish(a, p, &c);
+}
+
+static void cmd_leave(struct ask *a)
+{
+	struct part *p = part_ask(a);
+	int r;
+
+	if (!p)
+		return;
+	if (p->waits) {
+		ask_done(a, -NTM_EAGAIN);
+		return;
+	}
+	r = member_leave(p->m);
+	if (r)
+		ask_fail(a, r,
+			 "the group's server cannot be reached now, and "
+			 "nobody else would know that this device has "
+			 "left; try again later");
+	else
+		ask_answer(a, NULL);
+}
+
+/* --- invitations ----------------------------------------------------------------------- */
+
+static void cmd_invite(struct ask *a)
+{
+	struct part *p = part_ask(a);
+
+	if (p)
+		inviting_begin(a, p);
+}
+
+static void decide(struct ask *a,
+		   int (*fn)(struct papers *all, struct paper *p))
+{
+	struct papers *all = ask_node(a)->papers;
+	struct paper *p;
+	int r = papers_find(all, ask_text(a, "group"), &p);
+
+	if (r) {
+		ask_fail(a, r,
+			 r == -NTM_EEXISTS
+				 ? "several invitations are meant; give the "
+				   "group's ID, see `ntm-group list`"
+				 : "no such invitation waits; see `ntm-group "
+				   "list`");
+		return;
+	}
+	ask_done(a, fn(all, p));
+}
+
+static void cmd_accept(struct ask *a)
+{
+	decide(a, papers_accept);
+}
+
+static void cmd_decline(struct ask *a)
+{
+	decide(a, papers_decline);
+}
+
+/* --- what is so -------------------------------------------------------------------------- */
+
+static void cmd_list(struct ask *a)
+{
+	struct node *n = ask_node(a);
+	json_t *groups = json_array();
+	struct part *p;
+
+	DL_FOREACH (n->parts, p)
+		if (!p->over)
+			json_array_append_new(groups, show_group(p, true));
+	ask_answer(a, json_pack("{s:o, s:o}", "groups", groups, "invitations",
+				show_papers(n)));
+}
+
+void asks_people(struct ask *a, struct part *p)
+{
+	const char *cmd = ask_text(a, "cmd");
+	json_t *j = show_group(p, false);
+
+	if (!strcmp(cmd, "members"))
+		json_object_set_new(j, "members", show_members(p));
+	ask_answer(a, j);
+}
+
+/* status and members: with the newest confirmations, where they can be had */
+static void cmd_people(struct ask *a)
+{
+	struct part *p = part_ask(a);
+
+	if (!p)
+		return;
+	if (p->answers || !member_prepare(p->m)) {
+		asks_people(a, p);
+		return;
+	}
+	p->answers = a;
+	loop_timer_arm(p->patience, LOOP_S(5));
+}
+
+static void cmd_log(struct ask *a)
+{
+	struct part *p = part_ask(a);
+	json_int_t from =
+		json_integer_value(json_object_get(ask_request(a), "from"));
+
+	if (p)
+		ask_answer(a, json_pack("{s:s, s:o}", "name", member_name(p->m),
+					"entries",
+					show_log(p, from > 0 ? (uint64_t)from
+							     : 1)));
+}
+
+static const struct group_keys *keys_ask(struct ask *a, struct part **p)
+{
+	const struct group_keys *k;
+
+	*p = part_ask(a);
+	k = *p ? member_keys((*p)->m) : NULL;
+	if (*p && !k)
+		ask_done(a, -NTM_ESTATE);
+	return k;
+}
+
+static void cmd_verify(struct ask *a)
+{
+	char text[NTMC_VERIFY_TEXT_LEN];
+	struct part *p;
+	const struct group_keys *k = keys_ask(a, &p);
+	int r;
+
+	if (!k)
+		return;
+	r = group_verify_code(k, member_group(p->m), text);
+	if (r)
+		ask_done(a, r);
+	else
+		ask_answer(
+			a,
+			json_pack("{s:s, s:s, s:I, s:I}", "name",
+				  member_name(p->m), "code", text, "epoch",
+				  (json_int_t)k->epoch, "members",
+				  (json_int_t)group_size(member_group(p->m))));
+}
+
+static void cmd_export(struct ask *a)
+{
+	json_int_t bytes =
+		json_integer_value(json_object_get(ask_request(a), "bytes"));
+	const char *label = ask_text(a, "label"), *ctx = ask_text(a, "context");
+	char text[NTMC_BASE64URL_LEN(1024) + 3];
+	uint8_t key[1024];
+	struct part *p;
+	const struct group_keys *k = keys_ask(a, &p);
+
+	if (!k)
+		return;
+	if (bytes < 1 || bytes > (json_int_t)sizeof(key) || !*label ||
+	    group_export(k, label, ctx, strlen(ctx), key, (size_t)bytes)) {
+		ask_fail(a, -NTM_EINVAL,
+			 "a label has 1 to 255 bytes, a key 1 to 1024");
+		return;
+	}
+	ntmc_base64url_encode(key, (size_t)bytes, text);
+	ask_answer(a, json_pack("{s:s, s:I}", "key", text, "epoch",
+				(json_int_t)k->epoch));
+	ntmc_wipe(key, sizeof(key));
+	ntmc_wipe(text, sizeof(text));
+}
+
+static void cmd_wait(struct ask *a)
+{
+	ask_wait(a);
+}
+
+static const struct {
+	const char *name;
+	void (*fn)(struct ask *a);
+} commands[] = {
+	{"create", cmd_create}, {"invite", cmd_invite},
+	{"accept", cmd_accept}, {"decline", cmd_decline},
+	{"list", cmd_list},	{"members", cmd_people},
+	{"status", cmd_people}, {"remove", cmd_remove},
+	{"rekey", cmd_rekey},	{"policy", cmd_policy},
+	{"leave", cmd_leave},	{"log", cmd_log},
+	{"verify", cmd_verify}, {"export", cmd_export},
+	{"wait", cmd_wait},
+};
+
+void asks_command(struct ask *a)
+{
+	struct node *n = ask_node(a);
+	const char *name = ask_text(a, "cmd");
+
+	if (!json_is_object(ask_request(a))) {
+		ask_fail(a, -NTM_EDECODE, "that is not one JSON object");
+		return;
+	}
+	if (n->broken) {
+		ask_fail(a, n->broken,
+			 "what is known of groups cannot be read; broker.log "
+			 "says which file");
+		return;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(commands[i].name, name)) {
+			commands[i].fn(a);
+			return;
+		}
+	ask_fail(a, -NTM_EINVAL, "ntm-member does not know the command");
+}

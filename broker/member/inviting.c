@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * inviting - `ntm-group invite`: names are looked up one after the other, then invited
+ *
+ * Who has a name, ntm-post knows: the key that an item to it would be sealed to, which is
+ * pinned. A name of an account stands for all its devices.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/member/asks.h"
+#include "broker/member/postcall.h"
+#include "common/log.h"
+
+#define NAMES_MAX 64
+#define LOOK_MS	  200
+#define LOOKS_MAX 100
+
+struct inviting {
+	struct ask *ask;
+	struct node *node;
+	uint8_t id[GROUP_ID_LEN];
+	json_t *names, *results;
+	size_t at;
+	unsigned int looks, invited;
+	uint8_t rights;
+	struct loop_timer *again;
+};
+
+static void look(struct inviting *v);
+
+static void end(struct inviting *v)
+{
+	if (v->invited)
+		papers_work(v->node->papers);
+	ask_answer(v->ask,
+		   json_pack("{s:I, s:O}", "invited", (json_int_t)v->invited,
+			     "names", v->results));
+	loop_timer_free(v->again);
+	json_decref(v->names);
+	json_decref(v->results);
+	free(v);
+}
+
+static const char *why_not(int err, char *buf, size_t size)
+{
+	switch (-err) {
+	case NTM_EEXISTS:
+		return "is a member, or invited, already";
+	case NTM_ENOTFOUND:
+		return "cannot be told where the group's server is";
+	case NTM_ELIMIT:
+		return "too many invitations are open";
+	default:
+		snprintf(buf, size, "%s", err_text(err));
+		return buf;
+	}
+}
+
+static void result(struct inviting *v, const char *name, int err,
+		   const char *text)
+{
+	char buf[160];
+	json_t *j = json_pack("{s:s, s:b}", "name", name, "ok", !err);
+
+	if (err) {
+		json_object_set_new(j, "error", json_string(err_name(err)));
+		json_object_set_new(
+			j, "text",
+			json_string(text ? text
+					 : why_not(err, buf, sizeof(buf))));
+	} else {
+		v->invited++;
+	}
+	json_array_append_new(v->results, j);
+}
+
+static void next(struct inviting *v)
+{
+	v->at++;
+	v->looks = 0;
+	if (v->at < json_array_size(v->names))
+		loop_timer_arm(v->again, 0);
+	else
+		end(v);
+}
+
+static void devices(struct inviting *v, const json_t *list)
+{
+	struct part *p = part_by_id(v->node, v->id);
+	uint8_t key[NTMC_KEY_LEN];
+	const char *name, *text;
+	json_t *j;
+	size_t i;
+
+	json_array_foreach(list, i, j)
+	{
+		name = json_string_value(json_object_get(j, "name"));
+		text = json_string_value(json_object_get(j, "key"));
+		if (!name || !text ||
+		    ntmc_base64url_decode(text, key, sizeof(key)))
+			continue;
+		result(v, name,
+		       p ? papers_invite(v->node->papers, p, name, key,
+					 v->rights)
+			 : -NTM_ESTATE,
+		       NULL);
+	}
+}
+
+static void on_who(void *arg, int err, const json_t *answer)
+{
+	struct inviting *v = arg;
+	const char *name = json_string_value(json_array_get(v->names, v->at));
+
+	if (err == -NTM_EAGAIN && ++v->looks < LOOKS_MAX) {
+		loop_timer_arm(v->again, LOOP_MS(LOOK_MS));
+		return;
+	}
+	if (err)
+		result(v, name ? name : "?", err,
+		       json_string_value(json_object_get(answer, "text")));
+	else
+		devices(v, json_object_get(answer, "devices"));
+	next(v);
+}
+
+static void look(struct inviting *v)
+{
+	json_t *name = json_array_get(v->names, v->at);
+	int r = postcall_ask(
+		v->node->post,
+		json_pack("{s:s, s:O}", "cmd", "who", "name", name), on_who, v);
+
+	if (!r)
+		return;
+	result(v, json_is_string(name) ? json_string_value(name) : "?", r,
+	       NULL);
+	next(v);
+}
+
+static void on_again(void *arg)
+{
+	look(arg);
+}
+
+void inviting_begin(struct ask *a, struct part *p)
+{
+	json_t *names = json_object_get(ask_request(a), "names");
+	struct inviting *v;
+
+	if (!json_array_size(names) || json_array_size(names) > NAMES_MAX) {
+		ask_fail(a, -NTM_EINVAL,
+			 "name one to 64, as device.account.domain or "
+			 "account.domain");
+		return;
+	}
+	if (member_state(p->m) != MEMBER_JOINED) {
+		ask_done(a, -NTM_ESTATE);
+		return;
+	}
+	v = calloc(1, sizeof(*v));
+	if (!v || loop_timer_new(p->node->loop, on_again, v, &v->again)) {
+		free(v);
+		ask_fail(a, -NTM_ENOMEM, NULL);
+		return;
+	}
+	v->ask = a;
+	v->node = p->node;
+	memcpy(v->id, member_id(p->m), sizeof(v->id));
+	v->names = json_incref(names);
+	v->results = json_array();
+	if (json_is_true(json_object_get(ask_request(a), "may_invite")))
+		v->rights |= GROUP_MAY_INVITE;
+	if (json_is_true(json_object_get(ask_request(a), "may_remove")))
+		v->rights |= GROUP_MAY_REMOVE;
+	if (json_is_true(json_object_get(ask_request(a), "admin")))
+		v->rights = GROUP_ALL_RIGHTS;
+	look(v);
+}

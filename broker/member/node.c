@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * node - ntm-member: this device's groups, and what is done for them
+ *
+ * Theory of operation
+ *
+ * One process, one loop. It runs while the device is in a group, or an invitation is on
+ * its way, and says so to the worker ("keep"); else it ends when nobody asks it anything.
+ * All that must survive is in member/groups.db; what runs is made of it again.
+ */
+#include "broker/member/node.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <utlist.h>
+
+#include "broker/member/asks.h"
+#include "broker/member/papers.h"
+#include "broker/member/postcall.h"
+#include "common/log.h"
+
+#define LINK_MESSAGE_MAX 4096
+#define TIDY_S		 3600
+
+int64_t node_now(const struct node *n)
+{
+	(void)n;
+	return ntmc_now(NULL);
+}
+
+/* --- the worker ----------------------------------------------------------------------- */
+
+static void say(struct node *n, const char *what)
+{
+	char text[64];
+	int len = snprintf(text, sizeof(text), "{\"say\":\"%s\"}", what);
+
+	if (send(n->link, text, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		log_debug("member", "the worker was not told: %s",
+			  strerror(errno));
+}
+
+static void session(struct node *n)
+{
+	int r = who_load(&n->who);
+
+	if (r)
+		log_err("member", "the session cannot be read: %s",
+			err_text(r));
+	servers_renew(n);
+	papers_work(n->papers);
+}
+
+static void on_link(void *arg, int fd, unsigned int events)
+{
+	struct node *n = arg;
+	char buf[LINK_MESSAGE_MAX];
+	ssize_t len = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+	const char *event;
+	json_t *j;
+
+	(void)events;
+	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (len <= 0) {
+		/* the worker died; the keeper keeps us, the next one finds us */
+		log_info("member", "the worker is gone");
+		loop_io_set(n->link_io, 0);
+		return;
+	}
+	j = json_loadb(buf, (size_t)len, 0, NULL);
+	event = json_string_value(json_object_get(j, "event"));
+	if (event && !n->broken) {
+		if (!strcmp(event, "session"))
+			session(n);
+		else if (!strcmp(event, "online"))
+			servers_online(n);
+		else if (!strcmp(event, "items"))
+			papers_fetch(n->papers);
+	}
+	json_decref(j);
+	node_check_idle(n);
+}
+
+/* --- is there anything to do? ---------------------------------------------------------- */
+
+static bool keeps(const struct node *n)
+{
+	return !n->broken && (n->parts || papers_wait(n->papers));
+}
+
+static void on_quiet(void *arg)
+{
+	struct node *n = arg;
+
+	if (keeps(n) || asks_busy(n->asks) || postcall_busy(n->post))
+		return;
+	n->ending = true;
+	loop_stop(n->loop);
+}
+
+void node_check_idle(struct node *n)
+{
+	bool keep;
+
+	if (n->ending || !n->quiet || (!n->broken && !n->papers))
+		return;
+	keep = keeps(n);
+	if (keep != n->kept)
+		say(n, keep ? "keep" : "idle");
+	n->kept = keep;
+	if (keep || asks_busy(n->asks) || postcall_busy(n->post))
+		loop_timer_disarm(n->quiet);
+	else if (!loop_timer_armed(n->quiet))
+		loop_timer_arm(n->quiet, LOOP_S(NODE_QUIET_S));
+}
+
+/* invitations run out; what failed is tried again */
+static void on_tidy(void *arg)
+{
+	struct node *n = arg;
+
+	loop_timer_arm(n->tidy, LOOP_S(TIDY_S));
+	papers_fetch(n->papers);
+}
+
+/* --- life -------------------------------------------------------------------------------- */
+
+static int store_begin_here(struct node *n)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/groups.db", n->who.dir) >=
+	    (int)sizeof(path))
+		return -NTM_EINVAL;
+	return memberstore_open(path, NULL, n->who.id, &n->store);
+}
+
+int node_open(struct node *n, const char *config, const char *state,
+	      const char *rundir, int link)
+{
+	int r = who_open(config, state, "member", &n->who);
+
+	if (r)
+		return r;
+	n->rundir = rundir;
+	n->link = link;
+	r = who_load(&n->who);
+	if (r)
+		log_err("member", "the session cannot be read: %s",
+			err_text(r));
+	r = loop_timer_new(n->loop, on_quiet, n, &n->quiet);
+	if (!r)
+		r = loop_timer_new(n->loop, on_tidy, n, &n->tidy);
+	if (!r)
+		r = store_begin_here(n);
+	if (!r)
+		r = postcall_open(n, &n->post);
+	if (!r)
+		r = words_open(n, &n->words);
+	if (!r)
+		r = papers_open(n, &n->papers);
+	return r;
+}
+
+int node_link(struct node *n)
+{
+	return loop_io_add(n->loop, n->link, LOOP_READ, false, on_link, n,
+			   &n->link_io);
+}
+
+void node_work(struct node *n)
+{
+	uint8_t ids[NODE_GROUPS_MAX][GROUP_ID_LEN];
+	int i, r, count;
+
+	n->kept = true; /* until it is known better: say it once */
+	if (n->broken) {
+		node_check_idle(n);
+		return;
+	}
+	count = memberstore_list(n->store, ids, NODE_GROUPS_MAX);
+	if (count > NODE_GROUPS_MAX)
+		count = NODE_GROUPS_MAX;
+	for (i = 0; i < count; i++) {
+		r = part_load(n, ids[i]);
+		if (r)
+			log_err("member", "group %s cannot be used: %s",
+				part_id_text(ids[i]), err_text(r));
+	}
+	loop_timer_arm(n->tidy, LOOP_S(TIDY_S));
+	papers_fetch(n->papers);
+	papers_work(n->papers);
+	node_check_idle(n);
+}
+
+void node_close(struct node *n)
+{
+	n->ending = true;
+	asks_close(n->asks);
+	while (n->parts)
+		part_free(n->parts);
+	servers_close(n);
+	papers_close(n->papers);
+	postcall_close(n->post);
+	words_close(n->words);
+	loop_timer_free(n->quiet);
+	loop_timer_free(n->tidy);
+	n->quiet = n->tidy = NULL;
+	memberstore_close(n->store);
+	loop_io_del(n->link_io);
+	if (n->link >= 0)
+		close(n->link);
+	who_close(&n->who);
+}

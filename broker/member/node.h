@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * node - ntm-member: this device's groups, and what is done for them
+ *
+ * Owner:    main.c. Context: loop thread.
+ *
+ *   parts    the groups: an engine (member.h) each
+ *   servers  connections to GMSs
+ *   papers   invitations on their way, of either side
+ *   post     ntm-post, by which papers travel
+ *   asks     member.sock: what `ntm-group` asks
+ *   words    the worker, which is given epochs' keys
+ *   link     the worker, which has us started
+ */
+#ifndef NTM_BROKER_MEMBER_NODE_H
+#define NTM_BROKER_MEMBER_NODE_H
+
+#include <jansson.h>
+
+#include "broker/member/member.h"
+#include "broker/post/who.h"
+
+#define NODE_GROUPS_MAX 64
+#define NODE_SAW_MAX	16
+#define NODE_QUIET_S	2
+
+struct ask;
+struct asks;
+struct node;
+struct papers;
+struct postcall;
+struct server;
+struct words;
+
+/** struct part_saw - something that a member noticed */
+struct part_saw {
+	enum member_saw what;
+	uint32_t who;
+	uint64_t epoch;
+	int code;
+	int64_t at;
+};
+
+/**
+ * struct part - one group of this device
+ * @waits: who asked for the wish that is under way; NULL
+ * @answers: who waits for all members' confirmations; NULL
+ * @adding: papers that the wish under way is about
+ * @valid_until: loop's clock, ns: until then the epoch may be used
+ */
+struct part {
+	struct part *prev, *next;
+	struct node *node;
+	struct member *m;
+	struct server *server;
+	struct ask *waits, *answers;
+	struct loop_timer *patience; /* of both */
+	bool adding, founding, over;
+	struct part_saw saw[NODE_SAW_MAX];
+	unsigned int n_saw;
+	uint64_t valid_until;
+};
+
+struct node {
+	struct loop *loop;
+	struct who who;
+	struct memberstore *store;
+	const char *rundir;
+	struct part *parts;
+	struct server *servers;
+	struct papers *papers;
+	struct postcall *post;
+	struct asks *asks;
+	struct words *words;
+	int link;
+	struct loop_io *link_io;
+	struct loop_timer *quiet, *tidy;
+	bool kept, ending;
+	int broken;
+};
+
+/** @link: taken. Return: 0, who_open()'s, memberstore_open()'s, -NTM_ENOMEM */
+NTM_MUST_CHECK int node_open(struct node *n, const char *config,
+			     const char *state, const char *rundir, int link);
+void node_close(struct node *n);
+/** hear what the worker says. Return: 0, -NTM_ENOMEM */
+NTM_MUST_CHECK int node_link(struct node *n);
+/** begin with what is in the store */
+void node_work(struct node *n);
+/** something came to its end: is there anything left to do? */
+void node_check_idle(struct node *n);
+int64_t node_now(const struct node *n);
+
+/* --- groups (part.c) --------------------------------------------------------------------- */
+
+/** by name, or by the beginning of the ID's text. Return: 0, -NTM_ENOTFOUND,
+ *  -NTM_EEXISTS (several) */
+NTM_MUST_CHECK int part_find(struct node *n, const char *text,
+			     struct part **out);
+struct part *part_by_id(struct node *n, const uint8_t *id);
+/** a new group at the GMS of our domain. Return: member_found()'s, -NTM_ENOTFOUND (there
+ *  is no GMS), -NTM_ELIMIT */
+NTM_MUST_CHECK int part_found(struct node *n, const char *name,
+			      const struct group_policy *policy,
+			      struct part **out);
+/** by a welcome. Return: member_join()'s, -NTM_ELIMIT */
+NTM_MUST_CHECK int part_join(struct node *n, const uint8_t *welcome, size_t len,
+			     const struct member_prekey *prekey,
+			     const struct group_invite *invite,
+			     struct part **out);
+NTM_MUST_CHECK int part_load(struct node *n,
+			     const uint8_t id[static GROUP_ID_LEN]);
+/** at the end of the turn */
+void part_free(struct part *p);
+/** @a is answered when the wish has come to its end; Return: member_submit()'s, and
+ *  -NTM_EAGAIN: another one waits; @a is the caller's still then */
+NTM_MUST_CHECK int part_wish(struct part *p, const struct group_change *c,
+			     struct ask *a);
+/** who asked has gone */
+void part_forget(struct part *p, const struct ask *a);
+/** 22 digits; static buffer */
+const char *part_id_text(const uint8_t id[static GROUP_ID_LEN]);
+
+/* --- connections (server.c) -------------------------------------------------------------- */
+
+/** of the GMS with that identity; made where there is none. Return: 0, -NTM_ENOMEM */
+NTM_MUST_CHECK int server_of(struct node *n, const char *name,
+			     const uint8_t *key, struct server **out);
+/** a part of it is new: hello, when it is connected */
+void server_use(struct server *s, struct part *p);
+/** @p goes; with the last one the connection ends */
+void server_unuse(struct server *s, struct part *p);
+/** @p: who asks, for the answer. Return: false: there is no connection */
+bool server_send(struct server *s, struct part *p, Ntm__Envelope *msg);
+bool server_is_open(const struct server *s);
+/** why it is not connected, for a person; "" */
+const char *server_trouble(const struct server *s);
+const char *server_name(const struct server *s);
+/** what our login says of it; NULL: it is of another domain */
+const struct who_manager *server_manager(const struct server *s);
+/** ADDRESS:PORT|..., for an invitation. Return: 0, -NTM_ENOTFOUND */
+NTM_MUST_CHECK int server_ways(const struct server *s,
+			       char ways[static GROUP_WAYS_MAX + 1]);
+/** the session is another one: certificates, addresses */
+void servers_renew(struct node *n);
+/** try again now */
+void servers_online(struct node *n);
+void servers_close(struct node *n);
+
+/* --- the worker (words.c) ------------------------------------------------------------------ */
+
+NTM_MUST_CHECK int words_open(struct node *n, struct words **out);
+void words_close(struct words *w);
+/** @p has keys, or none any more */
+void words_part(struct words *w, struct part *p);
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * paper_item - what groups say to each other in items: invite, acceptance, welcome
+ *
+ * An item is signed by its sender, whose key ntm-post has pinned under that name. What
+ * is in it must be of the same sender; its own signatures bind it to the group. Whatever
+ * does not hold is logged, and done with.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <utlist.h>
+
+#include "broker/member/asks.h"
+#include "broker/member/papers.h"
+#include "common/log.h"
+
+#define BYTES_MAX 2048 /* of an invite, the longest */
+#define TEXT_MAX  (NTMC_BASE64URL_LEN(BYTES_MAX) + 3)
+
+/* @out: BYTES_MAX bytes. Return: bytes; -NTM_EAGAIN: it cannot be read now */
+static int bytes_of(const json_t *item, uint8_t *out)
+{
+	const char *folder = json_string_value(json_object_get(item, "folder"));
+	char path[600], text[TEXT_MAX + 1];
+	struct stat st;
+	ssize_t n = -1;
+	size_t len;
+	int fd = -1;
+
+	if (folder && snprintf(path, sizeof(path), "%s/tree/text", folder) <
+			      (int)sizeof(path))
+		fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return -NTM_EDECODE;
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
+		n = read(fd, text, TEXT_MAX);
+	close(fd);
+	if (n <= 0 || n >= (ssize_t)TEXT_MAX)
+		return -NTM_EDECODE;
+	text[n] = '\0';
+	len = strlen(text) * 3 / 4;
+	if (ntmc_base64url_decode(text, out, len))
+		return -NTM_EDECODE;
+	ntmc_wipe(text, sizeof(text));
+	return (int)len;
+}
+
+/* an inviter can fill no list */
+static bool too_many(struct papers *all, const char *from)
+{
+	unsigned int n = 0;
+	struct paper *p;
+
+	for (p = papers_first(all); p; p = p->next)
+		n += p->state == PAPER_INVITED && !strcmp(p->i.inviter, from);
+	return n >= PAPERS_FROM_MAX;
+}
+
+static int take_invite(struct papers *all, const char *from, const uint8_t *b,
+		       size_t len)
+{
+	struct node *n = papers_node(all);
+	struct paper like = {.state = PAPER_INVITED, .len = len};
+	uint8_t fp[NTMC_FP_LEN];
+	bool verified;
+	int r = group_invite_get(b, len, n->who.id->ed_pub, node_now(n),
+				 &like.i);
+
+	if (r)
+		return r;
+	ntmc_fingerprint(like.i.inviter_key, fp);
+	if (strcmp(like.i.inviter, from) ||
+	    who_pinned(&n->who, from, fp, &verified) == -NTM_EPIN)
+		return -NTM_EAUTH;
+	if (papers_by_token(all, like.i.token) || part_by_id(n, like.i.id))
+		return -NTM_EEXISTS;
+	if (too_many(all, from))
+		return -NTM_ELIMIT;
+	memcpy(like.bytes, b, len);
+	return papers_add(all, &like);
+}
+
+static int take_accept(struct papers *all, const char *from, const uint8_t *b,
+		       size_t len)
+{
+	struct node *n = papers_node(all);
+	struct group_accept a;
+	struct paper *p;
+	int r = -NTM_ENOTFOUND;
+
+	for (p = papers_first(all); p; p = p->next) {
+		if (p->state != PAPER_ASKED || strcmp(p->i.invitee, from))
+			continue;
+		r = group_accept_get(b, len, &p->i, node_now(n), &a);
+		if (r != -NTM_ENOTFOUND)
+			break;
+	}
+	if (r)
+		return r;
+	p->state = PAPER_ACCEPTED;
+	p->handed = true;
+	r = paper_store(p);
+	if (r)
+		p->state = PAPER_ASKED;
+	return r;
+}
+
+static int take_welcome(struct papers *all, const char *from, const uint8_t *b,
+			size_t len)
+{
+	uint8_t hash[NTMC_HASH_LEN];
+	struct group_secret s;
+	struct paper *p;
+	int r = group_welcome_get(b, len, &s, hash);
+
+	if (r)
+		return r;
+	r = -NTM_ENOTFOUND;
+	for (p = papers_first(all); p; p = p->next)
+		if (p->state == PAPER_AGREED && !strcmp(p->i.inviter, from) &&
+		    !memcmp(p->i.id, s.id, sizeof(s.id)))
+			break;
+	group_secret_clear(&s);
+	if (!p)
+		return r;
+	memcpy(p->welcome, b, len);
+	p->welcome_len = len;
+	p->state = PAPER_WELCOMED;
+	r = paper_store(p);
+	if (r) {
+		p->state = PAPER_AGREED;
+		p->welcome_len = 0;
+	}
+	return r;
+}
+
+int paper_item(struct papers *all, const json_t *item)
+{
+	static const struct {
+		const char *service;
+		int (*take)(struct papers *all, const char *from,
+			    const uint8_t *b, size_t len);
+	} kinds[] = {
+		{"invite", take_invite},
+		{"accept", take_accept},
+		{"welcome", take_welcome},
+	};
+	const char *from = json_string_value(json_object_get(item, "from"));
+	const char *service =
+		json_string_value(json_object_get(item, "service"));
+	uint8_t b[BYTES_MAX];
+	int r = -NTM_EINVAL, n = bytes_of(item, b);
+
+	for (size_t i = 0; n > 0 && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strcmp(kinds[i].service, service))
+			r = kinds[i].take(all, from, b, (size_t)n);
+	ntmc_wipe(b, sizeof(b));
+	if (n <= 0)
+		r = n;
+	if (r)
+		log_info("member", "%s of %s: %s", service, from, err_text(r));
+	return r == -NTM_ESTORE || r == -NTM_ENOMEM ? -NTM_EAGAIN : 0;
+}
+
+bool paper_wanted(struct papers *all, const char *service, const char *from)
+{
+	bool accept = !strcmp(service, "accept");
+	struct paper *p;
+
+	if (!accept && strcmp(service, "welcome"))
+		return false;
+	for (p = papers_first(all); p; p = p->next)
+		if (p->state == (accept ? PAPER_ASKED : PAPER_AGREED) &&
+		    !strcmp(accept ? p->i.invitee : p->i.inviter, from))
+			return true;
+	return false;
+}

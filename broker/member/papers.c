@@ -1,0 +1,601 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * papers - invitations on their way, of either side
+ *
+ * Theory of operation
+ *
+ * inviter:  ASKED --acceptance--> ACCEPTED --entry, then welcome--> gone
+ * invitee:  INVITED --person--> AGREED --welcome--> WELCOMED --log--> gone
+ *
+ * A state is in the store before anything is said. What is said travels as an item whose
+ * name is the invite's token, so ntm-post knows it again when we died in between. That a
+ * device was added shows in the log by the token: who added it and died sends the welcome
+ * when it is back, with RN1 as it is then, and the invitee steps on from there.
+ */
+#include "broker/member/papers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "broker/member/asks.h"
+#include "broker/member/postcall.h"
+#include "common/log.h"
+#include "libntmcrypto/wire.h"
+
+#define AGAIN_S	   5
+#define LATE_S	   86400 /* papers go so long after their invite has ended */
+#define VERSION	   1
+#define HELD_MAX   64
+#define TOKEN_TEXT (NTMC_BASE64URL_LEN(GROUP_TOKEN_LEN) + 3)
+
+struct papers {
+	struct node *node;
+	struct paper *list;
+	unsigned int n, sending;
+	bool fetching, again;
+	struct loop_timer *later;
+	struct held held[HELD_MAX];
+	size_t n_held;
+};
+
+/* --- the store ---------------------------------------------------------------------- */
+
+int paper_store(struct paper *p)
+{
+	uint8_t b[MEMBERSTORE_PAPER_MAX];
+	struct wire_out w = wire_out(b, sizeof(b));
+	int r;
+
+	wire_put_number(&w, VERSION, 1);
+	wire_put_number(&w, p->state, 1);
+	wire_put_number(&w, p->handed, 1);
+	wire_put_number(&w, p->len, 2);
+	wire_put(&w, p->bytes, p->len);
+	wire_put(&w, p->prekey.priv.b, NTMC_KEY_LEN);
+	wire_put(&w, p->prekey.pub, NTMC_KEY_LEN);
+	wire_put_number(&w, p->welcome_len, 2);
+	wire_put(&w, p->welcome, p->welcome_len);
+	r = memberstore_paper_put(p->all->node->store, p->i.token, b, w.len);
+	ntmc_wipe(b, sizeof(b));
+	return r;
+}
+
+static void paper_load(void *arg, const uint8_t *token, const uint8_t *body,
+		       size_t len)
+{
+	struct papers *all = arg;
+	struct paper *p = calloc(1, sizeof(*p));
+	struct wire_in w = wire_in(body, len);
+	unsigned int version;
+
+	if (!p)
+		return;
+	p->all = all;
+	version = (unsigned int)wire_get_number(&w, 1);
+	p->state = (enum paper_state)wire_get_number(&w, 1);
+	p->handed = wire_get_number(&w, 1);
+	p->len = (size_t)wire_get_number(&w, 2);
+	if (p->len <= sizeof(p->bytes))
+		wire_get(&w, p->bytes, p->len);
+	wire_get(&w, p->prekey.priv.b, NTMC_KEY_LEN);
+	wire_get(&w, p->prekey.pub, NTMC_KEY_LEN);
+	p->welcome_len = (size_t)wire_get_number(&w, 2);
+	if (p->welcome_len <= sizeof(p->welcome))
+		wire_get(&w, p->welcome, p->welcome_len);
+	if (!wire_ends(&w) || version != VERSION ||
+	    group_invite_open(p->bytes, p->len, &p->i) ||
+	    memcmp(p->i.token, token, GROUP_TOKEN_LEN)) {
+		log_err("member", "an invitation in the store makes no sense");
+		ntmc_wipe(p, sizeof(*p));
+		free(p);
+		return;
+	}
+	DL_APPEND(all->list, p);
+	all->n++;
+}
+
+static void paper_drop(struct paper *p)
+{
+	struct papers *all = p->all;
+
+	if (memberstore_paper_drop(all->node->store, p->i.token))
+		log_err("member", "the store cannot be written");
+	postcall_forget(all->node->post, p);
+	if (p->sending)
+		all->sending--;
+	DL_DELETE(all->list, p);
+	all->n--;
+	ntmc_wipe(p, sizeof(*p));
+	free(p);
+}
+
+int papers_add(struct papers *all, const struct paper *like)
+{
+	struct paper *p = all->n < PAPERS_MAX ? malloc(sizeof(*p)) : NULL;
+	int r;
+
+	if (!p)
+		return all->n < PAPERS_MAX ? -NTM_ENOMEM : -NTM_ELIMIT;
+	*p = *like;
+	p->all = all;
+	r = paper_store(p);
+	if (r) {
+		ntmc_wipe(p, sizeof(*p));
+		free(p);
+		return r;
+	}
+	DL_APPEND(all->list, p);
+	all->n++;
+	asks_changed(all->node->asks);
+	return 0;
+}
+
+/* --- items that leave ------------------------------------------------------------------ */
+
+static void later(struct papers *all)
+{
+	if (!loop_timer_armed(all->later))
+		loop_timer_arm(all->later, LOOP_S(AGAIN_S));
+}
+
+static void on_handed(void *arg, int err, const json_t *answer)
+{
+	struct paper *p = arg;
+	struct papers *all = p->all;
+
+	(void)answer;
+	p->sending = false;
+	all->sending--;
+	if (err && err != -NTM_EEXISTS) {
+		log_info("member", "an item of a group is not sent yet: %s",
+			 err_text(err));
+		later(all);
+		return;
+	}
+	if (p->state == PAPER_ACCEPTED) { /* the welcome */
+		paper_drop(p);
+		asks_changed(all->node->asks);
+		return;
+	}
+	p->handed = true;
+	if (paper_store(p))
+		later(all);
+}
+
+static void hand(struct paper *p, const char *service, const char *to,
+		 const void *bytes, size_t len)
+{
+	struct papers *all = p->all;
+	char *text = malloc(NTMC_BASE64URL_LEN(len) + 3), item[TOKEN_TEXT];
+	json_t *j = NULL;
+
+	if (text) {
+		ntmc_base64url_encode(bytes, len, text);
+		ntmc_base64url_encode(p->i.token, GROUP_TOKEN_LEN, item);
+		j = json_pack("{s:s, s:[s], s:s, s:s, s:s, s:s}", "cmd", "send",
+			      "to", to, "application", PAPERS_APPLICATION,
+			      "service", service, "item", item, "text", text);
+		ntmc_wipe(text, strlen(text));
+	}
+	free(text);
+	if (postcall_ask(all->node->post, j, on_handed, p)) {
+		later(all);
+		return;
+	}
+	p->sending = true;
+	all->sending++;
+}
+
+static void hand_acceptance(struct paper *p)
+{
+	struct ntmc_identity *id = p->all->node->who.id;
+	uint8_t b[GROUP_ACCEPT_LEN];
+	struct group_accept a;
+
+	memcpy(a.id, p->i.id, sizeof(a.id));
+	memcpy(a.token, p->i.token, sizeof(a.token));
+	memcpy(a.prekey.pub, p->prekey.pub, sizeof(a.prekey.pub));
+	a.prekey.serial = 1;
+	group_prekey_sign(id, p->i.id, &a.prekey);
+	group_accept_make(id, &a, b);
+	hand(p, "accept", p->i.inviter, b, sizeof(b));
+}
+
+static void hand_welcome(struct paper *p, struct part *part)
+{
+	uint8_t b[GROUP_WELCOME_MAX];
+	size_t len = member_welcome(part->m, b);
+
+	if (len)
+		hand(p, "welcome", p->i.invitee, b, len);
+	ntmc_wipe(b, sizeof(b));
+}
+
+/* --- entries --------------------------------------------------------------------------- */
+
+static const struct group_member *added(const struct part *part,
+					const struct paper *p)
+{
+	const struct group *g = member_group(part->m);
+	size_t i, n = group_size(g);
+
+	for (i = 0; i < n; i++)
+		if (!memcmp(group_at(g, i)->token, p->i.token, GROUP_TOKEN_LEN))
+			return group_at(g, i);
+	return NULL;
+}
+
+/* all that were accepted, in one entry */
+static void add_members(struct papers *all, struct part *part)
+{
+	struct group_joiner j[GROUP_JOIN_MAX];
+	struct group_change c = {.kind = GROUP_ADD, .joiners = j};
+	struct paper *p;
+	int r;
+
+	DL_FOREACH (all->list, p) {
+		struct group_joiner *to = &j[c.n_joiners];
+
+		if (p->state != PAPER_ACCEPTED || p->sending ||
+		    memcmp(p->i.id, member_id(part->m), GROUP_ID_LEN) ||
+		    added(part, p) || c.n_joiners == GROUP_JOIN_MAX)
+			continue;
+		*to = (struct group_joiner){.rights = p->i.rights,
+					    .fqdn = p->i.invitee};
+		memcpy(to->token, p->i.token, sizeof(to->token));
+		memcpy(to->ed_pub, p->i.invitee_key, sizeof(to->ed_pub));
+		p->adding = true;
+		c.n_joiners++;
+	}
+	if (!c.n_joiners)
+		return;
+	r = part_wish(part, &c, NULL);
+	if (r)
+		log_debug("member", "no entry yet: %s", err_text(r));
+	if (r && r != -NTM_EAGAIN)
+		later(all);
+}
+
+void papers_added(struct papers *all, struct part *part, int code)
+{
+	struct paper *p, *tmp;
+
+	DL_FOREACH_SAFE (all->list, p, tmp) {
+		if (!p->adding ||
+		    memcmp(p->i.id, member_id(part->m), GROUP_ID_LEN))
+			continue;
+		p->adding = false;
+		if (!code || code == -NTM_EAGAIN || code == -NTM_ECLOSED ||
+		    code == -NTM_ESTATE || code == -NTM_ERATE)
+			continue;
+		log_warn("member", "%s cannot be added: %s", p->i.invitee,
+			 err_text(code));
+		paper_drop(p);
+	}
+	if (code)
+		later(all);
+}
+
+/* --- what is due ------------------------------------------------------------------------ */
+
+static void step(struct papers *all, struct paper *p)
+{
+	struct part *part = part_by_id(all->node, p->i.id), *made;
+	int r;
+
+	if (p->sending)
+		return;
+	switch (p->state) {
+	case PAPER_ASKED:
+		if (!p->handed)
+			hand(p, "invite", p->i.invitee, p->bytes, p->len);
+		break;
+	case PAPER_AGREED:
+		if (!p->handed)
+			hand_acceptance(p);
+		break;
+	case PAPER_ACCEPTED:
+		if (!part)
+			paper_drop(p); /* we are not in that group any more */
+		else if (member_state(part->m) == MEMBER_JOINED &&
+			 added(part, p))
+			hand_welcome(p, part);
+		break;
+	case PAPER_WELCOMED:
+		if (part)
+			break;
+		r = part_join(all->node, p->welcome, p->welcome_len, &p->prekey,
+			      &p->i, &made);
+		if (r)
+			log_warn("member", "%s cannot be joined: %s", p->i.name,
+				 err_text(r));
+		break;
+	case PAPER_INVITED:
+		break;
+	}
+}
+
+void papers_work(struct papers *all)
+{
+	int64_t now = node_now(all->node);
+	struct paper *p, *tmp;
+	struct part *part, *next;
+
+	if (!all || all->node->ending)
+		return;
+	DL_FOREACH_SAFE (all->list, p, tmp) {
+		if (p->state != PAPER_ACCEPTED && p->state != PAPER_WELCOMED &&
+		    now > p->i.expires + LATE_S)
+			paper_drop(p);
+		else
+			step(all, p);
+	}
+	DL_FOREACH_SAFE (all->node->parts, part, next)
+		if (!part->over && member_state(part->m) == MEMBER_JOINED &&
+		    !part->waits && !part->adding)
+			add_members(all, part);
+	node_check_idle(all->node);
+}
+
+static void on_later(void *arg)
+{
+	papers_work(arg);
+}
+
+void papers_joined(struct papers *all, struct part *part)
+{
+	struct paper *p, *tmp;
+
+	DL_FOREACH_SAFE (all->list, p, tmp)
+		if (p->state == PAPER_WELCOMED &&
+		    !memcmp(p->i.id, member_id(part->m), GROUP_ID_LEN))
+			paper_drop(p);
+	/* not in the midst of the news */
+	loop_timer_arm(all->later, 0);
+}
+
+/* --- items that come --------------------------------------------------------------------- */
+
+static void tell_post(struct papers *all, const char *cmd, json_int_t id)
+{
+	if (postcall_ask(all->node->post,
+			 json_pack("{s:s, s:I}", "cmd", cmd, "id", id), NULL,
+			 NULL))
+		log_warn("member", "ntm-post is not told: %s %lld", cmd,
+			 (long long)id);
+}
+
+static void held_add(struct papers *all, json_int_t id, const char *from)
+{
+	struct held *h = &all->held[all->n_held];
+
+	if (all->n_held == HELD_MAX || strlen(from) >= sizeof(h->from))
+		return;
+	h->id = id;
+	strcpy(h->from, from);
+	all->n_held++;
+}
+
+static void item_look(struct papers *all, const json_t *item)
+{
+	json_int_t id = json_integer_value(json_object_get(item, "id"));
+	const char *state = json_string_value(json_object_get(item, "state"));
+	const char *from = json_string_value(json_object_get(item, "from"));
+	const char *service =
+		json_string_value(json_object_get(item, "service"));
+
+	if (!state || !from || !service)
+		return;
+	if (!strcmp(state, "here")) {
+		if (paper_item(all, item) != -NTM_EAGAIN)
+			tell_post(all, "taken", id);
+	} else if (!strcmp(state, "held")) {
+		if (paper_wanted(all, service, from))
+			tell_post(all, "fetch", id);
+		else if (!strcmp(service, "invite"))
+			held_add(all, id, from);
+	}
+}
+
+static void on_inbox(void *arg, int err, const json_t *answer)
+{
+	struct papers *all = arg;
+	const char *of;
+	json_t *item;
+	size_t i;
+
+	all->fetching = false;
+	if (err) {
+		log_info("member", "ntm-post does not say what came: %s",
+			 err_text(err));
+		all->again = true;
+		later(all);
+	}
+	all->n_held = 0;
+	json_array_foreach(json_object_get(answer, "items"), i, item)
+	{
+		of = json_string_value(json_object_get(item, "application"));
+		if (of && !strcmp(of, PAPERS_APPLICATION))
+			item_look(all, item);
+	}
+	if (all->again && !err)
+		papers_fetch(all);
+	papers_work(all);
+	asks_changed(all->node->asks);
+}
+
+void papers_fetch(struct papers *all)
+{
+	if (all->fetching) {
+		all->again = true;
+		return;
+	}
+	all->again = false;
+	all->fetching = !postcall_ask(all->node->post,
+				      json_pack("{s:s}", "cmd", "inbox"),
+				      on_inbox, all);
+}
+
+/* --- what the person wants ------------------------------------------------------------------ */
+
+int papers_invite(struct papers *all, struct part *part, const char *name,
+		  const uint8_t key[static NTMC_KEY_LEN], uint8_t rights)
+{
+	struct node *n = all->node;
+	const struct group *g = member_group(part->m);
+	struct paper *p, like = {.state = PAPER_ASKED};
+	const uint8_t *server_key;
+	unsigned int asked = 0;
+	int r;
+
+	if (group_find_key(g, key))
+		return -NTM_EEXISTS;
+	DL_FOREACH (all->list, p) {
+		if (p->state != PAPER_ASKED && p->state != PAPER_ACCEPTED)
+			continue;
+		asked++;
+		if (!memcmp(p->i.id, group_id(g), GROUP_ID_LEN) &&
+		    !memcmp(p->i.invitee_key, key, NTMC_KEY_LEN))
+			return -NTM_EEXISTS;
+	}
+	if (asked >= PAPERS_ASKED_MAX)
+		return -NTM_ELIMIT;
+	memcpy(like.i.id, group_id(g), GROUP_ID_LEN);
+	strcpy(like.i.name, member_name(part->m));
+	snprintf(like.i.server, sizeof(like.i.server), "%s",
+		 group_server(g, &server_key));
+	memcpy(like.i.server_key, server_key, NTMC_KEY_LEN);
+	r = server_ways(part->server, like.i.ways);
+	if (r)
+		return r;
+	strcpy(like.i.inviter, n->who.fqdn);
+	memcpy(like.i.inviter_key, n->who.id->ed_pub, NTMC_KEY_LEN);
+	snprintf(like.i.invitee, sizeof(like.i.invitee), "%s", name);
+	memcpy(like.i.invitee_key, key, NTMC_KEY_LEN);
+	like.i.rights = rights;
+	like.i.expires = node_now(n) + GROUP_INVITE_LIFE_S - 3600;
+	ntmc_random(NULL, like.i.token, sizeof(like.i.token));
+	r = group_invite_make(n->who.id, &like.i, like.bytes, &like.len);
+	return r ? r : papers_add(all, &like);
+}
+
+int papers_find(struct papers *all, const char *text, struct paper **out)
+{
+	struct paper *p, *found = NULL;
+
+	DL_FOREACH (all->list, p) {
+		if (p->state != PAPER_INVITED ||
+		    (strcmp(p->i.name, text) && strcmp(p->i.inviter, text) &&
+		     strcmp(part_id_text(p->i.id), text)))
+			continue;
+		if (found && memcmp(found->i.id, p->i.id, GROUP_ID_LEN))
+			return -NTM_EEXISTS;
+		found = p; /* the newest of one group */
+	}
+	*out = found;
+	return found ? 0 : -NTM_ENOTFOUND;
+}
+
+int papers_accept(struct papers *all, struct paper *p)
+{
+	int r;
+
+	if (p->i.expires < node_now(all->node))
+		return -NTM_EEXPIRED;
+	ntmc_x25519_keygen(NULL, &p->prekey.priv, p->prekey.pub);
+	p->state = PAPER_AGREED;
+	p->handed = false;
+	r = paper_store(p);
+	if (r)
+		p->state = PAPER_INVITED;
+	else
+		papers_work(all);
+	return r;
+}
+
+int papers_decline(struct papers *all, struct paper *p)
+{
+	(void)all;
+	paper_drop(p);
+	return 0;
+}
+
+/* --- life ----------------------------------------------------------------------------------- */
+
+struct node *papers_node(struct papers *all)
+{
+	return all->node;
+}
+
+struct paper *papers_first(struct papers *all)
+{
+	return all->list;
+}
+
+const struct held *papers_held(const struct papers *all, size_t *n)
+{
+	*n = all->n_held;
+	return all->held;
+}
+
+struct paper *papers_by_token(struct papers *all, const uint8_t *token)
+{
+	struct paper *p;
+
+	DL_FOREACH (all->list, p)
+		if (!memcmp(p->i.token, token, GROUP_TOKEN_LEN))
+			return p;
+	return NULL;
+}
+
+bool papers_busy(const struct papers *all)
+{
+	return all->fetching || all->sending;
+}
+
+/* an invitation that the person has not answered waits without us */
+bool papers_wait(const struct papers *all)
+{
+	struct paper *p;
+
+	DL_FOREACH (all->list, p)
+		if (p->state != PAPER_INVITED)
+			return true;
+	return false;
+}
+
+int papers_open(struct node *n, struct papers **out)
+{
+	struct papers *all = calloc(1, sizeof(*all));
+	int r = all ? 0 : -NTM_ENOMEM;
+
+	if (r)
+		return r;
+	all->node = n;
+	r = loop_timer_new(n->loop, on_later, all, &all->later);
+	if (!r)
+		r = memberstore_papers(n->store, paper_load, all);
+	if (r)
+		papers_close(all);
+	else
+		*out = all;
+	return r;
+}
+
+void papers_close(struct papers *all)
+{
+	struct paper *p, *tmp;
+
+	if (!all)
+		return;
+	DL_FOREACH_SAFE (all->list, p, tmp) {
+		DL_DELETE(all->list, p);
+		ntmc_wipe(p, sizeof(*p));
+		free(p);
+	}
+	loop_timer_free(all->later);
+	free(all);
+}

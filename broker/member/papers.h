@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * papers - invitations on their way, of either side (docs/groups.md, Invitation)
+ *
+ * Owner:    struct node. Context: loop thread. What is told to others is on the disk
+ *           before; each step is taken again after a crash, and changes nothing then.
+ */
+#ifndef NTM_BROKER_MEMBER_PAPERS_H
+#define NTM_BROKER_MEMBER_PAPERS_H
+
+#include "broker/member/node.h"
+
+#define PAPERS_MAX	   1024
+#define PAPERS_ASKED_MAX   256 /* of ours that wait for an acceptance */
+#define PAPERS_FROM_MAX	   16  /* of one inviter that wait for the person */
+#define PAPERS_APPLICATION "ntm-group"
+
+/**
+ * enum paper_state - life of an invitation; numbers are in the store
+ * @PAPER_ASKED:    we have invited.                 Leaves by: acceptance, time
+ * @PAPER_ACCEPTED: it was accepted: an entry is to add the device, then a welcome is to
+ *                  be sent.                         Leaves by: ntm-post has the welcome
+ * @PAPER_INVITED:  we are invited.                  Leaves by: the person, time
+ * @PAPER_AGREED:   the person has accepted.         Leaves by: welcome, time
+ * @PAPER_WELCOMED: RN1 is here, the log is not yet. Leaves by: the log
+ */
+enum paper_state {
+	PAPER_ASKED = 1,
+	PAPER_ACCEPTED,
+	PAPER_INVITED,
+	PAPER_AGREED,
+	PAPER_WELCOMED,
+};
+
+/**
+ * struct paper - secret
+ * @handed: ntm-post has what this state is to send
+ * @bytes:  the invite as it is signed; @i: what it says
+ * @prekey: of the acceptance
+ */
+struct paper {
+	struct paper *prev, *next;
+	enum paper_state state;
+	bool handed, sending, adding;
+	uint8_t bytes[GROUP_INVITE_MAX];
+	size_t len;
+	struct group_invite i;
+	struct member_prekey prekey;
+	uint8_t welcome[GROUP_WELCOME_MAX];
+	size_t welcome_len;
+	struct papers *all;
+};
+
+/** struct held - an item that was not fetched, as its sender is not allowed in */
+struct held {
+	int64_t id;
+	char from[NTMC_FQDN_MAX + 1];
+};
+
+NTM_MUST_CHECK int papers_open(struct node *n, struct papers **out);
+void papers_close(struct papers *p);
+/** what is due: entries, items, groups that wait for their log */
+void papers_work(struct papers *p);
+/** items may have come */
+void papers_fetch(struct papers *p);
+/** a group has its log */
+void papers_joined(struct papers *p, struct part *part);
+/** what became of the entry that adds */
+void papers_added(struct papers *p, struct part *part, int code);
+bool papers_busy(const struct papers *p);
+/** is there one that waits for anything? */
+bool papers_wait(const struct papers *p);
+
+struct paper *papers_first(struct papers *p);
+const struct held *papers_held(const struct papers *p, size_t *n);
+/** invitations that wait for the person, by group's name, ID or inviter.
+ *  Return: 0, -NTM_ENOTFOUND, -NTM_EEXISTS (several) */
+NTM_MUST_CHECK int papers_find(struct papers *p, const char *text,
+			       struct paper **out);
+
+/** invite @name, whose key is @key, to @part's group.
+ *  Return: 0, -NTM_EEXISTS (it is a member, or invited already), -NTM_ELIMIT,
+ *  -NTM_ENOTFOUND (where the GMS is is not known), -NTM_ESTORE, -NTM_ENOMEM */
+NTM_MUST_CHECK int papers_invite(struct papers *p, struct part *part,
+				 const char *name,
+				 const uint8_t key[static NTMC_KEY_LEN],
+				 uint8_t rights);
+NTM_MUST_CHECK int papers_accept(struct papers *p, struct paper *paper);
+NTM_MUST_CHECK int papers_decline(struct papers *p, struct paper *paper);
+
+/* --- paper_item.c: what comes in items --- */
+/** take one item of ours: @item as ntm-post lists it.
+ *  Return: 0 it is done with; -NTM_EAGAIN: not now */
+NTM_MUST_CHECK int paper_item(struct papers *p, const json_t *item);
+/** is the sender of a held item somebody that we have asked for it? */
+bool paper_wanted(struct papers *p, const char *service, const char *from);
+
+/* --- for paper_item.c --- */
+struct node *papers_node(struct papers *p);
+/** Return: 0, -NTM_ELIMIT, -NTM_ENOMEM, -NTM_ESTORE */
+NTM_MUST_CHECK int papers_add(struct papers *p, const struct paper *like);
+NTM_MUST_CHECK int paper_store(struct paper *p);
+struct paper *papers_by_token(struct papers *p, const uint8_t *token);
+
+#endif

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * server - connections to Group Management Servers
+ *
+ * Theory of operation
+ *
+ * One TLS connection for each GMS that one of our groups has, kept as long as there is
+ * such a group. It is the group's by its identity: whoever else answers at the address
+ * is not spoken to. A connection that ends is made again after 1, 2, 4 ... 60 s, at once
+ * when the node is online again; the server's addresses are tried in turn. A GMS ends
+ * connections that are silent, so each group says hello from time to time, which also
+ * brings the GMS's newest word on the epoch.
+ *
+ * Answers name the number of a question. Numbers are a connection's, and groups count
+ * for themselves, so they are changed on the way, both ways.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "broker/member/node.h"
+#include "common/channel.h"
+#include "common/log.h"
+
+#define RETRY_MAX_S 60
+#define HELLO_S	    240 /* a GMS ends a connection that is silent for 600 s */
+#define ASKED_MAX   64
+
+/* struct asked - a question of a group that has no answer yet */
+struct asked {
+	uint32_t txn, theirs;
+	struct part *part;
+};
+
+struct server {
+	struct server *prev, *next;
+	struct node *node;
+	char name[NTMC_FQDN_MAX + 1];
+	uint8_t key[NTMC_KEY_LEN];
+	struct tls_context *tls;
+	struct channel *channel;
+	bool open;
+	struct loop_timer *retry, *hello;
+	unsigned int tries, n_parts;
+	struct asked asked[ASKED_MAX];
+	uint32_t txn;
+	char trouble[160];
+};
+
+static void connect_now(struct server *s);
+
+/* --- where it is ------------------------------------------------------------------- */
+
+const struct who_manager *server_manager(const struct server *s)
+{
+	const struct who *w = &s->node->who;
+
+	for (size_t i = 0; w->logged_in && i < w->n_managers; i++)
+		if (!memcmp(w->managers[i].ed_pub, s->key, sizeof(s->key)))
+			return &w->managers[i];
+	return NULL;
+}
+
+int server_ways(const struct server *s, char ways[static GROUP_WAYS_MAX + 1])
+{
+	const struct who_manager *m = server_manager(s);
+	char text[ADDR_TEXT_LEN];
+	size_t len = 0;
+
+	if (!m)
+		return memberstore_server_get(s->node->store, s->key, ways);
+	for (size_t i = 0; i < m->n_ways; i++) {
+		addr_format(&m->ways[i], text);
+		if (len + strlen(text) + 2 > GROUP_WAYS_MAX + 1)
+			break;
+		len += (size_t)sprintf(ways + len, "%s%s", len ? "|" : "",
+				       text);
+	}
+	return len ? 0 : -NTM_ENOTFOUND;
+}
+
+/* the one whose turn it is. Return: 0, -NTM_ENOTFOUND */
+static int address(const struct server *s, struct addr *out)
+{
+	char ways[GROUP_WAYS_MAX + 1], *save = NULL, *one;
+	struct addr list[8];
+	size_t n = 0;
+	int r = server_ways(s, ways);
+
+	if (r)
+		return r;
+	for (one = strtok_r(ways, "|", &save); one && n < 8;
+	     one = strtok_r(NULL, "|", &save))
+		if (!addr_parse(one, 0, &list[n]) && addr_port(&list[n]))
+			n++;
+	if (!n)
+		return -NTM_ENOTFOUND;
+	*out = list[s->tries % n];
+	return 0;
+}
+
+/* --- the connection ------------------------------------------------------------------- */
+
+static void later(struct server *s, int err)
+{
+	unsigned int wait = 1u << (s->tries < 6 ? s->tries : 6);
+	uint8_t r;
+
+	ntmc_random(NULL, &r, sizeof(r));
+	if (wait > RETRY_MAX_S)
+		wait = RETRY_MAX_S;
+	s->tries++;
+	snprintf(s->trouble, sizeof(s->trouble), "%s",
+		 err == -NTM_ENOTFOUND ? "its address is not known"
+				       : err_text(err));
+	log_info("member", "%s: %s; again in %u s", s->name, err_text(err),
+		 wait);
+	loop_timer_arm(s->retry, LOOP_S(wait) + LOOP_MS(2u * r));
+}
+
+static void each(struct server *s, void (*fn)(struct member *m))
+{
+	struct part *p, *tmp;
+
+	DL_FOREACH_SAFE (s->node->parts, p, tmp)
+		if (p->server == s && !p->over)
+			fn(p->m);
+}
+
+static void on_open(struct channel *c, void *arg)
+{
+	struct server *s = arg;
+	const struct ntmc_cert *peer = channel_peer(c);
+
+	if (s->channel != c)
+		return;
+	if (!peer || memcmp(peer->ed_pub, s->key, sizeof(s->key))) {
+		channel_close(c);
+		log_warn("member", "%s: another server answers there", s->name);
+		return;
+	}
+	log_info("member", "connected with %s", s->name);
+	s->open = true;
+	s->tries = 0;
+	*s->trouble = '\0';
+	loop_timer_arm(s->hello, LOOP_S(HELLO_S));
+	each(s, member_online);
+}
+
+/* whose it is; NULL: nobody's here */
+static struct part *part_of(struct server *s, const ProtobufCBinaryData *id)
+{
+	struct part *p =
+		id->len == GROUP_ID_LEN ? part_by_id(s->node, id->data) : NULL;
+
+	return p && p->server == s ? p : NULL;
+}
+
+static void answered(struct server *s, const Ntm__Envelope *msg)
+{
+	Ntm__Envelope copy = *msg;
+
+	for (size_t i = 0; msg->txn && i < ASKED_MAX; i++) {
+		struct asked *a = &s->asked[i];
+		struct part *p = a->part;
+
+		if (!p || a->txn != msg->txn)
+			continue;
+		copy.txn = a->theirs;
+		a->part = NULL;
+		member_message(p->m, &copy);
+		return;
+	}
+}
+
+static void on_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
+{
+	struct server *s = arg;
+	struct part *p = NULL;
+
+	if (s->channel != c || !s->open)
+		return;
+	switch (msg->body_case) {
+	case NTM__ENVELOPE__BODY_ACK:
+		answered(s, msg);
+		return;
+	case NTM__ENVELOPE__BODY_GROUP_NEWS:
+		p = part_of(s, &msg->group_news->group);
+		break;
+	case NTM__ENVELOPE__BODY_GROUP_GONE:
+		p = part_of(s, &msg->group_gone->group);
+		break;
+	case NTM__ENVELOPE__BODY_GROUP_ANSWER:
+		p = part_of(s, &msg->group_answer->group);
+		break;
+	case NTM__ENVELOPE__BODY_GROUP_LEAVE:
+		p = part_of(s, &msg->group_leave->group);
+		break;
+	default:
+		break;
+	}
+	if (p && !p->over)
+		member_message(p->m, msg);
+}
+
+static void on_closed(struct channel *c, int err, void *arg)
+{
+	struct server *s = arg;
+	bool was_open = s->open;
+
+	if (s->channel != c)
+		return;
+	s->channel = NULL;
+	s->open = false;
+	loop_timer_disarm(s->hello);
+	memset(s->asked, 0, sizeof(s->asked));
+	if (was_open)
+		each(s, member_offline);
+	later(s, err ? err : -NTM_ECLOSED);
+}
+
+static const struct channel_ops ops = {
+	.open = on_open, .message = on_message, .closed = on_closed};
+
+static int credentials(struct server *s)
+{
+	const struct who *w = &s->node->who;
+	int r;
+
+	if (s->tls)
+		return 0;
+	if (!w->logged_in)
+		return -NTM_ENOLOGIN;
+	r = tls_context_new(w->id, w->cert_der, w->cert_len, w->ca, w->ca_len,
+			    NULL, NULL, &s->tls);
+	if (!r) {
+		tls_context_set_roles(s->tls, NTMC_ROLE_GMS);
+		/* the log and the invite name its key; who vouches for it, they
+		 * do not */
+		tls_context_set_peer_key(s->tls, s->key);
+	}
+	return r;
+}
+
+static void connect_now(struct server *s)
+{
+	struct addr to;
+	int r;
+
+	loop_timer_disarm(s->retry);
+	if (s->channel)
+		return;
+	r = credentials(s);
+	if (r == -NTM_ENOLOGIN) {
+		snprintf(s->trouble, sizeof(s->trouble), "%s", err_text(r));
+		return; /* the next session brings us here */
+	}
+	if (!r)
+		r = address(s, &to);
+	if (!r)
+		r = channel_connect(s->node->loop, s->tls, &to.sa,
+				    addr_len(&to), &ops, s, &s->channel);
+	if (r)
+		later(s, r);
+}
+
+static void on_retry(void *arg)
+{
+	connect_now(arg);
+}
+
+static void on_hello(void *arg)
+{
+	struct server *s = arg;
+
+	loop_timer_arm(s->hello, LOOP_S(HELLO_S));
+	each(s, member_online);
+}
+
+bool server_send(struct server *s, struct part *p, Ntm__Envelope *msg)
+{
+	uint32_t theirs = msg->txn;
+	int r;
+
+	if (!s->open)
+		return false;
+	if (theirs) {
+		struct asked *a = &s->asked[++s->txn % ASKED_MAX];
+
+		*a = (struct asked){.txn = s->txn, .theirs = theirs, .part = p};
+		msg->txn = s->txn;
+	}
+	r = channel_send(s->channel, msg);
+	msg->txn = theirs;
+	if (r)
+		log_debug("member", "%s: not sent: %s", s->name, err_text(r));
+	return !r;
+}
+
+/* --- life --------------------------------------------------------------------------------- */
+
+bool server_is_open(const struct server *s)
+{
+	return s->open;
+}
+
+const char *server_trouble(const struct server *s)
+{
+	return s->trouble;
+}
+
+const char *server_name(const struct server *s)
+{
+	return s->name;
+}
+
+/* behind the end of its channel, which knows them still */
+struct tls_end {
+	struct loop_task task;
+	struct tls_context *tls;
+};
+
+static void tls_over(void *arg)
+{
+	struct tls_end *e = arg;
+
+	tls_context_free(e->tls);
+	free(e);
+}
+
+static void tls_drop(struct server *s)
+{
+	struct tls_end *e = s->tls ? calloc(1, sizeof(*e)) : NULL;
+
+	if (e) {
+		e->tls = s->tls;
+		e->task = (struct loop_task){.fn = tls_over, .arg = e};
+		loop_defer_task(s->node->loop, &e->task);
+	}
+	s->tls = NULL;
+}
+
+static void disconnect(struct server *s)
+{
+	struct channel *c = s->channel;
+
+	s->channel = NULL;
+	if (c)
+		channel_close(c);
+	if (s->open)
+		each(s, member_offline);
+	s->open = false;
+	memset(s->asked, 0, sizeof(s->asked));
+	loop_timer_disarm(s->hello);
+	tls_drop(s);
+}
+
+static void server_free(struct server *s)
+{
+	disconnect(s);
+	DL_DELETE(s->node->servers, s);
+	loop_timer_free(s->retry);
+	loop_timer_free(s->hello);
+	free(s);
+}
+
+int server_of(struct node *n, const char *name, const uint8_t *key,
+	      struct server **out)
+{
+	struct server *s;
+	int r;
+
+	DL_FOREACH (n->servers, s)
+		if (!memcmp(s->key, key, sizeof(s->key)))
+			break;
+	if (s) {
+		*out = s;
+		return 0;
+	}
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return -NTM_ENOMEM;
+	s->node = n;
+	snprintf(s->name, sizeof(s->name), "%s", name);
+	memcpy(s->key, key, sizeof(s->key));
+	r = loop_timer_new(n->loop, on_retry, s, &s->retry);
+	if (!r)
+		r = loop_timer_new(n->loop, on_hello, s, &s->hello);
+	if (r) {
+		loop_timer_free(s->retry);
+		free(s);
+		return r;
+	}
+	DL_APPEND(n->servers, s);
+	*out = s;
+	return 0;
+}
+
+void server_use(struct server *s, struct part *p)
+{
+	s->n_parts++;
+	if (s->open)
+		member_online(p->m);
+	else
+		connect_now(s);
+}
+
+void server_unuse(struct server *s, struct part *p)
+{
+	for (size_t i = 0; i < ASKED_MAX; i++)
+		if (s->asked[i].part == p)
+			s->asked[i].part = NULL;
+	if (!--s->n_parts)
+		server_free(s);
+}
+
+void servers_renew(struct node *n)
+{
+	struct server *s;
+
+	DL_FOREACH (n->servers, s) {
+		disconnect(s);
+		s->tries = 0;
+		connect_now(s);
+	}
+}
+
+void servers_online(struct node *n)
+{
+	struct server *s;
+
+	DL_FOREACH (n->servers, s) {
+		s->tries = 0;
+		if (!s->channel)
+			connect_now(s);
+	}
+}
+
+void servers_close(struct node *n)
+{
+	while (n->servers)
+		server_free(n->servers);
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * words - the worker is given the keys of epochs (broker/groupword.h)
+ *
+ * We connect to its socket, and say all that is so; then each change. When the worker
+ * ends, so does the connection: the next worker is told all again.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <utlist.h>
+
+#include "broker/groupword.h"
+#include "broker/member/node.h"
+#include "common/log.h"
+
+#define AGAIN_S 1
+
+struct words {
+	struct node *node;
+	int fd;
+	struct loop_io *io;
+	struct loop_timer *again;
+};
+
+static void hang_up(struct words *w)
+{
+	loop_io_del(w->io);
+	w->io = NULL;
+	if (w->fd >= 0)
+		close(w->fd);
+	w->fd = -1;
+}
+
+static void failed(struct words *w, int err)
+{
+	log_debug("member", "the worker takes no keys: %s", err_text(err));
+	hang_up(w);
+	loop_timer_arm(w->again, LOOP_S(AGAIN_S));
+}
+
+static uint32_t valid_s(const struct part *p)
+{
+	uint64_t now = loop_now_exact(p->node->loop);
+	uint64_t left =
+		p->valid_until > now ? (p->valid_until - now) / LOOP_S(1) : 0;
+
+	return left > UINT32_MAX ? UINT32_MAX : (uint32_t)left;
+}
+
+/* the domain of a GMS is what stands behind the first dot of its name */
+static int epoch_say(struct words *w, struct part *p,
+		     const struct group_keys *k)
+{
+	const struct group *g = member_group(p->m);
+	const char *dot = strchr(server_name(p->server), '.');
+	const struct who *who = &w->node->who;
+	struct groupword_epoch e = {.index = member_index(p->m),
+				    .valid_s = valid_s(p),
+				    .keys = *k,
+				    .group = (struct group *)g};
+	int r;
+
+	snprintf(e.name, sizeof(e.name), "%s", member_name(p->m));
+	snprintf(e.domain, sizeof(e.domain), "%s", dot ? dot + 1 : "");
+	if (who->logged_in && !strcmp(e.domain, who->domain))
+		memcpy(e.prefix, who->cert.vip6, sizeof(e.prefix));
+	memset(&e.keys.confirm, 0, sizeof(e.keys.confirm));
+	memset(&e.keys.exporter, 0, sizeof(e.keys.exporter));
+	r = groupword_epoch_send(w->fd, &e);
+	ntmc_wipe(&e, sizeof(e));
+	return r;
+}
+
+static int part_say(struct words *w, struct part *p)
+{
+	const struct group_keys *k = p->over ? NULL : member_keys(p->m);
+	struct groupword end = {.kind = GROUPWORD_END};
+
+	if (k && p->valid_until)
+		return epoch_say(w, p, k);
+	memcpy(end.id, member_id(p->m), sizeof(end.id));
+	return groupword_send(w->fd, &end);
+}
+
+void words_part(struct words *w, struct part *p)
+{
+	int r;
+
+	if (!w || w->fd < 0)
+		return;
+	r = part_say(w, p);
+	if (r)
+		failed(w, r); /* connected again, all is said again */
+}
+
+static void on_word(void *arg, int fd, unsigned int events)
+{
+	struct words *w = arg;
+	uint8_t b[GROUPWORD_MAX];
+	ssize_t n = recv(fd, b, sizeof(b), MSG_DONTWAIT);
+
+	(void)events;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0)
+		failed(w, -NTM_ECLOSED);
+	/* group control packets have nothing for us yet */
+}
+
+static int dial(struct words *w)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	int n = snprintf(un.sun_path, sizeof(un.sun_path),
+			 "%s/" GROUPWORD_SOCKET, w->node->rundir);
+
+	if (n < 0 || n >= (int)sizeof(un.sun_path))
+		return -NTM_EINVAL;
+	w->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		       0);
+	if (w->fd < 0)
+		return -NTM_ESYSTEM;
+	if (connect(w->fd, (struct sockaddr *)&un, sizeof(un)) ||
+	    getsockopt(w->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) ||
+	    cred.uid != geteuid())
+		return -NTM_ECLOSED;
+	return loop_io_add(w->node->loop, w->fd, LOOP_READ, false, on_word, w,
+			   &w->io);
+}
+
+static void on_again(void *arg)
+{
+	struct groupword all = {.kind = GROUPWORD_ALL};
+	struct words *w = arg;
+	struct part *p;
+	int r = dial(w);
+
+	DL_FOREACH (w->node->parts, p)
+		if (!r && !p->over && member_keys(p->m))
+			r = part_say(w, p);
+	if (!r)
+		r = groupword_send(w->fd, &all);
+	if (r)
+		failed(w, r);
+}
+
+int words_open(struct node *n, struct words **out)
+{
+	struct words *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -NTM_ENOMEM;
+	w->node = n;
+	w->fd = -1;
+	if (loop_timer_new(n->loop, on_again, w, &w->again)) {
+		free(w);
+		return -NTM_ENOMEM;
+	}
+	loop_timer_arm(w->again, 0);
+	*out = w;
+	return 0;
+}
+
+void words_close(struct words *w)
+{
+	if (!w)
+		return;
+	hang_up(w);
+	loop_timer_free(w->again);
+	free(w);
+}

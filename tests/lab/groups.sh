@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# groups.sh - groups of nodes, for tests: after lab.sh and ntm.sh
+#
+#	NTM_ROLES="$GROUPS_ROLES"	# before ntm_star or domains_server
+#	group a create band
+#	group_in 20 b band 2		# until it is in, and has so many members' keys
+
+# shellcheck disable=SC2034
+GROUPS_ROLES="as, dc, rs, ns, cs, gms"
+
+# groups_server HOST: its GMS runs, and logins name it
+groups_server()
+{
+	wait_for 30 "grep -q 'gms: the channel to the AS is open' $(lab_log "server-$1")" \
+		"cat $(lab_log "server-$1")"
+}
+
+# group HOST COMMAND...: ntm-group there
+group()
+{
+	local host=$1
+	shift
+	lab_as_user "$host" ntm-group "$@"
+}
+
+# group_get HOST GROUP FILTER: of `ntm-group status`
+group_get()
+{
+	group "$1" status "$2" --json 2>/dev/null | jq -r "$3"
+}
+
+# group_is HOST GROUP K N: it is in, and has confirmed of K of N members
+group_is()
+{
+	[ "$(group_get "$1" "$2" '"\(.state) \(.confirmed) \(.members)"')" = \
+		"joined $3 $4" ]
+}
+
+# group_in SECONDS HOST GROUP K [N]: until that is so
+group_in()
+{
+	wait_for "$1" "group_is $2 $3 $4 ${5:-$4}" \
+		"group $2 list; group $2 status $3; tail -n 30 $(state_dir "$2")/broker.log"
+}
+
+# group_invited SECONDS HOST GROUP: until an invitation waits there
+group_invited()
+{
+	wait_for "$1" "group $2 list --json | jq -e '.invitations[] | select(.name == \"$3\")' >/dev/null" \
+		"group $2 list; lab_as_user $2 ntm inbox; tail -n 30 $(state_dir "$2")/broker.log"
+}
+
+# group_joins HOST GROUP INVITER NAME: invited, accepted; not yet in
+group_joins()
+{
+	group "$3" invite "$2" "$4" >"$LAB/out" 2>&1 ||
+		not_ok "$4 cannot be invited: $(cat "$LAB/out")"
+	group_invited 30 "$1" "$2"
+	group "$1" accept "$2" >"$LAB/out" 2>&1 ||
+		not_ok "$1 cannot accept: $(cat "$LAB/out")"
+}

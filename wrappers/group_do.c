@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/* group_do - ntm-group: what changes a group, and who is in it */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/out.h"
+#include "common/plain.h"
+#include "libntmcrypto/ntmcrypto.h"
+#include "wrappers/client.h"
+#include "wrappers/group.h"
+
+#define NAME_MAX_SHOWN 256
+
+/* "bob" is an account of this device's domain, "desk.bob" one of its devices. */
+static json_t *name_json(const char *word, char **domain)
+{
+	char full[600];
+	size_t dots = 0;
+	json_t *answer;
+
+	for (const char *at = word; *at; at++)
+		dots += *at == '.';
+	if (!*domain) {
+		json_t *ask = json_pack("{s:s}", "cmd", "status");
+
+		if (!client_call(ask, NULL, NULL, &answer))
+			*domain = strdup(out_text(answer, "domain", ""));
+		json_decref(ask);
+		json_decref(answer);
+	}
+	/* of one dot nobody can tell; without one it is of our domain */
+	if (dots || !*domain || !**domain || strlen(word) > 255)
+		return json_string(word);
+	snprintf(full, sizeof(full), "%s.%s", word, *domain);
+	return json_string(full);
+}
+
+static json_t *names_json(const struct group_args *a)
+{
+	json_t *names = json_array();
+	char *domain = NULL;
+
+	for (int i = 1; i < a->n_words; i++)
+		json_array_append_new(names, name_json(a->words[i], &domain));
+	free(domain);
+	return names;
+}
+
+/* KEY=VALUE words from @from on. Return: NULL: said what is wrong */
+static json_t *rules_json(const struct group_args *a, int from)
+{
+	json_t *rules = json_object();
+	char text[160], shown[64], key[32], *end;
+	const char *eq;
+	long long n;
+
+	for (int i = from; i < a->n_words; i++) {
+		eq = strchr(a->words[i], '=');
+		if (!eq || (size_t)(eq - a->words[i]) >= sizeof(key)) {
+			snprintf(text, sizeof(text),
+				 "\"%s\" is no KEY=VALUE; see ntm-group(1)",
+				 plain_text(a->words[i], shown, sizeof(shown)));
+			group_fail(a, -NTM_EINVAL, text);
+			json_decref(rules);
+			return NULL;
+		}
+		snprintf(key, sizeof(key), "%.*s", (int)(eq - a->words[i]),
+			 a->words[i]);
+		errno = 0;
+		n = strtoll(eq + 1, &end, 10);
+		if (eq[1] && !*end && !errno)
+			json_object_set_new(rules, key, json_integer(n));
+		else if (!strcmp(eq + 1, "yes") || !strcmp(eq + 1, "no"))
+			json_object_set_new(rules, key,
+					    json_integer(eq[1] == 'y'));
+		else
+			json_object_set_new(rules, key, json_string(eq + 1));
+	}
+	return rules;
+}
+
+/* Return: the exit status; @said where it went well */
+static int simple(const struct group_args *a, json_t *request, const char *said)
+{
+	json_t *answer;
+
+	if (group_call(a, request, &answer))
+		return 1;
+	if (!group_json(a, answer))
+		puts(said);
+	json_decref(answer);
+	return 0;
+}
+
+int group_create(const struct group_args *a)
+{
+	json_t *rules = rules_json(a, 1), *answer;
+
+	if (!rules)
+		return 1;
+	if (group_call(a,
+		       json_pack("{s:s, s:s, s:o}", "cmd", "create", "name",
+				 a->words[0], "policy", rules),
+		       &answer))
+		return 1;
+	if (!group_json(a, answer))
+		printf("group %s is founded; invite others with `ntm-group "
+		       "invite %s NAME`\n",
+		       out_text(answer, "name", "?"),
+		       out_text(answer, "name", "?"));
+	json_decref(answer);
+	return 0;
+}
+
+int group_invite(const struct group_args *a)
+{
+	json_t *request = group_request("invite", a->words[0]), *answer, *j;
+	size_t i, bad = 0;
+
+	json_object_set_new(request, "names", names_json(a));
+	json_object_set_new(request, "may_invite", json_boolean(a->may_invite));
+	json_object_set_new(request, "may_remove", json_boolean(a->may_remove));
+	json_object_set_new(request, "admin", json_boolean(a->admin));
+	if (group_call(a, request, &answer))
+		return 1;
+	json_array_foreach(json_object_get(answer, "names"), i, j)
+	{
+		bool ok = json_is_true(json_object_get(j, "ok"));
+
+		bad += !ok;
+		if (a->json)
+			continue;
+		if (ok)
+			printf("%s is invited\n", out_text(j, "name", "?"));
+		else
+			fprintf(stderr, "ntm-group: %s: %s\n",
+				out_text(j, "name", "?"),
+				out_text(j, "text", "?"));
+	}
+	group_json(a, answer);
+	json_decref(answer);
+	return bad ? 1 : 0;
+}
+
+int group_accept(const struct group_args *a)
+{
+	return simple(a, group_request("accept", a->words[0]),
+		      "accepted; you are in when the inviter's device has "
+		      "heard, see `ntm-group list`");
+}
+
+int group_decline(const struct group_args *a)
+{
+	return simple(a, group_request("decline", a->words[0]), "declined");
+}
+
+int group_remove(const struct group_args *a)
+{
+	json_t *request = group_request("remove", a->words[0]);
+
+	json_object_set_new(request, "names", names_json(a));
+	return simple(a, request,
+		      "removed; who stays has a key that they cannot make");
+}
+
+int group_leave(const struct group_args *a)
+{
+	char line[16], shown[80];
+
+	if (!a->yes && !a->json && isatty(STDIN_FILENO)) {
+		printf("Leave %s? What this device knows of it is wiped. "
+		       "[y/N] ",
+		       plain_text(a->words[0], shown, sizeof(shown)));
+		fflush(stdout);
+		if (!fgets(line, sizeof(line), stdin) ||
+		    (*line != 'y' && *line != 'Y'))
+			return 1;
+	}
+	return simple(a, group_request("leave", a->words[0]),
+		      "left; the others' keys change as soon as one of them is "
+		      "online");
+}
+
+int group_rekey(const struct group_args *a)
+{
+	return simple(a,
+		      group_request("rekey", a->n_words ? a->words[0] : NULL),
+		      "the members' secret is made anew");
+}
+
+int group_export(const struct group_args *a)
+{
+	json_t *request = group_request("export", a->words[0]), *answer;
+	uint8_t key[1024];
+	const char *text;
+	char *end;
+	long n = strtol(a->words[2], &end, 10);
+	int status = 1;
+
+	if (*end || n < 1 || n > (long)sizeof(key)) {
+		json_decref(request);
+		return group_fail(a, -NTM_EINVAL, "a key has 1 to 1024 bytes");
+	}
+	json_object_set_new(request, "label", json_string(a->words[1]));
+	json_object_set_new(request, "bytes", json_integer(n));
+	json_object_set_new(request, "context",
+			    json_string(a->context ? a->context : ""));
+	if (group_call(a, request, &answer))
+		return 1;
+	text = out_text(answer, "key", "");
+	if (ntmc_base64url_decode(text, key, (size_t)n)) {
+		group_fail(a, -NTM_EDECODE,
+			   "ntm-member is of another version; run `ntm down`, "
+			   "then `ntm up`");
+	} else if (group_json(a, answer)) {
+		status = 0;
+	} else if (a->raw) {
+		status = fwrite(key, 1, (size_t)n, stdout) != (size_t)n;
+	} else {
+		for (long i = 0; i < n; i++)
+			printf("%02x", key[i]);
+		putchar('\n');
+		status = 0;
+	}
+	ntmc_wipe(key, sizeof(key));
+	json_decref(answer);
+	return status;
+}
+
+int group_policy(const struct group_args *a)
+{
+	json_t *rules, *request, *answer, *value;
+	const char *key;
+
+	if (a->n_words > 1) {
+		rules = rules_json(a, 1);
+		if (!rules)
+			return 1;
+		request = group_request("policy", a->words[0]);
+		json_object_set_new(request, "policy", rules);
+		return simple(a, request, "the rules are changed");
+	}
+	if (group_call(a,
+		       group_request("status", a->n_words ? a->words[0] : NULL),
+		       &answer))
+		return 1;
+	if (!group_json(a, answer))
+		json_object_foreach(json_object_get(answer, "policy"), key,
+				    value)
+		{
+			if (json_is_string(value))
+				printf("%s=%s\n", key,
+				       json_string_value(value));
+			else
+				printf("%s=%lld\n", key,
+				       (long long)json_integer_value(value));
+		}
+	json_decref(answer);
+	return 0;
+}
