@@ -2,12 +2,14 @@
 /*
  * dp_pair - one end of the bare data path: no broker, no handshake, fixed keys
  *
- *   dp_pair a|b LOCAL REMOTE [PORT] [no-gso] [no-gro] [no-join] [mtu=N] [payload=N]
+ *   dp_pair a|b LOCAL REMOTE [no-gso] [no-gro] [no-join] [mtu=N] [payload=N] [group]
  *
  * Opens the outer UDP socket where it stands, then makes a network namespace of its
  * own with a TUN (fd6e::a or fd6e::b, 198.18.0.1 or 198.18.0.2) and runs the data
  * path until SIGTERM; then prints its counters. Started on two hosts, it shows what
- * the data path alone can do; tests/bench/datapath.sh measures it.
+ * the data path alone can do; tests/bench/datapath.sh measures it. With
+ * `group` both are in one, 239.192.0.1: each makes its log anew, and it is the same, as
+ * nothing in it is by chance.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,7 +24,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "broker/datapath/datapath.h"
+#include "broker/datapath/group.h"
 #include "common/loop.h"
 
 #define TUN_NAME "ntm0"
@@ -34,6 +36,9 @@ struct pair {
 	struct dp_tunnel *tunnel;
 	struct dp_offload offload;
 	unsigned int mtu, payload;
+	bool in_group;
+	struct dp_group *group;
+	struct ntmc_identity id[2];
 };
 
 static void die(const char *what)
@@ -165,6 +170,77 @@ static int udp_open(const struct addr *local)
 	return fd;
 }
 
+/* --- the group ---------------------------------------------------------------------- */
+
+static void no_chance(void *ctx, void *buf, size_t len)
+{
+	memset(buf, ++*(uint8_t *)ctx, len);
+}
+
+static int64_t no_time(void *ctx)
+{
+	(void)ctx;
+	return 1800000000;
+}
+
+static void change(const struct ntmc_env *env, struct pair *p, struct group *g,
+		   struct group_change *c, struct group_secret *s)
+{
+	static uint8_t entry[GROUP_ENTRY_MAX];
+	struct ntmc_key share = {{7}};
+	struct group_entry e;
+	size_t len;
+
+	c->share = &share;
+	if (group_make(env, g, &p->id[0], c, entry, &len, NULL) ||
+	    group_apply(g, entry, len, NULL) ||
+	    group_entry_get(entry, len, &e) ||
+	    (c->kind == GROUP_CREATE
+		     ? group_secret_first(s, c->id, "bench", &share)
+		     : group_secret_step(s, &e, NULL)))
+		die("dp_pair: the group's log");
+}
+
+static void group_start(struct pair *p, const uint8_t (*vip6)[16],
+			const uint8_t (*vip4)[4])
+{
+	static const uint8_t at6[16] = {0xff, 0x38, 0, 0x40, [15] = 1},
+			     at4[4] = {239, 192, 0, 1}, id[GROUP_ID_LEN] = {1};
+	uint8_t fill = 0;
+	struct ntmc_env env = {no_chance, no_time, &fill};
+	struct group_joiner j = {.token = {1}, .fqdn = "b.bench.example.org"};
+	struct group_change create = {.kind = GROUP_CREATE,
+				      .id = id,
+				      .fqdn = "a.bench.example.org",
+				      .server = "gms.example.org",
+				      .policy = &group_policy_default},
+			    add = {.kind = GROUP_ADD,
+				   .joiners = &j,
+				   .n_joiners = 1};
+	struct ntmc_key rn2 = {{9}};
+	struct group_secret s;
+	struct group_keys k;
+	struct group *g;
+
+	ntmc_identity_new(&env, &p->id[0]);
+	ntmc_identity_new(&env, &p->id[1]);
+	create.server_key = p->id[1].x_pub;
+	memcpy(j.ed_pub, p->id[1].ed_pub, sizeof(j.ed_pub));
+	if (group_new(&g))
+		die("dp_pair: group");
+	change(&env, p, g, &create, &s);
+	change(&env, p, g, &add, &s);
+	if (group_keys_derive(&s, g, &rn2, &k) ||
+	    dp_group_new(p->dp, NULL, p, &p->group) ||
+	    dp_group_set_addresses(p->group, at6, at4) ||
+	    dp_group_epoch(p->group, &k, g, &p->id[p->is_b], p->is_b))
+		die("dp_pair: group");
+	dp_group_until(p->group, UINT64_MAX);
+	dp_group_meet(p->group, !p->is_b, vip6[!p->is_b], vip4[!p->is_b]);
+	group_free(g);
+	shell("ip route add 239.192.0.0/14 dev " TUN_NAME);
+}
+
 static void pair_start(struct pair *p, const struct addr *remote)
 {
 	uint8_t vip6[2][16] = {{0xfd, 0x6e, [15] = 0xa},
@@ -182,6 +258,8 @@ static void pair_start(struct pair *p, const struct addr *remote)
 		die("dp_pair: tunnel");
 	dp_tunnel_set_mtu(p->tunnel, p->payload);
 	dp_tunnel_open(p->tunnel, remote);
+	if (p->in_group)
+		group_start(p, vip6, vip4);
 }
 
 static void pair_option(struct pair *p, const char *word)
@@ -192,6 +270,8 @@ static void pair_option(struct pair *p, const char *word)
 		p->offload.gro = false;
 	else if (!strcmp(word, "no-join"))
 		p->offload.tcp = p->offload.udp = false;
+	else if (!strcmp(word, "group"))
+		p->in_group = true;
 	else if (!strncmp(word, "mtu=", 4))
 		p->mtu = (unsigned int)atoi(word + 4);
 	else if (!strncmp(word, "payload=", 8))

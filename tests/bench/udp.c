@@ -2,7 +2,7 @@
 /*
  * udp - load and latency over UDP, counted where it arrives
  *
- *   udp sink PORT                      counts; prints "packets bytes seconds" at SIGTERM
+ *   udp sink PORT [GROUP]              counts; prints "packets bytes seconds" at SIGTERM
  *   udp flood NAME PORT SECONDS SIZES  SIZES: comma list of payload sizes, in turn
  *   udp echo PORT                      sends everything back
  *   udp rtt NAME PORT COUNT US         one small packet each US microseconds; prints
@@ -80,7 +80,16 @@ static int cmd_sink(char **argv)
 	struct mmsghdr msgs[BATCH];
 	struct iovec iov[BATCH];
 	uint64_t packets = 0, bytes = 0, first = 0, last = 0;
+	struct ip_mreq group = {.imr_multiaddr = {0}};
 	int fd = bound(argv[2]), n, i;
+
+	if (argv[3] &&
+	    (inet_pton(AF_INET, argv[3], &group.imr_multiaddr) != 1 ||
+	     setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group,
+			sizeof(group)))) {
+		perror("udp: join");
+		return 1;
+	}
 
 	memset(msgs, 0, sizeof(msgs));
 	for (i = 0; i < BATCH; i++) {
@@ -214,7 +223,7 @@ int main(int argc, char **argv)
 	struct sigaction sa = {.sa_handler = on_term};
 
 	sigaction(SIGTERM, &sa, NULL);
-	if (argc == 3 && !strcmp(argv[1], "sink"))
+	if ((argc == 3 || argc == 4) && !strcmp(argv[1], "sink"))
 		return cmd_sink(argv);
 	if (argc == 6 && !strcmp(argv[1], "flood"))
 		return cmd_flood(argv);
@@ -222,7 +231,8 @@ int main(int argc, char **argv)
 		return cmd_echo(argv);
 	if (argc == 6 && !strcmp(argv[1], "rtt"))
 		return cmd_rtt(argv);
-	fputs("usage: udp sink PORT | flood NAME PORT SECONDS SIZES | echo "
+	fputs("usage: udp sink PORT [GROUP] | flood NAME PORT SECONDS SIZES | "
+	      "echo "
 	      "PORT | rtt NAME PORT COUNT US\n",
 	      stderr);
 	return 2;
