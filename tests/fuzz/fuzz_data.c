@@ -2,12 +2,17 @@
 /*
  * fuzz_data - outer datagrams into a whole data path, raw and rightly sealed
  *
- * Input: records of u8 op, u8 a, u8 b, u16 length, bytes. op % 4:
+ * Input: records of u8 op, u8 a, u8 b, u16 length, bytes. op % 8:
  *   0  a datagram as it is
  *   1  content sealed under phase 1 + a % 3, with flags b: what an authenticated but
  *      hostile peer can say
  *   2  a packet of our own kernel: the bytes, with a virtio header in front
  *   3  the owner acts: a % 8 picks hold, open, size, budget, keys, close, time
+ *   4  an inner packet sealed for the group by the other member, or a control packet of
+ *      it; a: destination and source are put right, b & 1: inside the tunnel
+ *   5  the same after sealing: bytes of the datagram are changed
+ *   6  a packet of our own kernel, to the group
+ *   7  the group: a % 4 picks relayed, not relayed, time to send under it, a control packet
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -15,9 +20,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "broker/datapath/group_move.h"
+#include "broker/datapath/group.h"
 #include "broker/datapath/input.h"
 #include "broker/datapath/output.h"
 #include "broker/datapath/tunnel.h"
+#include "tests/fuzz/group_keys.h"
 
 #define PHASES 3
 
@@ -36,9 +44,15 @@ struct fuzz {
 	uint64_t counter, now;
 	int tun;
 	struct addr from;
+	struct fuzz_group members;
+	struct dp_group *group;
+	struct group_sender *other;
 };
 
 static struct fuzz f;
+
+static const uint8_t group6[16] = {0xff, 0x38, 0, 0x40, [15] = 7},
+		     group4[4] = {239, 192, 0, 7};
 
 static uint64_t mono(void *arg)
 {
@@ -165,6 +179,22 @@ static void start(void)
 	}
 }
 
+/* we are its founder, the peer is the other one */
+static void group_up(void)
+{
+	struct fuzz_group *m = &f.members;
+
+	fuzz_group_open(m);
+	if (dp_group_new(f.dp, &m->env, NULL, &f.group) ||
+	    dp_group_set_addresses(f.group, group6, group4) ||
+	    dp_group_epoch(f.group, &m->keys, m->g, &m->p[0], 0) ||
+	    group_sender_new(&m->env, &m->keys, &m->p[1], 1, GROUP_AUTH_MAC,
+			     &f.other))
+		abort();
+	dp_group_meet(f.group, 1, peer6, peer4);
+	dp_group_until(f.group, UINT64_MAX);
+}
+
 static void give(uint8_t *datagram, size_t len)
 {
 	struct udp_read r = {.data = datagram,
@@ -199,7 +229,64 @@ static void give_sealed(uint8_t a, uint8_t b, const uint8_t *data, size_t len)
 	free(d);
 }
 
-static void give_tun(const uint8_t *data, size_t len)
+/* addresses as the group's packets have them, so that the rest is looked at */
+static void put_addresses(uint8_t *pkt, size_t len, const uint8_t *src6,
+			  const uint8_t *src4)
+{
+	if (len >= 20 && pkt[0] >> 4 == 4) {
+		memcpy(pkt + 12, src4, 4);
+		memcpy(pkt + 16, group4, 4);
+	} else if (len >= 40 && pkt[0] >> 4 == 6) {
+		memcpy(pkt + 8, src6, 16);
+		memcpy(pkt + 24, group6, 16);
+	}
+}
+
+static void give_grouped(uint8_t op, uint8_t a, uint8_t b, const uint8_t *data,
+			 size_t len)
+{
+	uint8_t *d = malloc(len + GROUP_PACKET_MORE);
+	unsigned int flags = b & GROUP_PACKET_CONTROL;
+	size_t n;
+
+	if (!d)
+		abort();
+	memcpy(d + GROUP_PACKET_HEADER, data, len);
+	if (a)
+		put_addresses(d + GROUP_PACKET_HEADER, len, peer6, peer4);
+	if (group_sender_seal(f.other, flags, d, len, &n))
+		abort();
+	if (op == 5) {
+		d[a % n] ^= b;
+		if (len > 40) /* a salt of its own, and an index */
+			memcpy(d + 20, data, 16);
+	}
+	if (b & 1)
+		give_sealed(0, PACKET_INNER, d, n);
+	else
+		give(d, n);
+	free(d);
+}
+
+static void group_act(uint8_t a, uint8_t b, const uint8_t *data, size_t len)
+{
+	switch (a % 4) {
+	case 0:
+	case 1:
+		dp_tunnel_set_relayed(f.t, a % 4 == 0);
+		break;
+	case 2:
+		dp_group_until(f.group, b & 1 ? UINT64_MAX : 0);
+		break;
+	case 3:
+		if (dp_group_control(f.group, data,
+				     len < DP_GROUP_TEXT ? len : DP_GROUP_TEXT))
+			break; /* not now */
+		break;
+	}
+}
+
+static void give_tun(const uint8_t *data, size_t len, bool many)
 {
 	struct virtio_net_hdr vh;
 
@@ -208,7 +295,10 @@ static void give_tun(const uint8_t *data, size_t len)
 	memcpy(&vh, data, sizeof(vh));
 	len -= sizeof(vh);
 	memcpy(f.dp->packet, data + sizeof(vh), len);
+	if (many)
+		put_addresses(f.dp->packet, len, our6, our4);
 	output_packet(f.dp, &vh, len);
+	group_flush(f.dp);
 	batch_flush(f.dp->batch);
 }
 
@@ -245,8 +335,10 @@ static void act(uint8_t a, uint8_t b)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	if (!f.dp)
+	if (!f.dp) {
 		start();
+		group_up();
+	}
 	f.now += 10000000000ull;
 	tunnel_up();
 	while (size >= 5) {
@@ -259,19 +351,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			len = size;
 		if (!f.t)
 			tunnel_up();
-		if (op % 4 == 0) {
+		op %= 8;
+		if (op == 0) {
 			copy = malloc(len + 1);
 			if (!copy)
 				abort();
 			memcpy(copy, data, len);
 			give(copy, len);
 			free(copy);
-		} else if (op % 4 == 1 && len < PACKET_DATA_MAX) {
+		} else if (op == 1 && len < PACKET_DATA_MAX) {
 			give_sealed(a, b, data, len);
-		} else if (op % 4 == 2) {
-			give_tun(data, len);
-		} else if (op % 4 == 3) {
+		} else if (op == 2 || op == 6) {
+			give_tun(data, len, op == 6);
+		} else if (op == 3) {
 			act(a, b);
+		} else if ((op == 4 || op == 5) && len < PACKET_DATA_MAX) {
+			give_grouped(op, a, b, data, len);
+		} else if (op == 7) {
+			group_act(a, b, data, len);
 		}
 		data += len;
 		size -= len;
