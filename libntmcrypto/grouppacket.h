@@ -20,9 +20,10 @@
 /* what a packet may be longer than what is in it */
 #define GROUP_PACKET_MORE                                                      \
 	(GROUP_PACKET_HEADER + NTMC_SIG_LEN + NTMC_TAG_LEN + GROUP_HOP_LEN)
-#define GROUP_SALT_LEN	12
-#define GROUP_BATCH_MAX 32 /* packets that one signature speaks for */
-#define GROUP_BATCH_MS	100
+#define GROUP_SALT_LEN	 12
+#define GROUP_BATCH_MAX	 32 /* packets that one signature speaks for */
+#define GROUP_BATCH_MS	 100
+#define GROUP_EPOCHS_MAX 4 /* that a receiver has keys of at one time */
 /* of a batch packet */
 #define GROUP_BATCH_LEN                                                        \
 	(GROUP_PACKET_MORE + 8 + 1 + GROUP_BATCH_MAX * NTMC_TAG_LEN)
@@ -84,15 +85,16 @@ NTM_MUST_CHECK int group_receiver_new(const struct ntmc_env *env,
 				      struct group_receiver **out);
 void group_receiver_free(struct group_receiver *r); /* wipes; NULL is fine */
 /**
- * group_receiver_begin() - a new epoch; the one before opens for keep_s more
- * @k: copied; @g: its members are who may send from now on, in either epoch
+ * group_receiver_begin() - a new epoch; those before, GROUP_EPOCHS_MAX - 1 at most, open
+ * for keep_s more
+ * @k: copied; @g: its members are who may send from now on, in whichever epoch
  * Return: 0, -NTM_ESTATE (not a later epoch), -NTM_ENOMEM: nothing changed
  */
 NTM_MUST_CHECK int group_receiver_begin(struct group_receiver *r,
 					const struct group_keys *k,
 					const struct group *g);
-/** wipe what is over; also when a packet comes. Return: seconds until the epoch
- *  before ends, 0: there is none */
+/** wipe what is over; also when a packet comes. Return: seconds until the next of the
+ *  epochs before ends, 0: there is none */
 unsigned int group_receiver_sweep(struct group_receiver *r);
 /** is @tag one of this group's? */
 bool group_receiver_knows(const struct group_receiver *r,

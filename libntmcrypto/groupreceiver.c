@@ -4,8 +4,8 @@
  *
  * Theory of operation
  *
- * A receiver has the keys of one epoch, and for keep_s those of the one before. Of
- * each epoch it has a row for each member; a row that is `gone` opens nothing more,
+ * A receiver has the keys of one epoch, and for keep_s each of those before: some may
+ * follow each other within the time that a packet takes. Of each epoch it has a row for each member; a row that is `gone` opens nothing more,
  * whichever epoch's key the packet has. A row has up to four salts, each with its
  * keys and window. A salt is kept once a packet under it has opened; a fifth one
  * takes the place of the one whose time is least, and from then on no new salt may
@@ -21,8 +21,8 @@
 #include "libntmcrypto/grouppacket_impl.h"
 
 #define SALTS	4
-#define EPOCHS	2  /* now, before */
-#define PENDING 64 /* packets that wait for a batch */
+#define EPOCHS	GROUP_EPOCHS_MAX /* now, before, before that ... */
+#define PENDING 64		 /* packets that wait for a batch */
 
 /** struct waiting - packets of a salt that no batch has spoken for */
 struct waiting {
@@ -122,23 +122,39 @@ void group_receiver_free(struct group_receiver *r)
 
 unsigned int group_receiver_sweep(struct group_receiver *r)
 {
-	struct epoch *old = &r->e[1];
-	int64_t left = old->until - ntmc_now(r->env);
+	unsigned int next = 0, i;
+	int64_t left;
 
-	if (!old->keys.epoch)
-		return 0;
-	/* more than was said: the clock was put back */
-	if (left <= 0 || left > r->keep_s) {
-		epoch_clear(r, old);
-		return 0;
+	for (i = 1; i < EPOCHS; i++) {
+		struct epoch *old = &r->e[i];
+
+		if (!old->keys.epoch)
+			continue;
+		left = old->until - ntmc_now(r->env);
+		/* more than was said: the clock was put back */
+		if (left <= 0 || left > r->keep_s)
+			epoch_clear(r, old);
+		else if (!next || left < next)
+			next = (unsigned int)left;
 	}
-	return (unsigned int)left;
+	return next;
+}
+
+/* those who are in it no more, in every epoch that is kept */
+static void mark_gone(struct group_receiver *r, const struct group *g)
+{
+	size_t i, k;
+
+	for (i = 1; i < EPOCHS; i++)
+		for (k = 0; k < r->e[i].n; k++)
+			if (!group_find(g, r->e[i].rows[k].index))
+				r->e[i].rows[k].gone = true;
 }
 
 int group_receiver_begin(struct group_receiver *r, const struct group_keys *k,
 			 const struct group *g)
 {
-	struct epoch *now = &r->e[0], *old = &r->e[1];
+	struct epoch *now = &r->e[0];
 	size_t n = group_size(g), i;
 	struct row *rows;
 
@@ -153,13 +169,11 @@ int group_receiver_begin(struct group_receiver *r, const struct group_keys *k,
 		rows[i].index = m->index;
 		memcpy(rows[i].ed_pub, m->ed_pub, sizeof(rows[i].ed_pub));
 	}
-	epoch_clear(r, old);
-	*old = *now;
+	epoch_clear(r, &r->e[EPOCHS - 1]);
+	memmove(&r->e[1], &r->e[0], (EPOCHS - 1) * sizeof(r->e[0]));
 	r->keep_s = group_policy(g)->keep_s;
-	old->until = ntmc_now(r->env) + r->keep_s;
-	for (i = 0; i < old->n; i++)
-		if (!group_find(g, old->rows[i].index))
-			old->rows[i].gone = true;
+	r->e[1].until = ntmc_now(r->env) + r->keep_s;
+	mark_gone(r, g);
 	memset(now, 0, sizeof(*now));
 	now->keys = *k;
 	now->auth = group_policy(g)->auth;

@@ -150,18 +150,21 @@ static void tag_add(struct dp_group *g, unsigned int i, const uint8_t *tag)
 	HASH_ADD(hh, g->dp->groups->by_tag, tag, GROUP_TAG_LEN, t);
 }
 
-/* the newest first; the one before stays as long as the receiver knows it */
+/* the newest first; those before stay as long as the receiver knows them */
 static void tags_move(struct dp_group *g, const uint8_t *tag)
 {
-	uint8_t before[GROUP_TAG_LEN];
-	bool keep = g->tags[0].used;
+	uint8_t kept[GROUP_EPOCHS_MAX][GROUP_TAG_LEN];
+	unsigned int n = 1;
 
-	memcpy(before, g->tags[0].tag, sizeof(before));
-	tag_drop(g, 1);
-	tag_drop(g, 0);
-	tag_add(g, 0, tag);
-	if (keep && group_receiver_knows(g->receiver, before))
-		tag_add(g, 1, before);
+	memcpy(kept[0], tag, GROUP_TAG_LEN);
+	for (unsigned int i = 0; i < GROUP_EPOCHS_MAX; i++) {
+		if (n < GROUP_EPOCHS_MAX && g->tags[i].used &&
+		    group_receiver_knows(g->receiver, g->tags[i].tag))
+			memcpy(kept[n++], g->tags[i].tag, GROUP_TAG_LEN);
+		tag_drop(g, i);
+	}
+	for (unsigned int i = 0; i < n; i++)
+		tag_add(g, i, kept[i]);
 }
 
 static struct group_row *rows_make(const struct dp_group *g,
@@ -213,7 +216,7 @@ int dp_group_epoch(struct dp_group *g, const struct group_keys *k,
 	g->own = index;
 	missed_fit(g);
 	tags_move(g, k->tag);
-	/* receivers have two epochs: the one that waited, and this */
+	/* the others know the one that waited: this one follows it */
 	g->next_at = 0;
 	group_switch(g);
 	g->next = s;
@@ -311,8 +314,8 @@ void dp_group_free(struct dp_group *g)
 	if (!g)
 		return;
 	group_flush(g->dp);
-	tag_drop(g, 0);
-	tag_drop(g, 1);
+	for (unsigned int i = 0; i < GROUP_EPOCHS_MAX; i++)
+		tag_drop(g, i);
 	for (at = &g->dp->groups->list; *at && *at != g;)
 		at = &(*at)->next_group;
 	if (*at) {

@@ -14,7 +14,6 @@
 #include "broker/datapath/group.h"
 #include "broker/datapath/state.h"
 
-#define GROUP_EPOCHS 2 /* that a datagram may be of */
 /* what waits to be sent: as much as one send to a member may hold */
 #define GROUP_BURST	  BATCH_SEGMENTS
 #define GROUP_BURST_BYTES BATCH_RUN_BYTES
@@ -66,8 +65,8 @@ struct dp_group {
 	uint32_t own, ident;	/* @ident: of the next packet that is cut */
 	struct group_row *rows; /* in order of index */
 	size_t n;
-	struct group_missed *missed;	     /* NULL: all members were met */
-	struct group_tag tags[GROUP_EPOCHS]; /* newest first */
+	struct group_missed *missed; /* NULL: all members were met */
+	struct group_tag tags[GROUP_EPOCHS_MAX]; /* newest first */
 	uint8_t vip6[16], vip4[4];
 	bool has_vip4, has_vip6;
 	struct loop_timer *tick; /* switch, batch signature, old epoch's end */

@@ -26,6 +26,20 @@ static struct dp_tunnel *tunnel_of(const struct datapath *dp,
 	return t;
 }
 
+/* For whoever looks after the path it is traffic: of the member, from where it is. */
+static void count_heard(struct dp_tunnel *t, const struct inner *in,
+			const struct addr *from, bool inside)
+{
+	if (!inside && memcmp(&t->remote, from, sizeof(*from)))
+		return;
+	t->n.rx_packets++;
+	t->n.rx_bytes += in->len;
+	if (inside)
+		return; /* its datagram is counted */
+	t->n.rx_datagrams++;
+	t->n.last_rx_ns = loop_now(t->dp->loop);
+}
+
 /* May it be opened, or could it be one of a flood? */
 static bool is_expected(struct dp_group *g, const uint8_t *data, size_t len,
 			const struct addr *from)
@@ -68,10 +82,17 @@ static bool is_from(const struct group_row *row, const struct inner *in)
 				: !memcmp(in->src, row->vip6, 16);
 }
 
+/* struct heard - a datagram on its way: @from nobody's where it came @inside a tunnel */
+struct heard {
+	const struct addr *from;
+	uint8_t ecn;
+	bool inside;
+};
+
 static void deliver(struct dp_group *g, struct group_row *row, uint8_t *pkt,
-		    size_t len, uint8_t ecn)
+		    size_t len, const struct heard *h)
 {
-	const struct dp_tunnel *t;
+	struct dp_tunnel *t;
 	struct inner in;
 
 	if (inner_parse(pkt, len, &in) || in.proto != IPPROTO_UDP ||
@@ -92,11 +113,13 @@ static void deliver(struct dp_group *g, struct group_row *row, uint8_t *pkt,
 		g->n_of.bad_destination++;
 		return;
 	}
-	if (ecn && !mark_ecn(pkt, ecn))
+	if (h->ecn && !mark_ecn(pkt, h->ecn))
 		return;
 	g->n_of.rx_packets++;
 	g->n_of.rx_bytes += in.len;
 	t = tunnel_of(g->dp, row);
+	if (t)
+		count_heard(t, &in, h->from, h->inside);
 	if (t && t->alias)
 		alias_from_peer(pkt, &in, t->shown4, t->vip4, false);
 	coalesce_add(g->dp->coalesce, pkt, &in, false);
@@ -105,6 +128,7 @@ static void deliver(struct dp_group *g, struct group_row *row, uint8_t *pkt,
 void group_input(struct datapath *dp, uint8_t *data, size_t len, uint8_t ecn,
 		 const struct addr *from, bool inside)
 {
+	const struct heard h = {from, ecn, inside};
 	struct group_tag *tag = NULL;
 	struct group_opened o;
 	struct group_row *row;
@@ -128,7 +152,7 @@ void group_input(struct datapath *dp, uint8_t *data, size_t len, uint8_t ecn,
 	if (!row || o.index == g->own)
 		return; /* gone with the last entry; our own, sent back */
 	if (!(o.flags & GROUP_PACKET_CONTROL))
-		deliver(g, row, o.data, o.len, ecn);
+		deliver(g, row, o.data, o.len, &h);
 	else if (dp->ops->group_control && o.len <= DP_GROUP_TEXT)
 		dp->ops->group_control(dp->arg, g, o.epoch, o.index, o.data,
 				       o.len);

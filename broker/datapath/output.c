@@ -319,6 +319,9 @@ static bool send_grouped(struct dp_tunnel *t, const uint8_t *data, uint32_t len,
 
 	if (t->budget != UINT64_MAX && t->budget < len + PACKET_OVERHEAD)
 		return false;
+	/* for whoever looks after paths it is traffic like any */
+	t->n.tx_packets++;
+	t->n.last_tx_ns = loop_now(t->dp->loop);
 	if (t->relayed) {
 		if (!emit(t, PACKET_INNER, ecn, NULL, 0, data, len))
 			t->n.queue_dropped++;
@@ -331,10 +334,7 @@ static bool send_grouped(struct dp_tunnel *t, const uint8_t *data, uint32_t len,
 	}
 	memcpy(dst, data, len);
 	batch_commit(t->dp->batch, t, &t->remote, len, ecn);
-	t->n.tx_datagrams++;
-	t->n.last_tx_ns = loop_now(t->dp->loop);
-	if (t->budget != UINT64_MAX)
-		t->budget -= len;
+	count_sent(t, len, len);
 	return true;
 }
 

@@ -3,6 +3,7 @@
 # 290-group-packets - programs talk to a group: sealed once, heard by members alone
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
+. "$LAB_SRC/tests/lab/played.sh"
 
 ntm_installed
 ntm_star server a b c d
@@ -13,36 +14,12 @@ ntm_node b desk.alice
 ntm_node c phone.bob		# another account: nobody has allowed it anything
 ntm_node d tv.alice		# of the account, and in no group
 
-G=chat.group.$NTM_DOMAIN
-mkfifo "$LAB/say"
-lab_give "$LAB/say"
-words=()
-for host in a b c; do
-	words+=("${NTM_NAME[$host]}=$LAB/hosts/$host/home/.local/state/ntm/identity.key=$LAB/hosts/$host/run-$LAB_UID/ntm/group.sock")
-done
-lab_start member user a "$LAB_O/tests/e2e/playedmember" "$LAB/say" chat \
-	"$NTM_DOMAIN" mac "${words[@]}"
-wait_for 5 "grep -q 'epoch 3, 3 members' '$(lab_log member)'"
-
-# group_get HOST FIELD: of the one group that there is
-group_get()
-{
-	ntm_get "$1" "groups.0.$2"
-}
-
-# say TEXT WANTED: to playedmember, which answers
-say()
-{
-	echo "$1" >"$LAB/say"
-	wait_for 5 "tail -n 1 '$(lab_log member)' | grep -q '$2'"
-}
+played_group chat "$NTM_DOMAIN" mac a b c
+G=$PLAYED
 
 # --- names ------------------------------------------------------------------------
 
-for host in a b c; do
-	wait_for 5 "[ \$(group_get $host members) = 3 ]"
-done
-V6=$(group_get a vip6) V4=$(group_get a vip4)
+V6=$(played_get a vip6) V4=$(played_get a vip4)
 assert_contains "$V6" ff38:40:fd6e: "the group's IPv6 address"
 [[ $V4 =~ ^239\.19[2345]\. ]] || not_ok "IPv4 address '$V4'"
 for host in a b c; do
@@ -117,9 +94,9 @@ for host in a b c; do
 		assert_eq "$(sort "$file" | uniq -d)" "" \
 			"$host has everything once (IPv$family)"
 	done
-	assert_eq "$(group_get $host bad_source)" 0 "$host: no wrong source"
+	assert_eq "$(played_get $host bad_source)" 0 "$host: no wrong source"
 done
-assert_between "$(group_get a tx_datagrams)" 4 40 "one datagram a member"
+assert_between "$(played_get a tx_datagrams)" 4 40 "one datagram a member"
 
 # --- who is no member connects nowhere, who is one reaches no port ---------------------
 
@@ -173,37 +150,29 @@ fi
 
 # --- epochs -------------------------------------------------------------------------------
 
-# counter HOST: sends numbers, 50 a second, until it is ended
-cat >"$LAB/count.py" <<'END'
-import socket, sys, time
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-for i in range(int(sys.argv[3])):
-    s.sendto(b"n%d\n" % i, (sys.argv[1], int(sys.argv[2])))
-    time.sleep(0.02)
-END
 listen_on b 4 5030
-ntm_start count a /usr/bin/python3 "$LAB/count.py" "$V4" 5030 150
+ntm_start count a "$LAB_SRC/tests/lab/manyhear.py" count 4 "$V4" 5030 150
 wait_for 5 "grep -q n20 $LAB/hosts/b/home/on-b-4-5030"
-say renew 'epoch 4'
-say renew 'epoch 5'
+played_say renew 'epoch 4'
+played_say renew 'epoch 5'
 lab_join count
 heard b 4 5030 n149
-assert_eq "$(grep -c n $LAB/hosts/b/home/on-b-4-5030)" 150 \
-	"two renewals under way: not one packet lost"
-wait_for 3 "[ \$(group_get a sends) = 5 ]"
+assert_eq "$(seq -f n%g 0 149 | grep -vxFf "$LAB/hosts/b/home/on-b-4-5030" |
+	tr '\n' ' ')" "" "two renewals under way: not one packet lost"
+wait_for 3 "[ \$(played_get a sends) = 5 ]"
 
 # --- a worker dies --------------------------------------------------------------------------
 
 kill -9 "$(ntm_worker b)"
 wait_for 5 "[ \$(ntm_get b generation) = 2 ]"
-say 'again 1' again
-wait_for 5 "[ \$(group_get b members) = 3 ]"
+played_say 'again 1' again
+wait_for 5 "[ \$(played_get b members) = 3 ]"
 speak a 4 5004 after-the-worker
 heard b 4 5004 after-the-worker
 
 # --- who is removed ---------------------------------------------------------------------------
 
-say 'remove 2' '2 members'
+played_say 'remove 2' '2 members'
 before=$(wc -c <"$LAB/hosts/c/home/on-c-4-5004")
 speak a 4 5004 not-for-c
 heard b 4 5004 not-for-c

@@ -256,6 +256,45 @@ static void test_epochs(void **state)
 	stage_close(&s);
 }
 
+/* several, one behind the other: what is on its way opens, but for who has gone; the
+ * fifth takes the place of the first */
+static void test_many_epochs(void **state)
+{
+	struct group_sender *tx[GROUP_EPOCHS_MAX + 1], *gone;
+	uint8_t b[GROUP_EPOCHS_MAX + 1][256], g[256];
+	struct stage s;
+	size_t len;
+	int i;
+
+	(void)state;
+	stage_open(&s, GROUP_AUTH_MAC);
+	gone = sender(&s, 2);
+	len = say(gone, 0, g);
+	for (i = 0; i <= GROUP_EPOCHS_MAX; i++) {
+		tx[i] = sender(&s, 0);
+		say(tx[i], 0, b[i]);
+		if (i == GROUP_EPOCHS_MAX)
+			break;
+		if (i == 1)
+			circle_remove(&s.c, 0, 2);
+		else
+			circle_timer(&s.c);
+		begin(&s);
+	}
+	assert_int_equal(hear(&s, b[0], len), -NTM_ENOTFOUND);
+	for (i = 1; i <= GROUP_EPOCHS_MAX; i++)
+		assert_int_equal(hear(&s, b[i], len), 0);
+	assert_int_equal(hear(&s, g, len), -NTM_ENOTFOUND);
+	len = say(gone, 0, g); /* which is wiped by now */
+	assert_int_equal(hear(&s, g, len), -NTM_ENOTFOUND);
+	s.c.script.now += 30;
+	assert_int_equal(group_receiver_sweep(s.rx), 0);
+	for (i = 0; i <= GROUP_EPOCHS_MAX; i++)
+		group_sender_free(tx[i]);
+	group_sender_free(gone);
+	stage_close(&s);
+}
+
 /* W14: a member that speaks as another one */
 static void test_impostor(void **state)
 {
@@ -364,9 +403,13 @@ static void test_unsigned(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_all_ways), cmocka_unit_test(test_clone),
-		cmocka_unit_test(test_replay),	 cmocka_unit_test(test_epochs),
-		cmocka_unit_test(test_impostor), cmocka_unit_test(test_batch),
+		cmocka_unit_test(test_all_ways),
+		cmocka_unit_test(test_clone),
+		cmocka_unit_test(test_replay),
+		cmocka_unit_test(test_epochs),
+		cmocka_unit_test(test_many_epochs),
+		cmocka_unit_test(test_impostor),
+		cmocka_unit_test(test_batch),
 		cmocka_unit_test(test_unsigned),
 	};
 
