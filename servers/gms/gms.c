@@ -119,6 +119,7 @@ static void tick(void *arg)
 		gms->look = loop_wall(gms->loop) + CERT_LOOK_S;
 		look_at_certificate(gms);
 	}
+	entries_sweep(gms, false);
 	gms->held = clockguard_holds(&gms->guard, gms->loop, "gms");
 	ledger_each(gms->ledger, look_at, gms);
 	loop_timer_arm(gms->clock, LOOP_S(1));
@@ -198,6 +199,7 @@ static void gms_destroy(void *arg)
 	servercert_clear(&gms->cert);
 	servercert_clear(&gms->cert_before);
 	ntmc_identity_clear(&gms->id);
+	entries_sweep(gms, true);
 	free(gms->news);
 	free(gms);
 }

@@ -26,7 +26,7 @@
 #define GMS_FOLLOWED	 64 /* groups that one connection follows */
 #define GMS_FOUNDED	 64 /* groups that one node has founded and is in */
 #define GMS_WINDOW_S	 10
-#define GMS_ENTRIES	 10 /* entries of one connection in a window */
+#define GMS_ENTRIES	 10 /* entries of one device in a window */
 #define GMS_ACKS	 64 /* that wait for the disk, of one connection */
 #define GMS_IDLE_S	 600
 #define GMS_WANT_S	 60	     /* between two welcomes for one member */
@@ -38,6 +38,7 @@
 #define GMS_NEWS_MAX	 49152 /* bytes of entries in one Group News */
 #define GMS_NEWS_ENTRIES 200
 
+struct author;
 struct caller;
 struct news;
 
@@ -77,8 +78,7 @@ struct caller {
 	uint8_t *part_bytes;
 	size_t n_parts;
 	uint32_t acks[GMS_ACKS];
-	unsigned int n_acks, n_entries;
-	int64_t window;
+	unsigned int n_acks;
 };
 
 struct gms_stats {
@@ -97,6 +97,7 @@ struct gms {
 	struct news *news; /* follow.c */
 	struct channel_listener *listeners[ROLE_SOCKETS_MAX];
 	struct caller *callers;
+	struct author *authors; /* entries.c */
 	unsigned int n_strangers;
 	struct loop_timer *clock, *flush;
 	bool flushing;
@@ -133,6 +134,8 @@ void caller_known(struct caller *ca);
 
 /* entries.c */
 void entries_parts(struct caller *ca, const Ntm__GroupParts *m);
+/** forget who has not written of late, or everybody */
+void entries_sweep(struct gms *gms, bool all);
 void entries_submit(struct caller *ca, uint32_t txn, const Ntm__GroupSubmit *m);
 
 /* people.c */

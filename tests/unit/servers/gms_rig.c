@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "servers/gms/ledger_impl.h"
 #include "servers/sockets.h"
 
 struct site site;
@@ -166,6 +167,7 @@ void rig_ask_people(struct gms_member *who)
 
 int rig_submit(struct gms_member *who, struct group_change *c)
 {
+	entries_sweep(gms, true); /* the limit has a test of its own */
 	rig_ask_people(who);
 	assert_int_equal(gms_member_submit(who, c), 0);
 	return rig_wait_ack(who);
@@ -199,6 +201,11 @@ int rig_remove_one(int author, int who)
 				 .n_gone = 1};
 
 	return rig_submit(&m[author], &c);
+}
+
+void rig_age(struct ledger_group *lg, int64_t s)
+{
+	lg->renewed -= s;
 }
 
 /* what the login gave: RN2 comes under it */

@@ -50,6 +50,8 @@ void rig_ask_people(struct gms_member *who);
 int rig_submit(struct gms_member *who, struct group_change *c);
 int rig_add(int who);
 int rig_remove_one(int author, int who);
+/** RN2 of @lg is @s seconds older */
+void rig_age(struct ledger_group *lg, int64_t s);
 void rig_log_in(int i);
 bool rig_is_fed(void *arg);
 int rig_site_up(void **state);

@@ -40,6 +40,6 @@ $(eval $(call unit-test,unit-servers-cs,\
 $(eval $(call unit-test,unit-servers-ledger,tests/unit/servers/test_ledger.c \
 	$(addprefix tests/unit/libntmcrypto/,groups.c fixture.c),\
 	servers common ntmcrypto,$(SERVERS_PKGS)))
-$(foreach t,gms gms_abroad gms_wishes,$(eval $(call unit-test,unit-servers-$(t),\
+$(foreach t,gms gms_abroad gms_wishes gms_faults,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) gms_rig gms_member site),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
