@@ -66,6 +66,32 @@ static void domains_draw(const json_t *answer)
 	}
 }
 
+/* groups that this device is in, and what programs there see */
+static void groups_draw(const json_t *answer)
+{
+	const json_t *g;
+	char text[640];
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "groups"), i, g)
+	{
+		bool frozen =
+			!json_integer_value(json_object_get(g, "valid_s"));
+
+		snprintf(text, sizeof(text),
+			 "%s.group.%s %s, %lld members, epoch %lld%s",
+			 out_text(g, "name", "?"), out_text(g, "domain", "?"),
+			 out_text(g, "vip6", "without an address yet"),
+			 (long long)json_integer_value(
+				 json_object_get(g, "members")),
+			 (long long)json_integer_value(
+				 json_object_get(g, "epoch")),
+			 frozen ? ": nothing is sent, as its server is silent"
+				: "");
+		line("group", text);
+	}
+}
+
 /* how each peer is reached, and why not directly */
 static void paths_draw(const json_t *answer)
 {
@@ -160,6 +186,7 @@ static int status_draw(const struct command_args *a)
 	relays_draw(answer);
 	exit_draw(json_object_get(answer, "exit"));
 	domains_draw(answer);
+	groups_draw(answer);
 	if (out_int(answer, "certificate_expires"))
 		line("certificate",
 		     out_date(out_int(answer, "certificate_expires")));

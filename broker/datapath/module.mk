@@ -12,3 +12,14 @@ $(DP_PAIR): $(call objs,tests/bench/dp_pair.c) \
 		$(shell pkg-config --libs gnutls nettle hogweed libargon2 \
 			libevent libprotobuf-c sqlite3 inih jansson) $(LIBS)
 bench-build: $(DP_PAIR)
+
+# One packet to many tunnels, for tests/bench/group-packets.sh.
+GROUP_FANOUT := $(O)/tests/bench/group_fanout
+$(GROUP_FANOUT): $(call objs,tests/bench/group_fanout.c) \
+	$(call lib,datapath ntmcrypto common)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
+		$(shell pkg-config --libs gnutls nettle hogweed libargon2 \
+			libevent libprotobuf-c sqlite3 inih jansson) $(LIBS)
+bench-build: $(GROUP_FANOUT)

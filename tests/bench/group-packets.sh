@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# group-packets - a group of two against the tunnel between them: the bare data path
+# group-packets - a group of two against the tunnel between them: the bare data path;
+# and one packet to 50 members, against sendmmsg() of the same datagrams
 . "$(dirname "$0")/bench.sh"
 
 SMALL=92	# 120 bytes with IPv4 and UDP headers
@@ -45,5 +46,19 @@ for size in $SMALL $LARGE; do
 	note "the tunnel: $(median "$LAB/tunnel.$size") packets/s"
 	figure group.of-tunnel-$size "$(ratio "$(median "$LAB/group.$size")" \
 		"$(median "$LAB/tunnel.$size")")" x ">=" 0.5
+done
+for round in $(seq "$BENCH_ROUNDS"); do
+	for size in $SMALL $LARGE; do
+		"$BENCH_TOOLS/group_fanout" 2 $size >>"$LAB/fanout.$size"
+	done
+done
+for size in $SMALL $LARGE; do
+	for column in 1 2 3; do
+		awk "{ print \$$column }" "$LAB/fanout.$size" \
+			>"$LAB/fanout.$size.$column"
+	done
+	note "50 members, $size bytes: $(median "$LAB/fanout.$size.2")" \
+		"datagrams/s arrived, by sendmmsg() $(median "$LAB/fanout.$size.1")"
+	figure group.fanout-$size "$(median "$LAB/fanout.$size.3")" x ">=" 0.8
 done
 ok "packets to a group measured"
