@@ -330,7 +330,15 @@ static void decide(struct ask *a,
 				   "list`");
 		return;
 	}
-	ask_done(a, fn(all, p));
+	r = fn(all, p);
+	if (r == -NTM_EEXISTS)
+		ask_fail(a, r,
+			 "this device is in, or joins, a group of that name; "
+			 "leave that one first, or decline this");
+	else if (r == -NTM_EEXPIRED)
+		ask_fail(a, r, "the invitation has run out; ask for another");
+	else
+		ask_done(a, r);
 }
 
 static void cmd_accept(struct ask *a)

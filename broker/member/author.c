@@ -372,6 +372,7 @@ void author_answer(struct member *m, const Ntm__GroupAnswer *a)
 	m->s.ops->people(m->s.arg);
 	if (m->wish.state != WISH_ASKS) {
 		check_all(m);
+		duty_evict(m, a);
 		return;
 	}
 	m->wish.state = WISH_SUBMITTED;

@@ -97,6 +97,55 @@ void duty_leaves(void *arg)
 	loop_timer_arm(m->leaves_due, LOOP_MS(MEMBER_LEAVE_MAX_MS));
 }
 
+/* --- members that were away for long, or were restored --------------------------------------- */
+
+void duty_want(void *arg)
+{
+	struct member *m = arg;
+	Ntm__Envelope e = NTM__ENVELOPE__INIT;
+	Ntm__GroupWant body = NTM__GROUP_WANT__INIT;
+
+	if (!m->wants)
+		return;
+	loop_timer_arm(m->want, LOOP_S(MEMBER_WANT_S));
+	body.group = member_bytes(m->id, sizeof(m->id));
+	body.index = m->index;
+	e.txn = ++m->txn;
+	e.body_case = NTM__ENVELOPE__BODY_GROUP_WANT;
+	e.group_want = &body;
+	member_say(m, &e);
+}
+
+void duty_evict(struct member *m, const Ntm__GroupAnswer *a)
+{
+	const struct group_member *me = group_find(m->g, m->index);
+	int64_t evict_s = group_policy(m->g)->evict_s;
+	uint32_t gone[MEMBER_EVICTED];
+	struct group_change c = {
+		.kind = GROUP_REMOVE, .reason = GROUP_EVICTED, .gone = gone};
+
+	/* who is there may say nothing for some minutes */
+	if (evict_s < MEMBER_EVICT_MIN_S)
+		evict_s = MEMBER_EVICT_MIN_S;
+	if (!me || !(me->rights & GROUP_MAY_REMOVE) || m->wish.state ||
+	    m->state != MEMBER_JOINED || duty_turns(m) >= MEMBER_EVICTORS)
+		return;
+	for (size_t i = 0; i < a->n_people && c.n_gone < MEMBER_EVICTED; i++) {
+		const struct group_member *who =
+			group_find(m->g, a->people[i]->index);
+
+		/* who never came has been told of no epoch: its time runs from
+		 * when the server knows of it, which it says as well */
+		if (who && who != me && !(who->rights & GROUP_ADMIN) &&
+		    a->people[i]->seen && a->people[i]->seen < m->heard &&
+		    m->heard - a->people[i]->seen > evict_s)
+			gone[c.n_gone++] = who->index;
+	}
+	if (c.n_gone && author_want(m, &c, true))
+		log_warn("member", "%s: nobody is evicted now",
+			 m->own.secret.name);
+}
+
 /* --- a server that was restored ---------------------------------------------------------- */
 
 static void repair_next(struct member *m)

@@ -260,6 +260,8 @@ static int make(const struct member_setup *setup, struct member **out)
 		r = loop_timer_new(setup->loop, duty_leaves, m, &m->leaves_due);
 	if (!r)
 		r = loop_timer_new(setup->loop, on_again, m, &m->again);
+	if (!r)
+		r = loop_timer_new(setup->loop, duty_want, m, &m->want);
 	if (r)
 		member_free(m);
 	else
@@ -278,6 +280,7 @@ void member_free(struct member *m)
 	loop_timer_free(m->turn);
 	loop_timer_free(m->leaves_due);
 	loop_timer_free(m->again);
+	loop_timer_free(m->want);
 	group_prekeys_free(m->genuine);
 	group_free(m->g);
 	free(m->people);
@@ -369,6 +372,37 @@ int member_join(const struct member_setup *setup, const uint8_t *welcome,
 	return 0;
 }
 
+int member_rejoin(struct member *m, const uint8_t *welcome, size_t len)
+{
+	uint8_t hash[NTMC_HASH_LEN];
+	struct group_secret s;
+	struct group *g;
+	int r = group_welcome_get(welcome, len, &s, hash);
+
+	if (!r && (!m->wants || s.epoch <= group_epoch(m->g)))
+		r = -NTM_ESTATE;
+	if (!r && memcmp(s.id, m->id, sizeof(s.id)))
+		r = -NTM_ENOTFOUND;
+	if (!r)
+		r = group_new(&g);
+	if (!r) {
+		m->past_epoch = group_epoch(m->g);
+		memcpy(m->past_hash, group_hash(m->g), NTMC_HASH_LEN);
+		group_free(m->g);
+		m->g = g;
+		m->own.secret = s;
+		m->own.waiting = false;
+		m->welcome_epoch = s.epoch;
+		memcpy(m->welcome_hash, hash, sizeof(hash));
+		m->wants = false;
+		loop_timer_disarm(m->want);
+		if (m->online)
+			member_hello(m);
+	}
+	group_secret_clear(&s);
+	return r;
+}
+
 int member_load(const struct member_setup *setup,
 		const uint8_t id[static GROUP_ID_LEN], struct member **out)
 {
@@ -448,7 +482,8 @@ static void acked(struct member *m, uint32_t txn, int code)
 		duty_repaired(m, code);
 	} else if (txn && txn == m->leave_txn) {
 		m->leave_txn = 0;
-		if (code && code != -NTM_ENONAME)
+		if (code && code != -NTM_ENONAME && code != -NTM_ENOTFOUND &&
+		    code != -NTM_EEXPIRED)
 			return; /* said again when it has a connection again */
 		if (!memberstore_drop(m->s.store, m->id))
 			member_stop(m, MEMBER_OUT);
@@ -469,6 +504,11 @@ void member_message(struct member *m, const Ntm__Envelope *msg)
 		break;
 	case NTM__ENVELOPE__BODY_GROUP_ANSWER:
 		author_answer(m, msg->group_answer);
+		break;
+	case NTM__ENVELOPE__BODY_GROUP_WANT:
+		if (m->state == MEMBER_JOINED &&
+		    group_find(m->g, msg->group_want->index))
+			m->s.ops->wanted(m->s.arg, msg->group_want->index);
 		break;
 	case NTM__ENVELOPE__BODY_GROUP_LEAVE:
 		duty_leave(m, msg->group_leave);

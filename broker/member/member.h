@@ -57,6 +57,7 @@ const char *member_saw_text(enum member_saw what);
  * @done:  of member_submit(): 0 (it is in the log, or what it wants is so already),
  *         or why not; of member_found(): the first entry was refused
  * @people: member_prepare() has its answer
+ * @wanted: the state of the member at @index is too old: it wants a welcome
  */
 struct member_ops {
 	void (*send)(void *arg, Ntm__Envelope *msg);
@@ -66,6 +67,7 @@ struct member_ops {
 		    uint64_t epoch, int code);
 	void (*done)(void *arg, int code);
 	void (*people)(void *arg);
+	void (*wanted)(void *arg, uint32_t index);
 };
 
 /** struct member_login - what makes Kngms ours: of a login that is not over; secret */
@@ -109,6 +111,15 @@ NTM_MUST_CHECK int member_join(const struct member_setup *setup,
 			       const uint8_t *welcome, size_t len,
 			       const struct member_prekey *prekey,
 			       uint64_t serial, struct member **out);
+/**
+ * member_rejoin() - by a welcome of another member, after it was wanted: our own state
+ * opens nothing any more
+ * The log is walked anew, and must lead through the past that we know.
+ * Return: 0; -NTM_ESTATE (not wanted, or older than what we have), -NTM_EDECODE,
+ *         -NTM_ENOTFOUND (another group's), -NTM_ENOMEM
+ */
+NTM_MUST_CHECK int member_rejoin(struct member *m, const uint8_t *welcome,
+				 size_t len);
 /** as the store has it. Return: 0, memberstore_get()'s */
 NTM_MUST_CHECK int member_load(const struct member_setup *setup,
 			       const uint8_t id[static GROUP_ID_LEN],

@@ -18,10 +18,14 @@
 #define MEMBER_PARTS	     400     /* in one message */
 #define MEMBER_ACK_SPREAD_NS 500000u /* for each member of the group */
 #define MEMBER_AGAIN_S	     5	     /* until the server knows a new login */
+#define MEMBER_WANT_S	     65	     /* the server passes one on in a minute */
 #define MEMBER_TRIES	     16	     /* entries made anew before we give up */
 #define MEMBER_TURN_S	     10	     /* until the next member's turn */
-#define MEMBER_LEAVES	     16	     /* wishes to leave that are remembered */
-#define MEMBER_LEAVE_MS	     100     /* for each member before us */
+#define MEMBER_EVICT_MIN_S   900
+#define MEMBER_EVICTED	     64	 /* in one entry */
+#define MEMBER_EVICTORS	     4	 /* members whose turn it is to evict */
+#define MEMBER_LEAVES	     16	 /* wishes to leave that are remembered */
+#define MEMBER_LEAVE_MS	     100 /* for each member before us */
 #define MEMBER_LEAVE_MAX_MS  5000
 
 /** enum wish_state - life of what member_submit() wants
@@ -50,6 +54,10 @@ struct member {
 	uint8_t id[GROUP_ID_LEN];
 	uint8_t welcome_hash[NTMC_HASH_LEN];
 	uint64_t welcome_epoch; /* until the log is there; 0: it is */
+	bool shut_out;		/* an entry of this news has no share for us */
+	bool wants;		/* our state opens nothing: a welcome, please */
+	uint64_t past_epoch;	/* that the log must lead through; 0: none */
+	uint8_t past_hash[NTMC_HASH_LEN];
 	struct group_keys keys;
 	uint8_t seal[GROUP_SEAL_LEN]; /* the last that held; zeros: none */
 	struct member_login login;    /* as the last hello named it */
@@ -64,8 +72,8 @@ struct member {
 	size_t n_leaves;
 	uint64_t
 		repair; /* the epoch that an old server is given now; 0: none */
-	uint32_t repair_txn;
-	struct loop_timer *ack, *silent, *turn, *leaves_due, *again;
+	uint32_t repair_txn, want_txn;
+	struct loop_timer *ack, *silent, *turn, *leaves_due, *again, *want;
 };
 
 /* member.c */
@@ -108,6 +116,10 @@ void duty_turn(void *m);
 /** somebody wishes to leave */
 void duty_leave(struct member *m, const Ntm__GroupLeave *l);
 void duty_leaves(void *m);
+/** our state opens nothing any more: ask for a welcome, and again; @m as the timer's */
+void duty_want(void *m);
+/** who was not heard of for evict_s is evicted, if we may */
+void duty_evict(struct member *m, const Ntm__GroupAnswer *a);
 /** the server has had a later epoch than @epoch: it is given what it lacks */
 void duty_repair(struct member *m, uint64_t epoch);
 void duty_repaired(struct member *m, int code);

@@ -65,6 +65,12 @@ static int step(struct member *m, const struct group_entry *e,
 	struct ntmc_key share = {{0}};
 	int r = 0;
 
+	if (e->epoch == m->past_epoch &&
+	    memcmp(group_hash(m->g), m->past_hash, NTMC_HASH_LEN)) {
+		member_named(m, MEMBER_SAW_FORK, e->author, e->epoch,
+			     -NTM_EFORK);
+		return -NTM_EFORK;
+	}
 	if (e->epoch < m->welcome_epoch)
 		return 0;
 	if (e->epoch == m->welcome_epoch) {
@@ -81,8 +87,10 @@ static int step(struct member *m, const struct group_entry *e,
 	if (!r)
 		r = group_secret_step(&m->own.secret, e, &share);
 	ntmc_key_clear(&share);
-	if (r)
+	if (r) {
 		member_named(m, MEMBER_SAW_SHUT_OUT, e->author, e->epoch, r);
+		m->shut_out = true;
+	}
 	return r;
 }
 
@@ -225,8 +233,15 @@ void news_take(struct member *m, const Ntm__GroupNews *n)
 		r = take_seal(m, n);
 	if (r) {
 		member_stop(m, r == -NTM_EFORK ? MEMBER_FORKED : MEMBER_BEHIND);
+		if (m->shut_out && !m->wants && !m->welcome_epoch) {
+			m->wants = true;
+			duty_want(m);
+		}
+		m->shut_out = false;
 		return;
 	}
+	m->wants = false;
+	m->past_epoch = 0;
 	m->s.ops->keys(m->s.arg, &m->keys, m->index);
 	member_set_state(m, MEMBER_JOINED);
 	member_clocks(m, n->now);
@@ -257,8 +272,14 @@ void news_gone(struct member *m, const Ntm__GroupGone *g)
 		member_named(m, MEMBER_SAW_CLONE, m->index, g->epoch, 0);
 		member_stop(m, MEMBER_BEHIND);
 		return;
-	case NTM_ENONAME:
 	case NTM_ENOTFOUND:
+		/* of a store that was lost, perhaps: what we have is kept */
+		member_named(m, MEMBER_SAW_UNKNOWN, GROUP_SERVER,
+			     group_epoch(m->g), -NTM_ENOTFOUND);
+		member_stop(m, MEMBER_BEHIND);
+		return;
+	case NTM_ENONAME:
+	case NTM_EEXPIRED: /* all have left */
 		member_stop(m, MEMBER_OUT);
 		return;
 	default:

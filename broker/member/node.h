@@ -47,6 +47,7 @@ struct part_saw {
  * @answers: who waits for all members' confirmations; NULL
  * @adding: papers that the wish under way is about
  * @valid_until: loop's clock, ns: until then the epoch may be used
+ * @said_epoch: that the worker has, on this connection; 0: none
  */
 struct part {
 	struct part *prev, *next;
@@ -58,7 +59,7 @@ struct part {
 	bool adding, founding, over;
 	struct part_saw saw[NODE_SAW_MAX];
 	unsigned int n_saw;
-	uint64_t valid_until;
+	uint64_t valid_until, said_epoch;
 };
 
 struct node {

@@ -120,14 +120,13 @@ static int take_welcome(struct papers *all, const char *from, const uint8_t *b,
 
 	if (r)
 		return r;
-	r = -NTM_ENOTFOUND;
 	for (p = papers_first(all); p; p = p->next)
 		if (p->state == PAPER_AGREED && !strcmp(p->i.inviter, from) &&
 		    !memcmp(p->i.id, s.id, sizeof(s.id)))
 			break;
 	group_secret_clear(&s);
 	if (!p)
-		return r;
+		return papers_again(all, from, b, len);
 	memcpy(p->welcome, b, len);
 	p->welcome_len = len;
 	p->state = PAPER_WELCOMED;
@@ -178,5 +177,5 @@ bool paper_wanted(struct papers *all, const char *service, const char *from)
 		if (p->state == (accept ? PAPER_ASKED : PAPER_AGREED) &&
 		    !strcmp(accept ? p->i.invitee : p->i.inviter, from))
 			return true;
-	return false;
+	return !accept && papers_is_mate(all, from);
 }

@@ -499,9 +499,32 @@ int papers_find(struct papers *all, const char *text, struct paper **out)
 	return found ? 0 : -NTM_ENOTFOUND;
 }
 
+/* NAME.group.DOMAIN means one group on a device */
+static bool is_taken(struct papers *all, const struct paper *p)
+{
+	struct paper *other;
+	struct part *part;
+
+	DL_FOREACH (all->node->parts, part)
+		if (!part->over && !strcmp(member_name(part->m), p->i.name) &&
+		    !strcmp(server_name(part->server), p->i.server))
+			return true;
+	DL_FOREACH (all->list, other)
+		if (other != p &&
+		    (other->state == PAPER_AGREED ||
+		     other->state == PAPER_WELCOMED) &&
+		    !strcmp(other->i.name, p->i.name) &&
+		    !strcmp(other->i.server, p->i.server))
+			return true;
+	return false;
+}
+
 int papers_accept(struct papers *all, struct paper *p)
 {
 	int r;
+
+	if (is_taken(all, p))
+		return -NTM_EEXISTS;
 
 	if (p->i.expires < node_now(all->node))
 		return -NTM_EEXPIRED;

@@ -85,6 +85,7 @@ NTM_MUST_CHECK int papers_invite(struct papers *p, struct part *part,
 				 const char *name,
 				 const uint8_t key[static NTMC_KEY_LEN],
 				 uint8_t rights);
+/** Return: 0, -NTM_EEXISTS (we are in a group of that name), -NTM_EEXPIRED, -NTM_ESTORE */
 NTM_MUST_CHECK int papers_accept(struct papers *p, struct paper *paper);
 NTM_MUST_CHECK int papers_decline(struct papers *p, struct paper *paper);
 
@@ -94,6 +95,16 @@ NTM_MUST_CHECK int papers_decline(struct papers *p, struct paper *paper);
 NTM_MUST_CHECK int paper_item(struct papers *p, const json_t *item);
 /** is the sender of a held item somebody that we have asked for it? */
 bool paper_wanted(struct papers *p, const char *service, const char *from);
+
+/* --- again.c: welcomes for those who are members already (W17) --- */
+/** the member at @index wants one */
+void papers_give(struct papers *p, struct part *part, uint32_t index);
+/** is @from a member of one of our groups? */
+bool papers_is_mate(struct papers *p, const char *from);
+/** one has come for a group that we are in. Return: member_rejoin()'s, -NTM_EPERM (not of
+ *  a member, or with another key than the log's) */
+NTM_MUST_CHECK int papers_again(struct papers *p, const char *from,
+				const uint8_t *b, size_t len);
 
 /* --- for paper_item.c --- */
 struct node *papers_node(struct papers *p);

@@ -126,6 +126,11 @@ static void on_people(void *arg)
 		asks_people(a, p);
 }
 
+static void on_wanted(void *arg, uint32_t index)
+{
+	papers_give(((struct part *)arg)->node->papers, arg, index);
+}
+
 static bool on_login(void *arg, struct member_login *out)
 {
 	struct part *p = arg;
@@ -145,7 +150,8 @@ static const struct member_ops ops = {.send = on_send,
 				      .keys = on_keys,
 				      .saw = on_saw,
 				      .done = on_done,
-				      .people = on_people};
+				      .people = on_people,
+				      .wanted = on_wanted};
 
 /* --- who waits ------------------------------------------------------------------------------ */
 

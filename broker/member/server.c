@@ -195,6 +195,9 @@ static void on_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 	case NTM__ENVELOPE__BODY_GROUP_ANSWER:
 		p = part_of(s, &msg->group_answer->group);
 		break;
+	case NTM__ENVELOPE__BODY_GROUP_WANT:
+		p = part_of(s, &msg->group_want->group);
+		break;
 	case NTM__ENVELOPE__BODY_GROUP_LEAVE:
 		p = part_of(s, &msg->group_leave->group);
 		break;
@@ -271,12 +274,23 @@ static void on_retry(void *arg)
 	connect_now(arg);
 }
 
+/* who may remove members knows their prekeys before there is haste, and who is away */
+static void look_after(struct member *m)
+{
+	const struct group_member *me =
+		group_find(member_group(m), member_index(m));
+
+	member_online(m);
+	if (me && (me->rights & GROUP_MAY_REMOVE) && !member_prepare(m))
+		log_debug("member", "%s: not now", member_name(m));
+}
+
 static void on_hello(void *arg)
 {
 	struct server *s = arg;
 
 	loop_timer_arm(s->hello, LOOP_S(HELLO_S));
-	each(s, member_online);
+	each(s, look_after);
 }
 
 bool server_send(struct server *s, struct part *p, Ntm__Envelope *msg)

@@ -80,12 +80,23 @@ static int epoch_say(struct words *w, struct part *p,
 static int part_say(struct words *w, struct part *p)
 {
 	const struct group_keys *k = p->over ? NULL : member_keys(p->m);
-	struct groupword end = {.kind = GROUPWORD_END};
+	struct groupword word = {.kind = GROUPWORD_END};
+	int r;
 
-	if (k && p->valid_until)
-		return epoch_say(w, p, k);
-	memcpy(end.id, member_id(p->m), sizeof(end.id));
-	return groupword_send(w->fd, &end);
+	memcpy(word.id, member_id(p->m), sizeof(word.id));
+	if (!k || !p->valid_until) {
+		p->said_epoch = 0;
+		return groupword_send(w->fd, &word);
+	}
+	if (p->said_epoch == k->epoch) {
+		word.kind = GROUPWORD_VALID;
+		word.epoch = k->epoch;
+		word.valid_s = valid_s(p);
+		return groupword_send(w->fd, &word);
+	}
+	r = epoch_say(w, p, k);
+	p->said_epoch = r ? 0 : k->epoch;
+	return r;
 }
 
 void words_part(struct words *w, struct part *p)
@@ -142,6 +153,8 @@ static void on_again(void *arg)
 	struct part *p;
 	int r = dial(w);
 
+	DL_FOREACH (w->node->parts, p)
+		p->said_epoch = 0;
 	DL_FOREACH (w->node->parts, p)
 		if (!r && !p->over && member_keys(p->m))
 			r = part_say(w, p);

@@ -108,6 +108,11 @@ static void on_people(void *arg)
 	((struct seat *)arg)->answered = true;
 }
 
+static void on_wanted(void *arg, uint32_t index)
+{
+	((struct seat *)arg)->wanted = index;
+}
+
 static bool on_login(void *arg, struct member_login *out)
 {
 	const struct peer *p = &((struct seat *)arg)->peer;
@@ -123,7 +128,8 @@ static const struct member_ops ops = {.send = on_send,
 				      .keys = on_keys,
 				      .saw = on_saw,
 				      .done = on_done,
-				      .people = on_people};
+				      .people = on_people,
+				      .wanted = on_wanted};
 
 /* --- connections ------------------------------------------------------------------------ */
 
@@ -398,6 +404,7 @@ static void seat_begin(struct seat *s, int i)
 					 .arg = s};
 	s->has_keys = s->open = s->answered = false;
 	s->saw = s->n_keys = 0;
+	s->wanted = UINT32_MAX;
 	s->done = 1;
 }
 

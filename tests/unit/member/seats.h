@@ -36,6 +36,7 @@ struct seat {
 	struct group_keys keys;
 	bool has_keys, open, answered;
 	unsigned int saw, n_keys;
+	uint32_t wanted; /* who wants a welcome; UINT32_MAX: nobody */
 	int done;
 };
 

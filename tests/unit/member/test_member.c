@@ -213,6 +213,99 @@ static void test_old_server(void **state)
 	seats_together(2);
 }
 
+/* its process is not there: its store can be copied */
+static void seat_end(struct seat *s)
+{
+	seat_offline(s);
+	member_free(s->m);
+	s->m = NULL;
+	s->has_keys = false;
+	memberstore_close(s->store);
+}
+
+static void seat_begins(struct seat *s, const char *db, const uint8_t *id)
+{
+	char path[DATADIR_PATH_MAX];
+
+	assert_int_equal(datadir_path(site.dir, db, path), 0);
+	assert_int_equal(memberstore_open(path, NULL, &s->peer.id, &s->store),
+			 0);
+	s->setup.store = s->store;
+	assert_int_equal(member_load(&s->setup, id, &s->m), 0);
+	seat_online(s);
+}
+
+/* a member whose disk is of yesterday opens nothing: another one gives it a welcome */
+static void test_old_member(void **state)
+{
+	uint8_t welcome[GROUP_WELCOME_MAX], id[GROUP_ID_LEN];
+	struct seat *s = &seats[2];
+	int giver = -1;
+	size_t len;
+
+	(void)state;
+	add_all();
+	memcpy(id, member_id(s->m), sizeof(id));
+	seat_end(s);
+	copy_file("seat2.db", "yesterday");
+	seat_begins(s, "seat2.db", id);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(submit_kind(&seats[0], GROUP_REFRESH), 0);
+		seats_together(SEATS);
+		seats[0].answered = true;
+		assert_true(seats_turn(all_confirm, &seats[0]));
+	}
+	seat_end(s);
+	copy_file("yesterday", "seat2.db");
+	assert_int_equal(submit_kind(&seats[0], GROUP_REFRESH), 0);
+	seat_begins(s, "seat2.db", id);
+	while (giver < 0) {
+		seats_step();
+		for (int i = 0; i < SEATS; i++)
+			if (seats[i].wanted == member_index(s->m))
+				giver = i;
+	}
+	assert_true(s->saw & 1u << MEMBER_SAW_SHUT_OUT);
+	assert_int_equal(member_state(s->m), MEMBER_BEHIND);
+	len = member_welcome(seats[giver].m, welcome);
+	assert_int_not_equal(len, 0);
+	/* not without having asked */
+	assert_int_equal(member_rejoin(seats[1].m, welcome, len), -NTM_ESTATE);
+	assert_int_equal(member_rejoin(s->m, welcome, len), 0);
+	seats_together(SEATS);
+	assert_int_equal(submit_kind(s, GROUP_REFRESH), 0);
+	seats_together(SEATS);
+}
+
+/* who is not heard of for so long as the rules say is evicted */
+static void test_evicted(void **state)
+{
+	struct group_policy p = group_policy_default;
+	struct group_change c = {.kind = GROUP_POLICY, .policy = &p};
+
+	(void)state;
+	p.evict_s = 60;
+	for (int i = 1; i < SEATS; i++)
+		seat_add(i, i == 3 ? GROUP_MAY_INVITE : GROUP_ALL_RIGHTS);
+	assert_int_equal(seat_submit(&seats[0], &c), 0);
+	seats_together(SEATS);
+	seat_offline(&seats[3]);
+	seats[0].answered = false;
+	assert_true(member_prepare(seats[0].m));
+	while (!seats[0].answered)
+		seats_step();
+	assert_null(seats[0].m->wish.c.gone);
+	assert_int_equal(group_size(member_group(seats[0].m)), SEATS);
+	/* an hour later, by the server's clock */
+	seats[0].m->heard += 3600;
+	assert_true(member_prepare(seats[0].m));
+	while (group_size(member_group(seats[0].m)) == SEATS)
+		seats_step();
+	seats_together(3);
+	assert_null(
+		group_find(member_group(seats[0].m), member_index(seats[3].m)));
+}
+
 /* a server that tells one member another past than the others */
 static void test_fork(void **state)
 {
@@ -331,10 +424,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, seats_setup, seats_teardown)
-		T(test_life), T(test_two_at_once), T(test_leave),
-		T(test_away), T(test_old_server),  T(test_dies_with_a_wish),
-		T(test_fork), T(test_clone),	   T(test_frozen),
-		T(test_turn),
+		T(test_life),	    T(test_two_at_once),
+		T(test_leave),	    T(test_away),
+		T(test_old_server), T(test_dies_with_a_wish),
+		T(test_old_member), T(test_evicted),
+		T(test_fork),	    T(test_clone),
+		T(test_frozen),	    T(test_turn),
 	};
 
 	return cmocka_run_group_tests(tests, seats_up, seats_down);
