@@ -82,12 +82,14 @@ void callers_flushed(struct gms *gms, int code)
 
 void caller_ack_later(struct caller *ca, uint32_t txn)
 {
+	gms_flush_soon(ca->gms);
+	if (!txn)
+		return; /* a thousand members that wait for nothing */
 	if (ca->n_acks == GMS_ACKS) {
 		caller_ack(ca, txn, -NTM_ERATE);
 		return;
 	}
 	ca->acks[ca->n_acks++] = txn;
-	gms_flush_soon(ca->gms);
 }
 
 /* --- hello ---------------------------------------------------------------------------- */

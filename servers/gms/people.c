@@ -17,7 +17,8 @@ void people_acked(struct caller *ca, uint32_t txn, const Ntm__GroupAck *m)
 		r = ledger_prekey(gms->ledger, lg, index, m->prekey.data,
 				  m->prekey.len);
 	if (r && r != -NTM_EEXISTS) {
-		caller_ack(ca, txn, r);
+		if (txn)
+			caller_ack(ca, txn, r);
 		return;
 	}
 	ledger_ack(gms->ledger, lg, index, m->epoch,

@@ -250,7 +250,9 @@ static void on_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 	} else if (msg->body_case == NTM__ENVELOPE__BODY_GROUP_WANT) {
 		m->wanting = msg->group_want->index;
 		m->n_wants++;
-	} else if (msg->body_case == NTM__ENVELOPE__BODY_ACK && msg->txn &&
+	} else if (msg->body_case == NTM__ENVELOPE__BODY_ACK && !msg->txn) {
+		m->n_unasked++;
+	} else if (msg->body_case == NTM__ENVELOPE__BODY_ACK &&
 		   msg->txn == m->txn) {
 		m->ack_code = msg->ack->code;
 		m->asked = false;

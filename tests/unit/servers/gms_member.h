@@ -16,6 +16,7 @@
  * struct gms_member
  * @epoch:   whose keys it has; 0: none. @key_ns: when they came, loop_now_exact()
  * @trouble: the first thing that it could not take, -NTM_E...
+ * @n_unasked: NTM ACKs to what wants none
  * @ack_code: of the last NTM ACK; @asked: it waits for one
  * @prekeys, @confirmations: of the last answer, by position in the group
  */
@@ -38,7 +39,7 @@ struct gms_member {
 	uint32_t index, txn, ack_code, gone_code;
 	uint64_t gone_epoch;
 	bool asked, answered;
-	unsigned int n_news, n_leaves, n_wants;
+	unsigned int n_news, n_leaves, n_wants, n_unasked;
 	uint32_t wanting; /* who asked last for a welcome */
 	struct group_leave leave;
 	bool used;		 /* the prekey: another one is due */

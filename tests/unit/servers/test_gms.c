@@ -40,6 +40,7 @@ static void life(void **state)
 	rig_assert_together(3);
 	assert_memory_not_equal(&before, &m[0].keys, sizeof(before));
 	assert_int_equal(group_generation(m[0].g), 2);
+	assert_int_equal(m[0].n_unasked, 0);
 }
 
 static void two_at_once(void **state)
