@@ -115,6 +115,12 @@ static void heard(void *arg, const struct groupword *word)
 			  err_text(err));
 }
 
+/* Another session, maybe: it connects anew, and says all. */
+static void again(void *arg)
+{
+	hang_up(arg);
+}
+
 /* --- connections ------------------------------------------------------------------------ */
 
 static bool is_ours(int fd)
@@ -214,7 +220,7 @@ int grouplink_new(struct worker *w, struct grouplink **out)
 		grouplink_free(l);
 		return err;
 	}
-	groups_set_ear(w->groups, heard, l);
+	groups_set_ear(w->groups, heard, again, l);
 	*out = l;
 	return 0;
 }
@@ -225,7 +231,7 @@ void grouplink_free(struct grouplink *l)
 	if (!l)
 		return;
 	if (l->w->groups)
-		groups_set_ear(l->w->groups, NULL, NULL);
+		groups_set_ear(l->w->groups, NULL, NULL, NULL);
 	hang_up(l);
 	loop_io_del(l->listener_io);
 	if (l->listener >= 0)

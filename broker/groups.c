@@ -55,7 +55,9 @@ struct groups {
 	struct one *list;
 	size_t n;
 	void (*heard)(void *arg, const struct groupword *word);
-	void *heard_arg;
+	void (*again)(void *arg);
+	void *ear;
+	unsigned int connecting; /* by name, under way */
 	char reverse[FQDN_MAX + 1];
 };
 
@@ -282,7 +284,11 @@ static bool has(void *arg, const char *group, const char *peer)
 
 static void connected(void *arg, int err, struct peer *p)
 {
-	(void)arg, (void)err, (void)p; /* groups_peer() hears of it */
+	struct worker *w = arg;
+
+	(void)err, (void)p; /* groups_peer() hears of it */
+	if (w->groups)
+		w->groups->connecting--;
 }
 
 void groups_wants(struct groups *gs, struct dp_group *dp, uint32_t index)
@@ -301,6 +307,10 @@ void groups_wants(struct groups *gs, struct dp_group *dp, uint32_t index)
 	if (pin && !addr_from_ip(pin->vip6, 16, 0, &a) &&
 	    resolve_packet(w->resolve, &a))
 		return;
+	/* programs look up names, too: the others are asked for again */
+	if (gs->connecting >= GROUPS_CONNECTING)
+		return;
+	gs->connecting++;
 	resolve_name(w->resolve, m->fqdn, connected, w, &wait);
 }
 
@@ -316,15 +326,22 @@ void groups_control(struct groups *gs, struct dp_group *dp, uint64_t epoch,
 
 	memcpy(word.id, o->id, sizeof(word.id));
 	if (gs->heard)
-		gs->heard(gs->heard_arg, &word);
+		gs->heard(gs->ear, &word);
 }
 
 void groups_set_ear(struct groups *gs,
 		    void (*heard)(void *arg, const struct groupword *word),
-		    void *arg)
+		    void (*again)(void *arg), void *arg)
 {
 	gs->heard = heard;
-	gs->heard_arg = arg;
+	gs->again = again;
+	gs->ear = arg;
+}
+
+void groups_again(struct groups *gs)
+{
+	if (gs->again)
+		gs->again(gs->ear);
 }
 
 /* --- what ntm-member says ------------------------------------------------------------------------ */

@@ -21,8 +21,9 @@ struct groups;
 struct peer;
 struct dp_group;
 
-#define GROUPS_LABEL  "group" /* NAME.group.DOMAIN */
-#define GROUPS_RANGES 3	      /* entries of the page, one with IPv6 beside */
+#define GROUPS_LABEL	  "group" /* NAME.group.DOMAIN */
+#define GROUPS_CONNECTING 32	  /* members looked up at one time */
+#define GROUPS_RANGES	  3 /* entries of the page, one with IPv6 beside */
 
 NTM_MUST_CHECK int groups_new(struct worker *w, struct groups **out);
 void groups_free(struct groups *gs);
@@ -41,10 +42,12 @@ void groups_begin(struct groups *gs);
 void groups_all(struct groups *gs);
 /** a control packet to be sent. Return: 0, dp_group_control()'s, -NTM_ENOTFOUND */
 NTM_MUST_CHECK int groups_say(struct groups *gs, const struct groupword *word);
-/** who hears control packets of others; NULL: nobody */
+/** who hears control packets of others, and has ntm-member say all again; NULL: nobody */
 void groups_set_ear(struct groups *gs,
 		    void (*heard)(void *arg, const struct groupword *word),
-		    void *arg);
+		    void (*again)(void *arg), void *arg);
+/** there is a session, maybe another one: all is to be said again */
+void groups_again(struct groups *gs);
 
 /* --- names ---------------------------------------------------------------------------- */
 

@@ -234,6 +234,19 @@ void inside_main(int link, const struct inside_plan *plan, pid_t parent)
 	_exit(pool_run(LINK_FD));
 }
 
+/* A socket hears the groups that it has joined itself. The kernel's usual way would let
+ * members of a group reach every wildcard socket of the namespace as soon as one program
+ * here joins: ports that the policy closes. */
+static void only_joined(int fd, int domain)
+{
+	static const int off;
+
+	(void)setsockopt(fd, IPPROTO_IP, IP_MULTICAST_ALL, &off, sizeof(off));
+	if (domain == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, &off,
+				 sizeof(off));
+}
+
 int inside_socket(int domain, int type, int protocol, int *fd)
 {
 	if ((domain != AF_INET && domain != AF_INET6) ||
@@ -252,5 +265,9 @@ int inside_socket(int domain, int type, int protocol, int *fd)
 		return EPERM;
 	}
 	*fd = socket(domain, type | SOCK_CLOEXEC, protocol);
-	return *fd < 0 ? errno : 0;
+	if (*fd < 0)
+		return errno;
+	if (type == SOCK_DGRAM)
+		only_joined(*fd, domain);
+	return 0;
 }

@@ -414,6 +414,7 @@ int worker_logged_in(struct worker *w)
 		err = session_start(w->session);
 	login_renew_arm(w->login);
 	postlink_logged_in(w->postlink);
+	groups_again(w->groups);
 	memberlink_session(w->memberlink);
 	return err;
 }

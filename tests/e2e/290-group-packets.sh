@@ -98,6 +98,19 @@ for host in a b c; do
 done
 assert_between "$(played_get a tx_datagrams)" 4 40 "one datagram a member"
 
+# --- a program that has not joined hears nothing, though it has the port -----------------
+
+lab_start deaf user b env NTM_LISTEN=virtual ntm-run socat -u \
+	UDP4-RECV:5040,reuseaddr "OPEN:$LAB/hosts/b/home/deaf,creat,append"
+wait_for 5 "ntm_inside b ss -Hlnu sport = :5040 | grep -q ."
+listen_on c 4 5040
+speak a 4 5040 to-who-has-joined
+heard c 4 5040 to-who-has-joined
+speak a 4 5004 behind-it	# b has joined there
+heard b 4 5004 behind-it
+assert_eq "$(cat $LAB/hosts/b/home/deaf)" "" \
+	"a port that no rule opens is not reached by the group's address"
+
 # --- who is no member connects nowhere, who is one reaches no port ---------------------
 
 ntm_web a 8080
