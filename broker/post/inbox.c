@@ -368,6 +368,18 @@ void inbox_each_direct(struct inbox *b,
 	}
 }
 
+static bool row_of_group(struct post *p, int64_t id)
+{
+	bool yes = false;
+
+	store_bind_int(p->store, IN_GET, 1, id);
+	if (store_step(p->store, IN_GET) > 0) {
+		yes = !strcmp(store_text(p->store, IN_GET, 2), "ntm-group");
+		store_reset(p->store, IN_GET);
+	}
+	return yes;
+}
+
 static void job_start(struct inbox *b, int64_t id)
 {
 	struct store *st = b->post->store;
@@ -379,6 +391,9 @@ static void job_start(struct inbox *b, int64_t id)
 			      "its sender is not allowed to send unasked; "
 			      "`ntm receive` with its number fetches it"))
 			log_err("inbox", "the store cannot be written");
+		/* ntm-member may have asked this sender for it */
+		else if (row_of_group(b->post, id))
+			link_group(b->post->link);
 		return;
 	}
 	f = inbox_job_new(b, id, false);
