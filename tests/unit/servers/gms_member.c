@@ -99,7 +99,8 @@ static int take_entry(struct gms_member *m, const Ntm__GroupLogged *l)
 	return r ? r : group_secret_step(&m->secret, &e, &share);
 }
 
-static void ack(struct gms_member *m, uint64_t epoch, bool with_key)
+static void ack(struct gms_member *m, uint64_t epoch, bool with_key,
+		uint32_t txn)
 {
 	Ntm__Envelope e = NTM__ENVELOPE__INIT;
 	Ntm__GroupAck body = NTM__GROUP_ACK__INIT;
@@ -113,7 +114,7 @@ static void ack(struct gms_member *m, uint64_t epoch, bool with_key)
 		group_confirm(&m->keys, m->index, tag);
 		body.confirmation = bytes(tag, sizeof(tag));
 	}
-	e.txn = 0; /* nobody waits for its answer */
+	e.txn = txn;
 	e.body_case = NTM__ENVELOPE__BODY_GROUP_ACK;
 	e.group_ack = &body;
 	send_it(m, &e);
@@ -129,7 +130,7 @@ static void ack_due(void *arg)
 	if (m->used)
 		new_prekey(m);
 	m->used = false;
-	ack(m, m->epoch, true);
+	ack(m, m->epoch, true, 0); /* nobody waits for its answer */
 }
 
 /*
@@ -175,7 +176,7 @@ static int take_news(struct gms_member *m, const Ntm__GroupNews *n)
 		r = take_entry(m, n->entries[i]);
 	if (r || !n->seal.len) {
 		if (!r)
-			ack(m, group_epoch(m->g), false);
+			ack(m, group_epoch(m->g), false, 0);
 		return r;
 	}
 	r = take_rn2(m, n, &rn2);
@@ -477,6 +478,12 @@ void gms_member_leave(struct gms_member *m)
 	e.group_leave = &body;
 	m->asked = true;
 	send_it(m, &e);
+}
+
+void gms_member_ack(struct gms_member *m)
+{
+	m->asked = true;
+	ack(m, m->epoch, true, ++m->txn);
 }
 
 void gms_member_want(struct gms_member *m)

@@ -79,6 +79,8 @@ int gms_member_submit(struct gms_member *m, struct group_change *c);
 void gms_member_send_entry(struct gms_member *m, const uint8_t *entry,
 			   size_t len, const uint8_t *sealer);
 void gms_member_leave(struct gms_member *m);
+/** as it does by itself, and waits for the answer */
+void gms_member_ack(struct gms_member *m);
 void gms_member_want(struct gms_member *m);
 /** @to joins what @from is in, which has applied the entry that adds it */
 int gms_member_welcome(const struct gms_member *from, struct gms_member *to);

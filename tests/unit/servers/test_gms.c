@@ -41,6 +41,8 @@ static void life(void **state)
 	assert_memory_not_equal(&before, &m[0].keys, sizeof(before));
 	assert_int_equal(group_generation(m[0].g), 2);
 	assert_int_equal(m[0].n_unasked, 0);
+	gms_member_ack(&m[0]);
+	assert_int_equal(rig_wait_ack(&m[0]), 0);
 }
 
 static void two_at_once(void **state)
