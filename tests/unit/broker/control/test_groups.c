@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* test_groups - groups in a whole control plane: names, members, who may come in */
+#include "tests/unit/libntmcrypto/groups.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/groups.h"
+#include "broker/policy.h"
+#include "common/log.h"
+#include "tests/unit/broker/control/world.h"
+
+#define A4   "10.0.1.2"
+#define A6   "2001:db8:1::2"
+#define B4   "10.0.2.2"
+#define B6   "2001:db8:2::2"
+#define HERE ".group." WORLD_DOMAIN
+
+static struct world world;
+static struct node *const a = &world.nodes[0], *const b = &world.nodes[1];
+static struct circle c[2]; /* two groups, of a's founding; b is in them */
+
+static bool both_online(void *arg)
+{
+	(void)arg;
+	for (size_t i = 0; i < world.n_nodes; i++)
+		if (session_state(world.nodes[i].w.session) != SESSION_ONLINE)
+			return false;
+	return true;
+}
+
+static void log_in(struct node *n, const char *v4, const char *v6,
+		   const char *fqdn)
+{
+	node_move(n, v4, v6);
+	node_start(n);
+	node_login(n, fqdn);
+}
+
+static void circle_here(struct circle *x, uint8_t id)
+{
+	circle_open(x);
+	memset(x->id, id, sizeof(x->id));
+	for (unsigned int i = 0; i < 2; i++) {
+		struct node *n = i ? b : a;
+
+		x->p[i].id = n->w.account->secrets->id;
+		assert_true(strlen(n->fqdn) < sizeof(x->p[i].fqdn));
+		strcpy(x->p[i].fqdn, n->fqdn);
+	}
+	circle_create(x);
+	circle_add(x, 0, 1, 0);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	world_up(&world, 1, 2);
+	log_in(a, A4, A6, "laptop.alice." WORLD_DOMAIN);
+	log_in(b, B4, B6, "phone.bob." WORLD_DOMAIN);
+	assert_true(world_until(&world, 500, both_online, NULL));
+	circle_here(&c[0], 0x11);
+	circle_here(&c[1], 0x22);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	circle_close(&c[0]);
+	circle_close(&c[1]);
+	world_down(&world);
+	return 0;
+}
+
+/* @x's epoch, as ntm-member of @n says it */
+static int say(struct node *n, struct circle *x, const char *name)
+{
+	struct person *p = &x->p[n == b];
+	struct groupword_epoch e = {.index = p->index, .valid_s = 600};
+	uint8_t bytes[4096];
+	size_t len;
+
+	snprintf(e.name, sizeof(e.name), "%s", name);
+	snprintf(e.domain, sizeof(e.domain), "%s", WORLD_DOMAIN);
+	e.keys = p->keys;
+	e.group = p->g;
+	assert_int_equal(groupword_epoch_put(&e, bytes, &len), 0);
+	assert_true(len < sizeof(bytes));
+	assert_int_equal(groupword_epoch_get(bytes, len, &e), 0);
+	return groups_epoch(n->w.groups, &e);
+}
+
+static bool found(const char *name)
+{
+	uint8_t vip6[16], vip4[4];
+
+	return !groups_find(a->w.groups, name, vip6, vip4);
+}
+
+static void test_names(void **state)
+{
+	struct groups *gs = a->w.groups;
+	uint8_t vip6[16], vip4[4], want6[16], want4[4];
+	struct addr at;
+
+	(void)state;
+	assert_true(groups_is_name(gs, "chat" HERE));
+	assert_false(groups_is_name(gs, "desk.alice." WORLD_DOMAIN));
+	assert_false(groups_is_name(gs, "chat.group.example.org"));
+	assert_false(groups_is_name(gs, "group." WORLD_DOMAIN));
+	assert_false(found("chat" HERE));
+	assert_int_equal(say(a, &c[0], "chat"), 0);
+	assert_int_equal(groups_find(gs, "chat" HERE, vip6, vip4), 0);
+	assert_false(found("cha" HERE) || found("chatt" HERE));
+	groups_addresses(c[0].id, a->w.account->constraint.prefix6, want6,
+			 want4);
+	assert_memory_equal(vip6, want6, 16);
+	assert_memory_equal(vip4, want4, 4);
+	/* ff38:40: | /64 | highest bit; 239.192.0.0/14, and bits of the same */
+	assert_memory_equal(vip6, "\xff\x38\x00\x40\xfd\x6e", 6);
+	assert_true(vip6[12] & 0x80);
+	assert_true(vip4[0] == 239 && (vip4[1] & 0xfc) == 192);
+	assert_memory_equal(vip4 + 2, vip6 + 14, 2);
+	assert_int_equal(addr_from_ip(vip6, 16, 0, &at), 0);
+	assert_string_equal(groups_reverse(gs, &at), "chat" HERE);
+	assert_int_equal(addr_from_ip(vip4, 4, 0, &at), 0);
+	assert_string_equal(groups_reverse(gs, &at), "chat" HERE);
+
+	/* another group that is called the same: neither is meant */
+	assert_int_equal(say(a, &c[1], "chat"), 0);
+	assert_false(found("chat" HERE));
+	assert_false(groups_has(gs, "chat" HERE, b->fqdn));
+	assert_true(groups_has(gs, NULL, b->fqdn));
+	groups_end(gs, c[1].id);
+	assert_true(found("chat" HERE));
+	assert_true(groups_has(gs, "chat" HERE, b->fqdn));
+	groups_end(gs, c[0].id);
+	assert_false(found("chat" HERE));
+	assert_false(groups_has(gs, NULL, b->fqdn));
+}
+
+static void test_subject(void **state)
+{
+	char text[FQDN_MAX + 1] = "@chat";
+
+	(void)state;
+	assert_int_equal(groups_subject(a->w.groups, text), -NTM_ENOTFOUND);
+	assert_int_equal(say(a, &c[0], "chat"), 0);
+	assert_int_equal(groups_subject(a->w.groups, text), 0);
+	assert_string_equal(text, "@chat" HERE);
+	assert_int_equal(groups_subject(a->w.groups, text), 0);
+	strcpy(text, "@chat");
+	assert_int_equal(say(a, &c[1], "chat"), 0);
+	assert_int_equal(groups_subject(a->w.groups, text), -NTM_ENOTFOUND);
+}
+
+/* what ntm-member does not say again has ended; the same again changes nothing */
+static void test_all(void **state)
+{
+	struct groups *gs = a->w.groups;
+
+	(void)state;
+	assert_int_equal(say(a, &c[0], "chat"), 0);
+	assert_int_equal(say(a, &c[1], "band"), 0);
+	groups_begin(gs);
+	assert_int_equal(say(a, &c[0], "chat"), 0);
+	groups_all(gs);
+	assert_true(found("chat" HERE));
+	assert_false(found("band" HERE));
+	circle_timer(&c[0]);
+	assert_int_equal(say(a, &c[0], "chat"), 0);
+	worker_logged_out(&a->w, 0);
+	assert_false(groups_is_name(gs, "chat" HERE));
+	assert_int_equal(say(a, &c[0], "chat"), -NTM_ENOLOGIN);
+}
+
+static bool up(void *arg)
+{
+	struct peer *p = node_peer(a, b);
+
+	(void)arg;
+	return p && p->state == PEER_UP;
+}
+
+/* of another account and allowed nothing: in for the group's packets, out with it */
+static void test_comes_in(void **state)
+{
+	struct policy_grant g;
+	struct peer *p;
+
+	(void)state;
+	policy_check(a->w.policy, a->fqdn, b->fqdn, &g);
+	assert_false(g.in);
+	assert_int_equal(say(a, &c[0], "chat"), 0);
+	assert_int_equal(say(b, &c[0], "chat"), 0);
+	policy_check(a->w.policy, a->fqdn, b->fqdn, &g);
+	assert_true(g.in && !g.all && !g.n_ports);
+	/* b sends to the group: its data path wants a */
+	p = peers_get(b->w.peers, a->fqdn);
+	assert_non_null(p);
+	peer_connect(p);
+	assert_true(world_until(&world, 2000, up, NULL));
+	/* removed: the tunnel ends at once */
+	circle_remove(&c[0], 0, 1);
+	assert_int_equal(say(a, &c[0], "chat"), 0);
+	assert_false(up(NULL));
+	policy_check(a->w.policy, a->fqdn, b->fqdn, &g);
+	assert_false(g.in);
+}
+
+/* one who has the name, and another identity than the log's, is no member */
+static void test_false_name(void **state)
+{
+	struct policy_grant g;
+	struct peer *p;
+
+	(void)state;
+	assert_int_equal(say(a, &c[0], "chat"), 0);
+	p = peers_get(a->w.peers, b->fqdn);
+	assert_non_null(p);
+	p->known = true;
+	memset(p->ed_pub, 0x77, sizeof(p->ed_pub));
+	policy_check(a->w.policy, a->fqdn, b->fqdn, &g);
+	assert_false(g.in);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_names),	  T(test_subject),    T(test_all),
+		T(test_comes_in), T(test_false_name),
+	};
+
+	log_open("test", LOG_ERR, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
