@@ -179,8 +179,9 @@ static void cmd_create(struct ask *a)
 	r = part_found(ask_node(a), name, &policy, &p);
 	if (r == -NTM_ENOTFOUND)
 		ask_fail(a, r,
-			 "this domain has no server for groups; its "
-			 "administrator sets gms in ntm-server.conf");
+			 "this domain has no server for groups (its "
+			 "administrator adds gms to server.roles), or had none "
+			 "at this device's login: then log in again");
 	else if (r)
 		ask_done(a, r);
 	else
