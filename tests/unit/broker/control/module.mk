@@ -13,6 +13,9 @@ $(eval $(call unit-test,unit-control-foreign,\
 $(eval $(call unit-test,unit-control-postlink,\
 	tests/unit/broker/control/test_postlink.c broker/postlink.c,common ntmcrypto,\
 	$(CONTROL_TEST_PKGS)))
+$(eval $(call unit-test,unit-control-memberlink,\
+	tests/unit/broker/control/test_memberlink.c broker/memberlink.c,common ntmcrypto,\
+	$(CONTROL_TEST_PKGS)))
 $(eval $(call unit-test,unit-control-groups,\
 	tests/unit/broker/control/test_groups.c $(CONTROL_WORLD) \
 	$(addprefix tests/unit/libntmcrypto/,groups.c fixture.c),\
