@@ -65,7 +65,7 @@ static void test_types_and_versions(void **state)
 	for (i = 0; i < 256; i++) {
 		buf[0] = (uint8_t)i;
 		assert_int_equal(packet_header_get(buf, sizeof(buf), &got),
-				 i >= 1 && i <= 8 ? 0 : -NTM_EDECODE);
+				 i >= 1 && i <= 9 ? 0 : -NTM_EDECODE);
 	}
 	buf[0] = PACKET_DATA;
 	for (i = 0; i < 256; i++) {
