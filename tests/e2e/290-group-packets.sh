@@ -88,6 +88,10 @@ for family in 4 6; do
 		done
 	done
 done
+echo by-name | ntm_run a socat -u - "UDP6-DATAGRAM:chat.group.$NTM_DOMAIN:5006"
+for host in b c; do
+	heard $host 6 5006 by-name
+done
 for host in a b c; do
 	for family in 4 6; do
 		file=$LAB/hosts/$host/home/on-$host-$family-500$family
