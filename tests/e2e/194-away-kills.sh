@@ -81,21 +81,26 @@ for who in (["a", "a", "a", "cs", "cs"], ["b", "b", "b", "cs", "cs"]):
         print(w, n)
 END
 )
+# kill_one HOST|cs: who was killed a moment ago may still be named
+kill_one()
+{
+	local pid
+	case $1 in
+	cs)	pid=$(server_role server cs) ;;
+	*)	pid=$(lab_pids "$1" ntm-post | head -n 1) ;;
+	esac
+	[ -n "$pid" ] && kill -KILL "$pid" 2>>"$LAB/log/kill"
+}
 # kill_at DIRECTION LINES FILE...: as the plan has it, when that much of it is there
 kill_at()
 {
-	local file=$1 line who at pid
+	local file=$1 line who at
 	shift
 	for line; do
 		read -r who at <<<"$line"
 		wait_for 60 "[ \$(size $file) -ge $at ]" \
 			"ls -l $file; tail -n 20 $(state_dir a)/broker.log"
-		case $who in
-		cs)	pid=$(server_role server cs) ;;
-		*)	wait_for 20 "[ -n \"\$(lab_pids $who ntm-post)\" ]"
-			pid=$(lab_pids $who ntm-post | head -n 1) ;;
-		esac
-		kill -KILL "$pid"
+		wait_for 20 "kill_one $who"
 		echo "# $who is killed at $(size $file) of $SIZE"
 	done
 }
