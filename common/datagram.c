@@ -97,6 +97,26 @@ int datagram_punch_keys(const struct ntmc_key *kpunch, uint64_t path_id,
 			   "ntm hole punch ack mn v1", aead, out);
 }
 
+int datagram_place_secret(const struct ntmc_key *bind, uint64_t tag,
+			  uint32_t place, struct ntmc_key *kpunch)
+{
+	uint8_t salt[8], context[4];
+
+	for (int i = 7; i >= 0; i--, tag >>= 8)
+		salt[i] = (uint8_t)tag;
+	for (int i = 3; i >= 0; i--, place >>= 8)
+		context[i] = (uint8_t)place;
+	return ntmc_derive(bind, salt, sizeof(salt), "ntm group place v1",
+			   context, sizeof(context), kpunch);
+}
+
+int datagram_place_keys(const struct ntmc_key *kpunch, uint64_t tag,
+			enum ntmc_aead_alg aead, struct datagram_keys *out)
+{
+	return derive_both(kpunch, tag, "ntm group punch v1",
+			   "ntm group punch ack v1", aead, out);
+}
+
 int datagram_punch_keys_of(const struct ntmc_key *ktun, uint64_t path_id,
 			   enum ntmc_aead_alg aead, struct datagram_keys *out)
 {

@@ -68,6 +68,16 @@ NTM_MUST_CHECK int datagram_punch_keys(const struct ntmc_key *kpunch,
 				       uint64_t path_id,
 				       enum ntmc_aead_alg aead,
 				       struct datagram_keys *out);
+/** Kpunch of a place in an epoch of a group, "ntm group place v1" from the key that GMS
+ *  and RS share of it, salted with the tag, context the u32 place */
+NTM_MUST_CHECK int datagram_place_secret(const struct ntmc_key *bind,
+					 uint64_t tag, uint32_t place,
+					 struct ntmc_key *kpunch);
+/** its Hole Punching: "ntm group punch v1" (@up) and "ntm group punch ack v1", salted
+ *  with the tag */
+NTM_MUST_CHECK int datagram_place_keys(const struct ntmc_key *kpunch,
+				       uint64_t tag, enum ntmc_aead_alg aead,
+				       struct datagram_keys *out);
 /** the same for a node, which has Ktun */
 NTM_MUST_CHECK int datagram_punch_keys_of(const struct ntmc_key *ktun,
 					  uint64_t path_id,

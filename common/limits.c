@@ -147,6 +147,14 @@ static const struct limit relay_end[] = {
 static const struct limit relay_direction[] = {
 	PATH_ID(path_id), KEY(kpunch), AEAD(aead), NEEDED(mn), NEEDED(cn),
 };
+static const struct limit group_direction[] = {
+	ANY(tag), KEY(relay_key), KEY(bind_key), AEAD(aead),
+	UPTO(places, GROUP_MEMBERS_MAX), FQDN_OR_NONE(account),
+	UPTO(lifetime_s, 86400),
+};
+static const struct limit group_directed[] = {
+	ANY(tag), CODE(code), MANY(addresses, LIMIT_RELAY_ADDRS),
+};
 static const struct limit relay_withdraw[] = {
 	{ "accounts", LIMIT_FQDN, 1, NTMC_FQDN_MAX, LIMIT_ACCOUNTS },
 };
@@ -212,6 +220,7 @@ static const struct limit hole_punch_ack[] = {
 	ANY(sent_ms), CODE(code), FIXED_OR_NONE(cookie, LIMIT_CHALLENGE),
 	UPTO(bound, 1), UPTO(peer_bound, 1), OPTIONAL(observed),
 	ANY(lifetime_s), UPTO(echo, 1), CODE(peer_code),
+	BYTES(places, 0, GROUP_MEMBERS_MAX / 8),
 };
 static const struct limit key_sharing[] = {
 	ANY(id), KEY(key), AEAD(aead), ANY(lifetime_s),
@@ -229,7 +238,7 @@ static const struct limit signal[] = {
 	BODY(route_direction_request), BODY(notification_registration),
 	BODY(notification), BODY(exit_status),
 	BODY(box_request), BODY(box_response),
-	BODY(box_notice),
+	BODY(box_notice), BODY(group_direction),
 };
 static const struct limit tunnel_message[] = {
 	CODE(code), BYTES(noise, 0, PACKET_SIGNAL_MAX),
@@ -339,10 +348,14 @@ static const struct limit group_submit[] = {
 static const struct limit group_logged[] = {
 	GROUP_ENTRY(entry), KEY_OR_NONE(sealer), FIXED_OR_NONE(part, GROUP_PART_LEN),
 };
+static const struct limit group_relay[] = {
+	MANY(addresses, LIMIT_RELAY_ADDRS), KEY(key), AEAD(aead),
+	UPTO(place, GROUP_MEMBERS_MAX - 1),
+};
 static const struct limit group_news[] = {
 	GROUP(group), MANY(entries, LIMIT_GROUP_NEWS),
 	FIXED_OR_NONE(seal, GROUP_SEAL_LEN), KEY_OR_NONE(rn2), ANY(now),
-	FIXED_OR_NONE(rn2_sealed, GROUP_RN2_SEALED_LEN),
+	FIXED_OR_NONE(rn2_sealed, GROUP_RN2_SEALED_LEN), OPTIONAL(relay),
 };
 static const struct limit group_ack[] = {
 	GROUP(group), ANY(epoch), FIXED_OR_NONE(confirmation, GROUP_CONFIRM_LEN),
@@ -374,7 +387,7 @@ static const struct limit envelope[] = {
 	BODY(group_hello), BODY(group_parts), BODY(group_submit),
 	BODY(group_news), BODY(group_ack), BODY(group_question),
 	BODY(group_answer), BODY(group_leave), BODY(group_gone),
-	BODY(group_want),
+	BODY(group_want), BODY(group_direction), BODY(group_directed),
 };
 static const struct limit nothing[1];
 
@@ -421,7 +434,8 @@ static const struct {
 	ROWS(group_submit), ROWS(group_logged), ROWS(group_news),
 	ROWS(group_ack), ROWS(group_question), ROWS(group_person),
 	ROWS(group_answer), ROWS(group_leave), ROWS(group_gone), ROWS(group_want),
-	ROWS(group_manager),
+	ROWS(group_manager), ROWS(group_direction), ROWS(group_directed),
+	ROWS(group_relay),
 };
 /* clang-format on */
 

@@ -16,11 +16,13 @@
  *     One Path ID lives through rekeys, moves and resumptions of its tunnel.
  *     HOLE_PUNCH*: the Path ID with the bit of the node's own end: 0 MN, 1 CN.
  *     SIGNAL: the Node ID, drawn by the AS at login; of an RS: by the DC.
- *     RELAY_PROBE*: the relay's id. GROUP: the tag of the group's epoch.
+ *     With PACKET_PLACE and GROUP: the tag of the group's epoch.
+ *     RELAY_PROBE*: the relay's id.
  * counter: DATA: 0, 1, 2 ... under each key. SIGNAL: boot number of the sender in
  *     the upper 24 bits, raised durably before each start, then 40 bits of
  *     sequence: no state lost at a crash can repeat a nonce. TUNNEL_*, HOLE_PUNCH*,
- *     RELAY_PROBE: random; the answer to a probe repeats it.
+ *     RELAY_PROBE: random; the answer to a probe repeats it. Of HOLE_PUNCH with
+ *     PACKET_PLACE the upper 16 bits are the place, 48 are random.
  */
 #ifndef NTM_COMMON_PACKET_H
 #define NTM_COMMON_PACKET_H
@@ -32,6 +34,7 @@
 
 #define PACKET_VERSION	  1
 #define PACKET_HEADER_LEN 20
+#define PACKET_ID_AT	  4    /* in it */
 #define PACKET_OVERHEAD	  36   /* header and tag */
 #define PACKET_SIGNAL_MAX 1232 /* any datagram but DATA: fits IPv6's 1280 */
 #define PACKET_DATA_MAX	  9216 /* a sealed datagram, header and tag included */
@@ -58,6 +61,10 @@ enum packet_type {
 	0x10 /* a whole datagram of a group, which no relay passes on */
 /* flags of TUNNEL_* */
 #define PACKET_RESUME 0x01 /* sealed under the resumption secret, not Ktun */
+
+/* flags of HOLE_PUNCH and its answer */
+#define PACKET_PLACE	   0x01 /* of a group's relay, not of a path */
+#define PACKET_PLACE_SHIFT 48
 
 struct packet_header {
 	uint8_t type, phase, flags;

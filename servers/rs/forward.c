@@ -2,8 +2,8 @@
 /*
  * forward - what a thread does with a datagram
  *
- * A message of UDP_GRO holds datagrams of one source, but maybe of several paths.
- * Neighbours of one Path ID go through together: one look-up, one check of the
+ * A message of UDP_GRO holds datagrams of one source, but maybe of several paths or
+ * groups. Neighbours of one Path ID, or one group's tag (fanout.c), go through together: one look-up, one check of the
  * source, one charge, one run.
  */
 #include <endian.h>
@@ -14,8 +14,6 @@
 
 #include "servers/rs/state.h"
 
-#define ID_AT 4 /* in the header */
-
 static uint64_t clock_ns(void)
 {
 	struct timespec ts;
@@ -24,11 +22,18 @@ static uint64_t clock_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-static bool is_forwarded(const uint8_t *p, size_t len)
+enum kind { KIND_OTHER, KIND_PATH, KIND_GROUP };
+
+static enum kind kind_of(const uint8_t *p, size_t len)
 {
-	return len >= PACKET_OVERHEAD && p[1] == PACKET_VERSION &&
-	       (p[0] == PACKET_DATA || p[0] == PACKET_TUNNEL_REQUEST ||
-		p[0] == PACKET_TUNNEL_RESPONSE);
+	if (len < PACKET_OVERHEAD || p[1] != PACKET_VERSION)
+		return KIND_OTHER;
+	if (p[0] == PACKET_GROUP)
+		return KIND_GROUP;
+	return p[0] == PACKET_DATA || p[0] == PACKET_TUNNEL_REQUEST ||
+			       p[0] == PACKET_TUNNEL_RESPONSE
+		       ? KIND_PATH
+		       : KIND_OTHER;
 }
 
 static uint32_t datagrams(size_t bytes, size_t size)
@@ -36,9 +41,8 @@ static uint32_t datagrams(size_t bytes, size_t size)
 	return (uint32_t)((bytes + size - 1) / size);
 }
 
-/* bytes of @bytes that the sender's account may still send */
-static size_t charge(struct rs_thread *t, const struct arrival *a,
-		     uint32_t account, size_t bytes)
+size_t forward_charge(struct rs_thread *t, const struct arrival *a,
+		      uint32_t account, size_t bytes)
 {
 	struct quota *q = &t->rs->quota;
 	uint32_t n = datagrams(bytes, a->size), go;
@@ -63,7 +67,7 @@ static void forward_run(struct rs_thread *t, const struct arrival *a,
 	struct path_view v;
 	uint64_t id;
 
-	memcpy(&id, data + ID_AT, sizeof(id));
+	memcpy(&id, data + PACKET_ID_AT, sizeof(id));
 	id = be64toh(id);
 	h = paths_find(paths, id);
 	if (!h) {
@@ -87,7 +91,7 @@ static void forward_run(struct rs_thread *t, const struct arrival *a,
 					  a->size);
 		STAT_ADD(t->stats.over_credit, n - datagrams(bytes, a->size));
 	}
-	bytes = bytes ? charge(t, a, v.account, bytes) : 0;
+	bytes = bytes ? forward_charge(t, a, v.account, bytes) : 0;
 	if (!bytes)
 		return;
 	outbox_add(&t->outbox, h << 1 | (uint32_t)(id & 1), &v.receiver, a->ecn,
@@ -142,7 +146,10 @@ static void forward_other(struct rs_thread *t, struct arrival *a, uint8_t *data,
 		forward_signal(t, &h, &a->from, data, len);
 		break;
 	case PACKET_HOLE_PUNCH:
-		punch_receive(t, a, &h, data, len);
+		if (h.flags & PACKET_PLACE)
+			place_punch_receive(t, a, &h, data, len);
+		else
+			punch_receive(t, a, &h, data, len);
 		break;
 	case PACKET_RELAY_PROBE:
 		probe_receive(t, a, &h, data, len);
@@ -159,9 +166,11 @@ void forward_arrival(struct rs_thread *t, struct arrival *a)
 
 	while (at < a->len) {
 		uint8_t *p = a->data + at;
+		enum kind kind;
 
 		len = a->len - at < a->size ? a->len - at : a->size;
-		if (!is_forwarded(p, len)) {
+		kind = kind_of(p, len);
+		if (kind == KIND_OTHER) {
 			forward_other(t, a, p, len);
 			at += len;
 			continue;
@@ -170,11 +179,15 @@ void forward_arrival(struct rs_thread *t, struct arrival *a)
 			const uint8_t *q = a->data + end;
 
 			len = a->len - end < a->size ? a->len - end : a->size;
-			if (!is_forwarded(q, len) ||
-			    memcmp(p + ID_AT, q + ID_AT, sizeof(uint64_t)))
+			if (kind_of(q, len) != kind ||
+			    memcmp(p + PACKET_ID_AT, q + PACKET_ID_AT,
+				   sizeof(uint64_t)))
 				break;
 		}
-		forward_run(t, a, p, end - at);
+		if (kind == KIND_GROUP)
+			fanout_run(t, a, p, end - at);
+		else
+			forward_run(t, a, p, end - at);
 		at = end;
 	}
 }

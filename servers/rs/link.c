@@ -262,6 +262,43 @@ static int direction(struct link *l, const Ntm__RelayDirection *d)
 	return r;
 }
 
+/* The account is held once by an epoch, however often it is directed. */
+static int group_direction(struct link *l, const Ntm__GroupDirection *d)
+{
+	struct rs *rs = l->rs;
+	struct group_direction g = {
+		.tag = d->tag,
+		.relay_key = d->relay_key.data,
+		.bind_key = d->bind_key.data,
+		.aead = (enum ntmc_aead_alg)d->aead,
+		.places = d->places,
+		.lifetime_s = d->lifetime_s,
+		.owner = (uint8_t)l->number,
+	};
+	struct group_here *h = groups_find(&rs->groups, d->tag);
+	uint32_t old;
+	int r;
+
+	if (!d->lifetime_s) {
+		if (h && h->owner == g.owner) {
+			rs_group_gone(rs, h);
+			groups_end(&rs->groups, h);
+		}
+		return 0;
+	}
+	if (!d->places)
+		return -NTM_EINVAL;
+	if (rs->draining && !h)
+		return -NTM_EAGAIN;
+	r = quota_get(&rs->quota, d->account, &g.account);
+	if (r)
+		return r;
+	r = groups_put(&rs->groups, &g, rs_now_s(rs), &old);
+	quota_put(&rs->quota, r ? g.account : old);
+	rs->group_directions += !r;
+	return r;
+}
+
 static bool is_of(const struct path *path, uint32_t account)
 {
 	return account && (atomic_load(&path->end[0].account) == account ||
@@ -274,8 +311,12 @@ static void withdraw(struct link *l, const Ntm__RelayWithdraw *w)
 	struct rs *rs = l->rs;
 	uint32_t accounts[8], n = 0;
 
-	for (size_t i = 0; i < w->n_accounts && n < 8; i++)
-		accounts[n++] = quota_find(&rs->quota, w->accounts[i]);
+	for (size_t i = 0; i < w->n_accounts && n < 8; i++) {
+		accounts[n] = quota_find(&rs->quota, w->accounts[i]);
+		rs->withdrawals +=
+			groups_end_account(&rs->groups, (uint8_t)l->number,
+					   accounts[n++], rs_group_gone, rs);
+	}
 	for (uint32_t h = 1; h <= rs->paths.top; h++) {
 		struct path *path = paths_at(&rs->paths, h);
 
@@ -307,6 +348,9 @@ static void dispatch(struct link *l, const Ntm__Signal *msg)
 		break;
 	case NTM__SIGNAL__BODY_RELAY_DIRECTION:
 		send_ack(l, msg->txn, direction(l, msg->relay_direction));
+		break;
+	case NTM__SIGNAL__BODY_GROUP_DIRECTION:
+		send_ack(l, msg->txn, group_direction(l, msg->group_direction));
 		break;
 	case NTM__SIGNAL__BODY_RELAY_WITHDRAW:
 		withdraw(l, msg->relay_withdraw);

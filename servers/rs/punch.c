@@ -22,17 +22,11 @@
  */
 #include <string.h>
 
-#include "servers/rs/state.h"
+#include "servers/rs/punch_impl.h"
 
 struct cookie_input {
 	uint64_t ip[2], id;
 	uint32_t time_s, port;
-};
-
-/* what became of a punch */
-struct verdict {
-	bool old, bound, sure, peer_bound;
-	int code, peer_code;
 };
 
 static void *arena_alloc(void *arg, size_t size)
@@ -70,8 +64,8 @@ static void cookie_make(const struct rs *rs, const struct remote *at,
 	memcpy(out + 4, mac, RS_COOKIE_LEN - 4);
 }
 
-static bool cookie_ok(const struct rs *rs, const struct remote *at, uint64_t id,
-		      const ProtobufCBinaryData *echo)
+bool punch_cookie(const struct rs *rs, const struct remote *at, uint64_t id,
+		  const ProtobufCBinaryData *echo)
 {
 	uint8_t want[RS_COOKIE_LEN];
 	uint32_t time_s;
@@ -107,7 +101,7 @@ static bool keys_copy(struct path *path, uint64_t id, struct datagram_keys *out,
 /* @cookie: the punch echoed one that is good for where it came from */
 static void decide(struct rs *rs, struct path *path, uint64_t id,
 		   const struct remote *from, const Ntm__HolePunch *q,
-		   bool cookie, struct verdict *out)
+		   bool cookie, struct punch_verdict *out)
 {
 	struct path_end *e = &path->end[id & 1];
 
@@ -142,13 +136,14 @@ static void observed(const struct remote *from, Ntm__Address *out)
 	out->kind = NTM__ADDRESS_KIND__ADDRESS_OBSERVED;
 }
 
-/* in place of the punch, if it is not longer */
-static void answer(struct rs_thread *t, struct arrival *a,
-		   const struct packet_header *h,
-		   const struct datagram_keys *keys, const Ntm__HolePunch *q,
-		   const struct verdict *v, uint8_t *buf, size_t len)
+void punch_answer(struct rs_thread *t, struct arrival *a,
+		  const struct packet_header *h,
+		  const struct datagram_keys *keys, const Ntm__HolePunch *q,
+		  const struct punch_verdict *v, uint8_t *buf, size_t len)
 {
-	struct packet_header ah = {.type = PACKET_HOLE_PUNCH_ACK, .id = h->id};
+	struct packet_header ah = {.type = PACKET_HOLE_PUNCH_ACK,
+				   .flags = h->flags & PACKET_PLACE,
+				   .id = h->id};
 	Ntm__HolePunchAck ack = NTM__HOLE_PUNCH_ACK__INIT;
 	Ntm__Address at = NTM__ADDRESS__INIT;
 	uint8_t cookie[RS_COOKIE_LEN], out[PACKET_SIGNAL_MAX];
@@ -161,6 +156,7 @@ static void answer(struct rs_thread *t, struct arrival *a,
 	ack.bound = v->bound;
 	ack.echo = v->bound && !v->sure;
 	ack.peer_bound = v->peer_bound;
+	ack.places = v->places;
 	ack.observed = &at;
 	ack.lifetime_s = PATHS_LIFETIME_S;
 	if (!v->code && !q->leave) {
@@ -178,11 +174,10 @@ static void answer(struct rs_thread *t, struct arrival *a,
 	outbox_add(&t->outbox, 0, &a->from, 0, buf, (size_t)n, (uint16_t)n);
 }
 
-/* the punch inside @buf, in the arena; NULL: not one */
-static const Ntm__HolePunch *open_punch(struct rs_thread *t,
-					const struct packet_header *h,
-					const struct datagram_keys *keys,
-					uint8_t *buf, size_t len)
+const Ntm__HolePunch *punch_open(struct rs_thread *t,
+				 const struct packet_header *h,
+				 const struct datagram_keys *keys, uint8_t *buf,
+				 size_t len)
 {
 	ProtobufCAllocator arena = {arena_alloc, arena_free, t};
 	Ntm__HolePunch *q;
@@ -205,7 +200,7 @@ void punch_receive(struct rs_thread *t, struct arrival *a,
 	uint32_t handle = paths_find(&rs->paths, h->id), account[2];
 	struct datagram_keys keys;
 	const Ntm__HolePunch *q;
-	struct verdict v = {.code = 0};
+	struct punch_verdict v = {.code = 0};
 	struct path *path;
 
 	if (!handle || !keys_copy(path = paths_at(&rs->paths, handle), h->id,
@@ -213,7 +208,7 @@ void punch_receive(struct rs_thread *t, struct arrival *a,
 		STAT_ADD(t->stats.unknown_path, 1);
 		return;
 	}
-	q = open_punch(t, h, &keys, buf, len);
+	q = punch_open(t, h, &keys, buf, len);
 	if (!q) {
 		STAT_ADD(t->stats.bad_punch, 1);
 	} else {
@@ -223,12 +218,12 @@ void punch_receive(struct rs_thread *t, struct arrival *a,
 		if (quota_is_over(&rs->quota, account[1]))
 			v.peer_code = -NTM_ELIMIT;
 		decide(rs, path, h->id, &a->from, q,
-		       cookie_ok(rs, &a->from, h->id, &q->cookie), &v);
+		       punch_cookie(rs, &a->from, h->id, &q->cookie), &v);
 		STAT_ADD(t->stats.punches, 1);
 		if (v.old)
 			STAT_ADD(t->stats.old_punch, 1);
 		else
-			answer(t, a, h, &keys, q, &v, buf, len);
+			punch_answer(t, a, h, &keys, q, &v, buf, len);
 	}
 	datagram_keys_clear(&keys);
 }

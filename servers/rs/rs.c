@@ -55,6 +55,13 @@ void rs_path_gone(void *arg, const struct path *path)
 	rs->ended++;
 }
 
+void rs_group_gone(void *arg, const struct group_here *h)
+{
+	struct rs *rs = arg;
+
+	quota_put(&rs->quota, h->account);
+}
+
 static void path_bound(void *arg, const struct path *path)
 {
 	struct rs *rs = arg;
@@ -145,6 +152,7 @@ static void rs_clock(void *arg)
 	paths_sweep(&rs->paths,
 		    rs->paths.top * RS_CLOCK_MS / (RS_SWEEP_ROUND_S * 1000) + 1,
 		    rs_now_s(rs), rs_path_gone, path_bound, rs);
+	groups_sweep(&rs->groups, rs_now_s(rs), rs_group_gone, rs);
 	if (rs_now_s(rs) >= rs->daily_s) {
 		rs->daily_s = rs_now_s(rs) + CERT_EVERY_S;
 		rs_look_at_certificate(rs);
@@ -198,6 +206,8 @@ static int open_threads(struct rs *rs)
 			fds[k] = s->udp[k * copies + i];
 		r = thread_new(rs, fds, n, &rs->threads[i]);
 		rs->n_threads += !r;
+		if (!r)
+			groups_add_thread(&rs->groups, &rs->threads[i]->turn);
 	}
 	return r;
 }
@@ -253,8 +263,11 @@ static int rs_open(struct rs *rs)
 	if (!r)
 		r = paths_init(&rs->paths, rs->conf->rs_paths);
 	if (!r)
+		r = groups_init(&rs->groups, rs->conf->rs_groups);
+	if (!r)
 		r = quota_init(&rs->quota,
-			       rs->conf->rs_paths * ACCOUNTS_PER_PATH);
+			       rs->conf->rs_paths * ACCOUNTS_PER_PATH +
+				       rs->conf->rs_groups);
 	if (r)
 		return r;
 	drain_load(rs);
@@ -328,6 +341,7 @@ void rs_free(struct rs *rs)
 		if (rs->signals[i] >= 0)
 			close(rs->signals[i]);
 	paths_clear(&rs->paths);
+	groups_clear(&rs->groups);
 	quota_clear(&rs->quota);
 	locals_clear(&rs->locals);
 	rs->destroy = (struct loop_task){.fn = rs_destroy, .arg = rs};
@@ -363,12 +377,14 @@ static json_t *status(const struct rs *rs)
 		size_t offset;
 	} sums[] = {
 #define SUM(field) {#field, offsetof(struct rs_stats, field)}
-		SUM(received),	   SUM(forwarded),    SUM(forwarded_bytes),
-		SUM(punches),	   SUM(probes),	      SUM(malformed),
-		SUM(unknown_path), SUM(wrong_source), SUM(unbound),
-		SUM(over_rate),	   SUM(over_day),     SUM(over_credit),
-		SUM(busy),	   SUM(bad_punch),    SUM(old_punch),
-		SUM(short_punch),  SUM(signals_lost),
+		SUM(received),	   SUM(forwarded),     SUM(forwarded_bytes),
+		SUM(punches),	   SUM(probes),	       SUM(malformed),
+		SUM(unknown_path), SUM(wrong_source),  SUM(unbound),
+		SUM(over_rate),	   SUM(over_day),      SUM(over_credit),
+		SUM(busy),	   SUM(bad_punch),     SUM(old_punch),
+		SUM(short_punch),  SUM(signals_lost),  SUM(group_packets),
+		SUM(group_copies), SUM(unknown_group), SUM(bad_hop),
+		SUM(not_member),
 #undef SUM
 	};
 	json_t *o = json_object();
@@ -387,6 +403,10 @@ static json_t *status(const struct rs *rs)
 	SET("path_bytes",
 	    (paths_bytes(rs->paths.size) + quota_bytes(rs->quota.size)) /
 		    rs->paths.size);
+	SET("groups", rs->groups.used);
+	SET("groups_max", rs->groups.size);
+	SET("group_members", groups_bound(&rs->groups));
+	SET("group_directions", rs->group_directions);
 	SET("accounts", rs->quota.used);
 	SET("load", rs->load);
 	SET("threads", rs->n_threads);

@@ -9,6 +9,8 @@
  *   thread.c   the forwarding threads: poll, receive, send
  *   forward.c  what a thread does with a datagram
  *   punch.c    Hole Punch: proves an end, binds it      forwarding threads
+ *   fanout.c   group packets, one copy to each member   forwarding threads
+ *   placepunch.c  Hole Punch of a member of a group     forwarding threads
  *   probe.c    Relay Probe: an echo                     forwarding threads
  */
 #ifndef NTM_SERVERS_RS_STATE_H
@@ -17,6 +19,7 @@
 #include <stdatomic.h>
 
 #include "common/datagram.h"
+#include "servers/rs/groups.h"
 #include "servers/rs/locals.h"
 #include "servers/rs/paths.h"
 #include "servers/rs/quota.h"
@@ -49,6 +52,7 @@ struct rs {
 	struct servercert cert, cert_before;
 	/* control thread writes, all read */
 	struct paths paths;
+	struct groups groups;
 	struct quota quota;
 	_Atomic uint32_t now_s; /* rs_now_s() */
 	struct signal_peer signal_peers[RS_LINKS_MAX];
@@ -68,7 +72,7 @@ struct rs {
 	uint32_t start_s, daily_s;
 	struct loop_timer *clock;
 	struct loop_task destroy;
-	uint64_t directions, withdrawals, ended;
+	uint64_t directions, withdrawals, ended, group_directions;
 	uint64_t idle_refused; /* directions of who leaves too many unbound */
 };
 
@@ -91,6 +95,8 @@ static inline uint32_t rs_fresh_max(const struct rs *rs)
 
 	return n > RS_FRESH_MIN ? n : RS_FRESH_MIN;
 }
+/** an epoch of a group ends: its account is free of it (groups_fn; @arg: struct rs) */
+void rs_group_gone(void *arg, const struct group_here *h);
 /** a path ends: its accounts are free of it (paths_fn; @arg: struct rs) */
 void rs_path_gone(void *arg, const struct path *path);
 
@@ -112,6 +118,10 @@ bool link_is_up(const struct link *l);
 /* punch.c */
 void punch_receive(struct rs_thread *t, struct arrival *a,
 		   const struct packet_header *h, uint8_t *buf, size_t len);
+/* placepunch.c */
+void place_punch_receive(struct rs_thread *t, struct arrival *a,
+			 const struct packet_header *h, uint8_t *buf,
+			 size_t len);
 /* probe.c */
 void probe_receive(struct rs_thread *t, struct arrival *a,
 		   const struct packet_header *h, uint8_t *buf, size_t len);

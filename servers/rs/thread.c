@@ -130,7 +130,7 @@ static void receive_one(struct rs_thread *t, size_t socket, unsigned int i)
 	forward_arrival(t, &a);
 }
 
-void thread_receive(struct rs_thread *t, size_t socket)
+static void receive(struct rs_thread *t, size_t socket)
 {
 	for (int turn = 0; turn < BATCHES; turn++) {
 		unsigned int vlen = t->vlen;
@@ -157,6 +157,13 @@ void thread_receive(struct rs_thread *t, size_t socket)
 		if ((unsigned int)n < vlen)
 			return;
 	}
+}
+
+void thread_receive(struct rs_thread *t, size_t socket)
+{
+	atomic_fetch_add(&t->turn, 1);
+	receive(t, socket);
+	atomic_fetch_add(&t->turn, 1);
 }
 
 /* --- the thread -------------------------------------------------------------------- */

@@ -37,6 +37,9 @@ struct rs_stats {
 	_Atomic uint64_t over_rate, over_day, over_credit, busy;
 	_Atomic uint64_t bad_punch, old_punch, short_punch;
 	_Atomic uint64_t signals_lost;
+	/* of groups: taken from members, and sent on; dropped, and why */
+	_Atomic uint64_t group_packets, group_copies;
+	_Atomic uint64_t unknown_group, bad_hop, not_member;
 };
 
 /** struct arrival - one message of recvmmsg(): datagrams of one source and size */
@@ -59,7 +62,9 @@ struct rs_thread {
 	sa_family_t family[ROLE_SOCKETS_MAX];
 	struct outbox outbox;
 	struct rs_stats stats;
-	unsigned int vlen; /* messages asked for at once */
+	unsigned int vlen;     /* messages asked for at once */
+	_Atomic uint64_t turn; /* odd: it may look at a group; see groups.c */
+	uint32_t fan_first;    /* fanout.c */
 	size_t arena_used;
 	uint8_t arena[THREAD_ARENA] __attribute__((aligned(16)));
 	struct mmsghdr in[THREAD_BATCH];
@@ -87,5 +92,14 @@ void arrival_local(struct rs_thread *t, struct arrival *a);
 /* forward.c */
 /** all datagrams of @a; what goes out lies in the outbox */
 void forward_arrival(struct rs_thread *t, struct arrival *a);
+/** of @bytes in datagrams of a->size, how many @account may still send; those are
+ *  charged, the others counted */
+size_t forward_charge(struct rs_thread *t, const struct arrival *a,
+		      uint32_t account, size_t bytes);
+
+/* fanout.c */
+/** @bytes of group packets with one tag, from a->data or behind it */
+void fanout_run(struct rs_thread *t, const struct arrival *a, uint8_t *data,
+		size_t bytes);
 
 #endif

@@ -3,8 +3,8 @@ $(eval $(call fuzz-target,dns,tests/fuzz/fuzz_dns.c servers/dns/zone.c \
 	common/addr.c common/err.c $(O)/gen/common/ntm.pb-c.c $(CRYPTO_SRC),\
 	libprotobuf-c ldns $(CRYPTO_PKGS)))
 $(eval $(call fuzz-target,rs,tests/fuzz/fuzz_rs.c \
-	$(addprefix servers/rs/,forward.c punch.c probe.c outbox.c paths.c \
-	quota.c locals.c thread.c) servers/keyhash.c common/addr.c common/err.c \
+	$(addprefix servers/rs/,forward.c punch.c placepunch.c fanout.c groups.c probe.c \
+	outbox.c paths.c quota.c locals.c thread.c) servers/keyhash.c common/addr.c common/err.c \
 	$(FUZZ_DATAGRAM),$(FUZZ_DATAGRAM_PKGS)))
 # Whatever nodes and hosts send, libslirp behind it.
 $(eval $(call fuzz-target,exit,tests/fuzz/fuzz_exit.c servers/exit/filter.c \

@@ -6,7 +6,7 @@ $(foreach t,$(SERVERS_TESTS),$(eval $(call unit-test,unit-servers-$(t),\
 $(foreach t,relays relayed,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) relay_site played_rs site),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
-$(foreach t,relay relay_dc,$(eval $(call unit-test,unit-servers-$(t),\
+$(foreach t,relay relay_dc fanout,$(eval $(call unit-test,unit-servers-$(t),\
 	$(addprefix tests/unit/servers/,test_$(t).c relay.c site.c),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(foreach t,paths outbox items ended,$(eval $(call unit-test,unit-servers-$(t),\
