@@ -349,13 +349,13 @@ static const struct limit group_logged[] = {
 	GROUP_ENTRY(entry), KEY_OR_NONE(sealer), FIXED_OR_NONE(part, GROUP_PART_LEN),
 };
 static const struct limit group_relay[] = {
-	MANY(addresses, LIMIT_RELAY_ADDRS), KEY(key), AEAD(aead),
-	UPTO(place, GROUP_MEMBERS_MAX - 1),
+	GROUP(group), ANY(epoch), MANY(addresses, LIMIT_RELAY_ADDRS),
+	KEY_OR_NONE(key), AEAD(aead), UPTO(place, GROUP_MEMBERS_MAX - 1),
 };
 static const struct limit group_news[] = {
 	GROUP(group), MANY(entries, LIMIT_GROUP_NEWS),
 	FIXED_OR_NONE(seal, GROUP_SEAL_LEN), KEY_OR_NONE(rn2), ANY(now),
-	FIXED_OR_NONE(rn2_sealed, GROUP_RN2_SEALED_LEN), OPTIONAL(relay),
+	FIXED_OR_NONE(rn2_sealed, GROUP_RN2_SEALED_LEN),
 };
 static const struct limit group_ack[] = {
 	GROUP(group), ANY(epoch), FIXED_OR_NONE(confirmation, GROUP_CONFIRM_LEN),
@@ -388,6 +388,7 @@ static const struct limit envelope[] = {
 	BODY(group_news), BODY(group_ack), BODY(group_question),
 	BODY(group_answer), BODY(group_leave), BODY(group_gone),
 	BODY(group_want), BODY(group_direction), BODY(group_directed),
+	BODY(group_relay),
 };
 static const struct limit nothing[1];
 

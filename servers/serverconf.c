@@ -299,6 +299,7 @@ static const char *check_cs(const struct server_conf *c)
 
 static const char *check_gms(const struct server_conf *c)
 {
+	struct server_ways ways[SERVERCONF_ADDRESSES_MAX];
 	struct addr a[SERVERCONF_ADDRESSES_MAX];
 
 	if (!c->gms_port || c->gms_port > 65535)
@@ -306,6 +307,9 @@ static const char *check_gms(const struct server_conf *c)
 	if (serverconf_addresses(c->gms_listen, 1, a) < 1 ||
 	    serverconf_addresses(c->gms_address, 1, a) < 0)
 		return "gms.listen or gms.address is not a list of addresses";
+	if (serverconf_ways(c->gms_dc, 1, ways) < 0)
+		return "gms.dc is not ADDRESS:PORT, addresses of one with | "
+		       "between them";
 	return NULL;
 }
 

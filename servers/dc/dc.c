@@ -12,6 +12,7 @@
 #include "servers/dc/courier.h"
 #include "servers/dc/finder.h"
 #include "servers/dc/exits.h"
+#include "servers/dc/groupdirect.h"
 #include "servers/dc/pathid.h"
 #include "servers/dc/state.h"
 #include "servers/push/push.h"
@@ -269,6 +270,8 @@ static int dc_open(struct dc *dc)
 	if (!r)
 		r = notify_new(&dc->notify);
 	if (!r)
+		r = groupdirect_new(dc, &dc->groupdirect);
+	if (!r)
 		r = dc_open_domains(dc);
 	if (!r)
 		r = exits_new(dc, &dc->exits);
@@ -323,6 +326,7 @@ static void dc_destroy(void *arg)
 	aslinks_free(dc);
 	relays_free(dc->relays);
 	notify_free(dc->notify);
+	groupdirect_free(dc->groupdirect);
 	domains_free(dc->domains);
 	exits_free(dc->exits);
 	close_nodes(dc);
@@ -407,6 +411,7 @@ json_t *dc_admin(struct dc *dc, const char *command, json_t *request)
 		notify_admin(dc), "domains", domains_admin(dc));
 	json_object_set_new(o, "mapping_blocked", json_integer(N(mapping[4])));
 	json_object_set_new(o, "box", boxlink_admin(dc));
+	json_object_set_new(o, "groups", groupdirect_admin(dc));
 	json_object_set_new(o, "foreign_paths",
 			    json_integer(N(s->foreign_paths)));
 #undef N

@@ -37,6 +37,7 @@
 
 #include "common/log.h"
 #include "servers/dc/abroad.h"
+#include "servers/dc/groupdirect.h"
 #include "servers/dc/reach.h"
 #include "servers/dc/state.h"
 #include "servers/removed.h"
@@ -337,6 +338,17 @@ bool relays_direct(struct dc *dc, struct relay *r, uint32_t txn,
 	return r->heard && relay_send(dc, r, &r->at, &msg);
 }
 
+bool relays_direct_group(struct dc *dc, struct relay *r, uint32_t txn,
+			 const Ntm__GroupDirection *body)
+{
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+
+	msg.txn = txn;
+	msg.body_case = NTM__SIGNAL__BODY_GROUP_DIRECTION;
+	msg.group_direction = (Ntm__GroupDirection *)body;
+	return r->heard && relay_send(dc, r, &r->at, &msg);
+}
+
 void relays_silent(struct dc *dc, struct relay *r)
 {
 	uint64_t now = loop_now(dc->loop);
@@ -443,7 +455,10 @@ static void direction_acked(struct dc *dc, struct relay *r,
 {
 	r->quiet_s = 0;
 	r->quiet_until = 0;
-	if (msg->txn & ABROAD_TXN)
+	if ((msg->txn & GROUP_TXN) == GROUP_TXN)
+		groupdirect_relay_ack(dc, r->number, msg->txn,
+				      -(int)msg->ack->code);
+	else if (msg->txn & ABROAD_TXN)
 		abroad_relay_ack(dc, r->number, msg->txn, -(int)msg->ack->code);
 	else
 		direction_relay_ack(dc, r->number, msg->txn, msg->ack);
@@ -458,7 +473,7 @@ static void dispatch(struct dc *dc, struct relay *r,
 			     msg->relay_registration);
 	else if (msg->body_case != NTM__SIGNAL__BODY_ACK)
 		dc->stats.bad_datagrams++;
-	else if (msg->txn & WITHDRAW_TXN)
+	else if ((msg->txn & GROUP_TXN) == WITHDRAW_TXN)
 		withdraw_acked(dc->relays, r, msg->txn);
 	else
 		direction_acked(dc, r, msg);
@@ -562,7 +577,7 @@ static void tell_withdrawn(struct dc *dc, struct relay *r)
 	}
 	if (!r->telling) {
 		r->telling = fitting(rs, r, behind);
-		r->withdraw_txn = WITHDRAW_TXN | ++rs->txn;
+		r->withdraw_txn = WITHDRAW_TXN | (++rs->txn & ~GROUP_TXN);
 	}
 	for (uint32_t i = 0; i < r->telling; i++)
 		accounts[i] = account_at(rs, r->withdrawn + 1 + i);

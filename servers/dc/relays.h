@@ -128,6 +128,8 @@ unsigned int relays_usable(const struct dc *dc);
 /** Return: false when it cannot be sent at all */
 bool relays_direct(struct dc *dc, struct relay *r, uint32_t txn,
 		   const Ntm__RelayDirection *msg);
+bool relays_direct_group(struct dc *dc, struct relay *r, uint32_t txn,
+			 const Ntm__GroupDirection *msg);
 /** it did not answer: no new paths until it says something */
 void relays_silent(struct dc *dc, struct relay *r);
 /** the paths of @account end, at every relay: a label, or account.domain of another

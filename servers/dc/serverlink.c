@@ -3,13 +3,14 @@
  * serverlink - channels of servers, to whom their role belongs
  *
  * Accepted only by a certificate that makes it a server's: the AS's go to aslink.c,
- * a relay's to relays.c, an NS's to notify.c, another domain's DC's to domains.c. Each of them knows its
- * channels.
+ * a relay's to relays.c, an NS's to notify.c, a GMS's to groupdirect.c, another domain's
+ * DC's to domains.c. Each of them knows its channels.
  */
 #include <string.h>
 
 #include "common/log.h"
 #include "servers/dc/domains.h"
+#include "servers/dc/groupdirect.h"
 #include "servers/dc/state.h"
 #include "servers/removed.h"
 
@@ -28,7 +29,9 @@ static void link_open(struct channel *c, void *arg)
 	uint32_t roles =
 		peer && peer->kind == NTMC_CERT_SERVER ? peer->roles : 0;
 
-	if (roles && strcmp(peer->fqdn, dc->cert.domain.domain)) {
+	bool gms = groupdirect_is_gms(dc, c);
+
+	if (roles && !gms && strcmp(peer->fqdn, dc->cert.domain.domain)) {
 		domains_link_open(dc, c); /* whatever else it may be there */
 	} else if (roles && is_removed(dc, peer)) {
 		log_warn("serverlink", "closed a channel of a server that was "
@@ -40,8 +43,11 @@ static void link_open(struct channel *c, void *arg)
 		relays_link_open(arg, c);
 	} else if (roles & NTMC_ROLE_NS) {
 		notify_link_open(arg, c);
+	} else if (gms) {
+		groupdirect_link_open(arg, c);
 	} else {
-		log_debug("serverlink", "closed a channel of no AS, RS or NS");
+		log_debug("serverlink",
+			  "closed a channel of no AS, RS, NS or GMS");
 		channel_close(c);
 	}
 }
@@ -66,7 +72,8 @@ static void link_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 	}
 	/* of neither: replaced or turned away, and about to close */
 	if (!aslink_message(arg, c, msg) && !relays_link_message(arg, c, msg) &&
-	    !notify_link_message(arg, c, msg))
+	    !notify_link_message(arg, c, msg) &&
+	    !groupdirect_link_message(arg, c, msg))
 		(void)domains_link_message(arg, c, msg);
 }
 
@@ -74,7 +81,8 @@ static void link_closed(struct channel *c, int err, void *arg)
 {
 	passon_closed(arg, c);
 	if (!aslink_closed(arg, c, err) && !relays_link_closed(arg, c, err) &&
-	    !notify_link_closed(arg, c, err))
+	    !notify_link_closed(arg, c, err) &&
+	    !groupdirect_link_closed(arg, c))
 		(void)domains_link_closed(arg, c);
 }
 

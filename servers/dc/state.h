@@ -15,6 +15,7 @@
  *   relays.c     the Relay Servers
  *   wake.c       nodes told to come: by their NS, or a push
  *   notify.c     the Notification Servers
+ *   groupdirect.c the GMSs: which relay replicates a group's packets
  *   serverlink.c channels of servers, by their roles
  *   aslink.c     what the AS says
  *   passon.c     certificates of servers that are away from the AS
@@ -51,6 +52,7 @@ struct courier;
 struct directions;
 struct domains;
 struct finder;
+struct groupdirect;
 struct guests;
 struct withdrawals;
 struct aslink;
@@ -94,6 +96,7 @@ struct dc {
 	struct guests *guests;
 	struct exits *exits;
 	struct boxlink *boxlink;
+	struct groupdirect *groupdirect;
 	struct courier *courier;
 	uint8_t relays_change; /* goes up when there is one to tell nodes of */
 	uint64_t boot;

@@ -152,7 +152,6 @@ void follow_news(struct follow *f)
 	body.now = ntmc_now(NULL);
 	if (!f->more && put_rn2(f, n, &body)) {
 		log_err("gms", "no memory to seal RN2 for %s", f->caller->fqdn);
-		free(n);
 		return;
 	}
 	env.body_case = NTM__ENVELOPE__BODY_GROUP_NEWS;
@@ -160,6 +159,8 @@ void follow_news(struct follow *f)
 	caller_send(f->caller, &env);
 	gms->stats.news++;
 	ntmc_wipe(n->rn2, sizeof(n->rn2));
+	if (!f->more)
+		replica_tell(f);
 }
 
 void follow_push(struct gms *gms, struct ledger_group *lg)
@@ -167,7 +168,8 @@ void follow_push(struct gms *gms, struct ledger_group *lg)
 	const struct group *g = ledger_state(lg);
 	struct follow *head = ledger_arg(lg), *f, *tmp;
 
-	(void)gms;
+	/* first: the answer comes while they read the news */
+	replica_look(gms, lg);
 	DL_FOREACH_SAFE (head, f, tmp) {
 		if (group_find(g, f->index)) {
 			follow_news(f);

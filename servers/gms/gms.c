@@ -62,6 +62,7 @@ static void look_at(void *arg, struct ledger_group *lg)
 		follow_end(gms, lg);
 		return;
 	}
+	replica_look(gms, lg);
 	/* of whom nobody is here nobody needs one; it is logged where it fails */
 	if (ledger_arg(lg) && follow_renew(gms, lg, false))
 		return;
@@ -105,6 +106,7 @@ static void look_at_certificate(struct gms *gms)
 	gms->cert_before = gms->cert;
 	gms->cert = fresh;
 	asfeed_set_tls(gms->asfeed, gms->cert.tls);
+	replica_set_tls(gms->replica, gms->cert.tls);
 	for (size_t i = 0; i < ROLE_SOCKETS_MAX; i++)
 		if (gms->listeners[i])
 			channel_listener_set_context(gms->listeners[i],
@@ -151,6 +153,8 @@ static int gms_open(struct gms *gms)
 		r = open_ledger(gms);
 	if (!r)
 		r = asfeed_new(gms, &gms->asfeed);
+	if (!r)
+		r = replica_new(gms, &gms->replica);
 	if (!r)
 		r = loop_timer_new(gms->loop, tick, gms, &gms->clock);
 	if (!r)
@@ -213,6 +217,8 @@ void gms_free(struct gms *gms)
 			channel_listener_close(gms->listeners[i]);
 	asfeed_free(gms->asfeed);
 	gms->asfeed = NULL;
+	replica_free(gms->replica);
+	gms->replica = NULL;
 	loop_timer_free(gms->clock);
 	loop_timer_free(gms->flush);
 	gms->destroy = (struct loop_task){.fn = gms_destroy, .arg = gms};
@@ -273,8 +279,12 @@ json_t *gms_admin(struct gms *gms, const char *command, json_t *request)
 		return NULL;
 #define N(x) (json_int_t)(x)
 	return json_pack(
-		"{s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-		"ok", 1, "as_link", asfeed_is_fed(gms->asfeed), "groups",
+		"{s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+		"s:I, "
+		"s:I}",
+		"ok", 1, "as_link", asfeed_is_fed(gms->asfeed), "dc_link",
+		replica_is_linked(gms->replica), "relayed",
+		N(replica_count(gms->replica)), "groups",
 		N(ledger_count(gms->ledger)), "nodes",
 		N(HASH_COUNT(gms->callers)), "entries", N(s->entries),
 		"refused", N(s->refused), "renewals", N(s->renewals), "news",

@@ -10,6 +10,7 @@
  *   people.c   what else they say, and ask
  *   follow.c   who follows which group, and what each is told
  *   asfeed.c   what the AS says: keys, who was withdrawn
+ *   replica.c  the relay of a group's packets, by the DC
  *   ledger.c   the groups
  */
 #ifndef NTM_SERVERS_GMS_STATE_H
@@ -94,6 +95,7 @@ struct gms {
 	struct ntmc_identity id;
 	struct ledger *ledger;
 	struct asfeed *asfeed;
+	struct replica *replica;
 	struct news *news; /* follow.c */
 	struct channel_listener *listeners[ROLE_SOCKETS_MAX];
 	struct caller *callers;
@@ -163,6 +165,25 @@ NTM_MUST_CHECK int asfeed_node_key(const struct asfeed *a, uint64_t key_id,
 bool asfeed_withdrawn(const struct asfeed *a, const char *fqdn);
 /** does the channel to the AS stand? */
 bool asfeed_is_fed(const struct asfeed *a);
+
+/* replica.c */
+#define REPLICA_LIFETIME_S 60 /* of an epoch at its relay */
+#define REPLICA_EVERY_S	   20 /* it is given more time */
+#define REPLICA_RETRY_S	   5  /* where no relay was found, or nobody answered */
+
+struct replica;
+/** connects to the DC. Return: 0, -NTM_ENOMEM, -NTM_ECONF (it is not known where) */
+NTM_MUST_CHECK int replica_new(struct gms *gms, struct replica **out);
+void replica_free(struct replica *r); /* NULL is fine */
+/** for the next channel to the DC: another certificate */
+void replica_set_tls(struct replica *r, struct tls_context *tls);
+/** has it a relay, as it should? Else, and now and then, the DC is asked */
+void replica_look(struct gms *gms, struct ledger_group *lg);
+/** @f, who has the epoch: where its packets are replicated, if that is known */
+void replica_tell(struct follow *f);
+bool replica_is_linked(const struct replica *r);
+/** groups that have a relay */
+size_t replica_count(const struct replica *r);
 
 /* follow.c */
 /** room for what is told; freed with @gms. Return: 0, -NTM_ENOMEM */

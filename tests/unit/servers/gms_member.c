@@ -229,6 +229,17 @@ static void take_answer(struct gms_member *m, const Ntm__GroupAnswer *a)
 	}
 }
 
+static void take_relay(struct gms_member *m, const Ntm__GroupRelay *r)
+{
+	m->n_relays++;
+	m->relay_epoch = r->epoch;
+	m->relay_place = r->place;
+	m->relay_addresses = r->n_addresses;
+	memcpy(m->relay_key, r->key.data, r->key.len);
+	if (r->n_addresses && addr_from_message(r->addresses[0], &m->relay_at))
+		m->trouble = -NTM_EDECODE;
+}
+
 static void on_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 {
 	struct gms_member *m = arg;
@@ -251,6 +262,8 @@ static void on_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 	} else if (msg->body_case == NTM__ENVELOPE__BODY_GROUP_WANT) {
 		m->wanting = msg->group_want->index;
 		m->n_wants++;
+	} else if (msg->body_case == NTM__ENVELOPE__BODY_GROUP_RELAY) {
+		take_relay(m, msg->group_relay);
 	} else if (msg->body_case == NTM__ENVELOPE__BODY_ACK && !msg->txn) {
 		m->n_unasked++;
 	} else if (msg->body_case == NTM__ENVELOPE__BODY_ACK &&

@@ -41,6 +41,13 @@ struct gms_member {
 	bool asked, answered;
 	unsigned int n_news, n_leaves, n_wants, n_unasked;
 	uint32_t wanting; /* who asked last for a welcome */
+	/* the last Group Relay */
+	unsigned int n_relays;
+	size_t relay_addresses;
+	struct addr relay_at; /* the first */
+	uint64_t relay_epoch;
+	uint8_t relay_key[NTMC_KEY_LEN];
+	uint32_t relay_place;
 	struct group_leave leave;
 	bool used;		 /* the prekey: another one is due */
 	struct ntmc_key priv[2]; /* now, before */

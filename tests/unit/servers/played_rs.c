@@ -71,6 +71,21 @@ static void on_withdraw(struct played_rs *p, uint32_t txn,
 		send_ack(p, txn, 0);
 }
 
+static void on_group(struct played_rs *p, uint32_t txn,
+		     const Ntm__GroupDirection *d)
+{
+	p->n_groups++;
+	p->group_tag = d->tag;
+	memcpy(p->relay_key, d->relay_key.data, sizeof(p->relay_key));
+	memcpy(p->bind_key, d->bind_key.data, sizeof(p->bind_key));
+	p->group_aead = d->aead;
+	p->places = d->places;
+	p->group_lifetime_s = d->lifetime_s;
+	snprintf(p->group_account, sizeof(p->group_account), "%s", d->account);
+	if (!p->silent)
+		send_ack(p, txn, p->code);
+}
+
 static void on_signal(struct played_rs *p, const Ntm__Signal *msg)
 {
 	switch (msg->body_case) {
@@ -81,6 +96,9 @@ static void on_signal(struct played_rs *p, const Ntm__Signal *msg)
 		break;
 	case NTM__SIGNAL__BODY_RELAY_DIRECTION:
 		on_direction(p, msg->txn, msg->relay_direction);
+		break;
+	case NTM__SIGNAL__BODY_GROUP_DIRECTION:
+		on_group(p, msg->txn, msg->group_direction);
 		break;
 	case NTM__SIGNAL__BODY_RELAY_WITHDRAW:
 		on_withdraw(p, msg->txn, msg->relay_withdraw);

@@ -44,6 +44,12 @@ struct played_rs {
 	uint8_t proven[2][16];
 	size_t proven_len[2];
 	char withdrawn[64][64];
+	/* the last Group Direction */
+	unsigned int n_groups;
+	uint64_t group_tag;
+	uint8_t relay_key[NTMC_KEY_LEN], bind_key[NTMC_KEY_LEN];
+	uint32_t group_aead, places, group_lifetime_s;
+	char group_account[64];
 	uint32_t withdraw_txn;
 	unsigned int n_certs;
 	uint32_t cert_txn, cert_code;
