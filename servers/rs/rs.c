@@ -400,9 +400,9 @@ static json_t *status(const struct rs *rs)
 	json_object_set_new(o, "draining", json_boolean(rs->draining));
 	SET("paths", rs->paths.used);
 	SET("paths_max", rs->paths.size);
-	SET("path_bytes",
-	    (paths_bytes(rs->paths.size) + quota_bytes(rs->quota.size)) /
-		    rs->paths.size);
+	SET("path_bytes", (paths_bytes(rs->paths.size) +
+			   quota_bytes(rs->paths.size * ACCOUNTS_PER_PATH)) /
+				  rs->paths.size);
 	SET("groups", rs->groups.used);
 	SET("groups_max", rs->groups.size);
 	SET("group_members", groups_bound(&rs->groups));
