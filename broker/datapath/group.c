@@ -239,6 +239,23 @@ void dp_group_until(struct dp_group *g, uint64_t ns)
 	g->until = ns;
 }
 
+void dp_group_relay(struct dp_group *g, uint64_t epoch, const struct addr *at,
+		    const uint8_t *places, size_t len)
+{
+	struct group_relay *r = g->relays;
+
+	if (r[1].epoch == epoch ||
+	    (r[0].epoch != epoch && r[1].epoch < r[0].epoch))
+		r++;
+	group_flush(g->dp); /* it is for those of before */
+	memset(r, 0, sizeof(*r));
+	if (!at || len > sizeof(r->places))
+		return;
+	r->epoch = epoch;
+	r->at = *at;
+	memcpy(r->places, places, len);
+}
+
 /* --- members ------------------------------------------------------------------------------ */
 
 void dp_group_meet(struct dp_group *g, uint32_t index,

@@ -33,6 +33,7 @@ struct dp_group;
 struct dp_group_counters {
 	uint64_t tx_packets, tx_bytes; /* inner, once */
 	uint64_t tx_datagrams;	       /* to members */
+	uint64_t tx_relayed;	       /* once, for all who are at the relay */
 	uint64_t waited;    /* of them, that had to wait for a tunnel */
 	uint64_t no_tunnel; /* that had none */
 	uint64_t rx_packets, rx_bytes; /* inner, into the TUN */
@@ -76,6 +77,15 @@ NTM_MUST_CHECK int dp_group_epoch(struct dp_group *g,
 uint64_t dp_group_sends(const struct dp_group *g); /* under which epoch */
 /** nothing is sent later than that, loop clock */
 void dp_group_until(struct dp_group *g, uint64_t ns);
+/**
+ * dp_group_relay() - where packets of an epoch are replicated, and for whom
+ * @at:     NULL: by nobody
+ * @places: bit i of byte i / 8: the member at position i of the epoch gets what is sent
+ *          there; unless ours is among them nothing is. To the others it is sent as ever
+ * Of two epochs what was said last is kept: that which is sent under, and the next.
+ */
+void dp_group_relay(struct dp_group *g, uint64_t epoch, const struct addr *at,
+		    const uint8_t *places, size_t len);
 /** a member's virtual addresses: of a handshake with its identity */
 void dp_group_meet(struct dp_group *g, uint32_t index,
 		   const uint8_t vip6[static 16], const uint8_t vip4[static 4]);

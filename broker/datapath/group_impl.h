@@ -53,6 +53,13 @@ struct group_missed {
 	uint8_t buf[GROUP_BURST_BYTES];
 };
 
+/** struct group_relay - of an epoch; @epoch 0: none */
+struct group_relay {
+	uint64_t epoch;
+	struct addr at;
+	uint8_t places[GROUP_MEMBERS_MAX / 8];
+};
+
 /** struct dp_group - @next: the sender of an epoch that is not sent under yet */
 struct dp_group {
 	struct datapath *dp;
@@ -65,6 +72,7 @@ struct dp_group {
 	uint32_t own, ident;	/* @ident: of the next packet that is cut */
 	struct group_row *rows; /* in order of index */
 	size_t n;
+	struct group_relay relays[2];
 	struct group_missed *missed; /* NULL: all members were met */
 	struct group_tag tags[GROUP_EPOCHS_MAX]; /* newest first */
 	uint8_t vip6[16], vip4[4];
@@ -80,6 +88,7 @@ struct dp_group {
 struct group_burst {
 	struct dp_group *g; /* NULL: it is empty */
 	unsigned int n;
+	bool hop;	     /* a relay may replicate them */
 	uint32_t used, room; /* @room: largest inner packet, for all members */
 	struct group_sealed at[GROUP_BURST];
 	uint8_t buf[GROUP_BURST_BYTES];

@@ -10,10 +10,8 @@
 #include "broker/datapath/offload.h"
 #include "broker/datapath/output.h"
 
-/* What a group's datagram has beside the inner packet, at most: a signature, too */
-#define MORE (GROUP_PACKET_HEADER + NTMC_TAG_LEN + NTMC_SIG_LEN)
-
-/* --- the burst -------------------------------------------------------------------------- */
+/* What a group's datagram has beside the inner packet, at most: signature, hop, too */
+#define MORE GROUP_PACKET_MORE
 
 static struct dp_tunnel *tunnel_of(const struct dp_group *g,
 				   const struct group_row *row)
@@ -24,6 +22,46 @@ static struct dp_tunnel *tunnel_of(const struct dp_group *g,
 		HASH_FIND(hh_vip6, g->dp->by_vip6, row->vip6, 16, t);
 	return t;
 }
+
+/* --- the relay ----------------------------------------------------------------------------- */
+
+static bool is_there(const struct group_relay *r, size_t place)
+{
+	return r && place < GROUP_MEMBERS_MAX &&
+	       r->places[place / 8] >> place % 8 & 1;
+}
+
+/* of the epoch that is sent under, where we and somebody else are at it; else NULL */
+static const struct group_relay *relay_of(const struct dp_group *g)
+{
+	const struct group_relay *r = NULL;
+	bool we = false, others = false;
+
+	for (unsigned int i = 0; i < 2; i++)
+		if (g->relays[i].epoch && g->relays[i].epoch == g->epoch)
+			r = &g->relays[i];
+	for (size_t i = 0; r && i < g->n; i++)
+		*(g->rows[i].index == g->own ? &we : &others) |= is_there(r, i);
+	return we && others ? r : NULL;
+}
+
+/* The datagrams are those of one burst: neighbours of one size are one send. */
+static void send_to_relay(struct dp_group *g, const struct group_burst *b,
+			  const struct group_relay *r)
+{
+	for (unsigned int i = 0; i < b->n; i++) {
+		uint8_t *room = batch_room(g->dp->batch, b->at[i].len);
+
+		if (!room)
+			return; /* the socket is full: lost, as on the way */
+		memcpy(room, b->buf + b->at[i].off, b->at[i].len);
+		batch_commit(g->dp->batch, NULL, &r->at, b->at[i].len,
+			     b->at[i].ecn);
+		g->n_of.tx_relayed++;
+	}
+}
+
+/* --- the burst -------------------------------------------------------------------------- */
 
 /* The largest inner packet that fits a datagram to each member */
 static uint32_t room_for(const struct dp_group *g)
@@ -40,7 +78,8 @@ static uint32_t room_for(const struct dp_group *g)
 		if (mtu < least)
 			least = mtu;
 	}
-	if (least == PACKET_DATA_MAX)
+	if (least == PACKET_DATA_MAX ||
+	    (relay_of(g) && least > DP_MTU_DEFAULT)) /* nobody knows its way */
 		least = DP_MTU_DEFAULT;
 	return least < GROUP_INNER_MIN + MORE ? GROUP_INNER_MIN : least - MORE;
 }
@@ -101,14 +140,18 @@ void group_flush(struct datapath *dp)
 {
 	struct group_burst *b = dp->groups ? &dp->groups->burst : NULL;
 	struct dp_group *g = b ? b->g : NULL;
+	const struct group_relay *relay;
 	struct dp_tunnel *t;
 	bool missed = false;
 
 	if (!g)
 		return;
 	b->g = NULL;
+	relay = b->hop ? relay_of(g) : NULL;
+	if (relay)
+		send_to_relay(g, b, relay);
 	for (size_t i = 0; i < g->n; i++) {
-		if (g->rows[i].index == g->own)
+		if (g->rows[i].index == g->own || is_there(relay, i))
 			continue;
 		t = tunnel_of(g, &g->rows[i]);
 		if (!t) {
@@ -142,6 +185,7 @@ static uint8_t *burst_room(struct dp_group *g, size_t len)
 		b->n = 0;
 		b->used = 0;
 		b->room = room_for(g);
+		b->hop = relay_of(g) != NULL;
 	}
 	return b->buf + b->used;
 }
@@ -154,6 +198,12 @@ static void burst_add(struct dp_group *g, size_t len, uint8_t ecn)
 	b->used += (uint32_t)len;
 }
 
+/* with the room that burst_room() gave */
+static unsigned int hop(const struct dp_group *g)
+{
+	return g->dp->groups->burst.hop ? GROUP_PACKET_HOP : 0;
+}
+
 /* --- sealing ---------------------------------------------------------------------------- */
 
 void group_sign(struct dp_group *g)
@@ -164,7 +214,7 @@ void group_sign(struct dp_group *g)
 	if (!g->sender || !group_sender_pending(g->sender))
 		return;
 	at = burst_room(g, GROUP_BATCH_LEN);
-	if (!group_sender_batch(g->sender, 0, at, &len))
+	if (!group_sender_batch(g->sender, hop(g), at, &len))
 		burst_add(g, len, 0);
 	g->batch_at = 0;
 }
@@ -174,7 +224,7 @@ static int seal_here(struct dp_group *g, unsigned int flags, uint8_t *at,
 		     size_t len, uint8_t ecn)
 {
 	size_t size;
-	int r = group_sender_seal(g->sender, flags, at, len, &size);
+	int r = group_sender_seal(g->sender, flags | hop(g), at, len, &size);
 
 	if (r)
 		return r;

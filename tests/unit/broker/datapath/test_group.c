@@ -521,6 +521,84 @@ static void test_strangers(void **state)
 	close_stage(s);
 }
 
+/* what a relay does with a datagram: the hop is good, and the others get it as it is */
+static size_t pass_on(struct stage *s, int relay)
+{
+	const struct group_keys *k = &s->c.p[0].keys;
+	struct addr to = s->net.n[1].at;
+	uint8_t b[2048];
+	size_t n = 0;
+	ssize_t len;
+
+	while ((len = recv(relay, b, sizeof(b), MSG_DONTWAIT)) > 0) {
+		assert_int_equal(
+			group_hop_check(&k->relay, k->tag, b, (size_t)len), 0);
+		assert_int_equal(
+			sendto(relay, b, (size_t)len, 0, &to.sa, addr_len(&to)),
+			len);
+		n++;
+	}
+	return n;
+}
+
+static int relay_open(struct addr *at)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	assert_int_equal(addr_parse("127.0.0.1", 0, at), 0);
+	assert_int_equal(bind(fd, &at->sa, addr_len(at)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&ss, &len), 0);
+	assert_int_equal(addr_from_sockaddr((struct sockaddr *)&ss, len, at),
+			 0);
+	return fd;
+}
+
+/* once to the relay for who is there, to the others as ever; nobody gets it twice */
+static void test_replicated(void **state)
+{
+	/* positions of persons 0, 1, 2: whom the relay has, whether it gets it */
+	static const struct {
+		uint8_t places;
+		size_t by_relay;
+		uint64_t straight;
+	} cases[] = {{3, 1, 0}, {7, 1, 0}, {1, 0, 1}, {6, 0, 1}, {5, 1, 1}};
+	enum group_auth auth;
+
+	(void)state;
+	for (auth = GROUP_AUTH_MAC; auth <= GROUP_AUTH_BATCH; auth++) {
+		struct stage *s = open_stage(auth);
+		uint64_t e = s->c.p[0].keys.epoch, was;
+		struct spec sp = to_group(0, 4, 100);
+		struct addr at;
+		int fd = relay_open(&at);
+
+		for (unsigned int i = 0; i < 5; i++) {
+			dp_group_relay(s->g[0], e, &at, &cases[i].places, 1);
+			was = of(s, 0).tx_datagrams;
+			sp.payload = 100 + i;
+			net_send(&s->net, 0, &sp);
+			net_settle(&s->net);
+			assert_int_equal(pass_on(s, fd), cases[i].by_relay);
+			assert_int_equal(of(s, 0).tx_datagrams - was,
+					 cases[i].straight);
+			assert_int_equal(collect(s, 1), 1);
+			check_same(s, 0, &sp);
+		}
+		/* of another epoch, and of none */
+		dp_group_relay(s->g[0], e, NULL, NULL, 0);
+		dp_group_relay(s->g[0], e + 1, &at, &cases[0].places, 1);
+		net_send(&s->net, 0, &sp);
+		net_settle(&s->net);
+		assert_int_equal(pass_on(s, fd), 0);
+		assert_int_equal(collect(s, 1), 1);
+		assert_int_equal(of(s, 1).rx.replayed, 1); /* of the last */
+		close(fd);
+		close_stage(s);
+	}
+}
+
 static void test_not_ours(void **state)
 {
 	static const uint8_t other[4] = {239, 193, 9, 9};
@@ -570,6 +648,7 @@ int main(void)
 		cmocka_unit_test(test_removed),
 		cmocka_unit_test(test_renewed),
 		cmocka_unit_test(test_strangers),
+		cmocka_unit_test(test_replicated),
 		cmocka_unit_test(test_not_ours),
 	};
 
