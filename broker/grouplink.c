@@ -66,6 +66,10 @@ static int take(struct grouplink *l, const uint8_t *b, size_t len,
 	case GROUPWORD_END:
 		groups_end(gs, word.id);
 		break;
+	case GROUPWORD_RELAY:
+		groups_relay(gs, &word);
+		ntmc_wipe(word.key, sizeof(word.key));
+		break;
 	case GROUPWORD_ALL:
 		groups_all(gs);
 		break;

@@ -21,6 +21,7 @@
  */
 #include "broker/groups.h"
 
+#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,7 @@
 #include "broker/account.h"
 #include "broker/datapath/group.h"
 #include "broker/domains.h"
+#include "broker/groupplace.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
 #include "broker/policy.h"
@@ -42,6 +44,8 @@ struct one {
 	struct one *next;
 	struct groups *gs;
 	struct dp_group *dp;
+	struct groupplace *place;
+	uint64_t tag; /* of the epoch */
 	struct group *g;
 	char name[GROUP_NAME_MAX + 1], domain[FQDN_MAX + 1];
 	uint8_t id[GROUP_ID_LEN], vip6[16], vip4[4];
@@ -362,6 +366,7 @@ static void drop(struct groups *gs, struct one *o)
 		*at = o->next;
 		gs->n--;
 	}
+	groupplace_free(o->place);
 	dp_group_free(o->dp);
 	group_free(o->g);
 	free(o);
@@ -383,7 +388,10 @@ static int make(struct groups *gs, const struct groupword_epoch *e,
 	snprintf(o->name, sizeof(o->name), "%s", e->name);
 	snprintf(o->domain, sizeof(o->domain), "%s", e->domain);
 	err = dp_group_new(gs->w->dp, &gs->w->env->crypto, o, &o->dp);
+	if (!err)
+		err = groupplace_new(gs->w, o->dp, &o->place);
 	if (err) {
+		dp_group_free(o->dp);
 		free(o);
 		return err;
 	}
@@ -413,6 +421,8 @@ static int enter(struct one *o, struct groupword_epoch *e)
 	o->g = e->group;
 	e->group = NULL;
 	o->index = e->index;
+	memcpy(&o->tag, e->keys.tag, sizeof(o->tag));
+	o->tag = be64toh(o->tag);
 	address(o, e);
 	for (size_t i = 0; i < group_size(o->g); i++)
 		if (group_at(o->g, i)->index != o->index)
@@ -450,6 +460,29 @@ void groups_valid(struct groups *gs, const struct groupword *word)
 
 	if (o && group_epoch(o->g) == word->epoch)
 		valid(o, word->valid_s);
+}
+
+void groups_relay(struct groups *gs, const struct groupword *word)
+{
+	struct one *o = find(gs, word->id);
+
+	if (o && group_epoch(o->g) == word->epoch &&
+	    groupplace_set(o->place, word, o->tag))
+		log_warn(o->name, "no memory for its relay");
+}
+
+void groups_datagram(struct groups *gs, const struct packet_header *h,
+		     uint8_t *buf, size_t len)
+{
+	for (struct one *o = gs ? gs->list : NULL; o; o = o->next)
+		if (groupplace_datagram(o->place, h, buf, len))
+			return;
+}
+
+void groups_moved(struct groups *gs)
+{
+	for (struct one *o = gs ? gs->list : NULL; o; o = o->next)
+		groupplace_again(o->place);
 }
 
 static void end(struct groups *gs, struct one *o)

@@ -36,6 +36,8 @@ void groups_forget(struct groups *gs);
  *  -NTM_ENOLOGIN, -NTM_ENOMEM: cleared, and nothing changed */
 NTM_MUST_CHECK int groups_epoch(struct groups *gs, struct groupword_epoch *e);
 void groups_valid(struct groups *gs, const struct groupword *word);
+/** where packets of the present epoch are replicated; another epoch's: nothing */
+void groups_relay(struct groups *gs, const struct groupword *word);
 void groups_end(struct groups *gs, const uint8_t id[static GROUP_ID_LEN]);
 /** ntm-member begins to say all; and has said all: the others are gone */
 void groups_begin(struct groups *gs);
@@ -72,6 +74,11 @@ void groups_addresses(const uint8_t id[static GROUP_ID_LEN],
 
 /* --- peers ---------------------------------------------------------------------------- */
 
+/** a Hole Punch Ack with PACKET_PLACE, of any group; destroyed */
+void groups_datagram(struct groups *gs, const struct packet_header *h,
+		     uint8_t *buf, size_t len);
+/** we have moved, or slept: relays are to know where we are */
+void groups_moved(struct groups *gs);
 /** the peer's state changed */
 void groups_peer(struct groups *gs, struct peer *p);
 /** is the peer called @fqdn a member of @group, NAME.group.DOMAIN; NULL: of any? Not if

@@ -121,6 +121,45 @@ int groupword_epoch_read(int fd, struct groupword_epoch *out)
 
 /* --- the other messages --------------------------------------------------------------------- */
 
+static void relay_put(struct wire_out *w, const struct groupword *g)
+{
+	wire_put(w, g->id, GROUP_ID_LEN);
+	wire_put_number(w, g->epoch, 8);
+	wire_put_number(w, g->index, 4);
+	wire_put_number(w, g->aead, 1);
+	wire_put(w, g->key, sizeof(g->key));
+	wire_put_number(w, g->n_relays, 1);
+	for (size_t i = 0; i < g->n_relays; i++) {
+		wire_put_number(w, g->relays[i].ip_len, 1);
+		wire_put(w, g->relays[i].ip, g->relays[i].ip_len);
+		wire_put_number(w, g->relays[i].port, 2);
+	}
+}
+
+static void relay_get(struct wire_in *w, struct groupword *g)
+{
+	wire_get(w, g->id, GROUP_ID_LEN);
+	g->epoch = wire_get_number(w, 8);
+	g->index = (uint32_t)wire_get_number(w, 4);
+	g->aead = (enum ntmc_aead_alg)wire_get_number(w, 1);
+	wire_get(w, g->key, sizeof(g->key));
+	w->bad |= g->aead != NTMC_AES_256_GCM &&
+		  g->aead != NTMC_CHACHA20_POLY1305;
+	g->n_relays = wire_get_number(w, 1);
+	w->bad |= g->n_relays > GROUPWORD_RELAYS_MAX;
+	for (size_t i = 0; !w->bad && i < g->n_relays; i++) {
+		struct groupword_relay *r = &g->relays[i];
+
+		r->ip_len = (uint8_t)wire_get_number(w, 1);
+		if (r->ip_len != 4 && r->ip_len != 16) {
+			w->bad = true;
+			return;
+		}
+		wire_get(w, r->ip, r->ip_len);
+		r->port = (uint16_t)wire_get_number(w, 2);
+	}
+}
+
 size_t groupword_put(const struct groupword *g,
 		     uint8_t out[static GROUPWORD_MAX])
 {
@@ -144,6 +183,9 @@ size_t groupword_put(const struct groupword *g,
 		wire_put_number(&w, g->epoch, 8);
 		wire_put_number(&w, g->index, 4);
 		wire_put(&w, g->text, g->text_len);
+		break;
+	case GROUPWORD_RELAY:
+		relay_put(&w, g);
 		break;
 	}
 	return w.full ? 0 : w.len;
@@ -174,6 +216,9 @@ int groupword_get(const uint8_t *b, size_t len, struct groupword *out)
 		g.text = g.text_len <= GROUPWORD_TEXT_MAX
 				 ? wire_take(&w, g.text_len)
 				 : NULL;
+		break;
+	case GROUPWORD_RELAY:
+		relay_get(&w, &g);
 		break;
 	default:
 		return -NTM_EDECODE;

@@ -19,6 +19,9 @@
  *   3 END      member -> worker   GroupID
  *   4 ALL      member -> worker   nothing
  *   5 CONTROL  both               GroupID | u64 epoch | u32 sender's index | text
+ *   6 RELAY    member -> worker   GroupID | u64 epoch | u32 place | u8 AEAD | key (32) |
+ *                                 u8 count | up to 4 x (u8 4 or 16 | address | u16
+ *                                 port); none: no relay any more
  */
 #ifndef NTM_BROKER_GROUPWORD_H
 #define NTM_BROKER_GROUPWORD_H
@@ -33,6 +36,7 @@
 /* of an epoch's descriptor: 2048 members with the longest names */
 #define GROUPWORD_EPOCH_MAX  (1024 * 1024)
 #define GROUPWORD_PREFIX_LEN 8
+#define GROUPWORD_RELAYS_MAX 4
 
 /**
  * enum groupword_kind
@@ -42,6 +46,7 @@
  * @GROUPWORD_ALL:     each group that there is has been said since the connection
  * @GROUPWORD_CONTROL: a group control packet: one to be sent (index: ours), or one that
  *                     came, whose sender's signature holds
+ * @GROUPWORD_RELAY:   where packets of the epoch are replicated, and our place there
  */
 enum groupword_kind {
 	GROUPWORD_EPOCH = 1,
@@ -49,6 +54,7 @@ enum groupword_kind {
 	GROUPWORD_END,
 	GROUPWORD_ALL,
 	GROUPWORD_CONTROL,
+	GROUPWORD_RELAY,
 };
 
 /**
@@ -84,9 +90,16 @@ NTM_MUST_CHECK int groupword_epoch_send(int sock,
 /** what the descriptor holds; @fd stays open. Return: 0, -NTM_EDECODE, -NTM_ENOMEM */
 NTM_MUST_CHECK int groupword_epoch_read(int fd, struct groupword_epoch *out);
 
+/** struct groupword_relay - an address of a relay */
+struct groupword_relay {
+	uint8_t ip_len, ip[16]; /* 4 or 16 */
+	uint16_t port;
+};
+
 /**
  * struct groupword - a message but for EPOCH's descriptor
  * Fields beyond its kind's are zeros. @text: in the message; GROUPWORD_TEXT_MAX at most
+ * @index: of RELAY the place; @key: its Kpunch, secret
  */
 struct groupword {
 	enum groupword_kind kind;
@@ -95,6 +108,10 @@ struct groupword {
 	uint32_t index, valid_s;
 	const uint8_t *text;
 	size_t text_len;
+	enum ntmc_aead_alg aead;
+	uint8_t key[NTMC_KEY_LEN];
+	struct groupword_relay relays[GROUPWORD_RELAYS_MAX];
+	size_t n_relays;
 };
 /** Return: bytes written; 0: @w is impossible */
 size_t groupword_put(const struct groupword *w,

@@ -71,7 +71,10 @@ static void on_signal(void *arg, uint8_t *buf, size_t len,
 		shake_datagram(w, &h, buf, len, from);
 		break;
 	case PACKET_HOLE_PUNCH_ACK:
-		punch_datagram(w, &h, buf, len);
+		if (h.flags & PACKET_PLACE)
+			groups_datagram(w->groups, &h, buf, len);
+		else
+			punch_datagram(w, &h, buf, len);
 		break;
 	case PACKET_RELAY_PROBE_ACK:
 		relays_datagram(w->relays, &h, buf, len);
@@ -528,6 +531,7 @@ void worker_moved(struct worker *w)
 		notify_moved(w->notify);
 	relays_moved(w->relays);
 	peers_each(w->peers, move_one, &changed);
+	groups_moved(w->groups);
 	portmap_look(w->portmap);
 	login_moved(w->login);
 }
@@ -551,6 +555,7 @@ void worker_woke(struct worker *w, unsigned int slept_s)
 	log_info("worker", "woke after %u s: all paths are looked at", slept_s);
 	locals_changed(w);
 	peers_each(w->peers, wake_one, &slept_s);
+	groups_moved(w->groups);
 	session_woke(w->session);
 	notify_moved(w->notify);
 	login_moved(w->login);

@@ -17,6 +17,7 @@
 
 #include <jansson.h>
 
+#include "broker/groupword.h"
 #include "broker/member/member.h"
 #include "broker/post/who.h"
 
@@ -60,6 +61,7 @@ struct part {
 	struct part_saw saw[NODE_SAW_MAX];
 	unsigned int n_saw;
 	uint64_t valid_until, said_epoch;
+	struct groupword relay; /* what the GMS said last of one; secret */
 };
 
 struct node {
@@ -154,5 +156,7 @@ NTM_MUST_CHECK int words_open(struct node *n, struct words **out);
 void words_close(struct words *w);
 /** @p has keys, or none any more */
 void words_part(struct words *w, struct part *p);
+/** the GMS named a relay: to the worker with the epoch that it is of */
+void words_relay(struct part *p, const Ntm__GroupRelay *m);
 
 #endif

@@ -255,6 +255,7 @@ void part_free(struct part *p)
 	if (p->server)
 		server_unuse(p->server, p);
 	loop_timer_free(p->patience);
+	ntmc_wipe(&p->relay, sizeof(p->relay));
 	free(p);
 	node_check_idle(n);
 }

@@ -198,6 +198,11 @@ static void on_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 	case NTM__ENVELOPE__BODY_GROUP_WANT:
 		p = part_of(s, &msg->group_want->group);
 		break;
+	case NTM__ENVELOPE__BODY_GROUP_RELAY:
+		p = part_of(s, &msg->group_relay->group);
+		if (p && !p->over)
+			words_relay(p, msg->group_relay);
+		return;
 	case NTM__ENVELOPE__BODY_GROUP_LEAVE:
 		p = part_of(s, &msg->group_leave->group);
 		break;

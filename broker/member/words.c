@@ -77,6 +77,41 @@ static int epoch_say(struct words *w, struct part *p,
 	return r;
 }
 
+static int relay_say(struct words *w, const struct part *p)
+{
+	return p->relay.kind && p->relay.epoch == p->said_epoch
+		       ? groupword_send(w->fd, &p->relay)
+		       : 0;
+}
+
+void words_relay(struct part *p, const Ntm__GroupRelay *m)
+{
+	struct groupword *r = &p->relay;
+	struct words *w = p->node->words;
+	int err;
+
+	memset(r, 0, sizeof(*r));
+	r->kind = GROUPWORD_RELAY;
+	memcpy(r->id, member_id(p->m), sizeof(r->id));
+	r->epoch = m->epoch;
+	r->index = m->place;
+	r->aead = (enum ntmc_aead_alg)m->aead;
+	memcpy(r->key, m->key.data, m->key.len);
+	for (size_t i = 0;
+	     i < m->n_addresses && r->n_relays < GROUPWORD_RELAYS_MAX; i++) {
+		struct groupword_relay *at = &r->relays[r->n_relays++];
+
+		at->ip_len = (uint8_t)m->addresses[i]->ip.len;
+		memcpy(at->ip, m->addresses[i]->ip.data, at->ip_len);
+		at->port = (uint16_t)m->addresses[i]->port;
+	}
+	if (!w || w->fd < 0)
+		return;
+	err = relay_say(w, p);
+	if (err)
+		failed(w, err);
+}
+
 static int part_say(struct words *w, struct part *p)
 {
 	const struct group_keys *k = p->over ? NULL : member_keys(p->m);
@@ -96,7 +131,7 @@ static int part_say(struct words *w, struct part *p)
 	}
 	r = epoch_say(w, p, k);
 	p->said_epoch = r ? 0 : k->epoch;
-	return r;
+	return r ? r : relay_say(w, p);
 }
 
 void words_part(struct words *w, struct part *p)

@@ -42,11 +42,18 @@ struct datapath {
 	struct dp_tunnel *tunnels;
 	struct dp_tunnel *failed;
 	struct loop_task fail_task;
+	struct fake_group_relay group_relay;
 };
+
+struct fake_group_relay *fake_group_relay(struct datapath *dp)
+{
+	return &dp->group_relay;
+}
 
 /* --- groups: who may come in is told by their members, packets are datapath's ----------- */
 
 struct dp_group {
+	struct datapath *dp;
 	void *arg;
 	uint64_t epoch;
 	uint32_t met[GROUP_MEMBERS_MAX];
@@ -58,9 +65,10 @@ int dp_group_new(struct datapath *dp, const struct ntmc_env *env, void *arg,
 {
 	struct dp_group *g = calloc(1, sizeof(*g));
 
-	(void)dp, (void)env;
+	(void)env;
 	if (!g)
 		return -NTM_ENOMEM;
+	g->dp = dp;
 	g->arg = arg;
 	*out = g;
 	return 0;
@@ -118,6 +126,17 @@ bool dp_group_met(const struct dp_group *g, uint32_t index)
 		if (g->met[i] == index)
 			return true;
 	return false;
+}
+
+void dp_group_relay(struct dp_group *g, uint64_t epoch, const struct addr *at,
+		    const uint8_t *places, size_t len)
+{
+	struct fake_group_relay *r = fake_group_relay(g->dp);
+
+	r->epoch = at ? epoch : 0;
+	r->places = at && len ? places[0] : 0;
+	if (at)
+		r->at = *at;
 }
 
 int dp_group_control(struct dp_group *g, const uint8_t *text, size_t len)

@@ -15,6 +15,13 @@ struct datapath *fake_datapath_new(struct node *n);
 void fake_datapath_free(struct datapath *dp);
 void fake_input(struct datapath *dp, uint8_t *buf, size_t len,
 		const struct addr *from);
+/** struct fake_group_relay - dp_group_relay()'s last; @epoch 0: none; @places: 8 */
+struct fake_group_relay {
+	uint64_t epoch;
+	struct addr at;
+	uint8_t places;
+};
+struct fake_group_relay *fake_group_relay(struct datapath *dp);
 void fake_output(struct datapath *dp, const uint8_t vip6[static 16]);
 
 #endif

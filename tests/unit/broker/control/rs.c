@@ -35,6 +35,7 @@ struct rs {
 	bool down, limit, limit_peer;
 	struct relayed paths[PATHS];
 	size_t next;
+	struct relayed group; /* its ends are places, its id the tag */
 	struct rs_count count;
 };
 
@@ -145,6 +146,22 @@ static struct relayed *path_of(struct rs *rs, uint64_t id)
 	return NULL;
 }
 
+void rs_group(struct rs *rs, uint64_t tag, const struct ntmc_key *bind)
+{
+	struct ntmc_key kpunch;
+
+	memset(&rs->group, 0, sizeof(rs->group));
+	rs->group.id = tag;
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(datagram_place_secret(bind, tag, i, &kpunch),
+				 0);
+		assert_int_equal(datagram_place_keys(&kpunch, tag,
+						     NTMC_AES_256_GCM,
+						     &rs->group.ends[i].keys),
+				 0);
+	}
+}
+
 void rs_direct(struct rs *rs, uint64_t path_id, const struct ntmc_key *ktun,
 	       const struct addr *mn, const struct addr *cn)
 {
@@ -193,8 +210,10 @@ static void ack(struct rs *rs, struct relayed *p, unsigned int bit,
 		const Ntm__HolePunchAck *msg, const struct addr *from,
 		const struct addr *to)
 {
+	bool place = p == &rs->group;
 	struct packet_header h = {.type = PACKET_HOLE_PUNCH_ACK,
-				  .id = p->id | bit};
+				  .flags = place ? PACKET_PLACE : 0,
+				  .id = place ? p->id : p->id | bit};
 	uint8_t buf[PACKET_SIGNAL_MAX];
 	int n;
 
@@ -212,6 +231,7 @@ static void punch(struct rs *rs, struct relayed *p, unsigned int bit,
 	struct end *e = &p->ends[bit];
 	Ntm__HolePunchAck a = NTM__HOLE_PUNCH_ACK__INIT;
 	Ntm__Address where;
+	uint8_t places;
 	bool cookie;
 
 	if (m->sent_ms <= e->sent_ms)
@@ -231,6 +251,8 @@ static void punch(struct rs *rs, struct relayed *p, unsigned int bit,
 		 !memcmp(m->cookie.data, e->cookie, 16);
 	a.bound = cookie || addr_equal_ip(from, &e->proven) ||
 		  addr_equal(from, &e->bound);
+	if (p == &rs->group) /* by a cookie alone */
+		a.bound = cookie;
 	if (rs->limit)
 		a.code = NTM_ELIMIT;
 	if (rs->limit_peer)
@@ -247,6 +269,10 @@ static void punch(struct rs *rs, struct relayed *p, unsigned int bit,
 	ntmc_random(&rs->wd->crypto, e->cookie, 16);
 	a.cookie = (ProtobufCBinaryData){16, e->cookie};
 	a.peer_bound = alive(rs, &p->ends[!bit]);
+	places =
+		(uint8_t)(alive(rs, &p->ends[0]) | alive(rs, &p->ends[1]) << 1);
+	if (p == &rs->group)
+		a.places = (ProtobufCBinaryData){1, &places};
 	ack(rs, p, bit, &a, from, to);
 }
 
@@ -256,6 +282,11 @@ static void punched(struct rs *rs, const struct packet_header *h, uint8_t *buf,
 	struct relayed *p = path_of(rs, h->id);
 	unsigned int bit = h->id & 1;
 	ProtobufCMessage *msg;
+
+	if (h->flags & PACKET_PLACE) {
+		bit = h->counter >> PACKET_PLACE_SHIFT & 1;
+		p = h->id == rs->group.id ? &rs->group : NULL;
+	}
 
 	if (!p ||
 	    datagram_open(h, p->ends[bit].keys.aead, &p->ends[bit].keys.up, buf,

@@ -2,12 +2,14 @@
 /* test_groups - groups in a whole control plane: names, members, who may come in */
 #include "tests/unit/libntmcrypto/groups.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/groups.h"
 #include "broker/policy.h"
 #include "common/log.h"
+#include "tests/unit/broker/control/fake_datapath.h"
 #include "tests/unit/broker/control/world.h"
 
 #define A4   "10.0.1.2"
@@ -225,12 +227,105 @@ static void test_false_name(void **state)
 	assert_false(g.in);
 }
 
+/* --- the relay ----------------------------------------------------------------------------- */
+
+static struct rs *rs;
+static struct ntmc_key bind_key;
+
+static uint64_t tag_of(const struct circle *x)
+{
+	uint64_t tag;
+
+	memcpy(&tag, x->p[0].keys.tag, sizeof(tag));
+	return be64toh(tag);
+}
+
+/* the GMS's word, as ntm-member of @n says it; @n_relays: 0: no relay any more */
+static void name_relay(struct node *n, struct circle *x, size_t n_relays)
+{
+	struct groupword word = {.kind = GROUPWORD_RELAY,
+				 .epoch = x->p[0].keys.epoch,
+				 .index = n == b,
+				 .aead = NTMC_AES_256_GCM,
+				 .n_relays = n_relays,
+				 .relays = {{4, {192, 0, 2, 10}, 4600}}};
+	struct ntmc_key key;
+
+	memcpy(word.id, x->id, sizeof(word.id));
+	assert_int_equal(
+		datagram_place_secret(&bind_key, tag_of(x), word.index, &key),
+		0);
+	memcpy(word.key, key.b, sizeof(word.key));
+	groups_relay(n->w.groups, &word);
+}
+
+/* @arg: a node: it sends by the relay, for both */
+static bool sends_there(void *arg)
+{
+	const struct fake_group_relay *r =
+		fake_group_relay(((struct node *)arg)->w.dp);
+
+	return r->epoch == c[0].p[0].keys.epoch && r->places == 3;
+}
+
+static bool sends_nowhere(void *arg)
+{
+	return !fake_group_relay(((struct node *)arg)->w.dp)->epoch;
+}
+
+static void both_at_the_relay(void)
+{
+	rs = rs_add(&world);
+	ntmc_key_random(NULL, &bind_key);
+	rs_group(rs, tag_of(&c[0]), &bind_key);
+	assert_int_equal(say(a, &c[0], "chat"), 0);
+	assert_int_equal(say(b, &c[0], "chat"), 0);
+	name_relay(a, &c[0], 1);
+	name_relay(b, &c[0], 1);
+	/* the second one is bound when the first one looks again */
+	assert_true(world_until(&world, 3000, sends_there, a));
+	assert_true(world_until(&world, 3000, sends_there, b));
+}
+
+/* @arg: as many had left before */
+static bool left(void *arg)
+{
+	return rs_count(rs)->leaves > *(unsigned int *)arg;
+}
+
+/* bound, kept, found again from elsewhere, left */
+static void test_place(void **state)
+{
+	unsigned int n;
+
+	(void)state;
+	both_at_the_relay();
+	assert_true(rs_owns(rs, &fake_group_relay(a->w.dp)->at));
+	n = rs_count(rs)->punches;
+	world_run(&world, 120000);
+	assert_true(sends_there(a) && sends_there(b));
+	assert_in_range(rs_count(rs)->punches - n, 20, 34);
+	/* the relay is silent: not used, and used again */
+	rs_set_down(rs, true);
+	assert_true(world_until(&world, 15000, sends_nowhere, a));
+	rs_set_down(rs, false);
+	assert_true(world_until(&world, 20000, sends_there, a));
+	/* no relay any more; that of a group that is not here is not taken */
+	name_relay(a, &c[0], 0);
+	assert_true(sends_nowhere(a));
+	name_relay(a, &c[1], 1);
+	assert_true(sends_nowhere(a));
+	n = rs_count(rs)->leaves;
+	groups_end(b->w.groups, c[0].id);
+	assert_true(world_until(&world, 1000, left, &n));
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_names),	  T(test_subject),    T(test_all),
-		T(test_comes_in), T(test_false_name),
+		T(test_comes_in), T(test_false_name), T(test_place),
 	};
 
 	log_open("test", LOG_ERR, NULL);

@@ -231,6 +231,8 @@ unsigned int rs_sure(const struct rs *rs);
 /** a Relay Direction; @proven: by end, NULL: none */
 void rs_direct(struct rs *rs, uint64_t path_id, const struct ntmc_key *ktun,
 	       const struct addr *mn, const struct addr *cn);
+/** a Group Direction of two places */
+void rs_group(struct rs *rs, uint64_t tag, const struct ntmc_key *bind);
 void rs_name(const struct rs *rs, Ntm__Relay *out, Ntm__Address *a,
 	     Ntm__Address **list);
 uint64_t rs_id(const struct rs *rs);

@@ -141,6 +141,14 @@ static void test_words(void **state)
 		 .index = 3,
 		 .text = text,
 		 .text_len = sizeof(text)},
+		{.kind = GROUPWORD_RELAY,
+		 .id = {6},
+		 .epoch = 10,
+		 .index = 2047,
+		 .aead = NTMC_CHACHA20_POLY1305,
+		 .key = {7, 8},
+		 .relays = {{4, {192, 0, 2, 1}, 4503}, {16, {0x20, 1}, 1}},
+		 .n_relays = 2},
 	};
 	uint8_t b[GROUPWORD_MAX + 1] = {0};
 	struct groupword got;
@@ -158,6 +166,10 @@ static void test_words(void **state)
 		assert_int_equal(got.valid_s, w->valid_s);
 		assert_int_equal(got.index, w->index);
 		assert_int_equal(got.text_len, w->text_len);
+		assert_int_equal(got.aead, w->aead);
+		assert_memory_equal(got.key, w->key, sizeof(got.key));
+		assert_int_equal(got.n_relays, w->n_relays);
+		assert_memory_equal(got.relays, w->relays, sizeof(got.relays));
 		if (w->text_len)
 			assert_memory_equal(got.text, text, w->text_len);
 		for (size_t k = 0; k < len; k++)
@@ -168,7 +180,7 @@ static void test_words(void **state)
 	}
 	b[0] = 0;
 	assert_int_equal(groupword_get(b, 1, &got), -NTM_EDECODE);
-	b[0] = GROUPWORD_CONTROL + 1;
+	b[0] = GROUPWORD_RELAY + 1;
 	assert_int_equal(groupword_get(b, 1, &got), -NTM_EDECODE);
 }
 
