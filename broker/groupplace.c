@@ -27,6 +27,7 @@
 #include "common/log.h"
 
 #define FIRST_MS 500
+#define COOKIES	 3
 #define ACK_ROOM 440 /* of an answer with a bit for each of 2048 places */
 
 struct groupplace {
@@ -41,6 +42,7 @@ struct groupplace {
 	uint64_t sent_ms, acked_ms;
 	unsigned int lost;    /* punches in a row that nobody answered */
 	unsigned int answers; /* since it is ours */
+	unsigned int cookies; /* taken back in a row, in vain */
 	uint8_t cookie[16];
 	bool has_cookie, bound;
 };
@@ -91,16 +93,14 @@ static void go(struct groupplace *p)
 {
 	punch(p, false);
 	p->lost++; /* until it is answered */
-	loop_timer_arm(p->timer,
-		       p->lost > 1 ? LOOP_MS(FIRST_MS)
-					     << (p->lost < 6 ? p->lost - 2 : 4)
-				   : LOOP_MS(FIRST_MS));
+	loop_timer_arm(p->timer, LOOP_MS(FIRST_MS)
+					 << (p->lost < 5 ? p->lost - 1 : 4));
 }
 
 static void unused(struct groupplace *p)
 {
 	if (p->bound)
-		log_info("group", "the relay of a group does not answer");
+		log_info("group", "the relay of a group is not used now");
 	p->bound = false;
 	p->answers = 0;
 	dp_group_relay(p->dp, p->epoch, NULL, NULL, 0);
@@ -120,7 +120,8 @@ static void on_timer(void *arg)
 /* @m: whether it is bound, and who else */
 static void take(struct groupplace *p, const Ntm__HolePunchAck *m)
 {
-	bool asks = !m->bound && m->cookie.len;
+	/* at once, unless our source is another one each time */
+	bool asks = !m->bound && m->cookie.len && p->cookies < COOKIES;
 
 	p->lost = 0;
 	p->acked_ms = m->sent_ms;
@@ -135,8 +136,9 @@ static void take(struct groupplace *p, const Ntm__HolePunchAck *m)
 	} else if (p->bound) {
 		unused(p);
 	}
+	p->cookies = asks ? p->cookies + 1 : 0;
 	if (asks)
-		go(p); /* with the cookie, at once */
+		go(p);
 	else
 		loop_timer_arm(p->timer, pause_of(p));
 }
@@ -160,13 +162,13 @@ bool groupplace_datagram(struct groupplace *p, const struct packet_header *h,
 	return true;
 }
 
-static void forget(struct groupplace *p)
+void groupplace_forget(struct groupplace *p)
 {
 	loop_timer_disarm(p->timer);
 	datagram_keys_clear(&p->keys);
 	p->epoch = 0;
 	p->n = p->at = 0;
-	p->lost = p->answers = 0;
+	p->lost = p->answers = p->cookies = 0;
 	p->bound = p->has_cookie = false;
 	p->acked_ms = 0;
 }
@@ -179,7 +181,7 @@ int groupplace_set(struct groupplace *p, const struct groupword *word,
 
 	if (p->epoch && p->epoch == word->epoch)
 		dp_group_relay(p->dp, p->epoch, NULL, NULL, 0);
-	forget(p);
+	groupplace_forget(p);
 	for (size_t i = 0; i < word->n_relays; i++)
 		p->n += !addr_from_ip(word->relays[i].ip,
 				      word->relays[i].ip_len,

@@ -28,6 +28,9 @@ void groupplace_free(struct groupplace *p);
  *  same again: nothing. The place of an epoch before lapses there. Return: 0, -NTM_ENOMEM */
 NTM_MUST_CHECK int groupplace_set(struct groupplace *p,
 				  const struct groupword *word, uint64_t tag);
+/** another epoch has come: this one's place lapses at the relay, while others may still
+ *  send under it; what the data path knows of it stays */
+void groupplace_forget(struct groupplace *p);
 /** a Hole Punch Ack with PACKET_PLACE. Return: false: not of this place */
 bool groupplace_datagram(struct groupplace *p, const struct packet_header *h,
 			 uint8_t *buf, size_t len);

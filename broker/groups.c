@@ -423,6 +423,7 @@ static int enter(struct one *o, struct groupword_epoch *e)
 	o->index = e->index;
 	memcpy(&o->tag, e->keys.tag, sizeof(o->tag));
 	o->tag = be64toh(o->tag);
+	groupplace_forget(o->place);
 	address(o, e);
 	for (size_t i = 0; i < group_size(o->g); i++)
 		if (group_at(o->g, i)->index != o->index)
@@ -610,6 +611,7 @@ static void counters(const struct one *o, json_t *j)
 		{"tx_packets", &n.tx_packets},
 		{"tx_bytes", &n.tx_bytes},
 		{"tx_datagrams", &n.tx_datagrams},
+		{"tx_relayed", &n.tx_relayed},
 		{"waited", &n.waited},
 		{"no_tunnel", &n.no_tunnel},
 		{"frozen", &n.frozen},
@@ -655,17 +657,18 @@ json_t *groups_json(const struct groups *gs)
 		met = 0;
 		for (size_t i = 0; i < group_size(o->g); i++)
 			met += dp_group_met(o->dp, group_at(o->g, i)->index);
-		j = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-			      "name", o->name, "domain", o->domain, "epoch",
-			      count(group_epoch(o->g)), "sends",
-			      count(dp_group_sends(o->dp)), "members",
-			      count(group_size(o->g)), "met", count(met),
-			      "valid_s",
-			      count(o->until_ns > now
-					    ? (o->until_ns - now) / 1000000000
-					    : 0),
-			      "vip6", ip_text(o->vip6, 16), "vip4",
-			      ip_text(o->vip4, 4));
+		j = json_pack(
+			"{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}",
+			"name", o->name, "domain", o->domain, "epoch",
+			count(group_epoch(o->g)), "sends",
+			count(dp_group_sends(o->dp)), "members",
+			count(group_size(o->g)), "met", count(met), "valid_s",
+			count(o->until_ns > now
+				      ? (o->until_ns - now) / 1000000000
+				      : 0),
+			"vip6", ip_text(o->vip6, 16), "vip4",
+			ip_text(o->vip4, 4), "relay",
+			groupplace_is_bound(o->place));
 		counters(o, j);
 		json_array_append_new(list, j);
 	}

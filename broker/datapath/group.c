@@ -248,6 +248,7 @@ void dp_group_relay(struct dp_group *g, uint64_t epoch, const struct addr *at,
 	    (r[0].epoch != epoch && r[1].epoch < r[0].epoch))
 		r++;
 	group_flush(g->dp); /* it is for those of before */
+	batch_flush(g->dp->batch);
 	memset(r, 0, sizeof(*r));
 	if (!at || len > sizeof(r->places))
 		return;
