@@ -188,9 +188,20 @@ void ask_fail(struct ask *a, int err, const char *why)
 			   "text", why ? why : err_text(err)));
 }
 
+static void changes_answer(struct ask *a)
+{
+	ask_answer(a,
+		   json_pack("{s:I}", "changes", (json_int_t)a->asks->changes));
+}
+
 void ask_wait(struct ask *a)
 {
-	a->waits = true;
+	const json_t *seen = json_object_get(a->request, "seen");
+
+	if (seen && json_integer_value(seen) != (json_int_t)a->asks->changes)
+		changes_answer(a);
+	else
+		a->waits = true;
 }
 
 void asks_changed(struct asks *all)
@@ -202,8 +213,7 @@ void asks_changed(struct asks *all)
 	all->changes++;
 	DL_FOREACH_SAFE (all->clients, c, tmp)
 		if (c->ask && c->ask->waits)
-			ask_answer(c->ask, json_pack("{s:I}", "changes",
-						     (json_int_t)all->changes));
+			changes_answer(c->ask);
 }
 
 /* --- clients -------------------------------------------------------------------------- */

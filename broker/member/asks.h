@@ -38,7 +38,8 @@ void ask_done(struct ask *a, int err);
 void ask_late(struct ask *a, struct part *p);
 /** does anybody wait for it still? */
 bool ask_lives(const struct ask *a);
-/** it is answered at the next asks_changed() */
+/** it is answered at the next asks_changed(), or now where there have been more changes
+ *  than it has seen */
 void ask_wait(struct ask *a);
 
 /* --- asks_cmd.c --- */
@@ -50,6 +51,14 @@ json_t *show_group(struct part *p, bool brief);
 json_t *show_papers(struct node *n);
 json_t *show_log(struct part *p, uint64_t from);
 json_t *show_members(struct part *p);
+
+/** the group that @a names, or the only one. NULL: @a is answered */
+struct part *ask_part(struct ask *a);
+
+/* --- asks_chat.c --- */
+void asks_say(struct ask *a);
+void asks_history(struct ask *a);
+void asks_read(struct ask *a);
 
 /* --- inviting.c: names are looked up one after the other --- */
 void inviting_begin(struct ask *a, struct part *p);

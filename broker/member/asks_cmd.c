@@ -63,8 +63,7 @@ void ask_late(struct ask *a, struct part *p)
 	ask_fail(a, -NTM_ETIMEOUT, text);
 }
 
-/* Return: the group that @a names; NULL: @a is answered */
-static struct part *part_ask(struct ask *a)
+struct part *ask_part(struct ask *a)
 {
 	const char *name = ask_text(a, "group");
 	struct part *p, *first = ask_node(a)->parts;
@@ -226,7 +225,7 @@ static const struct group_member *member_find(const struct part *p,
 
 static void cmd_remove(struct ask *a)
 {
-	struct part *p = part_ask(a);
+	struct part *p = ask_part(a);
 	json_t *names = json_object_get(ask_request(a), "names"), *name;
 	uint32_t gone[NAMES_MAX];
 	struct group_change c = {
@@ -264,7 +263,7 @@ static void cmd_remove(struct ask *a)
 
 static void cmd_rekey(struct ask *a)
 {
-	struct part *p = part_ask(a);
+	struct part *p = ask_part(a);
 	struct group_change c = {.kind = GROUP_REFRESH};
 
 	if (p)
@@ -273,7 +272,7 @@ static void cmd_rekey(struct ask *a)
 
 static void cmd_policy(struct ask *a)
 {
-	struct part *p = part_ask(a);
+	struct part *p = ask_part(a);
 	struct group_policy policy;
 	struct group_change c = {.kind = GROUP_POLICY, .policy = &policy};
 
@@ -286,7 +285,7 @@ static void cmd_policy(struct ask *a)
 
 static void cmd_leave(struct ask *a)
 {
-	struct part *p = part_ask(a);
+	struct part *p = ask_part(a);
 	int r;
 
 	if (!p)
@@ -309,7 +308,7 @@ static void cmd_leave(struct ask *a)
 
 static void cmd_invite(struct ask *a)
 {
-	struct part *p = part_ask(a);
+	struct part *p = ask_part(a);
 
 	if (p)
 		inviting_begin(a, p);
@@ -380,7 +379,7 @@ void asks_people(struct ask *a, struct part *p)
 /* status and members: with the newest confirmations, where they can be had */
 static void cmd_people(struct ask *a)
 {
-	struct part *p = part_ask(a);
+	struct part *p = ask_part(a);
 
 	if (!p)
 		return;
@@ -394,7 +393,7 @@ static void cmd_people(struct ask *a)
 
 static void cmd_log(struct ask *a)
 {
-	struct part *p = part_ask(a);
+	struct part *p = ask_part(a);
 	json_int_t from =
 		json_integer_value(json_object_get(ask_request(a), "from"));
 
@@ -409,7 +408,7 @@ static const struct group_keys *keys_ask(struct ask *a, struct part **p)
 {
 	const struct group_keys *k;
 
-	*p = part_ask(a);
+	*p = ask_part(a);
 	k = *p ? member_keys((*p)->m) : NULL;
 	if (*p && !k)
 		ask_done(a, -NTM_ESTATE);
@@ -471,14 +470,15 @@ static const struct {
 	const char *name;
 	void (*fn)(struct ask *a);
 } commands[] = {
-	{"create", cmd_create}, {"invite", cmd_invite},
-	{"accept", cmd_accept}, {"decline", cmd_decline},
-	{"list", cmd_list},	{"members", cmd_people},
-	{"status", cmd_people}, {"remove", cmd_remove},
-	{"rekey", cmd_rekey},	{"policy", cmd_policy},
-	{"leave", cmd_leave},	{"log", cmd_log},
-	{"verify", cmd_verify}, {"export", cmd_export},
-	{"wait", cmd_wait},
+	{"create", cmd_create},	   {"invite", cmd_invite},
+	{"accept", cmd_accept},	   {"decline", cmd_decline},
+	{"list", cmd_list},	   {"members", cmd_people},
+	{"status", cmd_people},	   {"remove", cmd_remove},
+	{"rekey", cmd_rekey},	   {"policy", cmd_policy},
+	{"leave", cmd_leave},	   {"log", cmd_log},
+	{"verify", cmd_verify},	   {"export", cmd_export},
+	{"wait", cmd_wait},	   {"send", asks_say},
+	{"history", asks_history}, {"read", asks_read},
 };
 
 void asks_command(struct ask *a)

@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "broker/member/asks.h"
+#include "broker/member/chat.h"
 #include "libntmcrypto/wire.h"
 
 #define LOG_MAX 500 /* entries in one answer */
@@ -70,6 +71,10 @@ json_t *show_group(struct part *p, bool brief)
 	if (!server_is_open(p->server) && *server_trouble(p->server))
 		json_object_set_new(j, "trouble",
 				    json_string(server_trouble(p->server)));
+	json_object_set_new(
+		j, "unread",
+		json_integer(chatstore_count(chat_store(p->node->chat),
+					     member_id(p->m), CHAT_NEW)));
 	if (brief)
 		return j;
 	json_object_set_new(j, "generation", json_integer(group_generation(g)));
@@ -135,6 +140,8 @@ static const char *paper_text(enum paper_state s)
 		return "accepted";
 	case PAPER_INVITED:
 		return "waits for you";
+	case PAPER_REFUSED:
+		return "declined";
 	default:
 		return "joining";
 	}
@@ -147,7 +154,9 @@ json_t *show_papers(struct node *n)
 	struct paper *p;
 	size_t i, n_held;
 
-	for (p = papers_first(n->papers); p; p = p->next)
+	for (p = papers_first(n->papers); p; p = p->next) {
+		if (p->state == PAPER_DECLINED)
+			continue; /* the person is done with it */
 		json_array_append_new(
 			list,
 			json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o}",
@@ -157,6 +166,7 @@ json_t *show_papers(struct node *n)
 				  p->i.invitee, "server", p->i.server,
 				  "expires", (json_int_t)p->i.expires, "rights",
 				  rights_json(p->i.rights)));
+	}
 	h = papers_held(n->papers, &n_held);
 	for (i = 0; i < n_held; i++)
 		json_array_append_new(list,

@@ -21,6 +21,7 @@
 #include <utlist.h>
 
 #include "broker/member/asks.h"
+#include "broker/member/chat.h"
 #include "broker/member/papers.h"
 #include "broker/member/postcall.h"
 #include "common/log.h"
@@ -166,6 +167,8 @@ int node_open(struct node *n, const char *config, const char *state,
 		r = words_open(n, &n->words);
 	if (!r)
 		r = papers_open(n, &n->papers);
+	if (!r)
+		r = chat_open(n, &n->chat);
 	return r;
 }
 
@@ -208,6 +211,7 @@ void node_close(struct node *n)
 		part_free(n->parts);
 	servers_close(n);
 	papers_close(n->papers);
+	chat_close(n->chat);
 	postcall_close(n->post);
 	words_close(n->words);
 	loop_timer_free(n->quiet);

@@ -7,7 +7,8 @@
  *   parts    the groups: an engine (member.h) each
  *   servers  connections to GMSs
  *   papers   invitations on their way, of either side
- *   post     ntm-post, by which papers travel
+ *   chat     what members say to each other
+ *   post     ntm-post, by which both travel
  *   asks     member.sock: what `ntm-group` asks
  *   words    the worker, which is given epochs' keys
  *   link     the worker, which has us started
@@ -27,6 +28,7 @@
 
 struct ask;
 struct asks;
+struct chat;
 struct node;
 struct papers;
 struct postcall;
@@ -72,6 +74,7 @@ struct node {
 	struct part *parts;
 	struct server *servers;
 	struct papers *papers;
+	struct chat *chat;
 	struct postcall *post;
 	struct asks *asks;
 	struct words *words;

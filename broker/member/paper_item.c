@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * paper_item - what groups say to each other in items: invite, acceptance, welcome
+ * paper_item - what groups say to each other in items: invitations, and messages for chat.c
  *
  * An item is signed by its sender, whose key ntm-post has pinned under that name. What
  * is in it must be of the same sender; its own signatures bind it to the group. Whatever
@@ -16,20 +16,22 @@
 #include <utlist.h>
 
 #include "broker/member/asks.h"
+#include "broker/member/chat.h"
 #include "broker/member/papers.h"
+#include "broker/post/manifest.h"
 #include "common/log.h"
 
-#define BYTES_MAX 2048 /* of an invite, the longest */
-#define TEXT_MAX  (NTMC_BASE64URL_LEN(BYTES_MAX) + 3)
+#define BYTES_MAX    2048 /* of an invite, the longest */
+#define CHAT_WAITS_S (7 * 86400)
+#define TEXT_MAX     (NTMC_BASE64URL_LEN(BYTES_MAX) + 3)
 
-/* @out: BYTES_MAX bytes. Return: bytes; -NTM_EAGAIN: it cannot be read now */
-static int bytes_of(const json_t *item, uint8_t *out)
+/* The text of @item. @out: @max + 1 bytes. Return: bytes, -NTM_EDECODE */
+static int text_of(const json_t *item, char *out, size_t max)
 {
 	const char *folder = json_string_value(json_object_get(item, "folder"));
-	char path[600], text[TEXT_MAX + 1];
+	char path[600];
 	struct stat st;
 	ssize_t n = -1;
-	size_t len;
 	int fd = -1;
 
 	if (folder && snprintf(path, sizeof(path), "%s/tree/text", folder) <
@@ -37,17 +39,50 @@ static int bytes_of(const json_t *item, uint8_t *out)
 		fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return -NTM_EDECODE;
-	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
-		n = read(fd, text, TEXT_MAX);
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_size <= (off_t)max)
+		n = read(fd, out, max);
 	close(fd);
-	if (n <= 0 || n >= (ssize_t)TEXT_MAX)
+	if (n <= 0)
 		return -NTM_EDECODE;
-	text[n] = '\0';
+	out[n] = '\0';
+	return (int)n;
+}
+
+/* @out: BYTES_MAX bytes. Return: bytes, -NTM_EDECODE */
+static int bytes_of(const json_t *item, uint8_t *out)
+{
+	char text[TEXT_MAX + 1];
+	size_t len;
+
+	if (text_of(item, text, TEXT_MAX - 1) < 0)
+		return -NTM_EDECODE;
 	len = strlen(text) * 3 / 4;
 	if (ntmc_base64url_decode(text, out, len))
 		return -NTM_EDECODE;
 	ntmc_wipe(text, sizeof(text));
 	return (int)len;
+}
+
+static int chat_of(struct papers *all, const char *from, const char *service,
+		   const json_t *item)
+{
+	char *text = malloc(ITEM_TEXT_MAX + 1);
+	int n = text ? text_of(item, text, ITEM_TEXT_MAX) : -NTM_ENOMEM;
+	int r = n < 0 ? n
+		      : chat_item(papers_node(all)->chat, from, service, text,
+				  (size_t)n);
+
+	if (n > 0)
+		ntmc_wipe(text, (size_t)n);
+	free(text);
+	if (r != -NTM_EAGAIN)
+		return r;
+	/* no log will ever be so far: whoever sent it cannot fill the inbox */
+	return node_now(papers_node(all)) - json_integer_value(json_object_get(
+						    item, "at")) >
+			       CHAT_WAITS_S
+		       ? -NTM_EEXPIRED
+		       : -NTM_EAGAIN;
 }
 
 /* an inviter can fill no list */
@@ -110,6 +145,22 @@ static int take_accept(struct papers *all, const char *from, const uint8_t *b,
 	return r;
 }
 
+static int take_decline(struct papers *all, const char *from, const uint8_t *b,
+			size_t len)
+{
+	struct paper *p =
+		len == GROUP_TOKEN_LEN ? papers_by_token(all, b) : NULL;
+	int r;
+
+	if (!p || p->state != PAPER_ASKED || strcmp(p->i.invitee, from))
+		return -NTM_ENOTFOUND;
+	p->state = PAPER_REFUSED;
+	r = paper_store(p);
+	if (r)
+		p->state = PAPER_ASKED;
+	return r;
+}
+
 static int take_welcome(struct papers *all, const char *from, const uint8_t *b,
 			size_t len)
 {
@@ -148,13 +199,24 @@ int paper_item(struct papers *all, const json_t *item)
 		{"invite", take_invite},
 		{"accept", take_accept},
 		{"welcome", take_welcome},
+		{"decline", take_decline},
 	};
 	const char *from = json_string_value(json_object_get(item, "from"));
 	const char *service =
 		json_string_value(json_object_get(item, "service"));
 	uint8_t b[BYTES_MAX];
-	int r = -NTM_EINVAL, n = bytes_of(item, b);
+	int r = -NTM_EINVAL, n;
 
+	if (chat_is_service(service)) {
+		r = chat_of(all, from, service, item);
+		if (r && r != -NTM_EAGAIN)
+			log_info("member", "%s of %s: %s", service, from,
+				 err_text(r));
+		return r == -NTM_ESTORE || r == -NTM_ENOMEM ? -NTM_EAGAIN
+		       : r == -NTM_EAGAIN		    ? r
+							    : 0;
+	}
+	n = bytes_of(item, b);
 	for (size_t i = 0; n > 0 && i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (!strcmp(kinds[i].service, service))
 			r = kinds[i].take(all, from, b, (size_t)n);
@@ -168,9 +230,11 @@ int paper_item(struct papers *all, const json_t *item)
 
 bool paper_wanted(struct papers *all, const char *service, const char *from)
 {
-	bool accept = !strcmp(service, "accept");
+	bool accept = !strcmp(service, "accept") || !strcmp(service, "decline");
 	struct paper *p;
 
+	if (chat_is_service(service))
+		return papers_is_mate(all, from);
 	if (!accept && strcmp(service, "welcome"))
 		return false;
 	for (p = papers_first(all); p; p = p->next)

@@ -6,6 +6,7 @@
  *
  * inviter:  ASKED --acceptance--> ACCEPTED --entry, then welcome--> gone
  * invitee:  INVITED --person--> AGREED --welcome--> WELCOMED --log--> gone
+ *           INVITED --person--> DECLINED --ntm-post has it--> gone; inviter: REFUSED
  *
  * A state is in the store before anything is said. What is said travels as an item whose
  * name is the invite's token, so ntm-post knows it again when we died in between. That a
@@ -29,6 +30,7 @@
 #define LATE_S	   86400 /* papers go so long after their invite has ended */
 #define VERSION	   1
 #define HELD_MAX   64
+#define PAGE	   1000 /* items in one answer of ntm-post */
 #define TOKEN_TEXT (NTMC_BASE64URL_LEN(GROUP_TOKEN_LEN) + 3)
 
 struct papers {
@@ -39,6 +41,7 @@ struct papers {
 	struct loop_timer *later;
 	struct held held[HELD_MAX];
 	size_t n_held;
+	json_int_t after; /* of the inbox: the page that is asked for */
 };
 
 /* --- the store ---------------------------------------------------------------------- */
@@ -155,7 +158,8 @@ static void on_handed(void *arg, int err, const json_t *answer)
 		later(all);
 		return;
 	}
-	if (p->state == PAPER_ACCEPTED) { /* the welcome */
+	/* the welcome; or that we do not come */
+	if (p->state == PAPER_ACCEPTED || p->state == PAPER_DECLINED) {
 		paper_drop(p);
 		asks_changed(all->node->asks);
 		return;
@@ -313,7 +317,11 @@ static void step(struct papers *all, struct paper *p)
 			log_warn("member", "%s cannot be joined: %s", p->i.name,
 				 err_text(r));
 		break;
+	case PAPER_DECLINED:
+		hand(p, "decline", p->i.inviter, p->i.token, GROUP_TOKEN_LEN);
+		break;
 	case PAPER_INVITED:
+	case PAPER_REFUSED:
 		break;
 	}
 }
@@ -400,11 +408,23 @@ static void item_look(struct papers *all, const json_t *item)
 	}
 }
 
+static void on_inbox(void *arg, int err, const json_t *answer);
+
+static void page_ask(struct papers *all, json_int_t after)
+{
+	all->after = after;
+	all->fetching = !postcall_ask(
+		all->node->post,
+		json_pack("{s:s, s:I}", "cmd", "inbox", "after", after),
+		on_inbox, all);
+}
+
 static void on_inbox(void *arg, int err, const json_t *answer)
 {
 	struct papers *all = arg;
+	json_t *items = json_object_get(answer, "items"), *item;
+	json_int_t last = 0;
 	const char *of;
-	json_t *item;
 	size_t i;
 
 	all->fetching = false;
@@ -414,14 +434,18 @@ static void on_inbox(void *arg, int err, const json_t *answer)
 		all->again = true;
 		later(all);
 	}
-	all->n_held = 0;
-	json_array_foreach(json_object_get(answer, "items"), i, item)
+	if (!all->after)
+		all->n_held = 0;
+	json_array_foreach(items, i, item)
 	{
+		last = json_integer_value(json_object_get(item, "id"));
 		of = json_string_value(json_object_get(item, "application"));
 		if (of && !strcmp(of, PAPERS_APPLICATION))
 			item_look(all, item);
 	}
-	if (all->again && !err)
+	if (json_array_size(items) == PAGE)
+		page_ask(all, last);
+	else if (all->again && !err)
 		papers_fetch(all);
 	papers_work(all);
 	asks_changed(all->node->asks);
@@ -434,12 +458,22 @@ void papers_fetch(struct papers *all)
 		return;
 	}
 	all->again = false;
-	all->fetching = !postcall_ask(all->node->post,
-				      json_pack("{s:s}", "cmd", "inbox"),
-				      on_inbox, all);
+	page_ask(all, 0);
 }
 
 /* --- what the person wants ------------------------------------------------------------------ */
+
+/* what was declined, of that device for that group, says nothing any more */
+static void refused_drop(struct papers *all, const struct paper *like)
+{
+	struct paper *p, *tmp;
+
+	DL_FOREACH_SAFE (all->list, p, tmp)
+		if (p->state == PAPER_REFUSED &&
+		    !memcmp(p->i.id, like->i.id, GROUP_ID_LEN) &&
+		    !strcmp(p->i.invitee, like->i.invitee))
+			paper_drop(p);
+}
 
 int papers_invite(struct papers *all, struct part *part, const char *name,
 		  const uint8_t key[static NTMC_KEY_LEN], uint8_t rights)
@@ -479,7 +513,10 @@ int papers_invite(struct papers *all, struct part *part, const char *name,
 	like.i.expires = node_now(n) + GROUP_INVITE_LIFE_S - 3600;
 	ntmc_random(NULL, like.i.token, sizeof(like.i.token));
 	r = group_invite_make(n->who.id, &like.i, like.bytes, &like.len);
-	return r ? r : papers_add(all, &like);
+	if (r)
+		return r;
+	refused_drop(all, &like);
+	return papers_add(all, &like);
 }
 
 int papers_find(struct papers *all, const char *text, struct paper **out)
@@ -541,9 +578,15 @@ int papers_accept(struct papers *all, struct paper *p)
 
 int papers_decline(struct papers *all, struct paper *p)
 {
-	(void)all;
-	paper_drop(p);
-	return 0;
+	int r;
+
+	p->state = PAPER_DECLINED;
+	r = paper_store(p);
+	if (r)
+		p->state = PAPER_INVITED;
+	else
+		papers_work(all);
+	return r;
 }
 
 /* --- life ----------------------------------------------------------------------------------- */
@@ -579,13 +622,24 @@ bool papers_busy(const struct papers *all)
 	return all->fetching || all->sending;
 }
 
+bool papers_expect(const struct papers *all, const uint8_t *group)
+{
+	const struct paper *p;
+
+	DL_FOREACH (all->list, p)
+		if ((p->state == PAPER_AGREED || p->state == PAPER_WELCOMED) &&
+		    !memcmp(p->i.id, group, GROUP_ID_LEN))
+			return true;
+	return false;
+}
+
 /* an invitation that the person has not answered waits without us */
 bool papers_wait(const struct papers *all)
 {
 	struct paper *p;
 
 	DL_FOREACH (all->list, p)
-		if (p->state != PAPER_INVITED)
+		if (p->state != PAPER_INVITED && p->state != PAPER_REFUSED)
 			return true;
 	return false;
 }

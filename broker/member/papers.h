@@ -23,6 +23,9 @@
  * @PAPER_INVITED:  we are invited.                  Leaves by: the person, time
  * @PAPER_AGREED:   the person has accepted.         Leaves by: welcome, time
  * @PAPER_WELCOMED: RN1 is here, the log is not yet. Leaves by: the log
+ * @PAPER_DECLINED: the person has not: the inviter is to hear.
+ *                                                   Leaves by: ntm-post has it, time
+ * @PAPER_REFUSED:  the other has declined ours.     Leaves by: another invitation, time
  */
 enum paper_state {
 	PAPER_ASKED = 1,
@@ -30,6 +33,8 @@ enum paper_state {
 	PAPER_INVITED,
 	PAPER_AGREED,
 	PAPER_WELCOMED,
+	PAPER_DECLINED,
+	PAPER_REFUSED,
 };
 
 /**
@@ -68,6 +73,8 @@ void papers_joined(struct papers *p, struct part *part);
 /** what became of the entry that adds */
 void papers_added(struct papers *p, struct part *part, int code);
 bool papers_busy(const struct papers *p);
+/** have we accepted an invitation to that group, and are not in yet? */
+bool papers_expect(const struct papers *p, const uint8_t *group);
 /** is there one that waits for anything? */
 bool papers_wait(const struct papers *p);
 

@@ -7,6 +7,7 @@
 #include <utlist.h>
 
 #include "broker/member/asks.h"
+#include "broker/member/chat.h"
 #include "broker/member/node.h"
 #include "broker/member/papers.h"
 #include "common/log.h"
@@ -49,6 +50,7 @@ static void on_state(void *arg, struct member *m, enum member_state before)
 			asks_founded(p);
 		p->founding = false;
 		papers_joined(n->papers, p);
+		chat_work(n->chat);
 	}
 	asks_changed(n->asks);
 	if (now != MEMBER_OUT || p->over)
@@ -60,6 +62,7 @@ static void on_state(void *arg, struct member *m, enum member_state before)
 			"%s cannot be forgotten: the store cannot be "
 			"written",
 			member_name(m));
+	chat_forget(n->chat, member_id(m));
 	if (loop_defer(n->loop, part_over, p))
 		log_err("member", "out of memory");
 }
@@ -74,6 +77,8 @@ static void on_keys(void *arg, const struct group_keys *k, uint32_t index)
 					 LOOP_S(left > 0 ? (uint64_t)left : 0)
 			   : 0;
 	words_part(p->node->words, p);
+	if (k) /* who has come may have sent already what was held, or waits */
+		papers_fetch(p->node->papers);
 	asks_changed(p->node->asks);
 }
 

@@ -148,6 +148,15 @@ static bool of_group(const struct fetching *f)
 	return !strcmp(f->ids.application, "ntm-group");
 }
 
+/* What the person is told of it; what else groups say to each other is not for him */
+static const char *group_title(const struct fetching *f)
+{
+	if (!strcmp(f->ids.service, "invite"))
+		return "an invitation to a group";
+	return strcmp(f->ids.service, "message") ? NULL
+						 : "a message to a group";
+}
+
 static void arrived(struct fetching *f)
 {
 	struct store *st = f->post->store;
@@ -155,15 +164,15 @@ static void arrived(struct fetching *f)
 
 	title_make(f->post, f->id, title, sizeof(title));
 	if (of_group(f))
-		snprintf(title, sizeof(title), "an invitation to a group");
+		snprintf(title, sizeof(title), "%s",
+			 group_title(f) ? group_title(f) : "word of a group");
 	store_bind_int(st, IN_TITLE, 1, f->id);
 	store_bind_text(st, IN_TITLE, 2, title);
 	if (store_run(st, IN_TITLE))
 		log_err("inbox", "the store cannot be written");
 	log_info("inbox", "item %lld of %s is here", (long long)f->id,
 		 f->sender);
-	/* what else groups say to each other is not for the person */
-	if (!of_group(f) || !strcmp(f->ids.service, "invite"))
+	if (!of_group(f) || group_title(f))
 		desktop_say(f->post->desktop, f->sender, title);
 }
 

@@ -12,3 +12,5 @@ $(eval $(call fuzz-target,relay,tests/fuzz/fuzz_relay.c $(FUZZ_WORLD),\
 $(eval $(call fuzz-target,pcp,tests/fuzz/fuzz_pcp.c broker/pcp.c))
 $(eval $(call fuzz-target,groupword,tests/fuzz/fuzz_groupword.c broker/groupword.c \
 	common/fqdn.c common/err.c $(CRYPTO_SRC),$(CRYPTO_PKGS)))
+$(eval $(call fuzz-target,chatword,tests/fuzz/fuzz_chatword.c broker/member/chatword.c \
+	common/fqdn.c common/err.c $(CRYPTO_SRC),jansson $(CRYPTO_PKGS)))
