@@ -256,6 +256,13 @@ int cmd_send(const struct command_args *a)
 /* --- outbox, cancel
  * -------------------------------------------------------------------- */
 
+/* what groups say to each other: `ntm-group history` shows it. Invitations stay */
+static bool is_talk(const json_t *j)
+{
+	return !strcmp(out_text(j, "application", ""), "ntm-group") &&
+	       strcmp(out_text(j, "service", ""), "invite");
+}
+
 static void outbox_print(const json_t *items)
 {
 	char number[32];
@@ -266,6 +273,8 @@ static void outbox_print(const json_t *items)
 	{
 		const char *text = out_text(j, "text", NULL);
 
+		if (is_talk(j))
+			continue;
 		snprintf(number, sizeof(number), "%lld",
 			 (long long)out_int(j, "id"));
 		printf("%s  %s  %s  %s  %s%s%s\n", out_colour(OUT_BOLD, number),

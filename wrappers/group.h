@@ -13,7 +13,8 @@
 /** struct group_args - what stood on the command line after the command */
 struct group_args {
 	bool json, qr, yes, may_invite, may_remove, admin, raw;
-	const char *context;
+	bool once, listen, quiet;
+	const char *context, *last;
 	char **words; /* what is not an option */
 	int n_words;
 };
@@ -21,7 +22,8 @@ struct group_args {
 typedef int group_fn(const struct group_args *a);
 group_fn group_create, group_invite, group_accept, group_decline, group_list,
 	group_members, group_remove, group_leave, group_rekey, group_verify,
-	group_log, group_status, group_policy, group_export;
+	group_log, group_status, group_policy, group_export, group_send,
+	group_history, group_chat;
 
 /**
  * group_call() - ask ntm-member; says a refusal
@@ -35,5 +37,38 @@ bool group_json(const struct group_args *a, const json_t *answer);
 int group_fail(const struct group_args *a, int err, const char *text);
 /** {"cmd", "group"}; the group is @word, or the only one where it is NULL */
 json_t *group_request(const char *cmd, const char *word);
+
+/* --- messages (group_words.c) ------------------------------------------------------------ */
+
+#define WORDS_TEXT_MAX 16384 /* bytes of one, as ntm-member takes it */
+
+/** @json: as it came, a line; else for a person */
+void words_print(const json_t *message, bool json);
+/**
+ * words_get() - messages of @group as ntm-member has them, in the order of the group
+ * @how: fields of the request besides ("after", "last", "state"); taken
+ * Return: 0 and an array; or the exit status 1
+ */
+int words_get(const struct group_args *a, const char *group, json_t *how,
+	      json_t **out);
+/** the person has seen all up to @n */
+void words_seen(const struct group_args *a, const char *group, json_int_t n);
+/** what is read of @fd, or of a file, is said. *@n: its number. Return: the exit status */
+int words_say(const struct group_args *a, const char *group, const char *text,
+	      const char *file, json_int_t *n);
+/** is message @n still to be given to ntm-post? What failed is said. */
+bool words_wait(const struct group_args *a, const char *group, json_int_t n,
+		bool *failed);
+
+/* --- a line that a person edits while others speak (group_line.c) ------------------------ */
+
+/** @fn: each line, to be free()d by it; NULL at the end of input */
+void line_begin(const char *prompt, void (*fn)(char *line));
+/** standard input can be read */
+void line_read(void);
+/** what is printed between these two stands above the line */
+void line_hide(void);
+void line_show(void);
+void line_end(void);
 
 #endif

@@ -53,6 +53,9 @@ static void invitation_print(const json_t *j)
 	else if (!strcmp(state, "joining"))
 		printf("  %s  accepted; %s is to let this device in\n",
 		       out_text(j, "name", "?"), out_text(j, "inviter", "?"));
+	else if (!strcmp(state, "declined"))
+		printf("  %s  %s has declined\n", out_text(j, "name", "?"),
+		       out_text(j, "invitee", "?"));
 	else
 		printf("  %s  %s is %s\n", out_text(j, "name", "?"),
 		       out_text(j, "invitee", "?"), state);
@@ -75,11 +78,17 @@ int group_list(const struct group_args *a)
 		puts("this device is in no group, and nobody has invited it");
 	json_array_foreach(groups, i, j)
 	{
-		printf("%s  %s, %lld members, epoch %lld\n",
+		json_int_t unread = out_int(j, "unread");
+
+		printf("%s  %s, %lld members, epoch %lld",
 		       out_colour(OUT_BOLD, out_text(j, "name", "?")),
 		       state_text(out_text(j, "state", "?")),
 		       (long long)out_int(j, "members"),
 		       (long long)out_int(j, "epoch"));
+		if (unread)
+			printf(", %lld new: `ntm-group chat %s`",
+			       (long long)unread, out_text(j, "name", "?"));
+		putchar('\n');
 	}
 	if (json_array_size(papers))
 		puts("invitations:");

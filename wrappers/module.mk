@@ -7,8 +7,9 @@ NTM_SRC := $(wildcard wrappers/cmd_*.c) wrappers/ntm.c wrappers/client.c \
 $(eval $(call program,ntm-run,$(NTM_RUN_SRC),common,jansson))
 $(eval $(call program,ntm,$(NTM_SRC),common ntmcrypto,jansson libprotobuf-c $(CRYPTO_PKGS)))
 
-NTM_GROUP_SRC := $(addprefix wrappers/,ntm_group.c group_do.c group_show.c client.c)
-$(eval $(call program,ntm-group,$(NTM_GROUP_SRC),common ntmcrypto,jansson libqrencode \
+NTM_GROUP_SRC := $(addprefix wrappers/,ntm_group.c group_do.c group_show.c group_words.c \
+	group_chat.c group_line.c client.c)
+$(eval $(call program,ntm-group,$(NTM_GROUP_SRC),common ntmcrypto,jansson libqrencode libedit \
 	libprotobuf-c $(CRYPTO_PKGS)))
 
 # libntmclient.so, for programs that send and receive items: ntmclient.h, and no other

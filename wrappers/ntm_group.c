@@ -19,6 +19,8 @@
 #define OPT_QR	   (1u << 1)
 #define OPT_EXPORT (1u << 2)
 #define OPT_YES	   (1u << 3)
+#define OPT_CHAT   (1u << 4)
+#define OPT_LAST   (1u << 5)
 
 static const struct command {
 	const char *name, *words, *help;
@@ -51,6 +53,13 @@ static const struct command {
 	 1, group_status},
 	{"policy", "[GROUP [KEY=VALUE ...]]", "show the rules, or change them",
 	 0, 0, 8, group_policy},
+	{"send", "GROUP [FILE ...|-]",
+	 "a message, of standard input, or files to all members", 0, 1, 65,
+	 group_send},
+	{"chat", "[GROUP]", "talk; lines in, lines out", OPT_CHAT, 0, 1,
+	 group_chat},
+	{"history", "[GROUP]", "what was said, and who has read it", OPT_LAST,
+	 0, 1, group_history},
 	{"export", "GROUP LABEL BYTES",
 	 "a key of this epoch for another program", OPT_EXPORT, 3, 3,
 	 group_export},
@@ -85,6 +94,14 @@ static void help_command(FILE *f, const struct command *c)
 		      f);
 	if (c->options & OPT_YES)
 		fputs("  -y, --yes          do not ask\n", f);
+	if (c->options & OPT_CHAT)
+		fputs("  --once             show what is new, and end\n"
+		      "  --listen           read no input: show what comes\n"
+		      "  --quiet            do not tell others that you have "
+		      "read\n",
+		      f);
+	if (c->options & OPT_LAST)
+		fputs("  --last=NUMBER      only so many\n", f);
 	fputs("  --json             print JSON for scripts\n"
 	      "  -h, --help         this text\n",
 	      f);
@@ -170,6 +187,10 @@ static const struct option longs[] = {
 	{"may-invite", no_argument, NULL, 'i'},
 	{"may-remove", no_argument, NULL, 'm'},
 	{"admin", no_argument, NULL, 'a'},
+	{"once", no_argument, NULL, 'o'},
+	{"listen", no_argument, NULL, 'l'},
+	{"quiet", no_argument, NULL, 'Q'},
+	{"last", required_argument, NULL, 'n'},
 	{NULL, 0, NULL, 0},
 };
 
@@ -187,6 +208,12 @@ static unsigned int option_bit(int c)
 	case 'm':
 	case 'a':
 		return OPT_RIGHTS;
+	case 'o':
+	case 'l':
+	case 'Q':
+		return OPT_CHAT;
+	case 'n':
+		return OPT_LAST;
 	default:
 		return 0;
 	}
@@ -201,8 +228,13 @@ static void option_take(int c, struct group_args *a)
 	a->may_invite |= c == 'i';
 	a->may_remove |= c == 'm';
 	a->admin |= c == 'a';
+	a->once |= c == 'o';
+	a->listen |= c == 'l';
+	a->quiet |= c == 'Q';
 	if (c == 'c')
 		a->context = optarg;
+	if (c == 'n')
+		a->last = optarg;
 }
 
 static void args_parse(const struct command *cmd, int argc, char **argv,
