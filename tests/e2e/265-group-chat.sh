@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# 264-group-chat - members talk: at once, to who is away, a file; who has read; nothing of
+# 265-group-chat - members talk: at once, to who is away, a file; who has read; nothing of
 # before for who joins, nothing of later for who was removed; sealed on the disk; declined
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
