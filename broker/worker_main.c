@@ -198,11 +198,6 @@ static int parts_open(struct program *p, char *why, size_t why_size)
 	err = grouplink_new(w, &w->grouplink);
 	if (err)
 		return err;
-	snprintf(why, why_size,
-		 "the socket for ntm-member could not be opened");
-	err = grouplink_new(w, &w->grouplink);
-	if (err)
-		return err;
 	snprintf(why, why_size, "the control socket could not be opened");
 	keeper_fd_each(w->keeper, "control", take_control_fd, p);
 	return control_open(w, p->handover, p->control_fd, &p->control);
