@@ -31,9 +31,9 @@ static void print_group(const json_t *g, long long now)
 {
 	char age[32];
 
-	printf("%s: epoch %lld, %lld members, ",
+	printf("%s: epoch %lld, %lld member%s, ",
 	       json_string_value(json_object_get(g, "id")), number(g, "epoch"),
-	       number(g, "members"));
+	       number(g, "members"), number(g, "members") == 1 ? "" : "s");
 	if (json_is_true(json_object_get(g, "ended"))) {
 		printf("ended: all have left\n");
 		return;

@@ -17,6 +17,7 @@
 #define TLS_PORT	      443
 #define TLS_PORT_UNPRIVILEGED "4443"
 #define LIST_MAX	      512
+#define CONF_VALUES	      13 /* those that make_conf() may set */
 
 static int make_ca(const char *dir, const char *domain,
 		   const struct server_slice *slice, struct ntmc_ca **out)
@@ -79,7 +80,8 @@ static bool may_bind(int port)
 
 static int make_conf(const struct cli *c, const char *domain, bool dns53)
 {
-	struct server_conf_value v[12] = {{"server", "domain", domain}};
+	struct server_conf_value v[CONF_VALUES] = {
+		{"server", "domain", domain}};
 	char path[DATADIR_PATH_MAX], list[LIST_MAX] = "";
 	size_t n = 1, used = 0;
 	int r = datadir_file(c->dir, DATADIR_CONF, path);
@@ -96,6 +98,7 @@ static int make_conf(const struct cli *c, const char *domain, bool dns53)
 		v[n++] = (struct server_conf_value){"exit", "listen", list};
 		v[n++] = (struct server_conf_value){"ns", "listen", list};
 		v[n++] = (struct server_conf_value){"cs", "listen", list};
+		v[n++] = (struct server_conf_value){"gms", "listen", list};
 		v[n++] = (struct server_conf_value){"box", "listen", list};
 		v[n++] = (struct server_conf_value){"dns", "listen", list};
 	}

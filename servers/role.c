@@ -341,7 +341,7 @@ static json_t *resolver_asked(void *state, const char *command, json_t *request)
 	return resolver_admin(state, command, request);
 }
 
-/* A role that is built gets its row here; gms is still to come.
+/* A role that is built gets its row here.
  * The DC starts before AS, RS and NS, which look for it. */
 const struct role role_table[] = {
 	{.name = "dc",
@@ -414,7 +414,7 @@ const struct role role_table[] = {
 	 .admin = cs_asked},
 	{.name = "gms",
 	 .configured = true,
-	 .flags = ROLE_TCP,
+	 .flags = ROLE_TCP | ROLE_SPARED,
 	 .listens = gms_listens,
 	 .start = gms_start,
 	 .stop = gms_stop,

@@ -142,8 +142,9 @@ struct accounts {
 	struct store *store;
 };
 
-static const char *const reserved[] = {"ns", "dc",  "as", "rs",
-				       "cs", "gms", "box"};
+/* names of servers; NAME.group.DOMAIN is a group's address */
+static const char *const reserved[] = {"ns", "dc",  "as",  "rs",
+				       "cs", "gms", "box", "group"};
 
 int accounts_open(const char *path, struct accounts **out)
 {

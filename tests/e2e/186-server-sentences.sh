@@ -49,7 +49,7 @@ lab_give "$(lab_home server)/password"
 file=(--password-file password)
 lab_as_user server ntm-server account add "${file[@]}" alice
 said 1 "the account alice exists already" account add "${file[@]}" alice
-for name in Alice ünsal a.b dc; do
+for name in Alice ünsal a.b dc group; do
 	said 1 "$name is no name for an account: one word of lower-case" \
 		account add "${file[@]}" $name
 done

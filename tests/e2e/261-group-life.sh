@@ -10,7 +10,6 @@
 . "$LAB_SRC/tests/lab/faults.sh"
 
 ntm_installed
-NTM_ROLES=$GROUPS_ROLES
 ntm_star root sa sb a b c
 lab_host d
 lab_link d n4 10.4.0.3/24 2001:db8:4::3/64 5

@@ -9,7 +9,6 @@
 . "$LAB_SRC/tests/lab/faults.sh"
 
 ntm_installed
-NTM_ROLES=$GROUPS_ROLES
 ntm_star server a b
 groups_server server
 ntm_account server alice

@@ -8,7 +8,6 @@
 . "$LAB_SRC/tests/lab/faults.sh"
 
 ntm_installed
-NTM_ROLES=$GROUPS_ROLES
 ntm_star server a b c
 server_set server gms.relay_from=2
 groups_server server

@@ -1,13 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# 280-gms - a domain with a Group Management Server: every login names it, also the first
-# one after a start; it is killed, moves to another port, is restored from a backup
+# 280-gms - as `ntm-server init` makes it, a domain has a Group Management Server: every
+# login names it, also the first one after a start, and a group is made at once; it is killed, moves to another port, is restored from a backup
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
 
 ntm_installed
-NTM_ROLES="as, dc, gms"
 ntm_star server a b
 ntm_account server alice
 gms()
@@ -33,9 +32,13 @@ session_of()
 # at once: the GMS may not have come to the AS yet
 ntm_node a laptop.alice
 assert_eq "$(managers a)" 1 "the first login names the GMS"
+assert_eq "$(lab_root server ss -Hltn sport = :4509 | awk '{ print $4 }' | sort | xargs)" \
+	"$(lab_addresses server | sed 's/.*:.*/[&]/; s/$/:4509/' | sort | xargs)" \
+	"it listens where init --listen says, and nowhere else"
 wait_for 10 gms_is_fed
 assert_contains "$(gms list)" "There are no groups yet" "the list of groups"
 assert_eq "$(gms list --json | jq -c .groups)" "[]" "the same, for programs"
+assert_contains "$(lab_as_user a ntm-group create first)" "first" "a group is made at once"
 refused "no such command" "wrong arguments" gms rename x
 
 # killed: it is started again, and comes to the AS by itself
@@ -56,14 +59,14 @@ rm -r "$(server_dir server)"
 lab_as_user server ntm-server restore "$home/backup" >"$(lab_log restore)"
 ntm_server_start server
 wait_for 15 gms_is_fed
-assert_contains "$(gms list)" "There are no groups yet" "after a restore"
+assert_contains "$(gms list)" "1 member" "after a restore the group is there"
 lab_as_user b ntm logout >"$(lab_log logout)"
 ntm_login b alice desk
 assert_eq "$(managers b)" 1 "a login after a restore names it"
 
 # where there is none, that is said
 lab_stop server-server
-lab_as_user server sed -i 's/^roles = .*/roles = as, dc/' \
+lab_as_user server sed -i 's/^#*roles = .*/roles = as, dc/' \
 	"$(server_dir server)/ntm-server.conf"
 ntm_server_start server
 refused "no GMS here" "name gms in server.roles" gms status

@@ -3,12 +3,8 @@
 #
 # groups.sh - groups of nodes, for tests: after lab.sh and ntm.sh
 #
-#	NTM_ROLES="$GROUPS_ROLES"	# before ntm_star or domains_server
 #	group a create band
 #	group_in 20 b band 2		# until it is in, and has so many members' keys
-
-# shellcheck disable=SC2034
-GROUPS_ROLES="as, dc, rs, ns, cs, gms"
 
 # groups_server HOST: its GMS runs, and logins name it
 groups_server()
