@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -332,4 +333,15 @@ int isolate_seal(void)
 		r = seccomp_load(ctx);
 	seccomp_release(ctx);
 	return r ? -NTM_ESYSTEM : 0;
+}
+
+int isolate_memory(unsigned int mib)
+{
+	struct rlimit none = {0, 0};
+	struct rlimit data = {mib * 1048576ul, mib * 1048576ul};
+
+	return setrlimit(RLIMIT_CORE, &none) ||
+			       (!SANITIZED && setrlimit(RLIMIT_DATA, &data))
+		       ? -NTM_ESYSTEM
+		       : 0;
 }

@@ -29,5 +29,9 @@ NTM_MUST_CHECK int isolate_syscalls(const char *role);
 /** all threads: no path is opened, no socket made but of IPv4 and IPv6. The owner's keys
  *  and the other roles' admin sockets are out of reach then. Return: 0, -NTM_ESYSTEM */
 NTM_MUST_CHECK int isolate_seal(void);
+/** no core file, and at most @mib of data: a stranger's answer cannot fill the machine.
+ *  Without the limit of data in a build with sanitizers, whose shadow is data as well.
+ *  Return: 0, -NTM_ESYSTEM */
+NTM_MUST_CHECK int isolate_memory(unsigned int mib);
 
 #endif

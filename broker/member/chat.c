@@ -230,7 +230,7 @@ static void go_on(struct chat *c)
 	struct part *p = part_by_id(c->node, o->line->w.group);
 	const struct group *g = p ? member_group(p->m) : NULL;
 	unsigned int before;
-	json_t *to;
+	json_t *to = NULL;
 	int err = 0;
 
 	if (!p || p->over || member_state(p->m) != MEMBER_JOINED) {

@@ -27,7 +27,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unbound.h>
 #include <unistd.h>
@@ -328,21 +327,10 @@ static void tick(void *arg)
 
 /* --- life --------------------------------------------------------------------- */
 
-static int limit_memory(void)
-{
-	struct rlimit none = {0, 0};
-	struct rlimit data = {RESOLVER_DATA_MB * 1048576ul,
-			      RESOLVER_DATA_MB * 1048576ul};
-
-	return setrlimit(RLIMIT_CORE, &none) || setrlimit(RLIMIT_DATA, &data)
-		       ? -NTM_ESYSTEM
-		       : 0;
-}
-
 static void serve(struct resolver *r)
 {
 	struct finder_answer anew = {.err = 0};
-	int err = limit_memory();
+	int err = isolate_memory(RESOLVER_DATA_MIB);
 
 	if (!err)
 		err = isolate_seal();

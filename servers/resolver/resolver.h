@@ -18,9 +18,9 @@
 #include "common/err.h"
 #include "servers/role.h"
 
-#define RESOLVER_MAX	 64 /* domains looked for at one time */
-#define RESOLVER_FIND_S	 12 /* the DC has given up by then */
-#define RESOLVER_DATA_MB 256
+#define RESOLVER_MAX	  64 /* domains looked for at one time */
+#define RESOLVER_FIND_S	  12 /* the DC has given up by then */
+#define RESOLVER_DATA_MIB 256
 
 struct resolver;
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* test_seal - a sealed process opens no file and reaches nobody but by IP, on no thread */
+/*
+ * test_seal - a sealed process opens no file and reaches nobody but by IP, on no thread;
+ * one whose memory is limited goes on living, and takes no more
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -7,7 +10,9 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,7 +23,7 @@
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_UNDEFINED__) ||        \
 	defined(__SANITIZE_THREAD__)
-#define SANITIZED 1 /* isolate_seal() does nothing then */
+#define SANITIZED 1 /* isolate_seal() does nothing then, nor is data limited */
 #else
 #define SANITIZED 0
 #endif
@@ -95,9 +100,48 @@ static void sealed(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* Return: 0, or which of these was wrong */
+static int memory_child(void)
+{
+	struct rlimit core;
+	char *volatile p;
+
+	if (isolate_memory(128))
+		return 1;
+	if (getrlimit(RLIMIT_CORE, &core) || core.rlim_max)
+		return 2;
+	/* a sanitizer's own maps, too, which come with what is allocated */
+	for (int i = 0; i < 16; i++) {
+		p = malloc(1u << 20);
+		if (!p)
+			return 3;
+		memset(p, 1, 1u << 20);
+		free(p);
+	}
+	p = malloc(256u << 20);
+	free(p);
+	return SANITIZED || !p ? 0 : 4;
+}
+
+static void memory(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid)
+		_exit(memory_child());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(sealed)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(sealed),
+					   cmocka_unit_test(memory)};
 
 	return cmocka_run_group_tests_name("seal", tests, NULL, NULL);
 }
