@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,17 +17,22 @@
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include "broker/control.h"
 #include "broker/keeper.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/rundir.h"
 
-#define WHY_MAX	   512
-#define LOG_ROTATE (1024 * 1024) /* at start, an older log is set aside */
-#define LOCK_FILE  "lock"
+#define WHY_MAX	       512
+#define LOG_ROTATE     (1024 * 1024) /* at start, an older log is set aside */
+#define LOCK_FILE      "lock"
+#define ENDING_MS      3000 /* a broker that was told to end may take so long */
+#define ENDING_POLL_MS 20
 
 /* Exit statuses; ntm-run tells "already running" from a failure. */
 enum { EXIT_USAGE = 2, EXIT_RUNNING = 3 };
@@ -242,8 +248,24 @@ static bool folders_prepare(struct broker *b, char *why)
 
 /* --- one broker a user ------------------------------------------------------------------ */
 
+/* Does whoever has the lock serve anybody? */
+static bool is_served(const struct broker *b)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool served;
+
+	snprintf(un.sun_path, sizeof(un.sun_path), "%s/" CONTROL_SOCKET,
+		 b->rundir);
+	served = fd >= 0 && !connect(fd, (struct sockaddr *)&un, sizeof(un));
+	if (fd >= 0)
+		close(fd);
+	return served;
+}
+
 /* The kernel frees the lock with the last descriptor, however we end. The file holds
- * our number for people and `ntm down`. */
+ * our number for people and `ntm down`. Who has it and does not serve is ending: `ntm
+ * down` has returned by then, so we wait for it. */
 static int lock_take(struct broker *b, char *why)
 {
 	char path[RUNDIR_MAX + 16], text[16] = "";
@@ -255,8 +277,13 @@ static int lock_take(struct broker *b, char *why)
 		snprintf(why, WHY_MAX, "%s: %s", path, strerror(errno));
 		return 1;
 	}
-	if (flock(b->lock, LOCK_EX | LOCK_NB) == 0)
-		return 0;
+	for (int ms = 0; ms <= ENDING_MS; ms += ENDING_POLL_MS) {
+		if (flock(b->lock, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (is_served(b))
+			break;
+		poll(NULL, 0, ENDING_POLL_MS);
+	}
 	n = read(b->lock, text, sizeof(text) - 1);
 	text[n > 0 ? strcspn(text, "\n") : 0] = '\0';
 	snprintf(why, WHY_MAX, "a broker is already running (process %s)",
