@@ -17,12 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/log.h"
-#include "common/rundir.h"
+#include "common/unixsock.h"
 
 #define CONTROL_BACKLOG 16
 #define KEEPER_KEY	"control"
@@ -313,15 +311,6 @@ static void client_ready(void *arg, int fd, unsigned int events)
 
 /* --- clients ----------------------------------------------------------------------------- */
 
-static bool ours(int fd)
-{
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-
-	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) &&
-	       cred.uid == geteuid();
-}
-
 static void client_new(struct control *c, int fd)
 {
 	struct client *cl = calloc(1, sizeof(*cl));
@@ -355,7 +344,7 @@ static void on_connection(void *arg, int fd, unsigned int events)
 	(void)events;
 	if (client < 0)
 		return;
-	if (ours(client))
+	if (unixsock_is_ours(client))
 		client_new(c, client);
 	else
 		close(client);
@@ -363,18 +352,12 @@ static void on_connection(void *arg, int fd, unsigned int events)
 
 static int listen_make(struct worker *w)
 {
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	int fd;
 
-	if (rundir_file(CONTROL_SOCKET, sun.sun_path, sizeof(sun.sun_path)))
+	if (unixsock_listen(keeper_rundir(w->keeper), CONTROL_SOCKET,
+			    SOCK_STREAM, CONTROL_BACKLOG, &fd))
 		return -1;
-	unlink(sun.sun_path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -1;
-	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) ||
-	    chmod(sun.sun_path, 0600) || listen(fd, CONTROL_BACKLOG) ||
-	    keeper_fd_put(w->keeper, KEEPER_KEY, fd)) {
+	if (keeper_fd_put(w->keeper, KEEPER_KEY, fd)) {
 		close(fd);
 		return -1;
 	}

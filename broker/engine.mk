@@ -4,7 +4,7 @@
 KEEPER_SRC := $(addprefix broker/,main.c keeper.c keeper_store.c watchdog.c outer.c mapper.c poster.c \
 	engine_netns.c inside.c pool.c netdev.c fdmsg.c)
 $(eval $(call program,ntm-broker,$(KEEPER_SRC) $(SHIMPROTO_SRC) \
-	common/log.c common/err.c common/file.c,,libmnl))
+	common/log.c common/err.c common/file.c common/unixsock.c,,libmnl))
 
 BROKERENGINE_SRC := $(addprefix broker/,keeper_link.c fdmsg.c groupsay.c shimserver.c \
 	listener.c doorbell.c udpmap.c udpflow.c udpmove.c page.c sockdiag.c \

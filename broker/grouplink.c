@@ -3,16 +3,14 @@
 #include "broker/grouplink.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "broker/fdmsg.h"
 #include "common/log.h"
+#include "common/unixsock.h"
 
 #define KEY	"group.sock"
 #define BACKLOG 4
@@ -127,15 +125,6 @@ static void again(void *arg)
 
 /* --- connections ------------------------------------------------------------------------ */
 
-static bool is_ours(int fd)
-{
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-
-	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) &&
-	       cred.uid == getuid();
-}
-
 static void listener_ready(void *arg, int fd, unsigned int events)
 {
 	struct grouplink *l = arg;
@@ -144,7 +133,7 @@ static void listener_ready(void *arg, int fd, unsigned int events)
 	(void)events;
 	if (conn < 0)
 		return;
-	if (!is_ours(conn)) {
+	if (!unixsock_is_ours(conn)) {
 		close(conn);
 		return;
 	}
@@ -160,35 +149,19 @@ static void listener_ready(void *arg, int fd, unsigned int events)
 
 /* --- life ------------------------------------------------------------------------------- */
 
-static bool path_make(const struct grouplink *l, struct sockaddr_un *un)
-{
-	int n = snprintf(un->sun_path, sizeof(un->sun_path),
-			 "%s/" GROUPWORD_SOCKET, keeper_rundir(l->w->keeper));
-
-	un->sun_family = AF_UNIX;
-	return n > 0 && (size_t)n < sizeof(un->sun_path);
-}
-
 static int listener_make(struct grouplink *l)
 {
-	struct sockaddr_un un;
-	struct stat st;
-	int fd;
+	const char *dir = keeper_rundir(l->w->keeper);
+	int fd, err;
 
-	if (!path_make(l, &un))
-		return -NTM_EINVAL;
-	if (l->listener >= 0 && !lstat(un.sun_path, &st) &&
-	    S_ISSOCK(st.st_mode))
+	if (l->listener >= 0 && unixsock_is_there(dir, GROUPWORD_SOCKET))
 		return 0;
-	unlink(un.sun_path); /* a killed broker's */
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || fchmod(fd, 0600) ||
-	    bind(fd, (struct sockaddr *)&un, sizeof(un)) ||
-	    listen(fd, BACKLOG)) {
-		log_warn("group", "%s: %s", un.sun_path, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return -NTM_ESYSTEM;
+	err = unixsock_listen(dir, GROUPWORD_SOCKET, SOCK_SEQPACKET, BACKLOG,
+			      &fd);
+	if (err) {
+		log_warn("group", "%s/" GROUPWORD_SOCKET ": %s", dir,
+			 strerror(errno));
+		return err;
 	}
 	if (l->listener >= 0)
 		close(l->listener);

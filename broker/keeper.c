@@ -31,7 +31,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,6 +45,7 @@
 #include "broker/watchdog.h"
 #include "common/log.h"
 #include "common/rundir.h"
+#include "common/unixsock.h"
 #include "preload/shimproto.h"
 
 #define MS_NS		1000000ull
@@ -694,40 +694,22 @@ static int signals_open(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static bool socket_path(const struct keeper *k, const char *name,
-			struct sockaddr_un *sun)
-{
-	int n;
-
-	sun->sun_family = AF_UNIX;
-	n = snprintf(sun->sun_path, sizeof(sun->sun_path), "%s/%s",
-		     k->opt->rundir, name);
-	return n > 0 && (size_t)n < sizeof(sun->sun_path);
-}
-
 static void socket_unlink(const struct keeper *k, const char *name)
 {
 	struct sockaddr_un sun;
 
-	if (socket_path(k, name, &sun))
+	if (!unixsock_path(k->opt->rundir, name, &sun))
 		unlink(sun.sun_path);
 }
 
 /* keeper.sock. What a killed predecessor left is ours to remove: we hold the lock. */
 static int listener_open(struct keeper *k)
 {
-	struct sockaddr_un sun;
+	int err = unixsock_listen(k->opt->rundir, SHIM_KEEPER_SOCKET,
+				  SOCK_SEQPACKET, LISTEN_BACKLOG, &k->listener);
 
-	if (!socket_path(k, SHIM_KEEPER_SOCKET, &sun))
-		return -NTM_EINVAL;
-	unlink(sun.sun_path);
-	k->listener = socket(AF_UNIX,
-			     SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (k->listener < 0 ||
-	    bind(k->listener, (struct sockaddr *)&sun, sizeof(sun)) < 0 ||
-	    chmod(sun.sun_path, 0600) < 0 ||
-	    listen(k->listener, LISTEN_BACKLOG) < 0)
-		return -NTM_ESYSTEM;
+	if (err)
+		return err;
 	return engine_serve(k->engine, k->listener);
 }
 

@@ -27,6 +27,7 @@
 
 #include "broker/fdmsg.h"
 #include "broker/inside.h"
+#include "common/unixsock.h"
 #include "preload/shimproto.h"
 
 #define EVENTS_MAX     64
@@ -87,16 +88,6 @@ static void client_end(struct pool *p, struct client *c)
 	listener_resume(p);
 }
 
-/* Our user is 0 here and everybody else 65534; see inside.c. */
-static bool peer_is_us(int fd)
-{
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
-	       cred.uid == geteuid();
-}
-
 static void listener_ready(struct pool *p)
 {
 	static const int sndbuf = POOL_SNDBUF;
@@ -113,7 +104,8 @@ static void listener_ready(struct pool *p)
 			listener_pause(p); /* until a client leaves */
 		return;
 	}
-	if (!peer_is_us(fd)) {
+	/* our user is 0 here and everybody else 65534; see inside.c */
+	if (!unixsock_is_ours(fd)) {
 		close(fd);
 		return;
 	}

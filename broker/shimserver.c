@@ -20,14 +20,13 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "broker/listener.h"
 #include "broker/page.h"
 #include "broker/udpmap.h"
 #include "common/log.h"
+#include "common/unixsock.h"
 #include "preload/shimproto.h"
 
 #define CLIENTS_MAX	    1024
@@ -340,36 +339,18 @@ static void listener_resume(void *arg)
 
 /* --- beginning and end --------------------------------------------------------------------------- */
 
-static bool socket_path(const struct shimserver *s, struct sockaddr_un *sun)
-{
-	int n;
-
-	sun->sun_family = AF_UNIX;
-	n = snprintf(sun->sun_path, sizeof(sun->sun_path), "%s/%s",
-		     keeper_rundir(s->keeper), SHIM_BROKER_SOCKET);
-	return n > 0 && (size_t)n < sizeof(sun->sun_path);
-}
-
 /* Inherited, unless somebody removed the file meanwhile. */
 static int listener_open(struct shimserver *s)
 {
-	struct sockaddr_un sun;
-	struct stat st;
-	int fd;
+	const char *dir = keeper_rundir(s->keeper);
+	int fd, err;
 
-	if (!socket_path(s, &sun))
-		return -NTM_EINVAL;
-	if (s->listener >= 0 && lstat(sun.sun_path, &st) == 0 &&
-	    S_ISSOCK(st.st_mode))
+	if (s->listener >= 0 && unixsock_is_there(dir, SHIM_BROKER_SOCKET))
 		return 0;
-	unlink(sun.sun_path);
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 ||
-	    chmod(sun.sun_path, 0600) < 0 || listen(fd, BACKLOG) < 0) {
-		if (fd >= 0)
-			close(fd);
-		return -NTM_ESYSTEM;
-	}
+	err = unixsock_listen(dir, SHIM_BROKER_SOCKET, SOCK_SEQPACKET, BACKLOG,
+			      &fd);
+	if (err)
+		return err;
 	if (s->listener >= 0)
 		close(s->listener);
 	s->listener = fd;

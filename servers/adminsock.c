@@ -9,13 +9,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <utlist.h>
 
 #include "common/log.h"
+#include "common/unixsock.h"
 
-#define ANSWER_MAX (256u << 20) /* of a client: a million devices */
+#define ANSWER_MAX	(256u << 20) /* of a client: a million devices */
+#define SOCKET_NAME_MAX 32
 
 struct client {
 	struct client *prev, *next;
@@ -39,42 +40,34 @@ struct adminsock {
 	unsigned int n_clients;
 };
 
-static int socket_path(const char *dir, const char *role,
-		       struct sockaddr_un *out)
+static void socket_name(const char *role, char out[SOCKET_NAME_MAX])
 {
-	int n;
-
-	memset(out, 0, sizeof(*out));
-	out->sun_family = AF_UNIX;
-	n = snprintf(out->sun_path, sizeof(out->sun_path), "%s/%s.sock", dir,
-		     role);
-	return n < 0 || (size_t)n >= sizeof(out->sun_path) ? -NTM_EINVAL : 0;
+	snprintf(out, SOCKET_NAME_MAX, "%s.sock", role);
 }
 
 int adminsock_bind(const char *dir, const char *role, int *out)
 {
+	char name[SOCKET_NAME_MAX];
 	struct sockaddr_un un;
 	struct stat st;
-	int fd, r = socket_path(dir, role, &un);
+	int fd, r;
 
+	socket_name(role, name);
+	r = unixsock_path(dir, name, &un);
+	/* one that is left over may go: the supervisor's lock says so */
+	if (!r)
+		r = unixsock_listen(dir, name, SOCK_STREAM,
+				    ADMINSOCK_CLIENTS_MAX, &fd);
 	if (r)
 		return r;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -NTM_ESYSTEM;
-	unlink(un.sun_path); /* left over: the supervisor's lock says so */
-	if (bind(fd, (struct sockaddr *)&un, sizeof(un)) ||
-	    chmod(un.sun_path, 0600) || listen(fd, ADMINSOCK_CLIENTS_MAX))
-		goto err;
 	/* root made it; the commands' user, who owns the folder, may use it */
 	if (geteuid() == 0 &&
-	    (stat(dir, &st) || chown(un.sun_path, st.st_uid, st.st_gid)))
-		goto err;
+	    (stat(dir, &st) || chown(un.sun_path, st.st_uid, st.st_gid))) {
+		close(fd);
+		return -NTM_ESYSTEM;
+	}
 	*out = fd;
 	return 0;
-err:
-	close(fd);
-	return -NTM_ESYSTEM;
 }
 
 /* --- server ------------------------------------------------------------------- */
@@ -170,15 +163,6 @@ static void client_ready(void *arg, int fd, unsigned int events)
 		client_end(c);
 }
 
-static bool is_allowed(int fd)
-{
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-
-	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) &&
-	       (cred.uid == 0 || cred.uid == geteuid());
-}
-
 static int client_new(struct adminsock *a, int fd)
 {
 	struct client *c = calloc(1, sizeof(*c));
@@ -212,8 +196,8 @@ static void adminsock_ready(void *arg, int fd, unsigned int events)
 	(void)events;
 	if (client < 0)
 		return;
-	if (a->n_clients == ADMINSOCK_CLIENTS_MAX || !is_allowed(client) ||
-	    client_new(a, client))
+	if (a->n_clients == ADMINSOCK_CLIENTS_MAX ||
+	    !unixsock_is_ours_or_root(client) || client_new(a, client))
 		close(client);
 }
 
@@ -310,9 +294,12 @@ int adminsock_ask(const char *dir, const char *role, json_t *request,
 		  json_t **out)
 {
 	struct timeval limit = {.tv_sec = ADMINSOCK_IDLE_S};
+	char name[SOCKET_NAME_MAX];
 	struct sockaddr_un un;
-	int fd, r = socket_path(dir, role, &un);
+	int fd, r;
 
+	socket_name(role, name);
+	r = unixsock_path(dir, name, &un);
 	if (r)
 		return -NTM_ENOTFOUND; /* no socket can be there */
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -7,15 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <utlist.h>
 
 #include "common/datagram.h"
 #include "common/log.h"
+#include "common/unixsock.h"
 #include "libntmcrypto/ntmcrypto.h"
 
+#define NAME	       "dc-box.sock"
+#define BACKLOG	       4
 #define READS_PER_TURN 64
 
 struct waiting {
@@ -37,62 +38,27 @@ struct boxsock {
 	uint8_t buf[BOXSOCK_MESSAGE_MAX];
 };
 
-static int socket_path(const char *dir, struct sockaddr_un *out)
-{
-	int n;
-
-	memset(out, 0, sizeof(*out));
-	out->sun_family = AF_UNIX;
-	n = snprintf(out->sun_path, sizeof(out->sun_path), "%s/dc-box.sock",
-		     dir);
-	return n < 0 || (size_t)n >= sizeof(out->sun_path) ? -NTM_EINVAL : 0;
-}
-
-static int seqpacket(void)
-{
-	return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
-		      0);
-}
-
 int boxsock_listen(const char *dir, int *out)
 {
-	struct sockaddr_un un;
-	int fd, r = socket_path(dir, &un);
-
-	if (r)
-		return r;
-	fd = seqpacket();
-	if (fd < 0)
-		return -NTM_ESYSTEM;
-	unlink(un.sun_path); /* left over: the supervisor's lock says so */
-	/* before: bind() makes the file with the socket's mode */
-	if (fchmod(fd, 0600) || bind(fd, (struct sockaddr *)&un, sizeof(un)) ||
-	    listen(fd, 4)) {
-		close(fd);
-		return -NTM_ESYSTEM;
-	}
-	*out = fd;
-	return 0;
+	/* one that is left over may go: the supervisor's lock says so */
+	return unixsock_listen(dir, NAME, SOCK_SEQPACKET, BACKLOG, out);
 }
 
 void boxsock_unlink(const char *dir)
 {
 	struct sockaddr_un un;
 
-	if (!socket_path(dir, &un))
+	if (!unixsock_path(dir, NAME, &un))
 		unlink(un.sun_path);
 }
 
 int boxsock_accept(int fd, int *out)
 {
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
 	int c = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (c < 0)
 		return -NTM_EAGAIN;
-	if (getsockopt(c, SOL_SOCKET, SO_PEERCRED, &cred, &len) ||
-	    (cred.uid != 0 && cred.uid != geteuid())) {
+	if (!unixsock_is_ours_or_root(c)) {
 		close(c);
 		return -NTM_EPERM;
 	}
@@ -103,11 +69,11 @@ int boxsock_accept(int fd, int *out)
 int boxsock_connect(const char *dir, int *out)
 {
 	struct sockaddr_un un;
-	int fd, r = socket_path(dir, &un);
+	int fd, r = unixsock_path(dir, NAME, &un);
 
 	if (r)
 		return r;
-	fd = seqpacket();
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -NTM_ESYSTEM;
 	if (connect(fd, (struct sockaddr *)&un, sizeof(un))) {

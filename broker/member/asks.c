@@ -12,6 +12,7 @@
 #include <utlist.h>
 
 #include "common/log.h"
+#include "common/unixsock.h"
 
 struct client {
 	struct client *prev, *next;
@@ -266,15 +267,6 @@ static void client_ready(void *arg, int fd, unsigned int events)
 	lines_take(c);
 }
 
-static bool ours(int fd)
-{
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-
-	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) &&
-	       cred.uid == geteuid();
-}
-
 static void on_connection(void *arg, int fd, unsigned int events)
 {
 	struct asks *all = arg;
@@ -284,7 +276,7 @@ static void on_connection(void *arg, int fd, unsigned int events)
 	(void)events;
 	if (s < 0)
 		return;
-	c = ours(s) ? calloc(1, sizeof(*c)) : NULL;
+	c = unixsock_is_ours(s) ? calloc(1, sizeof(*c)) : NULL;
 	if (c)
 		c->in = malloc(ASKS_LINE_MAX);
 	if (!c || !c->in ||

@@ -7,12 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <utlist.h>
 
+#include "broker/postlink.h"
 #include "common/log.h"
+#include "common/unixsock.h"
 
 struct call {
 	struct call *prev, *next;
@@ -152,21 +153,11 @@ static void on_ready(void *arg, int fd, unsigned int events)
 
 static int dial(struct postcall *c)
 {
-	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-	int n = snprintf(un.sun_path, sizeof(un.sun_path), "%s/post.sock",
-			 c->node->rundir);
+	int err = unixsock_dial(c->node->rundir, POSTLINK_SOCKET, SOCK_STREAM,
+				&c->fd);
 
-	if (n < 0 || n >= (int)sizeof(un.sun_path))
-		return -NTM_EINVAL;
-	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (c->fd < 0)
-		return -NTM_ESYSTEM;
-	if (connect(c->fd, (struct sockaddr *)&un, sizeof(un)) ||
-	    getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) ||
-	    cred.uid != geteuid())
-		return -NTM_ECLOSED;
+	if (err)
+		return err;
 	return loop_io_add(c->node->loop, c->fd, LOOP_READ | LOOP_WRITE, false,
 			   on_ready, c, &c->io);
 }

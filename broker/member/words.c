@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <utlist.h>
@@ -18,6 +17,7 @@
 #include "broker/groupword.h"
 #include "broker/member/node.h"
 #include "common/log.h"
+#include "common/unixsock.h"
 
 #define AGAIN_S 1
 
@@ -161,22 +161,11 @@ static void on_word(void *arg, int fd, unsigned int events)
 
 static int dial(struct words *w)
 {
-	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-	int n = snprintf(un.sun_path, sizeof(un.sun_path),
-			 "%s/" GROUPWORD_SOCKET, w->node->rundir);
+	int err = unixsock_dial(w->node->rundir, GROUPWORD_SOCKET,
+				SOCK_SEQPACKET, &w->fd);
 
-	if (n < 0 || n >= (int)sizeof(un.sun_path))
-		return -NTM_EINVAL;
-	w->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
-		       0);
-	if (w->fd < 0)
-		return -NTM_ESYSTEM;
-	if (connect(w->fd, (struct sockaddr *)&un, sizeof(un)) ||
-	    getsockopt(w->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) ||
-	    cred.uid != geteuid())
-		return -NTM_ECLOSED;
+	if (err)
+		return err;
 	return loop_io_add(w->node->loop, w->fd, LOOP_READ, false, on_word, w,
 			   &w->io);
 }

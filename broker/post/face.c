@@ -16,6 +16,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/unixsock.h"
+
 struct client {
 	struct face *face;
 	int fd;
@@ -210,15 +212,6 @@ static void client_ready(void *arg, int fd, unsigned int events)
 	lines_take(c);
 }
 
-static bool ours(int fd)
-{
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-
-	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) &&
-	       cred.uid == geteuid();
-}
-
 static void on_connection(void *arg, int fd, unsigned int events)
 {
 	struct face *f = arg;
@@ -234,7 +227,7 @@ static void on_connection(void *arg, int fd, unsigned int events)
 	}
 	if (s < 0)
 		return;
-	c = ours(s) ? calloc(1, sizeof(*c)) : NULL;
+	c = unixsock_is_ours(s) ? calloc(1, sizeof(*c)) : NULL;
 	if (!c || loop_io_add(f->post->loop, s, LOOP_READ, false, client_ready,
 			      c, &c->io)) {
 		free(c);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 COMMON_TESTS := addr buffer conf datagram err file fqdn frame jsontext log loop out packet plain store \
-	timerheap tls channel channel_limits vectors
+	timerheap tls unixsock channel channel_limits vectors
 $(foreach t,$(COMMON_TESTS),$(eval $(call unit-test,unit-common-$(t),\
 	tests/unit/common/test_$(t).c tests/unit/common/pki.c \
 	$(if $(findstring channel,$(t)),tests/unit/common/channel_fixture.c) \
