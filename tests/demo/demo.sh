@@ -5,9 +5,11 @@
 #        unmodified nginx by name, the machine moves, the daemon is killed, and the
 #        download ends with the right checksum. Then both are behind NATs, meet at
 #        the relay and go on directly. Firefox shows a page of the peer. A file
-#        reaches who was off when it was sent.
+#        reaches who was off when it was sent. A program speaks to a group.
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
+. "$LAB_SRC/tests/lab/faults.sh"
+. "$LAB_SRC/tests/lab/groups.sh"
 
 SIZE=${DEMO_BYTES:-200000000}
 METER=$LAB_O/tests/demo/meter
@@ -311,6 +313,69 @@ act_away()
 	say "A is switched on again; its outbox: $(outbox)"
 }
 
+# ear HOST: socat takes what comes to the group; GROUP is its name
+ear()
+{
+	ntm_start "ear-$1" "$1" socat -u \
+		"UDP4-RECV:5000,ip-add-membership=$GROUP:lo" \
+		"OPEN:$(lab_home "$1")/heard,creat,append"
+	wait_for 10 "ntm_inside $1 ss -Hlnu sport = :5000 | grep -q ."
+}
+
+# hears HOST TEXT
+hears()
+{
+	wait_for 10 "grep -qx '$2' $(lab_home "$1")/heard" \
+		"lab_as_user $1 ntm status --json"
+	say "$1 hears: ${green}$2${plain}"
+}
+
+# speak TEXT: A, to the group
+speak()
+{
+	say "A runs: echo $1 | ntm-run socat - UDP4-DATAGRAM:$GROUP:5000"
+	echo "$1" | ntm_run a socat -u - "UDP4-DATAGRAM:$GROUP:5000"
+}
+
+act_group()
+{
+	local t host
+
+	GROUP=band.group.$NTM_DOMAIN
+	chapter "6. A, B and C form a group; a program speaks to all of them"
+	lab_host c
+	lab_link c hosting 10.4.0.3/24 - 5
+	ntm_account server carol
+	ntm_node c phone.carol
+	say "C is phone.carol.$NTM_DOMAIN, in a third network"
+	lab_as_user c ntm allow alice."$NTM_DOMAIN" 8080 >/dev/null
+	t=$(lab_now)
+	say "A runs: ntm-group create band; ntm-group invite band bob carol"
+	group a create band >"$LAB/log/create" 2>&1
+	group a invite band bob carol >"$LAB/log/invite" 2>&1
+	for host in b c; do
+		group_invited 30 $host band
+		group $host accept band >"$LAB/log/accept-$host" 2>&1
+	done
+	for host in a b c; do
+		group_in 30 $host band 3
+	done
+	say "${bold}$(seconds "$(lab_ms_since "$t")")${plain} later all three have its key, which the server has not"
+	say "B and C run: ntm-run socat UDP4-RECV:5000,ip-add-membership=$GROUP:lo -"
+	ear b
+	ear c
+	speak hello
+	hears b hello
+	hears c hello
+	say "A runs: ntm-group remove band phone.carol.$NTM_DOMAIN"
+	group a remove band "phone.carol.$NTM_DOMAIN" >"$LAB/log/remove" 2>&1
+	group_in 30 b band 2
+	speak "among us"
+	hears b "among us"
+	assert_eq "$(cat "$(lab_home c)/heard")" hello "C hears nothing more"
+	say "C, who was removed, does not, and has no key to it"
+}
+
 chapter "NTMobile: three hosts, 20 ms between any two"
 say "A  at home, later in a cafe    B  in an office    server  at a hosting company"
 build_network
@@ -325,6 +390,7 @@ act_kill
 act_nat
 act_firefox
 act_away
+act_group
 chapter "Done"
 python3 - "$LAB/move.json" "$LAB/kill.json" "$LAB/nat.json" <<'PY' >&2
 import json, sys
