@@ -238,17 +238,13 @@ json_t *control_keepalive(const struct worker *w)
 
 static json_t *post_json(const struct worker *w)
 {
-	static const char *const states[] = {
-		[POSTLINK_IDLE] = "idle",
-		[POSTLINK_RUNNING] = "running",
-		[POSTLINK_PAUSE] = "pause",
-	};
 	struct postlink_status st;
 
 	if (!w->postlink)
 		return json_null();
 	postlink_status(w->postlink, &st);
-	return json_pack("{s:s, s:I, s:i}", "state", states[st.state], "serial",
+	return json_pack("{s:s, s:I, s:i}", "state",
+			 posterlink_state_text(st.state), "serial",
 			 (json_int_t)st.serial, "starts", (int)st.starts);
 }
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memberlink - ntm-member, as the worker has it started and tells it what happens
+ * memberlink - when ntm-member is started, and what it is told
  *
  * Owner:    the worker. Context: loop thread. NULL everywhere: this node has no
  *           ntm-member (a test, or it is not installed).
- * States:   see enum memberlink_state. Only memberlink.c writes it.
  */
 #ifndef NTM_BROKER_MEMBERLINK_H
 #define NTM_BROKER_MEMBERLINK_H
@@ -13,17 +12,7 @@
 
 #include "broker/worker.h"
 
-#define MEMBERLINK_SOCKET      "member.sock" /* in the runtime folder */
-#define MEMBERLINK_MESSAGE_MAX 4096
-
-/**
- * enum memberlink_state - of the one ntm-member
- * @MEMBERLINK_IDLE:    none runs, and nothing asks for it. Leaves by: a connection that
- *                      waits, an item, a login of a device that is in groups
- * @MEMBERLINK_RUNNING: it runs.                            Leaves by: its end
- * @MEMBERLINK_PAUSE:   it ended, and was not to.           Leaves by: time
- */
-enum memberlink_state { MEMBERLINK_IDLE, MEMBERLINK_RUNNING, MEMBERLINK_PAUSE };
+#define MEMBERLINK_SOCKET "member.sock" /* in the runtime folder */
 
 struct memberlink;
 

@@ -77,17 +77,9 @@ static bool descriptors(const int *fds, size_t n)
 	return !syscall(SYS_close_range, FIRST_FD + (unsigned int)n, ~0u, 0);
 }
 
-/* struct kind - @names: behind @prefix in the store, and what the child is told */
-static const struct kind {
-	const char *program, *prefix, *names[POSTER_MAX];
-	bool virtual_too;
-} kinds[POSTER_KINDS] = {
-	[POSTER_ITEMS] = {"ntm-post", POSTER_PREFIX, POSTER_NAMES, true},
-	[POSTER_GROUPS] = {"ntm-member", "member/l/", {"member"}, false},
-};
-
 struct start {
-	const struct kind *kind;
+	enum poster_kind kind;
+	const struct poster_is *is;
 	char path[PATH_MAX], library[PATH_MAX], names[NAMES_MAX];
 	int fds[1 + POSTER_MAX];
 	size_t n;
@@ -108,7 +100,7 @@ static void poster_exec(const struct keeper_options *opt, const struct start *s,
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent || !descriptors(s->fds, s->n))
 		_exit(1);
-	snprintf(program, sizeof(program), "%s", s->kind->program);
+	snprintf(program, sizeof(program), "%s", s->is->program);
 	snprintf(config, sizeof(config), "--config=%s", opt->config);
 	snprintf(state, sizeof(state), "--state=%s", opt->state);
 	snprintf(rundir, sizeof(rundir), "--rundir=%s", opt->rundir);
@@ -118,7 +110,7 @@ static void poster_exec(const struct keeper_options *opt, const struct start *s,
 	snprintf(number, sizeof(number), "%zu", s->n);
 	setenv("LISTEN_FDS", number, 1);
 	setenv("LISTEN_FDNAMES", s->names, 1);
-	if (s->kind->virtual_too)
+	if (s->is->virtual_too)
 		preload(s->library);
 	execv(s->path, argv);
 	_exit(127);
@@ -126,33 +118,34 @@ static void poster_exec(const struct keeper_options *opt, const struct start *s,
 
 static void sockets_take(struct start *s, const struct keeper_store *store)
 {
-	const struct kind *k = s->kind;
+	const char *const *names = s->is->names;
 	char key[KEEPER_KEY_MAX];
 	size_t len = (size_t)snprintf(s->names, sizeof(s->names), "link");
 
-	for (size_t i = 0; i < POSTER_MAX && k->names[i]; i++) {
-		snprintf(key, sizeof(key), "%s%s", k->prefix, k->names[i]);
+	for (int i = 0; i < POSTER_MAX && names[i]; i++) {
+		poster_key(s->kind, i, key);
 		s->fds[s->n] = keeper_store_fd(store, key);
 		if (s->fds[s->n] < 0)
 			continue;
 		s->n++;
 		len += (size_t)snprintf(s->names + len, sizeof(s->names) - len,
-					":%s", k->names[i]);
+					":%s", names[i]);
 	}
 }
 
 int poster_start(struct poster *p, const struct keeper_options *opt,
 		 const struct keeper_store *store, int *fd)
 {
-	struct start s = {.kind = &kinds[p->kind], .n = 1};
+	struct start s = {
+		.kind = p->kind, .is = &poster_kinds[p->kind], .n = 1};
 	pid_t me = getpid();
 	int sv[2];
 
 	if (p->pid)
 		return -NTM_EEXISTS;
-	if (!beside(opt->worker, s.kind->program, s.path) ||
+	if (!beside(opt->worker, s.is->program, s.path) ||
 	    access(s.path, X_OK) ||
-	    (s.kind->virtual_too && !library_find(opt->worker, s.library)))
+	    (s.is->virtual_too && !library_find(opt->worker, s.library)))
 		return -NTM_ENOTFOUND;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
 		return -NTM_ESYSTEM;
@@ -167,7 +160,7 @@ int poster_start(struct poster *p, const struct keeper_options *opt,
 		close(sv[0]);
 		return -NTM_ESYSTEM;
 	}
-	log_debug("poster", "%s is process %d", s.kind->program, (int)p->pid);
+	log_debug("poster", "%s is process %d", s.is->program, (int)p->pid);
 	*fd = sv[0];
 	return 0;
 }
@@ -187,8 +180,8 @@ void poster_check(struct poster *p)
 	p->pid = 0;
 	if (WIFSIGNALED(status))
 		log_warn("poster", "%s was ended by signal %d",
-			 kinds[p->kind].program, WTERMSIG(status));
+			 poster_kinds[p->kind].program, WTERMSIG(status));
 	else if (WEXITSTATUS(status))
 		log_warn("poster", "%s ended with status %d",
-			 kinds[p->kind].program, WEXITSTATUS(status));
+			 poster_kinds[p->kind].program, WEXITSTATUS(status));
 }

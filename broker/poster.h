@@ -10,21 +10,27 @@
 #ifndef NTM_BROKER_POSTER_H
 #define NTM_BROKER_POSTER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "broker/keeper.h"
 #include "broker/keeper_link.h"
 #include "broker/keeper_store.h"
 
-/* keys of the store, in the order in which the child gets the sockets; what it is told
- * in LISTEN_FDNAMES is what stands behind the last / */
-#define POSTER_PREFIX "post/l/"
-#define POSTER_NAMES                                                           \
-	{                                                                      \
-		"post", "tcp6", "tcp4"                                         \
-	}
-#define POSTER_MAX	  3
-#define POSTER_MEMBER_KEY "member/l/member"
+#define POSTER_MAX 3 /* sockets of one */
+
+/** struct poster_is - a kind. @program: beside ntm-worker; @folder: of its keys in the
+ *  store; @names: of its sockets, the first of which stands as NAME.sock in the runtime
+ *  folder, in the order in which it gets them; @virtual_too: libntm.so is loaded with it */
+struct poster_is {
+	const char *program, *folder, *names[POSTER_MAX];
+	bool virtual_too;
+};
+extern const struct poster_is poster_kinds[POSTER_KINDS];
+
+/** the store's key of socket @i: FOLDER/l/NAME; and of the link: FOLDER/link */
+void poster_key(enum poster_kind kind, int i, char out[KEEPER_KEY_MAX]);
+void poster_key_link(enum poster_kind kind, char out[KEEPER_KEY_MAX]);
 
 /** struct poster - @pid: 0: none runs */
 struct poster {

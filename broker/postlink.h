@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * postlink - ntm-post, as the worker has it started and tells it what happens
+ * postlink - when ntm-post is started, and what it is told
  *
  * Owner:    the worker. Context: loop thread. NULL everywhere: this node has no
  *           ntm-post (a test, or it is not installed).
- * States:   see enum postlink_state. Only postlink.c writes it.
  */
 #ifndef NTM_BROKER_POSTLINK_H
 #define NTM_BROKER_POSTLINK_H
@@ -12,24 +11,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "broker/worker.h"
+#include "broker/posterlink.h"
 
-#define POSTLINK_PORT	     4507 /* of the virtual addresses, TCP */
-#define POSTLINK_MESSAGE_MAX 4096
-#define POSTLINK_SOCKET	     "post.sock" /* in the runtime folder */
-
-/**
- * enum postlink_state - of the one ntm-post
- * @POSTLINK_IDLE:    none runs, and nothing asks for it. Leaves by: a connection that
- *                    waits, a notice, a login, its own alarm
- * @POSTLINK_RUNNING: it runs.                            Leaves by: its end
- * @POSTLINK_PAUSE:   it ended with work left.            Leaves by: time
- */
-enum postlink_state { POSTLINK_IDLE, POSTLINK_RUNNING, POSTLINK_PAUSE };
+#define POSTLINK_PORT	4507	    /* of the virtual addresses, TCP */
+#define POSTLINK_SOCKET "post.sock" /* in the runtime folder */
 
 /** struct postlink_status - @serial: of the cache list, as heard; @starts: so far */
 struct postlink_status {
-	enum postlink_state state;
+	enum posterlink_state state;
 	uint32_t serial;
 	unsigned int starts;
 };

@@ -11,10 +11,12 @@ $(eval $(call unit-test,unit-control-foreign,\
 	$(addprefix tests/unit/libntmcrypto/,forge.c fixture.c),\
 	nodecontrol ntmcrypto common,$(CONTROL_TEST_PKGS)))
 $(eval $(call unit-test,unit-control-postlink,\
-	tests/unit/broker/control/test_postlink.c broker/postlink.c,common ntmcrypto,\
+	tests/unit/broker/control/test_postlink.c broker/postlink.c \
+	broker/posterlink.c broker/poster_kind.c,common ntmcrypto,\
 	$(CONTROL_TEST_PKGS)))
 $(eval $(call unit-test,unit-control-memberlink,\
-	tests/unit/broker/control/test_memberlink.c broker/memberlink.c,common ntmcrypto,\
+	tests/unit/broker/control/test_memberlink.c broker/memberlink.c \
+	broker/posterlink.c broker/poster_kind.c,common ntmcrypto,\
 	$(CONTROL_TEST_PKGS)))
 $(eval $(call unit-test,unit-control-groups,\
 	tests/unit/broker/control/test_groups.c $(CONTROL_WORLD) \

@@ -46,7 +46,7 @@ int keeper_post_end(struct keeper_link *k, enum poster_kind kind)
 int keeper_fd_put(struct keeper_link *k, const char *key, int fd)
 {
 	(void)k;
-	if (!strcmp(key, POSTER_MEMBER_KEY))
+	if (!strcmp(key, "member/l/member"))
 		kept = fd;
 	return 0;
 }

@@ -15,7 +15,7 @@
 
 #include "broker/account.h"
 #include "broker/memberlink.h"
-#include "broker/poster.h"
+#include "broker/posterlink.h"
 #include "broker/postlink.h"
 #include "broker/resolve.h"
 #include "broker/session.h"
@@ -230,7 +230,7 @@ static void says(const char *text)
 
 static void hears(const char *event, long long serial)
 {
-	char buf[POSTLINK_MESSAGE_MAX];
+	char buf[POSTERLINK_MESSAGE_MAX];
 	ssize_t n = recv(peer, buf, sizeof(buf), MSG_DONTWAIT);
 	json_t *o = n > 0 ? json_loadb(buf, (size_t)n, 0, NULL) : NULL;
 
@@ -327,7 +327,7 @@ static void number_first(void **state)
 static void who(void **state)
 {
 	static const char *const asked[] = {"fd6e::9", "fd6e::8", "nonsense"};
-	char buf[POSTLINK_MESSAGE_MAX], text[128];
+	char buf[POSTERLINK_MESSAGE_MAX], text[128];
 	json_t *o;
 
 	(void)state;
@@ -439,17 +439,17 @@ static void connections(void **state)
 	snprintf(path, sizeof(path), "%s/" POSTLINK_SOCKET, rundir);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
-	assert_non_null(kept_find(POSTER_PREFIX "post"));
-	assert_non_null(kept_find(POSTER_PREFIX "tcp6"));
-	assert_null(kept_find(POSTER_PREFIX "tcp4")); /* we have none */
-	fd = knock(); /* it runs: its own business */
-	close(accept(kept_find(POSTER_PREFIX "post")->fd, NULL, NULL));
+	assert_non_null(kept_find("post/l/post"));
+	assert_non_null(kept_find("post/l/tcp6"));
+	assert_null(kept_find("post/l/tcp4")); /* we have none */
+	fd = knock();			       /* it runs: its own business */
+	close(accept(kept_find("post/l/post")->fd, NULL, NULL));
 	close(fd);
 	goes(1, 0);
 	assert_int_equal(n_starts, 1);
 	fd = knock();
 	assert_int_equal(n_starts, 2);
-	close(accept(kept_find(POSTER_PREFIX "post")->fd, NULL, NULL));
+	close(accept(kept_find("post/l/post")->fd, NULL, NULL));
 	close(fd);
 }
 
@@ -469,7 +469,7 @@ static void logged_out(void **state)
 	assert_int_equal(n_starts, 2);
 	pass(1);
 	assert_int_equal(n_starts, 3);
-	next = kept_find(POSTER_PREFIX "post")->fd;
+	next = kept_find("post/l/post")->fd;
 	close(accept(next, NULL, NULL));
 	close(fd);
 	goes(1, 30);
@@ -515,7 +515,7 @@ static void other_addresses(void **state)
 	account.cert.vip4[3] = 9;
 	postlink_logged_in(p);
 	assert_int_equal(n_ends, 1);
-	assert_non_null(kept_find(POSTER_PREFIX "tcp4"));
+	assert_non_null(kept_find("post/l/tcp4"));
 	says("{\"say\":\"idle\",\"events\":2}");
 	post_dies();
 	postlink_logged_in(p); /* the same once more */
