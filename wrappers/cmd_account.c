@@ -10,7 +10,7 @@
 #include "common/join.h"
 #include "libntmcrypto/ntmcrypto.h"
 #include "wrappers/client.h"
-#include "wrappers/command.h"
+#include "wrappers/ntm.h"
 #include "common/out.h"
 #include "wrappers/secret_input.h"
 

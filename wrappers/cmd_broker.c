@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "wrappers/client.h"
-#include "wrappers/command.h"
+#include "wrappers/ntm.h"
 
 #define DOWN_POLL_MS  20
 #define DOWN_LIMIT_MS 5000

@@ -7,7 +7,7 @@
 
 #include "common/err.h"
 #include "wrappers/client.h"
-#include "wrappers/command.h"
+#include "wrappers/ntm.h"
 #include "common/out.h"
 
 static void ping_line(const void *arg, const json_t *l)

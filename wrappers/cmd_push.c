@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "wrappers/command.h"
+#include "wrappers/ntm.h"
 #include "common/out.h"
 
 int cmd_push(const struct command_args *a)

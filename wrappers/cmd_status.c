@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wrappers/command.h"
+#include "wrappers/ntm.h"
 #include "common/out.h"
 
 static enum out_colour state_colour(const char *state)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * command - the subcommands of ntm: one table drives dispatch, --help and options
+ * command - the subcommands of ntm and of ntm-group: tables drive dispatch, --help, options
  *
+ * Each program has one struct command_set; what its options mean is in its own file.
  * Context: a short-lived program. Exit status: 0 done, 1 refused or failed, 2 usage.
  */
 #ifndef NTM_WRAPPERS_COMMAND_H
@@ -9,38 +10,33 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 /** struct command_args - what stood on the command line after the subcommand */
 struct command_args {
-	bool json;
+	const char *program;
+	bool json, yes;
+	char **words; /* what is not an option */
+	int n_words;
+	/* ntm */
 	bool watch;
 	unsigned int count;	  /* ping -c; 0: not given */
 	unsigned int interval_ms; /* ping -i, --watch=SECONDS */
 	unsigned int size;	  /* ping -s */
-	bool yes, remove, password_stdin, trust_changed;
+	bool remove, password_stdin, trust_changed;
 	const char *device, *revoke, *exit;
 	bool background, overwrite, rename, follow; /* items */
 	const char *message, *to, *on_receive;
-	char **words; /* what is not an option */
-	int n_words;
+	/* ntm-group */
+	bool qr, may_invite, may_remove, admin, raw;
+	bool once, listen, quiet;
+	const char *context, *last;
 };
 
 typedef int command_fn(const struct command_args *a);
 
-/* Options a command takes, as bits; others are refused by name. */
-#define OPT_WATCH    (1u << 0)
-#define OPT_COUNT    (1u << 1)
-#define OPT_YES	     (1u << 2)
-#define OPT_REMOVE   (1u << 3)
-#define OPT_PASSWORD (1u << 4)
-#define OPT_DEVICE   (1u << 5)
-#define OPT_REVOKE   (1u << 6)
-#define OPT_CHANGED  (1u << 7)
-#define OPT_EXIT     (1u << 8)
-#define OPT_SEND     (1u << 9)
-#define OPT_RECEIVE  (1u << 10)
-
-/** struct command - @name WORDS: @min..@max words */
+/** struct command - @name WORDS: @min..@max words; @options: bits of those it takes,
+ *  others are refused by name */
 struct command {
 	const char *name, *words, *help;
 	unsigned int options;
@@ -48,23 +44,39 @@ struct command {
 	command_fn *run;
 };
 
-command_fn cmd_up, cmd_down, cmd_env;
-command_fn cmd_login, cmd_logout, cmd_passwd, cmd_devices, cmd_exit;
-command_fn cmd_status, cmd_peers, cmd_netcheck;
-command_fn cmd_send, cmd_outbox, cmd_cancel, cmd_inbox, cmd_receive;
-command_fn cmd_ping, cmd_verify, cmd_allow, cmd_forget, cmd_push;
+/** struct command_option - --@name, and -@letter where @brief; @argument as getopt's;
+ *  @bit: of the commands that take it; @help: its lines, for them */
+struct command_option {
+	const char *name;
+	int letter;
+	bool brief;
+	int argument;
+	unsigned int bit;
+	const char *help;
+};
+
+/** struct command_set - a program. @footer: lines below the list of its commands;
+ *  @take: one option, with its value; beside it every command has --json and --help */
+struct command_set {
+	const char *program, *footer;
+	const struct command *commands;
+	size_t n_commands;
+	const struct command_option *options;
+	size_t n_options;
+	void (*take)(int letter, const char *value, struct command_args *a);
+};
+#define COMMAND_OPTIONS_MAX 32
 
 /**
- * command_call() - ask the broker, print its refusal
- * @request: taken. @answer: on 0; json_decref() it
- *
- * With --json a refusal goes to standard output as JSON.
- * Return: 0, or the exit status 1
+ * command_main() - parse, and run the subcommand, or say what is wrong, or help
+ * What jansson frees is wiped: passwords and keys pass through it.
+ * Return: the exit status
  */
-int command_call(const struct command_args *a, json_t *request,
-		 json_t **answer);
+int command_main(const struct command_set *set, int argc, char **argv);
 
-/** say @text: "ntm: ...", or the JSON of a refusal. Return: the exit status 1 */
+/* --- what a command says ------------------------------------------------------------ */
+
+/** say @text: "PROGRAM: ...", or the JSON of a refusal. Return: the exit status 1 */
 int command_fail(const struct command_args *a, int err, const char *text);
 
 /** the same of what client_call() gave; takes @answer, which may be NULL */
@@ -72,9 +84,5 @@ int command_refused(const struct command_args *a, int err, json_t *answer);
 
 /** print @answer as JSON when --json was given; Return: true when it was */
 bool command_json(const struct command_args *a, const json_t *answer);
-
-/** @draw over and over with --watch, else once; Return: exit status */
-int command_watch(const struct command_args *a,
-		  int (*draw)(const struct command_args *a));
 
 #endif

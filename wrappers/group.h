@@ -2,25 +2,14 @@
 /*
  * group - the commands of ntm-group
  *
- * Context: a short-lived program. Exit status: 0 done, 1 refused or failed, 2 usage.
+ * Context: a short-lived program (command.h).
  */
 #ifndef NTM_WRAPPERS_GROUP_H
 #define NTM_WRAPPERS_GROUP_H
 
-#include <jansson.h>
-#include <stdbool.h>
+#include "wrappers/command.h"
 
-/** struct group_args - what stood on the command line after the command */
-struct group_args {
-	bool json, qr, yes, may_invite, may_remove, admin, raw;
-	bool once, listen, quiet;
-	const char *context, *last;
-	char **words; /* what is not an option */
-	int n_words;
-};
-
-typedef int group_fn(const struct group_args *a);
-group_fn group_create, group_invite, group_accept, group_decline, group_list,
+command_fn group_create, group_invite, group_accept, group_decline, group_list,
 	group_members, group_remove, group_leave, group_rekey, group_verify,
 	group_log, group_status, group_policy, group_export, group_send,
 	group_history, group_chat;
@@ -30,11 +19,7 @@ group_fn group_create, group_invite, group_accept, group_decline, group_list,
  * @request: taken. @answer: on 0; json_decref() it
  * Return: 0, or the exit status 1
  */
-int group_call(const struct group_args *a, json_t *request, json_t **answer);
-/** Return: true: --json was given, and it is printed */
-bool group_json(const struct group_args *a, const json_t *answer);
-/** say @text. Return: the exit status 1 */
-int group_fail(const struct group_args *a, int err, const char *text);
+int group_call(const struct command_args *a, json_t *request, json_t **answer);
 /** {"cmd", "group"}; the group is @word, or the only one where it is NULL */
 json_t *group_request(const char *cmd, const char *word);
 
@@ -49,15 +34,15 @@ void words_print(const json_t *message, bool json);
  * @how: fields of the request besides ("after", "last", "state"); taken
  * Return: 0 and an array; or the exit status 1
  */
-int words_get(const struct group_args *a, const char *group, json_t *how,
+int words_get(const struct command_args *a, const char *group, json_t *how,
 	      json_t **out);
 /** the person has seen all up to @n */
-void words_seen(const struct group_args *a, const char *group, json_int_t n);
+void words_seen(const struct command_args *a, const char *group, json_int_t n);
 /** what is read of @fd, or of a file, is said. *@n: its number. Return: the exit status */
-int words_say(const struct group_args *a, const char *group, const char *text,
+int words_say(const struct command_args *a, const char *group, const char *text,
 	      const char *file, json_int_t *n);
 /** is message @n still to be given to ntm-post? What failed is said. */
-bool words_wait(const struct group_args *a, const char *group, json_int_t n,
+bool words_wait(const struct command_args *a, const char *group, json_int_t n,
 		bool *failed);
 
 /* --- a line that a person edits while others speak (group_line.c) ------------------------ */

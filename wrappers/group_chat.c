@@ -43,7 +43,7 @@
  * @lost:    it was said that ntm-member does not answer
  */
 static struct talk {
-	const struct group_args *a;
+	const struct command_args *a;
 	const char *group;
 	char own_group[64];
 	bool terminal, over, lost;
@@ -212,7 +212,7 @@ static void help(void)
 
 static void command(const char *line)
 {
-	struct group_args a = *t.a;
+	struct command_args a = *t.a;
 	char *words[] = {(char *)t.group, NULL}, path[PATH_MAX];
 
 	a.words = words;
@@ -305,7 +305,7 @@ static void turn(void)
 }
 
 /* Which group, said once: the only one may be another one later. Return: exit status */
-static int group_pick(const struct group_args *a)
+static int group_pick(const struct command_args *a)
 {
 	json_t *answer;
 	int status;
@@ -395,7 +395,7 @@ static int first_show(bool terminal)
 		       : new_show(json_pack("{s:I}", "after", n - 1), true);
 }
 
-int group_chat(const struct group_args *a)
+int group_chat(const struct command_args *a)
 {
 	bool terminal = !a->once && !a->listen && !a->json &&
 			isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);

@@ -38,7 +38,7 @@ static json_t *name_json(const char *word, char **domain)
 	return json_string(full);
 }
 
-static json_t *names_json(const struct group_args *a)
+static json_t *names_json(const struct command_args *a)
 {
 	json_t *names = json_array();
 	char *domain = NULL;
@@ -50,7 +50,7 @@ static json_t *names_json(const struct group_args *a)
 }
 
 /* KEY=VALUE words from @from on. Return: NULL: said what is wrong */
-static json_t *rules_json(const struct group_args *a, int from)
+static json_t *rules_json(const struct command_args *a, int from)
 {
 	json_t *rules = json_object();
 	char text[160], shown[64], key[32], *end;
@@ -63,7 +63,7 @@ static json_t *rules_json(const struct group_args *a, int from)
 			snprintf(text, sizeof(text),
 				 "\"%s\" is no KEY=VALUE; see ntm-group(1)",
 				 plain_text(a->words[i], shown, sizeof(shown)));
-			group_fail(a, -NTM_EINVAL, text);
+			command_fail(a, -NTM_EINVAL, text);
 			json_decref(rules);
 			return NULL;
 		}
@@ -83,19 +83,20 @@ static json_t *rules_json(const struct group_args *a, int from)
 }
 
 /* Return: the exit status; @said where it went well */
-static int simple(const struct group_args *a, json_t *request, const char *said)
+static int simple(const struct command_args *a, json_t *request,
+		  const char *said)
 {
 	json_t *answer;
 
 	if (group_call(a, request, &answer))
 		return 1;
-	if (!group_json(a, answer))
+	if (!command_json(a, answer))
 		puts(said);
 	json_decref(answer);
 	return 0;
 }
 
-int group_create(const struct group_args *a)
+int group_create(const struct command_args *a)
 {
 	json_t *rules = rules_json(a, 1), *answer;
 
@@ -106,7 +107,7 @@ int group_create(const struct group_args *a)
 				 a->words[0], "policy", rules),
 		       &answer))
 		return 1;
-	if (!group_json(a, answer))
+	if (!command_json(a, answer))
 		printf("group %s is founded; invite others with `ntm-group "
 		       "invite %s NAME`\n",
 		       out_text(answer, "name", "?"),
@@ -115,7 +116,7 @@ int group_create(const struct group_args *a)
 	return 0;
 }
 
-int group_invite(const struct group_args *a)
+int group_invite(const struct command_args *a)
 {
 	json_t *request = group_request("invite", a->words[0]), *answer, *j;
 	size_t i, bad = 0;
@@ -140,24 +141,24 @@ int group_invite(const struct group_args *a)
 				out_text(j, "name", "?"),
 				out_text(j, "text", "?"));
 	}
-	group_json(a, answer);
+	command_json(a, answer);
 	json_decref(answer);
 	return bad ? 1 : 0;
 }
 
-int group_accept(const struct group_args *a)
+int group_accept(const struct command_args *a)
 {
 	return simple(a, group_request("accept", a->words[0]),
 		      "accepted; you are in when the inviter's device has "
 		      "heard, see `ntm-group list`");
 }
 
-int group_decline(const struct group_args *a)
+int group_decline(const struct command_args *a)
 {
 	return simple(a, group_request("decline", a->words[0]), "declined");
 }
 
-int group_remove(const struct group_args *a)
+int group_remove(const struct command_args *a)
 {
 	json_t *request = group_request("remove", a->words[0]);
 
@@ -166,7 +167,7 @@ int group_remove(const struct group_args *a)
 		      "removed; who stays has a key that they cannot make");
 }
 
-int group_leave(const struct group_args *a)
+int group_leave(const struct command_args *a)
 {
 	char line[16], shown[80];
 
@@ -184,14 +185,14 @@ int group_leave(const struct group_args *a)
 		      "online");
 }
 
-int group_rekey(const struct group_args *a)
+int group_rekey(const struct command_args *a)
 {
 	return simple(a,
 		      group_request("rekey", a->n_words ? a->words[0] : NULL),
 		      "the members' secret is made anew");
 }
 
-int group_export(const struct group_args *a)
+int group_export(const struct command_args *a)
 {
 	json_t *request = group_request("export", a->words[0]), *answer;
 	uint8_t key[1024];
@@ -202,7 +203,8 @@ int group_export(const struct group_args *a)
 
 	if (*end || n < 1 || n > (long)sizeof(key)) {
 		json_decref(request);
-		return group_fail(a, -NTM_EINVAL, "a key has 1 to 1024 bytes");
+		return command_fail(a, -NTM_EINVAL,
+				    "a key has 1 to 1024 bytes");
 	}
 	json_object_set_new(request, "label", json_string(a->words[1]));
 	json_object_set_new(request, "bytes", json_integer(n));
@@ -212,10 +214,11 @@ int group_export(const struct group_args *a)
 		return 1;
 	text = out_text(answer, "key", "");
 	if (ntmc_base64url_decode(text, key, (size_t)n)) {
-		group_fail(a, -NTM_EDECODE,
-			   "ntm-member is of another version; run `ntm down`, "
-			   "then `ntm up`");
-	} else if (group_json(a, answer)) {
+		command_fail(
+			a, -NTM_EDECODE,
+			"ntm-member is of another version; run `ntm down`, "
+			"then `ntm up`");
+	} else if (command_json(a, answer)) {
 		status = 0;
 	} else if (a->raw) {
 		status = fwrite(key, 1, (size_t)n, stdout) != (size_t)n;
@@ -230,7 +233,7 @@ int group_export(const struct group_args *a)
 	return status;
 }
 
-int group_policy(const struct group_args *a)
+int group_policy(const struct command_args *a)
 {
 	json_t *rules, *request, *answer, *value;
 	const char *key;
@@ -247,7 +250,7 @@ int group_policy(const struct group_args *a)
 		       group_request("status", a->n_words ? a->words[0] : NULL),
 		       &answer))
 		return 1;
-	if (!group_json(a, answer))
+	if (!command_json(a, answer))
 		json_object_foreach(json_object_get(answer, "policy"), key,
 				    value)
 		{

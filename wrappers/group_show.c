@@ -9,7 +9,7 @@
 #include "common/out.h"
 #include "wrappers/group.h"
 
-static const char *word(const struct group_args *a)
+static const char *word(const struct command_args *a)
 {
 	return a->n_words ? a->words[0] : NULL;
 }
@@ -61,7 +61,7 @@ static void invitation_print(const json_t *j)
 		       out_text(j, "invitee", "?"), state);
 }
 
-int group_list(const struct group_args *a)
+int group_list(const struct command_args *a)
 {
 	json_t *answer, *groups, *papers, *j;
 	size_t i;
@@ -70,7 +70,7 @@ int group_list(const struct group_args *a)
 		return 1;
 	groups = json_object_get(answer, "groups");
 	papers = json_object_get(answer, "invitations");
-	if (group_json(a, answer)) {
+	if (command_json(a, answer)) {
 		json_decref(answer);
 		return 0;
 	}
@@ -115,14 +115,14 @@ static void saw_print(const json_t *answer)
 	}
 }
 
-int group_status(const struct group_args *a)
+int group_status(const struct command_args *a)
 {
 	json_t *answer, *policy;
 	json_int_t valid;
 
 	if (group_call(a, group_request("status", word(a)), &answer))
 		return 1;
-	if (group_json(a, answer)) {
+	if (command_json(a, answer)) {
 		json_decref(answer);
 		return 0;
 	}
@@ -154,14 +154,14 @@ int group_status(const struct group_args *a)
 	return 0;
 }
 
-int group_members(const struct group_args *a)
+int group_members(const struct command_args *a)
 {
 	json_t *answer, *j, *right;
 	size_t i, k;
 
 	if (group_call(a, group_request("members", word(a)), &answer))
 		return 1;
-	if (group_json(a, answer)) {
+	if (command_json(a, answer)) {
 		json_decref(answer);
 		return 0;
 	}
@@ -203,7 +203,7 @@ static void entry_print(const json_t *j)
 	putchar('\n');
 }
 
-int group_log(const struct group_args *a)
+int group_log(const struct command_args *a)
 {
 	json_t *all = NULL, *answer, *request, *entries, *j;
 	json_int_t from = 1;
@@ -229,7 +229,7 @@ int group_log(const struct group_args *a)
 					  entries);
 		json_decref(answer);
 	} while (n);
-	if (!group_json(a, all))
+	if (!command_json(a, all))
 		json_array_foreach(json_object_get(all, "entries"), i, j)
 			entry_print(j);
 	json_decref(all);
@@ -264,7 +264,7 @@ static int qr_print(const char *text)
 	return 0;
 }
 
-int group_verify(const struct group_args *a)
+int group_verify(const struct command_args *a)
 {
 	json_t *answer;
 	char text[256];
@@ -272,7 +272,7 @@ int group_verify(const struct group_args *a)
 
 	if (group_call(a, group_request("verify", word(a)), &answer))
 		return 1;
-	if (!group_json(a, answer)) {
+	if (!command_json(a, answer)) {
 		printf("%s\n",
 		       out_colour(OUT_BOLD, out_text(answer, "code", "?")));
 		printf("Another member's `ntm-group verify` shows the same in "
@@ -285,8 +285,8 @@ int group_verify(const struct group_args *a)
 			 (long long)out_int(answer, "epoch"),
 			 out_text(answer, "code", ""));
 		if (a->qr && qr_print(text))
-			status = group_fail(a, -NTM_ENOMEM,
-					    "the QR code cannot be made");
+			status = command_fail(a, -NTM_ENOMEM,
+					      "the QR code cannot be made");
 	}
 	json_decref(answer);
 	return status;

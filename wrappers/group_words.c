@@ -119,7 +119,7 @@ static json_t *ordered(json_t *list)
 }
 
 /* as group_call(), but texts are as they came: words_print() makes them plain */
-static int call(const struct group_args *a, json_t *request, json_t **answer)
+static int call(const struct command_args *a, json_t *request, json_t **answer)
 {
 	int status;
 
@@ -130,13 +130,13 @@ static int call(const struct group_args *a, json_t *request, json_t **answer)
 	if (!status)
 		return 0;
 	plain_json(*answer, "");
-	group_fail(a, status, client_text(status, *answer));
+	command_fail(a, status, client_text(status, *answer));
 	json_decref(*answer);
 	*answer = NULL;
 	return 1;
 }
 
-int words_get(const struct group_args *a, const char *group, json_t *how,
+int words_get(const struct command_args *a, const char *group, json_t *how,
 	      json_t **out)
 {
 	json_t *all = json_array(), *answer, *request, *list;
@@ -168,7 +168,7 @@ int words_get(const struct group_args *a, const char *group, json_t *how,
 	return 0;
 }
 
-void words_seen(const struct group_args *a, const char *group, json_int_t n)
+void words_seen(const struct command_args *a, const char *group, json_int_t n)
 {
 	json_t *request = group_request("read", group), *answer = NULL;
 
@@ -180,7 +180,7 @@ void words_seen(const struct group_args *a, const char *group, json_int_t n)
 	json_decref(answer);
 }
 
-int group_history(const struct group_args *a)
+int group_history(const struct command_args *a)
 {
 	const char *group = a->n_words ? a->words[0] : NULL;
 	long last = a->last ? strtol(a->last, NULL, 10) : 0;
@@ -189,8 +189,8 @@ int group_history(const struct group_args *a)
 
 	if (a->last && last < 1) {
 		json_decref(how);
-		return group_fail(a, -NTM_EINVAL,
-				  "--last takes a number from 1 on");
+		return command_fail(a, -NTM_EINVAL,
+				    "--last takes a number from 1 on");
 	}
 	if (last)
 		json_object_set_new(how, "last", json_integer(last));
@@ -205,7 +205,7 @@ int group_history(const struct group_args *a)
 
 /* --- what is said here ----------------------------------------------------------------------- */
 
-int words_say(const struct group_args *a, const char *group, const char *text,
+int words_say(const struct command_args *a, const char *group, const char *text,
 	      const char *file, json_int_t *n)
 {
 	json_t *request = group_request("send", group), *answer;
@@ -213,10 +213,11 @@ int words_say(const struct group_args *a, const char *group, const char *text,
 
 	if (!j) {
 		json_decref(request);
-		return group_fail(a, -NTM_EINVAL,
-				  text ? "that is no UTF-8 text; send a file"
-				       : "the file's name is no UTF-8; rename "
-					 "it first");
+		return command_fail(
+			a, -NTM_EINVAL,
+			text ? "that is no UTF-8 text; send a file"
+			     : "the file's name is no UTF-8; rename "
+			       "it first");
 	}
 	json_object_set_new(request, text ? "text" : "file", j);
 	if (call(a, request, &answer))
@@ -226,7 +227,7 @@ int words_say(const struct group_args *a, const char *group, const char *text,
 	return 0;
 }
 
-bool words_wait(const struct group_args *a, const char *group, json_int_t n,
+bool words_wait(const struct command_args *a, const char *group, json_int_t n,
 		bool *failed)
 {
 	json_t *how =
@@ -251,7 +252,7 @@ bool words_wait(const struct group_args *a, const char *group, json_int_t n,
 	}
 	plain_text(out_text(j, "why", ""), text, sizeof(text));
 	if (*failed)
-		group_fail(a, -NTM_EINVAL, text);
+		command_fail(a, -NTM_EINVAL, text);
 	else if (*text && !waits && !a->json)
 		fprintf(stderr, "ntm-group: %s\n", text);
 	json_decref(answer);
@@ -259,7 +260,7 @@ bool words_wait(const struct group_args *a, const char *group, json_int_t n,
 }
 
 /* Return: the exit status */
-static int until_sent(const struct group_args *a, const char *group,
+static int until_sent(const struct command_args *a, const char *group,
 		      json_int_t n)
 {
 	struct timespec step = {.tv_nsec = WAIT_STEP_MS * 1000000L};
@@ -276,7 +277,7 @@ static int until_sent(const struct group_args *a, const char *group,
 	}
 	j = json_pack("{s:b, s:I, s:s}", "ok", 1, "n", n, "state",
 		      waits ? "waiting" : "sent");
-	if (!group_json(a, j))
+	if (!command_json(a, j))
 		puts(waits ? "not sent yet; it goes by itself as soon as it "
 			     "can, see `ntm-group history`"
 			   : "sent; who is away gets it when back");
@@ -284,7 +285,7 @@ static int until_sent(const struct group_args *a, const char *group,
 	return 0;
 }
 
-static int send_file(const struct group_args *a, const char *group,
+static int send_file(const struct command_args *a, const char *group,
 		     const char *word)
 {
 	char path[PATH_MAX], why[PATH_MAX + 64], shown[256];
@@ -293,13 +294,13 @@ static int send_file(const struct group_args *a, const char *group,
 	if (!realpath(word, path)) {
 		snprintf(why, sizeof(why), "%s: there is no such file",
 			 plain_text(word, shown, sizeof(shown)));
-		return group_fail(a, -NTM_ENOTFOUND, why);
+		return command_fail(a, -NTM_ENOTFOUND, why);
 	}
 	return words_say(a, group, NULL, path, &n) ? 1
 						   : until_sent(a, group, n);
 }
 
-static int send_input(const struct group_args *a, const char *group)
+static int send_input(const struct command_args *a, const char *group)
 {
 	char text[WORDS_TEXT_MAX + 2];
 	size_t len;
@@ -314,17 +315,17 @@ static int send_input(const struct group_args *a, const char *group)
 		len--; /* of the last line */
 	text[len] = '\0';
 	if (!len)
-		return group_fail(a, -NTM_EINVAL,
-				  "there is nothing on standard input");
+		return command_fail(a, -NTM_EINVAL,
+				    "there is nothing on standard input");
 	if (len > WORDS_TEXT_MAX || memchr(text, '\0', len))
-		return group_fail(a, -NTM_ETOOBIG,
-				  "a message is text of at most 16384 bytes; "
-				  "send a file");
+		return command_fail(a, -NTM_ETOOBIG,
+				    "a message is text of at most 16384 bytes; "
+				    "send a file");
 	return words_say(a, group, text, NULL, &n) ? 1
 						   : until_sent(a, group, n);
 }
 
-int group_send(const struct group_args *a)
+int group_send(const struct command_args *a)
 {
 	int status = 0;
 

@@ -8,7 +8,7 @@
 #define NTM_WRAPPERS_ITEMS_H
 
 #include "common/err.h"
-#include "wrappers/command.h"
+#include "wrappers/ntm.h"
 
 /**
  * items_call() - command_call(), of ntm-post; @request is taken

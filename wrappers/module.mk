@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
 NTM_RUN_SRC := wrappers/ntm_run.c wrappers/program.c wrappers/client.c
-NTM_SRC := $(wildcard wrappers/cmd_*.c) wrappers/ntm.c wrappers/client.c \
+NTM_SRC := $(wildcard wrappers/cmd_*.c) wrappers/ntm.c wrappers/command.c wrappers/client.c \
            wrappers/secret_input.c wrappers/items.c wrappers/place.c \
            wrappers/placed.c
 # ntm-run stands before every program's start: it links no cryptography.
 $(eval $(call program,ntm-run,$(NTM_RUN_SRC),common,jansson))
 $(eval $(call program,ntm,$(NTM_SRC),common ntmcrypto,jansson libprotobuf-c $(CRYPTO_PKGS)))
 
-NTM_GROUP_SRC := $(addprefix wrappers/,ntm_group.c group_do.c group_show.c group_words.c \
+NTM_GROUP_SRC := $(addprefix wrappers/,ntm_group.c command.c group_do.c group_show.c group_words.c \
 	group_chat.c group_line.c client.c)
 $(eval $(call program,ntm-group,$(NTM_GROUP_SRC),common ntmcrypto,jansson libqrencode libedit \
 	libprotobuf-c $(CRYPTO_PKGS)))
