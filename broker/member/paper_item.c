@@ -15,6 +15,7 @@
 
 #include <utlist.h>
 
+#include "broker/account.h"
 #include "broker/member/asks.h"
 #include "broker/member/chat.h"
 #include "broker/member/papers.h"
@@ -85,15 +86,19 @@ static int chat_of(struct papers *all, const char *from, const char *service,
 		       : -NTM_EAGAIN;
 }
 
-/* an inviter can fill no list */
+/* an account, however many devices it has, can fill no list */
 static bool too_many(struct papers *all, const char *from)
 {
-	unsigned int n = 0;
+	unsigned int n = 0, same = 0;
 	struct paper *p;
 
-	for (p = papers_first(all); p; p = p->next)
-		n += p->state == PAPER_INVITED && !strcmp(p->i.inviter, from);
-	return n >= PAPERS_FROM_MAX;
+	for (p = papers_first(all); p; p = p->next) {
+		if (p->state != PAPER_INVITED)
+			continue;
+		n++;
+		same += account_same(p->i.inviter, from);
+	}
+	return n >= PAPERS_INVITED_MAX || same >= PAPERS_FROM_MAX;
 }
 
 static int take_invite(struct papers *all, const char *from, const uint8_t *b,

@@ -10,9 +10,11 @@
 
 #include "broker/member/node.h"
 
-#define PAPERS_MAX	   1024
-#define PAPERS_ASKED_MAX   256 /* of ours that wait for an acceptance */
-#define PAPERS_FROM_MAX	   16  /* of one inviter that wait for the person */
+#define PAPERS_MAX	 1024
+#define PAPERS_ASKED_MAX 256 /* of ours that wait for an acceptance */
+#define PAPERS_FROM_MAX	 16  /* of one account that wait for the person */
+#define PAPERS_INVITED_MAX                                                     \
+	512 /* of all: room stays for what the person begins */
 #define PAPERS_APPLICATION "ntm-group"
 
 /**

@@ -17,6 +17,7 @@ static struct role_env env;
 static struct ntmc_trust *trust;
 static struct addr at;
 static uint64_t ahead_ns;
+static int64_t wall_ahead_s;
 static bool fake;
 
 /* --- time ------------------------------------------------------------------------- */
@@ -34,7 +35,13 @@ static uint64_t mono(void *arg)
 static int64_t wall(void *arg)
 {
 	(void)arg;
-	return time(NULL);
+	return time(NULL) + wall_ahead_s;
+}
+
+void seats_set_wall(int64_t ahead_s)
+{
+	wall_ahead_s = ahead_s;
+	seats_wait_s(0);
 }
 
 void seats_wait_s(unsigned int s)
@@ -148,7 +155,11 @@ static void message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 {
 	struct seat *s = arg;
 
-	if (s->channel == c && s->m)
+	if (s->channel != c || !s->m)
+		return;
+	if (s->tap)
+		s->tap(s, msg);
+	else
 		member_message(s->m, msg);
 }
 
@@ -403,6 +414,7 @@ static void seat_begin(struct seat *s, int i)
 					 .login = on_login,
 					 .arg = s};
 	s->has_keys = s->open = s->answered = false;
+	s->tap = NULL;
 	s->saw = s->n_keys = 0;
 	s->wanted = UINT32_MAX;
 	s->done = 1;
@@ -440,6 +452,7 @@ int seats_teardown(void **state)
 	assert_int_equal(loop_turn(site.loop, false), 0);
 	fake = false;
 	ahead_ns = 0;
+	wall_ahead_s = 0;
 	loop_set_clock(site.loop, NULL, NULL, NULL);
 	return 0;
 }

@@ -23,10 +23,13 @@
 
 /**
  * struct seat - a device
+ * @tap:   what comes is looked at, and given to the member or not
  * @keys:  as they were given out last; @has_keys: and not taken back
  * @saw:   bit for each enum member_saw; @done: of the last wish, 1: none ended
  */
 struct seat {
+	/* NULL: what comes is the member's at once */
+	void (*tap)(struct seat *s, const Ntm__Envelope *msg);
 	struct peer peer;
 	struct tls_context *tls;
 	struct channel *channel;
@@ -68,6 +71,8 @@ bool seats_turn(bool (*cond)(void *), void *arg);
 void seats_together(int n);
 /** so much time passes, at once; until the test ends the clock is ours */
 void seats_wait_s(unsigned int s);
+/** the wall clock of this device is so much ahead; until the test ends */
+void seats_set_wall(int64_t ahead_s);
 /** one turn of the loop */
 void seats_step(void);
 
