@@ -14,23 +14,20 @@
  * Additional data is header, index and kind: 0 a chunk, 1 the last, 2 the seal.
  * The number of chunks follows from the blob's size, so a blob that is cut or
  * grown has its last chunk, or its seal, at the wrong index. The seal signs the
- * hash of all bytes before it: whoever else has K, because it received the item,
- * cannot sign.
- *
- * The hash runs with the chunks. A saved state has Nettle's context, written out
- * field by field; count and fill of its last block follow from the offset.
+ * hash of all bytes before it (blobsum.h): whoever else has K, because it received
+ * the item, cannot sign. The hash runs with the chunks, and is in a saved state.
  */
 #include "libntmcrypto/blob.h"
 
-#include <nettle/sha2.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "libntmcrypto/aead.h"
+#include "libntmcrypto/blobsum.h"
 
 #define AD_LEN (BLOB_HEADER + 8 + 1)
 
-static const uint8_t magic[9] = {'n', 't', 'm', ' ', 'i', 't', 'e', 'm', 1};
+static const uint8_t magic[9] = {'n', 't', 'm', ' ', 'i', 't', 'e', 'm', 2};
 
 enum chunk_kind { CHUNK_MIDDLE, CHUNK_LAST, CHUNK_SEAL };
 
@@ -50,7 +47,7 @@ struct blob {
 	bool sealing;
 	enum blob_step step;
 	uint64_t payload, chunks, index;
-	struct sha256_ctx sha;
+	struct blobsum *sum;
 	uint8_t hash[NTMC_HASH_LEN];
 };
 
@@ -136,12 +133,13 @@ static int blob_new(const struct ntmc_key *k, const uint8_t *item,
 	b->chunks = chunks_of(payload);
 	b->sealing = sealing;
 	r = keys_make(b, k, item);
+	if (!r)
+		r = blobsum_new(&b->sum);
 	if (r) {
 		blob_free(b);
 		return r;
 	}
-	sha256_init(&b->sha);
-	sha256_update(&b->sha, sizeof(b->header), b->header);
+	blobsum_add(b->sum, b->header, sizeof(b->header));
 	*out = b;
 	return 0;
 }
@@ -192,6 +190,7 @@ void blob_free(struct blob *b)
 	if (!b)
 		return;
 	ntmc_aead_free(b->aead);
+	blobsum_free(b->sum);
 	ntmc_wipe(b, sizeof(*b));
 	free(b);
 }
@@ -199,7 +198,7 @@ void blob_free(struct blob *b)
 /* --- states
  * ---------------------------------------------------------------------- */
 
-/* role (1), zeros (7), header, payload, index, SHA-256's words, its last block */
+/* role (1), zeros (7), header, payload, index, the hash's */
 void blob_save(const struct blob *b, struct blob_state *state)
 {
 	uint8_t *p = state->b;
@@ -209,26 +208,7 @@ void blob_save(const struct blob *b, struct blob_state *state)
 	memcpy(p + 8, b->header, BLOB_HEADER);
 	put64(p + 40, b->payload);
 	put64(p + 48, b->index);
-	for (int i = 0; i < 8; i++) {
-		p[56 + 4 * i] = (uint8_t)(b->sha.state[i] >> 24);
-		p[57 + 4 * i] = (uint8_t)(b->sha.state[i] >> 16);
-		p[58 + 4 * i] = (uint8_t)(b->sha.state[i] >> 8);
-		p[59 + 4 * i] = (uint8_t)b->sha.state[i];
-	}
-	memcpy(p + 88, b->sha.block, b->sha.index);
-}
-
-static void sha_load(struct blob *b, const uint8_t *p)
-{
-	uint64_t at = blob_at(b);
-
-	for (int i = 0; i < 8; i++)
-		b->sha.state[i] = (uint32_t)p[4 * i] << 24 |
-				  (uint32_t)p[4 * i + 1] << 16 |
-				  (uint32_t)p[4 * i + 2] << 8 | p[4 * i + 3];
-	b->sha.count = at / SHA256_BLOCK_SIZE;
-	b->sha.index = (unsigned int)(at % SHA256_BLOCK_SIZE);
-	memcpy(b->sha.block, p + 32, SHA256_BLOCK_SIZE);
+	blobsum_save(b->sum, p + 56);
 }
 
 int blob_resume(const struct ntmc_key *k,
@@ -249,7 +229,7 @@ int blob_resume(const struct ntmc_key *k,
 	b->index = index;
 	if (index == b->chunks)
 		b->step = BLOB_END;
-	sha_load(b, p + 56);
+	blobsum_load(b->sum, blob_at(b), p + 56);
 	*out = b;
 	return 0;
 }
@@ -325,7 +305,7 @@ int blob_seal_chunk(struct blob *b, uint8_t *buf, size_t len)
 	r = aead_seal_nonce(b->aead, nonce, ad, sizeof(ad), buf, len);
 	if (r)
 		return r;
-	sha256_update(&b->sha, len + NTMC_TAG_LEN, buf);
+	blobsum_add(b->sum, buf, len + NTMC_TAG_LEN);
 	chunk_done(b);
 	return 0;
 }
@@ -339,7 +319,7 @@ int blob_open_chunk(struct blob *b, uint8_t *buf, size_t len)
 		return -NTM_ESTATE;
 	if (len != blob_next(b) + NTMC_TAG_LEN)
 		return -NTM_EINVAL;
-	sha256_update(&b->sha, len, buf);
+	blobsum_add(b->sum, buf, len);
 	chunk_bind(b, chunk_kind(b), ad, nonce);
 	r = aead_open_nonce(b->aead, nonce, ad, sizeof(ad), buf, len);
 	if (r) {
@@ -357,12 +337,11 @@ int blob_open_chunk(struct blob *b, uint8_t *buf, size_t len)
 static int seal_text(const struct blob *b, const char *sender, uint8_t *text,
 		     size_t *len)
 {
-	struct sha256_ctx sha = b->sha;
 	size_t n = strlen(sender), at = 0;
 
 	if (!n || n > NTMC_FQDN_MAX)
 		return -NTM_EINVAL;
-	memcpy(text, "ntm item blob v1", 16);
+	memcpy(text, "ntm item blob v2", 16);
 	at += 16;
 	memcpy(text + at, b->header + 16, ITEM_ID_LEN);
 	at += ITEM_ID_LEN;
@@ -370,7 +349,7 @@ static int seal_text(const struct blob *b, const char *sender, uint8_t *text,
 	text[at++] = (uint8_t)n;
 	memcpy(text + at, sender, n);
 	at += n;
-	sha256_digest(&sha, NTMC_HASH_LEN, text + at);
+	blobsum_name(b->sum, text + at);
 	at += NTMC_HASH_LEN;
 	put64(text + at, b->payload);
 	*len = at + 8;
@@ -381,7 +360,7 @@ static int seal_text(const struct blob *b, const char *sender, uint8_t *text,
 
 static void seal_done(struct blob *b)
 {
-	sha256_digest(&b->sha, NTMC_HASH_LEN, b->hash);
+	blobsum_name(b->sum, b->hash);
 	b->step = BLOB_DONE;
 }
 
@@ -404,7 +383,7 @@ int blob_seal_end(struct blob *b, const struct ntmc_identity *id,
 			    BLOB_SEAL - NTMC_TAG_LEN);
 	if (r)
 		return r;
-	sha256_update(&b->sha, BLOB_SEAL, out);
+	blobsum_add(b->sum, out, BLOB_SEAL);
 	seal_done(b);
 	return 0;
 }
@@ -421,7 +400,7 @@ int blob_open_end(struct blob *b, const uint8_t ed_pub[static NTMC_KEY_LEN],
 	r = seal_text(b, sender, text, &len);
 	if (r)
 		return r;
-	sha256_update(&b->sha, BLOB_SEAL, buf);
+	blobsum_add(b->sum, buf, BLOB_SEAL);
 	chunk_bind(b, CHUNK_SEAL, ad, nonce);
 	r = aead_open_nonce(b->aead, nonce, ad, sizeof(ad), buf, BLOB_SEAL);
 	if (!r && get64(buf) != b->payload)

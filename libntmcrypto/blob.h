@@ -28,7 +28,7 @@ NTM_MUST_CHECK int blob_payload(uint64_t size, uint64_t *payload);
 struct blob;
 
 /** struct blob_state - where one stands: no secret, for a store */
-#define BLOB_STATE 152
+#define BLOB_STATE 248
 struct blob_state {
 	uint8_t b[BLOB_STATE];
 };
@@ -87,7 +87,7 @@ NTM_MUST_CHECK int blob_open_end(struct blob *b,
 				 const uint8_t ed_pub[static NTMC_KEY_LEN],
 				 const char *sender,
 				 uint8_t buf[static BLOB_SEAL]);
-/** SHA-256 of all of it, its name; after the end. Return: 0, -NTM_ESTATE */
+/** the hash of all of it, its name (blobsum.h); after the end. Return: 0, -NTM_ESTATE */
 NTM_MUST_CHECK int blob_hash(const struct blob *b,
 			     uint8_t out[static NTMC_HASH_LEN]);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* blobs - sealed data as files: while it comes named by its item, then by its SHA-256 */
+/* blobs - sealed data as files: while it comes named by its item, then by its hash */
 #include "servers/cs/blobs.h"
 
 #include <dirent.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * blobs - sealed data as files: while it comes named by its item, then by its SHA-256
+ * blobs - sealed data as files: while it comes named by its item, then by its hash
+ *         (libntmcrypto/blobsum.h)
  *
  * Owner:   the Cache Server. Context: any thread; the folder's files are its only state.
  *

@@ -10,7 +10,7 @@
  * disk) each job runs once more alone: one that makes the store smaller may succeed
  * where the others cannot.
  *
- * Errands are what takes long with one file (fsync, SHA-256 of it again): ERRANDS
+ * Errands are what takes long with one file (fsync, hashes of it again): ERRANDS
  * threads, so that a large file does not keep small ones waiting.
  *
  * desk_free() ends when both lists are empty and nobody works: an errand may bring a

@@ -6,8 +6,8 @@
  *
  * Bytes are written where they belong as they come; each WINDOW the kernel is
  * told to begin with writing, so that the sync at the end finds little left,
- * and an errand reads the file again, from the page cache, for the hash:
- * SHA-256 takes as long as all the rest, and so runs beside it. It is the same
+ * and an errand reads the file again, from the page cache, for the blob's name:
+ * hashes take a third as long as all the rest, and so run beside it. It is the same
  * after a restart, when the hash begins at the file's begin. What is not larger
  * than a WINDOW is hashed as it comes. What is in the file is what came: an
  * upload that was cut off goes on at the file's size. Should a crash of the
@@ -31,9 +31,10 @@
 #include <uthash.h>
 
 #include "common/log.h"
+#include "libntmcrypto/blobsum.h"
 
 #define WINDOW (UINT64_C(8) << 20)
-#define READ   (256 << 10)
+#define READ   (64 * BLOBSUM_PIECE)
 #define IDLE_S 60
 #define OPEN_MAX                                                               \
 	64 /* files that nobody writes to now; beyond, they are closed at once */
@@ -52,11 +53,11 @@ struct upload {
 	unsigned int turn;
 	enum { HASH_IDLE, HASH_QUEUED, HASH_RUNNING } hash;
 	pthread_cond_t hashed_some;
-	bool closed;		    /* being finished, finished or cancelled */
-	bool over;		    /* and not to be opened again */
-	bool spoiled;		    /* a sync failed; closed, too */
-	uint64_t synced;	    /* bytes that are on the disk */
-	struct ntmc_digest *digest; /* of who hashes: see hash_on() */
+	bool closed;	     /* being finished, finished or cancelled */
+	bool over;	     /* and not to be opened again */
+	bool spoiled;	     /* a sync failed; closed, too */
+	uint64_t synced;     /* bytes that are on the disk */
+	struct blobsum *sum; /* of who hashes: see hash_on() */
 	struct desk_errand errand;
 	struct uploads *all;
 	/* one at a time: only the first that asks hears of an error */
@@ -87,7 +88,7 @@ static void upload_free(struct upload *up)
 {
 	if (up->fd >= 0)
 		close(up->fd);
-	ntmc_digest_free(up->digest);
+	blobsum_free(up->sum);
 	pthread_cond_destroy(&up->hashed_some);
 	pthread_mutex_destroy(&up->syncing);
 	pthread_mutex_destroy(&up->lock);
@@ -136,7 +137,7 @@ static int upload_new(struct uploads *u, const struct item *item,
 	pthread_mutex_init(&up->lock, NULL);
 	pthread_mutex_init(&up->syncing, NULL);
 	pthread_cond_init(&up->hashed_some, NULL);
-	r = ntmc_digest_new(&up->digest);
+	r = blobsum_new(&up->sum);
 	if (!r)
 		r = blobs_upload(u->blobs, item->number, &up->fd, &up->offset);
 	if (r) {
@@ -241,23 +242,35 @@ uint64_t uploads_offset(struct uploads *u, int64_t number)
 /* --- the hash
  * -------------------------------------------------------------------------- */
 
+/* Bytes that are hashed next: up to where a piece ends, so that whole ones follow */
+static size_t next_read(const struct upload *up)
+{
+	uint64_t left = up->offset - up->hashed;
+	size_t n = READ;
+
+	if (up->hashed < BLOBSUM_FIRST)
+		n += BLOBSUM_FIRST - (size_t)up->hashed;
+	else
+		n -= (size_t)((up->hashed - BLOBSUM_FIRST) % BLOBSUM_PIECE);
+	return n < left ? n : (size_t)left;
+}
+
 /* Of the file, from where the hash is, as far as it goes; under the lock, which
  * is left meanwhile: only one at a time, who has set HASH_RUNNING. Return: 0,
  * -NTM_ESTORE */
 static int hash_on(struct upload *up)
 {
-	uint8_t *buf = malloc(READ);
+	uint8_t *buf = malloc(READ + BLOBSUM_FIRST);
 	int r = buf ? 0 : -NTM_ENOMEM;
 
 	while (!r && up->hashed < up->offset) {
-		uint64_t left = up->offset - up->hashed;
+		size_t want = next_read(up);
 		ssize_t n;
 
 		pthread_mutex_unlock(&up->lock);
-		n = pread(up->fd, buf, left < READ ? left : READ,
-			  (off_t)up->hashed);
+		n = pread(up->fd, buf, want, (off_t)up->hashed);
 		if (n > 0)
-			ntmc_digest_add(up->digest, buf, (size_t)n);
+			blobsum_add(up->sum, buf, (size_t)n);
 		pthread_mutex_lock(&up->lock);
 		if (n > 0)
 			up->hashed += (uint64_t)n;
@@ -361,7 +374,7 @@ static int append(struct upload *up, const uint8_t *data, size_t len)
 		return r;
 	}
 	if (up->size <= WINDOW && up->hashed == up->offset) {
-		ntmc_digest_add(up->digest, data, len);
+		blobsum_add(up->sum, data, len);
 		up->hashed += len;
 	}
 	up->offset += len;
@@ -426,7 +439,8 @@ static int hash_it(struct upload *up, uint8_t out[static NTMC_HASH_LEN])
 		pthread_cond_wait(&up->hashed_some, &up->lock);
 	/* one that is queued finds nothing to do */
 	r = hash_on(up);
-	ntmc_digest_end(up->digest, out); /* begins anew */
+	blobsum_name(up->sum, out);
+	blobsum_reset(up->sum);
 	up->hashed = 0;
 	pthread_mutex_unlock(&up->lock);
 	return r;

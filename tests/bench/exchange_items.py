@@ -16,7 +16,6 @@ by its own requests; list: the box's whole list. hold: stays connected with ntm-
 spend: CPU seconds of these processes and of children that they have waited for.
 """
 import ctypes
-import hashlib
 import json
 import os
 import resource
@@ -149,7 +148,7 @@ def fill(session, number, name, server_dir, address):
                 "POST", "/v1/items/%s/keys" % item, cs.headers(NTM_To=name, NTM_Item=item),
                 json.dumps({"keys": [key], "size": len(data)}))
             if status == 201:
-                digest = exchange.b64(hashlib.sha256(data).digest())
+                digest = exchange.named(data)
                 status, _, answer = cs.send(
                     "PATCH", "/v1/items/%s/data" % item,
                     cs.headers(NTM_Offset=0, NTM_Hash=digest), data)

@@ -8,7 +8,6 @@ SESSION: the state file of a node that is logged in. SERVER_DIR: the server's fo
 which the CA is read, and tickets (what a box would have been told).
 """
 import base64
-import hashlib
 import http.client
 import json
 import os
@@ -24,6 +23,8 @@ import time
 
 import jsonschema
 import yaml
+
+import blobname
 
 ROOT = os.path.dirname(os.path.abspath(__file__)) + "/../.."
 PORT = 4507
@@ -244,15 +245,15 @@ def sealed(item, name):
     return ("sealed %s %s" % (item, name)).encode()
 
 
-def sha(data):
-    return hashlib.sha256(data).digest()
+def named(data):
+    return b64(blobname.of(data))
 
 
 # --- every request and answer of the file ---------------------------------------------
 
 def conform(cs):
     data = random.Random(1).randbytes(300000)
-    name, hash_text = "a.b.example.net", b64(sha(data))
+    name, hash_text = "a.b.example.net", named(data)
     message = "gr%C3%BC%C3%9Fe"
     cs.begin("x1", len(data), NTM_Message=message)
     cs.begin("x1", len(data), want=200)
@@ -284,7 +285,7 @@ def conform(cs):
     if cs.ask(206, "GET", "/v1/data/" + hash_text, ranged) != data[299990:]:
         fail("another part came")
     cs.ask(416, "GET", "/v1/data/" + hash_text, dict(mine, Range="bytes=300000-"))
-    cs.ask(403, "GET", "/v1/data/" + b64(sha(b"x")), mine)
+    cs.ask(403, "GET", "/v1/data/" + named(b"x"), mine)
     cs.ask(403, "GET", "/v1/keys/" + hash_text, mine)
     tickets(cs, hash_text, key_hash, name, ticket)
     key = cs.ask(200, "GET", "/v1/keys/" + b64(key_hash), mine)
@@ -292,7 +293,7 @@ def conform(cs):
         fail("the key came with %r" % key)
     confirm = {"hash": hash_text, "code": 0}
     cs.ask(409, "POST", "/v1/confirmations", mine,
-           dict(confirm, hash=b64(sha(b"x"))))
+           dict(confirm, hash=named(b"x")))
     cs.ask(400, "POST", "/v1/confirmations", mine, {"code": -1}, lax=True)
     cs.ask(200, "POST", "/v1/confirmations", mine, confirm)
     cs.ask(200, "POST", "/v1/confirmations", mine, confirm)
@@ -302,9 +303,9 @@ def conform(cs):
         fail("the sender sees %r" % got)
     cs.ask(404, "GET", "/v1/items/none")
     cs.begin("x3", 5)
-    cs.patch("x3", 0, b"12345", NTM_Hash=b64(sha(b"12345")))
+    cs.patch("x3", 0, b"12345", NTM_Hash=named(b"12345"))
     cs.begin("x4", 5)
-    got = cs.patch("x4", 0, b"12345", NTM_Hash=b64(sha(b"6")), want=409)
+    got = cs.patch("x4", 0, b"12345", NTM_Hash=named(b"6"), want=409)
     if got["offset"] != 0 or got["error"] != "AUTH":
         fail("a wrong hash is answered with %r" % got)
     if cs.ask(200, "DELETE", "/v1/items/x3")["state"] != "cancelled":
@@ -327,7 +328,7 @@ def tickets(cs, hash_text, key_hash, name, ticket):
     """a ticket opens one item for one receiver"""
     other = "c.d.example.net"
     cs.begin("x5", 5, to=(name, other))
-    cs.patch("x5", 0, b"12345", NTM_Hash=b64(sha(b"12345")))
+    cs.patch("x5", 0, b"12345", NTM_Hash=named(b"12345"))
     his, his_key = cs.ticket("x5", other)
     mine, my_key = cs.ticket("x5", name)
     for headers, want in ((cs.headers(ticket, other), 401),  # another's, of that item
@@ -381,7 +382,7 @@ def truncated(cs):
             fail("what came is not there")
     s.close()
     # the one whose connection hangs has lost it to the next
-    got = cs.patch("t", 70000, data[70000:], NTM_Hash=b64(sha(data)))
+    got = cs.patch("t", 70000, data[70000:], NTM_Hash=named(data))
     if got["offset"] != len(data):
         fail("it is not complete")
     cs.ask(200, "DELETE", "/v1/items/t")
@@ -498,10 +499,8 @@ def closed(s):
 def upload(cs, item, path):
     """until it is complete, whatever ends meanwhile"""
     size, begun, cuts = os.path.getsize(path), time.monotonic(), 0
-    digest = hashlib.sha256()
     with open(path, "rb") as f:
-        while block := f.read(1 << 20):
-            digest.update(block)
+        digest = blobname.of_file(f)
     while True:
         if time.monotonic() - begun > 200:
             fail("it does not become complete")
@@ -513,7 +512,7 @@ def upload(cs, item, path):
             with open(path, "rb") as f:
                 f.seek(state["offset"])
                 headers = cs.headers(NTM_Offset=state["offset"],
-                                     NTM_Hash=b64(digest.digest()),
+                                     NTM_Hash=b64(digest),
                                      Content_Length=size - state["offset"])
                 status, _, answer = cs.send_once("PATCH",
                                                  "/v1/items/%s/data" % item,
@@ -572,7 +571,7 @@ def full(cs, path, step):
     else:
         if offset < 1000000:
             fail("what was acknowledged is gone")
-        cs.patch("full", offset, data[offset:], NTM_Hash=b64(sha(data)))
+        cs.patch("full", offset, data[offset:], NTM_Hash=named(data))
         ok("it went on at %d" % offset)
 
 
@@ -603,10 +602,10 @@ def deliver(cs, other):
     data, item = random.Random(3).randbytes(100000), "deliver"
     box = Box(other, cs.dir, cs.address)
     cs.begin(item, len(data), to=(box.node,))
-    cs.patch(item, 0, data, NTM_Hash=b64(sha(data)))
+    cs.patch(item, 0, data, NTM_Hash=named(data))
     e = box.entry("item", item)
     if e["from"] != cs.node or e["size"] != len(data) or \
-            e["data_hash"] != b64(sha(data)) or not e["cs"]["addresses"]:
+            e["data_hash"] != named(data) or not e["cs"]["addresses"]:
         fail("the box says %r" % e)
     ticket = base64.urlsafe_b64decode(e["ticket"] + "=")
     mine = cs.headers(ticket, box.node)
@@ -627,7 +626,7 @@ def deliver(cs, other):
 def away(cs, name):
     """sent while the box is away"""
     cs.begin("away", 5, to=(name,))
-    cs.patch("away", 0, b"12345", NTM_Hash=b64(sha(b"12345")))
+    cs.patch("away", 0, b"12345", NTM_Hash=named(b"12345"))
     ok("an item is taken while the box is away")
 
 
@@ -654,7 +653,7 @@ def slowly(cs, flag):
     lines = ["PATCH /v1/items/slowly/data HTTP/1.1", "Host: cs." + cs.domain,
              "Content-Length: %d" % len(data)]
     lines += ["%s: %s" % h for h in
-              cs.headers(NTM_Offset=0, NTM_Hash=b64(sha(data))).items()]
+              cs.headers(NTM_Offset=0, NTM_Hash=named(data)).items()]
     s.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + data[:1000])
     print("begun", flush=True)
     for i in range(1000, len(data) - 1):

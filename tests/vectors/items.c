@@ -79,7 +79,7 @@ static void write_blob(FILE *out, vectors_hex_fn *hex, const struct ntmc_key *k,
 	fprintf(out, "\nname: blob\n");
 	hex(out, "payload", TEXT, len);
 	hex(out, "blob", buf, blob_size(len));
-	hex(out, "SHA-256", hash, sizeof(hash));
+	hex(out, "hash", hash, sizeof(hash));
 	blob_free(b);
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-CRYPTO_TESTS := aead base64url blob ca cert curve digest group groupinvite groupkey groupnode groupprekeys \
+CRYPTO_TESTS := aead base64url blob blobsum ca cert curve digest group groupinvite groupkey groupnode groupprekeys \
 	grouppacket identity item kdf \
 	noise password replay secret trust
 CRYPTO_TEST_noise := tests/unit/libntmcrypto/noise_model.c \

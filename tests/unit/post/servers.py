@@ -15,11 +15,15 @@ import base64
 import hashlib
 import io
 import json
+import os
 import ssl
 import sys
 import threading
 from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)) + "/../../e2e")
+import blobname  # noqa: E402
 
 LOCK = threading.RLock()
 PREKEYS, TEMPORAL, ITEMS, LISTS = {}, {}, {}, {}
@@ -195,7 +199,7 @@ class Handler(BaseHTTPRequestHandler):
         if len(i["data"]) != size:
             self.fail(409, "STATE", offset=len(i["data"]))
             return
-        if b64(hashlib.sha256(i["data"]).digest()) != digest:
+        if b64(blobname.of(i["data"])) != digest:
             i["data"].clear()
             self.fail(409, "AUTH", offset=0)
             return

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "cs_site.h"
+#include "libntmcrypto/blobsum.h"
 
 struct site site;
 struct peer alice, bob;
@@ -181,7 +182,7 @@ int setup(void **state)
 	assert_int_equal(peer_login(&bob, "bob", SITE_PASSWORD), 0);
 	for (size_t i = 0; i < SIZE; i++)
 		data[i] = (uint8_t)(i * 31 + i / 700);
-	ntmc_sha256(data, SIZE, hash);
+	blobsum_of(data, SIZE, hash);
 	ntmc_base64url_encode(hash, sizeof(hash), hash_text);
 	exchanges = json_array();
 	assert_int_equal(servercert_load(site.dir, "box", &box_cert), 0);

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "cs_site.h"
+#include "libntmcrypto/blobsum.h"
 
 static void whole_way(void **state)
 {
@@ -93,7 +94,7 @@ static void in_batches(void **state)
 	struct say s;
 
 	(void)state;
-	ntmc_sha256(data, 3, sum);
+	blobsum_of(data, 3, sum);
 	ntmc_base64url_encode(sum, sizeof(sum), digest);
 	begin(&s, &alice, "POST", NULL, "/v1/batch");
 	snprintf(s.body, sizeof(s.body),
