@@ -2,8 +2,8 @@
 /*
  * control - the control socket: one JSON object a line (docs/control.md)
  *
- * Owner:    worker_main.c. Context: loop thread. Peers of another user are refused
- * by SO_PEERCRED. The commands are a table in control.c; each is one function of
+ * Owner:    worker_main.c. Context: loop thread. asking.h serves the socket. The commands
+ * are a table in control.c; each is one function of
  * control_account.c, control_exit.c, control_peer.c, control_status.c or control_netcheck.c.
  */
 #ifndef NTM_BROKER_CONTROL_H
@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 
+#include "broker/asking.h"
 #include "broker/handover.h"
 #include "broker/relay.h"
 #include "broker/worker.h"
@@ -21,29 +22,15 @@
 #define CONTROL_QUEUE_MAX   (4u << 20) /* answers a client has not read */
 
 struct control;
-struct control_call;
 
 /** @listen_fd: kept by the keeper over restarts, or -1: made here and given to it */
 NTM_MUST_CHECK int control_open(struct worker *w, struct handover *h,
 				int listen_fd, struct control **out);
 void control_close(struct control *c);
 
-/* --- for the commands: one call is one request of one client ------------------- */
-
-/** one per request; over when answered. All borrowed. */
-struct worker *control_worker(struct control_call *call);
-struct handover *control_handover(struct control_call *call);
-const json_t *control_request(const struct control_call *call);
-const char *control_text(const struct control_call *call, const char *key);
-/** the last line; @fields (taken) may be NULL. Frees the call. */
-void control_answer(struct control_call *call, json_t *fields);
-/** "ok": false; @why NULL: the error's own text. Frees the call. */
-void control_fail(struct control_call *call, int err, const char *why);
-/** a line before the last; @fields taken */
-void control_progress(struct control_call *call, json_t *fields);
-/** what to do when the client goes away first; NULL: nothing. @arg is yours */
-void control_on_gone(struct control_call *call, void (*fn)(void *arg),
-		     void *arg);
+/* --- for the commands --- */
+struct worker *control_worker(const struct ask *a);
+struct handover *control_handover(const struct ask *a);
 
 /* what several answers hold */
 json_t *control_addr(const struct addr *a);
@@ -54,14 +41,13 @@ json_t *control_keepalive(const struct worker *w);
 /** the relays named by the DC: [{"address", "rtt_ms", "observed"}] */
 json_t *control_relays(const struct worker *w);
 
-typedef void control_fn(struct control_call *call);
 /** {"on", "name", "state"} */
 json_t *control_exit_json(const struct worker *w);
-control_fn control_exit;
-control_fn control_login, control_logout, control_passwd, control_devices,
+ask_fn control_exit;
+ask_fn control_login, control_logout, control_passwd, control_devices,
 	control_revoke;
-control_fn control_ping, control_verify, control_allow, control_forget;
-control_fn control_status, control_peers, control_netcheck, control_push,
+ask_fn control_ping, control_verify, control_allow, control_forget;
+ask_fn control_status, control_peers, control_netcheck, control_push,
 	control_down;
 
 #endif

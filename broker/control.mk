@@ -11,7 +11,7 @@ CONTROL_SRC := broker/domains.c $(addprefix broker/,account.c statefile.c login.
 	peer.c peer_ask.c peers.c early.c shake.c path.c path_probe.c path_health.c \
 	relayed.c pmtu.c relay.c punch.c \
 	gate.c gatelist.c \
-	peer_route.c resolve.c exit.c portmap.c posterlink.c poster_kind.c postlink.c memberlink.c poster_child.c brokerconf.c groups.c \
+	peer_route.c resolve.c exit.c portmap.c asking.c posterlink.c poster_kind.c postlink.c memberlink.c poster_child.c brokerconf.c groups.c \
 	groupword.c groupplace.c worker.c) \
 	$(O)/gen/broker/state.pb-c.c
 WORKER_SRC := $(addprefix broker/,worker_main.c hostenv.c handover.c wake.c control.c \

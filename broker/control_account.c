@@ -9,7 +9,7 @@
 
 /* struct asked - a call that waits for the AS */
 struct asked {
-	struct control_call *call;
+	struct ask *call;
 	struct worker *w;
 };
 
@@ -18,34 +18,34 @@ static void asked_gone(void *arg)
 	struct asked *q = arg;
 
 	login_cancel(q->w->login, q);
-	control_answer(q->call, NULL);
+	ask_answer(q->call, NULL);
 	free(q);
 }
 
-static struct asked *asked_new(struct control_call *call)
+static struct asked *asked_new(struct ask *call)
 {
 	struct asked *q = malloc(sizeof(*q));
 
 	if (!q) {
-		control_fail(call, NTM_ENOMEM, NULL);
+		ask_fail(call, NTM_ENOMEM, NULL);
 		return NULL;
 	}
 	q->call = call;
 	q->w = control_worker(call);
-	control_on_gone(call, asked_gone, q);
+	ask_on_gone(call, asked_gone, q);
 	return q;
 }
 
 /* Return: the call, when it is still to be answered with success */
-static struct control_call *asked_end(struct asked *q, int err, const char *why)
+static struct ask *asked_end(struct asked *q, int err, const char *why)
 {
-	struct control_call *call = q->call;
+	struct ask *call = q->call;
 
 	free(q);
-	control_on_gone(call, NULL, NULL);
+	ask_on_gone(call, NULL, NULL);
 	if (!err)
 		return call;
-	control_fail(call, err, why);
+	ask_fail(call, err, why);
 	return NULL;
 }
 
@@ -83,10 +83,10 @@ static void logged_in(void *arg, int err, const char *why,
 {
 	struct asked *q = arg;
 	const struct account *a = q->w->account;
-	struct control_call *call = asked_end(q, err, why);
+	struct ask *call = asked_end(q, err, why);
 
 	if (call)
-		control_answer(
+		ask_answer(
 			call,
 			json_pack("{s:s, s:b, s:o, s:o, s:o}", "fqdn", a->fqdn,
 				  "exit_offered", msg->login_response->exit,
@@ -95,7 +95,7 @@ static void logged_in(void *arg, int err, const char *why,
 				  recommendations(msg->login_response)));
 }
 
-void control_login(struct control_call *call)
+void control_login(struct ask *call)
 {
 	struct worker *w = control_worker(call);
 	struct asked *q = asked_new(call);
@@ -103,51 +103,51 @@ void control_login(struct control_call *call)
 
 	if (!q)
 		return;
-	rq.join = control_text(call, "join");
-	rq.account = control_text(call, "account");
-	rq.password = control_text(call, "password");
-	rq.device = control_text(call, "device");
+	rq.join = ask_text(call, "join");
+	rq.account = ask_text(call, "account");
+	rq.password = ask_text(call, "password");
+	rq.device = ask_text(call, "device");
 	rq.trust_changed = json_is_true(
-		json_object_get(control_request(call), "trust_changed"));
+		json_object_get(ask_request(call), "trust_changed"));
 	login_password(w->login, &rq, logged_in, q);
 }
 
-void control_logout(struct control_call *call)
+void control_logout(struct ask *call)
 {
 	struct worker *w = control_worker(call);
 
 	if (!w->account->logged_in) {
-		control_fail(call, NTM_ENOLOGIN, NULL);
+		ask_fail(call, NTM_ENOLOGIN, NULL);
 		return;
 	}
 	worker_logged_out(w, 0);
-	control_answer(call, NULL);
+	ask_answer(call, NULL);
 }
 
 static void done(void *arg, int err, const char *why, const Ntm__Envelope *msg)
 {
-	struct control_call *call = asked_end(arg, err, why);
+	struct ask *call = asked_end(arg, err, why);
 
 	(void)msg;
 	if (call)
-		control_answer(call, NULL);
+		ask_answer(call, NULL);
 }
 
-void control_passwd(struct control_call *call)
+void control_passwd(struct ask *call)
 {
 	struct asked *q = asked_new(call);
 
 	if (q)
-		login_passwd(q->w->login, control_text(call, "old"),
-			     control_text(call, "new"), done, q);
+		login_passwd(q->w->login, ask_text(call, "old"),
+			     ask_text(call, "new"), done, q);
 }
 
-void control_revoke(struct control_call *call)
+void control_revoke(struct ask *call)
 {
 	struct asked *q = asked_new(call);
 
 	if (q)
-		login_revoke(q->w->login, control_text(call, "fqdn"), done, q);
+		login_revoke(q->w->login, ask_text(call, "fqdn"), done, q);
 }
 
 static json_t *device(const struct account *a, const Ntm__Device *d)
@@ -169,7 +169,7 @@ static void got_devices(void *arg, int err, const char *why,
 	struct asked *q = arg;
 	const struct account *a = q->w->account;
 	const Ntm__DevicesResponse *r;
-	struct control_call *call;
+	struct ask *call;
 	json_t *list;
 
 	if (!err && msg->body_case != NTM__ENVELOPE__BODY_DEVICES_RESPONSE) {
@@ -183,10 +183,10 @@ static void got_devices(void *arg, int err, const char *why,
 	list = json_array();
 	for (size_t i = 0; i < r->n_devices; i++)
 		json_array_append_new(list, device(a, r->devices[i]));
-	control_answer(call, json_pack("{s:o}", "devices", list));
+	ask_answer(call, json_pack("{s:o}", "devices", list));
 }
 
-void control_devices(struct control_call *call)
+void control_devices(struct ask *call)
 {
 	struct asked *q = asked_new(call);
 

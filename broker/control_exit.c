@@ -10,7 +10,7 @@
 
 /* struct waiting - a call that waits for the tunnel */
 struct waiting {
-	struct control_call *call;
+	struct ask *call;
 	struct worker *w;
 };
 
@@ -33,59 +33,59 @@ static void gone(void *arg)
 	struct waiting *q = arg;
 
 	exit_cancel(q->w->exit, q);
-	control_answer(q->call, NULL);
+	ask_answer(q->call, NULL);
 	free(q);
 }
 
 static void connected(void *arg, int err, const char *why)
 {
 	struct waiting *q = arg;
-	struct control_call *call = q->call;
+	struct ask *call = q->call;
 	struct worker *w = q->w;
 
 	free(q);
-	control_on_gone(call, NULL, NULL);
+	ask_on_gone(call, NULL, NULL);
 	if (err)
-		control_fail(call, err, why);
+		ask_fail(call, err, why);
 	else
-		control_answer(
-			call, json_pack("{s:o}", "exit", control_exit_json(w)));
+		ask_answer(call,
+			   json_pack("{s:o}", "exit", control_exit_json(w)));
 }
 
-static void turn(struct control_call *call, bool on)
+static void turn(struct ask *call, bool on)
 {
 	struct worker *w = control_worker(call);
 	int err = exit_turn(w->exit, on);
 
 	if (err)
-		control_fail(call, -err, NULL);
+		ask_fail(call, -err, NULL);
 	else
-		control_answer(
-			call, json_pack("{s:o}", "exit", control_exit_json(w)));
+		ask_answer(call,
+			   json_pack("{s:o}", "exit", control_exit_json(w)));
 }
 
-void control_exit(struct control_call *call)
+void control_exit(struct ask *call)
 {
-	const char *what = control_text(call, "do");
+	const char *what = ask_text(call, "do");
 	struct worker *w = control_worker(call);
 	struct waiting *q;
 
 	if (!what || !strcmp(what, "status")) {
-		control_answer(
-			call, json_pack("{s:o}", "exit", control_exit_json(w)));
+		ask_answer(call,
+			   json_pack("{s:o}", "exit", control_exit_json(w)));
 	} else if (!strcmp(what, "on") || !strcmp(what, "off")) {
 		turn(call, !strcmp(what, "on"));
 	} else if (!strcmp(what, "connect")) {
 		q = malloc(sizeof(*q));
 		if (!q) {
-			control_fail(call, NTM_ENOMEM, NULL);
+			ask_fail(call, NTM_ENOMEM, NULL);
 			return;
 		}
 		*q = (struct waiting){call, w};
-		control_on_gone(call, gone, q);
+		ask_on_gone(call, gone, q);
 		exit_connect(w->exit, connected, q);
 	} else {
-		control_fail(call, NTM_EINVAL,
-			     "\"do\" is to be status, on, off or connect");
+		ask_fail(call, NTM_EINVAL,
+			 "\"do\" is to be status, on, off or connect");
 	}
 }

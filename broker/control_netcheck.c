@@ -19,7 +19,7 @@
 
 /* struct netcheck - both families, and the relays, are asked at once */
 struct netcheck {
-	struct control_call *call;
+	struct ask *call;
 	struct worker *w;
 	unsigned int open;
 	bool measuring;
@@ -445,7 +445,7 @@ static void netcheck_end(struct netcheck *n)
 			  interfaces_json(control_handover(n->call)), "udp4",
 			  probe_json(n, &n->probes[0]), "udp6",
 			  probe_json(n, &n->probes[1]), "text", sentences(n));
-	struct control_call *call = n->call;
+	struct ask *call = n->call;
 	struct addr gate;
 
 	json_object_set_new(o, "relays", control_relays(n->w));
@@ -456,8 +456,8 @@ static void netcheck_end(struct netcheck *n)
 	if (p->works)
 		json_object_set_new(o, "dc_rtt_ms", json_real(p->rtt_ns / 1e6));
 	free(n);
-	control_on_gone(call, NULL, NULL);
-	control_answer(call, o);
+	ask_on_gone(call, NULL, NULL);
+	ask_answer(call, o);
 }
 
 static void probed(void *arg, int err, const Ntm__Signal *msg)
@@ -493,11 +493,11 @@ static void netcheck_gone(void *arg)
 		session_cancel(n->w->session, n->probes[i].id);
 	if (n->measuring)
 		relays_measure_cancel(n->w->relays, &n->wait);
-	control_answer(n->call, NULL);
+	ask_answer(n->call, NULL);
 	free(n);
 }
 
-void control_netcheck(struct control_call *call)
+void control_netcheck(struct ask *call)
 {
 	struct worker *w = control_worker(call);
 	const struct account *a = w->account;
@@ -505,8 +505,7 @@ void control_netcheck(struct control_call *call)
 
 	if (!n || !a->logged_in) {
 		free(n);
-		control_fail(call, a->logged_in ? NTM_ENOMEM : NTM_ENOLOGIN,
-			     NULL);
+		ask_fail(call, a->logged_in ? NTM_ENOMEM : NTM_ENOLOGIN, NULL);
 		return;
 	}
 	n->call = call;
@@ -528,7 +527,7 @@ void control_netcheck(struct control_call *call)
 	n->measuring = relays_measure(w->relays, &n->wait);
 	n->open += n->measuring;
 	if (n->open)
-		control_on_gone(call, netcheck_gone, n);
+		ask_on_gone(call, netcheck_gone, n);
 	else
 		netcheck_end(n);
 }

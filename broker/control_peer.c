@@ -16,7 +16,7 @@
 #include "broker/resolve.h"
 
 /* Why a name cannot be met, where there is more to say than the error's sentence. */
-static void name_fail(struct control_call *call, int err)
+static void name_fail(struct ask *call, int err)
 {
 	const struct worker *w = control_worker(call);
 	const char *why = NULL;
@@ -26,7 +26,7 @@ static void name_fail(struct control_call *call, int err)
 		why = "that is this device itself";
 	else if (err == NTM_EEXPIRED)
 		why = login_over(w->login);
-	control_fail(call, err, why);
+	ask_fail(call, err, why);
 }
 
 /* --- ping ----------------------------------------------------------------------------- */
@@ -39,7 +39,7 @@ static void name_fail(struct control_call *call, int err)
 
 /* struct ping - one command; an echo's cookie is @cookie + its sequence number */
 struct ping {
-	struct control_call *call;
+	struct ask *call;
 	struct worker *w;
 	struct resolve_wait *wait;
 	unsigned int typed; /* which of the names that it may be */
@@ -72,7 +72,7 @@ static void ping_gone(void *arg)
 
 	if (g->wait)
 		resolve_cancel(g->wait);
-	control_answer(g->call, NULL);
+	ask_answer(g->call, NULL);
 	ping_free(g);
 }
 
@@ -83,7 +83,7 @@ static double ms(uint64_t ns)
 
 static void ping_end(struct ping *g)
 {
-	struct control_call *call = g->call;
+	struct ask *call = g->call;
 	const struct peer *p = peers_find(g->w->peers, g->fqdn);
 	const struct candidate *c = p ? path_current(p) : NULL;
 	char path[ADDR_TEXT_LEN] = "";
@@ -96,9 +96,9 @@ static void ping_end(struct ping *g)
 			   ms(g->min_ns), "avg_ms",
 			   g->received ? ms(g->sum_ns / g->received) : 0.0,
 			   "max_ms", ms(g->max_ns), "path", path);
-	control_on_gone(call, NULL, NULL);
+	ask_on_gone(call, NULL, NULL);
 	ping_free(g);
-	control_answer(call, answer);
+	ask_answer(call, answer);
 }
 
 static void ping_send(struct ping *g)
@@ -151,10 +151,9 @@ static void ping_echo(struct worker *w, uint64_t cookie)
 		g->max_ns = rtt;
 	snprintf(text, sizeof(text), "echo %u from the peer: %.2f ms",
 		 (unsigned int)(cookie - g->cookie) + 1, ms(rtt));
-	control_progress(g->call,
-			 json_pack("{s:s, s:i, s:f}", "progress", text, "seq",
-				   (int)(cookie - g->cookie) + 1, "rtt_ms",
-				   ms(rtt)));
+	ask_progress(g->call, json_pack("{s:s, s:i, s:f}", "progress", text,
+					"seq", (int)(cookie - g->cookie) + 1,
+					"rtt_ms", ms(rtt)));
 	if (g->received == g->count)
 		loop_timer_arm(g->timer, 0);
 }
@@ -164,13 +163,13 @@ static bool ping_resolve(struct ping *g);
 static void ping_resolved(void *arg, int err, struct peer *p)
 {
 	struct ping *g = arg;
-	struct control_call *call = g->call;
+	struct ask *call = g->call;
 
 	g->wait = NULL;
 	if (err == NTM_ENONAME && ping_resolve(g))
 		return;
 	if (err) {
-		control_on_gone(call, NULL, NULL);
+		ask_on_gone(call, NULL, NULL);
 		ping_free(g);
 		name_fail(call, err);
 		return;
@@ -187,7 +186,7 @@ static bool ping_resolve(struct ping *g)
 	struct resolve_wait *wait;
 	char name[FQDN_MAX + 1];
 
-	if (!resolve_typed(w, control_text(g->call, "name"), g->typed, name))
+	if (!resolve_typed(w, ask_text(g->call, "name"), g->typed, name))
 		return false;
 	g->typed++;
 	resolve_name(w->resolve, name, ping_resolved, g, &wait);
@@ -196,12 +195,11 @@ static bool ping_resolve(struct ping *g)
 	return true;
 }
 
-static unsigned int number(struct control_call *call, const char *key,
-			   unsigned int dflt, unsigned int min,
-			   unsigned int max)
+static unsigned int number(struct ask *call, const char *key, unsigned int dflt,
+			   unsigned int min, unsigned int max)
 {
 	json_int_t n =
-		json_integer_value(json_object_get(control_request(call), key));
+		json_integer_value(json_object_get(ask_request(call), key));
 
 	if (n <= 0)
 		return dflt;
@@ -210,14 +208,14 @@ static unsigned int number(struct control_call *call, const char *key,
 	return n > max ? max : (unsigned int)n;
 }
 
-void control_ping(struct control_call *call)
+void control_ping(struct ask *call)
 {
 	struct worker *w = control_worker(call);
 	struct ping *g = calloc(1, sizeof(*g));
 
 	if (!g || loop_timer_new(w->loop, ping_due, g, &g->timer)) {
 		free(g);
-		control_fail(call, NTM_ENOMEM, NULL);
+		ask_fail(call, NTM_ENOMEM, NULL);
 		return;
 	}
 	g->call = call;
@@ -230,7 +228,7 @@ void control_ping(struct control_call *call)
 	g->next = w->pings;
 	w->pings = g;
 	w->echo_fn = ping_echo;
-	control_on_gone(call, ping_gone, g);
+	ask_on_gone(call, ping_gone, g);
 	if (!ping_resolve(g))
 		ping_resolved(
 			g, w->account->logged_in ? NTM_ENOTOURS : NTM_ENOLOGIN,
@@ -241,7 +239,7 @@ void control_ping(struct control_call *call)
 
 /* struct verify - a command that may first have to ask the DC for the name's key */
 struct verify {
-	struct control_call *call;
+	struct ask *call;
 	struct worker *w;
 	unsigned int typed; /* as in struct ping */
 	uint32_t direction;
@@ -249,30 +247,28 @@ struct verify {
 
 /* struct compared - a confirmed key, until the disk has it */
 struct compared {
-	struct control_call *call; /* NULL: the client went away */
+	struct ask *call; /* NULL: the client went away */
 	char fqdn[FQDN_MAX + 1];
 	uint8_t fp[NTMC_FP_LEN];
 };
 
-static void verify_show(struct control_call *call, const char *fqdn,
-			const uint8_t *fp, bool verified, bool changed)
+static void verify_show(struct ask *call, const char *fqdn, const uint8_t *fp,
+			bool verified, bool changed)
 {
 	const struct account *a = control_worker(call)->account;
 	char text[NTMC_FP_TEXT_LEN], code[NTMC_VERIFY_TEXT_LEN];
 
 	ntmc_fingerprint_text(fp, text);
 	ntmc_verify_code(a->fp, fp, code);
-	control_answer(call,
-		       json_pack("{s:s, s:s, s:s, s:b, s:b}", "fqdn", fqdn,
-				 "fingerprint", text, "code", code, "verified",
-				 verified, "changed", changed));
+	ask_answer(call, json_pack("{s:s, s:s, s:s, s:b, s:b}", "fqdn", fqdn,
+				   "fingerprint", text, "code", code,
+				   "verified", verified, "changed", changed));
 }
 
 /* Is @fp the key that the person compared? The DC may name another one now. */
-static bool verify_is_compared(const struct control_call *call,
-			       const uint8_t *fp)
+static bool verify_is_compared(const struct ask *call, const uint8_t *fp)
 {
-	const char *asked = control_text(call, "fingerprint");
+	const char *asked = ask_text(call, "fingerprint");
 	char text[NTMC_FP_TEXT_LEN];
 
 	ntmc_fingerprint_text(fp, text);
@@ -283,7 +279,7 @@ static void compared_gone(void *arg)
 {
 	struct compared *c = arg;
 
-	control_answer(c->call, NULL);
+	ask_answer(c->call, NULL);
 	c->call = NULL;
 }
 
@@ -292,16 +288,16 @@ static void compared_written(void *arg, int err)
 	struct compared *c = arg;
 
 	if (c->call) {
-		control_on_gone(c->call, NULL, NULL);
+		ask_on_gone(c->call, NULL, NULL);
 		if (err)
-			control_fail(c->call, err, NULL);
+			ask_fail(c->call, err, NULL);
 		else
 			verify_show(c->call, c->fqdn, c->fp, true, false);
 	}
 	free(c);
 }
 
-static void verify_confirm(struct control_call *call, const char *fqdn,
+static void verify_confirm(struct ask *call, const char *fqdn,
 			   const uint8_t *fp)
 {
 	struct compared *c = calloc(1, sizeof(*c));
@@ -316,31 +312,30 @@ static void verify_confirm(struct control_call *call, const char *fqdn,
 	}
 	if (err) {
 		free(c);
-		control_fail(call, err, NULL);
+		ask_fail(call, err, NULL);
 		return;
 	}
-	control_on_gone(call, compared_gone, c);
+	ask_on_gone(call, compared_gone, c);
 }
 
 /* @fp: the key that the name shows now. A verified pin is not replaced unasked. */
-static void verify_with(struct control_call *call, const char *fqdn,
-			const uint8_t *fp)
+static void verify_with(struct ask *call, const char *fqdn, const uint8_t *fp)
 {
 	struct worker *w = control_worker(call);
 	const struct pin *pin = pins_find(w->pins, fqdn);
 	bool same = pin && pin->pinned && !memcmp(pin->fp, fp, NTMC_FP_LEN);
 	bool changed = pin && pin->pinned && !same;
 	bool confirm =
-		json_is_true(json_object_get(control_request(call), "confirm"));
+		json_is_true(json_object_get(ask_request(call), "confirm"));
 
 	if (!confirm) {
 		verify_show(call, fqdn, fp, same && pin->verified, changed);
 		return;
 	}
 	if (!verify_is_compared(call, fp)) {
-		control_fail(call, NTM_EPIN,
-			     "the key changed while you compared; nothing was "
-			     "confirmed, compare again");
+		ask_fail(call, NTM_EPIN,
+			 "the key changed while you compared; nothing was "
+			 "confirmed, compare again");
 		return;
 	}
 	verify_confirm(call, fqdn, fp);
@@ -351,7 +346,7 @@ static void verify_gone(void *arg)
 	struct verify *v = arg;
 
 	direction_cancel(v->w, v->direction);
-	control_answer(v->call, NULL);
+	ask_answer(v->call, NULL);
 	free(v);
 }
 
@@ -360,11 +355,11 @@ static int verify_ask(struct verify *v);
 static void verify_directed(void *arg, int err, const struct route *r)
 {
 	struct verify *v = arg;
-	struct control_call *call = v->call;
+	struct ask *call = v->call;
 
 	if (!r && err == -NTM_ENONAME && !verify_ask(v))
 		return;
-	control_on_gone(call, NULL, NULL);
+	ask_on_gone(call, NULL, NULL);
 	free(v);
 	if (!r) /* else it may refuse our key; its own can be compared */
 		name_fail(call, err);
@@ -379,14 +374,14 @@ static int verify_ask(struct verify *v)
 
 	if (login_over(v->w->login))
 		return -NTM_EEXPIRED;
-	if (!resolve_typed(v->w, control_text(v->call, "name"), v->typed, name))
+	if (!resolve_typed(v->w, ask_text(v->call, "name"), v->typed, name))
 		return -NTM_ENONAME;
 	v->typed++;
 	return direction_request(v->w, name, false, 0, verify_directed, v,
 				 &v->direction);
 }
 
-static void verify_unknown(struct control_call *call)
+static void verify_unknown(struct ask *call)
 {
 	struct verify *v = calloc(1, sizeof(*v));
 	int err = -NTM_ENOMEM;
@@ -401,7 +396,7 @@ static void verify_unknown(struct control_call *call)
 		name_fail(call, err);
 		return;
 	}
-	control_on_gone(call, verify_gone, v);
+	ask_on_gone(call, verify_gone, v);
 }
 
 /* The key in question: a refused one first, then the pinned one. */
@@ -414,7 +409,7 @@ static const uint8_t *verify_key(const struct pin *pin)
 	return pin->pinned ? pin->fp : NULL;
 }
 
-void control_verify(struct control_call *call)
+void control_verify(struct ask *call)
 {
 	struct worker *w = control_worker(call);
 	char name[FQDN_MAX + 1];
@@ -423,14 +418,14 @@ void control_verify(struct control_call *call)
 	uint8_t fp[NTMC_FP_LEN];
 
 	if (!w->account->logged_in) {
-		control_fail(call, NTM_ENOLOGIN, NULL);
+		ask_fail(call, NTM_ENOLOGIN, NULL);
 		return;
 	}
-	if (!resolve_typed(w, control_text(call, "name"), 0, name)) {
-		control_fail(call, NTM_ENOTOURS, NULL);
+	if (!resolve_typed(w, ask_text(call, "name"), 0, name)) {
+		ask_fail(call, NTM_ENOTOURS, NULL);
 		return;
 	}
-	if (json_is_true(json_object_get(control_request(call), "forget"))) {
+	if (json_is_true(json_object_get(ask_request(call), "forget"))) {
 		control_forget(call);
 		return;
 	}
@@ -447,14 +442,14 @@ void control_verify(struct control_call *call)
 
 /* struct forgetting - a name's pin that goes, until it has gone from the disk */
 struct forgetting {
-	struct control_call *call; /* NULL: the client went away */
+	struct ask *call; /* NULL: the client went away */
 };
 
 static void forget_gone(void *arg)
 {
 	struct forgetting *f = arg;
 
-	control_answer(f->call, NULL);
+	ask_answer(f->call, NULL);
 	f->call = NULL;
 }
 
@@ -463,11 +458,11 @@ static void forgotten(void *arg, int err)
 	struct forgetting *f = arg;
 
 	if (f->call) {
-		control_on_gone(f->call, NULL, NULL);
+		ask_on_gone(f->call, NULL, NULL);
 		if (err)
-			control_fail(f->call, err, NULL);
+			ask_fail(f->call, err, NULL);
 		else
-			control_answer(f->call, NULL);
+			ask_answer(f->call, NULL);
 	}
 	free(f);
 }
@@ -482,7 +477,7 @@ static void peer_forget(struct worker *w, const char *name)
 	}
 }
 
-void control_forget(struct control_call *call)
+void control_forget(struct ask *call)
 {
 	struct forgetting *f = calloc(1, sizeof(*f));
 	struct worker *w = control_worker(call);
@@ -490,40 +485,40 @@ void control_forget(struct control_call *call)
 	bool met;
 	int err;
 
-	if (!f || (!resolve_typed(w, control_text(call, "name"), 0, name) &&
-		   fqdn_normalize(control_text(call, "name"), name))) {
-		control_fail(call, f ? NTM_EINVAL : NTM_ENOMEM,
-			     f ? "that is not a name (DEVICE.ACCOUNT.DOMAIN)"
-			       : NULL);
+	if (!f || (!resolve_typed(w, ask_text(call, "name"), 0, name) &&
+		   fqdn_normalize(ask_text(call, "name"), name))) {
+		ask_fail(call, f ? NTM_EINVAL : NTM_ENOMEM,
+			 f ? "that is not a name (DEVICE.ACCOUNT.DOMAIN)"
+			   : NULL);
 		free(f);
 		return;
 	}
 	f->call = call;
 	/* a domain's name might also be read as DEVICE.ACCOUNT */
 	err = -NTM_ENOTFOUND;
-	if (!fqdn_normalize(control_text(call, "name"), domain))
+	if (!fqdn_normalize(ask_text(call, "name"), domain))
 		err = domains_forget(w, domain, forgotten, f);
 	if (err == -NTM_ENOTFOUND)
 		err = pins_forget(w->pins, name, forgotten, f);
 	met = peers_find(w->peers, name);
 	peer_forget(w, name);
 	if (!err) {
-		control_on_gone(call, forget_gone, f);
+		ask_on_gone(call, forget_gone, f);
 		return;
 	}
 	free(f);
 	if (err == -NTM_ENOTFOUND && met)
-		control_answer(call, NULL);
+		ask_answer(call, NULL);
 	else
-		control_fail(call, err,
-			     err == -NTM_ENOTFOUND
-				     ? "nothing is remembered of that name"
-				     : NULL);
+		ask_fail(call, err,
+			 err == -NTM_ENOTFOUND
+				 ? "nothing is remembered of that name"
+				 : NULL);
 }
 
 /* --- allow ----------------------------------------------------------------------------------- */
 
-static void allow_list(struct control_call *call)
+static void allow_list(struct ask *call)
 {
 	const struct policy *pol = control_worker(call)->policy;
 	json_t *list = json_array(), *ports;
@@ -538,12 +533,12 @@ static void allow_list(struct control_call *call)
 				      json_pack("{s:s, s:o}", "subject",
 						r->subject, "ports", ports));
 	}
-	control_answer(call, json_pack("{s:o}", "allowed", list));
+	ask_answer(call, json_pack("{s:o}", "allowed", list));
 }
 
-static int allow_ports(struct control_call *call, struct policy_rule *r)
+static int allow_ports(struct ask *call, struct policy_rule *r)
 {
-	const json_t *ports = json_object_get(control_request(call), "ports");
+	const json_t *ports = json_object_get(ask_request(call), "ports");
 
 	if (json_array_size(ports) > POLICY_PORTS_MAX)
 		return -NTM_ELIMIT;
@@ -580,7 +575,7 @@ static const char *allow_trouble(int err)
 
 /* struct allowing - a change of the policy, until the disk has it */
 struct allowing {
-	struct control_call *call; /* NULL: the client went away */
+	struct ask *call; /* NULL: the client went away */
 	struct worker *w;
 };
 
@@ -588,7 +583,7 @@ static void allow_gone(void *arg)
 {
 	struct allowing *a = arg;
 
-	control_answer(a->call, NULL);
+	ask_answer(a->call, NULL);
 	a->call = NULL;
 }
 
@@ -607,22 +602,22 @@ static void allow_written(void *arg, int err)
 	if (!err)
 		allow_apply(a->w);
 	if (a->call) {
-		control_on_gone(a->call, NULL, NULL);
+		ask_on_gone(a->call, NULL, NULL);
 		if (err)
-			control_fail(a->call, err, allow_trouble(err));
+			ask_fail(a->call, err, allow_trouble(err));
 		else
 			allow_list(a->call);
 	}
 	free(a);
 }
 
-static int allow_change(struct control_call *call, struct policy_rule *r,
+static int allow_change(struct ask *call, struct policy_rule *r,
 			struct allowing *a)
 {
 	struct policy *p = control_worker(call)->policy;
 	int err;
 
-	if (json_is_true(json_object_get(control_request(call), "remove")))
+	if (json_is_true(json_object_get(ask_request(call), "remove")))
 		return policy_remove(p, r->subject, allow_written, a);
 	err = allow_ports(call, r);
 	return err ? err : policy_allow(p, r, allow_written, a);
@@ -657,7 +652,7 @@ static int allow_subject(const struct worker *w, const char *text,
 	return fqdn_join(NULL, word, a->domain, out);
 }
 
-void control_allow(struct control_call *call)
+void control_allow(struct ask *call)
 {
 	struct worker *w = control_worker(call);
 	struct policy_rule r = {.n_ports = 0};
@@ -667,27 +662,27 @@ void control_allow(struct control_call *call)
 	/* the file may have been edited: neither overwrite that nor pretend */
 	err = policy_reload(w->policy, w->policy_why, sizeof(w->policy_why));
 	if (err) {
-		control_fail(call, err, w->policy_why);
+		ask_fail(call, err, w->policy_why);
 		return;
 	}
-	if (!*control_text(call, "subject")) {
+	if (!*ask_text(call, "subject")) {
 		allow_apply(w);
 		allow_list(call);
 		return;
 	}
-	err = allow_subject(w, control_text(call, "subject"), r.subject);
+	err = allow_subject(w, ask_text(call, "subject"), r.subject);
 	if (err) {
-		control_fail(call, err,
-			     err == -NTM_ENOLOGIN
-				     ? "say the whole name, as account.domain: "
-				       "this device is not logged in to a "
-				       "domain"
-			     : err == -NTM_ENOTFOUND
-				     ? "no group of that name is here, or more "
-				       "than one: say @NAME.group.DOMAIN; "
-				       "`ntm-group list` shows yours"
-				     : "a subject is a device's name, "
-				       "account.domain, a domain or @GROUP");
+		ask_fail(call, err,
+			 err == -NTM_ENOLOGIN
+				 ? "say the whole name, as account.domain: "
+				   "this device is not logged in to a "
+				   "domain"
+			 : err == -NTM_ENOTFOUND
+				 ? "no group of that name is here, or more "
+				   "than one: say @NAME.group.DOMAIN; "
+				   "`ntm-group list` shows yours"
+				 : "a subject is a device's name, "
+				   "account.domain, a domain or @GROUP");
 		return;
 	}
 	a = calloc(1, sizeof(*a));
@@ -699,8 +694,8 @@ void control_allow(struct control_call *call)
 	}
 	if (err) {
 		free(a);
-		control_fail(call, err, allow_trouble(err));
+		ask_fail(call, err, allow_trouble(err));
 		return;
 	}
-	control_on_gone(call, allow_gone, a);
+	ask_on_gone(call, allow_gone, a);
 }

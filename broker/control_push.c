@@ -13,20 +13,20 @@ static const char *const kinds[] = {
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
-static void answer(struct control_call *call)
+static void answer(struct ask *call)
 {
 	struct notify_status s;
 
 	notify_status(control_worker(call)->notify, &s);
-	control_answer(call, json_pack("{s:s, s:b}", "push", kinds[s.push],
-				       "offered", s.pushed));
+	ask_answer(call, json_pack("{s:s, s:b}", "push", kinds[s.push],
+				   "offered", s.pushed));
 }
 
-void control_push(struct control_call *call)
+void control_push(struct ask *call)
 {
 	struct worker *w = control_worker(call);
-	const char *kind = control_text(call, "kind");
-	const char *token = control_text(call, "token");
+	const char *kind = ask_text(call, "kind");
+	const char *token = ask_text(call, "token");
 	size_t i = 0;
 	int err;
 
@@ -42,20 +42,19 @@ void control_push(struct control_call *call)
 	while (i < KINDS && strcmp(kinds[i], kind))
 		i++;
 	if (i == KINDS || (i && !*token) || strlen(token) > NOTIFY_TOKEN_MAX) {
-		control_fail(call, NTM_EINVAL,
-			     "say off, received, or fcm, apns or unifiedpush "
-			     "and a token of up to 512 bytes");
+		ask_fail(call, NTM_EINVAL,
+			 "say off, received, or fcm, apns or unifiedpush "
+			 "and a token of up to 512 bytes");
 		return;
 	}
 	if (i == NTM__PUSH_KIND__PUSH_UNIFIED &&
 	    strncmp(token, "https://", 8)) {
-		control_fail(call, NTM_EINVAL,
-			     "the URL is to begin with https://");
+		ask_fail(call, NTM_EINVAL, "the URL is to begin with https://");
 		return;
 	}
 	err = notify_set_push(w->notify, (Ntm__PushKind)i, token);
 	if (err)
-		control_fail(call, -err, "the token could not be written");
+		ask_fail(call, -err, "the token could not be written");
 	else
 		answer(call);
 }

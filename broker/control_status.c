@@ -384,17 +384,17 @@ static void path_json(void *arg, struct peer *p)
 	json_array_append_new(arg, o);
 }
 
-void control_peers(struct control_call *call)
+void control_peers(struct ask *call)
 {
 	json_t *list = json_array();
 
 	peers_each(control_worker(call)->peers, peer_json, list);
-	control_answer(call, json_pack("{s:o}", "peers", list));
+	ask_answer(call, json_pack("{s:o}", "peers", list));
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */
 
-void control_status(struct control_call *call)
+void control_status(struct ask *call)
 {
 	struct worker *w = control_worker(call);
 	size_t n = 0;
@@ -414,18 +414,18 @@ void control_status(struct control_call *call)
 	peers_each(w->peers, path_json, paths);
 	json_object_set_new(o, "paths", paths);
 	json_object_set_new(o, "warnings", warnings_json(w));
-	control_answer(call, o);
+	ask_answer(call, o);
 }
 
 /* --- down -------------------------------------------------------------------------------------- */
 
-void control_down(struct control_call *call)
+void control_down(struct ask *call)
 {
 	struct worker *w = control_worker(call);
 	int err = keeper_quit(w->keeper);
 
 	if (err)
-		control_fail(call, err, NULL);
+		ask_fail(call, err, NULL);
 	else
-		control_answer(call, NULL);
+		ask_answer(call, NULL);
 }

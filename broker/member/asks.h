@@ -2,13 +2,13 @@
 /*
  * asks - member.sock: what `ntm-group` asks of ntm-member (docs/control.md)
  *
- * Owner:    struct node. Context: loop thread. Clients of another user are refused by
- *           SO_PEERCRED. JSON lines, one after the other. A struct ask is one request: it
- *           is over when it is answered, also where its client has gone meanwhile.
+ * Owner:    struct node. Context: loop thread. broker/asking.h serves the socket; a part of
+ *           a group that answers later is told where the client has gone.
  */
 #ifndef NTM_BROKER_MEMBER_ASKS_H
 #define NTM_BROKER_MEMBER_ASKS_H
 
+#include "broker/asking.h"
 #include "broker/member/node.h"
 #include "broker/member/papers.h"
 
@@ -17,30 +17,14 @@
 #define ASKS_QUEUE_MAX	 (4u << 20)
 
 /** @fd: listening; taken on success. Return: 0, -NTM_ENOMEM */
-NTM_MUST_CHECK int asks_open(struct node *n, int fd, struct asks **out);
-void asks_close(struct asks *a);
-bool asks_busy(const struct asks *a);
-/** something is other than it was: who waits for that is told. NULL is fine */
-void asks_changed(struct asks *a);
+NTM_MUST_CHECK int asks_open(struct node *n, int fd, struct asking **out);
 
 /* --- one request --- */
-struct node *ask_node(struct ask *a);
-const json_t *ask_request(const struct ask *a);
-/** "" where there is none */
-const char *ask_text(const struct ask *a, const char *key);
-/** "ok": true, and @fields (taken; may be NULL) */
-void ask_answer(struct ask *a, json_t *fields);
-/** "ok": false; @why NULL: the error's own text */
-void ask_fail(struct ask *a, int err, const char *why);
+struct node *ask_node(const struct ask *a);
 /** either, by @err; with the sentence that groups have for it */
 void ask_done(struct ask *a, int err);
 /** what was asked of @p goes on, and takes longer than who asks waits */
 void ask_late(struct ask *a, struct part *p);
-/** does anybody wait for it still? */
-bool ask_lives(const struct ask *a);
-/** it is answered at the next asks_changed(), or now where there have been more changes
- *  than it has seen */
-void ask_wait(struct ask *a);
 
 /* --- asks_cmd.c --- */
 void asks_command(struct ask *a);

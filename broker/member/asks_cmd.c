@@ -461,15 +461,7 @@ static void cmd_export(struct ask *a)
 	ntmc_wipe(text, sizeof(text));
 }
 
-static void cmd_wait(struct ask *a)
-{
-	ask_wait(a);
-}
-
-static const struct {
-	const char *name;
-	void (*fn)(struct ask *a);
-} commands[] = {
+static const struct ask_command commands[] = {
 	{"create", cmd_create},	   {"invite", cmd_invite},
 	{"accept", cmd_accept},	   {"decline", cmd_decline},
 	{"list", cmd_list},	   {"members", cmd_people},
@@ -477,29 +469,20 @@ static const struct {
 	{"rekey", cmd_rekey},	   {"policy", cmd_policy},
 	{"leave", cmd_leave},	   {"log", cmd_log},
 	{"verify", cmd_verify},	   {"export", cmd_export},
-	{"wait", cmd_wait},	   {"send", asks_say},
+	{"wait", ask_wait},	   {"send", asks_say},
 	{"history", asks_history}, {"read", asks_read},
 };
 
 void asks_command(struct ask *a)
 {
-	struct node *n = ask_node(a);
-	const char *name = ask_text(a, "cmd");
+	const struct node *n = ask_node(a);
 
-	if (!json_is_object(ask_request(a))) {
-		ask_fail(a, -NTM_EDECODE, "that is not one JSON object");
-		return;
-	}
-	if (n->broken) {
+	if (n->broken && json_is_object(ask_request(a)))
 		ask_fail(a, n->broken,
 			 "what is known of groups cannot be read; broker.log "
 			 "says which file");
-		return;
-	}
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (!strcmp(commands[i].name, name)) {
-			commands[i].fn(a);
-			return;
-		}
-	ask_fail(a, -NTM_EINVAL, "ntm-member does not know the command");
+	else
+		ask_dispatch(a, commands,
+			     sizeof(commands) / sizeof(commands[0]),
+			     "ntm-member does not know the command");
 }

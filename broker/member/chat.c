@@ -115,7 +115,7 @@ static void sending_over(struct chat *c, enum chat_state to, const char *why)
 		return;
 	}
 	sending_end(c);
-	asks_changed(c->node->asks);
+	asking_changed(c->node->asks);
 	chat_work(c);
 }
 
@@ -427,7 +427,7 @@ int chat_seen(struct chat *c, struct part *p, int64_t n, bool tell)
 	if (r && tell && !loop_timer_armed(c->marks_due))
 		loop_timer_arm(c->marks_due, LOOP_MS(MARKS_MS));
 	if (r)
-		asks_changed(c->node->asks);
+		asking_changed(c->node->asks);
 	return 0;
 }
 
@@ -480,7 +480,7 @@ int chat_say(struct chat *c, struct part *p, const char *text, const char *file,
 	*n = l->n;
 	chat_line_free(l);
 	if (!r) {
-		asks_changed(c->node->asks);
+		asking_changed(c->node->asks);
 		chat_work(c);
 	}
 	return r;
@@ -594,7 +594,7 @@ int chat_item(struct chat *c, const char *from, const char *service,
 					    : take_message(c, from, text, len);
 
 	if (!r)
-		asks_changed(c->node->asks);
+		asking_changed(c->node->asks);
 	if (r == -NTM_EAGAIN)
 		c->items_wait = true;
 	return r;

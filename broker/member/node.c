@@ -100,7 +100,7 @@ static void on_quiet(void *arg)
 {
 	struct node *n = arg;
 
-	if (keeps(n) || asks_busy(n->asks) || postcall_busy(n->post))
+	if (keeps(n) || asking_busy(n->asks) || postcall_busy(n->post))
 		return;
 	n->ending = true;
 	loop_stop(n->loop);
@@ -116,7 +116,7 @@ void node_check_idle(struct node *n)
 	if (keep != n->kept)
 		say(n, keep ? "keep" : "idle");
 	n->kept = keep;
-	if (keep || asks_busy(n->asks) || postcall_busy(n->post))
+	if (keep || asking_busy(n->asks) || postcall_busy(n->post))
 		loop_timer_disarm(n->quiet);
 	else if (!loop_timer_armed(n->quiet))
 		loop_timer_arm(n->quiet, LOOP_S(NODE_QUIET_S));
@@ -206,7 +206,7 @@ void node_work(struct node *n)
 void node_close(struct node *n)
 {
 	n->ending = true;
-	asks_close(n->asks);
+	asking_close(n->asks);
 	while (n->parts)
 		part_free(n->parts);
 	servers_close(n);

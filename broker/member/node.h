@@ -27,7 +27,7 @@
 #define NODE_QUIET_S	2
 
 struct ask;
-struct asks;
+struct asking;
 struct chat;
 struct node;
 struct papers;
@@ -76,7 +76,7 @@ struct node {
 	struct papers *papers;
 	struct chat *chat;
 	struct postcall *post;
-	struct asks *asks;
+	struct asking *asks;
 	struct words *words;
 	int link;
 	struct loop_io *link_io;

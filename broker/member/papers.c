@@ -132,7 +132,7 @@ int papers_add(struct papers *all, const struct paper *like)
 	}
 	DL_APPEND(all->list, p);
 	all->n++;
-	asks_changed(all->node->asks);
+	asking_changed(all->node->asks);
 	return 0;
 }
 
@@ -161,7 +161,7 @@ static void on_handed(void *arg, int err, const json_t *answer)
 	/* the welcome; or that we do not come */
 	if (p->state == PAPER_ACCEPTED || p->state == PAPER_DECLINED) {
 		paper_drop(p);
-		asks_changed(all->node->asks);
+		asking_changed(all->node->asks);
 		return;
 	}
 	p->handed = true;
@@ -448,7 +448,7 @@ static void on_inbox(void *arg, int err, const json_t *answer)
 	else if (all->again && !err)
 		papers_fetch(all);
 	papers_work(all);
-	asks_changed(all->node->asks);
+	asking_changed(all->node->asks);
 }
 
 void papers_fetch(struct papers *all)

@@ -52,7 +52,7 @@ static void on_state(void *arg, struct member *m, enum member_state before)
 		papers_joined(n->papers, p);
 		chat_work(n->chat);
 	}
-	asks_changed(n->asks);
+	asking_changed(n->asks);
 	if (now != MEMBER_OUT || p->over)
 		return;
 	/* removed, or we have left: nothing is kept. Not while it speaks to us */
@@ -79,7 +79,7 @@ static void on_keys(void *arg, const struct group_keys *k, uint32_t index)
 	words_part(p->node->words, p);
 	if (k) /* who has come may have sent already what was held, or waits */
 		papers_fetch(p->node->papers);
-	asks_changed(p->node->asks);
+	asking_changed(p->node->asks);
 }
 
 static void on_saw(void *arg, enum member_saw what, uint32_t who,

@@ -169,7 +169,7 @@ static void attempt_end(struct attempt *x, int code)
 		log_info("outbox", "item %lld: %s %s, straight from here",
 			 (long long)s->id, x->name,
 			 code ? err_text(code) : "has it");
-	face_changed(s->post->face);
+	asking_changed(s->post->face);
 	attempt_over(x);
 }
 

@@ -2,30 +2,22 @@
 /*
  * face - post.sock: what `ntm send` and programs ask of ntm-post (docs/control.md)
  *
- * Owner:    struct post. Context: loop thread. Clients of another user are refused by
- *           SO_PEERCRED. JSON lines, as on control.sock.
+ * Owner:    struct post. Context: loop thread. broker/asking.h serves the socket; answers
+ *           wait until what they tell of is on the disk (post_flush_due()).
  */
 #ifndef NTM_BROKER_POST_FACE_H
 #define NTM_BROKER_POST_FACE_H
 
+#include "broker/asking.h"
 #include "broker/post/post.h"
 
 #define FACE_LINE_MAX	 (1u << 20)
 #define FACE_QUEUE_MAX	 (4u << 20)
 #define FACE_CLIENTS_MAX 32
 
-struct face;
-
-/** @listen_fd: taken */
-NTM_MUST_CHECK int face_open(struct post *p, int listen_fd, struct face **out);
-void face_close(struct face *f);
-bool face_busy(const struct face *f);
-/** a number that each change makes larger */
-json_int_t face_changes(const struct face *f);
-/** something of inbox or outbox changed: who waits for that is told. NULL is fine */
-void face_changed(struct face *f);
-/** what was answered meanwhile may leave; with @err it did not happen, and is refused */
-void face_release(struct face *f, int err);
+/** @listen_fd: taken on success. Return: 0, -NTM_ENOMEM */
+NTM_MUST_CHECK int face_open(struct post *p, int listen_fd,
+			     struct asking **out);
 
 /**
  * face_command() - one request (face_cmd.c)

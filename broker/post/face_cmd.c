@@ -273,7 +273,7 @@ static json_t *cmd_who(struct post *p, const json_t *j)
 
 static json_t *cmd_wait(struct post *p, const json_t *j)
 {
-	json_int_t changes = face_changes(p->face);
+	json_int_t changes = asking_changes(p->face);
 
 	if (number(j, "seen") == changes)
 		return NULL;

@@ -225,7 +225,7 @@ void fetching_state(struct fetching *f, enum in_state state, int err,
 	if (state == IN_REFUSED)
 		folder_remove(f->post, f->id);
 	over(f);
-	face_changed(b->post->face);
+	asking_changed(b->post->face);
 }
 
 int inbox_row_seen(struct post *p, int64_t id, int64_t entry)

@@ -87,7 +87,7 @@ static void on_news(void *arg, int err)
 			       .together = true};
 
 	snprintf(path, sizeof(path), "/v1/cache/%lld", (long long)w->entry);
-	face_changed(p->face);
+	asking_changed(p->face);
 	if ((err && err != -NTM_ENOTFOUND) || post_box(p, &box) ||
 	    post_ask(p, &ask, on_news_off, w, &w->call))
 		word_over(w, true);
@@ -362,7 +362,7 @@ static void listed(struct inbox *b)
 		arrival_forget_stale(b->post);
 	}
 	b->tries = 0;
-	face_changed(b->post->face);
+	asking_changed(b->post->face);
 	news_next(b);
 }
 

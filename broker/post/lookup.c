@@ -85,7 +85,7 @@ static void on_prekeys(void *arg, const struct web_answer *a)
 		else if (!r)
 			u->err = 0;
 	}
-	face_changed(u->all->post->face);
+	asking_changed(u->all->post->face);
 }
 
 static int begin(struct lookup *u, const char *name)

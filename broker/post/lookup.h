@@ -20,7 +20,7 @@ void lookups_close(struct lookups *l); /* NULL is fine */
 /**
  * lookup_name() - a device's name, or an account's
  * @out: [{"name", "key"}], a new reference; on 0 only
- * Return: 0; -NTM_EAGAIN: it is being asked for, face_changed() tells of the end;
+ * Return: 0; -NTM_EAGAIN: it is being asked for, asking_changed() tells of the end;
  *         -NTM_ENONAME, -NTM_EPIN, -NTM_ECERT ..., once; -NTM_ELIMIT
  */
 NTM_MUST_CHECK int lookup_name(struct lookups *l, const char *name,

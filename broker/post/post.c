@@ -60,9 +60,9 @@ unsigned int post_rests_s(const struct post *p)
 static bool busy(struct post *p)
 {
 	if (p->broken)
-		return face_busy(p->face);
+		return asking_busy(p->face);
 	return outbox_busy(p->outbox) || inbox_busy(p->inbox) ||
-	       prekeys_busy(p->prekeys) || face_busy(p->face) ||
+	       prekeys_busy(p->prekeys) || asking_busy(p->face) ||
 	       door_busy(p->door);
 }
 
@@ -178,7 +178,7 @@ void post_close(struct post *p)
 	p->ending = true;
 	door_close(p->door);
 	turn_close(p);
-	face_close(p->face);
+	asking_close(p->face);
 	lookups_close(p->lookups);
 	inbox_close(p->inbox);
 	outbox_close(p->outbox);

@@ -33,7 +33,7 @@
 struct absent;
 struct desktop;
 struct door;
-struct face;
+struct asking;
 struct inbox;
 struct link;
 struct lookups;
@@ -54,7 +54,7 @@ struct post {
 	struct store *store;
 	struct web *web;
 	struct link *link; /* NULL in tests */
-	struct face *face;
+	struct asking *face;
 	struct desktop *desktop; /* NULL: there is none */
 	struct outbox *outbox;
 	struct inbox *inbox;

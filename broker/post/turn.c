@@ -92,7 +92,7 @@ int post_flush_now(struct post *p)
 		prekeys_restart(p->prekeys);
 	}
 	web_release(p->web);
-	face_release(p->face, err);
+	asking_release(p->face, err);
 	return err;
 }
 
@@ -170,7 +170,7 @@ void turn_close(struct post *p)
 	if (err)
 		log_err("post", "%s cannot be written", p->who.dir);
 	removes_do(t, !err);
-	face_release(p->face, err);
+	asking_release(p->face, err);
 	close(t->dir);
 	p->turn = NULL;
 	t->post = NULL;
