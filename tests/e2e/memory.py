@@ -4,14 +4,12 @@
 
 Usage: memory.py PID FILE
 What it maps of files and cannot have changed is left out, as the file is there to be
-read; so are pages of zeros, and maps of more than 64 GiB: the shadow of a sanitizer, which
-has no byte of the program's.
+read; so are pages of zeros.
 """
 import sys
 
 PAGE = 4096
 PIECE = 256 * PAGE
-SHADOW = 64 << 30
 
 
 def pages(pid):
@@ -23,8 +21,6 @@ def pages(pid):
                     (int(inode) and mode[1] != "w"):
                 continue
             at, end = (int(x, 16) for x in span.split("-"))
-            if end - at > SHADOW:
-                continue
             while at < end:
                 mem.seek(at)
                 piece = mem.read(min(PIECE, end - at))
