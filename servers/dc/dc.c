@@ -148,9 +148,11 @@ void dc_prune(struct dc *dc, int64_t now)
 
 	while (gone < dc->n_revocations && dc->revocations[gone].at < before)
 		gone++;
-	dc->n_revocations -= gone;
-	memmove(dc->revocations, dc->revocations + gone,
-		dc->n_revocations * sizeof(*dc->revocations));
+	if (gone) {
+		dc->n_revocations -= gone;
+		memmove(dc->revocations, dc->revocations + gone,
+			dc->n_revocations * sizeof(*dc->revocations));
+	}
 	journal_prune(dc->journal, before, now);
 }
 

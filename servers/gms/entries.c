@@ -101,7 +101,8 @@ static int append(struct caller *ca, const Ntm__GroupSubmit *m,
 	if (e->author != index)
 		return -NTM_EPERM;
 	fits = !memcmp(ca->group, e->id, GROUP_ID_LEN) && ca->epoch == e->epoch;
-	qsort(ca->parts, ca->n_parts, sizeof(*ca->parts), by_index);
+	if (ca->n_parts)
+		qsort(ca->parts, ca->n_parts, sizeof(*ca->parts), by_index);
 	r = ledger_append(gms->ledger, lg, m->entry.data, m->entry.len,
 			  m->sealer.len ? m->sealer.data : NULL,
 			  fits ? ca->parts : NULL, fits ? ca->n_parts : 0,

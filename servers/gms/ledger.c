@@ -516,7 +516,7 @@ static int check_parts(const struct ledger_group *lg, const struct group *g,
 		if (!p || !p->serial || p->index == e->author)
 			continue;
 		key.index = p->index;
-		if (!bsearch(&key, parts, n, sizeof(*parts), by_index))
+		if (!n || !bsearch(&key, parts, n, sizeof(*parts), by_index))
 			return -NTM_EINVAL;
 	}
 	return 0;

@@ -176,6 +176,38 @@ static void group_packets(struct fuzz_group *f, enum group_auth auth,
 	group_sender_free(s);
 }
 
+/* what members tell each other and the GMS of themselves */
+static void group_people(struct fuzz_group *f)
+{
+	struct group_rn2_place at = {.epoch = 2, .index = 1};
+	uint8_t b[1 + NTMC_KEY_LEN + 256];
+	struct group_sealer sealer;
+	struct group_leave leave;
+
+	b[0] = 8;
+	group_prekey_put(&f->prekey, b + 1);
+	put("group/prekey", b, 1 + GROUP_PREKEY_LEN);
+	b[0] = 9;
+	group_sealer_open(&f->env, f->id, 3, group_generation(f->g) + 1,
+			  &sealer);
+	memcpy(b + 1, sealer.pub, NTMC_KEY_LEN);
+	must(!group_part_seal(&sealer, 1, f->prekey.pub, &f->share,
+			      b + 1 + NTMC_KEY_LEN));
+	put("group/part", b, 1 + NTMC_KEY_LEN + GROUP_PART_LEN);
+	b[0] = 10;
+	memcpy(at.group, f->id, sizeof(at.group));
+	must(!group_rn2_seal(&f->env, &f->share, &at, &f->rn2, b + 1));
+	put("group/rn2", b, 1 + GROUP_RN2_SEALED_LEN);
+	b[0] = 11;
+	b[1] = 1;
+	group_leave_sign(&f->p[1], f->g, 1, &leave);
+	memcpy(b + 2, leave.sig, sizeof(leave.sig));
+	put("group/leave", b, 2 + sizeof(leave.sig));
+	b[0] = 12;
+	group_confirm(&f->keys, 1, b + 1);
+	put("group/confirmation", b, 1 + GROUP_CONFIRM_LEN);
+}
+
 static void groups(void)
 {
 	uint8_t b[2048];
@@ -211,6 +243,7 @@ static void groups(void)
 	must(!group_seal_make(&f.gms, f.g, &f.rn2, FUZZ_NOW,
 			      FUZZ_NOW + FUZZ_DAY, b + 1));
 	put("group/seal", b, 1 + GROUP_SEAL_LEN);
+	group_people(&f);
 	group_receiver_free(f.rx);
 	group_free(f.g);
 }

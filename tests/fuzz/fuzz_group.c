@@ -4,7 +4,8 @@
  *
  * The first byte chooses: 0 an entry for the log, signature made good if it can be,
  * 1 the same as it is, 2 a saved group, 3 a group packet, 4 an invite, 5 an acceptance,
- * 6 a welcome, 7 a seal. Keys are fixed, so the seeds pass.
+ * 6 a welcome, 7 a seal, 8 a group prekey, 9 a part, 10 RN2 sealed to a node, 11 a wish
+ * to leave, 12 a confirmation. Keys are fixed, so the seeds pass.
  */
 #include "tests/fuzz/crypto_keys.h"
 #include "tests/fuzz/group_keys.h"
@@ -115,6 +116,54 @@ static void small(unsigned int select, const uint8_t *data, size_t len)
 	}
 }
 
+/* the entry of which the part of the seeds is */
+static void part(const uint8_t *data, size_t len)
+{
+	struct group_entry e;
+	struct ntmc_key share;
+
+	if (len < NTMC_KEY_LEN + GROUP_PART_LEN)
+		return;
+	must(!group_entry_get(world.refresh, world.refresh_len, &e));
+	if (!group_part_open(&e, 1, data, &world.prekey_priv, world.prekey.pub,
+			     data + NTMC_KEY_LEN, &share))
+		must(!memcmp(&share, &world.share, sizeof(share)));
+}
+
+static void of_members(unsigned int select, const uint8_t *data, size_t len)
+{
+	struct group_rn2_place at = {.epoch = 2, .index = 1};
+	uint8_t b[GROUP_PREKEY_LEN];
+	struct group_leave leave;
+	struct group_prekey k;
+	struct ntmc_key rn2;
+
+	if (select == 8) {
+		if (group_prekey_get(data, len, &k) ||
+		    group_prekey_verify(&k, world.id, world.p[1].ed_pub))
+			return;
+		group_prekey_put(&k, b);
+		must(!memcmp(b, data, len));
+	} else if (select == 9) {
+		part(data, len);
+	} else if (select == 10 && len == GROUP_RN2_SEALED_LEN) {
+		memcpy(at.group, world.id, sizeof(at.group));
+		if (!group_rn2_open(&world.share, &at, data, &rn2))
+			must(!memcmp(&rn2, &world.rn2, sizeof(rn2)));
+	} else if (select == 11 && len == sizeof(leave.sig) + 1) {
+		leave.index = data[0];
+		leave.epoch = 2;
+		memcpy(leave.sig, data + 1, sizeof(leave.sig));
+		if (!group_leave_verify(world.g, &leave))
+			must(group_find(world.g, leave.index) != NULL);
+	} else if (select == 12 && len == GROUP_CONFIRM_LEN) {
+		if (!group_confirmed(&world.keys, 1, data)) {
+			group_confirm(&world.keys, 1, b);
+			must(!memcmp(b, data, len));
+		}
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -126,7 +175,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		fuzz_group_open(&world);
 	if (!len)
 		return 0;
-	select = *data++ & 7;
+	select = *data++ & 15;
 	len--;
 	if (select <= 1) {
 		entry(data, len, !select);
@@ -135,8 +184,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 			group_free(g);
 	} else if (select == 3) {
 		packet(data, len);
-	} else {
+	} else if (select <= 7) {
 		small(select, data, len);
+	} else {
+		of_members(select, data, len);
 	}
 	return 0;
 }

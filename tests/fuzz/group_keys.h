@@ -8,10 +8,13 @@
 #define NTM_TESTS_FUZZ_GROUP_KEYS_H
 
 #include "libntmcrypto/groupinvite.h"
+#include "libntmcrypto/groupnode.h"
 #include "libntmcrypto/grouppacket.h"
 #include "tests/fuzz/crypto_keys.h"
 
-/** struct fuzz_group - founder and one more, in epoch 2 */
+/** struct fuzz_group - founder and one more, in epoch 2
+ *  @refresh: the founder's entry that would begin epoch 3, and commits to @share
+ *  @prekey: of the other one */
 struct fuzz_group {
 	uint8_t fill, id[GROUP_ID_LEN];
 	struct ntmc_env env;
@@ -22,6 +25,10 @@ struct fuzz_group {
 	struct group_keys keys;
 	struct group_receiver *rx;
 	struct group_invite invite;
+	uint8_t refresh[GROUP_ENTRY_MAX];
+	size_t refresh_len;
+	struct ntmc_key prekey_priv;
+	struct group_prekey prekey;
 };
 
 static inline struct group *fuzz_group_copy(const struct fuzz_group *f)
@@ -66,6 +73,19 @@ static inline void fuzz_group_found(struct fuzz_group *f)
 		abort();
 }
 
+static inline void fuzz_group_next(struct fuzz_group *f)
+{
+	struct group_change refresh = {.kind = GROUP_REFRESH,
+				       .share = &f->share};
+
+	if (group_make(&f->env, f->g, &f->p[0], &refresh, f->refresh,
+		       &f->refresh_len, NULL))
+		abort();
+	ntmc_x25519_keygen(&f->env, &f->prekey_priv, f->prekey.pub);
+	f->prekey.serial = 3;
+	group_prekey_sign(&f->p[1], f->id, &f->prekey);
+}
+
 static inline void fuzz_group_open(struct fuzz_group *f)
 {
 	struct group_invite *i = &f->invite;
@@ -95,6 +115,7 @@ static inline void fuzz_group_open(struct fuzz_group *f)
 	memcpy(i->invitee_key, f->p[1].ed_pub, NTMC_KEY_LEN);
 	i->expires = FUZZ_NOW + FUZZ_DAY;
 	i->token[3] = 8;
+	fuzz_group_next(f);
 }
 
 #endif

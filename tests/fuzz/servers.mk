@@ -26,3 +26,7 @@ $(eval $(call fuzz-target,cs,tests/fuzz/fuzz_cs.c tests/fuzz/played_mhd.c \
 	servers/cs/requests.c servers/cs/transfers.c servers/cs/items_names.c \
 	common/addr.c common/err.c common/log.c \
 	$(FUZZ_DATAGRAM),jansson gnutls $(FUZZ_DATAGRAM_PKGS)))
+# What the AS says to Cache Servers, boxes and GMSs.
+$(eval $(call fuzz-target,tokens,tests/fuzz/fuzz_tokens.c servers/tokens.c \
+	servers/gms/asfeed.c common/addr.c common/err.c common/log.c \
+	$(FUZZ_DATAGRAM),$(FUZZ_DATAGRAM_PKGS)))

@@ -79,6 +79,8 @@ static void ask_batch(struct say *s, const int *want, size_t n)
 			fail_msg("answer %zu: %s", i, json_dumps(a, 0));
 	}
 	json_decref(j);
+	free(s->a.got);
+	s->a.got = NULL;
 }
 
 /* A small item in one request each: what begins it, its data, its way out. Whoever's
