@@ -418,6 +418,15 @@ static int copy_to(struct store *s, const char *path)
 	return code == SQLITE_OK ? 0 : -NTM_ESTORE;
 }
 
+int store_tidy(struct store *s)
+{
+	return sqlite3_wal_checkpoint_v2(s->db, NULL,
+					 SQLITE_CHECKPOINT_TRUNCATE, NULL,
+					 NULL) == SQLITE_OK
+		       ? 0
+		       : -NTM_ESTORE;
+}
+
 int store_backup(struct store *s, const char *path)
 {
 	char tmp[PATH_MAX];

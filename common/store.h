@@ -65,6 +65,12 @@ size_t store_blob(struct store *s, size_t st, int column, void *out,
 		  size_t size);
 /** one step, a row is not looked at; 0 or store_step()'s errors */
 NTM_MUST_CHECK int store_run(struct store *s, size_t st);
+/**
+ * store_tidy() - what was written over leaves the write-ahead log, too: secure_delete
+ * wipes its place in the database, and the log's file is emptied
+ * Return: 0; -NTM_ESTORE: not now, nothing has changed
+ */
+NTM_MUST_CHECK int store_tidy(struct store *s);
 /** rows that the last statement changed */
 int64_t store_changes(const struct store *s);
 /** a consistent copy while running (online backup); Return: 0, -NTM_ESTORE */

@@ -12,6 +12,7 @@
 #include "broker/member/node.h"
 #include "broker/post/isolate.h"
 #include "broker/poster_child.h"
+#include "common/wipefree.h"
 
 struct program {
 	struct poster_child child;
@@ -37,7 +38,9 @@ static int run(void *arg)
 	int err;
 
 	n->loop = c->loop;
-	err = node_open(n, c->config, c->state, c->rundir, c->link);
+	err = wipefree();
+	if (!err)
+		err = node_open(n, c->config, c->state, c->rundir, c->link);
 	/* who asks is to hear why, and not to wait for us in vain */
 	if (err == -NTM_ESTORE || err == -NTM_EVERSION || err == -NTM_EAUTH) {
 		log_err("member", "the store of groups: %s", err_text(err));

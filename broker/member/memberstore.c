@@ -10,6 +10,9 @@
  * 16 random bytes, so a copy of the file that lives on somewhere else repeats no nonce.
  * Additional data is GroupID and th: what belongs to another epoch does not open.
  *
+ * What is written over lies in the write-ahead log still; memberstore_tidy() empties that,
+ * so who takes the files and the identity has no RN1 of before.
+ *
  * Whoever uses a key must have put it before: memberstore_put() first, then the packet.
  */
 #include "broker/member/memberstore.h"
@@ -127,6 +130,11 @@ int memberstore_commit(struct memberstore *s)
 void memberstore_rollback(struct memberstore *s)
 {
 	store_rollback(s->store);
+}
+
+int memberstore_tidy(struct memberstore *s)
+{
+	return store_tidy(s->store);
 }
 
 /* --- what is sealed ------------------------------------------------------------- */

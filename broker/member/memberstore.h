@@ -38,6 +38,9 @@ struct member_own {
 };
 void member_own_clear(struct member_own *own);
 
+/** what was written over is nowhere in its files any more. Return: 0, -NTM_ESTORE: not
+ *  now */
+NTM_MUST_CHECK int memberstore_tidy(struct memberstore *s);
 /** @id: the device's. Return: 0, -NTM_ESTORE, -NTM_EVERSION, -NTM_ENOMEM */
 NTM_MUST_CHECK int memberstore_open(const char *path,
 				    const struct ntmc_env *env,

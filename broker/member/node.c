@@ -28,6 +28,7 @@
 
 #define LINK_MESSAGE_MAX 4096
 #define TIDY_S		 3600
+#define WIPE_MS		 500 /* what is written over is kept on the disk for so long */
 
 int64_t node_now(const struct node *n)
 {
@@ -131,6 +132,20 @@ static void on_tidy(void *arg)
 	papers_fetch(n->papers);
 }
 
+static void on_wipe(void *arg)
+{
+	struct node *n = arg;
+
+	if (memberstore_tidy(n->store))
+		node_wipe_soon(n);
+}
+
+void node_wipe_soon(struct node *n)
+{
+	if (n->store && n->wipe && !loop_timer_armed(n->wipe))
+		loop_timer_arm(n->wipe, LOOP_MS(WIPE_MS));
+}
+
 /* --- life -------------------------------------------------------------------------------- */
 
 static int store_begin_here(struct node *n)
@@ -159,6 +174,8 @@ int node_open(struct node *n, const char *config, const char *state,
 	r = loop_timer_new(n->loop, on_quiet, n, &n->quiet);
 	if (!r)
 		r = loop_timer_new(n->loop, on_tidy, n, &n->tidy);
+	if (!r)
+		r = loop_timer_new(n->loop, on_wipe, n, &n->wipe);
 	if (!r)
 		r = store_begin_here(n);
 	if (!r)
@@ -216,7 +233,8 @@ void node_close(struct node *n)
 	words_close(n->words);
 	loop_timer_free(n->quiet);
 	loop_timer_free(n->tidy);
-	n->quiet = n->tidy = NULL;
+	loop_timer_free(n->wipe);
+	n->quiet = n->tidy = n->wipe = NULL;
 	memberstore_close(n->store);
 	loop_io_del(n->link_io);
 	if (n->link >= 0)

@@ -80,7 +80,7 @@ struct node {
 	struct words *words;
 	int link;
 	struct loop_io *link_io;
-	struct loop_timer *quiet, *tidy;
+	struct loop_timer *quiet, *tidy, *wipe;
 	bool kept, ending;
 	int broken;
 };
@@ -95,6 +95,8 @@ NTM_MUST_CHECK int node_link(struct node *n);
 void node_work(struct node *n);
 /** something came to its end: is there anything left to do? */
 void node_check_idle(struct node *n);
+/** a secret was written over: soon it is nowhere on the disk any more */
+void node_wipe_soon(struct node *n);
 int64_t node_now(const struct node *n);
 
 /* --- groups (part.c) --------------------------------------------------------------------- */

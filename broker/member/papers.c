@@ -106,6 +106,7 @@ static void paper_drop(struct paper *p)
 
 	if (memberstore_paper_drop(all->node->store, p->i.token))
 		log_err("member", "the store cannot be written");
+	node_wipe_soon(all->node);
 	postcall_forget(all->node->post, p);
 	if (p->sending)
 		all->sending--;

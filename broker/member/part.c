@@ -77,6 +77,7 @@ static void on_keys(void *arg, const struct group_keys *k, uint32_t index)
 					 LOOP_S(left > 0 ? (uint64_t)left : 0)
 			   : 0;
 	words_part(p->node->words, p);
+	node_wipe_soon(p->node);
 	if (k) /* who has come may have sent already what was held, or waits */
 		papers_fetch(p->node->papers);
 	asking_changed(p->node->asks);

@@ -54,6 +54,14 @@ static int code_of(const json_t *answer)
 	return -NTM_EDECODE;
 }
 
+/* a welcome has RN1 in it */
+static void call_free(struct call *call)
+{
+	ntmc_wipe(call->text, call->len);
+	free(call->text);
+	free(call);
+}
+
 static void hang_up(struct postcall *c)
 {
 	loop_timer_disarm(c->limit);
@@ -62,6 +70,8 @@ static void hang_up(struct postcall *c)
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
+	if (c->in)
+		ntmc_wipe(c->in, c->in_len);
 	c->in_len = 0;
 }
 
@@ -76,8 +86,7 @@ static void over(struct postcall *c, int err, const json_t *answer)
 		loop_timer_arm(c->next, 0);
 	if (call->fn)
 		call->fn(call->arg, err, answer);
-	free(call->text);
-	free(call);
+	call_free(call);
 	node_check_idle(c->node);
 }
 
@@ -242,8 +251,7 @@ void postcall_close(struct postcall *c)
 	hang_up(c);
 	DL_FOREACH_SAFE (c->calls, call, tmp) {
 		DL_DELETE(c->calls, call);
-		free(call->text);
-		free(call);
+		call_free(call);
 	}
 	loop_timer_free(c->limit);
 	loop_timer_free(c->next);

@@ -10,6 +10,7 @@
 
 #include "common/fqdn.h"
 #include "common/log.h"
+#include "common/wipefree.h"
 #include "servers/datadir.h"
 #include "servers/gms/state.h"
 
@@ -124,6 +125,7 @@ static void tick(void *arg)
 	entries_sweep(gms, false);
 	gms->held = clockguard_holds(&gms->guard, gms->loop, "gms");
 	ledger_each(gms->ledger, look_at, gms);
+	ledger_tidy(gms->ledger);
 	loop_timer_arm(gms->clock, LOOP_S(1));
 }
 
@@ -134,6 +136,9 @@ static int open_ledger(struct gms *gms)
 	char path[DATADIR_PATH_MAX];
 	int r = datadir_file(gms->env->dir, DATADIR_GMS_KEY, path);
 
+	/* a test's process may have used SQLite before */
+	if (wipefree())
+		log_debug("gms", "what SQLite gives back is not wiped");
 	if (!r)
 		r = ntmc_identity_load(path, &gms->id);
 	if (!r)

@@ -10,7 +10,8 @@
  * takes the group's place. So whatever the moment of a crash, the store has the epoch
  * before or the next one, whole, and nobody has been told of an epoch that is not there.
  *
- * RN2 of the epoch before is overwritten: SQLite's secure_delete wipes the row's place.
+ * RN2 of the epoch before is overwritten: SQLite's secure_delete wipes the row's place, and
+ * ledger_tidy() what the write-ahead log has of it, within a second.
  *
  * What members acknowledge is noted, and written by ledger_flush(). What is lost of it
  * in a crash is said again: nodes say in their hello where they are.
@@ -320,6 +321,12 @@ void ledger_close(struct ledger *l)
 	free(l);
 }
 
+void ledger_tidy(struct ledger *l)
+{
+	if (l->stale)
+		l->stale = store_tidy(l->store);
+}
+
 int ledger_backup(struct ledger *l, const char *path)
 {
 	return store_backup(l->store, path);
@@ -416,6 +423,7 @@ static int commit(struct ledger *l, struct ledger_group *next,
 		r = store_begin(l->store);
 	if (r)
 		return r;
+	l->stale = true;
 	r = put_entry(l, next, entry, len, sealer);
 	for (i = 0; !r && i < n_parts; i++)
 		r = put_part(l, next, &parts[i]);

@@ -49,6 +49,9 @@ void ledger_close(struct ledger *l); /* flushes nothing; NULL is fine */
 /** a consistent copy. Return: 0, -NTM_ESTORE */
 NTM_MUST_CHECK int ledger_backup(struct ledger *l, const char *path);
 
+/** the RN2s of epochs that are over are nowhere in its files any more */
+void ledger_tidy(struct ledger *l);
+
 struct ledger_group *ledger_find(struct ledger *l,
 				 const uint8_t id[static GROUP_ID_LEN]);
 void ledger_each(struct ledger *l,

@@ -29,7 +29,7 @@ struct ledger {
 	const struct ntmc_identity *id;
 	const struct ntmc_env *env;
 	struct ledger_group *groups;
-	bool dirty;
+	bool dirty, stale; /* stale: an RN2 was written over */
 };
 
 enum ledger_statement {

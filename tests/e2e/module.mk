@@ -25,7 +25,18 @@ E2E_TOOLS += $(O)/tests/bench/beacon $(O)/tests/bench/stream
 
 # 193-away-secrecy
 E2E_TOOLS += $(O)/tests/e2e/burglar
-$(O)/tests/e2e/burglar: $(O)/obj/tests/e2e/burglar.o $(call lib,common ntmcrypto)
+$(O)/tests/e2e/burglar: $(O)/obj/tests/e2e/burglar.o $(O)/obj/tests/e2e/candidates.o \
+		$(call lib,common ntmcrypto)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
+		$(shell pkg-config --libs $(COMMON_PKGS) $(CRYPTO_PKGS)) $(LIBS)
+
+# 266-group-secrecy
+E2E_TOOLS += $(O)/tests/e2e/groupthief
+$(O)/tests/e2e/groupthief: $(O)/obj/tests/e2e/groupthief.o \
+		$(O)/obj/tests/e2e/candidates.o \
+		$(call lib,member brokerengine ntmcrypto common)
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \

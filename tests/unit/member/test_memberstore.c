@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sqlite3.h>
+
 #include "broker/member/memberstore.h"
 #include "tests/unit/libntmcrypto/groups.h"
 
@@ -103,6 +105,54 @@ static void test_round(void **state)
 	assert_int_equal(get(), -NTM_ENOTFOUND);
 }
 
+/* is @b in the file, or its log? */
+static bool on_disk(const uint8_t *b, size_t len)
+{
+	static const char *const end[] = {"", "-wal"};
+	static uint8_t buf[1 << 20];
+	char name[80];
+	bool found = false;
+	size_t n;
+
+	for (size_t i = 0; i < 2; i++) {
+		FILE *f;
+
+		snprintf(name, sizeof(name), "%s%s", path, end[i]);
+		f = fopen(name, "r");
+		n = f ? fread(buf, 1, sizeof(buf), f) : 0;
+		if (f)
+			fclose(f);
+		found |= memmem(buf, n, b, len) != NULL;
+	}
+	return found;
+}
+
+/* who takes the files, and the device's identity, has no secret of before */
+static void test_wiped(void **state)
+{
+	uint8_t was[64];
+	sqlite3_stmt *st;
+	sqlite3 *db;
+
+	(void)state;
+	assert_int_equal(memberstore_put(s, c.p[1].g, &own), 0);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_prepare_v2(db, "SELECT own FROM groups", -1, &st, NULL),
+		SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	memcpy(was, sqlite3_column_blob(st, 0), sizeof(was));
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+	circle_refresh(&c, 0);
+	own.secret = c.p[1].secret;
+	assert_int_equal(memberstore_put(s, c.p[1].g, &own), 0);
+	assert_true(on_disk(was, sizeof(was)));
+	assert_int_equal(memberstore_tidy(s), 0);
+	assert_false(on_disk(was, sizeof(was)));
+	assert_int_equal(get(), 0);
+}
+
 /* a disk that dies between the two of one transaction */
 static void test_whole(void **state)
 {
@@ -196,6 +246,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_round, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_wiped, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_log, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sealed, setup, teardown),
 	};
