@@ -21,7 +21,9 @@ resolver=$(server_role sa resolver)
 wait_for 5 "lab_as_user sa ntm-server status | grep '^resolver:' | grep -q sealed=yes"
 filters=$(sed -n 's/^Seccomp_filters:[^0-9]*//p' "/proc/$resolver/task/"*/status |
 	sort -u)
-assert_eq "$filters" 2 "each of its threads has both lists of system calls"
+# a build with sanitizers has none
+assert_eq "$filters" "$([ -z "$NTM_SAN" ] && echo 2 || echo 0)" \
+	"each of its threads has both lists of system calls"
 
 # killed before anybody was found
 kill -KILL "$resolver"

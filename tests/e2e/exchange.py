@@ -390,16 +390,21 @@ def truncated(cs):
 
 
 def box_loris(cs):
-    """a header of which a byte comes now and then, and nothing at all"""
+    """a header, and a body, of which a byte comes now and then, and nothing at all"""
     box = Box(sys.argv[2], cs.dir, cs.address)
     begun = time.monotonic()
-    head, idle = box.connect(), box.connect()
+    head, body, idle = box.connect(), box.connect(), box.connect()
+    lines = ["PUT /v1/prekeys HTTP/1.1", "Host: box." + box.domain, "Content-Length: 20000"]
+    lines += ["%s: %s" % h for h in box.headers().items()]
+    body.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
     head.sendall(b"GET /v1/cache?after=0 HTTP/1.1\r\n")
-    ends = drip({"header": head, "silence": idle}, begun)
-    if max(ends.values()) > 20:
+    ends = drip({"header": head, "body": body, "silence": idle}, begun)
+    if ends["header"] > 20 or ends["silence"] > 20 or ends["body"] > 50:
         fail("they ended late: %r" % ends)
-    ok("slow ones end: header after %.0f s, silence after %.0f s"
-       % (ends["header"], ends["silence"]))
+    if ends["body"] < 20:
+        fail("the body was refused, not too slow: %r" % ends)
+    ok("slow ones end: header after %.0f s, body after %.0f s, silence after %.0f s"
+       % (ends["header"], ends["body"], ends["silence"]))
 
 
 def drip(all, begun):

@@ -30,3 +30,8 @@ $(eval $(call fuzz-target,cs,tests/fuzz/fuzz_cs.c tests/fuzz/played_mhd.c \
 $(eval $(call fuzz-target,tokens,tests/fuzz/fuzz_tokens.c servers/tokens.c \
 	servers/gms/asfeed.c common/addr.c common/err.c common/log.c \
 	$(FUZZ_DATAGRAM),$(FUZZ_DATAGRAM_PKGS)))
+# What devices say to a GMS; its store is real.
+$(eval $(call fuzz-target,gms,tests/fuzz/fuzz_gms.c \
+	$(addprefix servers/gms/,callers.c entries.c people.c follow.c ledger.c ledger_end.c \
+	ledger_people.c) common/store.c common/file.c common/addr.c common/err.c common/log.c \
+	$(FUZZ_DATAGRAM),sqlite3 $(FUZZ_DATAGRAM_PKGS)))

@@ -29,7 +29,8 @@ static struct addr at;
 static char file_path[128];
 static struct http_request *waiting;
 static uint64_t streamed;
-static unsigned int ended, connections;
+static _Atomic unsigned int ended;
+static unsigned int connections;
 static bool is_removed;
 
 /* --- the role under test ---------------------------------------------------------- */
