@@ -15,6 +15,9 @@
  * what this one names: what came before may have been a blob that others, who have
  * the key as well, made with files of their own, and that broke off before its seal.
  *
+ * Each WINDOW of a file the kernel is told to begin with writing, so that the disk works
+ * while more comes, and a sync finds little left to wait for.
+ *
  * Going on: payload.head has the manifest, and reading it again finds the entry
  * that holds the offset. Files before it are done, that one is cut to what was on
  * the disk for certain.
@@ -32,6 +35,7 @@
 #include <unistd.h>
 
 #define HEAD_LEN 4
+#define WINDOW	 (UINT64_C(4) << 20)
 
 /**
  * enum unpack_stage
@@ -53,6 +57,7 @@ struct unpack {
 	struct manifest_reader list;
 	struct entry now;
 	uint64_t begin;	      /* offset in the payload of @now's data */
+	uint64_t started;     /* of @file: writing back began up to here */
 	bool has_now, closed; /* a file was closed since the last sync */
 };
 
@@ -129,6 +134,7 @@ static int file_open(struct unpack *u, uint64_t keep)
 	    ftruncate(u->file, (off_t)keep) ||
 	    lseek(u->file, (off_t)keep, SEEK_SET) < 0)
 		return -NTM_ESTORE;
+	u->started = keep;
 	return 0;
 }
 
@@ -407,6 +413,17 @@ uint64_t unpack_at(const struct unpack *u)
 	return u->at;
 }
 
+/* @have: bytes that the file has. A hint: what it does not begin, the sync does */
+static void write_back(struct unpack *u, uint64_t have)
+{
+	if (have - u->started < WINDOW)
+		return;
+	(void)!sync_file_range(u->file, (off_t)u->started,
+			       (off_t)(have - u->started),
+			       SYNC_FILE_RANGE_WRITE);
+	u->started = have;
+}
+
 /* Return: bytes taken, or an error */
 static ssize_t data_write(struct unpack *u, const uint8_t *p, size_t len)
 {
@@ -423,6 +440,7 @@ static ssize_t data_write(struct unpack *u, const uint8_t *p, size_t len)
 	if (n <= 0)
 		return -NTM_ESTORE;
 	u->at += (uint64_t)n;
+	write_back(u, u->at - u->begin);
 	return n;
 }
 
