@@ -35,6 +35,8 @@
 #define LIMIT_GROUP_PARTS    400 /* in one GroupParts */
 #define LIMIT_GROUP_NEWS     200 /* entries in one GroupNews */
 #define LIMIT_GROUP_PEOPLE   200 /* in one GroupAnswer */
+#define LIMIT_GROUP_PLANS    16	 /* in one GroupPlans */
+#define LIMIT_PLAN_MEMBERS   64
 
 /* clang-format off */
 /* The rows; several of a kind stand for fields of a kind. */
@@ -374,6 +376,19 @@ static const struct limit group_leave[] = {
 };
 static const struct limit group_gone[] = { GROUP(group), CODE(code), ANY(epoch) };
 static const struct limit group_want[] = { GROUP(group), ANY(index) };
+static const struct limit group_plan_question[] = {
+	FIXED_OR_NONE(done, GROUP_ID_LEN), UPTO(declined, 1),
+};
+static const struct limit group_plan_member[] = {
+	FQDN(name), UPTO(rights, GROUP_ALL_RIGHTS),
+};
+static const struct limit group_plan[] = {
+	FIXED(id, GROUP_ID_LEN), LABEL(name),
+	MANY(members, LIMIT_PLAN_MEMBERS), UPTO(auth, GROUP_AUTH_BATCH),
+	UPTO(delegate, 1), ANY(keep_s), ANY(renew_s), ANY(refresh_s),
+	ANY(evict_s), ANY(max_age_s),
+};
+static const struct limit group_plans[] = { MANY(plans, LIMIT_GROUP_PLANS) };
 static const struct limit envelope[] = {
 	ANY(txn), BODY(login_request), BODY(login_response),
 	BODY(key_distribution), BODY(key_distribution_ack), BODY(revocation),
@@ -388,7 +403,7 @@ static const struct limit envelope[] = {
 	BODY(group_news), BODY(group_ack), BODY(group_question),
 	BODY(group_answer), BODY(group_leave), BODY(group_gone),
 	BODY(group_want), BODY(group_direction), BODY(group_directed),
-	BODY(group_relay),
+	BODY(group_relay), BODY(group_plan_question), BODY(group_plans),
 };
 static const struct limit nothing[1];
 
@@ -436,7 +451,8 @@ static const struct {
 	ROWS(group_ack), ROWS(group_question), ROWS(group_person),
 	ROWS(group_answer), ROWS(group_leave), ROWS(group_gone), ROWS(group_want),
 	ROWS(group_manager), ROWS(group_direction), ROWS(group_directed),
-	ROWS(group_relay),
+	ROWS(group_relay), ROWS(group_plan_question), ROWS(group_plan_member),
+	ROWS(group_plan), ROWS(group_plans),
 };
 /* clang-format on */
 

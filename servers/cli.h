@@ -21,6 +21,8 @@
 #define CLI_FAILED 1
 #define CLI_USAGE  2
 
+#define CLI_ARGS_MAX 80 /* of `gms define` */
+
 enum cli_option {
 	CLI_DIR = 1 << 0,
 	CLI_JSON = 1 << 1,
@@ -42,7 +44,7 @@ struct cli {
 	const char *listen[SERVERCONF_ADDRESSES_MAX];
 	size_t n_listen;
 	bool json, force, check, password_stdin;
-	const char *args[4];
+	const char *args[CLI_ARGS_MAX];
 	size_t n_args;
 };
 

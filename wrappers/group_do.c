@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* group_do - ntm-group: what changes a group, and who is in it */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/grouprules.h"
 #include "common/out.h"
 #include "common/plain.h"
 #include "libntmcrypto/ntmcrypto.h"
@@ -53,31 +53,17 @@ static json_t *names_json(const struct command_args *a)
 static json_t *rules_json(const struct command_args *a, int from)
 {
 	json_t *rules = json_object();
-	char text[160], shown[64], key[32], *end;
-	const char *eq;
-	long long n;
+	char text[160], shown[64];
 
 	for (int i = from; i < a->n_words; i++) {
-		eq = strchr(a->words[i], '=');
-		if (!eq || (size_t)(eq - a->words[i]) >= sizeof(key)) {
-			snprintf(text, sizeof(text),
-				 "\"%s\" is no KEY=VALUE; see ntm-group(1)",
-				 plain_text(a->words[i], shown, sizeof(shown)));
-			command_fail(a, -NTM_EINVAL, text);
-			json_decref(rules);
-			return NULL;
-		}
-		snprintf(key, sizeof(key), "%.*s", (int)(eq - a->words[i]),
-			 a->words[i]);
-		errno = 0;
-		n = strtoll(eq + 1, &end, 10);
-		if (eq[1] && !*end && !errno)
-			json_object_set_new(rules, key, json_integer(n));
-		else if (!strcmp(eq + 1, "yes") || !strcmp(eq + 1, "no"))
-			json_object_set_new(rules, key,
-					    json_integer(eq[1] == 'y'));
-		else
-			json_object_set_new(rules, key, json_string(eq + 1));
+		if (!grouprules_word(rules, a->words[i]))
+			continue;
+		snprintf(text, sizeof(text),
+			 "\"%s\" is no KEY=VALUE; see ntm-group(1)",
+			 plain_text(a->words[i], shown, sizeof(shown)));
+		command_fail(a, -NTM_EINVAL, text);
+		json_decref(rules);
+		return NULL;
 	}
 	return rules;
 }
@@ -116,17 +102,12 @@ int group_create(const struct command_args *a)
 	return 0;
 }
 
-int group_invite(const struct command_args *a)
+/* who is invited, who is not and why. Return: the exit status */
+static int invited(const struct command_args *a, const json_t *answer)
 {
-	json_t *request = group_request("invite", a->words[0]), *answer, *j;
 	size_t i, bad = 0;
+	json_t *j;
 
-	json_object_set_new(request, "names", names_json(a));
-	json_object_set_new(request, "may_invite", json_boolean(a->may_invite));
-	json_object_set_new(request, "may_remove", json_boolean(a->may_remove));
-	json_object_set_new(request, "admin", json_boolean(a->admin));
-	if (group_call(a, request, &answer))
-		return 1;
 	json_array_foreach(json_object_get(answer, "names"), i, j)
 	{
 		bool ok = json_is_true(json_object_get(j, "ok"));
@@ -141,16 +122,45 @@ int group_invite(const struct command_args *a)
 				out_text(j, "name", "?"),
 				out_text(j, "text", "?"));
 	}
-	command_json(a, answer);
-	json_decref(answer);
 	return bad ? 1 : 0;
 }
 
+int group_invite(const struct command_args *a)
+{
+	json_t *request = group_request("invite", a->words[0]), *answer;
+	int r;
+
+	json_object_set_new(request, "names", names_json(a));
+	json_object_set_new(request, "may_invite", json_boolean(a->may_invite));
+	json_object_set_new(request, "may_remove", json_boolean(a->may_remove));
+	json_object_set_new(request, "admin", json_boolean(a->admin));
+	if (group_call(a, request, &answer))
+		return 1;
+	r = invited(a, answer);
+	command_json(a, answer);
+	json_decref(answer);
+	return r;
+}
+
+/* an invitation; or a wish of the administrator, which is founded at once */
 int group_accept(const struct command_args *a)
 {
-	return simple(a, group_request("accept", a->words[0]),
-		      "accepted; you are in when the inviter's device has "
-		      "heard, see `ntm-group list`");
+	const char *founded;
+	json_t *answer;
+	int r = 0;
+
+	if (group_call(a, group_request("accept", a->words[0]), &answer))
+		return 1;
+	founded = out_text(answer, "founded", NULL);
+	if (founded && !a->json)
+		printf("group %s is founded\n", founded);
+	if (founded)
+		r = invited(a, answer);
+	if (!command_json(a, answer) && !founded)
+		puts("accepted; you are in when the inviter's device has "
+		     "heard, see `ntm-group list`");
+	json_decref(answer);
+	return r;
 }
 
 int group_decline(const struct command_args *a)

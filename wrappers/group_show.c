@@ -43,6 +43,13 @@ static void invitation_print(const json_t *j)
 		       "lets it in\n",
 		       out_text(j, "inviter", "?"),
 		       out_text(j, "inviter", "?"));
+	else if (!strcmp(state, "defined"))
+		printf("  %s  %s asks you to found it, with %zu to invite: "
+		       "`ntm-group accept %s`\n",
+		       out_colour(OUT_BOLD, out_text(j, "name", "?")),
+		       out_text(j, "server", "?"),
+		       json_array_size(json_object_get(j, "members")),
+		       out_text(j, "name", "?"));
 	else if (!strcmp(state, "waits for you"))
 		printf("  %s  invited by %s, until %s: `ntm-group accept "
 		       "%s`\n",

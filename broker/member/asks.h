@@ -39,6 +39,15 @@ json_t *show_members(struct part *p);
 /** the group that @a names, or the only one. NULL: @a is answered */
 struct part *ask_part(struct ask *a);
 
+/** what "policy" says, over what is there. Return: false: @a is answered */
+bool ask_policy(struct ask *a, struct group_policy *p);
+
+/* --- asks_join.c --- */
+void asks_create(struct ask *a);
+void asks_invite(struct ask *a);
+void asks_accept(struct ask *a);
+void asks_decline(struct ask *a);
+
 /* --- asks_chat.c --- */
 void asks_say(struct ask *a);
 void asks_history(struct ask *a);
@@ -46,5 +55,7 @@ void asks_read(struct ask *a);
 
 /* --- inviting.c: names are looked up one after the other --- */
 void inviting_begin(struct ask *a, struct part *p);
+/** the members of a plan, into the group that was founded for it; @a may not wait */
+void inviting_plan(struct ask *a, struct part *p);
 
 #endif

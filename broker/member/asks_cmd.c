@@ -7,6 +7,8 @@
 #include <utlist.h>
 
 #include "broker/member/asks.h"
+#include "broker/member/plans.h"
+#include "common/grouprules.h"
 #include "common/log.h"
 
 #define NAMES_MAX 64
@@ -89,111 +91,15 @@ struct part *ask_part(struct ask *a)
 	return NULL;
 }
 
-/* --- found ------------------------------------------------------------------------------ */
-
-static int policy_set(struct group_policy *p, const char *key,
-		      const json_t *value)
+bool ask_policy(struct ask *a, struct group_policy *p)
 {
-	static const char *const auths[] = {"mac", "sign", "batch"};
-	json_int_t n = json_integer_value(value);
-	const char *text = json_string_value(value);
+	char why[GROUPRULES_WHY_LEN];
+	int r = grouprules_take(json_object_get(ask_request(a), "policy"), p,
+				why);
 
-	if (!strcmp(key, "auth")) {
-		for (int i = 0; text && i < 3; i++)
-			if (!strcmp(text, auths[i])) {
-				p->auth = (enum group_auth)i;
-				return 0;
-			}
-		return -NTM_EINVAL;
-	}
-	if (!json_is_integer(value) || n < 0 || n > UINT32_MAX)
-		return -NTM_EINVAL;
-	if (!strcmp(key, "delegate"))
-		p->delegate = n;
-	else if (!strcmp(key, "keep"))
-		p->keep_s = n > UINT16_MAX ? UINT16_MAX : (uint16_t)n;
-	else if (!strcmp(key, "renew"))
-		p->renew_s = (uint32_t)n;
-	else if (!strcmp(key, "refresh"))
-		p->refresh_s = (uint32_t)n;
-	else if (!strcmp(key, "evict"))
-		p->evict_s = (uint32_t)n;
-	else if (!strcmp(key, "max-age"))
-		p->max_age_s = (uint32_t)n;
-	else
-		return -NTM_EINVAL;
-	return 0;
-}
-
-/* what "policy" says, over what is there. Return: false: @a is answered */
-static bool policy_take(struct ask *a, struct group_policy *p)
-{
-	json_t *set = json_object_get(ask_request(a), "policy"), *value;
-	const char *key;
-	char text[160];
-
-	json_object_foreach(set, key, value)
-	{
-		if (!policy_set(p, key, value))
-			continue;
-		snprintf(text, sizeof(text),
-			 "%.40s is no rule, or has no such value; see "
-			 "ntm-group(1)",
-			 key);
-		ask_fail(a, -NTM_EINVAL, text);
-		return false;
-	}
-	if (group_policy_ok(p))
-		return true;
-	ask_fail(a, -NTM_EINVAL,
-		 "keep is 0 to 30 s, renew 60 s to 7 days, the others 60 s to "
-		 "a year, refresh and max-age not below renew");
-	return false;
-}
-
-static void cmd_create(struct ask *a)
-{
-	struct group_policy policy = group_policy_default;
-	const char *name = ask_text(a, "name");
-	struct part *p;
-	int r;
-
-	if (!group_name_ok(name)) {
-		ask_fail(a, -NTM_EINVAL,
-			 "a group's name is 1 to 63 of a-z, 0-9 and inner "
-			 "hyphens");
-		return;
-	}
-	if (!ask_node(a)->who.logged_in) {
-		ask_fail(a, -NTM_ENOLOGIN, NULL);
-		return;
-	}
-	if (!part_find(ask_node(a), name, &p)) {
-		ask_fail(a, -NTM_EEXISTS,
-			 "this device is in a group of that name already");
-		return;
-	}
-	if (!policy_take(a, &policy))
-		return;
-	r = part_found(ask_node(a), name, &policy, &p);
-	if (r == -NTM_ENOTFOUND)
-		ask_fail(a, r,
-			 "this domain has no server for groups (its "
-			 "administrator adds gms to server.roles), or had none "
-			 "at this device's login: then log in again");
-	else if (r)
-		ask_done(a, r);
-	else
-		p->waits = a;
-}
-
-void asks_founded(struct part *p)
-{
-	struct ask *a = p->waits;
-
-	p->waits = NULL;
-	ask_answer(a, json_pack("{s:s, s:s}", "name", member_name(p->m), "id",
-				part_id_text(member_id(p->m))));
+	if (r)
+		ask_fail(a, r, why);
+	return !r;
 }
 
 /* --- changes --------------------------------------------------------------------------- */
@@ -279,7 +185,7 @@ static void cmd_policy(struct ask *a)
 	if (!p)
 		return;
 	policy = *group_policy(member_group(p->m));
-	if (policy_take(a, &policy))
+	if (ask_policy(a, &policy))
 		wish(a, p, &c);
 }
 
@@ -304,66 +210,26 @@ static void cmd_leave(struct ask *a)
 		ask_answer(a, NULL);
 }
 
-/* --- invitations ----------------------------------------------------------------------- */
-
-static void cmd_invite(struct ask *a)
-{
-	struct part *p = ask_part(a);
-
-	if (p)
-		inviting_begin(a, p);
-}
-
-static void decide(struct ask *a,
-		   int (*fn)(struct papers *all, struct paper *p))
-{
-	struct papers *all = ask_node(a)->papers;
-	struct paper *p;
-	int r = papers_find(all, ask_text(a, "group"), &p);
-
-	if (r) {
-		ask_fail(a, r,
-			 r == -NTM_EEXISTS
-				 ? "several invitations are meant; give the "
-				   "group's ID, see `ntm-group list`"
-				 : "no such invitation waits; see `ntm-group "
-				   "list`");
-		return;
-	}
-	r = fn(all, p);
-	if (r == -NTM_EEXISTS)
-		ask_fail(a, r,
-			 "this device is in, or joins, a group of that name; "
-			 "leave that one first, or decline this");
-	else if (r == -NTM_EEXPIRED)
-		ask_fail(a, r, "the invitation has run out; ask for another");
-	else
-		ask_done(a, r);
-}
-
-static void cmd_accept(struct ask *a)
-{
-	decide(a, papers_accept);
-}
-
-static void cmd_decline(struct ask *a)
-{
-	decide(a, papers_decline);
-}
-
 /* --- what is so -------------------------------------------------------------------------- */
 
-static void cmd_list(struct ask *a)
+static void list_all(struct ask *a)
 {
 	struct node *n = ask_node(a);
-	json_t *groups = json_array();
+	json_t *groups = json_array(), *papers = show_papers(n);
 	struct part *p;
+
+	plans_show(n->plans, papers);
 
 	DL_FOREACH (n->parts, p)
 		if (!p->over)
 			json_array_append_new(groups, show_group(p, true));
 	ask_answer(a, json_pack("{s:o, s:o}", "groups", groups, "invitations",
-				show_papers(n)));
+				papers));
+}
+
+static void cmd_list(struct ask *a)
+{
+	plans_look(ask_node(a)->plans, a, list_all);
 }
 
 void asks_people(struct ask *a, struct part *p)
@@ -462,8 +328,8 @@ static void cmd_export(struct ask *a)
 }
 
 static const struct ask_command commands[] = {
-	{"create", cmd_create},	   {"invite", cmd_invite},
-	{"accept", cmd_accept},	   {"decline", cmd_decline},
+	{"create", asks_create},   {"invite", asks_invite},
+	{"accept", asks_accept},   {"decline", asks_decline},
 	{"list", cmd_list},	   {"members", cmd_people},
 	{"status", cmd_people},	   {"remove", cmd_remove},
 	{"rekey", cmd_rekey},	   {"policy", cmd_policy},

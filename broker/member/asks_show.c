@@ -6,21 +6,10 @@
 
 #include "broker/member/asks.h"
 #include "broker/member/chat.h"
+#include "common/grouprules.h"
 #include "libntmcrypto/wire.h"
 
 #define LOG_MAX 500 /* entries in one answer */
-
-static json_t *policy_json(const struct group_policy *p)
-{
-	static const char *const auths[] = {"mac", "sign", "batch"};
-
-	return json_pack(
-		"{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "auth", auths[p->auth],
-		"delegate", (json_int_t)p->delegate, "keep",
-		(json_int_t)p->keep_s, "renew", (json_int_t)p->renew_s,
-		"refresh", (json_int_t)p->refresh_s, "evict",
-		(json_int_t)p->evict_s, "max-age", (json_int_t)p->max_age_s);
-}
 
 static json_t *saw_json(const struct part *p)
 {
@@ -88,7 +77,8 @@ json_t *show_group(struct part *p, bool brief)
 			json_integer((json_int_t)((p->valid_until - now) /
 						  LOOP_S(1))));
 	if (group_policy(g))
-		json_object_set_new(j, "policy", policy_json(group_policy(g)));
+		json_object_set_new(j, "policy",
+				    grouprules_json(group_policy(g)));
 	json_object_set_new(j, "saw", saw_json(p));
 	return j;
 }

@@ -3,13 +3,15 @@
  * inviting - `ntm-group invite`: names are looked up one after the other, then invited
  *
  * Who has a name, ntm-post knows: the key that an item to it would be sealed to, which is
- * pinned. A name of an account stands for all its devices.
+ * pinned. A name of an account stands for all its devices. Those that a plan names have
+ * rights each of its own.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/member/asks.h"
+#include "broker/member/plans.h"
 #include "broker/member/postcall.h"
 #include "common/log.h"
 
@@ -25,6 +27,8 @@ struct inviting {
 	size_t at;
 	unsigned int looks, invited;
 	uint8_t rights;
+	bool planned;
+	uint8_t plan[GROUP_ID_LEN];
 	struct loop_timer *again;
 };
 
@@ -32,11 +36,20 @@ static void look(struct inviting *v);
 
 static void end(struct inviting *v)
 {
+	struct part *p = part_by_id(v->node, v->id);
+	struct plan *pl =
+		v->planned ? plans_by_id(v->node->plans, v->plan) : NULL;
+	json_t *j = json_pack("{s:I, s:O}", "invited", (json_int_t)v->invited,
+			      "names", v->results);
+
 	if (v->invited)
 		papers_work(v->node->papers);
-	ask_answer(v->ask,
-		   json_pack("{s:I, s:O}", "invited", (json_int_t)v->invited,
-			     "names", v->results));
+	if (v->planned && p)
+		json_object_set_new(j, "founded",
+				    json_string(member_name(p->m)));
+	if (pl && p)
+		plan_over(v->node->plans, pl, false);
+	ask_answer(v->ask, j);
 	loop_timer_free(v->again);
 	json_decref(v->names);
 	json_decref(v->results);
@@ -86,6 +99,23 @@ static void next(struct inviting *v)
 		end(v);
 }
 
+/* as `ntm-group invite` says it, or a plan */
+static json_t *name_at(const struct inviting *v)
+{
+	json_t *j = json_array_get(v->names, v->at);
+
+	return json_is_object(j) ? json_object_get(j, "name") : j;
+}
+
+static uint8_t rights_at(const struct inviting *v)
+{
+	json_t *j = json_array_get(v->names, v->at);
+
+	return json_is_object(j) ? (uint8_t)json_integer_value(
+					   json_object_get(j, "rights"))
+				 : v->rights;
+}
+
 static void devices(struct inviting *v, const json_t *list)
 {
 	struct part *p = part_by_id(v->node, v->id);
@@ -103,7 +133,7 @@ static void devices(struct inviting *v, const json_t *list)
 			continue;
 		result(v, name,
 		       p ? papers_invite(v->node->papers, p, name, key,
-					 v->rights)
+					 rights_at(v))
 			 : -NTM_ESTATE,
 		       NULL);
 	}
@@ -112,7 +142,7 @@ static void devices(struct inviting *v, const json_t *list)
 static void on_who(void *arg, int err, const json_t *answer)
 {
 	struct inviting *v = arg;
-	const char *name = json_string_value(json_array_get(v->names, v->at));
+	const char *name = json_string_value(name_at(v));
 
 	if (err == -NTM_EAGAIN && ++v->looks < LOOKS_MAX) {
 		loop_timer_arm(v->again, LOOP_MS(LOOK_MS));
@@ -128,7 +158,7 @@ static void on_who(void *arg, int err, const json_t *answer)
 
 static void look(struct inviting *v)
 {
-	json_t *name = json_array_get(v->names, v->at);
+	json_t *name = name_at(v);
 	int r = postcall_ask(
 		v->node->post,
 		json_pack("{s:s, s:O}", "cmd", "who", "name", name), on_who, v);
@@ -145,6 +175,30 @@ static void on_again(void *arg)
 	look(arg);
 }
 
+/* Return: NULL: @a is answered */
+static struct inviting *inviting_new(struct ask *a, struct part *p,
+				     json_t *names)
+{
+	struct inviting *v;
+
+	if (member_state(p->m) != MEMBER_JOINED) {
+		ask_done(a, -NTM_ESTATE);
+		return NULL;
+	}
+	v = calloc(1, sizeof(*v));
+	if (!v || loop_timer_new(p->node->loop, on_again, v, &v->again)) {
+		free(v);
+		ask_fail(a, -NTM_ENOMEM, NULL);
+		return NULL;
+	}
+	v->ask = a;
+	v->node = p->node;
+	memcpy(v->id, member_id(p->m), sizeof(v->id));
+	v->names = json_incref(names);
+	v->results = json_array();
+	return v;
+}
+
 void inviting_begin(struct ask *a, struct part *p)
 {
 	json_t *names = json_object_get(ask_request(a), "names");
@@ -156,21 +210,9 @@ void inviting_begin(struct ask *a, struct part *p)
 			 "account.domain");
 		return;
 	}
-	if (member_state(p->m) != MEMBER_JOINED) {
-		ask_done(a, -NTM_ESTATE);
+	v = inviting_new(a, p, names);
+	if (!v)
 		return;
-	}
-	v = calloc(1, sizeof(*v));
-	if (!v || loop_timer_new(p->node->loop, on_again, v, &v->again)) {
-		free(v);
-		ask_fail(a, -NTM_ENOMEM, NULL);
-		return;
-	}
-	v->ask = a;
-	v->node = p->node;
-	memcpy(v->id, member_id(p->m), sizeof(v->id));
-	v->names = json_incref(names);
-	v->results = json_array();
 	if (json_is_true(json_object_get(ask_request(a), "may_invite")))
 		v->rights |= GROUP_MAY_INVITE;
 	if (json_is_true(json_object_get(ask_request(a), "may_remove")))
@@ -178,4 +220,26 @@ void inviting_begin(struct ask *a, struct part *p)
 	if (json_is_true(json_object_get(ask_request(a), "admin")))
 		v->rights = GROUP_ALL_RIGHTS;
 	look(v);
+}
+
+void inviting_plan(struct ask *a, struct part *p)
+{
+	struct plan *pl = plans_by_id(p->node->plans, p->plan);
+	struct inviting *v;
+
+	if (!pl) {
+		ask_fail(a, -NTM_ENOTFOUND,
+			 "the group is founded, but its administrator asks for "
+			 "it no more; invite others with `ntm-group invite`");
+		return;
+	}
+	v = inviting_new(a, p, plan_members(pl));
+	if (!v)
+		return;
+	v->planned = true;
+	memcpy(v->plan, p->plan, sizeof(v->plan));
+	if (json_array_size(v->names))
+		look(v);
+	else
+		end(v);
 }

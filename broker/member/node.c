@@ -23,6 +23,7 @@
 #include "broker/member/asks.h"
 #include "broker/member/chat.h"
 #include "broker/member/papers.h"
+#include "broker/member/plans.h"
 #include "broker/member/postcall.h"
 #include "common/log.h"
 
@@ -185,6 +186,8 @@ int node_open(struct node *n, const char *config, const char *state,
 	if (!r)
 		r = papers_open(n, &n->papers);
 	if (!r)
+		r = plans_open(n, &n->plans);
+	if (!r)
 		r = chat_open(n, &n->chat);
 	return r;
 }
@@ -223,6 +226,7 @@ void node_work(struct node *n)
 void node_close(struct node *n)
 {
 	n->ending = true;
+	plans_close(n->plans);
 	asking_close(n->asks);
 	while (n->parts)
 		part_free(n->parts);

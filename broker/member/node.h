@@ -7,6 +7,7 @@
  *   parts    the groups: an engine (member.h) each
  *   servers  connections to GMSs
  *   papers   invitations on their way, of either side
+ *   plans    groups that an administrator asks this device to found
  *   chat     what members say to each other
  *   post     ntm-post, by which both travel
  *   asks     member.sock: what `ntm-group` asks
@@ -31,6 +32,7 @@ struct asking;
 struct chat;
 struct node;
 struct papers;
+struct plans;
 struct postcall;
 struct server;
 struct words;
@@ -49,6 +51,7 @@ struct part_saw {
  * @waits: who asked for the wish that is under way; NULL
  * @answers: who waits for all members' confirmations; NULL
  * @adding: papers that the wish under way is about
+ * @planned: who waits for its founding has accepted that plan
  * @valid_until: loop's clock, ns: until then the epoch may be used
  * @said_epoch: that the worker has, on this connection; 0: none
  */
@@ -59,7 +62,8 @@ struct part {
 	struct server *server;
 	struct ask *waits, *answers;
 	struct loop_timer *patience; /* of both */
-	bool adding, founding, over;
+	bool adding, founding, over, planned;
+	uint8_t plan[GROUP_ID_LEN]; /* where @planned */
 	struct part_saw saw[NODE_SAW_MAX];
 	unsigned int n_saw;
 	uint64_t valid_until, said_epoch;
@@ -74,6 +78,7 @@ struct node {
 	struct part *parts;
 	struct server *servers;
 	struct papers *papers;
+	struct plans *plans;
 	struct chat *chat;
 	struct postcall *post;
 	struct asking *asks;
@@ -138,7 +143,11 @@ NTM_MUST_CHECK int server_of(struct node *n, const char *name,
 void server_use(struct server *s, struct part *p);
 /** @p goes; with the last one the connection ends */
 void server_unuse(struct server *s, struct part *p);
-/** @p: who asks, for the answer. Return: false: there is no connection */
+/** it stays connected without a group, until it is released */
+void server_hold(struct server *s);
+void server_release(struct server *s);
+/** @p: who asks, for the answer; NULL where @msg has no txn. Return: false: there is no
+ *  connection */
 bool server_send(struct server *s, struct part *p, Ntm__Envelope *msg);
 bool server_is_open(const struct server *s);
 /** why it is not connected, for a person; "" */

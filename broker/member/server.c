@@ -21,6 +21,7 @@
 #include <utlist.h>
 
 #include "broker/member/node.h"
+#include "broker/member/plans.h"
 #include "common/channel.h"
 #include "common/log.h"
 
@@ -147,6 +148,7 @@ static void on_open(struct channel *c, void *arg)
 	*s->trouble = '\0';
 	loop_timer_arm(s->hello, LOOP_S(HELLO_S));
 	each(s, member_online);
+	plans_online(s);
 }
 
 /* whose it is; NULL: nobody's here */
@@ -206,6 +208,10 @@ static void on_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 	case NTM__ENVELOPE__BODY_GROUP_LEAVE:
 		p = part_of(s, &msg->group_leave->group);
 		break;
+	case NTM__ENVELOPE__BODY_GROUP_PLANS:
+		if (server_manager(s)) /* others ask nothing of us */
+			plans_heard(s->node->plans, msg->group_plans);
+		return;
 	default:
 		break;
 	}
@@ -417,6 +423,19 @@ int server_of(struct node *n, const char *name, const uint8_t *key,
 	return 0;
 }
 
+void server_hold(struct server *s)
+{
+	s->n_parts++;
+	if (!s->open)
+		connect_now(s);
+}
+
+void server_release(struct server *s)
+{
+	if (!--s->n_parts)
+		server_free(s);
+}
+
 void server_use(struct server *s, struct part *p)
 {
 	s->n_parts++;
@@ -431,8 +450,7 @@ void server_unuse(struct server *s, struct part *p)
 	for (size_t i = 0; i < ASKED_MAX; i++)
 		if (s->asked[i].part == p)
 			s->asked[i].part = NULL;
-	if (!--s->n_parts)
-		server_free(s);
+	server_release(s);
 }
 
 void servers_renew(struct node *n)

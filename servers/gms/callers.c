@@ -296,6 +296,9 @@ static void message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 	case NTM__ENVELOPE__BODY_GROUP_WANT:
 		people_want(ca, msg->txn, msg->group_want);
 		break;
+	case NTM__ENVELOPE__BODY_GROUP_PLAN_QUESTION:
+		defined_question(ca, msg->txn, msg->group_plan_question);
+		break;
 	default:
 		channel_close(c);
 	}

@@ -121,6 +121,7 @@ static void tick(void *arg)
 	if (loop_wall(gms->loop) >= gms->look) {
 		gms->look = loop_wall(gms->loop) + CERT_LOOK_S;
 		look_at_certificate(gms);
+		defined_tidy(gms);
 	}
 	entries_sweep(gms, false);
 	gms->held = clockguard_holds(&gms->guard, gms->loop, "gms");
@@ -143,7 +144,9 @@ static int open_ledger(struct gms *gms)
 		r = ntmc_identity_load(path, &gms->id);
 	if (!r)
 		r = datadir_file(gms->env->dir, DATADIR_GMS_DB, path);
-	return r ? r : ledger_open(path, &gms->id, NULL, &gms->ledger);
+	if (!r)
+		r = ledger_open(path, &gms->id, NULL, &gms->ledger);
+	return r ? r : defined_open(gms);
 }
 
 static int gms_open(struct gms *gms)
@@ -204,6 +207,7 @@ static void gms_destroy(void *arg)
 
 	if (gms->ledger && ledger_flush(gms->ledger))
 		log_err("gms", "what members said last is not on the disk");
+	defined_close(gms);
 	ledger_close(gms->ledger);
 	servercert_clear(&gms->cert);
 	servercert_clear(&gms->cert_before);
@@ -269,19 +273,19 @@ static json_t *list(struct gms *gms)
 	json_t *groups = json_array();
 
 	ledger_each(gms->ledger, list_one, groups);
-	return json_pack("{s:b, s:I, s:o}", "ok", 1, "now",
-			 (json_int_t)loop_wall(gms->loop), "groups", groups);
+	return json_pack("{s:b, s:I, s:o, s:o}", "ok", 1, "now",
+			 (json_int_t)loop_wall(gms->loop), "groups", groups,
+			 "defined", defined_list(gms));
 }
 
 json_t *gms_admin(struct gms *gms, const char *command, json_t *request)
 {
 	const struct gms_stats *s = &gms->stats;
 
-	(void)request;
 	if (!strcmp(command, "list"))
 		return list(gms);
 	if (strcmp(command, "status"))
-		return NULL;
+		return defined_admin(gms, command, request);
 #define N(x) (json_int_t)(x)
 	return json_pack(
 		"{s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "

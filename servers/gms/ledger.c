@@ -39,6 +39,10 @@ static const char *const schema[] = {
 	"CREATE TABLE shared (id INTEGER PRIMARY KEY, key BLOB NOT NULL,"
 	" until INTEGER NOT NULL);",
 	"ALTER TABLE groups ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;",
+	"CREATE TABLE plans (id BLOB PRIMARY KEY, founder TEXT NOT NULL,"
+	" made INTEGER NOT NULL, body BLOB NOT NULL,"
+	" over INTEGER NOT NULL DEFAULT 0,"
+	" declined INTEGER NOT NULL DEFAULT 0);",
 };
 
 static const char *const statements[N_STATEMENTS] = {
@@ -73,6 +77,13 @@ static const char *const statements[N_STATEMENTS] = {
 	[SHARED_PUT] = "INSERT OR REPLACE INTO shared VALUES (?, ?, ?)",
 	[SHARED_OVER] = "DELETE FROM shared WHERE until <= ?",
 	[SHARED_ALL] = "SELECT id, key, until FROM shared ORDER BY until",
+	[PLAN_PUT] = "INSERT INTO plans (id, founder, made, body)"
+		     " VALUES (?, ?, ?, ?)",
+	[PLAN_OVER] = "UPDATE plans SET founder = ?, over = ?, declined = ?"
+		      " WHERE id = ?",
+	[PLAN_DROP] = "DELETE FROM plans WHERE id = ?",
+	[PLANS_ALL] = "SELECT id, founder, made, body, over, declined FROM"
+		      " plans ORDER BY made, rowid",
 };
 
 /* --- in memory --------------------------------------------------------------------- */

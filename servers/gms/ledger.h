@@ -167,4 +167,34 @@ NTM_MUST_CHECK int ledger_shared_put(struct ledger *l,
 NTM_MUST_CHECK int ledger_shared(struct ledger *l, struct ledger_shared *out,
 				 size_t max, size_t *n);
 
+/* --- ledger_plans.c ------------------------------------------------------------------ */
+
+#define LEDGER_PLAN_MAX 20480
+
+/** struct ledger_plan - a group that an administrator has defined
+ * @founder: a device or an account; when it is @over (since then; 0: it waits), the
+ *           device that has founded it, or @declined
+ * @body:    a GroupPlan; borrowed
+ */
+struct ledger_plan {
+	uint8_t id[GROUP_ID_LEN];
+	char founder[NTMC_FQDN_MAX + 1];
+	int64_t made, over;
+	bool declined;
+	const uint8_t *body;
+	size_t len;
+};
+/* each is durable when it returns. Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int ledger_plan_put(struct ledger *l,
+				   const struct ledger_plan *p);
+/** founder, over and declined are as @p says */
+NTM_MUST_CHECK int ledger_plan_over(struct ledger *l,
+				    const struct ledger_plan *p);
+NTM_MUST_CHECK int ledger_plan_drop(struct ledger *l,
+				    const uint8_t id[static GROUP_ID_LEN]);
+/** the oldest first. Return: 0, -NTM_ESTORE, -NTM_ENOMEM */
+NTM_MUST_CHECK int
+ledger_plans(struct ledger *l,
+	     void (*fn)(void *arg, const struct ledger_plan *p), void *arg);
+
 #endif

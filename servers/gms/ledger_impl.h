@@ -52,6 +52,10 @@ enum ledger_statement {
 	SHARED_PUT,
 	SHARED_OVER,
 	SHARED_ALL,
+	PLAN_PUT,
+	PLAN_OVER,
+	PLAN_DROP,
+	PLANS_ALL,
 	N_STATEMENTS
 };
 

@@ -11,6 +11,7 @@
  *   follow.c   who follows which group, and what each is told
  *   asfeed.c   what the AS says: keys, who was withdrawn
  *   replica.c  the relay of a group's packets, by the DC
+ *   defined.c  groups that an administrator has defined
  *   ledger.c   the groups
  */
 #ifndef NTM_SERVERS_GMS_STATE_H
@@ -100,6 +101,8 @@ struct gms {
 	struct channel_listener *listeners[ROLE_SOCKETS_MAX];
 	struct caller *callers;
 	struct author *authors; /* entries.c */
+	struct plan *plans;	/* defined.c */
+	unsigned int n_plans;
 	unsigned int n_strangers;
 	struct loop_timer *clock, *flush;
 	bool flushing;
@@ -146,6 +149,19 @@ void people_question(struct caller *ca, uint32_t txn,
 		     const Ntm__GroupQuestion *m);
 void people_leave(struct caller *ca, uint32_t txn, const Ntm__GroupLeave *m);
 void people_want(struct caller *ca, uint32_t txn, const Ntm__GroupWant *m);
+
+/* defined.c */
+/** what is on the disk. Return: 0, -NTM_ESTORE, -NTM_ENOMEM */
+NTM_MUST_CHECK int defined_open(struct gms *gms);
+void defined_close(struct gms *gms);
+/** what has been over for long goes */
+void defined_tidy(struct gms *gms);
+void defined_question(struct caller *ca, uint32_t txn,
+		      const Ntm__GroupPlanQuestion *m);
+json_t *defined_list(struct gms *gms);
+/** define and undefine; NULL: neither */
+json_t *defined_admin(struct gms *gms, const char *command,
+		      const json_t *request);
 
 /* asfeed.c */
 struct asfeed;

@@ -262,6 +262,12 @@ static void on_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 	} else if (msg->body_case == NTM__ENVELOPE__BODY_GROUP_WANT) {
 		m->wanting = msg->group_want->index;
 		m->n_wants++;
+	} else if (msg->body_case == NTM__ENVELOPE__BODY_GROUP_PLANS) {
+		m->n_plans = (unsigned int)msg->group_plans->n_plans;
+		m->n_told++;
+		if (m->n_plans)
+			memcpy(m->plan, msg->group_plans->plans[0]->id.data,
+			       sizeof(m->plan));
 	} else if (msg->body_case == NTM__ENVELOPE__BODY_GROUP_RELAY) {
 		take_relay(m, msg->group_relay);
 	} else if (msg->body_case == NTM__ENVELOPE__BODY_ACK && !msg->txn) {
@@ -510,6 +516,19 @@ void gms_member_want(struct gms_member *m)
 	e.body_case = NTM__ENVELOPE__BODY_GROUP_WANT;
 	e.group_want = &body;
 	m->asked = true;
+	send_it(m, &e);
+}
+
+void gms_member_plans(struct gms_member *m, const uint8_t *done)
+{
+	Ntm__Envelope e = NTM__ENVELOPE__INIT;
+	Ntm__GroupPlanQuestion body = NTM__GROUP_PLAN_QUESTION__INIT;
+
+	if (done)
+		body.done = bytes(done, GROUP_ID_LEN);
+	e.body_case = NTM__ENVELOPE__BODY_GROUP_PLAN_QUESTION;
+	e.group_plan_question = &body;
+	m->n_told = 0;
 	send_it(m, &e);
 }
 

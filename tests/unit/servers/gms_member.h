@@ -48,6 +48,8 @@ struct gms_member {
 	uint64_t relay_epoch;
 	uint8_t relay_key[NTMC_KEY_LEN];
 	uint32_t relay_place;
+	unsigned int n_plans, n_told; /* in the last Group Plans; of these */
+	uint8_t plan[GROUP_ID_LEN];   /* the first of them */
 	struct group_leave leave;
 	bool used;		 /* the prekey: another one is due */
 	struct ntmc_key priv[2]; /* now, before */
@@ -89,6 +91,8 @@ void gms_member_leave(struct gms_member *m);
 /** as it does by itself, and waits for the answer */
 void gms_member_ack(struct gms_member *m);
 void gms_member_want(struct gms_member *m);
+/** which groups is it to found? @done: NULL, or one that it has founded */
+void gms_member_plans(struct gms_member *m, const uint8_t *done);
 /** @to joins what @from is in, which has applied the entry that adds it */
 int gms_member_welcome(const struct gms_member *from, struct gms_member *to);
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* test_gms_wishes - who wants a welcome again, who leaves last, what an administrator sees */
+/*
+ * test_gms_wishes - who wants a welcome again, who leaves last, what an administrator
+ * sees and wishes
+ */
+#include <stdio.h>
 #include <string.h>
 
 #include "gms_rig.h"
@@ -244,12 +248,95 @@ static void last_leaves(void **state)
 	assert_int_equal(m[0].gone_code, NTM_ENOTFOUND);
 }
 
+/* --- what an administrator wishes -------------------------------------------------------- */
+
+static bool is_told(void *arg)
+{
+	return ((struct gms_member *)arg)->n_told;
+}
+
+/* how many groups @who is asked to found, when it has said that @done is */
+static unsigned int plans(struct gms_member *who, const uint8_t *done)
+{
+	gms_member_plans(who, done);
+	assert_true(site_wait(&site, is_told, who));
+	return who->n_plans;
+}
+
+/* Return: was it taken? */
+static bool admin(const char *command, const char *name, const char *founder)
+{
+	json_t *ask = json_pack("{s:s, s:s, s:[{s:s, s:i}]}", "name", name,
+				"founder", founder, "members", "name",
+				"desk.bob.example.org", "rights", 1);
+	json_t *answer = gms_admin(gms, command, ask);
+	bool ok = json_is_true(json_object_get(answer, "ok"));
+
+	json_decref(answer);
+	json_decref(ask);
+	return ok;
+}
+
+/* of the first that is defined */
+static const char *plan_state(void)
+{
+	static char text[16];
+	json_t *answer = gms_admin(gms, "list", NULL);
+	json_t *first = json_array_get(json_object_get(answer, "defined"), 0);
+
+	snprintf(text, sizeof(text), "%s",
+		 json_string_value(json_object_get(first, "state")));
+	json_decref(answer);
+	return text;
+}
+
+/* a group that was defined: only its founder is asked, and only its word counts */
+static void defined(void **state)
+{
+	uint8_t id[GROUP_ID_LEN];
+	unsigned int i;
+	char name[8];
+
+	(void)state;
+	rig_connect_all(2);
+	assert_int_equal(plans(&m[0], NULL), 0);
+	m[0].n_told = 0;
+	assert_true(admin("define", "band", m[0].fqdn));
+	assert_true(site_wait(&site, is_told, &m[0])); /* unasked */
+	assert_int_equal(m[0].n_plans, 1);
+	memcpy(id, m[0].plan, sizeof(id));
+	assert_int_equal(plans(&m[1], id),
+			 0); /* who is not asked ends nothing */
+	assert_string_equal(plan_state(), "waits");
+	assert_false(admin("define", "band", m[1].fqdn));
+
+	rig_stop();
+	rig_start();
+	rig_connect_all(2);
+	assert_int_equal(plans(&m[0], NULL), 1);
+	assert_memory_equal(m[0].plan, id, sizeof(id));
+	assert_int_equal(plans(&m[0], id), 0);
+	assert_string_equal(plan_state(), "founded");
+	assert_int_equal(plans(&m[0], id), 0); /* twice changes nothing */
+	assert_true(admin("define", "band", m[1].fqdn));
+	assert_true(admin("undefine", "band", ""));
+	assert_false(admin("undefine", "band", ""));
+	assert_int_equal(plans(&m[1], NULL), 0);
+
+	for (i = 0; i < 16; i++) {
+		snprintf(name, sizeof(name), "g%u", i);
+		assert_true(admin("define", name, m[1].fqdn));
+	}
+	assert_false(admin("define", "more", m[1].fqdn));
+	assert_int_equal(plans(&m[1], NULL), 16);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 		T(wanted),    T(wanted_later), T(wanted_wrongly),
-		T(is_listed), T(last_leaves),
+		T(is_listed), T(last_leaves),  T(defined),
 	};
 
 	return cmocka_run_group_tests(tests, rig_site_up, rig_site_down);
