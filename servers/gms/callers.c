@@ -112,19 +112,30 @@ int caller_member(struct caller *ca, const ProtobufCBinaryData *id,
 	return 0;
 }
 
-/* Kngms, of which the node says by what login it has it */
+/* Kngms, of which the node says by what login it has it. One that it cannot show any more
+ * takes nothing from it: what it follows goes on under the one before. */
 static int take_key(struct caller *ca, const Ntm__GroupHello *m)
 {
 	struct asfeed *a = ca->gms->asfeed;
+	struct ntmc_key k;
 	int r;
 
 	if (!ca->ours || !asfeed_has_keys(a))
 		return 0;
 	if (!m->key_id)
 		return ca->has_key ? 0 : -NTM_ENOLOGIN;
-	r = asfeed_node_key(a, m->key_id, m->node_id, ca->ed_pub, &ca->kngms);
-	ca->has_key = !r;
+	r = asfeed_node_key(a, m->key_id, m->node_id, ca->ed_pub, &k);
+	if (!r) {
+		ca->kngms = k;
+		ca->has_key = true;
+	}
+	ntmc_key_clear(&k);
 	return r;
+}
+
+bool caller_needs_key(const struct caller *ca)
+{
+	return ca->ours && !ca->has_key && asfeed_has_keys(ca->gms->asfeed);
 }
 
 /* does the node's past agree with ours? */

@@ -135,6 +135,12 @@ void follow_news(struct follow *f)
 
 	if (f->more || f->ahead)
 		return; /* its acknowledgement, or what we lack, comes first */
+	if (caller_needs_key(f->caller)) {
+		/* it came before the AS: its next hello names its login */
+		caller_gone(f->caller, group_id(g), -NTM_ENOLOGIN,
+			    group_epoch(g));
+		return;
+	}
 	/* large, and the same for a thousand members in a row: not cleared */
 	n = gms->news;
 	n->n = n->len = 0;

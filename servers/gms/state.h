@@ -134,6 +134,8 @@ NTM_MUST_CHECK int caller_member(struct caller *ca,
 				 const ProtobufCBinaryData *id,
 				 struct ledger_group **lg, uint32_t *index);
 void caller_drop_parts(struct caller *ca);
+/** it is of our domain and has shown no login: RN2 is not for it */
+bool caller_needs_key(const struct caller *ca);
 /** it is a member of one of the groups here */
 void caller_known(struct caller *ca);
 

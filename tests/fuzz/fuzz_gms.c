@@ -6,7 +6,8 @@
  * An input is records: a byte (bits 0 and 1 who, 2 to 4 what), length (1), so many bytes.
  * What: 0 any bytes as a message, 1 an entry that is good in form and is signed, of the
  * kind that the bytes say, with their parts, 2 a hello, 3 an acknowledgement, 4 a wish to
- * leave, 5 the connection ends, or begins, 6 a second goes by, 7 RN2 is made anew.
+ * leave, 5 the connection ends, or begins, 6 a second goes by, and where a byte says so
+ * the AS shares a key from now on, or none, 7 RN2 is made anew.
  * Store and log are real; channels, AS and relay are played. Held: what is sent is a
  * sound message, no RN2 goes to who is no member, and the log makes the state.
  */
@@ -30,6 +31,7 @@ struct channel {
 
 static struct channel who[WHO_MAX];
 static struct gms gms;
+static bool keyed; /* the AS shares a key with it */
 static struct server_conf conf = {.domain = "example.net"};
 static uint8_t gid[GROUP_ID_LEN] = {5}, fill;
 static char path[64];
@@ -63,7 +65,7 @@ int channel_send(struct channel *c, const Ntm__Envelope *msg)
 		return 0;
 	case NTM__ENVELOPE__BODY_GROUP_NEWS:
 		/* our domain's have a login: theirs comes sealed */
-		want(!n->rn2.len || c == &who[3]);
+		want(!n->rn2.len || c == &who[3] || !keyed);
 		break;
 	default:
 		break;
@@ -100,7 +102,7 @@ const struct ntmc_cert *channel_peer(const struct channel *c)
 bool asfeed_has_keys(const struct asfeed *a)
 {
 	(void)a;
-	return true;
+	return keyed;
 }
 
 int asfeed_node_key(const struct asfeed *a, uint64_t key_id, uint64_t node_id,
@@ -399,6 +401,7 @@ static void record(uint8_t what, const uint8_t *data, size_t len)
 		break;
 	case 6:
 		second();
+		keyed = len ? how & 1 : keyed;
 		break;
 	default:
 		if (lg() && !ledger_ended(lg()))
@@ -473,6 +476,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!gms.ledger)
 		start();
+	keyed = true;
 	for (size_t i = 0; i < WHO_MAX; i++)
 		begin_or_end(&who[i]);
 	while (size >= 2) {

@@ -341,6 +341,17 @@ static void by_login(void **state)
 	m[0].epoch = 0;
 	gms_member_hello(&m[0]);
 	rig_wait_key(&m[0]);
+	/* a hello that names no login takes nothing back, and RN2 in clear is for
+	 * nobody of this domain: it goes on under the key of before */
+	m[0].key_id = 1;
+	gms_member_hello(&m[0]);
+	assert_true(site_wait(&site, rig_is_gone, &m[0]));
+	assert_int_equal(m[0].gone_code, NTM_ENOLOGIN);
+	rig_log_in(0);
+	assert_int_equal(follow_renew(gms, ledger_find(gms->ledger, gid), true),
+			 0);
+	rig_wait_key(&m[0]);
+	assert_true(founder->sealed);
 }
 
 /* the AS is away: both ends go on, over a restart of the GMS; then it withdraws */
