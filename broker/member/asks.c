@@ -9,8 +9,12 @@ static void on_gone(void *arg)
 	struct ask *a = arg;
 	struct part *p;
 
-	DL_FOREACH (ask_node(a)->parts, p)
-		part_forget(p, a);
+	DL_FOREACH (ask_node(a)->parts, p) {
+		if (!part_forget(p, a))
+			continue;
+		ask_answer(a, NULL); /* to nobody: it is over */
+		return;
+	}
 }
 
 static void request(struct ask *a)

@@ -129,8 +129,8 @@ void part_free(struct part *p);
  *  -NTM_EAGAIN: another one waits; @a is the caller's still then */
 NTM_MUST_CHECK int part_wish(struct part *p, const struct group_change *c,
 			     struct ask *a);
-/** who asked has gone */
-void part_forget(struct part *p, const struct ask *a);
+/** who asked has gone. Return: @p would have answered */
+bool part_forget(struct part *p, const struct ask *a);
 /** 22 digits; static buffer */
 const char *part_id_text(const uint8_t id[static GROUP_ID_LEN]);
 

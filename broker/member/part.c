@@ -191,12 +191,15 @@ int part_wish(struct part *p, const struct group_change *c, struct ask *a)
 	return r;
 }
 
-void part_forget(struct part *p, const struct ask *a)
+bool part_forget(struct part *p, const struct ask *a)
 {
+	bool was = p->waits == a || p->answers == a;
+
 	if (p->waits == a)
 		p->waits = NULL;
 	if (p->answers == a)
 		p->answers = NULL;
+	return was;
 }
 
 /* --- life ----------------------------------------------------------------------------------------- */

@@ -14,3 +14,7 @@ $(eval $(call fuzz-target,groupword,tests/fuzz/fuzz_groupword.c broker/groupword
 	common/fqdn.c common/err.c $(CRYPTO_SRC),$(CRYPTO_PKGS)))
 $(eval $(call fuzz-target,chatword,tests/fuzz/fuzz_chatword.c broker/member/chatword.c \
 	common/fqdn.c common/err.c $(CRYPTO_SRC),jansson $(CRYPTO_PKGS)))
+# ntm-member: programs, items and the GMS speak to it; its stores are real.
+$(eval $(call fuzz-target,member,tests/fuzz/fuzz_member.c $(MEMBER_SRC) \
+	broker/post/who.c $(BROKERENGINE_SRC) $(CONTROL_SRC) $(COMMON_SRC) $(CRYPTO_SRC) \
+	$(wildcard broker/datapath/*.c),$(CONTROL_PKGS)))
