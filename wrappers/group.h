@@ -10,9 +10,9 @@
 #include "wrappers/command.h"
 
 command_fn group_create, group_invite, group_accept, group_decline, group_list,
-	group_members, group_remove, group_leave, group_rekey, group_verify,
-	group_log, group_status, group_policy, group_export, group_send,
-	group_history, group_chat;
+	group_members, group_rights, group_remove, group_leave, group_rekey,
+	group_verify, group_log, group_status, group_policy, group_export,
+	group_send, group_history, group_chat;
 
 /**
  * group_call() - ask ntm-member; says a refusal

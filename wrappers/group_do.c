@@ -125,15 +125,20 @@ static int invited(const struct command_args *a, const json_t *answer)
 	return bad ? 1 : 0;
 }
 
+static void rights_put(const struct command_args *a, json_t *request)
+{
+	json_object_set_new(request, "may_invite", json_boolean(a->may_invite));
+	json_object_set_new(request, "may_remove", json_boolean(a->may_remove));
+	json_object_set_new(request, "admin", json_boolean(a->admin));
+}
+
 int group_invite(const struct command_args *a)
 {
 	json_t *request = group_request("invite", a->words[0]), *answer;
 	int r;
 
 	json_object_set_new(request, "names", names_json(a));
-	json_object_set_new(request, "may_invite", json_boolean(a->may_invite));
-	json_object_set_new(request, "may_remove", json_boolean(a->may_remove));
-	json_object_set_new(request, "admin", json_boolean(a->admin));
+	rights_put(a, request);
 	if (group_call(a, request, &answer))
 		return 1;
 	r = invited(a, answer);
@@ -166,6 +171,19 @@ int group_accept(const struct command_args *a)
 int group_decline(const struct command_args *a)
 {
 	return simple(a, group_request("decline", a->words[0]), "declined");
+}
+
+/* what is not named, the member may not */
+int group_rights(const struct command_args *a)
+{
+	json_t *request = group_request("rights", a->words[0]);
+	char *domain = NULL;
+
+	json_object_set_new(request, "name", name_json(a->words[1], &domain));
+	free(domain);
+	rights_put(a, request);
+	return simple(a, request,
+		      "done; `ntm-group members` shows who may what");
 }
 
 int group_remove(const struct command_args *a)
@@ -243,16 +261,18 @@ int group_export(const struct command_args *a)
 	return status;
 }
 
+/* a group's name has no =, so a rule may stand first where there is one group */
 int group_policy(const struct command_args *a)
 {
+	bool only = a->n_words && strchr(a->words[0], '=');
 	json_t *rules, *request, *answer, *value;
 	const char *key;
 
-	if (a->n_words > 1) {
-		rules = rules_json(a, 1);
+	if (only || a->n_words > 1) {
+		rules = rules_json(a, only ? 0 : 1);
 		if (!rules)
 			return 1;
-		request = group_request("policy", a->words[0]);
+		request = group_request("policy", only ? NULL : a->words[0]);
 		json_object_set_new(request, "policy", rules);
 		return simple(a, request, "the rules are changed");
 	}

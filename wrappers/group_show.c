@@ -161,10 +161,27 @@ int group_status(const struct command_args *a)
 	return 0;
 }
 
+/* @before: in front of the first of them */
+static void rights_print(const json_t *rights, const char *before)
+{
+	const char *text;
+	json_t *right;
+	size_t i;
+
+	json_array_foreach(rights, i, right)
+	{
+		text = json_string_value(right);
+		printf("%s%s", i ? ", " : before,
+		       strcmp(text, "admin") ? text : "administer");
+	}
+	if (!json_array_size(rights) && *before == ',')
+		printf("%snothing", before);
+}
+
 int group_members(const struct command_args *a)
 {
-	json_t *answer, *j, *right;
-	size_t i, k;
+	json_t *answer, *j;
+	size_t i;
 
 	if (group_call(a, group_request("members", word(a)), &answer))
 		return 1;
@@ -182,11 +199,7 @@ int group_members(const struct command_args *a)
 		printf("  %s", json_is_true(json_object_get(j, "confirmed"))
 				       ? "has the key"
 				       : "has not confirmed the key");
-		json_array_foreach(json_object_get(j, "rights"), k, right)
-			printf("%s%s", k ? ", " : "; may ",
-			       strcmp(json_string_value(right), "admin")
-				       ? json_string_value(right)
-				       : "administer");
+		rights_print(json_object_get(j, "rights"), "; may ");
 		putchar('\n');
 	}
 	json_decref(answer);
@@ -207,6 +220,8 @@ static void entry_print(const json_t *j)
 	       out_text(j, "author", "?"));
 	json_array_foreach(json_object_get(j, "members"), i, who)
 		printf("%s%s", i ? ", " : ": ", json_string_value(who));
+	if (json_object_get(j, "rights"))
+		rights_print(json_object_get(j, "rights"), ", who may ");
 	putchar('\n');
 }
 

@@ -41,6 +41,8 @@ struct part *ask_part(struct ask *a);
 
 /** what "policy" says, over what is there. Return: false: @a is answered */
 bool ask_policy(struct ask *a, struct group_policy *p);
+/** what "may_invite", "may_remove" and "admin" say, as an entry has it */
+uint8_t ask_rights(const struct ask *a);
 
 /* --- asks_join.c --- */
 void asks_create(struct ask *a);

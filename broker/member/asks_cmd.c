@@ -8,10 +8,9 @@
 
 #include "broker/member/asks.h"
 #include "broker/member/plans.h"
+#include "common/fqdn.h"
 #include "common/grouprules.h"
 #include "common/log.h"
-
-#define NAMES_MAX 64
 
 static const char *sentence(int err)
 {
@@ -112,59 +111,130 @@ static void wish(struct ask *a, struct part *p, const struct group_change *c)
 		ask_done(a, r);
 }
 
-/* by name, or by number */
-static const struct group_member *member_find(const struct part *p,
-					      const char *name)
+/* @name: a device, an account (all its devices), or a number. Return: how many of the
+ * members it means, in @out, @max at most */
+static size_t members_named(const struct part *p, const char *name,
+			    uint32_t *out, size_t max)
 {
 	const struct group *g = member_group(p->m);
-	size_t i, n = group_size(g);
+	size_t i, k = 0, n = group_size(g);
 	char *end;
 	unsigned long index = strtoul(name, &end, 10);
+	bool number = *name && !*end;
 
-	if (*name && !*end && index < GROUP_SERVER)
-		return group_find(g, (uint32_t)index);
-	for (i = 0; i < n; i++)
-		if (!strcmp(group_at(g, i)->fqdn, name))
-			return group_at(g, i);
-	return NULL;
+	for (i = 0; i < n && k < max; i++) {
+		const struct group_member *m = group_at(g, i);
+
+		if (number ? m->index == index
+			   : fqdn_is_within(m->fqdn, name) && strchr(name, '.'))
+			out[k++] = m->index;
+	}
+	return k;
+}
+
+/* @who: NULL: it was no text */
+static void no_member(struct ask *a, const char *who)
+{
+	char text[320];
+
+	snprintf(text, sizeof(text),
+		 "%.253s is no member; `ntm-group members` shows who is",
+		 who ? who : "that");
+	ask_fail(a, -NTM_ENONAME, text);
 }
 
 static void cmd_remove(struct ask *a)
 {
 	struct part *p = ask_part(a);
 	json_t *names = json_object_get(ask_request(a), "names"), *name;
-	uint32_t gone[NAMES_MAX];
+	uint32_t gone[GROUP_GONE_MAX];
 	struct group_change c = {
 		.kind = GROUP_REMOVE, .reason = GROUP_REMOVED, .gone = gone};
-	char text[320];
-	size_t i;
+	size_t i, k, n;
 
 	if (!p)
 		return;
 	json_array_foreach(names, i, name)
 	{
 		const char *who = json_string_value(name);
-		const struct group_member *m =
-			who && i < NAMES_MAX ? member_find(p, who) : NULL;
 
-		if (!m) {
-			snprintf(text, sizeof(text), "%.253s is no member",
-				 who ? who : "that");
-			ask_fail(a, -NTM_ENONAME, text);
+		n = who ? members_named(p, who, gone + c.n_gone,
+					GROUP_GONE_MAX - c.n_gone)
+			: 0;
+		if (!n) {
+			no_member(a, who);
 			return;
 		}
-		if (m->index == member_index(p->m)) {
-			ask_fail(a, -NTM_EINVAL,
-				 "nobody removes itself; `ntm-group leave` "
-				 "does that");
-			return;
-		}
-		gone[c.n_gone++] = m->index;
+		for (k = c.n_gone; k < c.n_gone + n; k++)
+			if (gone[k] == member_index(p->m)) {
+				ask_fail(a, -NTM_EINVAL,
+					 "nobody removes itself; `ntm-group "
+					 "leave` does that");
+				return;
+			}
+		c.n_gone += n;
 	}
 	if (!c.n_gone)
 		ask_fail(a, -NTM_EINVAL, "name who is to be removed");
 	else
 		wish(a, p, &c);
+}
+
+/* is there anybody but @index who administers? */
+static bool others_administer(const struct group *g, uint32_t index)
+{
+	size_t i;
+
+	for (i = 0; i < group_size(g); i++)
+		if (group_at(g, i)->index != index &&
+		    (group_at(g, i)->rights & GROUP_ADMIN))
+			return true;
+	return false;
+}
+
+uint8_t ask_rights(const struct ask *a)
+{
+	const json_t *r = ask_request(a);
+	uint8_t rights = 0;
+
+	if (json_is_true(json_object_get(r, "may_invite")))
+		rights |= GROUP_MAY_INVITE;
+	if (json_is_true(json_object_get(r, "may_remove")))
+		rights |= GROUP_MAY_REMOVE;
+	return json_is_true(json_object_get(r, "admin")) ? GROUP_ALL_RIGHTS
+							 : rights;
+}
+
+static void cmd_rights(struct ask *a)
+{
+	struct part *p = ask_part(a);
+	const char *who = ask_text(a, "name");
+	struct group_change c = {.kind = GROUP_RIGHTS, .rights = ask_rights(a)};
+	uint32_t found[2];
+	size_t n;
+
+	if (!p)
+		return;
+	n = members_named(p, who, found, 2);
+	if (!n) {
+		no_member(a, who);
+		return;
+	}
+	if (n > 1) {
+		ask_fail(a, -NTM_EINVAL,
+			 "several devices of that account are members; name "
+			 "one of them");
+		return;
+	}
+	c.index = found[0];
+	if (!(c.rights & GROUP_ADMIN) &&
+	    !others_administer(member_group(p->m), c.index)) {
+		ask_fail(a, -NTM_EINVAL,
+			 "nobody would be left who administers the group; give "
+			 "--admin to another member first");
+		return;
+	}
+	wish(a, p, &c);
 }
 
 static void cmd_rekey(struct ask *a)
@@ -328,15 +398,16 @@ static void cmd_export(struct ask *a)
 }
 
 static const struct ask_command commands[] = {
-	{"create", asks_create},   {"invite", asks_invite},
-	{"accept", asks_accept},   {"decline", asks_decline},
-	{"list", cmd_list},	   {"members", cmd_people},
-	{"status", cmd_people},	   {"remove", cmd_remove},
-	{"rekey", cmd_rekey},	   {"policy", cmd_policy},
-	{"leave", cmd_leave},	   {"log", cmd_log},
-	{"verify", cmd_verify},	   {"export", cmd_export},
-	{"wait", ask_wait},	   {"send", asks_say},
-	{"history", asks_history}, {"read", asks_read},
+	{"create", asks_create}, {"invite", asks_invite},
+	{"accept", asks_accept}, {"decline", asks_decline},
+	{"list", cmd_list},	 {"members", cmd_people},
+	{"status", cmd_people},	 {"remove", cmd_remove},
+	{"rights", cmd_rights},	 {"rekey", cmd_rekey},
+	{"policy", cmd_policy},	 {"leave", cmd_leave},
+	{"log", cmd_log},	 {"verify", cmd_verify},
+	{"export", cmd_export},	 {"wait", ask_wait},
+	{"send", asks_say},	 {"history", asks_history},
+	{"read", asks_read},
 };
 
 void asks_command(struct ask *a)

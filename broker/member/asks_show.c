@@ -174,6 +174,21 @@ static const char *const kinds[GROUP_KINDS] = {
 	[GROUP_POLICY] = "policy", [GROUP_MOVE] = "server",
 };
 
+/* whose rights, and which, at the beginning of the content */
+static void rights_show(struct wire_in *w, json_t *j, json_t *list,
+			const json_t *names)
+{
+	char number[16];
+	const char *name;
+
+	snprintf(number, sizeof(number), "%u",
+		 (unsigned int)wire_get_number(w, 4));
+	name = json_string_value(json_object_get(names, number));
+	json_array_append_new(list, json_string(name ? name : number));
+	json_object_set_new(j, "rights",
+			    rights_json((uint8_t)wire_get_number(w, 1)));
+}
+
 /* who joined or left; the contents are docs/groups.md's, and have applied */
 static void content_show(const struct group_entry *e, json_t *j, json_t *names)
 {
@@ -223,6 +238,8 @@ static void content_show(const struct group_entry *e, json_t *j, json_t *names)
 				list, json_string(name ? name : number));
 		}
 	}
+	if (e->kind == GROUP_RIGHTS)
+		rights_show(&w, j, list, names);
 	if (json_array_size(list))
 		json_object_set(j, "members", list);
 	json_decref(list);

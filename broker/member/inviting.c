@@ -213,12 +213,7 @@ void inviting_begin(struct ask *a, struct part *p)
 	v = inviting_new(a, p, names);
 	if (!v)
 		return;
-	if (json_is_true(json_object_get(ask_request(a), "may_invite")))
-		v->rights |= GROUP_MAY_INVITE;
-	if (json_is_true(json_object_get(ask_request(a), "may_remove")))
-		v->rights |= GROUP_MAY_REMOVE;
-	if (json_is_true(json_object_get(ask_request(a), "admin")))
-		v->rights = GROUP_ALL_RIGHTS;
+	v->rights = ask_rights(a);
 	look(v);
 }
 
