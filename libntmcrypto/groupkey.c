@@ -365,6 +365,23 @@ static int seal_verify(const struct group *g, const uint8_t *seal)
 				   seal + SEAL_BODY);
 }
 
+int group_seal_read(const struct group *g, const uint8_t *seal, size_t len,
+		    uint64_t *epoch, uint8_t hash[static NTMC_HASH_LEN])
+{
+	struct seal s;
+
+	if (len != GROUP_SEAL_LEN)
+		return -NTM_EDECODE;
+	seal_get(seal, &s);
+	if (memcmp(s.id, g->id, GROUP_ID_LEN))
+		return -NTM_ENOTFOUND;
+	if (seal_verify(g, seal))
+		return -NTM_EAUTH;
+	*epoch = s.epoch;
+	memcpy(hash, s.hash, NTMC_HASH_LEN);
+	return 0;
+}
+
 int group_seal_check(const struct group *g, const uint8_t *seal, size_t len,
 		     const struct ntmc_key *rn2, int64_t now,
 		     int64_t *not_after)

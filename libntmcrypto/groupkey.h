@@ -142,6 +142,14 @@ NTM_MUST_CHECK int group_seal_make(const struct ntmc_identity *id,
 NTM_MUST_CHECK int group_seal_check(const struct group *g, const uint8_t *seal,
 				    size_t len, const struct ntmc_key *rn2,
 				    int64_t now, int64_t *not_after);
+/**
+ * group_seal_read() - what a seal says that the GMS has signed for whomever
+ * @hash: th of @epoch
+ * Return: 0, -NTM_EDECODE, -NTM_ENOTFOUND (another group's), -NTM_EAUTH (not the GMS's)
+ */
+NTM_MUST_CHECK int group_seal_read(const struct group *g, const uint8_t *seal,
+				   size_t len, uint64_t *epoch,
+				   uint8_t hash[static NTMC_HASH_LEN]);
 /** do two seals prove that the GMS gave two answers for one epoch? */
 bool group_seals_conflict(const struct group *g,
 			  const uint8_t a[static GROUP_SEAL_LEN],

@@ -123,7 +123,7 @@ void papers_give(struct papers *all, struct part *part, uint32_t index)
 
 /* --- the other side ------------------------------------------------------------------ */
 
-static const struct group_member *mate(const struct part *p, const char *name)
+const struct group_member *papers_mate(const struct part *p, const char *name)
 {
 	const struct group *g = member_group(p->m);
 	size_t i, n = group_size(g);
@@ -139,7 +139,7 @@ bool papers_is_mate(struct papers *all, const char *from)
 	struct part *p;
 
 	for (p = papers_node(all)->parts; p; p = p->next)
-		if (mate(p, from))
+		if (papers_mate(p, from))
 			return true;
 	return false;
 }
@@ -161,7 +161,7 @@ int papers_again(struct papers *all, const char *from, const uint8_t *b,
 	group_secret_clear(&s);
 	if (!p)
 		return -NTM_ENOTFOUND;
-	who = mate(p, from);
+	who = papers_mate(p, from);
 	if (!who)
 		return -NTM_EPERM;
 	ntmc_fingerprint(who->ed_pub, fp);

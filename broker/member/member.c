@@ -262,6 +262,8 @@ static int make(const struct member_setup *setup, struct member **out)
 		r = loop_timer_new(setup->loop, on_again, m, &m->again);
 	if (!r)
 		r = loop_timer_new(setup->loop, duty_want, m, &m->want);
+	if (!r)
+		r = loop_timer_new(setup->loop, witness_due, m, &m->told);
 	if (r)
 		member_free(m);
 	else
@@ -281,6 +283,7 @@ void member_free(struct member *m)
 	loop_timer_free(m->leaves_due);
 	loop_timer_free(m->again);
 	loop_timer_free(m->want);
+	loop_timer_free(m->told);
 	group_prekeys_free(m->genuine);
 	group_free(m->g);
 	free(m->people);

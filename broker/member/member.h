@@ -126,6 +126,18 @@ NTM_MUST_CHECK int member_load(const struct member_setup *setup,
 			       struct member **out);
 void member_free(struct member *m);
 
+/**
+ * member_told() - another member shows a seal that the GMS has given it
+ * @who: its index, to be named
+ * Return: 0: of our epoch and past; -NTM_EAGAIN: of a later epoch, which is asked for now;
+ *         -NTM_ESTATE: of an earlier one, by our past; -NTM_EFORK: of another past, and we
+ *         are FORKED, or were; -NTM_EDECODE, -NTM_ENOTFOUND, -NTM_EAUTH: it says nothing
+ */
+NTM_MUST_CHECK int member_told(struct member *m, const uint8_t *seal,
+			       size_t len, uint32_t who);
+/** the last seal that held, GROUP_SEAL_LEN bytes, to show to others; NULL: none */
+const uint8_t *member_seal(const struct member *m);
+
 /** there is a connection to the GMS: hello */
 void member_online(struct member *m);
 void member_offline(struct member *m);

@@ -7,6 +7,7 @@
  *   member.c   life, states, timers, what is said of ourselves
  *   news.c     what the GMS says: entries, shares, seals
  *   author.c   what we want: entries, parts, made anew where others were first
+ *   witness.c  what the GMS has signed for others
  *   duty.c     what we do for the group: a refresh, wishes to leave, an old server
  */
 #ifndef NTM_BROKER_MEMBER_MEMBER_IMPL_H
@@ -73,7 +74,12 @@ struct member {
 	uint64_t
 		repair; /* the epoch that an old server is given now; 0: none */
 	uint32_t repair_txn, want_txn;
-	struct loop_timer *ack, *silent, *turn, *leaves_due, *again, *want;
+	/* an epoch that the server has told others of, and one of these */
+	uint64_t told_epoch;
+	uint32_t told_who;
+	bool held_back; /* and it did not come when it was asked for */
+	struct loop_timer *ack, *silent, *turn, *leaves_due, *again, *want,
+		*told;
 };
 
 /* member.c */
@@ -93,6 +99,12 @@ void member_clocks(struct member *m, int64_t now);
 /* news.c */
 void news_take(struct member *m, const Ntm__GroupNews *n);
 void news_gone(struct member *m, const Ntm__GroupGone *g);
+
+/* witness.c */
+/** the server keeps entries back: there are no keys for us */
+bool witness_held(const struct member *m);
+/** what others were told of should be here; @m as the timer's */
+void witness_due(void *m);
 
 /* author.c */
 /** member_submit(); @ours: nobody waits for it */

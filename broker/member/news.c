@@ -242,6 +242,10 @@ void news_take(struct member *m, const Ntm__GroupNews *n)
 	}
 	m->wants = false;
 	m->past_epoch = 0;
+	if (witness_held(m)) {
+		member_stop(m, MEMBER_FROZEN);
+		return;
+	}
 	m->s.ops->keys(m->s.arg, &m->keys, m->index);
 	member_set_state(m, MEMBER_JOINED);
 	member_clocks(m, n->now);

@@ -62,6 +62,11 @@ struct part {
 	struct server *server;
 	struct ask *waits, *answers;
 	struct loop_timer *patience; /* of both */
+	struct loop_timer *tell;     /* one of the others is shown our seal */
+	uint64_t told;		     /* the epoch that this was for */
+	uint64_t answered;	     /* when one was last, and which one */
+	uint32_t answered_index;
+	int64_t shown; /* the item, ntm-post's number */
 	bool adding, founding, over, planned;
 	uint8_t plan[GROUP_ID_LEN]; /* where @planned */
 	struct part_saw saw[NODE_SAW_MAX];

@@ -19,6 +19,7 @@
 #include "broker/member/asks.h"
 #include "broker/member/chat.h"
 #include "broker/member/papers.h"
+#include "broker/member/tell.h"
 #include "broker/post/manifest.h"
 #include "common/log.h"
 
@@ -201,10 +202,9 @@ int paper_item(struct papers *all, const json_t *item)
 		int (*take)(struct papers *all, const char *from,
 			    const uint8_t *b, size_t len);
 	} kinds[] = {
-		{"invite", take_invite},
-		{"accept", take_accept},
-		{"welcome", take_welcome},
-		{"decline", take_decline},
+		{"invite", take_invite},   {"accept", take_accept},
+		{"welcome", take_welcome}, {"decline", take_decline},
+		{"seal", tell_take},
 	};
 	const char *from = json_string_value(json_object_get(item, "from"));
 	const char *service =
@@ -238,7 +238,7 @@ bool paper_wanted(struct papers *all, const char *service, const char *from)
 	bool accept = !strcmp(service, "accept") || !strcmp(service, "decline");
 	struct paper *p;
 
-	if (chat_is_service(service))
+	if (chat_is_service(service) || !strcmp(service, "seal"))
 		return papers_is_mate(all, from);
 	if (!accept && strcmp(service, "welcome"))
 		return false;

@@ -108,6 +108,9 @@ bool paper_wanted(struct papers *p, const char *service, const char *from);
 /* --- again.c: welcomes for those who are members already (W17) --- */
 /** the member at @index wants one */
 void papers_give(struct papers *p, struct part *part, uint32_t index);
+/** the member of @part's group with that name; NULL: none */
+const struct group_member *papers_mate(const struct part *part,
+				       const char *name);
 /** is @from a member of one of our groups? */
 bool papers_is_mate(struct papers *p, const char *from);
 /** one has come for a group that we are in. Return: member_rejoin()'s, -NTM_EPERM (not of

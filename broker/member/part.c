@@ -10,6 +10,8 @@
 #include "broker/member/chat.h"
 #include "broker/member/node.h"
 #include "broker/member/papers.h"
+#include "broker/member/postcall.h"
+#include "broker/member/tell.h"
 #include "common/log.h"
 
 #define PATIENCE_S 25 /* of who asks; `ntm-group` waits for 30 s */
@@ -77,6 +79,10 @@ static void on_keys(void *arg, const struct group_keys *k, uint32_t index)
 					 LOOP_S(left > 0 ? (uint64_t)left : 0)
 			   : 0;
 	words_part(p->node->words, p);
+	if (k && k->epoch != p->told) {
+		p->told = k->epoch;
+		tell_soon(p);
+	}
 	node_wipe_soon(p->node);
 	if (k) /* who has come may have sent already what was held, or waits */
 		papers_fetch(p->node->papers);
@@ -228,7 +234,10 @@ static int part_new(struct node *n, struct part **out)
 		return -NTM_ENOMEM;
 	p->node = n;
 	r = loop_timer_new(n->loop, on_patience, p, &p->patience);
+	if (!r)
+		r = loop_timer_new(n->loop, tell_due, p, &p->tell);
 	if (r) {
+		loop_timer_free(p->patience);
 		free(p);
 		return r;
 	}
@@ -264,6 +273,9 @@ void part_free(struct part *p)
 	if (p->server)
 		server_unuse(p->server, p);
 	loop_timer_free(p->patience);
+	loop_timer_free(p->tell);
+	if (n->post)
+		postcall_forget(n->post, p);
 	ntmc_wipe(&p->relay, sizeof(p->relay));
 	free(p);
 	node_check_idle(n);

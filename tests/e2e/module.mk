@@ -42,6 +42,14 @@ $(O)/tests/e2e/groupthief: $(O)/obj/tests/e2e/groupthief.o \
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
 		$(shell pkg-config --libs $(COMMON_PKGS) $(CRYPTO_PKGS)) $(LIBS)
 
+# 267-group-secrecy-gms
+E2E_TOOLS += $(O)/tests/e2e/ghostgms
+$(O)/tests/e2e/ghostgms: $(O)/obj/tests/e2e/ghostgms.o $(call lib,ntmcrypto common)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
+		$(shell pkg-config --libs $(COMMON_PKGS) $(CRYPTO_PKGS)) $(LIBS)
+
 # 290-group-packets
 E2E_TOOLS += $(O)/tests/e2e/playedmember
 $(O)/tests/e2e/playedmember: $(O)/obj/tests/lab/playedmember.o \

@@ -98,6 +98,7 @@ static void small(unsigned int select, const uint8_t *data, size_t len)
 	struct group_invite i;
 	struct group_accept a;
 	struct group_secret s;
+	uint64_t epoch;
 	int64_t t;
 
 	if (select == 4) {
@@ -110,9 +111,12 @@ static void small(unsigned int select, const uint8_t *data, size_t len)
 	} else if (select == 6) {
 		if (!group_welcome_get(data, len, &s, hash))
 			must(group_name_ok(s.name));
-	} else if (!group_seal_check(world.g, data, len, &world.rn2, FUZZ_NOW,
-				     &t)) {
-		must(t > FUZZ_NOW);
+	} else {
+		if (!group_seal_read(world.g, data, len, &epoch, hash))
+			must(len == GROUP_SEAL_LEN);
+		if (!group_seal_check(world.g, data, len, &world.rn2, FUZZ_NOW,
+				      &t))
+			must(t > FUZZ_NOW);
 	}
 }
 

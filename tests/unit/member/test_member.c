@@ -2,6 +2,7 @@
 /* test_member - members of a group and a whole GMS: epochs, faults, restarts, time */
 #include "seats.h"
 
+#include <time.h>
 #include <unistd.h>
 
 #include "servers/datadir.h"
@@ -330,6 +331,114 @@ static void test_fork(void **state)
 	assert_int_equal(submit_kind(&seats[1], GROUP_REFRESH), -NTM_ESTATE);
 }
 
+/* the GMS's word on the epoch that @m would be in behind another refresh than the one that
+ * the log has */
+static void other_seal(struct seat *author, const struct group *before,
+		       uint8_t seal[static GROUP_SEAL_LEN])
+{
+	struct group_change c = {.kind = GROUP_REFRESH};
+	uint8_t entry[GROUP_ENTRY_MAX], state[8192];
+	struct ntmc_key share = {{1}}, rn2 = {{2}};
+	struct group *g;
+	size_t len;
+
+	assert_int_equal(group_save(before, state, sizeof(state), &len), 0);
+	assert_int_equal(group_load(state, len, &g), 0);
+	c.share = &share;
+	assert_int_equal(
+		group_make(NULL, g, &author->peer.id, &c, entry, &len, NULL),
+		0);
+	assert_int_equal(group_apply(g, entry, len, NULL), 0);
+	assert_int_equal(group_seal_make(&gms->id, g, &rn2, time(NULL),
+					 time(NULL) + 100, seal),
+			 0);
+	group_free(g);
+}
+
+/* a server that tells two logs, each of them right: members' seals prove it */
+static void test_two_logs(void **state)
+{
+	uint8_t other[GROUP_SEAL_LEN], same[GROUP_SEAL_LEN], state_of[8192];
+	struct group *before;
+	size_t len;
+
+	(void)state;
+	seat_add(1, GROUP_ALL_RIGHTS);
+	assert_int_equal(
+		group_save(seats[0].m->g, state_of, sizeof(state_of), &len), 0);
+	assert_int_equal(group_load(state_of, len, &before), 0);
+	memcpy(same, member_seal(seats[0].m), sizeof(same));
+	assert_int_equal(member_told(seats[1].m, same, sizeof(same), 0), 0);
+	assert_int_equal(submit_kind(&seats[0], GROUP_REFRESH), 0);
+	seats_together(2);
+	/* an old one of our own past proves nothing; nor does what is not the GMS's */
+	assert_int_equal(member_told(seats[1].m, same, sizeof(same), 0),
+			 -NTM_ESTATE);
+	other_seal(&seats[0], before, other);
+	other[40] ^= 1;
+	assert_int_equal(member_told(seats[1].m, other, sizeof(other), 0),
+			 -NTM_EAUTH);
+	other[40] ^= 1;
+	other[3] ^= 1;
+	assert_int_equal(member_told(seats[1].m, other, sizeof(other), 0),
+			 -NTM_ENOTFOUND);
+	other[3] ^= 1;
+	assert_int_equal(member_told(seats[1].m, other, sizeof(other) - 1, 0),
+			 -NTM_EDECODE);
+	assert_int_equal(member_state(seats[1].m), MEMBER_JOINED);
+	assert_false(seats[1].saw & 1u << MEMBER_SAW_TWO_LOGS);
+	/* behind another epoch it is found as well */
+	assert_int_equal(submit_kind(&seats[0], GROUP_REFRESH), 0);
+	seats_together(2);
+	assert_int_equal(member_told(seats[1].m, other, sizeof(other), 0),
+			 -NTM_EFORK);
+	assert_true(seats[1].saw & 1u << MEMBER_SAW_TWO_LOGS);
+	assert_int_equal(member_state(seats[1].m), MEMBER_FORKED);
+	assert_false(seats[1].has_keys);
+	group_free(before);
+}
+
+static bool has_no_keys(void *arg)
+{
+	return !((struct seat *)arg)->has_keys;
+}
+
+static void drop_news(struct seat *s, const Ntm__Envelope *msg)
+{
+	if (msg->body_case != NTM__ENVELOPE__BODY_GROUP_NEWS)
+		member_message(s->m, msg);
+}
+
+/* a server that keeps an epoch from one member, whose old seal it makes anew */
+static void test_held_back(void **state)
+{
+	uint8_t seal[GROUP_SEAL_LEN];
+
+	(void)state;
+	seat_add(1, GROUP_ALL_RIGHTS);
+	seats[1].tap = drop_news;
+	assert_int_equal(submit_kind(&seats[0], GROUP_REFRESH), 0);
+	while (!seats[0].has_keys ||
+	       group_epoch(member_group(seats[0].m)) ==
+		       group_epoch(member_group(seats[1].m)))
+		seats_step();
+	memcpy(seal, member_seal(seats[0].m), sizeof(seal));
+	assert_int_equal(member_told(seats[1].m, seal, sizeof(seal), 0),
+			 -NTM_EAGAIN);
+	seats_wait_s(9);
+	assert_true(seats[1].has_keys);
+	seats_wait_s(2);
+	assert_true(seats_turn(has_no_keys, &seats[1]));
+	assert_int_equal(member_state(seats[1].m), MEMBER_FROZEN);
+	assert_true(seats[1].saw & 1u << MEMBER_SAW_HELD_BACK);
+	/* and goes on when it comes */
+	seats[1].tap = NULL;
+	seat_online(&seats[1]);
+	seats_together(2);
+	seats_wait_s(11);
+	assert_true(seats[1].has_keys);
+}
+
 /* a copy of a device comes by: the earlier connection is told, and uses nothing */
 static void test_clone(void **state)
 {
@@ -428,6 +537,7 @@ int main(void)
 		T(test_leave),	    T(test_away),
 		T(test_old_server), T(test_dies_with_a_wish),
 		T(test_old_member), T(test_evicted),
+		T(test_two_logs),   T(test_held_back),
 		T(test_fork),	    T(test_clone),
 		T(test_frozen),	    T(test_turn),
 	};
