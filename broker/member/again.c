@@ -16,6 +16,8 @@
 
 #define LOOK_MS	  300
 #define LOOKS_MAX 60
+#define GIVEN_MAX                                                              \
+	64 /* at a time: a server that makes wishes up costs no more */
 
 struct giving {
 	struct node *node;
@@ -27,6 +29,7 @@ struct giving {
 
 static void giving_free(struct giving *v)
 {
+	v->node->giving--;
 	loop_timer_free(v->again);
 	free(v);
 }
@@ -108,17 +111,20 @@ static void look(void *arg)
 
 void papers_give(struct papers *all, struct part *part, uint32_t index)
 {
-	struct giving *v = calloc(1, sizeof(*v));
+	struct node *n = papers_node(all);
+	struct giving *v = n->giving < GIVEN_MAX ? calloc(1, sizeof(*v)) : NULL;
 
 	if (!v)
-		return;
-	v->node = papers_node(all);
+		return; /* it asks again */
+	v->node = n;
 	memcpy(v->id, member_id(part->m), sizeof(v->id));
 	v->index = index;
-	if (loop_timer_new(v->node->loop, look, v, &v->again))
+	if (loop_timer_new(n->loop, look, v, &v->again)) {
 		free(v);
-	else
-		look(v);
+		return;
+	}
+	n->giving++;
+	look(v);
 }
 
 /* --- the other side ------------------------------------------------------------------ */

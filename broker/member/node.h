@@ -88,6 +88,7 @@ struct node {
 	struct postcall *post;
 	struct asking *asks;
 	struct words *words;
+	unsigned int giving; /* again.c */
 	int link;
 	struct loop_io *link_io;
 	struct loop_timer *quiet, *tidy, *wipe;

@@ -484,12 +484,31 @@ static void welcomed(void **state)
 	assert_memory_not_equal(p->welcome, b, len);
 }
 
+/* a server that makes up wishes for welcomes, without end */
+static void wished(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 1000; i++)
+		papers_give(papers, &part, 0);
+	assert_true(node.giving > 0 && node.giving <= 64);
+	/* what is asked of ntm-post, which is not there, ends; then there is room */
+	while (node.giving)
+		assert_int_equal(loop_turn(node.loop, true), 0);
+	papers_give(papers, &part, 0);
+	assert_int_equal(node.giving, 1);
+	while (node.giving)
+		assert_int_equal(loop_turn(node.loop, true), 0);
+	/* of nobody */
+	papers_give(papers, &part, 7);
+	assert_int_equal(node.giving, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(forged),   T(names),	  T(thousand),
-		T(accounts), T(accepted), T(welcomed),
+		T(forged),   T(names),	  T(thousand), T(accounts),
+		T(accepted), T(welcomed), T(wished),
 	};
 
 	return cmocka_run_group_tests_name("papers", tests, identities, NULL);
