@@ -24,6 +24,8 @@ uint64_t duty_turns(const struct member *m)
 {
 	size_t n = group_size(m->g), at = 0;
 
+	if (!n)
+		return 0; /* who joins has no log yet */
 	while (at < n && group_at(m->g, at)->index != m->index)
 		at++;
 	return (at + n - group_epoch(m->g) % n) % n;

@@ -35,6 +35,7 @@ static bool keyed; /* the AS shares a key with it */
 static struct server_conf conf = {.domain = "example.net"};
 static uint8_t gid[GROUP_ID_LEN] = {5}, fill;
 static char path[64];
+static int64_t wall;
 
 static void want(bool holds)
 {
@@ -62,6 +63,10 @@ int channel_send(struct channel *c, const Ntm__Envelope *msg)
 	switch (msg->body_case) {
 	case NTM__ENVELOPE__BODY_ACK:
 	case NTM__ENVELOPE__BODY_GROUP_GONE:
+		return 0;
+	case NTM__ENVELOPE__BODY_GROUP_PLANS:
+		/* an administrator asks devices of the domain alone */
+		want(!msg->group_plans->n_plans || c == &who[0]);
 		return 0;
 	case NTM__ENVELOPE__BODY_GROUP_NEWS:
 		/* our domain's have a login: theirs comes sealed */
@@ -130,6 +135,12 @@ void replica_look(struct gms *g, struct ledger_group *l)
 void replica_tell(struct follow *f)
 {
 	want(f->caller->channel->open && is_member(f->caller->channel));
+}
+
+int64_t loop_wall(struct loop *l)
+{
+	(void)l;
+	return wall;
 }
 
 void gms_flush_soon(struct gms *g)
@@ -432,6 +443,20 @@ static void look_over(struct ledger_group *l)
 	want(!ledger_arg(l) && !ledger_wipe(gms.ledger, l));
 }
 
+/* a group that ann is to found */
+static void plan(const char *command)
+{
+	json_t *j = json_pack("{s:s, s:s, s:[{s:s, s:i}]}", "name", "choir",
+			      "founder", "ann.example.net", "members", "name",
+			      "pc.bob.example.net", "rights", 1);
+	json_t *a = defined_admin(&gms, command, j);
+
+	want(a && (!strcmp(command, "undefine") ||
+		   json_is_true(json_object_get(a, "ok"))));
+	json_decref(a);
+	json_decref(j);
+}
+
 static void wipe_all(void *arg, struct ledger_group *l)
 {
 	*(struct ledger_group **)arg = l;
@@ -477,6 +502,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!gms.ledger)
 		start();
 	keyed = true;
+	wall = FUZZ_NOW;
+	plan("define");
 	for (size_t i = 0; i < WHO_MAX; i++)
 		begin_or_end(&who[i]);
 	while (size >= 2) {
@@ -497,5 +524,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			look_over(l);
 	} while (l);
 	entries_sweep(&gms, true);
+	plan("undefine"); /* where it still waits */
+	wall += GMS_KEEP_S + 1;
+	defined_tidy(&gms);
+	want(!gms.plans && !gms.n_plans);
 	return 0;
 }

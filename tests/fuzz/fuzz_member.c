@@ -6,7 +6,8 @@
  * An input is records: a byte (bits 0 to 2 what, 3 and 4 of whom), length (2), so many
  * bytes. What: 0 lines at member.sock, 1 an item with a group's paper, 2 a message of the
  * chat, 3 read marks, 4 a message of the GMS, 5 an entry of the GMS, or of another member,
- * signed, with RN2: the bytes say which, 6 an invitation that is in order, 7 time goes by.
+ * signed, with RN2: the bytes say which, 6 an invitation that is in order, or a welcome,
+ * 7 time goes by.
  * Stores are real, in a folder of their own; ntm-post and the worker are not there.
  */
 #include <errno.h>
@@ -23,6 +24,7 @@
 #include "broker/member/chat.h"
 #include "broker/member/member_impl.h"
 #include "broker/member/papers.h"
+#include "broker/member/plans.h"
 #include "broker/member/postcall.h"
 #include "common/datagram.h"
 #include "common/log.h"
@@ -77,8 +79,14 @@ static ProtobufCBinaryData bytes(const void *p, size_t len)
 
 static void heard(const Ntm__Envelope *msg)
 {
-	if (part && !part->over)
-		member_message(part->m, msg);
+	struct part *p, *tmp;
+
+	if (msg->body_case == NTM__ENVELOPE__BODY_GROUP_PLANS)
+		plans_heard(node.plans, msg->group_plans);
+	/* whichever of our groups it is of */
+	DL_FOREACH_SAFE (node.parts, p, tmp)
+		if (!p->over)
+			member_message(p->m, msg);
 	turn(2);
 	/* it left, or was removed: it is gone at the end of the turn */
 	part = node.parts;
@@ -202,7 +210,8 @@ static void invitation(const uint8_t *data, size_t len)
 {
 	uint8_t a = len ? data[0] : 0, b[GROUP_INVITE_MAX];
 	char text[NTMC_BASE64URL_LEN(GROUP_INVITE_MAX) + 3];
-	struct group_invite i = {.id = {a},
+	struct group_secret s = {.id = {a & 127}, .epoch = 2, .generation = 1};
+	struct group_invite i = {.id = {a & 127},
 				 .name = "choir",
 				 .server = "gms.example.org",
 				 .ways = "127.0.0.1:1",
@@ -210,10 +219,19 @@ static void invitation(const uint8_t *data, size_t len)
 				 .invitee = US,
 				 .rights = a & 7,
 				 .expires = node_now(&node) + FUZZ_DAY,
-				 .token = {a, 2}};
+				 .token = {a & 127, 2}};
 	size_t n;
 
 	i.name[0] = (char)('a' + (a & 15));
+	if (a & 128) {
+		strcpy(s.name, i.name);
+		n = group_welcome_put(&s, group_hash(log_of_gms), b);
+		ntmc_base64url_encode(b, n, text);
+		item(0, "welcome", text, strlen(text));
+		papers_work(node.papers);
+		turn(2);
+		return;
+	}
 	memcpy(i.server_key, gms.ed_pub, NTMC_KEY_LEN);
 	memcpy(i.inviter_key, bob.ed_pub, NTMC_KEY_LEN);
 	memcpy(i.invitee_key, us.ed_pub, NTMC_KEY_LEN);
@@ -339,7 +357,7 @@ static void begin(void)
 	want(!memberstore_open(path, NULL, &us, &node.store));
 	want(!postcall_open(&node, &node.post) &&
 	     !papers_open(&node, &node.papers) &&
-	     !chat_open(&node, &node.chat));
+	     !chat_open(&node, &node.chat) && !plans_open(&node, &node.plans));
 	listen_here();
 	found();
 }

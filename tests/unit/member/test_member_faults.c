@@ -201,6 +201,49 @@ static void test_forged(void **state)
 	seats_together(2);
 }
 
+/* --- too early ------------------------------------------------------------------------- */
+
+/* who joins has a welcome, and no log: whatever the server says before that */
+static void test_early(void **state)
+{
+	struct seat *s = &seats[1];
+	struct group_joiner j = {.rights = 0, .fqdn = s->peer.fqdn};
+	struct group_change c = {
+		.kind = GROUP_ADD, .joiners = &j, .n_joiners = 1};
+	Ntm__Envelope e = NTM__ENVELOPE__INIT;
+	Ntm__GroupLeave leave = NTM__GROUP_LEAVE__INIT;
+	Ntm__GroupWant want = NTM__GROUP_WANT__INIT;
+	Ntm__GroupAnswer answer = NTM__GROUP_ANSWER__INIT;
+	uint8_t welcome[GROUP_WELCOME_MAX], sig[NTMC_SIG_LEN] = {1};
+	struct member_prekey k;
+	size_t len;
+
+	(void)state;
+	ntmc_random(NULL, j.token, sizeof(j.token));
+	memcpy(j.ed_pub, s->peer.id.ed_pub, sizeof(j.ed_pub));
+	assert_int_equal(seat_submit(&seats[0], &c), 0);
+	len = member_welcome(seats[0].m, welcome);
+	ntmc_x25519_keygen(NULL, &k.priv, k.pub);
+	assert_int_equal(member_join(&s->setup, welcome, len, &k, 1, &s->m), 0);
+	leave.group = member_bytes(member_id(s->m), GROUP_ID_LEN);
+	leave.signature = member_bytes(sig, sizeof(sig));
+	e.body_case = NTM__ENVELOPE__BODY_GROUP_LEAVE;
+	e.group_leave = &leave;
+	member_message(s->m, &e); /* of a member that went meanwhile */
+	want.group = leave.group;
+	e.body_case = NTM__ENVELOPE__BODY_GROUP_WANT;
+	e.group_want = &want;
+	member_message(s->m, &e);
+	answer.group = leave.group;
+	answer.last = true;
+	e.body_case = NTM__ENVELOPE__BODY_GROUP_ANSWER;
+	e.group_answer = &answer;
+	member_message(s->m, &e);
+	assert_int_equal(member_state(s->m), MEMBER_BEHIND);
+	seat_online(s);
+	seats_together(2);
+}
+
 /* --- cut off -------------------------------------------------------------------------------- */
 
 /* who is cut off while somebody is removed goes on with its key, as it cannot know, until
@@ -303,8 +346,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(test_replayed),   T(test_forged),	  T(test_partitioned),
-		T(test_wall_clock), T(test_server_clock),
+		T(test_early),	     T(test_replayed),	 T(test_forged),
+		T(test_partitioned), T(test_wall_clock), T(test_server_clock),
 	};
 
 	return cmocka_run_group_tests_name("member-faults", tests, seats_up,
