@@ -20,9 +20,10 @@
 
 #include "libntmcrypto/grouppacket_impl.h"
 
-#define SALTS	4
-#define EPOCHS	GROUP_EPOCHS_MAX /* now, before, before that ... */
-#define PENDING 64		 /* packets that wait for a batch */
+#define SALTS	    4
+#define EPOCHS	    GROUP_EPOCHS_MAX /* now, before, before that ... */
+#define GONE_KEEP_S 1  /* of an epoch whose key somebody has who is gone */
+#define PENDING	    64 /* packets that wait for a batch */
 
 /** struct waiting - packets of a salt that no batch has spoken for */
 struct waiting {
@@ -140,15 +141,23 @@ unsigned int group_receiver_sweep(struct group_receiver *r)
 	return next;
 }
 
-/* those who are in it no more, in every epoch that is kept */
+/* those who are in it no more, in every epoch that is kept. They have its key: where
+ * nothing but the key says who speaks they could do so as another, so it ends soon */
 static void mark_gone(struct group_receiver *r, const struct group *g)
 {
+	int64_t soon = ntmc_now(r->env) + GONE_KEEP_S;
 	size_t i, k;
 
-	for (i = 1; i < EPOCHS; i++)
-		for (k = 0; k < r->e[i].n; k++)
-			if (!group_find(g, r->e[i].rows[k].index))
-				r->e[i].rows[k].gone = true;
+	for (i = 1; i < EPOCHS; i++) {
+		struct epoch *e = &r->e[i];
+		bool any = false;
+
+		for (k = 0; k < e->n; k++)
+			if (!group_find(g, e->rows[k].index))
+				any = e->rows[k].gone = true;
+		if (any && e->auth != GROUP_AUTH_SIGN && e->until > soon)
+			e->until = soon;
+	}
 }
 
 int group_receiver_begin(struct group_receiver *r, const struct group_keys *k,
