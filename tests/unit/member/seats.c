@@ -7,15 +7,9 @@
 #include <unistd.h>
 
 #include "servers/datadir.h"
-#include "servers/sockets.h"
 
-struct site site;
-struct gms *gms;
 struct seat seats[SEATS];
 
-static struct role_env env;
-static struct ntmc_trust *trust;
-static struct addr at;
 static uint64_t ahead_ns;
 static int64_t wall_ahead_s;
 static bool fake;
@@ -190,9 +184,9 @@ void seat_online(struct seat *s)
 		member_online(s->m);
 		return;
 	}
-	assert_int_equal(channel_connect(site.loop, s->tls, &at.sa,
-					 addr_len(&at), &channel_ops_of_seats,
-					 s, &s->channel),
+	assert_int_equal(channel_connect(site.loop, s->tls, &gms_at.sa,
+					 addr_len(&gms_at),
+					 &channel_ops_of_seats, s, &s->channel),
 			 0);
 	assert_true(seats_turn(is_open, s));
 }
@@ -224,22 +218,6 @@ void seat_restart(struct seat *s)
 
 /* --- the server ----------------------------------------------------------------------------- */
 
-void seats_gms_start(void)
-{
-	char error[SOCKETS_ERROR_LEN];
-
-	memset(&env, 0, sizeof(env));
-	env.loop = site.loop;
-	env.dir = site.dir;
-	env.conf = &site.conf;
-	assert_int_equal(sockets_bind(role_find("gms"), &site.conf, site.dir,
-				      &env.sockets, error),
-			 0);
-	close(env.sockets.admin);
-	env.sockets.admin = -1;
-	assert_int_equal(gms_new(&env, &gms), 0);
-}
-
 static bool all_closed(void *arg)
 {
 	(void)arg;
@@ -251,9 +229,7 @@ static bool all_closed(void *arg)
 
 void seats_gms_stop(void)
 {
-	gms_free(gms);
-	gms = NULL;
-	assert_int_equal(loop_turn(site.loop, false), 0);
+	stage_gms_stop();
 	assert_true(seats_turn(all_closed, NULL));
 }
 
@@ -337,57 +313,21 @@ void seats_together(int n)
 
 /* --- the stage --------------------------------------------------------------------------------- */
 
-static void seat_new(struct seat *s, int i)
-{
-	char name[16];
-
-	snprintf(name, sizeof(name), "person%d", i);
-	site_add_account(&site, name);
-	peer_new(&s->peer, &site, "desk");
-	assert_int_equal(peer_login(&s->peer, name, SITE_PASSWORD), 0);
-	assert_int_equal(ntmc_trust_add(trust, s->peer.ca, s->peer.ca_len,
-					site.ca_fp, NULL),
-			 0);
-	assert_int_not_equal(s->peer.key_id, 0);
-	assert_int_equal(tls_context_new(&s->peer.id, s->peer.cert,
-					 s->peer.cert_len, s->peer.ca,
-					 s->peer.ca_len, trust, NULL, &s->tls),
-			 0);
-	tls_context_set_roles(s->tls, NTMC_ROLE_GMS);
-}
-
-static bool is_fed(void *arg)
-{
-	(void)arg;
-	return asfeed_is_fed(gms->asfeed);
-}
-
 int seats_up(void **state)
 {
 	(void)state;
-	site_new(&site);
-	site.conf.gms_port = site_free_port();
-	assert_int_equal(
-		addr_parse("127.0.0.1", (uint16_t)site.conf.gms_port, &at), 0);
-	assert_int_equal(ntmc_trust_new(&trust), 0);
-	/* logins name the GMS, and give Kngms, once it has spoken to the AS */
-	seats_gms_start();
-	assert_true(seats_turn(is_fed, NULL));
-	seats_gms_stop();
+	stage_up();
 	for (int i = 0; i < SEATS; i++)
-		seat_new(&seats[i], i);
+		stage_device(i, &seats[i].peer, &seats[i].tls);
 	return 0;
 }
 
 int seats_down(void **state)
 {
 	(void)state;
-	for (int i = 0; i < SEATS; i++) {
-		tls_context_free(seats[i].tls);
-		peer_free(&seats[i].peer);
-	}
-	ntmc_trust_free(trust);
-	site_free(&site);
+	for (int i = 0; i < SEATS; i++)
+		stage_device_end(&seats[i].peer, seats[i].tls);
+	stage_down();
 	return 0;
 }
 
@@ -423,7 +363,7 @@ static void seat_begin(struct seat *s, int i)
 int seats_setup(void **state)
 {
 	(void)state;
-	seats_gms_start();
+	stage_gms_start();
 	for (int i = 0; i < SEATS; i++)
 		seat_begin(&seats[i], i);
 	assert_int_equal(member_found(&seats[0].setup, "band",
@@ -446,10 +386,7 @@ int seats_teardown(void **state)
 		seats[i].m = NULL;
 		memberstore_close(seats[i].store);
 	}
-	if (gms)
-		gms_free(gms);
-	gms = NULL;
-	assert_int_equal(loop_turn(site.loop, false), 0);
+	stage_gms_stop();
 	fake = false;
 	ahead_ns = 0;
 	wall_ahead_s = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * seats - a GMS, and devices that are members of one group, in one test process
+ * seats - devices that are members of one group at a GMS (gms_stage.h), in one process
  *
  * Owner: the test. Context: one loop; TLS on loopback, stores in a fresh folder.
  */
@@ -16,8 +16,7 @@
 #include <cmocka.h>
 
 #include "broker/member/member_impl.h"
-#include "servers/gms/state.h"
-#include "tests/unit/servers/site.h"
+#include "tests/unit/servers/gms_stage.h"
 
 #define SEATS 4
 
@@ -43,8 +42,6 @@ struct seat {
 	int done;
 };
 
-extern struct site site;
-extern struct gms *gms;
 extern struct seat seats[SEATS];
 
 /** site, accounts, devices: once for a program */
@@ -54,7 +51,7 @@ int seats_down(void **state);
 int seats_setup(void **state);
 int seats_teardown(void **state);
 
-void seats_gms_start(void);
+/** the GMS ends; all have heard so */
 void seats_gms_stop(void);
 /** connect, and say hello */
 void seat_online(struct seat *s);

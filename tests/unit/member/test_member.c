@@ -142,7 +142,7 @@ static void test_away(void **state)
 			0);
 	assert_int_equal(seat_remove(&seats[0], 3), 0);
 	seats_gms_stop();
-	seats_gms_start();
+	stage_gms_start();
 	for (int i = 0; i < 3; i++)
 		seat_restart(&seats[i]);
 	seats_together(3);
@@ -173,26 +173,14 @@ static void test_dies_with_a_wish(void **state)
 	assert_int_equal(seats[0].keys.epoch, epoch + 1);
 }
 
-static void copy_file(const char *from, const char *to)
-{
-	char a[DATADIR_PATH_MAX], b[DATADIR_PATH_MAX],
-		command[4 * DATADIR_PATH_MAX + 64];
-
-	assert_int_equal(datadir_path(site.dir, from, a), 0);
-	assert_int_equal(datadir_path(site.dir, to, b), 0);
-	snprintf(command, sizeof(command), "cp %s %s && rm -f %s-wal %s-shm", a,
-		 b, b, b);
-	assert_int_equal(system(command), 0);
-}
-
 /* the server comes back with a store of yesterday: it is given what it lacks */
 static void test_old_server(void **state)
 {
 	(void)state;
 	seat_add(1, GROUP_ALL_RIGHTS);
 	seats_gms_stop();
-	copy_file("gms/gms.db", "backup");
-	seats_gms_start();
+	stage_copy("gms/gms.db", "backup");
+	stage_gms_start();
 	seat_online(&seats[0]);
 	seat_online(&seats[1]);
 	seats_together(2);
@@ -202,8 +190,8 @@ static void test_old_server(void **state)
 				 0);
 	seats_together(2);
 	seats_gms_stop();
-	copy_file("backup", "gms/gms.db");
-	seats_gms_start();
+	stage_copy("backup", "gms/gms.db");
+	stage_gms_start();
 	seat_online(&seats[1]);
 	while (!seats[1].has_keys || seats[1].keys.epoch != 6)
 		seats_step();
@@ -248,7 +236,7 @@ static void test_old_member(void **state)
 	add_all();
 	memcpy(id, member_id(s->m), sizeof(id));
 	seat_end(s);
-	copy_file("seat2.db", "yesterday");
+	stage_copy("seat2.db", "yesterday");
 	seat_begins(s, "seat2.db", id);
 	for (int i = 0; i < 4; i++) {
 		assert_int_equal(submit_kind(&seats[0], GROUP_REFRESH), 0);
@@ -257,7 +245,7 @@ static void test_old_member(void **state)
 		assert_true(seats_turn(all_confirm, &seats[0]));
 	}
 	seat_end(s);
-	copy_file("yesterday", "seat2.db");
+	stage_copy("yesterday", "seat2.db");
 	assert_int_equal(submit_kind(&seats[0], GROUP_REFRESH), 0);
 	seat_begins(s, "seat2.db", id);
 	while (giver < 0) {

@@ -2,41 +2,14 @@
 /* gms_rig - a whole GMS, its AS and members that come by TLS */
 #include "tests/unit/servers/gms_rig.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "servers/gms/ledger_impl.h"
-#include "servers/sockets.h"
 
-struct site site;
-struct role_env env;
-struct gms *gms;
-struct addr at;
 struct peer peers[N];
-struct ntmc_trust *trust;
 struct tls_context *tls[N];
 struct gms_member m[N];
 uint8_t gid[GROUP_ID_LEN] = {7, 7};
 
 /* --- the server --------------------------------------------------------------------- */
-
-void rig_start(void)
-{
-	char error[SOCKETS_ERROR_LEN];
-
-	memset(&env, 0, sizeof(env));
-	env.loop = site.loop;
-	env.dir = site.dir;
-	env.conf = &site.conf;
-	assert_int_equal(sockets_bind(role_find("gms"), &site.conf, site.dir,
-				      &env.sockets, error),
-			 0);
-	close(env.sockets.admin);
-	env.sockets.admin = -1;
-	assert_int_equal(gms_new(&env, &gms), 0);
-}
 
 static bool all_closed(void *arg)
 {
@@ -51,9 +24,7 @@ static bool all_closed(void *arg)
 
 void rig_stop(void)
 {
-	gms_free(gms);
-	gms = NULL;
-	assert_int_equal(loop_turn(site.loop, false), 0);
+	stage_gms_stop();
 	assert_true(site_wait(&site, all_closed, NULL));
 }
 
@@ -115,7 +86,7 @@ void rig_connect_all(int n)
 	for (int i = 0; i < n; i++) {
 		if (m[i].channel)
 			continue;
-		assert_int_equal(gms_member_connect(&m[i], &at), 0);
+		assert_int_equal(gms_member_connect(&m[i], &gms_at), 0);
 		assert_true(site_wait(&site, rig_is_open, &m[i]));
 	}
 }
@@ -125,7 +96,7 @@ void rig_connect_anew(int i)
 	channel_close(m[i].channel);
 	m[i].channel = NULL;
 	m[i].open = false;
-	assert_int_equal(gms_member_connect(&m[i], &at), 0);
+	assert_int_equal(gms_member_connect(&m[i], &gms_at), 0);
 	assert_true(site_wait(&site, rig_is_open, &m[i]));
 }
 
@@ -218,57 +189,22 @@ void rig_log_in(int i)
 
 /* --- the stage ---------------------------------------------------------------------------- */
 
-bool rig_is_fed(void *arg)
-{
-	(void)arg;
-	return asfeed_is_fed(gms->asfeed);
-}
-
 /* accounts and devices: once; a group for each test */
 int rig_site_up(void **state)
 {
-	char name[16];
-	int i;
-
 	(void)state;
-	site_new(&site);
-	site.conf.gms_port = site_free_port();
-	assert_int_equal(
-		addr_parse("127.0.0.1", (uint16_t)site.conf.gms_port, &at), 0);
-	assert_int_equal(ntmc_trust_new(&trust), 0);
-	rig_start(); /* so that the AS knows it, and names it at logins */
-	assert_true(site_wait(&site, rig_is_fed, NULL));
-	rig_stop();
-	for (i = 0; i < N; i++) {
-		snprintf(name, sizeof(name), "person%d", i);
-		site_add_account(&site, name);
-		peer_new(&peers[i], &site, "desk");
-		assert_int_equal(peer_login(&peers[i], name, SITE_PASSWORD), 0);
-		assert_int_equal(ntmc_trust_add(trust, peers[i].ca,
-						peers[i].ca_len, site.ca_fp,
-						NULL),
-				 0);
-		assert_int_equal(tls_context_new(&peers[i].id, peers[i].cert,
-						 peers[i].cert_len, peers[i].ca,
-						 peers[i].ca_len, trust, NULL,
-						 &tls[i]),
-				 0);
-		tls_context_set_roles(tls[i], NTMC_ROLE_GMS);
-	}
+	stage_up();
+	for (int i = 0; i < N; i++)
+		stage_device(i, &peers[i], &tls[i]);
 	return 0;
 }
 
 int rig_site_down(void **state)
 {
-	int i;
-
 	(void)state;
-	for (i = 0; i < N; i++) {
-		tls_context_free(tls[i]);
-		peer_free(&peers[i]);
-	}
-	ntmc_trust_free(trust);
-	site_free(&site);
+	for (int i = 0; i < N; i++)
+		stage_device_end(&peers[i], tls[i]);
+	stage_down();
 	return 0;
 }
 
@@ -277,7 +213,7 @@ int rig_setup(void **state)
 	int i;
 
 	(void)state;
-	rig_start();
+	stage_gms_start();
 	gid[2]++;
 	for (i = 0; i < N; i++) {
 		gms_member_init(&m[i], site.loop, &peers[i].id, peers[i].fqdn,
@@ -301,9 +237,6 @@ int rig_teardown(void **state)
 	(void)state;
 	for (i = 0; i < N; i++)
 		gms_member_clear(&m[i]);
-	if (gms)
-		gms_free(gms);
-	gms = NULL;
-	assert_int_equal(loop_turn(site.loop, false), 0);
+	stage_gms_stop();
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gms_rig - a whole GMS, its AS and members that come by TLS, for tests
+ * gms_rig - members that come by TLS to a whole GMS (gms_stage.h), for tests
  *
  * Owner:   the test's process: one of it. Context: one loop, that of @site.
  * rig_site_up() and rig_site_down() are for all tests of a program, rig_setup() and
@@ -16,22 +16,15 @@
 #include <cmocka.h>
 
 #include "gms_member.h"
-#include "servers/gms/state.h"
-#include "site.h"
+#include "gms_stage.h"
 
 #define N 4
 
-extern struct site site;
-extern struct role_env env;
-extern struct gms *gms;
-extern struct addr at;
 extern struct peer peers[N];
-extern struct ntmc_trust *trust;
 extern struct tls_context *tls[N];
 extern struct gms_member m[N];
 extern uint8_t gid[GROUP_ID_LEN];
 
-void rig_start(void);
 void rig_stop(void);
 bool rig_is_open(void *arg);
 bool rig_is_acked(void *arg);
@@ -53,7 +46,6 @@ int rig_remove_one(int author, int who);
 /** RN2 of @lg is @s seconds older */
 void rig_age(struct ledger_group *lg, int64_t s);
 void rig_log_in(int i);
-bool rig_is_fed(void *arg);
 int rig_site_up(void **state);
 int rig_site_down(void **state);
 int rig_setup(void **state);

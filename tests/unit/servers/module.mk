@@ -41,8 +41,8 @@ $(eval $(call unit-test,unit-servers-ledger,tests/unit/servers/test_ledger.c \
 	$(addprefix tests/unit/libntmcrypto/,groups.c fixture.c),\
 	servers common ntmcrypto,$(SERVERS_PKGS)))
 $(foreach t,gms gms_abroad gms_wishes gms_faults,$(eval $(call unit-test,unit-servers-$(t),\
-	$(patsubst %,tests/unit/servers/%.c,test_$(t) gms_rig gms_member site),\
+	$(patsubst %,tests/unit/servers/%.c,test_$(t) gms_rig gms_stage gms_member site),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(eval $(call unit-test,unit-servers-gms_relay,\
-	$(patsubst %,tests/unit/servers/%.c,test_gms_relay gms_rig gms_member played_rs site),\
+	$(patsubst %,tests/unit/servers/%.c,test_gms_relay gms_rig gms_stage gms_member played_rs site),\
 	servers common ntmcrypto,$(SERVERS_PKGS)))

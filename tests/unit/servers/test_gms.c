@@ -105,7 +105,7 @@ static void away(void **state)
 	rig_wait_key(&m[0]);
 	/* the GMS ends meanwhile, too */
 	rig_stop();
-	rig_start();
+	stage_gms_start();
 	rig_connect_all(3);
 	for (i = 0; i < 3; i++)
 		gms_member_hello(&m[i]);
@@ -143,18 +143,6 @@ static void leaving(void **state)
 	assert_memory_equal(&m[1].keys, &m[2].keys, sizeof(m[1].keys));
 }
 
-static void copy_store(const char *from, const char *to)
-{
-	char a[DATADIR_PATH_MAX], b[DATADIR_PATH_MAX],
-		command[4 * DATADIR_PATH_MAX + 64];
-
-	assert_int_equal(datadir_path(site.dir, from, a), 0);
-	assert_int_equal(datadir_path(site.dir, to, b), 0);
-	snprintf(command, sizeof(command), "cp %s %s && rm -f %s-wal %s-shm", a,
-		 b, b, b);
-	assert_int_equal(system(command), 0);
-}
-
 /* the GMS comes back with a store of yesterday */
 static void old_backup(void **state)
 {
@@ -168,8 +156,8 @@ static void old_backup(void **state)
 	(void)state;
 	assert_int_equal(rig_add(1), 0);
 	rig_stop();
-	copy_store("gms/gms.db", "backup");
-	rig_start();
+	stage_copy("gms/gms.db", "backup");
+	stage_gms_start();
 	rig_connect_all(2);
 	gms_member_hello(&m[0]);
 	gms_member_hello(&m[1]);
@@ -182,8 +170,8 @@ static void old_backup(void **state)
 		rig_assert_together(2);
 	}
 	rig_stop();
-	copy_store("backup", "gms/gms.db");
-	rig_start();
+	stage_copy("backup", "gms/gms.db");
+	stage_gms_start();
 	rig_connect_all(2);
 	gms_member_hello(&m[1]);
 	assert_true(site_wait(&site, rig_is_gone, &m[1]));
@@ -291,7 +279,7 @@ static void clone(void **state)
 	copy.priv[0] = m[1].priv[0];
 	memcpy(copy.pub[0], m[1].pub[0], sizeof(copy.pub[0]));
 	assert_int_equal(gms_member_welcome(&m[1], &copy), 0);
-	assert_int_equal(gms_member_connect(&copy, &at), 0);
+	assert_int_equal(gms_member_connect(&copy, &gms_at), 0);
 	assert_true(site_wait(&site, rig_is_open, &copy));
 	gms_member_hello(&copy);
 	assert_true(site_wait(&site, rig_has_key, &copy));
@@ -363,17 +351,17 @@ static void without_as(void **state)
 	assert_int_equal(rig_add(1), 0);
 	site_stop_as(&site);
 	rig_stop();
-	rig_start();
+	stage_gms_start();
 	rig_connect_all(2);
 	gms_member_hello(&m[0]);
 	gms_member_hello(&m[1]);
 	rig_assert_together(2);
 	site_start_as(&site);
-	assert_true(site_wait(&site, rig_is_fed, NULL));
+	assert_true(site_wait(&site, stage_is_fed, NULL));
 	snprintf(name, sizeof(name), "person1");
 	site_admin(&site, "account-disable", name);
 	assert_true(site_wait(&site, rig_is_closed, &m[1]));
-	assert_int_equal(gms_member_connect(&m[1], &at), 0);
+	assert_int_equal(gms_member_connect(&m[1], &gms_at), 0);
 	assert_true(site_wait(&site, rig_is_closed, &m[1]));
 	assert_false(rig_is_closed(&m[0]));
 	site_admin(&site, "account-enable", name);
@@ -415,8 +403,8 @@ static void keys_change(void **state)
 	site_wait_link(&site);
 	assert_int_equal(peer_login_cert(&peers[0]), 0);
 	assert_int_equal(peers[0].key_id, before);
-	rig_start();
-	assert_true(site_wait(&site, rig_is_fed, NULL));
+	stage_gms_start();
+	assert_true(site_wait(&site, stage_is_fed, NULL));
 	assert_int_equal(peer_login_cert(&peers[0]), 0);
 	assert_int_not_equal(peers[0].key_id, 0);
 	assert_int_not_equal(peers[0].key_id, before);
@@ -449,8 +437,8 @@ static void named_early(void **state)
 	assert_int_not_equal(peers[0].key_id, before);
 	assert_int_equal(addr_port(&peers[0].gms_at), site.conf.gms_port);
 	site.conf.roles = roles;
-	rig_start();
-	assert_true(site_wait(&site, rig_is_fed, NULL));
+	stage_gms_start();
+	assert_true(site_wait(&site, stage_is_fed, NULL));
 	rig_log_in(0);
 	rig_connect_all(1);
 	gms_member_hello(&m[0]);

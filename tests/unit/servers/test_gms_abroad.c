@@ -82,7 +82,7 @@ static void wait_strangers(unsigned int n)
 
 static void comes(struct gms_member *who)
 {
-	assert_int_equal(gms_member_connect(who, &at), 0);
+	assert_int_equal(gms_member_connect(who, &gms_at), 0);
 	assert_true(site_wait(&site, rig_is_open, who));
 }
 
@@ -164,7 +164,7 @@ static void strangers_are_few(void **state)
 {
 	(void)state;
 	gms->n_strangers = GMS_STRANGERS;
-	assert_int_equal(gms_member_connect(&guest, &at), 0);
+	assert_int_equal(gms_member_connect(&guest, &gms_at), 0);
 	assert_true(site_wait(&site, rig_is_closed, &guest));
 	assert_int_equal(rig_add(1), 0);
 	gms->n_strangers = GMS_STRANGERS - 1;
@@ -232,7 +232,7 @@ static void forgers(void **state)
 	for (i = 0; i < sizeof(made) / sizeof(made[0]); i++) {
 		c = forged(made[i].domain, made[i].fqdn, &id, cert, &len);
 		gms_member_init(&forger, site.loop, &id, made[i].fqdn, c, gid);
-		assert_int_equal(gms_member_connect(&forger, &at), 0);
+		assert_int_equal(gms_member_connect(&forger, &gms_at), 0);
 		if (made[i].in) {
 			assert_true(site_wait(&site, rig_is_open, &forger));
 			gms_member_hello(&forger);
@@ -256,7 +256,7 @@ static void another_gms(void **state)
 
 	(void)state;
 	gms_member_init(&wary, site.loop, &carol.id, carol.fqdn, c, gid);
-	assert_int_equal(gms_member_connect(&wary, &at), 0);
+	assert_int_equal(gms_member_connect(&wary, &gms_at), 0);
 	assert_true(site_wait(&site, rig_is_closed, &wary));
 	assert_int_equal(wary.closed, -NTM_EPIN);
 	gms_member_clear(&wary);

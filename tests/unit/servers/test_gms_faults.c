@@ -202,7 +202,7 @@ static void thousand(void **state)
 	}
 	assert_int_equal(done, GMS_ENTRIES);
 	gms_member_init(&second, site.loop, m[0].id, m[0].fqdn, m[0].tls, gid);
-	assert_int_equal(gms_member_connect(&second, &at), 0);
+	assert_int_equal(gms_member_connect(&second, &gms_at), 0);
 	assert_true(site_wait(&site, rig_is_open, &second));
 	gms_member_send_entry(&second, entry, len, NULL);
 	assert_int_equal(rig_wait_ack(&second), -NTM_ERATE);
@@ -305,7 +305,7 @@ static bool one_life(unsigned int ms)
 
 	for (i = 0; i < 2; i++) {
 		m[i].epoch = 0;
-		assert_int_equal(gms_member_connect(&m[i], &at), 0);
+		assert_int_equal(gms_member_connect(&m[i], &gms_at), 0);
 		assert_true(site_wait(&site, rig_is_open, &m[i]));
 		gms_member_hello(&m[i]);
 	}
@@ -352,7 +352,7 @@ static void killed(void **state)
 		lives++;
 	}
 	close(listening);
-	rig_start();
+	stage_gms_start();
 	assert_true(group_epoch(ledger_state(lg())) >= acked);
 	assert_true(group_epoch(ledger_state(lg())) >= epoch);
 	assert_true(group_epoch(ledger_state(lg())) <= 2 + lives);

@@ -206,7 +206,7 @@ static void a_new_process_has_other_keys(void **state)
 	assert_agreed(&rs, &m[1], 1);
 	memcpy(was, rs.bind_key, sizeof(was));
 	rig_stop();
-	rig_start();
+	stage_gms_start();
 	assert_true(site_wait(&site, is_linked, NULL));
 	rig_connect_all(2);
 	m[0].n_relays = m[1].n_relays = 0;

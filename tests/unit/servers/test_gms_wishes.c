@@ -230,7 +230,7 @@ static void last_leaves(void **state)
 	assert_int_equal(gms_member_submit(&m[0], &refresh), 0);
 	assert_int_equal(rig_wait_ack(&m[0]), -NTM_EEXPIRED);
 	rig_stop();
-	rig_start();
+	stage_gms_start();
 	rig_connect_all(2);
 	gms_member_hello(&m[0]);
 	assert_true(site_wait(&site, rig_is_gone, &m[0]));
@@ -240,7 +240,7 @@ static void last_leaves(void **state)
 	assert_int_equal(ledger_wipe(gms->ledger, was), 0);
 	assert_null(lg());
 	rig_stop();
-	rig_start();
+	stage_gms_start();
 	rig_connect_all(1);
 	assert_null(lg());
 	gms_member_hello(&m[0]);
@@ -311,7 +311,7 @@ static void defined(void **state)
 	assert_false(admin("define", "band", m[1].fqdn));
 
 	rig_stop();
-	rig_start();
+	stage_gms_start();
 	rig_connect_all(2);
 	assert_int_equal(plans(&m[0], NULL), 1);
 	assert_memory_equal(m[0].plan, id, sizeof(id));
