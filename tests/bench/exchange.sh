@@ -7,6 +7,7 @@
 # costs nothing.
 . "$(dirname "$0")/bench.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
+. "$LAB_SRC/tests/lab/items.sh"
 
 part=${1-}
 SIZE=${BENCH_SIZE:-512}		# MiB of a large item
@@ -25,19 +26,15 @@ lab_host server
 lab_link server lan 10.9.0.3/24 fd00:9::3/64
 ntm_server server ntm.example
 server_set server "server.roles=as, dc, cs"
-wait_for 5 "lab_listens server tcp 4507 && lab_listens server tcp 4508"
+items_ready server
 ntm_account server alice
 ntm_account server bob
 ntm_node a a.alice
 ntm_node b b.bob
 NTM_B=b.bob.$NTM_DOMAIN
 
-has_prekey()
-{
-	lab_as_user "$1" grep -q "has our newest" "$(state_dir "$1")/broker.log"
-}
 for h in a b; do
-	wait_for 20 "has_prekey $h" "tail -n 20 $(state_dir $h)/broker.log"
+	items_prekey $h
 done
 # ntm-post stays, and with it its connections and what is counted of it
 hold()

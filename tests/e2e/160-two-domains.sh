@@ -8,12 +8,7 @@
 
 ntm_installed
 ntm_star root sa sb a b
-domains_root root one.example=sa two.example=sb
-domains_server sa one.example
-domains_server sb two.example
-domains_node a laptop.alice one.example
-domains_node b desk.bob two.example
-A=${NTM_NAME[a]} B=${NTM_NAME[b]}
+domains_apart
 
 # Nobody knows the other yet
 ntm_web b 8000

@@ -9,13 +9,8 @@
 
 ntm_installed
 ntm_star root sa sb a b
-domains_root root one.example=sa two.example=sb
-domains_server sa one.example
-domains_server sb two.example
-domains_node a laptop.alice one.example
-domains_node b desk.bob two.example
+domains_apart
 domains_peer sa one.example sb two.example
-B=${NTM_NAME[b]}
 dc=$(server_role sa dc)
 resolver=$(server_role sa resolver)
 wait_for 5 "lab_as_user sa ntm-server status | grep '^resolver:' | grep -q sealed=yes"

@@ -10,15 +10,8 @@
 . "$LAB_SRC/tests/lab/nats.sh"
 
 nats_server
-lab_host services
-lab_link services srv 192.0.2.9/24 -
-
-# keys and certificates of the services
+nats_services
 keys=$LAB/keys
-mkdir -p "$keys"
-openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=services \
-	-addext subjectAltName=IP:192.0.2.9 -keyout "$keys/key.pem" \
-	-out "$keys/cert.pem" 2>/dev/null
 openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 2>/dev/null \
 	>"$keys/fcm.pem"
 openssl pkey -in "$keys/fcm.pem" -pubout >"$keys/fcm.pub"
@@ -33,10 +26,7 @@ openssl pkey -in "$keys/apns.p8" -pubout >"$keys/apns.pub"
 	           "token_uri": "https://192.0.2.9:8443/token"},
 	          open(sys.argv[1] + "/fcm.json", "w"))
 END
-chmod 600 "$keys"/*
-lab_give "$keys" "$keys"/*
-lab_start services user services "$LAB_SRC/tests/lab/pushservices.py" 8443 "$keys"
-wait_for 5 'lab_listens services tcp 8443'
+nats_services_run
 
 push_set()
 {

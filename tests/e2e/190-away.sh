@@ -8,35 +8,14 @@
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/domains.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
+. "$LAB_SRC/tests/lab/items.sh"
 
-ntm_installed
-ntm_star root sa sb a b c d
-domains_root root one.example=sa two.example=sb
-domains_server sa one.example
-domains_server sb two.example
-for s in sa sb; do
-	wait_for 5 "lab_listens $s tcp 4507 && lab_listens $s tcp 4508"
-done
-domains_node a laptop.alice one.example
-domains_node b desk.bob two.example
+items_domains c d
 domains_node c phone.alice one.example
 domains_node d tablet.alice one.example
-domains_peer sa one.example sb two.example
-domains_allow b one.example
-domains_allow a two.example
-A=${NTM_NAME[a]} B=${NTM_NAME[b]} C=${NTM_NAME[c]} D=${NTM_NAME[d]}
-
-# state HOST LIST FILTER: of the newest item
-state()
-{
-	lab_as_user "$1" ntm "$2" --json | jq -r ".items[-1] | $3"
-}
-has_prekey()
-{
-	lab_as_user "$1" grep -q "has our newest" "$(state_dir "$1")/broker.log"
-}
+C=${NTM_NAME[c]} D=${NTM_NAME[d]}
 for h in a b c d; do
-	wait_for 20 "has_prekey $h" "tail -n 20 $(state_dir $h)/broker.log"
+	items_prekey $h
 done
 ok "each device's prekey is at its box"
 
@@ -52,7 +31,7 @@ lab_give "$(lab_home a)"
 lab_as_user a sh -c "cd && ntm send 'big file' folder '$B' '$C' '$D'" >"$LAB/out" 2>&1 ||
 	not_ok "it was not sent: $(cat "$LAB/out")"
 assert_contains "$(cat "$LAB/out")" "is sent" "the sender is told that it is sent"
-assert_eq "$(state a outbox '.to | map(.state) | unique | join(",")')" waiting \
+assert_eq "$(items_newest a outbox '.to | map(.state) | unique | join(",")')" waiting \
 	"three receivers wait"
 assert_eq "$(lab_as_user sa find "$(server_dir sa)/cs" -size +2000k -type f | wc -l)" 1 \
 	"one blob for three receivers"
@@ -64,7 +43,7 @@ lab_gain b other 10.200.0.3/24 2001:db8:200::3/64
 for h in b c d; do
 	ntm_up $h
 	ntm_wait_online $h
-	wait_for 30 "[ \"\$(state $h inbox .state)\" = here ]" \
+	wait_for 30 "[ \"\$(items_newest $h inbox .state)\" = here ]" \
 		"lab_as_user $h ntm inbox; tail -n 30 $(state_dir $h)/broker.log"
 	ok "$h has it"
 	mkdir -p "$(lab_home $h)/got"
@@ -73,14 +52,14 @@ for h in b c d; do
 	cmp "$(lab_home a)/big file" "$(lab_home $h)/got/big file"
 	assert_eq "$(cat "$(lab_home $h)/got/folder/link")" inside "$h has the folder and its link"
 done
-assert_eq "$(state b inbox '.from')" null "what was taken is not listed any more"
+assert_eq "$(items_newest b inbox '.from')" null "what was taken is not listed any more"
 
 # and the sender hears of it, once it is back
 ntm_up a
 ntm_wait_online a
-wait_for 30 '[ "$(state a outbox .state)" = done ]' \
+wait_for 30 '[ "$(items_newest a outbox .state)" = done ]' \
 	"lab_as_user a ntm outbox; tail -n 30 $(state_dir a)/broker.log"
-assert_eq "$(state a outbox '.to | map(.state) | unique | join(",")')" received \
+assert_eq "$(items_newest a outbox '.to | map(.state) | unique | join(",")')" received \
 	"the outbox has three confirmations"
 wait_for 20 '[ -z "$(lab_as_user sa find "$(server_dir sa)/cs" -size +2000k -type f)" ]'
 ok "the blob is gone from the Cache Server"
@@ -88,5 +67,5 @@ ok "the blob is gone from the Cache Server"
 # a text, while both are there
 echo "hello bob" | lab_as_user a ntm send "$B" >"$LAB/out"
 assert_contains "$(cat "$LAB/out")" "item 2 is sent" "a text is sent"
-wait_for 20 '[ "$(state b inbox .state)" = here ]' "lab_as_user b ntm inbox"
+wait_for 20 '[ "$(items_newest b inbox .state)" = here ]' "lab_as_user b ntm inbox"
 assert_eq "$(lab_as_user b ntm receive)" "hello bob" "a text is printed"

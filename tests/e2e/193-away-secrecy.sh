@@ -8,32 +8,14 @@
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/domains.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
+. "$LAB_SRC/tests/lab/items.sh"
 
 [ "$LAB_MODE" = root ] ||
 	lab_skip "memory that a server hides can be read by the machine's root alone"
 [ -z "$NTM_SAN" ] ||
 	lab_skip "a sanitizer keeps gigabytes beside what a server has, too much to look through"
-ntm_installed
-ntm_star root sa sb a b
-domains_root root one.example=sa two.example=sb
-domains_server sa one.example
-domains_server sb two.example
-for s in sa sb; do
-	server_set $s "server.roles=as, dc, rs, ns, cs"
-	wait_for 5 "lab_listens $s tcp 4507 && lab_listens $s tcp 4508"
-done
-domains_node a laptop.alice one.example
-domains_node b desk.bob two.example
-domains_peer sa one.example sb two.example
-domains_allow b one.example
-domains_allow a two.example
-A=${NTM_NAME[a]} B=${NTM_NAME[b]}
+items_domains
 
-# state HOST LIST FILTER: of the newest item
-state()
-{
-	lab_as_user "$1" ntm "$2" --json | jq -r ".items[-1] | $3"
-}
 # column EXPRESSION: of the item at the Cache Server, as text
 column()
 {
@@ -43,7 +25,7 @@ db = sqlite3.connect(os.path.expanduser("~/.local/share/ntm-server/cs/cs.db"))
 print(db.execute("SELECT %s FROM items JOIN receivers ON receivers.item = number"
                  % sys.argv[1]).fetchone()[0])' "$1"
 }
-wait_for 20 'lab_as_user b grep -q "has our newest" "$(state_dir b)/broker.log"'
+items_prekey b
 
 # --- sent to who is off
 NAME="Lageplan der alten Saline.txt"
@@ -101,7 +83,7 @@ cp "$(find "$LAB/first/disk/sa/cs/blob" -type f)" "$LAB/blob"
 # --- fetched, and all of it once more
 ntm_up b
 ntm_wait_online b
-wait_for 30 '[ "$(state b inbox .state)" = here ]' \
+wait_for 30 '[ "$(items_newest b inbox .state)" = here ]' \
 	"lab_as_user b ntm inbox; tail -n 30 $(state_dir b)/broker.log"
 wait_for 20 '[ "$(column items.state)" = 3 ]'
 loot "$LAB/then"

@@ -7,6 +7,7 @@
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
+. "$LAB_SRC/tests/lab/items.sh"
 
 SIZE=$((1 << 30))
 SEED=${SEED:-$RANDOM}
@@ -24,7 +25,7 @@ done
 ntm_server server $NTM_DOMAIN
 ntm_account server alice
 server_set server "server.roles=as, dc, rs, ns, cs"
-wait_for 5 'lab_listens server tcp 4507 && lab_listens server tcp 4508'
+items_ready server
 ntm_node a laptop.alice
 ntm_node b desk.alice
 B=${NTM_NAME[b]}
@@ -62,7 +63,7 @@ size()
 	stat -c %s "$@" 2>"$LAB/log/size" || echo 0
 }
 
-wait_for 20 'lab_as_user b grep -q "has our newest" "$(state_dir b)/broker.log"'
+items_prekey b
 lab_as_user b ntm down
 lab_stop server-server
 : >"$(lab_log server-server)"

@@ -7,15 +7,11 @@
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
+. "$LAB_SRC/tests/lab/items.sh"
 
 MODES=(good flipped reordered repeated dropped extended swapped sealless otherkey
 	truncated)
-ntm_installed
-ntm_star server a b
-ntm_account server alice
-ntm_account server bob
-server_set server "server.roles=as, dc, rs, ns, cs"
-wait_for 5 'lab_listens server tcp 4507 && lab_listens server tcp 4508'
+items_server a b
 ntm_node a laptop.alice
 ntm_node b desk.bob
 A=${NTM_NAME[a]} B=${NTM_NAME[b]}
@@ -40,7 +36,7 @@ what_lies()
 	find "$(lab_home b)" -newer "$LAB/begin" -type f -path '*/tree/*' \
 		-o -newer "$LAB/begin" -name '*evil*'
 }
-wait_for 20 'lab_as_user b grep -q "has our newest" "$(state_dir b)/broker.log"'
+items_prekey b
 touch "$LAB/begin"
 
 # --- an evil Cache Server

@@ -8,32 +8,21 @@
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
+. "$LAB_SRC/tests/lab/items.sh"
 
 ntm_installed
 ntm_star server a b
 ntm_account server alice
 ntm_account server bob
 dir=$(server_dir server)
-# a disk of its own for the Cache Server
-lab_stop server-server
-mv "$dir/cs" "$dir/cs.kept"
-lab_as_user server mkdir "$dir/cs"
-lab_root server mount -t tmpfs -o size=260m,mode=700 disk "$dir/cs"
-[ "$LAB_MODE" != root ] || lab_root server chown "$LAB_UID:$LAB_GID" "$dir/cs"
-lab_as_user server cp "$dir/cs.kept/server.key" "$dir/cs.kept/server.der" "$dir/cs"
-ntm_server_start server
+server_disk cs 260m
 server_set server "server.roles=as, dc, rs, ns, cs" cs.quota=50M
-wait_for 5 'lab_listens server tcp 4507 && lab_listens server tcp 4508'
+items_ready server
 ntm_node a laptop.alice
 ntm_node b desk.bob
 A=${NTM_NAME[a]} B=${NTM_NAME[b]}
 lab_as_user b ntm allow "$A" >"$LAB/out"
 
-# item HOST LIST FILTER: of the newest item
-item()
-{
-	lab_as_user "$1" ntm "$2" --json | jq -r ".items[-1] | $3"
-}
 # file NAME MIB
 file()
 {
@@ -45,7 +34,7 @@ on_disk()
 {
 	lab_root server du -sm "$dir/cs/up" | cut -f 1
 }
-wait_for 20 'lab_as_user b grep -q "has our newest" "$(state_dir b)/broker.log"'
+items_prekey b
 lab_as_user b ntm down
 
 # --- quota
@@ -53,10 +42,10 @@ file first 30
 file second 31
 lab_as_user a ntm send "$(lab_home a)/first" "$B" >"$LAB/out" 2>&1
 lab_start second user a ntm send "$(lab_home a)/second" "$B"
-wait_for 20 '[[ $(item a outbox .text) == *"space at the Cache Server is used up"* ]]' \
+wait_for 20 '[[ $(items_newest a outbox .text) == *"space at the Cache Server is used up"* ]]' \
 	'lab_as_user a ntm outbox'
-ok "the outbox says: $(item a outbox .text)"
-assert_eq "$(item a outbox .state)" sending "it waits for room"
+ok "the outbox says: $(items_newest a outbox .text)"
+assert_eq "$(items_newest a outbox .state)" sending "it waits for room"
 wait_for 5 'grep -q "not yet: .* used up; cancel what is not needed (it is tried again)" \
 	"$(lab_log second)"' 'cat "$(lab_log second)"'
 ok "so does ntm send, which waits"
@@ -77,13 +66,13 @@ assert_between "$(on_disk)" 2 119 "MiB of 120 are there when the disk becomes fu
 lab_root server dd if=/dev/zero of="$dir/cs/filler" bs=64k 2>"$LAB/out" || :
 ntm_login a alice laptop
 kill -CONT "$post"
-wait_for 40 '[[ $(item a outbox .text) == *"Cache Server'"'"'s disk is full"* ]]' \
+wait_for 40 '[[ $(items_newest a outbox .text) == *"Cache Server'"'"'s disk is full"* ]]' \
 	'lab_as_user a ntm outbox; lab_root server df "$dir/cs"'
-ok "the outbox says: $(item a outbox .text)"
-assert_eq "$(item a outbox .state)" sending "it waits for room"
+ok "the outbox says: $(items_newest a outbox .text)"
+assert_eq "$(items_newest a outbox .state)" sending "it waits for room"
 have=$(on_disk)
 lab_root server rm "$dir/cs/filler"
-wait_for 60 '[ "$(item a outbox .state)" = waiting ]' 'lab_as_user a ntm outbox'
+wait_for 60 '[ "$(items_newest a outbox .state)" = waiting ]' 'lab_as_user a ntm outbox'
 ok "with room again it goes on, from $have MiB"
 ntm_up b
 wait_for 30 '[ -n "$(find "$(state_dir b)/post" -name third -size +1M)" ]'
@@ -93,7 +82,7 @@ assert_between "$(find "$(state_dir b)/post" -name third -printf '%s')" 1000000 
 	"bytes are here when b logs in anew"
 ntm_login b bob desk
 kill -CONT "$post"
-wait_for 40 '[ "$(item b inbox .state)" = here ]' 'lab_as_user b ntm inbox'
+wait_for 40 '[ "$(items_newest b inbox .state)" = here ]' 'lab_as_user b ntm inbox'
 echo mine >"$(lab_home b)/third"
 lab_give "$(lab_home b)/third"
 assert_fails "what exists is not overwritten unasked" \
@@ -104,7 +93,7 @@ cmp "$(lab_home a)/third" "$(lab_home b)/third (2)"
 ok "beside it is what was sent"
 
 # --- the sender's key has changed
-wait_for 30 '[ "$(item a outbox .state)" = done ]' 'lab_as_user a ntm outbox'
+wait_for 30 '[ "$(items_newest a outbox .state)" = done ]' 'lab_as_user a ntm outbox'
 lab_as_user a ntm down
 wait_for 5 '[ -z "$(ntm_keeper a)" ]'
 rm -r "$(state_dir a)"
@@ -113,14 +102,14 @@ ntm_up a
 ntm_login a alice laptop
 ntm_wait_online a
 echo "it is me" | lab_as_user a ntm send "$B" >"$LAB/out"
-wait_for 30 '[ "$(item b inbox .state)" = held ]' \
+wait_for 30 '[ "$(items_newest b inbox .state)" = held ]' \
 	"lab_as_user b ntm inbox; tail -n 20 $(state_dir b)/broker.log"
-assert_eq "$(item b inbox .error)" PIN "an item under another key is held"
-assert_contains "$(item b inbox .text)" "ntm forget $A" \
-	"and says what to do: $(item b inbox .text)"
+assert_eq "$(items_newest b inbox .error)" PIN "an item under another key is held"
+assert_contains "$(items_newest b inbox .text)" "ntm forget $A" \
+	"and says what to do: $(items_newest b inbox .text)"
 refused "asking for it is not enough" "differs from the one known before" \
-	lab_as_user b ntm receive "$(item b inbox .id)"
-assert_eq "$(item b inbox .state)" held "it is held still"
+	lab_as_user b ntm receive "$(items_newest b inbox .id)"
+assert_eq "$(items_newest b inbox .state)" held "it is held still"
 lab_as_user b ntm forget "$A" >"$LAB/out"
-wait_for 20 '[ "$(item b inbox .state)" = here ]' 'lab_as_user b ntm inbox'
+wait_for 20 '[ "$(items_newest b inbox .state)" = here ]' 'lab_as_user b ntm inbox'
 assert_eq "$(lab_as_user b ntm receive)" "it is me" "after ntm forget it comes"

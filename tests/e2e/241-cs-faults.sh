@@ -52,32 +52,10 @@ assert_between "$(du -sm "$dir/cs/blob" "$up" | awk '{ n += $1 } END { print n }
 exchange loris
 
 # --- many
-worker=$(server_role server cs)
-before=$(descriptors "$worker") memory=$(anon "$worker")
-mkfifo "$LAB/hold"
-lab_start many root a sh -c "/usr/bin/python3 '$LAB_SRC/tests/e2e/exchange.py' many \
-	'$session' '$dir' 10.1.0.2 $MANY <'$LAB/hold'"
-exec {HOLD}>"$LAB/hold"
-wait_for 60 'grep -q ^ok "$(lab_log many)"' 'cat "$(lab_log many)"'
-echo "# $(cat "$(lab_log many)")"
-held=$(sed -n 's/^held //p' "$(lab_log many)")
-assert_between "$held" 1000 $MANY "connections that stand at the end"
-assert_between "$(anon "$worker")" 0 $((memory + 700000)) \
-	"memory of the Cache Server, KiB (before: $memory)"
-exec {HOLD}>&-
-lab_join many
-wait_for 30 "[ \$(descriptors $worker) -le $((before + 16)) ]" "ls /proc/$worker/fd | wc -l"
-ok "all is given back"
-assert_eq "$(server_role server cs)" "$worker" "it has not died"
+role_bears cs "$session" $MANY
 
 # --- full
-lab_stop server-server
-mv "$dir/cs" "$dir/cs.kept"
-lab_as_user server mkdir "$dir/cs"
-lab_root server mount -t tmpfs -o size=130m,mode=700 disk "$dir/cs"
-[ "$LAB_MODE" != root ] || lab_root server chown "$LAB_UID:$LAB_GID" "$dir/cs"
-lab_as_user server cp "$dir/cs.kept/server.key" "$dir/cs.kept/server.der" "$dir/cs"
-ntm_server_start server
+server_disk cs 130m
 wait_for 10 cs_is_up 'lab_as_user server ntm-server status'
 cp "$session" "$LAB/session"
 lab_give "$LAB/session"

@@ -5,6 +5,7 @@
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
+. "$LAB_SRC/tests/lab/items.sh"
 
 # Two Cache Servers whose certificates are 200 days old
 ntm_installed
@@ -61,7 +62,7 @@ ntm_account server bob
 ntm_node a laptop.alice
 ntm_node b desk.bob
 lab_as_user b ntm allow "alice.$NTM_DOMAIN" 22 >"$LAB/out"
-wait_for 20 "lab_as_user b grep -q 'has our newest' $(state_dir b)/broker.log"
+items_prekey b
 lab_as_user b ntm down
 
 # holds HOST: items that wait there

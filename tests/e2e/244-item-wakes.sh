@@ -5,27 +5,19 @@
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
+. "$LAB_SRC/tests/lab/items.sh"
 . "$LAB_SRC/tests/lab/nats.sh"
 
 nats_server
-lab_host services
-lab_link services srv 192.0.2.9/24 -
-keys=$LAB/keys
-mkdir -p "$keys"
-openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=services \
-	-addext subjectAltName=IP:192.0.2.9 -keyout "$keys/key.pem" \
-	-out "$keys/cert.pem" 2>/dev/null
-chmod 600 "$keys"/*
-lab_give "$keys" "$keys"/*
-lab_start services user services "$LAB_SRC/tests/lab/pushservices.py" 8443 "$keys"
-wait_for 5 'lab_listens services tcp 8443'
-server_set server push.unifiedpush=yes push.ca="$keys/cert.pem" push.allow=192.0.2.0/24
+nats_services
+nats_services_run
+server_set server push.unifiedpush=yes push.ca="$LAB/keys/cert.pem" push.allow=192.0.2.0/24
 
 nats_open a
 nats_behind b 1 auto port-restricted timeout=20
 nats_behind c 2 ns port-restricted timeout=20
 for h in b c; do
-	wait_for 20 "lab_as_user $h grep -q 'has our newest' $(state_dir $h)/broker.log"
+	items_prekey $h
 done
 lab_as_user b ntm push unifiedpush https://192.0.2.9:8443/up/b >"$LAB/log/push-b"
 wait_for 10 'nats_by b push' 'lab_as_user b ntm status'

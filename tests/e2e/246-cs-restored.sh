@@ -6,24 +6,15 @@
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
+. "$LAB_SRC/tests/lab/items.sh"
 
-ntm_installed
-ntm_star server a b
-ntm_account server alice
-ntm_account server bob
-server_set server "server.roles=as, dc, rs, ns, cs"
-wait_for 5 'lab_listens server tcp 4507 && lab_listens server tcp 4508'
+items_server a b
 ntm_node a laptop.alice
 ntm_node b desk.bob
 A=${NTM_NAME[a]} B=${NTM_NAME[b]}
 dir=$(server_dir server)
 lab_as_user b ntm allow "$A" >"$LAB/out"
 
-# item HOST LIST FILTER: of the newest item
-item()
-{
-	lab_as_user "$1" ntm "$2" --json | jq -r ".items[-1] | $3"
-}
 # send NAME: a file of 300 kB, and it is told to b's box
 send()
 {
@@ -36,15 +27,15 @@ send()
 # arrives NAME
 arrives()
 {
-	wait_for 40 '[ "$(item b inbox .state)" = here ]' \
+	wait_for 40 '[ "$(items_newest b inbox .state)" = here ]' \
 		"lab_as_user b ntm inbox; lab_as_user a ntm outbox
 		tail -n 20 $(state_dir a)/broker.log $(state_dir b)/broker.log"
 	lab_as_user b ntm receive --to="$(lab_home b)" >"$LAB/out"
 	cmp "$(lab_home a)/$1" "$(lab_home b)/$1"
-	wait_for 30 '[ "$(item a outbox .state)" = done ]' 'lab_as_user a ntm outbox'
+	wait_for 30 '[ "$(items_newest a outbox .state)" = done ]' 'lab_as_user a ntm outbox'
 	ok "$1 arrives, and its sender hears so"
 }
-wait_for 20 'lab_as_user b grep -q "has our newest" "$(state_dir b)/broker.log"'
+items_prekey b
 
 # --- the copy knows the item; its data is gone
 lab_as_user b ntm down

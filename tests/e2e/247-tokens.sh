@@ -7,13 +7,9 @@
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
+. "$LAB_SRC/tests/lab/items.sh"
 
-ntm_installed
-ntm_star server a b
-ntm_account server alice
-ntm_account server bob
-server_set server "server.roles=as, dc, rs, ns, cs"
-wait_for 5 'lab_listens server tcp 4507 && lab_listens server tcp 4508'
+items_server a b
 ntm_node a laptop.alice
 ntm_node b desk.bob
 A=${NTM_NAME[a]} B=${NTM_NAME[b]}

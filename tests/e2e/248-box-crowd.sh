@@ -19,20 +19,4 @@ for ((i = 0; i < MANY / 250; i++)); do
 	lab_root a ip address add 10.2.0.$((10 + i))/24 dev "$(lab_root a ip -o -4 route \
 		show default | awk '{ print $5 }')"
 done
-worker=$(server_role server box)
-before=$(descriptors "$worker") memory=$(anon "$worker")
-mkfifo "$LAB/hold"
-lab_start many root a sh -c "/usr/bin/python3 '$LAB_SRC/tests/e2e/exchange.py' many \
-	'$(state_dir a)/session' '$(server_dir server)' 10.1.0.2 $MANY box 10.2.0. <'$LAB/hold'"
-exec {HOLD}>"$LAB/hold"
-wait_for 60 'grep -q ^ok "$(lab_log many)"' 'cat "$(lab_log many)"'
-echo "# $(cat "$(lab_log many)")"
-held=$(sed -n 's/^held //p' "$(lab_log many)")
-assert_between "$held" 1000 $MANY "connections that stand at the end"
-assert_between "$(anon "$worker")" 0 $((memory + 700000)) \
-	"memory of the box, KiB (before: $memory)"
-exec {HOLD}>&-
-lab_join many
-wait_for 30 "[ \$(descriptors $worker) -le $((before + 16)) ]" "ls /proc/$worker/fd | wc -l"
-ok "all is given back"
-assert_eq "$(server_role server box)" "$worker" "it has not died"
+role_bears box "$(state_dir a)/session" $MANY box 10.2.0.

@@ -6,24 +6,19 @@
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
+. "$LAB_SRC/tests/lab/items.sh"
 
 ntm_installed
 ntm_star server a b
 ntm_account server alice
 ntm_account server bob
 dir=$(server_dir server)
-lab_stop server-server
-mv "$dir/box" "$dir/box.kept"
-lab_as_user server mkdir "$dir/box"
-lab_root server mount -t tmpfs -o size=4m,mode=700 disk "$dir/box"
-[ "$LAB_MODE" != root ] || lab_root server chown "$LAB_UID:$LAB_GID" "$dir/box"
-lab_as_user server cp "$dir/box.kept/server.key" "$dir/box.kept/server.der" "$dir/box"
-ntm_server_start server
+server_disk box 4m
 ntm_node a laptop.alice
 ntm_node b desk.bob
 lab_as_user b ntm allow "alice.$NTM_DOMAIN" 22 >"$LAB/out"
 for h in a b; do
-	wait_for 20 "lab_as_user $h grep -q 'has our newest' $(state_dir $h)/broker.log"
+	items_prekey $h
 done
 lab_as_user b ntm down
 lab_start loris user a /usr/bin/python3 "$LAB_SRC/tests/e2e/exchange.py" box-loris \

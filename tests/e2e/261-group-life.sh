@@ -8,6 +8,7 @@
 . "$LAB_SRC/tests/lab/domains.sh"
 . "$LAB_SRC/tests/lab/groups.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
+. "$LAB_SRC/tests/lab/items.sh"
 
 ntm_installed
 ntm_star root sa sb a b c
@@ -30,12 +31,8 @@ for h in c d; do domains_allow $h one.example; done
 declare -n N=NTM_NAME
 
 # d is off until all others are in; b's inviter is off when it accepts
-has_prekey()
-{
-	lab_as_user "$1" grep -q "has our newest" "$(state_dir "$1")/broker.log"
-}
 for h in a b c d e; do
-	wait_for 20 "has_prekey $h" "tail -n 20 $(state_dir $h)/broker.log"
+	items_prekey $h
 done
 lab_as_user d ntm down
 group a create band renew=60 >"$LAB/out" 2>&1 || not_ok "no group: $(cat "$LAB/out")"

@@ -27,22 +27,8 @@ V4=$(ntm_run a getent ahostsv4 "$G" | awk '{print $1; exit}')
 [[ $V4 =~ ^239\.19[2345]\. ]] || not_ok "$G is '$V4': $(lab_as_user a ntm status --json)"
 ok "the group's name has an address"
 
-# hears HOST: each packet's arrival, ms, and its number
-hears()
-{
-	ntm_start "hears-$1" "$1" /usr/bin/python3 -u -c "
-import socket, struct, time
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.bind(('', 5005))
-s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
-             struct.pack('4s4s', socket.inet_aton('$V4'), socket.inet_aton('0.0.0.0')))
-while True:
-    data = s.recv(2000)
-    print(int(time.monotonic() * 1000), data.decode().strip())"
-	wait_for 5 "ntm_inside $1 ss -Hlnu sport = :5005 | grep -q ."
-}
-hears b
-hears c
+group_hears b "$V4"
+group_hears c "$V4"
 ntm_start speaks a /usr/bin/python3 -u -c "
 import socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -52,24 +38,19 @@ while True:
     n += 1
     time.sleep(0.02)"
 for h in b c; do
-	wait_for 20 "[ \$(wc -l <$(lab_log hears-$h)) -gt 50 ]" \
+	wait_for 20 "[ \$(group_heard $h) -gt 50 ]" \
 		"cat $(lab_log hears-$h) $(lab_log speaks) | tail; lab_as_user a ntm peers"
 	ok "$h hears the stream"
 done
 
 # keys change, twice by members: nobody waits longer than 200 ms
-from=$(wc -l <"$(lab_log hears-b)")
+from=$(group_heard b)
 for _ in 1 2; do
 	group a rekey band >"$LAB/out" 2>&1 || not_ok "no new secret: $(cat "$LAB/out")"
 	for h in a b c; do group_in 20 $h band 3; done
 done
-gap()
-{
-	tail -n +"$from" "$(lab_log "hears-$1")" |
-		awk 'p && $1 - p > m { m = $1 - p } { p = $1 } END { print m + 0 }'
-}
 for h in b c; do
-	ms=$(gap $h)
+	ms=$(group_gap $h "$from")
 	[ "$ms" -lt 200 ] || not_ok "$h waited $ms ms while keys changed"
 	ok "$h: at most $ms ms between packets while keys changed"
 done
@@ -87,8 +68,8 @@ assert_eq "$(ntm_run c curl -sf -m 20 "http://${NTM_NAME[b]}:8000/x")" inside \
 group a remove band "${NTM_NAME[c]}" >"$LAB/out" 2>&1 || not_ok "not removed: $(cat "$LAB/out")"
 group_in 20 b band 2
 before=$(tail -n 1 "$(lab_log hears-c)" | awk '{print $2}')
-from=$(wc -l <"$(lab_log hears-b)")
-wait_for 20 "[ \$(wc -l <$(lab_log hears-b)) -gt $((from + 100)) ]"
+from=$(group_heard b)
+wait_for 20 "[ \$(group_heard b) -gt $((from + 100)) ]"
 assert_eq "$(tail -n 1 "$(lab_log hears-c)" | awk '{print $2}')" "$before" \
 	"who was removed hears nothing more"
 assert_fails "and does not connect in any more" \

@@ -38,22 +38,8 @@ for h in a b c; do
 done
 ok "all have a place at the relay"
 
-# hears HOST: each packet's arrival, ms, and its number
-hears()
-{
-	ntm_start "hears-$1" "$1" /usr/bin/python3 -u -c "
-import socket, struct, time
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.bind(('', 5005))
-s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
-             struct.pack('4s4s', socket.inet_aton('$V4'), socket.inet_aton('0.0.0.0')))
-while True:
-    data = s.recv(2000)
-    print(int(time.monotonic() * 1000), data.decode().strip())"
-	wait_for 5 "ntm_inside $1 ss -Hlnu sport = :5005 | grep -q ."
-}
-hears b
-hears c
+group_hears b "$V4"
+group_hears c "$V4"
 ntm_start speaks a /usr/bin/python3 -u -c "
 import socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -63,7 +49,7 @@ while True:
     n += 1
     time.sleep(0.02)"
 for h in b c; do
-	wait_for 20 "[ \$(wc -l <$(lab_log hears-$h)) -gt 50 ]" \
+	wait_for 20 "[ \$(group_heard $h) -gt 50 ]" \
 		"lab_as_user a ntm status --json; lab_as_user server ntm-server relay status"
 	ok "$h hears the stream"
 done
@@ -76,13 +62,12 @@ assert_eq "$(of_band a tx_datagrams)" "$straight" "sent to nobody but the relay"
 assert_between "$(of_relay group_copies)" 100 1000000 "copies of the relay"
 
 # another key: nobody waits longer than 200 ms
-from=$(wc -l <"$(lab_log hears-b)")
+from=$(group_heard b)
 group a rekey band >"$LAB/out" 2>&1 || not_ok "no new secret: $(cat "$LAB/out")"
 for h in a b c; do group_in 20 $h band 3; done
-wait_for 20 "[ \$(wc -l <$(lab_log hears-b)) -gt $((from + 150)) ]"
+wait_for 20 "[ \$(group_heard b) -gt $((from + 150)) ]"
 for h in b c; do
-	ms=$(tail -n +"$from" "$(lab_log "hears-$h")" |
-		awk 'p && $1 - p > m { m = $1 - p } { p = $1 } END { print m + 0 }')
+	ms=$(group_gap $h "$from")
 	assert_between "$ms" 0 200 "$h, ms between packets while the key changed"
 done
 
@@ -90,8 +75,8 @@ done
 group a remove band "${NTM_NAME[c]}" >"$LAB/out" 2>&1 || not_ok "not removed: $(cat "$LAB/out")"
 group_in 20 b band 2
 before=$(tail -n 1 "$(lab_log hears-c)" | awk '{print $2}')
-from=$(wc -l <"$(lab_log hears-b)")
-wait_for 20 "[ \$(wc -l <$(lab_log hears-b)) -gt $((from + 100)) ]"
+from=$(group_heard b)
+wait_for 20 "[ \$(group_heard b) -gt $((from + 100)) ]"
 assert_eq "$(tail -n 1 "$(lab_log hears-c)" | awk '{print $2}')" "$before" \
 	"who was removed hears nothing more"
 wait_for 20 "[ \$(of_band a relay) = true ]" "lab_as_user a ntm status --json"

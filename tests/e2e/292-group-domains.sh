@@ -8,14 +8,7 @@
 
 ntm_installed
 ntm_star root sa sb a b
-domains_root root one.example=sa two.example=sb
-domains_server sa one.example
-domains_server sb two.example
-domains_node a laptop.alice one.example
-domains_node b desk.bob two.example
-domains_peer sa one.example sb two.example
-domains_allow b one.example
-domains_allow a two.example
+domains_two
 played_group chat one.example batch a b
 assert_eq "$(played_get a vip6) $(played_get a vip4)" \
 	"$(played_get b vip6) $(played_get b vip4)" \

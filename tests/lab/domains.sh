@@ -141,16 +141,29 @@ domains_behind()
 	done
 }
 
-# domains_two: one.example and two.example with a and b in them, who allow each other
-domains_two()
+# domains_apart: one.example at host sa with node a (laptop.alice), two.example at sb with b
+# (desk.bob), below the root at host root; no domain knows of the other. Sets A and B (names).
+domains_apart()
 {
 	domains_root root one.example=sa two.example=sb
 	domains_server sa one.example
 	domains_server sb two.example
 	domains_node a laptop.alice one.example
 	domains_node b desk.bob two.example
+	A=${NTM_NAME[a]} B=${NTM_NAME[b]}
+}
+
+# domains_meet: each domain is told of the other's CA, and a and b allow the other's
+domains_meet()
+{
 	domains_peer sa one.example sb two.example
 	domains_allow b one.example
 	domains_allow a two.example
-	A=${NTM_NAME[a]} B=${NTM_NAME[b]}
+}
+
+# domains_two: domains that know each other, with a and b in them, who allow each other
+domains_two()
+{
+	domains_apart
+	domains_meet
 }

@@ -87,6 +87,22 @@ state_dir()
 	echo "$(lab_home "$1")/.local/state/ntm"
 }
 
+# server_disk ROLE SIZE: a disk of its own for what the role at host server keeps, so large
+# (as mount says it) and empty but for its certificate; the server is started again
+server_disk()
+{
+	local kept dir
+	dir=$(server_dir server)/$1
+	kept=$dir.kept
+	lab_stop server-server
+	mv "$dir" "$kept"
+	lab_as_user server mkdir "$dir"
+	lab_root server mount -t tmpfs -o "size=$2,mode=700" disk "$dir"
+	[ "$LAB_MODE" != root ] || lab_root server chown "$LAB_UID:$LAB_GID" "$dir"
+	lab_as_user server cp "$kept/server.key" "$kept/server.der" "$dir"
+	ntm_server_start server
+}
+
 # server_role HOST ROLE: pid of that role's process
 server_role()
 {
@@ -139,4 +155,30 @@ idle()
 server_status()
 {
 	lab_as_user "$1" ntm-server status --json | tr -d '\n' | json "$2"
+}
+
+# role_bears ROLE SESSION COUNT [WORD...]: so many connections of exchange.py's `many` (with
+# those words) from host a to the role at host server: some thousand stand, memory stays
+# bounded, all is given back, and the role is the same process
+role_bears()
+{
+	local role=$1 session=$2 count=$3 worker before memory hold
+	worker=$(server_role server "$role")
+	before=$(descriptors "$worker") memory=$(anon "$worker")
+	mkfifo "$LAB/hold"
+	lab_start many root a sh -c "/usr/bin/python3 '$LAB_SRC/tests/e2e/exchange.py' \
+		many '$session' '$(server_dir server)' 10.1.0.2 $count ${*:4} <'$LAB/hold'"
+	exec {hold}>"$LAB/hold"
+	wait_for 60 'grep -q ^ok "$(lab_log many)"' 'cat "$(lab_log many)"'
+	echo "# $(cat "$(lab_log many)")"
+	assert_between "$(sed -n 's/^held //p' "$(lab_log many)")" 1000 "$count" \
+		"connections that stand at the end"
+	assert_between "$(anon "$worker")" 0 $((memory + 700000)) \
+		"memory of the $role, KiB (before: $memory)"
+	exec {hold}>&-
+	lab_join many
+	wait_for 30 "[ \$(descriptors $worker) -le $((before + 16)) ]" \
+		"ls /proc/$worker/fd | wc -l"
+	ok "all is given back"
+	assert_eq "$(server_role server "$role")" "$worker" "it has not died"
 }

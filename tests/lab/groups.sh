@@ -57,3 +57,32 @@ group_joins()
 	group "$1" accept "$2" >"$LAB/out" 2>&1 ||
 		not_ok "$1 cannot accept: $(cat "$LAB/out")"
 }
+
+# group_hears HOST ADDRESS: a program joins the group there, port 5005; its log `hears-HOST`
+# has each packet's arrival, ms, and its number
+group_hears()
+{
+	ntm_start "hears-$1" "$1" /usr/bin/python3 -u -c "
+import socket, struct, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('', 5005))
+s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+             struct.pack('4s4s', socket.inet_aton('$2'), socket.inet_aton('0.0.0.0')))
+while True:
+    data = s.recv(2000)
+    print(int(time.monotonic() * 1000), data.decode().strip())"
+	wait_for 5 "ntm_inside $1 ss -Hlnu sport = :5005 | grep -q ."
+}
+
+# group_heard HOST: how many packets so far
+group_heard()
+{
+	wc -l <"$(lab_log "hears-$1")"
+}
+
+# group_gap HOST FROM: the longest wait between two packets, ms, from that line on
+group_gap()
+{
+	tail -n +"$2" "$(lab_log "hears-$1")" |
+		awk 'p && $1 - p > m { m = $1 - p } { p = $1 } END { print m + 0 }'
+}

@@ -1,9 +1,45 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# items.sh - a domain with a Cache Server, and two persons who take each other's items
+# items.sh - domains with a Cache Server, and persons who take each other's items
 #
-# After lab.sh, ntm.sh and faults.sh.
+# After lab.sh, ntm.sh and faults.sh; items_domains also after domains.sh.
+
+# items_ready HOST...: until boxes and Cache Servers there can be spoken to
+items_ready()
+{
+	local host
+	for host; do
+		wait_for 5 "lab_listens $host tcp 4507 && lab_listens $host tcp 4508"
+	done
+}
+
+# items_server HOST... [KEY=VALUE...]: host server, with that in its configuration and
+# accounts alice and bob, and these hosts, where nobody is logged in
+items_server()
+{
+	local hosts=()
+	while [ $# != 0 ] && [[ $1 != *=* ]]; do
+		hosts+=("$1")
+		shift
+	done
+	ntm_installed
+	ntm_star server "${hosts[@]}"
+	ntm_account server alice
+	ntm_account server bob
+	server_set server "server.roles=as, dc, rs, ns, cs" "$@"
+	items_ready server
+}
+
+# items_domains [HOST...]: as domains_two, with these hosts besides, where nobody is logged
+# in, and boxes and Cache Servers that can be spoken to
+items_domains()
+{
+	ntm_installed
+	ntm_star root sa sb a b "$@"
+	domains_two
+	items_ready sa sb
+}
 
 # items_pair [KEY=VALUE...]: hosts server (with that in its configuration), a
 # (laptop.alice), b (desk.bob) and c, where nobody is logged in; sets A and B (names).
@@ -11,12 +47,7 @@
 items_pair()
 {
 	local host
-	ntm_installed
-	ntm_star server a b c
-	ntm_account server alice
-	ntm_account server bob
-	server_set server "server.roles=as, dc, rs, ns, cs" "$@"
-	wait_for 5 "lab_listens server tcp 4507 && lab_listens server tcp 4508"
+	items_server a b c "$@"
 	ntm_node a laptop.alice
 	ntm_node b desk.bob
 	A=${NTM_NAME[a]} B=${NTM_NAME[b]}

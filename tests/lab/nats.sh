@@ -28,6 +28,28 @@ nats_server()
 	ntm_account server alice
 }
 
+# nats_services: host services, 192.0.2.9, with a key and a certificate in $LAB/keys, where
+# others may be added
+nats_services()
+{
+	lab_host services
+	lab_link services srv 192.0.2.9/24 -
+	mkdir -p "$LAB/keys"
+	openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=services \
+		-addext subjectAltName=IP:192.0.2.9 -keyout "$LAB/keys/key.pem" \
+		-out "$LAB/keys/cert.pem" 2>/dev/null
+}
+
+# nats_services_run: pushservices.py there, port 8443, with the keys; log `services`
+nats_services_run()
+{
+	chmod 600 "$LAB/keys"/*
+	lab_give "$LAB/keys" "$LAB/keys"/*
+	lab_start services user services "$LAB_SRC/tests/lab/pushservices.py" 8443 \
+		"$LAB/keys"
+	wait_for 5 'lab_listens services tcp 8443'
+}
+
 # nats_open HOST
 nats_open()
 {
