@@ -73,6 +73,7 @@ static void on_prekeys(void *arg, const struct web_answer *a)
 	int err = web_error(a, &again), r;
 
 	u->call = NULL;
+	who_load_known(&u->all->post->who); /* its domain may be new */
 	u->at = post_now(u->all->post);
 	u->err = err ? err : -NTM_ENONAME;
 	u->devices = json_array();
