@@ -9,6 +9,8 @@
 
 #include "wrappers/command.h"
 
+#define MEMBER_SOCKET "member.sock"
+
 command_fn group_create, group_invite, group_accept, group_decline, group_list,
 	group_members, group_rights, group_remove, group_leave, group_rekey,
 	group_verify, group_log, group_status, group_policy, group_export,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* group_words - ntm-group send, history: what members say to each other */
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +13,10 @@
 #include "wrappers/client.h"
 #include "wrappers/group.h"
 
-#define MEMBER_SOCKET "member.sock"
-
-#define WAIT_STEP_MS 100
-#define WAIT_STEPS   200 /* 20 s: then it goes on by itself */
+/* until a message is sent: then it goes on by itself */
+#define WAIT_S 20
+/* one ntm-member has ended: the next call is for another one */
+#define AGAIN_MS 200
 
 /* --- one message ------------------------------------------------------------------------- */
 
@@ -259,21 +260,44 @@ bool words_wait(const struct command_args *a, const char *group, json_int_t n,
 	return waits;
 }
 
+static time_t seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
+/* until ntm-member has another number of changes than @seen. Return: that number; 0: it
+ * was not learnt */
+static json_int_t change_await(json_int_t seen, unsigned int limit_s)
+{
+	json_t *request = json_pack("{s:s, s:I}", "cmd", "wait", "seen", seen);
+	json_t *answer = NULL;
+	int err = client_call_to(MEMBER_SOCKET, request, limit_s, &answer);
+	json_int_t changes = err ? 0 : out_int(answer, "changes");
+
+	json_decref(request);
+	json_decref(answer);
+	if (err && err != -NTM_ETIMEOUT)
+		(void)poll(NULL, 0, AGAIN_MS);
+	return changes;
+}
+
 /* Return: the exit status */
 static int until_sent(const struct command_args *a, const char *group,
 		      json_int_t n)
 {
-	struct timespec step = {.tv_nsec = WAIT_STEP_MS * 1000000L};
+	time_t now = seconds(), end = now + WAIT_S;
 	bool failed, waits = true;
+	json_int_t seen = 0;
 	json_t *j;
 
-	for (int i = 0; i < WAIT_STEPS; i++) {
+	for (; waits && now < end; now = seconds()) {
+		seen = change_await(seen, (unsigned int)(end - now));
 		waits = words_wait(a, group, n, &failed);
 		if (failed)
 			return 1;
-		if (!waits)
-			break;
-		nanosleep(&step, NULL);
 	}
 	j = json_pack("{s:b, s:I, s:s}", "ok", 1, "n", n, "state",
 		      waits ? "waiting" : "sent");

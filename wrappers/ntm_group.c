@@ -6,8 +6,6 @@
 #include "wrappers/client.h"
 #include "wrappers/group.h"
 
-#define MEMBER_SOCKET "member.sock"
-
 #define OPT_RIGHTS (1u << 0)
 #define OPT_QR	   (1u << 1)
 #define OPT_EXPORT (1u << 2)

@@ -58,7 +58,8 @@ struct fetching *arrival_find(struct post *p, const char *sender,
  *  for that; 0: it was not */
 NTM_MUST_CHECK int arrival_data(struct fetching *f, const uint8_t *data,
 				size_t len, int *code);
-/** no more bytes for now: what came is kept */
+/** its connection is over before all has come: what came is on the disk, and the sender
+ *  can go on from there */
 void arrival_pause(struct fetching *f);
 /**
  * arrival_complete() - all of it is here and its hash @hash (as text). The job is over

@@ -50,15 +50,23 @@ class Post:
             fail("%s: %s" % (cmd, answer["text"]))
         return answer
 
+    def watch(self, look):
+        """what @look gives, once it gives something: asked again at each change"""
+        seen = self.ask("wait", seen=0)["changes"]
+        while not (found := look()):
+            seen = self.ask("wait", seen=seen)["changes"]
+        return found
+
     def until(self, which, number, states):
         """one item at a time: to list all, again and again, is work, too"""
-        while True:
+
+        def look():
             item = self.ask(which, id=number)["items"][0]
-            if item["state"] in states:
-                return item
             if item["state"] in ("failed", "refused"):
                 fail("%s" % item)
-            time.sleep(0.01)
+            return item if item["state"] in states else None
+
+        return self.watch(look)
 
 
 def put(path, name):
@@ -70,9 +78,12 @@ def put(path, name):
 
 def get():
     post = Post()
-    while not (items := post.ask("inbox")["items"]) or items[-1]["state"] != "held":
-        time.sleep(0.01)
-    number, begun = items[-1]["id"], time.monotonic()
+
+    def held():
+        items = post.ask("inbox")["items"]
+        return items[-1] if items and items[-1]["state"] == "held" else None
+
+    number, begun = post.watch(held)["id"], time.monotonic()
     post.ask("fetch", id=number)
     post.until("inbox", number, ("here",))
     print("%.3f" % (time.monotonic() - begun))

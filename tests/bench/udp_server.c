@@ -77,7 +77,8 @@ static double round_run(enum kind kind, int fd)
 			errno = EPROTO;
 			fail("the server saw the wrong peer");
 		}
-		nanosleep(&pause, NULL);
+		nanosleep(&pause,
+			  NULL); /* the pace: no echo waits for one before */
 	}
 	return quantile(us, TURNS, 0.5);
 }

@@ -28,7 +28,7 @@ assert_eq "$(knock c code "$C")" "no connection" "somebody who is not allowed in
 assert_eq "$(items_newest b inbox .id)" null "and nothing is listed of him"
 
 # --- bytes and requests that are none; the process that answers stays the same
-knock a hold 1 &
+knock a hold &
 holder=$!
 wait_for 10 '[ -n "$(items_post b)" ]'
 pid=$(items_post b)

@@ -530,7 +530,7 @@ def upload(cs, item, path):
             if cs.http:
                 cs.http.close()
             cs.http = None
-            time.sleep(0.2)
+            time.sleep(0.2)  # it was killed: nobody says when it listens again
         cuts += 1
     ok("%s is complete after %d cuts" % (item, cuts))
 
@@ -598,7 +598,7 @@ class Box(Cs):
                 if (e["kind"], e["item"]) == (kind, item) and \
                         (kind != "item" or e["data_hash"]):
                     return e
-            time.sleep(0.1)
+            time.sleep(0.1)  # the box tells devices by the DC, not by this connection
         fail("the box has no %s of %s: %s" % (kind, item, body))
 
 
@@ -665,7 +665,7 @@ def slowly(cs, flag):
         if os.path.exists(flag):
             break
         s.sendall(data[i:i + 1])
-        time.sleep(0.1)
+        time.sleep(0.1)  # as slow as this is the sender
     s.sendall(data[i:])
     r = http.client.HTTPResponse(s)
     r.begin()

@@ -74,6 +74,19 @@ while True:
 	wait_for 5 "ntm_inside $1 ss -Hlnu sport = :5005 | grep -q ."
 }
 
+# group_speaks HOST NAME: numbers to the group of that name, port 5005, 50 a second; log `speaks`
+group_speaks()
+{
+	ntm_start speaks "$1" /usr/bin/python3 -u -c "
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+n = 0
+while True:
+    s.sendto(str(n).encode(), ('$2', 5005))
+    n += 1
+    time.sleep(0.02) # the pace of the stream; nothing is waited for"
+}
+
 # group_heard HOST: how many packets so far
 group_heard()
 {

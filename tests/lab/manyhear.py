@@ -29,4 +29,4 @@ if what == "hear":
 else:
     for i in range(int(sys.argv[5])):
         s.sendto(b"n%d\n" % i, (group, int(port)))
-        time.sleep(0.02)
+        time.sleep(0.02)  # the pace of the stream; nothing is waited for
