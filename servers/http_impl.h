@@ -101,6 +101,8 @@ bool http_request_body(struct http_request *q, const uint8_t *data, size_t len);
 /** all is there: done() */
 void http_request_handle(struct http_request *q);
 
+/** a decimal number and nothing else. Return: 0, -NTM_EDECODE */
+int http_number(const char *text, uint64_t *out);
 /** the eight fields. Return: 0, or -NTM_E... with @what to say */
 int http_fields_read(const struct http_request *q, struct http_fields *out,
 		     const char **what);
