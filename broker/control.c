@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "broker/login.h"
 #include "common/unixsock.h"
 
 #define CONTROL_BACKLOG 16
@@ -40,6 +41,20 @@ struct handover *control_handover(const struct ask *a)
 	const struct control *c = ask_owner(a);
 
 	return c->handover;
+}
+
+/* Why a name cannot be met, where there is more to say than the error's sentence. */
+void control_name_fail(struct ask *call, int err)
+{
+	const struct worker *w = control_worker(call);
+	const char *why = NULL;
+
+	err = err < 0 ? -err : err;
+	if (err == NTM_EINVAL)
+		why = "that is this device itself";
+	else if (err == NTM_EEXPIRED)
+		why = login_over(w->login);
+	ask_fail(call, err, why);
 }
 
 static void request(struct ask *a)

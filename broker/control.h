@@ -3,8 +3,8 @@
  * control - the control socket: one JSON object a line (docs/control.md)
  *
  * Owner:    worker_main.c. Context: loop thread. asking.h serves the socket. The commands
- * are a table in control.c; each is one function of
- * control_account.c, control_exit.c, control_peer.c, control_status.c or control_netcheck.c.
+ * are a table in control.c; each is a function of
+ * a control_*.c.
  */
 #ifndef NTM_BROKER_CONTROL_H
 #define NTM_BROKER_CONTROL_H
@@ -33,6 +33,8 @@ struct worker *control_worker(const struct ask *a);
 struct handover *control_handover(const struct ask *a);
 
 /* what several answers hold */
+/** ask_fail(), with more to say of why a name cannot be met */
+void control_name_fail(struct ask *call, int err);
 json_t *control_addr(const struct addr *a);
 /** "none", "independent", "dependent", "unknown" */
 const char *control_mapping(Ntm__NatMapping m);

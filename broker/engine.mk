@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The keeper, small on purpose: of all libraries only libmnl; and the worker's side
 # of engine and shims.
-KEEPER_SRC := $(addprefix broker/,main.c keeper.c keeper_store.c watchdog.c outer.c mapper.c poster.c poster_kind.c \
+KEEPER_SRC := $(addprefix broker/,main.c keeper.c keeper_requests.c keeper_store.c watchdog.c outer.c mapper.c poster.c poster_kind.c \
 	engine_netns.c inside.c pool.c netdev.c fdmsg.c)
 $(eval $(call program,ntm-broker,$(KEEPER_SRC) $(SHIMPROTO_SRC) \
 	common/log.c common/err.c common/file.c common/unixsock.c,,libmnl))

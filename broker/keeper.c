@@ -16,7 +16,7 @@
  * start again and again, QUICK_FREE deaths that served or a third of the others, the
  * next come more and more slowly, up to BACKOFF_MAX_NS.
  */
-#include "broker/keeper.h"
+#include "broker/keeper_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,14 +35,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "broker/engine.h"
-#include "broker/fdmsg.h"
 #include "broker/keeper_proto.h"
-#include "broker/keeper_store.h"
-#include "broker/mapper.h"
-#include "broker/outer.h"
-#include "broker/poster.h"
-#include "broker/watchdog.h"
 #include "common/log.h"
 #include "common/rundir.h"
 #include "common/unixsock.h"
@@ -60,43 +53,7 @@
 #define LINK_FD		3	       /* in the worker */
 #define LISTEN_BACKLOG	256
 
-/**
- * enum worker_state - of the one worker
- * @WORKER_NONE:  to be started at .start_at
- * @WORKER_UP:    runs; not yet serving.     Leaves by: READY, REFUSE, death
- * @WORKER_READY: serves.                    Leaves by: death
- */
-enum worker_state { WORKER_NONE, WORKER_UP, WORKER_READY };
-
-struct worker {
-	enum worker_state state;
-	pid_t pid;
-	int link;
-	uint32_t generation;
-	uint64_t started, start_at;
-	unsigned int quick; /* quick deaths in a row */
-	bool refused;
-};
-
-struct keeper {
-	const struct keeper_options *opt;
-	struct engine *engine;
-	struct outer outer;
-	struct keeper_store *store;
-	struct worker worker;
-	struct watchdog watchdog; /* of a worker that is ready */
-	struct mapper mapper;
-	struct poster posters[POSTER_KINDS];
-	int signals, listener;
-	uint64_t repair_at; /* not before */
-	bool ending;
-	uint64_t end_at; /* when the worker is killed */
-	int status;
-	void (*ready)(void *arg, const char *why);
-	void *ready_arg;
-};
-
-static uint64_t now_ns(void)
+uint64_t keeper_now_ns(void)
 {
 	struct timespec ts;
 
@@ -105,308 +62,24 @@ static uint64_t now_ns(void)
 }
 
 /* Tells whoever waits for the start, once. */
-static void report_ready(struct keeper *k, const char *why)
+void keeper_report_ready(struct keeper *k, const char *why)
 {
 	if (k->ready)
 		k->ready(k->ready_arg, why);
 	k->ready = NULL;
 }
 
-static void end_begin(struct keeper *k, int status)
+void keeper_end_begin(struct keeper *k, int status)
 {
 	if (k->ending)
 		return;
 	k->ending = true;
 	k->status = status;
-	k->end_at = now_ns() + END_NS;
+	k->end_at = keeper_now_ns() + END_NS;
 	if (k->worker.pid)
 		kill(k->worker.pid, SIGTERM);
 	for (int i = 0; i < POSTER_KINDS; i++)
 		poster_end(&k->posters[i]);
-}
-
-/* --- the worker's requests --------------------------------------------------------- */
-
-struct request {
-	struct keeper_msg msg;
-	uint8_t body[KEEPER_BLOB_MAX + 1];
-	size_t len;
-	int fd; /* -1: none; a handler that keeps it sets -1 */
-};
-
-static int answer(struct keeper *k, const struct keeper_msg *msg,
-		  const void *body, size_t len, const int *fds, size_t n_fds)
-{
-	return fdmsg_send(k->worker.link, msg, sizeof(*msg), body, len, fds,
-			  n_fds);
-}
-
-static int answer_err(struct keeper *k, uint32_t op, int err)
-{
-	const struct keeper_msg msg = {.version = KEEPER_PROTO_VERSION,
-				       .op = op,
-				       .err = err,
-				       .last = 1};
-
-	return answer(k, &msg, NULL, 0, NULL, 0);
-}
-
-/* HELLO and UDP: the outer sockets, behind the @n descriptors in @fds */
-static int answer_outer(struct keeper *k, uint32_t op, int fds[static 3],
-			size_t n, const char *body)
-{
-	struct keeper_msg msg = {.version = KEEPER_PROTO_VERSION,
-				 .op = op,
-				 .a = k->worker.generation,
-				 .b = k->outer.port};
-
-	if (k->outer.udp4 >= 0) {
-		fds[n++] = k->outer.udp4;
-		msg.c |= 1;
-	}
-	if (k->outer.udp6 >= 0) {
-		fds[n++] = k->outer.udp6;
-		msg.c |= 2;
-	}
-	return answer(k, &msg, body, body ? strlen(body) : 0, fds, n);
-}
-
-static int do_hello(struct keeper *k, struct request *req)
-{
-	int fds[3] = {engine_tun(k->engine)};
-
-	return answer_outer(k, req->msg.op, fds, 1, k->opt->rundir);
-}
-
-static int do_ready(struct keeper *k, struct request *req)
-{
-	if (k->worker.state == WORKER_UP) {
-		k->worker.state = WORKER_READY;
-		watchdog_start(&k->watchdog, now_ns());
-		log_info("keeper", "worker %u serves", k->worker.generation);
-	}
-	report_ready(k, NULL);
-	return answer_err(k, req->msg.op, 0);
-}
-
-/* that it came is what it says */
-static int do_beat(struct keeper *k, struct request *req)
-{
-	(void)k, (void)req;
-	return 0;
-}
-
-static int do_refuse(struct keeper *k, struct request *req)
-{
-	req->body[req->len] = '\0';
-	k->worker.refused = true;
-	log_err("keeper", "the worker cannot start: %s", (char *)req->body);
-	if (k->ready) {
-		report_ready(k, (char *)req->body);
-		end_begin(k, 1);
-	}
-	return answer_err(k, req->msg.op, 0);
-}
-
-static int do_quit(struct keeper *k, struct request *req)
-{
-	int err = answer_err(k, req->msg.op, 0);
-
-	end_begin(k, 0);
-	return err;
-}
-
-static int do_configure(struct keeper *k, struct request *req)
-{
-	struct engine_config conf;
-	int err = -NTM_EINVAL;
-
-	if (req->len == sizeof(conf)) {
-		memcpy(&conf, req->body, sizeof(conf));
-		err = engine_configure(k->engine, &conf);
-	}
-	return answer_err(k, req->msg.op, err);
-}
-
-static int do_socket(struct keeper *k, struct request *req)
-{
-	const struct keeper_msg ok = {.version = KEEPER_PROTO_VERSION,
-				      .op = req->msg.op};
-	int fd = -1, err;
-
-	err = engine_socket(k->engine, (int)req->msg.a, (int)req->msg.b,
-			    (int)req->msg.c, &fd);
-	if (err)
-		return answer_err(k, req->msg.op, err);
-	err = answer(k, &ok, NULL, 0, &fd, 1);
-	close(fd);
-	return err;
-}
-
-static int do_portmap(struct keeper *k, struct request *req)
-{
-	const struct keeper_msg ok = {.version = KEEPER_PROTO_VERSION,
-				      .op = req->msg.op};
-	int fd, err = mapper_start(&k->mapper, k->opt->worker, &fd);
-
-	if (err)
-		return answer_err(k, req->msg.op, err);
-	err = answer(k, &ok, NULL, 0, &fd, 1);
-	close(fd);
-	return err;
-}
-
-/* a: 1: the one that runs is to end, and none is started; b: which program */
-static int do_post(struct keeper *k, struct request *req)
-{
-	const struct keeper_msg ok = {.version = KEEPER_PROTO_VERSION,
-				      .op = req->msg.op};
-	struct poster *p;
-	int fd, err;
-
-	if (req->msg.b >= POSTER_KINDS)
-		return answer_err(k, req->msg.op, -NTM_EINVAL);
-	p = &k->posters[req->msg.b];
-	p->kind = (enum poster_kind)req->msg.b;
-	if (req->msg.a) {
-		poster_end(p);
-		return answer_err(k, req->msg.op, 0);
-	}
-	poster_check(p);
-	err = poster_start(p, k->opt, k->store, &fd);
-	if (err)
-		return answer_err(k, req->msg.op, err);
-	err = answer(k, &ok, NULL, 0, &fd, 1);
-	close(fd);
-	return err;
-}
-
-static int do_udp(struct keeper *k, struct request *req)
-{
-	struct outer fresh;
-	int fds[3], err;
-
-	if (req->msg.a == 0 || req->msg.a > UINT16_MAX)
-		return answer_err(k, req->msg.op, -NTM_EINVAL);
-	if (req->msg.a != k->outer.port) {
-		err = outer_open((uint16_t)req->msg.a, &fresh);
-		if (err)
-			return answer_err(k, req->msg.op, err);
-		outer_close(&k->outer);
-		k->outer = fresh;
-		outer_keep(k->opt->state, k->outer.port);
-	}
-	return answer_outer(k, req->msg.op, fds, 0, NULL);
-}
-
-static int do_fd_put(struct keeper *k, struct request *req)
-{
-	int err = -NTM_EINVAL;
-
-	if (req->fd >= 0)
-		err = keeper_store_put_fd(k->store, req->msg.key, req->fd,
-					  k->worker.generation);
-	req->fd = -1;
-	return answer_err(k, req->msg.op, err);
-}
-
-static int do_fd_del(struct keeper *k, struct request *req)
-{
-	return answer_err(k, req->msg.op,
-			  keeper_store_del_fd(k->store, req->msg.key));
-}
-
-static int do_blob_put(struct keeper *k, struct request *req)
-{
-	return answer_err(k, req->msg.op,
-			  keeper_store_put_blob(k->store, req->msg.key,
-						req->body, req->len,
-						k->worker.generation));
-}
-
-static int do_blob_del(struct keeper *k, struct request *req)
-{
-	return answer_err(k, req->msg.op,
-			  keeper_store_del_blob(k->store, req->msg.key));
-}
-
-struct each_arg {
-	struct keeper *k;
-	uint32_t op;
-};
-
-static int each_send(void *arg, const char *key, int fd, const void *data,
-		     size_t len)
-{
-	const struct each_arg *each = arg;
-	struct keeper_msg msg = {.version = KEEPER_PROTO_VERSION,
-				 .op = each->op};
-
-	memcpy(msg.key, key, strlen(key) + 1);
-	return answer(each->k, &msg, data, len, &fd, fd >= 0);
-}
-
-static int do_each(struct keeper *k, struct request *req)
-{
-	struct each_arg arg = {k, req->msg.op};
-	int err = keeper_store_each(k->store, (enum keeper_op)req->msg.op,
-				    req->msg.key, k->worker.generation,
-				    each_send, &arg);
-
-	return err ? err : answer_err(k, req->msg.op, 0);
-}
-
-static int (*const handlers[KEEPER_NOPS])(struct keeper *, struct request *) = {
-	[KEEPER_HELLO] = do_hello,
-	[KEEPER_READY] = do_ready,
-	[KEEPER_REFUSE] = do_refuse,
-	[KEEPER_QUIT] = do_quit,
-	[KEEPER_CONFIGURE] = do_configure,
-	[KEEPER_SOCKET] = do_socket,
-	[KEEPER_UDP] = do_udp,
-	[KEEPER_FD_PUT] = do_fd_put,
-	[KEEPER_FD_DEL] = do_fd_del,
-	[KEEPER_FD_EACH] = do_each,
-	[KEEPER_BLOB_PUT] = do_blob_put,
-	[KEEPER_BLOB_DEL] = do_blob_del,
-	[KEEPER_BLOB_EACH] = do_each,
-	[KEEPER_BEAT] = do_beat,
-	[KEEPER_PORTMAP] = do_portmap,
-	[KEEPER_POST] = do_post,
-};
-
-/* Return: 0 when one was read and answered, -NTM_EAGAIN, else the link is lost. */
-static int request_read(struct keeper *k)
-{
-	uint8_t buf[sizeof(struct keeper_msg) + KEEPER_BLOB_MAX];
-	struct request req = {.fd = -1};
-	int fds[FDMSG_MAX], err = -NTM_EDECODE;
-	size_t n_fds;
-	ssize_t n;
-
-	n = fdmsg_recv(k->worker.link, buf, sizeof(buf), fds, &n_fds,
-		       MSG_DONTWAIT);
-	if (n < 0)
-		return (int)n;
-	watchdog_heard(&k->watchdog);
-	if ((size_t)n >= sizeof(req.msg) && n_fds <= 1) {
-		memcpy(&req.msg, buf, sizeof(req.msg));
-		req.len = (size_t)n - sizeof(req.msg);
-		memcpy(req.body, buf + sizeof(req.msg), req.len);
-		req.msg.key[KEEPER_KEY_MAX - 1] = '\0';
-		if (n_fds)
-			req.fd = fds[--n_fds];
-		if (req.msg.version != KEEPER_PROTO_VERSION)
-			log_err("keeper", "%s is of another version",
-				k->opt->worker);
-		else if (req.msg.op < KEEPER_NOPS && handlers[req.msg.op])
-			err = handlers[req.msg.op](k, &req);
-	}
-	if (req.fd >= 0)
-		close(req.fd);
-	while (n_fds)
-		close(fds[--n_fds]);
-	return err;
 }
 
 /* --- the worker's life ---------------------------------------------------------------- */
@@ -442,7 +115,7 @@ static void tun_check(struct keeper *k)
 	bool new_tun;
 
 	if (k->worker.generation && engine_repair(k->engine, &new_tun) < 0)
-		end_begin(k, 1);
+		keeper_end_begin(k, 1);
 }
 
 static void worker_start(struct keeper *k)
@@ -456,7 +129,8 @@ static void worker_start(struct keeper *k)
 	tun_check(k);
 	if (k->ending)
 		return;
-	w->start_at = now_ns() + BACKOFF_MAX_NS; /* should this attempt fail */
+	w->start_at =
+		keeper_now_ns() + BACKOFF_MAX_NS; /* should this attempt fail */
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0) {
 		log_err("keeper", "no socket for the worker: %s",
 			strerror(errno));
@@ -477,7 +151,7 @@ static void worker_start(struct keeper *k)
 	w->link = sv[0];
 	w->state = WORKER_UP;
 	w->refused = false;
-	w->started = now_ns();
+	w->started = keeper_now_ns();
 	w->generation++;
 	log_debug("keeper", "worker %u is process %d", w->generation, w->pid);
 }
@@ -504,10 +178,10 @@ static uint64_t worker_delay(struct worker *w, uint64_t now)
 static void worker_died(struct keeper *k, int status)
 {
 	struct worker *w = &k->worker;
-	uint64_t now = now_ns();
+	uint64_t now = keeper_now_ns();
 	char how[64], why[PATH_MAX + 160];
 
-	while (request_read(k) == 0)
+	while (keeper_request_read(k) == 0)
 		; /* what it asked last: keep its descriptors */
 	if (w->link >= 0)
 		close(w->link);
@@ -537,8 +211,8 @@ static void worker_died(struct keeper *k, int status)
 			 "%s ends as soon as it is started "
 			 "(%s); see its log",
 			 k->opt->worker, how);
-	report_ready(k, why);
-	end_begin(k, 1);
+	keeper_report_ready(k, why);
+	keeper_end_begin(k, 1);
 }
 
 static void worker_check(struct keeper *k)
@@ -552,7 +226,7 @@ static void worker_check(struct keeper *k)
 
 static void worker_link_ready(struct keeper *k)
 {
-	int err = request_read(k);
+	int err = keeper_request_read(k);
 
 	if (!err || err == -NTM_EAGAIN || !k->worker.pid)
 		return;
@@ -567,11 +241,11 @@ static void worker_watch(struct keeper *k)
 	struct worker *w = &k->worker;
 
 	if (w->state != WORKER_READY || k->ending ||
-	    !watchdog_turn(&k->watchdog, now_ns()))
+	    !watchdog_turn(&k->watchdog, keeper_now_ns()))
 		return;
 	log_err("keeper", "worker %u hangs: killed", w->generation);
 	kill(w->pid, SIGKILL);
-	watchdog_start(&k->watchdog, now_ns());
+	watchdog_start(&k->watchdog, keeper_now_ns());
 }
 
 /* --- what else happens ------------------------------------------------------------------ */
@@ -587,7 +261,7 @@ static void signals_ready(struct keeper *k)
 			for (int i = 0; i < POSTER_KINDS; i++)
 				poster_check(&k->posters[i]);
 		} else if (si.ssi_signo != SIGHUP) {
-			end_begin(k, 0);
+			keeper_end_begin(k, 0);
 		} else if (k->worker.pid) {
 			kill(k->worker.pid, SIGHUP);
 		}
@@ -599,7 +273,7 @@ static void inside_died(struct keeper *k)
 	log_warn("keeper", "the inside process ended; making another");
 	if (engine_revive(k->engine)) {
 		log_err("keeper", "the namespace is lost; ending");
-		end_begin(k, 1);
+		keeper_end_begin(k, 1);
 	}
 }
 
@@ -607,9 +281,9 @@ static void interface_changed(struct keeper *k)
 {
 	bool new_tun;
 
-	k->repair_at = now_ns() + REPAIR_PAUSE_NS;
+	k->repair_at = keeper_now_ns() + REPAIR_PAUSE_NS;
 	if (engine_repair(k->engine, &new_tun) < 0) {
-		end_begin(k, 1);
+		keeper_end_begin(k, 1);
 		return;
 	}
 	/* the worker holds the dead TUN: the next one gets the new */
@@ -626,7 +300,7 @@ static int until(uint64_t at, uint64_t now)
  * worker. */
 static int timeout_ms(const struct keeper *k)
 {
-	uint64_t now = now_ns();
+	uint64_t now = keeper_now_ns();
 	int t = -1, r;
 
 	if (k->ending)
@@ -653,7 +327,7 @@ static void turn(struct keeper *k)
 		[POLL_WORKER] = {k->worker.pid ? k->worker.link : -1, POLLIN,
 				 0},
 		[POLL_INSIDE] = {engine_inside_fd(k->engine), POLLIN, 0},
-		[POLL_WATCH] = {k->repair_at > now_ns()
+		[POLL_WATCH] = {k->repair_at > keeper_now_ns()
 					? -1
 					: engine_watch(k->engine),
 				POLLIN, 0},
@@ -670,10 +344,10 @@ static void turn(struct keeper *k)
 	if (p[POLL_WATCH].revents && !k->ending)
 		interface_changed(k);
 	worker_watch(k);
-	if (k->ending && k->worker.pid && now_ns() >= k->end_at)
+	if (k->ending && k->worker.pid && keeper_now_ns() >= k->end_at)
 		kill(k->worker.pid, SIGKILL);
 	if (!k->ending && k->worker.state == WORKER_NONE &&
-	    now_ns() >= k->worker.start_at)
+	    keeper_now_ns() >= k->worker.start_at)
 		worker_start(k);
 }
 
@@ -772,6 +446,6 @@ int keeper_run(struct keeper *k, void (*ready)(void *arg, const char *why),
 	worker_start(k);
 	while (!k->ending || k->worker.pid)
 		turn(k);
-	report_ready(k, "the broker was told to end before it served");
+	keeper_report_ready(k, "the broker was told to end before it served");
 	return k->status;
 }
