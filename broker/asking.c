@@ -26,6 +26,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "common/acceptor.h"
 #include "common/unixsock.h"
 
 #define IN_SIZE_FIRST 4096
@@ -58,9 +59,7 @@ struct asking {
 	struct loop *loop;
 	const struct asking_is *is;
 	void *arg;
-	int fd;
-	struct loop_io *io;
-	struct loop_timer *pause; /* no descriptor was left for a client */
+	struct acceptor *acceptor;
 	struct client *clients;
 	size_t n;
 	uint64_t changes;
@@ -117,8 +116,8 @@ static void client_close(struct client *c)
 	c->gone = true;
 	c->ask = NULL;
 	DL_DELETE(s->clients, c);
-	if (s->n-- == s->is->clients_max)
-		loop_io_set(s->io, LOOP_READ);
+	s->n--;
+	acceptor_set_full(s->acceptor, false);
 	loop_io_del(c->io);
 	close(c->fd);
 	loop_defer_task(s->loop, &c->end);
@@ -427,10 +426,14 @@ static void client_ready(void *arg, int fd, unsigned int events)
 
 /* --- clients -------------------------------------------------------------------------------- */
 
-static void client_new(struct asking *s, int fd)
+static void comes(void *arg, int fd, const struct addr *from)
 {
-	struct client *c = calloc(1, sizeof(*c));
+	struct asking *s = arg;
+	struct client *c = NULL;
 
+	(void)from;
+	if (unixsock_is_ours(fd))
+		c = calloc(1, sizeof(*c));
 	if (!c || loop_io_add(s->loop, fd, LOOP_READ, false, client_ready, c,
 			      &c->io)) {
 		free(c);
@@ -443,34 +446,8 @@ static void client_new(struct asking *s, int fd)
 	c->end = (struct loop_task){.fn = client_free, .arg = c};
 	DL_APPEND(s->clients, c);
 	if (++s->n == s->is->clients_max)
-		loop_io_set(s->io, 0);
+		acceptor_set_full(s->acceptor, true);
 	turned(s);
-}
-
-static void on_connection(void *arg, int fd, unsigned int events)
-{
-	struct asking *s = arg;
-	int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	(void)events;
-	if (client >= 0 && unixsock_is_ours(client)) {
-		client_new(s, client);
-	} else if (client >= 0) {
-		close(client);
-	} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
-		   errno == ENOBUFS) {
-		/* until a client that goes makes room, or a second is over */
-		loop_io_set(s->io, 0);
-		loop_timer_arm(s->pause, LOOP_S(1));
-	}
-}
-
-static void on_pause_over(void *arg)
-{
-	struct asking *s = arg;
-
-	if (s->n < s->is->clients_max)
-		loop_io_set(s->io, LOOP_READ);
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
@@ -479,20 +456,22 @@ int asking_open(struct loop *loop, int fd, const struct asking_is *is,
 		void *arg, struct asking **out)
 {
 	struct asking *s = calloc(1, sizeof(*s));
+	int err = s ? 0 : -NTM_ENOMEM;
 
-	if (!s)
-		return -NTM_ENOMEM;
+	if (!err)
+		err = acceptor_new(loop, "asking", comes, s, &s->acceptor);
+	if (!err)
+		err = acceptor_add(s->acceptor, fd);
+	if (err) {
+		if (s)
+			acceptor_free(s->acceptor);
+		free(s);
+		return err;
+	}
 	s->loop = loop;
 	s->is = is;
 	s->arg = arg;
-	s->fd = fd;
 	s->changes = (uint64_t)loop_wall(loop) << 20;
-	if (loop_timer_new(loop, on_pause_over, s, &s->pause) ||
-	    loop_io_add(loop, fd, LOOP_READ, false, on_connection, s, &s->io)) {
-		loop_timer_free(s->pause);
-		free(s);
-		return -NTM_ENOMEM;
-	}
 	*out = s;
 	return 0;
 }
@@ -503,9 +482,7 @@ void asking_close(struct asking *s)
 		return;
 	while (s->clients)
 		client_close(s->clients);
-	loop_io_del(s->io);
-	loop_timer_free(s->pause);
-	close(s->fd);
+	acceptor_free(s->acceptor);
 	free(s);
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "broker/fdmsg.h"
+#include "common/acceptor.h"
 #include "common/log.h"
 #include "common/unixsock.h"
 
@@ -18,8 +19,10 @@
 
 struct grouplink {
 	struct worker *w;
-	int listener, conn; /* -1: none */
-	struct loop_io *listener_io, *conn_io;
+	struct acceptor *acceptor;
+	int listener; /* until the acceptor has it; -1: none, or it has */
+	int conn;     /* -1: none */
+	struct loop_io *conn_io;
 };
 
 static void hang_up(struct grouplink *l)
@@ -125,14 +128,11 @@ static void again(void *arg)
 
 /* --- connections ------------------------------------------------------------------------ */
 
-static void listener_ready(void *arg, int fd, unsigned int events)
+static void comes(void *arg, int conn, const struct addr *from)
 {
 	struct grouplink *l = arg;
-	int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	(void)events;
-	if (conn < 0)
-		return;
+	(void)from;
 	if (!unixsock_is_ours(conn)) {
 		close(conn);
 		return;
@@ -191,12 +191,14 @@ int grouplink_new(struct worker *w, struct grouplink **out)
 	keeper_fd_each(w->keeper, KEY, left_over, l);
 	err = listener_make(l);
 	if (!err)
-		err = loop_io_add(w->loop, l->listener, LOOP_READ, false,
-				  listener_ready, l, &l->listener_io);
+		err = acceptor_new(w->loop, "group", comes, l, &l->acceptor);
+	if (!err)
+		err = acceptor_add(l->acceptor, l->listener);
 	if (err) {
 		grouplink_free(l);
 		return err;
 	}
+	l->listener = -1;
 	groups_set_ear(w->groups, heard, again, l);
 	*out = l;
 	return 0;
@@ -210,7 +212,7 @@ void grouplink_free(struct grouplink *l)
 	if (l->w->groups)
 		groups_set_ear(l->w->groups, NULL, NULL, NULL);
 	hang_up(l);
-	loop_io_del(l->listener_io);
+	acceptor_free(l->acceptor);
 	if (l->listener >= 0)
 		close(l->listener);
 	free(l);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "common/acceptor.h"
 #include "common/log.h"
 #include "common/unixsock.h"
 
@@ -32,8 +33,7 @@ struct client {
 
 struct adminsock {
 	struct loop *loop;
-	int fd;
-	struct loop_io *io;
+	struct acceptor *acceptor;
 	adminsock_fn *fn;
 	void *arg;
 	struct client *clients;
@@ -188,17 +188,14 @@ static int client_new(struct adminsock *a, int fd)
 	return 0;
 }
 
-static void adminsock_ready(void *arg, int fd, unsigned int events)
+static void comes(void *arg, int fd, const struct addr *from)
 {
 	struct adminsock *a = arg;
-	int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	(void)events;
-	if (client < 0)
-		return;
+	(void)from;
 	if (a->n_clients == ADMINSOCK_CLIENTS_MAX ||
-	    !unixsock_is_ours_or_root(client) || client_new(a, client))
-		close(client);
+	    !unixsock_is_ours_or_root(fd) || client_new(a, fd))
+		close(fd);
 }
 
 int adminsock_new(struct loop *l, int fd, adminsock_fn *fn, void *arg,
@@ -209,9 +206,12 @@ int adminsock_new(struct loop *l, int fd, adminsock_fn *fn, void *arg,
 
 	if (!a)
 		return -NTM_ENOMEM;
-	*a = (struct adminsock){.loop = l, .fd = fd, .fn = fn, .arg = arg};
-	r = loop_io_add(l, fd, LOOP_READ, false, adminsock_ready, a, &a->io);
+	*a = (struct adminsock){.loop = l, .fn = fn, .arg = arg};
+	r = acceptor_new(l, "admin", comes, a, &a->acceptor);
+	if (!r)
+		r = acceptor_add(a->acceptor, fd);
 	if (r) {
+		acceptor_free(a->acceptor);
 		free(a);
 		return r;
 	}
@@ -230,8 +230,7 @@ void adminsock_free(struct adminsock *a)
 		return;
 	while (a->clients)
 		client_end(a->clients);
-	loop_io_del(a->io);
-	close(a->fd);
+	acceptor_free(a->acceptor);
 	/* behind its clients, which look at it when they go */
 	if (loop_defer(a->loop, adminsock_destroy, a))
 		log_debug("admin", "out of memory at the end");

@@ -40,15 +40,13 @@
 #include <unistd.h>
 
 #include "common/addr.h"
+#include "common/acceptor.h"
 #include "common/log.h"
 #include "servers/http_impl.h"
 
-#define THREADS_MAX	 16
-#define LISTENERS_MAX	 16
-#define POOL		 (2 * HTTP_HEADER_MAX) /* half of it is the header's */
-#define ACCEPTS_PER_TURN 64
-#define ACCEPT_PAUSE_MS	 250
-#define DESCRIPTORS	 512 /* beside the connections': files, stores */
+#define THREADS_MAX 16
+#define POOL	    (2 * HTTP_HEADER_MAX) /* half of it is the header's */
+#define DESCRIPTORS 512 /* beside the connections': files, stores */
 #define PRIORITY                                                               \
 	"NONE:+VERS-TLS1.3:+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-GCM:"      \
 	"+AEAD:+SIGN-EDDSA-ED25519:+GROUP-X25519:+GROUP-SECP256R1:"            \
@@ -65,10 +63,8 @@ struct http {
 	struct http_conf conf;
 	struct MHD_Daemon *daemons[THREADS_MAX];
 	unsigned int n_daemons, next;
-	struct loop_io *listeners[LISTENERS_MAX];
-	int fds[LISTENERS_MAX];
-	size_t n_listeners;
-	struct loop_timer *clock, *pause;
+	struct acceptor *acceptor;
+	struct loop_timer *clock;
 	uint64_t accepted, refused_source, refused_total, starved, slow;
 	_Atomic uint64_t requests, errors;
 
@@ -392,12 +388,18 @@ static void source_of(const struct addr *a, uint8_t out[HTTP_SOURCE_LEN])
 	out[HTTP_SOURCE_LEN - 1] = (uint8_t)len;
 }
 
-static void hand_over(struct http *h, int fd, const struct sockaddr *sa,
-		      socklen_t len, const uint8_t *ip)
+static void comes(void *arg, int fd, const struct addr *from)
 {
+	struct http *h = arg;
+	uint8_t ip[HTTP_SOURCE_LEN];
 	struct http_conn *c;
 	int on = 1, r;
 
+	if (!from) {
+		close(fd);
+		return;
+	}
+	source_of(from, ip);
 	pthread_mutex_lock(&h->lock);
 	r = conn_add(h, fd, ip);
 	pthread_mutex_unlock(&h->lock);
@@ -410,8 +412,8 @@ static void hand_over(struct http *h, int fd, const struct sockaddr *sa,
 	}
 	h->accepted++;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (MHD_add_connection(h->daemons[h->next++ % h->n_daemons], fd, sa,
-			       len) == MHD_YES)
+	if (MHD_add_connection(h->daemons[h->next++ % h->n_daemons], fd,
+			       &from->sa, addr_len(from)) == MHD_YES)
 		return;
 	/* it has closed the descriptor; nobody else accepts */
 	pthread_mutex_lock(&h->lock);
@@ -420,49 +422,6 @@ static void hand_over(struct http *h, int fd, const struct sockaddr *sa,
 		conn_remove(h, c);
 	pthread_mutex_unlock(&h->lock);
 	h->starved++;
-}
-
-static void listen_set(struct http *h, unsigned int events)
-{
-	for (size_t i = 0; i < h->n_listeners; i++)
-		loop_io_set(h->listeners[i], events);
-}
-
-static void pause_over(void *arg)
-{
-	listen_set(arg, LOOP_READ);
-}
-
-static void acceptable(void *arg, int fd, unsigned int events)
-{
-	struct http *h = arg;
-
-	(void)events;
-	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-		struct sockaddr_storage ss;
-		socklen_t len = sizeof(ss);
-		uint8_t ip[HTTP_SOURCE_LEN];
-		struct addr from;
-		int client = accept4(fd, (struct sockaddr *)&ss, &len,
-				     SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-		if (client >= 0 &&
-		    addr_from_sockaddr((struct sockaddr *)&ss, len, &from)) {
-			close(client);
-		} else if (client >= 0) {
-			source_of(&from, ip);
-			hand_over(h, client, (struct sockaddr *)&ss, len, ip);
-		} else if (errno == EMFILE || errno == ENFILE ||
-			   errno == ENOBUFS || errno == ENOMEM) {
-			log_warn(h->conf.name, "accept rests: %s",
-				 strerror(errno));
-			listen_set(h, 0);
-			loop_timer_arm(h->pause, LOOP_MS(ACCEPT_PAUSE_MS));
-			return;
-		} else if (errno != EINTR && errno != ECONNABORTED) {
-			return;
-		}
-	}
 }
 
 /* --- clock
@@ -575,7 +534,7 @@ static struct MHD_Daemon *start_daemon(struct http *h)
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL,
-		MHD_OPTION_CONNECTION_LIMIT, c->connections + ACCEPTS_PER_TURN,
+		MHD_OPTION_CONNECTION_LIMIT, c->connections + ACCEPTOR_PER_TURN,
 		MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_END);
 }
 
@@ -597,13 +556,9 @@ static int http_open(struct http *h)
 	}
 	r = loop_timer_new(c->loop, tick, h, &h->clock);
 	if (!r)
-		r = loop_timer_new(c->loop, pause_over, h, &h->pause);
-	for (size_t i = 0; !r && i < c->n_fds; i++) {
-		r = loop_io_add(c->loop, c->fds[i], LOOP_READ, false,
-				acceptable, h, &h->listeners[i]);
-		h->fds[i] = c->fds[i];
-		h->n_listeners += !r;
-	}
+		r = acceptor_new(c->loop, c->name, comes, h, &h->acceptor);
+	for (size_t i = 0; !r && i < c->n_fds; i++)
+		r = acceptor_add(h->acceptor, c->fds[i]);
 	return r;
 }
 
@@ -628,10 +583,9 @@ int http_new(const struct http_conf *conf, struct http **out)
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_mutex_init(&h->gate, NULL);
 	pthread_cond_init(&h->left, NULL);
-	r = conf->n_fds > LISTENERS_MAX ? -NTM_EINVAL : http_open(h);
+	r = http_open(h);
 	if (r) {
-		for (size_t i = 0; i < h->n_listeners; i++)
-			h->fds[i] = -1; /* stay the caller's */
+		acceptor_forget(h->acceptor); /* they stay the caller's */
 		http_free(h);
 		return r;
 	}
@@ -642,14 +596,8 @@ int http_new(const struct http_conf *conf, struct http **out)
 
 void http_pause(struct http *h)
 {
-	for (size_t i = 0; i < h->n_listeners; i++) {
-		loop_io_del(h->listeners[i]);
-		if (h->fds[i] >= 0)
-			close(h->fds[i]);
-	}
-	h->n_listeners = 0;
-	if (h->pause)
-		loop_timer_disarm(h->pause);
+	acceptor_free(h->acceptor);
+	h->acceptor = NULL;
 	pthread_mutex_lock(&h->gate);
 	h->closed = true;
 	while (h->inside)
@@ -669,7 +617,6 @@ void http_free(struct http *h)
 	HASH_ITER (hh, h->conns, c, tmp)
 		conn_remove(h, c);
 	loop_timer_free(h->clock);
-	loop_timer_free(h->pause);
 	pthread_cond_destroy(&h->left);
 	pthread_mutex_destroy(&h->gate);
 	pthread_mutex_destroy(&h->lock);

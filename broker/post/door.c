@@ -31,19 +31,17 @@
 #include "broker/post/arrival.h"
 #include "broker/post/door_impl.h"
 #include "broker/post/link.h"
+#include "common/acceptor.h"
 #include "common/log.h"
 
-#define POOL		 (192u << 10) /* of a connection; the kernel gives what is used */
-#define ACCEPTS_PER_TURN 16
-#define ACCEPT_PAUSE_MS	 250
+#define POOL (192u << 10) /* of a connection; the kernel gives what is used */
 
 struct door {
 	struct post *post;
 	struct MHD_Daemon *daemon;
-	struct loop_io *listeners[DOOR_FDS_MAX], *io;
-	int fds[DOOR_FDS_MAX];
-	size_t n_fds;
-	struct loop_timer *run, *clock, *pause;
+	struct acceptor *acceptor;
+	struct loop_io *io;
+	struct loop_timer *run, *clock;
 	struct door_conn *conns, *adding;
 	size_t n_conns;
 };
@@ -239,12 +237,17 @@ void door_name(struct door *d, const char *address, const char *name)
 	}
 }
 
-static void conn_new(struct door *d, int fd, const struct addr *from)
+static void comes(void *arg, int fd, const struct addr *from)
 {
+	struct door *d = arg;
 	struct door_conn *c = NULL;
 	char text[ADDR_TEXT_LEN];
 	int on = 1;
 
+	if (!from) {
+		close(fd);
+		return;
+	}
 	if (d->n_conns < DOOR_CONNS_MAX && conns_of(d, from) < DOOR_PER_SOURCE)
 		c = calloc(1, sizeof(*c));
 	if (!c) {
@@ -265,45 +268,6 @@ static void conn_new(struct door *d, int fd, const struct addr *from)
 		loop_timer_arm(d->clock, LOOP_S(1));
 	post_check_idle(d->post);
 	link_who(d->post->link, addr_format_ip(from, text));
-}
-
-static void listen_set(struct door *d, unsigned int events)
-{
-	for (size_t i = 0; i < d->n_fds; i++)
-		loop_io_set(d->listeners[i], events);
-}
-
-static void pause_over(void *arg)
-{
-	listen_set(arg, LOOP_READ);
-}
-
-static void acceptable(void *arg, int fd, unsigned int events)
-{
-	struct door *d = arg;
-
-	(void)events;
-	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-		struct sockaddr_storage ss;
-		socklen_t len = sizeof(ss);
-		struct addr from;
-		int s = accept4(fd, (struct sockaddr *)&ss, &len,
-				SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-		if (s >= 0 &&
-		    !addr_from_sockaddr((struct sockaddr *)&ss, len, &from)) {
-			conn_new(d, s, &from);
-		} else if (s >= 0) {
-			close(s);
-		} else if (errno == EMFILE || errno == ENFILE ||
-			   errno == ENOBUFS || errno == ENOMEM) {
-			listen_set(d, 0);
-			loop_timer_arm(d->pause, LOOP_MS(ACCEPT_PAUSE_MS));
-			return;
-		} else if (errno != EINTR && errno != ECONNABORTED) {
-			return;
-		}
-	}
 }
 
 /* --- clock
@@ -394,17 +358,14 @@ static int parts_make(struct door *d, const int *fds, size_t n)
 	if (!err)
 		err = loop_timer_new(l, tick, d, &d->clock);
 	if (!err)
-		err = loop_timer_new(l, pause_over, d, &d->pause);
+		err = acceptor_new(l, "door", comes, d, &d->acceptor);
 	if (!err)
 		err = daemon_start(d);
 	for (size_t i = 0; !err && i < n && i < DOOR_FDS_MAX; i++) {
 		/* the keeper's sockets block */
 		err = fcntl(fds[i], F_SETFL, O_NONBLOCK) ? -NTM_ESYSTEM : 0;
 		if (!err)
-			err = loop_io_add(l, fds[i], LOOP_READ, false,
-					  acceptable, d, &d->listeners[i]);
-		d->fds[i] = fds[i];
-		d->n_fds += !err;
+			err = acceptor_add(d->acceptor, fds[i]);
 	}
 	return err;
 }
@@ -419,8 +380,7 @@ int door_open(struct post *p, const int *fds, size_t n, struct door **out)
 	d->post = p;
 	err = parts_make(d, fds, n);
 	if (err) {
-		for (size_t i = 0; i < d->n_fds; i++)
-			d->fds[i] = -1; /* the caller's */
+		acceptor_forget(d->acceptor); /* they stay the caller's */
 		door_close(d);
 		return err;
 	}
@@ -432,11 +392,7 @@ void door_close(struct door *d)
 {
 	if (!d)
 		return;
-	for (size_t i = 0; i < d->n_fds; i++) {
-		loop_io_del(d->listeners[i]);
-		if (d->fds[i] >= 0)
-			close(d->fds[i]);
-	}
+	acceptor_free(d->acceptor);
 	loop_io_del(d->io);
 	if (d->daemon)
 		MHD_stop_daemon(d->daemon);
@@ -444,6 +400,5 @@ void door_close(struct door *d)
 		conn_refuse(d->conns, "we end");
 	loop_timer_free(d->run);
 	loop_timer_free(d->clock);
-	loop_timer_free(d->pause);
 	free(d);
 }

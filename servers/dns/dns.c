@@ -11,6 +11,7 @@
 #include <utlist.h>
 
 #include "common/file.h"
+#include "common/acceptor.h"
 #include "common/log.h"
 #include "servers/datadir.h"
 #include "servers/dns/rate.h"
@@ -43,8 +44,9 @@ struct dns {
 	struct loop *loop;
 	struct zone *zone;
 	struct rate *rate;
-	struct socket udp[ROLE_SOCKETS_MAX], tcp[ROLE_SOCKETS_MAX];
-	size_t n_udp, n_tcp;
+	struct socket udp[ROLE_SOCKETS_MAX];
+	size_t n_udp;
+	struct acceptor *tcp;
 	struct conn *conns;
 	unsigned int n_conns;
 	uint64_t queries, limited, refused_conns;
@@ -262,26 +264,18 @@ static int conn_new(struct dns *d, int fd)
 	return 0;
 }
 
-static void tcp_readable(void *arg, int fd, unsigned int events)
+static void comes(void *arg, int fd, const struct addr *from)
 {
-	struct socket *s = arg;
-	struct dns *d = s->dns;
+	struct dns *d = arg;
 
-	(void)events;
-	for (int i = 0; i < PER_TURN; i++) {
-		int client =
-			accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-		if (client < 0)
-			return;
-		if (d->n_conns == DNS_TCP_MAX) {
-			/* the longest silent one makes room for who asks */
-			d->refused_conns++;
-			conn_end(d->conns);
-		}
-		if (conn_new(d, client))
-			close(client);
+	(void)from;
+	if (d->n_conns == DNS_TCP_MAX) {
+		/* the longest silent one makes room for who asks */
+		d->refused_conns++;
+		conn_end(d->conns);
 	}
+	if (conn_new(d, fd))
+		close(fd);
 }
 
 /* --- start and stop ------------------------------------------------------------------ */
@@ -327,17 +321,14 @@ static int dns_zone(struct dns *d, const struct role_env *env)
 	return zone_new(&z, &d->zone);
 }
 
-static int add(struct dns *d, struct socket *s, size_t *n, int fd,
-	       loop_io_fn *fn)
+static int udp_add(struct dns *d, int fd)
 {
+	struct socket *s = &d->udp[d->n_udp];
 	int r;
 
-	s += *n;
-	s->dns = d;
-	s->fd = fd;
-	r = loop_io_add(d->loop, fd, LOOP_READ, false, fn, s, &s->io);
-	if (!r)
-		++*n;
+	*s = (struct socket){.dns = d, .fd = fd};
+	r = loop_io_add(d->loop, fd, LOOP_READ, false, udp_readable, s, &s->io);
+	d->n_udp += !r;
 	return r;
 }
 
@@ -355,9 +346,11 @@ int dns_new(const struct role_env *env, struct dns **out)
 		r = rate_new(env->conf->dns_rate, env->conf->dns_slip,
 			     &d->rate);
 	for (size_t i = 0; !r && i < s->n_udp; i++)
-		r = add(d, d->udp, &d->n_udp, s->udp[i], udp_readable);
+		r = udp_add(d, s->udp[i]);
+	if (!r)
+		r = acceptor_new(d->loop, "dns", comes, d, &d->tcp);
 	for (size_t i = 0; !r && i < s->n_tcp; i++)
-		r = add(d, d->tcp, &d->n_tcp, s->tcp[i], tcp_readable);
+		r = acceptor_add(d->tcp, s->tcp[i]);
 	if (r) {
 		log_err("dns", "cannot start: %s", err_text(r));
 		dns_free(d);
@@ -386,10 +379,7 @@ void dns_free(struct dns *d)
 		loop_io_del(d->udp[i].io);
 		close(d->udp[i].fd);
 	}
-	for (size_t i = 0; i < d->n_tcp; i++) {
-		loop_io_del(d->tcp[i].io);
-		close(d->tcp[i].fd);
-	}
+	acceptor_free(d->tcp);
 	d->destroy = (struct loop_task){.fn = dns_destroy, .arg = d};
 	loop_defer_task(d->loop, &d->destroy);
 }

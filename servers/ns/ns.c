@@ -8,56 +8,22 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/acceptor.h"
 #include "common/log.h"
 #include "servers/ns/state.h"
 
-#define ACCEPTS_PER_TURN 64
-#define ACCEPT_PAUSE_MS	 250
-#define DESCRIPTORS	 128 /* beside the nodes' */
-#define DAILY_S		 86400
-#define CERT_LOOK_S	 3600
+#define DESCRIPTORS 128 /* beside the nodes' */
+#define DAILY_S	    86400
+#define CERT_LOOK_S 3600
 
 /* --- accept ---------------------------------------------------------------------- */
 
-static void listen_set(struct ns *ns, unsigned int events)
+static void comes(void *arg, int fd, const struct addr *from)
 {
-	for (size_t i = 0; i < ROLE_SOCKETS_MAX; i++)
-		if (ns->listeners[i])
-			loop_io_set(ns->listeners[i], events);
-}
-
-static void pause_over(void *arg)
-{
-	listen_set(arg, LOOP_READ);
-}
-
-static void acceptable(void *arg, int fd, unsigned int events)
-{
-	struct ns *ns = arg;
-
-	(void)events;
-	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-		struct sockaddr_storage ss;
-		socklen_t len = sizeof(ss);
-		struct addr from;
-		int client = accept4(fd, (struct sockaddr *)&ss, &len,
-				     SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-		if (client >= 0 &&
-		    addr_from_sockaddr((struct sockaddr *)&ss, len, &from)) {
-			close(client);
-		} else if (client >= 0) {
-			guest_new(ns, client, &from);
-		} else if (errno == EMFILE || errno == ENFILE ||
-			   errno == ENOBUFS || errno == ENOMEM) {
-			log_warn("ns", "accept rests: %s", strerror(errno));
-			listen_set(ns, 0);
-			loop_timer_arm(ns->pause, LOOP_MS(ACCEPT_PAUSE_MS));
-			return;
-		} else if (errno != EINTR && errno != ECONNABORTED) {
-			return;
-		}
-	}
+	if (from)
+		guest_new(arg, fd, from);
+	else
+		close(fd);
 }
 
 /* --- clock ------------------------------------------------------------------------- */
@@ -150,12 +116,11 @@ static int ns_open(struct ns *ns)
 	if (!r)
 		r = loop_timer_new(ns->loop, tick, ns, &ns->clock);
 	if (!r)
-		r = loop_timer_new(ns->loop, pause_over, ns, &ns->pause);
+		r = acceptor_new(ns->loop, "ns", comes, ns, &ns->acceptor);
 	if (!r)
 		r = open_links(ns);
 	for (size_t i = 0; !r && i < s->n_tcp; i++)
-		r = loop_io_add(ns->loop, s->tcp[i], LOOP_READ, false,
-				acceptable, ns, &ns->listeners[i]);
+		r = acceptor_add(ns->acceptor, s->tcp[i]);
 	return r;
 }
 
@@ -195,16 +160,11 @@ void ns_free(struct ns *ns)
 {
 	if (!ns)
 		return;
-	for (size_t i = 0; i < ROLE_SOCKETS_MAX; i++)
-		if (ns->listeners[i]) {
-			loop_io_del(ns->listeners[i]);
-			close(ns->env->sockets.tcp[i]);
-		}
+	acceptor_free(ns->acceptor);
 	for (unsigned int i = 0; i < ns->n_links; i++)
 		ns_link_free(ns->links[i]);
 	guests_clear(ns);
 	loop_timer_free(ns->clock);
-	loop_timer_free(ns->pause);
 	ns->destroy = (struct loop_task){.fn = ns_destroy, .arg = ns};
 	loop_defer_task(ns->loop, &ns->destroy);
 }

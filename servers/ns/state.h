@@ -80,8 +80,8 @@ struct ns {
 	uint16_t strangers[NS_BUCKETS];
 	uint64_t dropped[NS_DROPPED];
 	unsigned int n_dropped, slice;
-	struct loop_io *listeners[ROLE_SOCKETS_MAX];
-	struct loop_timer *clock, *pause;
+	struct acceptor *acceptor;
+	struct loop_timer *clock;
 	uint32_t start_s, look_s;
 	struct ns_link *links[NS_LINKS_MAX];
 	unsigned int n_links;

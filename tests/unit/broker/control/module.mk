@@ -11,8 +11,8 @@ $(eval $(call unit-test,unit-control-foreign,\
 	$(addprefix tests/unit/libntmcrypto/,forge.c fixture.c),\
 	nodecontrol ntmcrypto common,$(CONTROL_TEST_PKGS)))
 $(eval $(call unit-test,unit-control-asking,\
-	tests/unit/broker/control/test_asking.c broker/asking.c,common,\
-	jansson libevent))
+	tests/unit/broker/control/test_asking.c broker/asking.c,common ntmcrypto,\
+	$(CONTROL_TEST_PKGS)))
 $(eval $(call unit-test,unit-control-postlink,\
 	tests/unit/broker/control/test_postlink.c broker/postlink.c \
 	broker/posterlink.c broker/poster_kind.c,common ntmcrypto,\
