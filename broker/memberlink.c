@@ -7,7 +7,8 @@
  * ntm-member (posterlink.h) holds groups' keys, and runs while this device is in a group
  * or an invitation waits: it says "keep" then, and a file of its store is there; with
  * "keep" as its last word it is started again. Else it is started when somebody connects
- * to member.sock or an item for it has come, and ends by itself.
+ * to member.sock or an item for it has come, and ends by itself. With "renew" it asks for
+ * a login that names the domain's GMSs, where the one that is there names none.
  */
 #include "broker/memberlink.h"
 
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "broker/account.h"
+#include "broker/login.h"
 #include "broker/posterlink.h"
 
 #define STORE_FILE "member/groups.db" /* in the state folder */
@@ -60,6 +62,8 @@ static void said(void *arg, const char *what, const json_t *message)
 		m->keep = true;
 	else if (!strcmp(what, "idle"))
 		m->keep = false;
+	else if (!strcmp(what, "renew"))
+		login_renew_now(m->w->login);
 }
 
 static enum posterlink_end ended(void *arg)

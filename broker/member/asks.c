@@ -2,19 +2,19 @@
 /* asks - member.sock: what `ntm-group` asks of ntm-member */
 #include "broker/member/asks.h"
 
-#include <utlist.h>
-
 static void on_gone(void *arg)
 {
 	struct ask *a = arg;
+	struct node *n = ask_node(a);
+	bool waited = n->login_waits == a;
 	struct part *p;
 
-	DL_FOREACH (ask_node(a)->parts, p) {
-		if (!part_forget(p, a))
-			continue;
+	if (waited)
+		n->login_waits = NULL;
+	for (p = n->parts; p && !waited; p = p->next)
+		waited = part_forget(p, a);
+	if (waited)
 		ask_answer(a, NULL); /* to nobody: it is over */
-		return;
-	}
 }
 
 static void request(struct ask *a)

@@ -48,19 +48,19 @@ void ask_done(struct ask *a, int err)
 
 void ask_late(struct ask *a, struct part *p)
 {
-	char text[320];
+	const char *what = p->founding
+				   ? "the group is founded when it does, see "
+				     "`ntm-group list`"
+				   : "the change is made when it does, see "
+				     "`ntm-group log`";
+	const char *trouble = server_trouble(p->server);
+	char text[400];
 
 	if (server_is_open(p->server))
-		snprintf(text, sizeof(text),
-			 "%s has not answered yet; the change is made when it "
-			 "does, see `ntm-group log`",
-			 server_name(p->server));
-	else
-		snprintf(
-			text, sizeof(text),
-			"%s cannot be reached (%s); the change is made when it "
-			"can be, see `ntm-group log`",
-			server_name(p->server), server_trouble(p->server));
+		trouble = "";
+	snprintf(text, sizeof(text), "%s does not answer%s%s%s; %s",
+		 server_name(p->server), *trouble ? " (" : "", trouble,
+		 *trouble ? ")" : "", what);
 	ask_fail(a, -NTM_ETIMEOUT, text);
 }
 

@@ -14,11 +14,13 @@ static void found(struct ask *a, const char *name,
 	struct part *p;
 	int r = part_found(ask_node(a), name, policy, &p);
 
+	if (r == -NTM_ENOTFOUND && node_renew_login(ask_node(a), a))
+		return; /* the login is of before there was one, maybe */
 	if (r == -NTM_ENOTFOUND) {
 		ask_fail(a, r,
-			 "this domain has no server for groups (its "
-			 "administrator adds gms to server.roles), or had none "
-			 "at this device's login: then log in again");
+			 "this domain has no server for groups, whose "
+			 "administrator adds gms to server.roles, or it could "
+			 "not be asked just now; try again in a while");
 		return;
 	}
 	if (r) {

@@ -29,6 +29,8 @@
 
 #define LINK_MESSAGE_MAX 4096
 #define TIDY_S		 3600
+#define LOGIN_WAIT_S	 10 /* somebody waits */
+#define LOGIN_AGAIN_S	 5
 #define WIPE_MS		 500 /* what is written over is kept on the disk for so long */
 
 int64_t node_now(const struct node *n)
@@ -49,6 +51,32 @@ static void say(struct node *n, const char *what)
 			  strerror(errno));
 }
 
+/* of before the domain had a GMS; a renewal would be hours away */
+bool node_renew_login(struct node *n, struct ask *a)
+{
+	uint64_t now = loop_now_exact(n->loop);
+
+	if (n->login_waits ||
+	    (n->login_asked && now - n->login_asked < LOOP_S(LOGIN_AGAIN_S)))
+		return false;
+	n->login_asked = now;
+	n->login_waits = a;
+	say(n, "renew");
+	loop_timer_arm(n->login_limit, LOOP_S(LOGIN_WAIT_S));
+	return true;
+}
+
+static void login_came(void *arg)
+{
+	struct node *n = arg;
+	struct ask *a = n->login_waits;
+
+	loop_timer_disarm(n->login_limit);
+	n->login_waits = NULL;
+	if (a)
+		asks_command(a);
+}
+
 static void session(struct node *n)
 {
 	int r = who_load(&n->who);
@@ -57,6 +85,7 @@ static void session(struct node *n)
 		log_err("member", "the session cannot be read: %s",
 			err_text(r));
 	servers_renew(n);
+	login_came(n);
 	papers_work(n->papers);
 }
 
@@ -172,7 +201,9 @@ int node_open(struct node *n, const char *config, const char *state,
 	if (r)
 		log_err("member", "the session cannot be read: %s",
 			err_text(r));
-	r = loop_timer_new(n->loop, on_quiet, n, &n->quiet);
+	r = loop_timer_new(n->loop, login_came, n, &n->login_limit);
+	if (!r)
+		r = loop_timer_new(n->loop, on_quiet, n, &n->quiet);
 	if (!r)
 		r = loop_timer_new(n->loop, on_tidy, n, &n->tidy);
 	if (!r)
@@ -235,6 +266,7 @@ void node_close(struct node *n)
 	chat_close(n->chat);
 	postcall_close(n->post);
 	words_close(n->words);
+	loop_timer_free(n->login_limit);
 	loop_timer_free(n->quiet);
 	loop_timer_free(n->tidy);
 	loop_timer_free(n->wipe);

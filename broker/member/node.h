@@ -51,6 +51,7 @@ struct part_saw {
  * @waits: who asked for the wish that is under way; NULL
  * @answers: who waits for all members' confirmations; NULL
  * @adding: papers that the wish under way is about
+ * @patient: who waits does so for a second time
  * @planned: who waits for its founding has accepted that plan
  * @valid_until: loop's clock, ns: until then the epoch may be used
  * @said_epoch: that the worker has, on this connection; 0: none
@@ -67,7 +68,7 @@ struct part {
 	uint64_t answered;	     /* when one was last, and which one */
 	uint32_t answered_index;
 	int64_t shown; /* the item, ntm-post's number */
-	bool adding, founding, over, planned;
+	bool adding, founding, over, planned, patient;
 	uint8_t plan[GROUP_ID_LEN]; /* where @planned */
 	struct part_saw saw[NODE_SAW_MAX];
 	unsigned int n_saw;
@@ -92,6 +93,9 @@ struct node {
 	int link;
 	struct loop_io *link_io;
 	struct loop_timer *quiet, *tidy, *wipe;
+	struct ask *login_waits; /* for a login that names a GMS; NULL */
+	struct loop_timer *login_limit;
+	uint64_t login_asked;
 	bool kept, ending;
 	int broken;
 };
@@ -109,6 +113,9 @@ void node_check_idle(struct node *n);
 /** a secret was written over: soon it is nowhere on the disk any more */
 void node_wipe_soon(struct node *n);
 int64_t node_now(const struct node *n);
+/** a login that names a GMS, please: @a is looked at again when there is one, or after a
+ *  while. Return: false: that was tried just now */
+bool node_renew_login(struct node *n, struct ask *a);
 
 /* --- groups (part.c) --------------------------------------------------------------------- */
 

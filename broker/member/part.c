@@ -15,6 +15,7 @@
 #include "common/log.h"
 
 #define PATIENCE_S 25 /* of who asks; `ntm-group` waits for 30 s */
+#define UNHEARD_S  5  /* where there is no connection */
 
 const char *part_id_text(const uint8_t id[static GROUP_ID_LEN])
 {
@@ -172,11 +173,22 @@ static void on_patience(void *arg)
 	struct part *p = arg;
 	struct ask *a = p->waits, *b = p->answers;
 
+	if (a && !b && server_is_open(p->server) && !p->patient) {
+		p->patient = true;
+		loop_timer_arm(p->patience, LOOP_S(PATIENCE_S - UNHEARD_S));
+		return;
+	}
 	p->waits = p->answers = NULL;
 	if (b)
 		asks_people(b, p); /* as it was known last */
 	if (a)
 		ask_late(a, p);
+}
+
+static void be_patient(struct part *p)
+{
+	p->patient = false;
+	loop_timer_arm(p->patience, LOOP_S(UNHEARD_S));
 }
 
 int part_wish(struct part *p, const struct group_change *c, struct ask *a)
@@ -192,7 +204,7 @@ int part_wish(struct part *p, const struct group_change *c, struct ask *a)
 		p->waits = NULL;
 		p->adding = false;
 	} else if (p->waits) {
-		loop_timer_arm(p->patience, LOOP_S(PATIENCE_S));
+		be_patient(p);
 	}
 	return r;
 }
@@ -304,7 +316,7 @@ int part_found(struct node *n, const char *name,
 		part_free(p);
 		return r;
 	}
-	loop_timer_arm(p->patience, LOOP_S(PATIENCE_S));
+	be_patient(p);
 	*out = p;
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "broker/account.h"
+#include "broker/login.h"
 #include "broker/memberlink.h"
 #include "broker/poster.h"
 
@@ -21,7 +22,13 @@ static struct memberlink *m;
 static char rundir[64];
 static uint64_t now_ns;
 static int peer = -1, kept = -1;
-static unsigned int n_starts;
+static unsigned int n_starts, n_renewals;
+
+void login_renew_now(struct login *l)
+{
+	(void)l;
+	n_renewals++;
+}
 
 int keeper_post(struct keeper_link *k, enum poster_kind kind, int *fd)
 {
@@ -113,7 +120,7 @@ static int setup(void **state)
 	memset(&w, 0, sizeof(w));
 	memset(&account, 0, sizeof(account));
 	now_ns = LOOP_S(1000);
-	n_starts = 0;
+	n_starts = n_renewals = 0;
 	strcpy(rundir, "/tmp/ntm-memberlink-XXXXXX");
 	assert_non_null(mkdtemp(rundir));
 	account.state_dir = rundir;
@@ -218,6 +225,18 @@ static void test_items(void **state)
 	assert_int_equal(n_starts, 2);
 }
 
+/* a login that names the domain's GMS is asked for, by that word alone */
+static void test_renews(void **state)
+{
+	(void)state;
+	close(connects());
+	assert_int_equal(n_starts, 1);
+	says("{\"say\":\"keep\"}");
+	assert_int_equal(n_renewals, 0);
+	says("{\"say\":\"renew\"}");
+	assert_int_equal(n_renewals, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +244,7 @@ int main(void)
 		T(test_asked),
 		T(test_kept),
 		T(test_items),
+		T(test_renews),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
