@@ -25,4 +25,4 @@ $(O)/bin/ntm-portmap: LIBS += -lnatpmp
 $(eval $(call program,ntm-portmap,$(PORTMAP_SRC),,miniupnpc libseccomp))
 $(eval $(call static-library,nodecontrol,$(CONTROL_SRC)))
 $(eval $(call program,ntm-worker,$(WORKER_SRC),nodecontrol datapath brokerengine \
-	ntmcrypto common,$(CONTROL_PKGS)))
+	common ntmcrypto,$(CONTROL_PKGS)))

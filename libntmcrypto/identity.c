@@ -167,24 +167,6 @@ void ntmc_fingerprint(const uint8_t ed_pub[static NTMC_KEY_LEN],
 	ntmc_sha256(spki, sizeof(spki), fp);
 }
 
-void ntmc_fingerprint_text(const uint8_t fp[static NTMC_FP_LEN],
-			   char text[static NTMC_FP_TEXT_LEN])
-{
-	keyfile_hex(fp, NTMC_FP_LEN, text);
-	text[2 * NTMC_FP_LEN] = '\0';
-}
-
-int ntmc_fingerprint_parse(const char *text, uint8_t fp[static NTMC_FP_LEN])
-{
-	uint8_t got[NTMC_FP_LEN];
-
-	if (strnlen(text, NTMC_FP_TEXT_LEN) != NTMC_FP_TEXT_LEN - 1 ||
-	    !keyfile_unhex(text, NTMC_FP_LEN, got))
-		return -NTM_EDECODE;
-	memcpy(fp, got, sizeof(got));
-	return 0;
-}
-
 /* six groups: five bytes each, big-endian, modulo 100000 */
 void ntmc_digits(const uint8_t h[static NTMC_HASH_LEN],
 		 char text[static NTMC_VERIFY_TEXT_LEN])

@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* secret - wiping, constant-time comparison, memory that is not dumped */
+/* secret - keys, constant-time comparison, memory that is not dumped */
 #include "libntmcrypto/ntmcrypto.h"
 
 #include <nettle/memops.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-void ntmc_wipe(void *p, size_t len)
-{
-	if (p && len)
-		explicit_bzero(p, len);
-}
 
 void ntmc_key_clear(struct ntmc_key *k)
 {

@@ -5,7 +5,8 @@ NTM_SRC := $(wildcard wrappers/cmd_*.c) wrappers/ntm.c wrappers/command.c wrappe
            wrappers/placed.c
 # ntm-run stands before every program's start: it links no cryptography.
 $(eval $(call program,ntm-run,$(NTM_RUN_SRC),common,jansson))
-$(eval $(call program,ntm,$(NTM_SRC),common ntmcrypto,jansson libprotobuf-c $(CRYPTO_PKGS)))
+# Of the library it wipes alone: starts are cheap where nothing loads GnuTLS.
+$(eval $(call program,ntm,$(NTM_SRC),common ntmcrypto,jansson))
 
 NTM_GROUP_SRC := $(addprefix wrappers/,ntm_group.c command.c group_do.c group_show.c group_words.c \
 	group_chat.c group_line.c client.c)

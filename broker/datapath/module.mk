@@ -5,7 +5,7 @@ $(eval $(call static-library,datapath,$(DATAPATH_SRC)))
 # The bare data path for tests/bench/datapath.sh, without a broker around it.
 DP_PAIR := $(O)/tests/bench/dp_pair
 $(DP_PAIR): $(call objs,tests/bench/dp_pair.c) \
-	$(call lib,datapath ntmcrypto common)
+	$(call lib,datapath common ntmcrypto)
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
@@ -16,7 +16,7 @@ bench-build: $(DP_PAIR)
 # One packet to many tunnels, for tests/bench/group-packets.sh.
 GROUP_FANOUT := $(O)/tests/bench/group_fanout
 $(GROUP_FANOUT): $(call objs,tests/bench/group_fanout.c) \
-	$(call lib,datapath ntmcrypto common)
+	$(call lib,datapath common ntmcrypto)
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \

@@ -3,4 +3,4 @@
 MEMBER_SRC := $(filter-out broker/member/main.c,$(wildcard broker/member/*.c))
 $(eval $(call static-library,member,$(MEMBER_SRC)))
 $(eval $(call program,ntm-member,broker/member/main.c broker/groupword.c,member post nodecontrol \
-	datapath brokerengine ntmcrypto common,$(CONTROL_PKGS)))
+	datapath brokerengine common ntmcrypto,$(CONTROL_PKGS)))

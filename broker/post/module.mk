@@ -12,4 +12,4 @@ $(eval $(call static-library,item,$(ITEM_SRC)))
 POST_SRC := $(filter-out broker/post/main.c $(ITEM_SRC),$(wildcard broker/post/*.c))
 $(eval $(call static-library,post,$(POST_SRC)))
 $(eval $(call program,ntm-post,broker/post/main.c,post item nodecontrol datapath \
-	brokerengine ntmcrypto common,$(CONTROL_PKGS) libcurl libmicrohttpd))
+	brokerengine common ntmcrypto,$(CONTROL_PKGS) libcurl libmicrohttpd))

@@ -8,4 +8,4 @@ EXIT_SRC := $(addprefix servers/exit/,main.c isolate.c seams.c usage.c) \
 	broker/handover.c broker/hostenv.c broker/isolate.c
 EXIT_PKGS := $(CONTROL_PKGS) slirp
 $(eval $(call program,ntm-exit,$(EXIT_SRC),servers exitnet nodecontrol datapath \
-	ntmcrypto common,$(EXIT_PKGS)))
+	common ntmcrypto,$(EXIT_PKGS)))

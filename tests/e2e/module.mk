@@ -36,7 +36,7 @@ $(O)/tests/e2e/burglar: $(O)/obj/tests/e2e/burglar.o $(O)/obj/tests/e2e/candidat
 E2E_TOOLS += $(O)/tests/e2e/groupthief
 $(O)/tests/e2e/groupthief: $(O)/obj/tests/e2e/groupthief.o \
 		$(O)/obj/tests/e2e/candidates.o \
-		$(call lib,member brokerengine ntmcrypto common)
+		$(call lib,member brokerengine common ntmcrypto)
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
@@ -53,7 +53,7 @@ $(O)/tests/e2e/ghostgms: $(O)/obj/tests/e2e/ghostgms.o $(call lib,ntmcrypto comm
 # 290-group-packets
 E2E_TOOLS += $(O)/tests/e2e/playedmember
 $(O)/tests/e2e/playedmember: $(O)/obj/tests/lab/playedmember.o \
-		$(call lib,brokerengine nodecontrol ntmcrypto common)
+		$(call lib,brokerengine nodecontrol common ntmcrypto)
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \

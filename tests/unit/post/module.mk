@@ -5,7 +5,7 @@ $(foreach t,$(POST_TESTS),$(eval $(call unit-test,unit-post-$(t),\
 	item common ntmcrypto,libprotobuf-c $(CRYPTO_PKGS))))
 $(foreach t,post hostile lasting direct,$(eval $(call unit-test,unit-post-$(t),\
 	tests/unit/post/test_$(t).c tests/unit/post/ends.c tests/unit/post/fixture.c \
-	tests/unit/common/pki.c,post item nodecontrol datapath brokerengine ntmcrypto \
-	common,$(CONTROL_PKGS) libcurl libmicrohttpd)))
+	tests/unit/common/pki.c,post item nodecontrol datapath brokerengine common \
+	ntmcrypto,$(CONTROL_PKGS) libcurl libmicrohttpd)))
 $(eval $(call unit-test,unit-post-isolate,tests/unit/post/test_isolate.c \
 	tests/unit/post/fixture.c,post common,libseccomp))

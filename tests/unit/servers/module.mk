@@ -18,7 +18,7 @@ $(eval $(call unit-test,unit-servers-records,tests/unit/servers/test_records.c,\
 	servers common ntmcrypto,$(SERVERS_PKGS)))
 $(foreach t,filter net parts recover share,$(eval $(call unit-test,unit-exit-$(t),\
 	$(addprefix tests/unit/servers/,test_exit_$(t).c exit_rig.c),\
-	exitnet servers datapath ntmcrypto common,$(SERVERS_PKGS) slirp)))
+	exitnet servers datapath common ntmcrypto,$(SERVERS_PKGS) slirp)))
 $(eval $(call unit-test,unit-servers-amplify,\
 	$(addprefix tests/unit/servers/,test_amplify.c relay.c site.c) tests/vectors/sample.c,\
 	servers common ntmcrypto,$(SERVERS_PKGS)))

@@ -5,11 +5,11 @@ CONTROL_WORLD := $(addprefix tests/unit/broker/control/,world.c \
 CONTROL_TEST_PKGS := $(COMMON_PKGS) $(CRYPTO_PKGS)
 $(foreach t,writer world refusals seeds edges rules handshake forged session login keys punch relay portmap keepalive notify moves,$(eval $(call unit-test,unit-control-$(t),\
 	tests/unit/broker/control/test_$(t).c $(CONTROL_WORLD),\
-	nodecontrol ntmcrypto common,$(CONTROL_TEST_PKGS))))
+	nodecontrol common ntmcrypto,$(CONTROL_TEST_PKGS))))
 $(eval $(call unit-test,unit-control-foreign,\
 	tests/unit/broker/control/test_foreign.c $(CONTROL_WORLD) \
 	$(addprefix tests/unit/libntmcrypto/,forge.c fixture.c),\
-	nodecontrol ntmcrypto common,$(CONTROL_TEST_PKGS)))
+	nodecontrol common ntmcrypto,$(CONTROL_TEST_PKGS)))
 $(eval $(call unit-test,unit-control-asking,\
 	tests/unit/broker/control/test_asking.c broker/asking.c,common ntmcrypto,\
 	$(CONTROL_TEST_PKGS)))
@@ -24,4 +24,4 @@ $(eval $(call unit-test,unit-control-memberlink,\
 $(eval $(call unit-test,unit-control-groups,\
 	tests/unit/broker/control/test_groups.c $(CONTROL_WORLD) \
 	$(addprefix tests/unit/libntmcrypto/,groups.c fixture.c),\
-	nodecontrol ntmcrypto common,$(CONTROL_TEST_PKGS)))
+	nodecontrol common ntmcrypto,$(CONTROL_TEST_PKGS)))

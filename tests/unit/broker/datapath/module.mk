@@ -4,10 +4,10 @@ $(foreach t,$(DATAPATH_TESTS),$(eval $(call unit-test,unit-datapath-$(t),\
 	tests/unit/broker/datapath/test_$(t).c \
 	tests/unit/broker/datapath/fixture.c \
 	tests/unit/broker/datapath/packets.c,\
-	datapath ntmcrypto common,$(COMMON_PKGS) $(CRYPTO_PKGS))))
+	datapath common ntmcrypto,$(COMMON_PKGS) $(CRYPTO_PKGS))))
 $(eval $(call unit-test,unit-datapath-cut,tests/unit/broker/datapath/test_cut.c,\
-	datapath ntmcrypto common,$(COMMON_PKGS) $(CRYPTO_PKGS)))
+	datapath common ntmcrypto,$(COMMON_PKGS) $(CRYPTO_PKGS)))
 $(eval $(call unit-test,unit-datapath-group,\
 	$(addprefix tests/unit/broker/datapath/,test_group.c fixture.c packets.c) \
 	$(addprefix tests/unit/libntmcrypto/,groups.c fixture.c),\
-	datapath ntmcrypto common,$(COMMON_PKGS) $(CRYPTO_PKGS)))
+	datapath common ntmcrypto,$(COMMON_PKGS) $(CRYPTO_PKGS)))
