@@ -22,7 +22,9 @@ static const char *state_text(const char *state)
 		{"behind", "no key yet"},
 		{"joined", "in"},
 		{"frozen", "frozen: its server is silent, nothing is sent"},
-		{"forked", "forked: its log has two ways; nothing is sent"},
+		{"forked",
+		 "forked: its server shows two logs; nothing is sent. Leave "
+		 "it, and form it anew"},
 		{"out", "out"},
 	};
 

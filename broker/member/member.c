@@ -537,9 +537,11 @@ int member_leave(struct member *m)
 {
 	Ntm__Envelope e = NTM__ENVELOPE__INIT;
 	Ntm__GroupLeave body = NTM__GROUP_LEAVE__INIT;
+	bool forked = m->state == MEMBER_FORKED;
 	struct group_leave l;
 
-	if (m->state == MEMBER_OUT || m->welcome_epoch || !m->online)
+	if (m->state == MEMBER_OUT || m->welcome_epoch ||
+	    (!m->online && !forked))
 		return -NTM_ESTATE;
 	m->leaving = true;
 	group_leave_sign(m->s.id, m->g, m->index, &l);
@@ -553,6 +555,12 @@ int member_leave(struct member *m)
 	e.body_case = NTM__ENVELOPE__BODY_GROUP_LEAVE;
 	e.group_leave = &body;
 	member_say(m, &e);
+	if (!forked)
+		return 0;
+	/* whichever log has the wish: what this server says is heard no more */
+	if (memberstore_drop(m->s.store, m->id))
+		return -NTM_ESTORE;
+	member_stop(m, MEMBER_OUT);
 	return 0;
 }
 

@@ -156,7 +156,8 @@ NTM_MUST_CHECK int member_submit(struct member *m,
  *  less time later. Return: false: not now; else ops.people() comes */
 bool member_prepare(struct member *m);
 /** keys end now; the store forgets the group when the GMS has the wish.
- *  Return: 0, -NTM_ESTATE */
+ *  Forked: at once, as its server is believed nothing.
+ *  Return: 0, -NTM_ESTATE, -NTM_ESTORE */
 NTM_MUST_CHECK int member_leave(struct member *m);
 
 enum member_state member_state(const struct member *m);

@@ -110,6 +110,10 @@ has_keys()
 }
 assert_eq "$(has_keys a fork) $(has_keys b fork)" "0 0" "and both send nothing any more"
 
+group b leave fork -y >"$LAB/out" 2>&1 || not_ok "b cannot leave: $(cat "$LAB/out")"
+wait_for 10 '! group b list | grep -q fork' "group b list"
+ok "a group whose server lies can be left"
+
 # --- an epoch is kept from b, whose seals are made anew
 group a rekey held >"$LAB/out" 2>&1 || not_ok "a: $(cat "$LAB/out")"
 names 60 b held "keeps it from us: nothing is sent"

@@ -347,6 +347,7 @@ static void other_seal(struct seat *author, const struct group *before,
 static void test_two_logs(void **state)
 {
 	uint8_t other[GROUP_SEAL_LEN], same[GROUP_SEAL_LEN], state_of[8192];
+	uint8_t ids[1][GROUP_ID_LEN];
 	struct group *before;
 	size_t len;
 
@@ -384,6 +385,11 @@ static void test_two_logs(void **state)
 	assert_int_equal(member_state(seats[1].m), MEMBER_FORKED);
 	assert_false(seats[1].has_keys);
 	group_free(before);
+	/* it is left without the server, which is believed nothing any more */
+	seat_offline(&seats[1]);
+	assert_int_equal(member_leave(seats[1].m), 0);
+	assert_int_equal(member_state(seats[1].m), MEMBER_OUT);
+	assert_int_equal(memberstore_list(seats[1].store, ids, 1), 0);
 }
 
 static bool has_no_keys(void *arg)
