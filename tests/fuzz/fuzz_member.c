@@ -7,8 +7,9 @@
  * bytes. What: 0 lines at member.sock, 1 an item with a group's paper, 2 a message of the
  * chat, 3 read marks, 4 a message of the GMS, 5 an entry of the GMS, or of another member,
  * signed, with RN2: the bytes say which, 6 an invitation that is in order, or a welcome,
- * 7 time goes by.
- * Stores are real, in a folder of their own; ntm-post and the worker are not there.
+ * 7 time goes by; where it is of somebody else: what ntm-post is to answer next.
+ * Stores are real, in a folder of their own. ntm-post is played: it says yes to all, or
+ * what it was told to. The worker is not there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -46,6 +47,22 @@ static char dir[64];
 static uint64_t clock_ns;
 static uint8_t fill;
 
+/* struct call - somebody at the played post.sock */
+struct call {
+	int fd;
+	struct loop_io *io;
+	char line[4096];
+	size_t len;
+};
+
+static struct {
+	int fd;
+	struct loop_io *io;
+	struct call calls[4];
+	const uint8_t *next; /* the answer that it was told to give */
+	size_t next_len;
+} post;
+
 static void want(bool holds)
 {
 	if (!holds)
@@ -68,6 +85,109 @@ static void turn(int n)
 {
 	while (n--)
 		want(!loop_turn(node.loop, false));
+}
+
+/* --- ntm-post ------------------------------------------------------------------------------ */
+
+static void call_end(struct call *c)
+{
+	loop_io_del(c->io);
+	close(c->fd);
+	memset(c, 0, sizeof(*c));
+	c->fd = -1;
+}
+
+static const char *usual(const char *line)
+{
+	static char text[300];
+	char key[NTMC_BASE64URL_LEN(NTMC_KEY_LEN) + 3];
+
+	if (strstr(line, "\"inbox\""))
+		return "{\"ok\":true,\"items\":[]}\n";
+	ntmc_base64url_encode(bob.ed_pub, NTMC_KEY_LEN, key);
+	snprintf(text, sizeof(text),
+		 "{\"ok\":true,\"bytes\":5,\"devices\":[{\"name\":\"" BOB
+		 "\",\"key\":\"%s\"}]}\n",
+		 key);
+	return text;
+}
+
+static void on_line(void *arg, int fd, unsigned int events)
+{
+	struct call *c = arg;
+	ssize_t n = recv(fd, c->line + c->len, sizeof(c->line) - 1 - c->len, 0);
+	const char *said;
+
+	(void)events;
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n > 0)
+		c->len += (size_t)n;
+	said = n > 0 && !memchr(c->line, '\n', c->len) &&
+			       c->len < sizeof(c->line) - 1
+		       ? NULL
+		       : usual(c->line);
+	if (!said)
+		return;
+	if (n > 0 && post.next) {
+		n = send(fd, post.next, post.next_len, MSG_NOSIGNAL);
+		post.next = NULL;
+	} else if (n > 0) {
+		n = send(fd, said, strlen(said), MSG_NOSIGNAL);
+	}
+	call_end(c);
+}
+
+static void on_call(void *arg, int fd, unsigned int events)
+{
+	int s = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct call *c = post.calls;
+
+	(void)arg, (void)events;
+	want(s >= 0);
+	while (c->fd >= 0)
+		want(++c < post.calls + 4); /* one at a time, it is said */
+	c->fd = s;
+	want(!loop_io_add(node.loop, s, LOOP_READ, false, on_line, c, &c->io));
+}
+
+static void post_open(void)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+
+	snprintf(un.sun_path, sizeof(un.sun_path), "%s/post.sock", dir);
+	unlink(un.sun_path);
+	for (size_t i = 0; i < 4; i++)
+		post.calls[i].fd = -1;
+	post.next = NULL;
+	post.fd =
+		socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	want(post.fd >= 0 &&
+	     !bind(post.fd, (struct sockaddr *)&un, sizeof(un)) &&
+	     !listen(post.fd, 8) &&
+	     !loop_io_add(node.loop, post.fd, LOOP_READ, false, on_call, NULL,
+			  &post.io));
+}
+
+static void post_close(void)
+{
+	for (size_t i = 0; i < 4; i++)
+		if (post.calls[i].fd >= 0)
+			call_end(&post.calls[i]);
+	loop_io_del(post.io);
+	close(post.fd);
+}
+
+/* all that is asked of it ends: what waits for an answer goes on, or comes again */
+static void post_settle(void)
+{
+	post.next = NULL;
+	do {
+		while (postcall_busy(node.post))
+			turn(1);
+		clock_ns += LOOP_S(1);
+		turn(2);
+	} while (postcall_busy(node.post));
 }
 
 /* --- what the GMS says --------------------------------------------------------------------- */
@@ -296,6 +416,11 @@ static void record(uint8_t what, const uint8_t *data, size_t len)
 		invitation(data, len);
 		break;
 	default:
+		if (whose) {
+			post.next = data;
+			post.next_len = len;
+			break;
+		}
 		clock_ns += LOOP_S(len ? data[0] : 1);
 		turn(3);
 		part = node.parts;
@@ -359,6 +484,7 @@ static void begin(void)
 	     !papers_open(&node, &node.papers) &&
 	     !chat_open(&node, &node.chat) && !plans_open(&node, &node.plans));
 	listen_here();
+	post_open();
 	found();
 }
 
@@ -369,10 +495,9 @@ static void end(void)
 					    "chat.db-wal",   "chat.db-shm"};
 	char path[128];
 
-	/* nobody is at post.sock: all that is asked of it ends by itself */
-	while (postcall_busy(node.post))
-		turn(1);
+	post_settle();
 	node_close(&node);
+	post_close();
 	loop_free(node.loop);
 	group_free(log_of_gms);
 	log_of_gms = NULL;
