@@ -36,7 +36,8 @@ json_t *show_papers(struct node *n);
 json_t *show_log(struct part *p, uint64_t from);
 json_t *show_members(struct part *p);
 
-/** the group that @a names, or the only one. NULL: @a is answered */
+/** the group that @a names, or the only one. NULL: @a is answered, and gone with all that
+ *  was read of it */
 struct part *ask_part(struct ask *a);
 
 /** what "policy" says, over what is there. Return: false: @a is answered */

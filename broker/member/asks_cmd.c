@@ -145,8 +145,8 @@ static void no_member(struct ask *a, const char *who)
 
 static void cmd_remove(struct ask *a)
 {
-	struct part *p = ask_part(a);
 	json_t *names = json_object_get(ask_request(a), "names"), *name;
+	struct part *p = ask_part(a);
 	uint32_t gone[GROUP_GONE_MAX];
 	struct group_change c = {
 		.kind = GROUP_REMOVE, .reason = GROUP_REMOVED, .gone = gone};
@@ -207,9 +207,9 @@ uint8_t ask_rights(const struct ask *a)
 
 static void cmd_rights(struct ask *a)
 {
-	struct part *p = ask_part(a);
 	const char *who = ask_text(a, "name");
 	struct group_change c = {.kind = GROUP_RIGHTS, .rights = ask_rights(a)};
+	struct part *p = ask_part(a);
 	uint32_t found[2];
 	size_t n;
 
@@ -329,9 +329,9 @@ static void cmd_people(struct ask *a)
 
 static void cmd_log(struct ask *a)
 {
-	struct part *p = ask_part(a);
 	json_int_t from =
 		json_integer_value(json_object_get(ask_request(a), "from"));
+	struct part *p = ask_part(a);
 
 	if (p)
 		ask_answer(a, json_pack("{s:s, s:o}", "name", member_name(p->m),

@@ -37,7 +37,9 @@ field()
 	sed -n "s/^$2:[[:space:]]*//p" "/proc/$(lab_pids "$1" ntm-post)/status"
 }
 lab_start follow user b ntm receive --follow --rename	# so that it stays
-wait_for 10 '[ "$(field b Seccomp)" = 2 ]' 'lab_pids b ntm-post'
+# a build with sanitizers leaves its calls alone
+LISTS=$([ -z "$NTM_SAN" ] && echo 2 || echo 0)
+wait_for 10 '[ "$(field b Seccomp)" = "$LISTS" ]' 'lab_pids b ntm-post'
 ok "its system calls are limited"
 assert_eq "$(field b NoNewPrivs)" 1 "it gains no privileges"
 assert_contains "$(grep "core file" "/proc/$(lab_pids b ntm-post)/limits")" " 0 " "it leaves no dump"
