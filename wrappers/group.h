@@ -27,7 +27,8 @@ json_t *group_request(const char *cmd, const char *word);
 
 /* --- messages (group_words.c) ------------------------------------------------------------ */
 
-#define WORDS_TEXT_MAX 16384 /* bytes of one, as ntm-member takes it */
+#define WORDS_TEXT_MAX	  16384 /* bytes of one, as ntm-member takes it */
+#define WORDS_WRITTEN_MAX 49152 /* and as JSON has it */
 
 /** @json: as it came, a line; else for a person */
 void words_print(const json_t *message, bool json);

@@ -150,7 +150,7 @@ int group_invite(const struct command_args *a)
 /* an invitation; or a wish of the administrator, which is founded at once */
 int group_accept(const struct command_args *a)
 {
-	const char *founded;
+	const char *founded, *fetched;
 	json_t *answer;
 	int r = 0;
 
@@ -161,7 +161,12 @@ int group_accept(const struct command_args *a)
 		printf("group %s is founded\n", founded);
 	if (founded)
 		r = invited(a, answer);
-	if (!command_json(a, answer) && !founded)
+	fetched = out_text(answer, "fetched", NULL);
+	if (fetched && !a->json)
+		printf("the invitation of %s is fetched; `ntm-group list` "
+		       "shows to which group, then accept that\n",
+		       fetched);
+	if (!command_json(a, answer) && !founded && !fetched)
 		puts("accepted; you are in when the inviter's device has "
 		     "heard, see `ntm-group list`");
 	json_decref(answer);
@@ -284,7 +289,11 @@ int group_policy(const struct command_args *a)
 		json_object_foreach(json_object_get(answer, "policy"), key,
 				    value)
 		{
-			if (json_is_string(value))
+			if (!strcmp(key, "delegate"))
+				printf("%s=%s\n", key,
+				       json_integer_value(value) ? "yes"
+								 : "no");
+			else if (json_is_string(value))
 				printf("%s=%s\n", key,
 				       json_string_value(value));
 			else

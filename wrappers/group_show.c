@@ -41,8 +41,8 @@ static void invitation_print(const json_t *j)
 	const char *state = out_text(j, "state", "");
 
 	if (!strcmp(state, "held"))
-		printf("  an invitation of %s is not fetched: `ntm allow %s` "
-		       "lets it in\n",
+		printf("  an invitation of %s, who may not send here unasked: "
+		       "`ntm-group accept %s` fetches it\n",
 		       out_text(j, "inviter", "?"),
 		       out_text(j, "inviter", "?"));
 	else if (!strcmp(state, "defined"))
@@ -89,10 +89,11 @@ int group_list(const struct command_args *a)
 	{
 		json_int_t unread = out_int(j, "unread");
 
-		printf("%s  %s, %lld members, epoch %lld",
+		printf("%s  %s, %lld member%s, epoch %lld",
 		       out_colour(OUT_BOLD, out_text(j, "name", "?")),
 		       state_text(out_text(j, "state", "?")),
 		       (long long)out_int(j, "members"),
+		       out_int(j, "members") == 1 ? "" : "s",
 		       (long long)out_int(j, "epoch"));
 		if (unread)
 			printf(", %lld new: `ntm-group chat %s`",
@@ -300,8 +301,8 @@ int group_verify(const struct command_args *a)
 		printf("%s\n",
 		       out_colour(OUT_BOLD, out_text(answer, "code", "?")));
 		printf("Another member's `ntm-group verify` shows the same in "
-		       "epoch %lld, if both have the same key, the same %lld "
-		       "members and the same past.\n",
+		       "epoch %lld, if both have the same key, members (%lld) "
+		       "and past.\n",
 		       (long long)out_int(answer, "epoch"),
 		       (long long)out_int(answer, "members"));
 		snprintf(text, sizeof(text), "ntm-group:%s:%lld:%s",

@@ -206,6 +206,18 @@ int group_history(const struct command_args *a)
 
 /* --- what is said here ----------------------------------------------------------------------- */
 
+/* bytes that @text takes in JSON; an item has room for 64 KiB */
+static size_t written(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text; text++)
+		n += (unsigned char)*text < 0x20     ? 6
+		     : *text == '"' || *text == '\\' ? 2
+						     : 1;
+	return n;
+}
+
 int words_say(const struct command_args *a, const char *group, const char *text,
 	      const char *file, json_int_t *n)
 {
@@ -219,6 +231,13 @@ int words_say(const struct command_args *a, const char *group, const char *text,
 			text ? "that is no UTF-8 text; send a file"
 			     : "the file's name is no UTF-8; rename "
 			       "it first");
+	}
+	if (text && written(text) > WORDS_WRITTEN_MAX) {
+		json_decref(j);
+		json_decref(request);
+		return command_fail(a, -NTM_ETOOBIG,
+				    "so many control characters fit no "
+				    "message; send a file");
 	}
 	json_object_set_new(request, text ? "text" : "file", j);
 	if (call(a, request, &answer))

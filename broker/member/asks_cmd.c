@@ -77,9 +77,10 @@ struct part *ask_part(struct ask *a)
 	if (!r)
 		return p;
 	if (!*name)
-		ask_fail(a, -NTM_EINVAL,
-			 "name the group; `ntm-group list` "
-			 "shows them");
+		ask_fail(a, first ? -NTM_EINVAL : -NTM_ENOTFOUND,
+			 first ? "name the group; `ntm-group list` shows them"
+			       : "this device is in no group; `ntm-group "
+				 "create` founds one");
 	else
 		ask_fail(a, r,
 			 r == -NTM_EEXISTS
@@ -291,7 +292,7 @@ static void list_all(struct ask *a)
 	plans_show(n->plans, papers);
 
 	DL_FOREACH (n->parts, p)
-		if (!p->over)
+		if (!p->over && !member_is_leaving(p->m))
 			json_array_append_new(groups, show_group(p, true));
 	ask_answer(a, json_pack("{s:o, s:o}", "groups", groups, "invitations",
 				papers));

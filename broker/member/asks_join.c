@@ -95,6 +95,10 @@ static void accept_plan(struct ask *a)
 	struct plan *plan = plans_find(ask_node(a)->plans, name);
 	struct part *p;
 
+	if (!plan && papers_fetch_held(ask_node(a)->papers, name)) {
+		ask_answer(a, json_pack("{s:s}", "fetched", name));
+		return;
+	}
 	if (!plan) {
 		no_invitation(a);
 		return;

@@ -569,6 +569,11 @@ enum member_state member_state(const struct member *m)
 	return m->state;
 }
 
+bool member_is_leaving(const struct member *m)
+{
+	return m->leaving;
+}
+
 const struct group *member_group(const struct member *m)
 {
 	return m->g;

@@ -161,6 +161,8 @@ bool member_prepare(struct member *m);
 NTM_MUST_CHECK int member_leave(struct member *m);
 
 enum member_state member_state(const struct member *m);
+/** its person has left; the GMS is to hear of it */
+bool member_is_leaving(const struct member *m);
 const struct group *member_group(const struct member *m);
 const uint8_t *member_id(const struct member *m);
 /** the group's name, which no server knows */

@@ -388,6 +388,18 @@ static void held_add(struct papers *all, json_int_t id, const char *from)
 	all->n_held++;
 }
 
+bool papers_fetch_held(struct papers *all, const char *from)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < all->n_held; i++)
+		if (!strcmp(all->held[i].from, from)) {
+			tell_post(all, "fetch", all->held[i].id);
+			any = true;
+		}
+	return any;
+}
+
 static void item_look(struct papers *all, const json_t *item)
 {
 	json_int_t id = json_integer_value(json_object_get(item, "id"));

@@ -82,6 +82,8 @@ bool papers_wait(const struct papers *p);
 
 struct paper *papers_first(struct papers *p);
 const struct held *papers_held(const struct papers *p, size_t *n);
+/** what @from has sent unasked is fetched. Return: false: there is nothing of it */
+bool papers_fetch_held(struct papers *p, const char *from);
 /** invitations that wait for the person, by group's name, ID or inviter.
  *  Return: 0, -NTM_ENOTFOUND, -NTM_EEXISTS (several) */
 NTM_MUST_CHECK int papers_find(struct papers *p, const char *text,

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# 271-group-rights - rights and rules change by command, by who may; an account is removed
-# with all its devices; what cannot be is said in a sentence
+# 271-group-rights - rights and rules change by command, by who may; an invitation of who is
+# not allowed anything; an account is removed with all its devices; what cannot be is said
+# in a sentence
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/groups.sh"
@@ -15,9 +16,7 @@ ntm_account server bob
 ntm_node a laptop.alice
 ntm_node b desk.bob
 ntm_node c tv.bob
-for host in b c; do
-	lab_as_user $host ntm allow "alice.$NTM_DOMAIN" >"$LAB/out"
-done
+lab_as_user c ntm allow "alice.$NTM_DOMAIN" >"$LAB/out"
 A=${NTM_NAME[a]} B=${NTM_NAME[b]} C=${NTM_NAME[c]}
 
 # may HOST NAME: what it may, as HOST knows
@@ -33,11 +32,17 @@ comes_to_may()
 	ok "$1 knows that $2 may: '$3'"
 }
 
+refused "before there is any" "in no group" group a status
 refused "a name with blanks" "a group's name is" group a create "the band"
 group a create band >"$LAB/out"
 refused "twice" "in a group of that name already" group a create band
 refused "of no such group" "in no such group" group a status bond
 group a invite band bob >"$LAB/out"
+
+# an inviter who may send nothing unasked: what came is fetched when it is wanted
+wait_for 30 "group b list | grep -q 'ntm-group accept $A. fetches it'" "group b list"
+assert_contains "$(group b accept "$A")" "the invitation of $A is fetched" \
+	"and nobody need be allowed anything for it"
 for host in b c; do
 	group_invited 30 $host band
 	group $host accept band >"$LAB/out"
@@ -59,6 +64,13 @@ comes_to_may a "$B" "invite remove admin"
 group b rights band "$A" >"$LAB/out"
 comes_to_may a "$A" ""
 refused "who has given it away" "has not the right" group a policy band renew=600
+
+head -c 16384 /dev/zero | tr '\0' '\001' >"$(lab_home a)/noise"
+refused "nothing but control characters" "fit no message; send a file" \
+	lab_as_user a sh -c 'ntm-group send band <noise'
+head -c 8000 "$(lab_home a)/noise" | group a send band >"$LAB/out"
+wait_for 20 "[ \"\$(group b history --json | jq -r '.text | length')\" = 8000 ]" "group b history"
+ok "half as many do"
 
 # the only group need not be named
 group b policy renew=600 auth=sign >"$LAB/out"
