@@ -28,7 +28,7 @@ struct command_args {
 	bool background, overwrite, rename, follow; /* items */
 	const char *message, *to, *on_receive;
 	/* ntm-group */
-	bool qr, may_invite, may_remove, admin, raw;
+	bool qr, may_invite, may_remove, admin, raw, here;
 	bool once, listen, quiet;
 	const char *context, *last;
 };

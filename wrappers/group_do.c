@@ -202,6 +202,7 @@ int group_remove(const struct command_args *a)
 
 int group_leave(const struct command_args *a)
 {
+	json_t *request;
 	char line[16], shown[80];
 
 	if (!a->yes && !a->json && isatty(STDIN_FILENO)) {
@@ -213,9 +214,15 @@ int group_leave(const struct command_args *a)
 		    (*line != 'y' && *line != 'Y'))
 			return 1;
 	}
-	return simple(a, group_request("leave", a->words[0]),
-		      "left; the others' keys change as soon as one of them is "
-		      "online");
+	request = group_request("leave", a->words[0]);
+	json_object_set_new(request, "here", json_boolean(a->here));
+	return simple(
+		a, request,
+		a->here ? "left; where the server has not heard of it the "
+			  "others do not know: one of them removes this "
+			  "device"
+			: "left; the others' keys change as soon as one "
+			  "of them is online");
 }
 
 int group_rekey(const struct command_args *a)

@@ -21,7 +21,9 @@ static const char *state_text(const char *state)
 	} texts[] = {
 		{"behind", "no key yet"},
 		{"joined", "in"},
-		{"frozen", "frozen: its server is silent, nothing is sent"},
+		{"frozen",
+		 "frozen: its server is silent, or keeps something back; "
+		 "nothing is sent"},
 		{"forked",
 		 "forked: its server shows two logs; nothing is sent. Leave "
 		 "it, and form it anew"},

@@ -12,6 +12,7 @@
 #define OPT_YES	   (1u << 3)
 #define OPT_CHAT   (1u << 4)
 #define OPT_LAST   (1u << 5)
+#define OPT_HERE   (1u << 6)
 
 static const struct command commands[] = {
 	{"create", "NAME [KEY=VALUE ...]", "found a group", 0, 1, 8,
@@ -29,8 +30,8 @@ static const struct command commands[] = {
 	 OPT_RIGHTS, 2, 2, group_rights},
 	{"remove", "GROUP NAME ...", "take members away", 0, 2, 65,
 	 group_remove},
-	{"leave", "GROUP", "leave it; its keys are wiped at once", OPT_YES, 1,
-	 1, group_leave},
+	{"leave", "GROUP", "leave it; its keys are wiped at once",
+	 OPT_YES | OPT_HERE, 1, 1, group_leave},
 	{"rekey", "[GROUP]", "make the members' secret anew", 0, 0, 1,
 	 group_rekey},
 	{"verify", "[GROUP]", "a code that two members compare aloud", OPT_QR,
@@ -68,6 +69,8 @@ static const struct command_option options[] = {
 	 "  --context=TEXT     another key for each context\n"},
 	{"yes", 'y', true, no_argument, OPT_YES,
 	 "  -y, --yes          do not ask\n"},
+	{"here", 'H', false, no_argument, OPT_HERE,
+	 "  --here             also where its server does not hear of it\n"},
 	{"once", 'o', false, no_argument, OPT_CHAT,
 	 "  --once             show what is new, and end\n"},
 	{"listen", 'l', false, no_argument, OPT_CHAT,
@@ -121,6 +124,7 @@ static void option_take(int c, const char *value, struct command_args *a)
 	a->qr |= c == 'q';
 	a->yes |= c == 'y';
 	a->raw |= c == 'r';
+	a->here |= c == 'H';
 	a->may_invite |= c == 'i';
 	a->may_remove |= c == 'm';
 	a->admin |= c == 'a';

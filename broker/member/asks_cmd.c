@@ -271,12 +271,14 @@ static void cmd_leave(struct ask *a)
 		ask_done(a, -NTM_EAGAIN);
 		return;
 	}
-	r = member_leave(p->m);
+	r = member_leave(p->m,
+			 json_is_true(json_object_get(ask_request(a), "here")));
 	if (r)
 		ask_fail(a, r,
 			 "the group's server cannot be reached now, and "
 			 "nobody else would know that this device has "
-			 "left; try again later");
+			 "left; try again later, or with --here, and tell "
+			 "one of them");
 	else
 		ask_answer(a, NULL);
 }

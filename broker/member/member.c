@@ -533,15 +533,14 @@ bool member_prepare(struct member *m)
 	return true;
 }
 
-int member_leave(struct member *m)
+int member_leave(struct member *m, bool here)
 {
 	Ntm__Envelope e = NTM__ENVELOPE__INIT;
 	Ntm__GroupLeave body = NTM__GROUP_LEAVE__INIT;
-	bool forked = m->state == MEMBER_FORKED;
 	struct group_leave l;
 
-	if (m->state == MEMBER_OUT || m->welcome_epoch ||
-	    (!m->online && !forked))
+	here |= m->state == MEMBER_FORKED;
+	if (m->state == MEMBER_OUT || m->welcome_epoch || (!m->online && !here))
 		return -NTM_ESTATE;
 	m->leaving = true;
 	group_leave_sign(m->s.id, m->g, m->index, &l);
@@ -555,9 +554,9 @@ int member_leave(struct member *m)
 	e.body_case = NTM__ENVELOPE__BODY_GROUP_LEAVE;
 	e.group_leave = &body;
 	member_say(m, &e);
-	if (!forked)
+	if (!here)
 		return 0;
-	/* whichever log has the wish: what this server says is heard no more */
+	/* whether it has the wish or not: what this server says is heard no more */
 	if (memberstore_drop(m->s.store, m->id))
 		return -NTM_ESTORE;
 	member_stop(m, MEMBER_OUT);

@@ -156,9 +156,9 @@ NTM_MUST_CHECK int member_submit(struct member *m,
  *  less time later. Return: false: not now; else ops.people() comes */
 bool member_prepare(struct member *m);
 /** keys end now; the store forgets the group when the GMS has the wish.
- *  Forked: at once, as its server is believed nothing.
- *  Return: 0, -NTM_ESTATE, -NTM_ESTORE */
-NTM_MUST_CHECK int member_leave(struct member *m);
+ *  @here: at once, whether the GMS hears of it or not; so it is where the log was forked,
+ *  as the GMS is believed nothing. Return: 0, -NTM_ESTATE, -NTM_ESTORE */
+NTM_MUST_CHECK int member_leave(struct member *m, bool here);
 
 enum member_state member_state(const struct member *m);
 /** its person has left; the GMS is to hear of it */

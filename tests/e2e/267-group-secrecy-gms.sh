@@ -136,6 +136,13 @@ for g in server member index; do
 done
 lab_stop evil
 
+# --- none of them comes back
+wait_for 20 "! group b list --json | jq -e '.groups[] | select(.name == \"server\" and .connected)'"
+refused "nobody leaves unheard" "with --here" group b leave server -y
+group b leave server -y --here >"$LAB/out" 2>&1 || not_ok "b cannot leave: $(cat "$LAB/out")"
+wait_for 10 '! group b list --json | jq -e ".groups[] | select(.name == \"server\")"' "group b list"
+ok "but here it is left"
+
 # --- an old backup
 group a rekey old >"$LAB/out" 2>&1 || not_ok "a: $(cat "$LAB/out")"
 group_in 20 a old 1 2

@@ -114,7 +114,7 @@ static void test_leave(void **state)
 	add_all();
 	/* one is away, and hears of it when it comes back */
 	seat_offline(&seats[1]);
-	assert_int_equal(member_leave(seats[3].m), 0);
+	assert_int_equal(member_leave(seats[3].m, false), 0);
 	assert_false(seats[3].has_keys);
 	assert_true(seats_turn(is_out, &seats[3]));
 	/* nothing of it is left on its disk */
@@ -126,7 +126,7 @@ static void test_leave(void **state)
 	assert_int_equal(group_generation(member_group(seats[0].m)), 2);
 	/* who cannot be reached leaves later */
 	seat_offline(&seats[2]);
-	assert_int_equal(member_leave(seats[2].m), -NTM_ESTATE);
+	assert_int_equal(member_leave(seats[2].m, false), -NTM_ESTATE);
 }
 
 /* entries and shares wait at the server; a process that ended goes on from its store */
@@ -387,7 +387,7 @@ static void test_two_logs(void **state)
 	group_free(before);
 	/* it is left without the server, which is believed nothing any more */
 	seat_offline(&seats[1]);
-	assert_int_equal(member_leave(seats[1].m), 0);
+	assert_int_equal(member_leave(seats[1].m, false), 0);
 	assert_int_equal(member_state(seats[1].m), MEMBER_OUT);
 	assert_int_equal(memberstore_list(seats[1].store, ids, 1), 0);
 }
