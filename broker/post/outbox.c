@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/asking.h"
 #include "broker/post/choice.h"
 #include "broker/post/outbox_impl.h"
 #include "common/file.h"
@@ -111,9 +112,12 @@ int outbox_row_end(struct post *p, int64_t id, enum out_state state, int err,
 		       state == OUT_SENT_ALL ? post_now(p) + OUTBOX_CHECK_S
 					     : 0);
 	r = store_run(st, OUT_STATE);
-	if (r || state == OUT_SENT_ALL || state == OUT_OPEN ||
-	    state == OUT_CANCELLING)
+	if (r)
 		return r;
+	asking_changed(p->face);
+	if (state == OUT_SENT_ALL || state == OUT_OPEN ||
+	    state == OUT_CANCELLING)
+		return 0;
 	/* nobody is to be sent anything more */
 	store_bind_int(st, OUT_WIPE, 1, id);
 	r = store_run(st, OUT_WIPE);

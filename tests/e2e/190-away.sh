@@ -69,3 +69,10 @@ echo "hello bob" | lab_as_user a ntm send "$B" >"$LAB/out"
 assert_contains "$(cat "$LAB/out")" "item 2 is sent" "a text is sent"
 wait_for 20 '[ "$(items_newest b inbox .state)" = here ]' "lab_as_user b ntm inbox"
 assert_eq "$(lab_as_user b ntm receive)" "hello bob" "a text is printed"
+
+# who waits for the next change hears that the Cache Server has an item
+lab_as_user b ntm down
+lab_as_user a timeout 30 "$LAB_SRC/tests/bench/exchange_items.py" put \
+	"$(lab_home a)/big file" "$B" >"$LAB/out" 2>&1 ||
+	not_ok "nobody was told of a change: $(cat "$LAB/out"; lab_as_user a ntm outbox)"
+ok "a change of the outbox is told"
