@@ -63,12 +63,14 @@ loot_gms()
 # steal HOST NAME: a device's disk, and the memories of who has keys of the group
 steal()
 {
-	local program
+	local program pid
 	mkdir -p "$LAB/stolen-$2"
 	cp -a "$(state_dir "$1")/." "$LAB/stolen-$2"
-	for program in ntm-member ntm-worker; do
-		[ -z "$(lab_pids "$1" $program)" ] ||
-			memory "$LAB/stolen-$2/memory" "$(lab_pids "$1" $program)"
+	for program in ntm-member ntm-worker ntm-post; do
+		pid=$(lab_pids "$1" $program)
+		# ntm-post ends when it has nothing to do
+		[ -z "$pid" ] || memory "$LAB/stolen-$2/memory" "$pid" 2>/dev/null ||
+			[ ! -e "/proc/$pid" ]
 	done
 }
 # stolen NAME...: as the thief's arguments
@@ -77,7 +79,8 @@ stolen()
 	local name
 	for name; do
 		echo "$LAB/stolen-$name/identity.key=$LAB/stolen-$name/member/groups.db"
-		find "$LAB/stolen-$name" -name 'memory.*' -printf '@%p\n'
+		find "$LAB/stolen-$name" -name 'memory.*' -printf '@%p\n' -o \
+			-type f ! -name 'groups.db*' -print
 	done
 }
 # item_copy NAME SERVICE RECEIVER: the newest such item at the Cache Server

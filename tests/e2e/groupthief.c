@@ -305,8 +305,14 @@ static void take_own(struct thief *t, const char *arg)
 	int i, n;
 
 	snprintf(path, sizeof(path), "%.*s", (int)(db - 1 - arg), arg);
-	if (ntmc_identity_load(path, &id) ||
-	    memberstore_open(db, NULL, &id, &s))
+	if (ntmc_identity_load(path, &id))
+		nonsense(arg);
+	/* at first: to open and close it ends its write-ahead log */
+	take_rows(t, &id, db);
+	snprintf(path, sizeof(path), "%s-wal", db);
+	if (!access(path, F_OK))
+		take_rows(t, &id, path);
+	if (memberstore_open(db, NULL, &id, &s))
 		nonsense(arg);
 	n = memberstore_list(s, ids, 4);
 	for (i = 0; i < n && i < 4; i++) {
@@ -319,10 +325,6 @@ static void take_own(struct thief *t, const char *arg)
 		candidates_add(&t->c, own.share.b);
 	}
 	memberstore_close(s);
-	take_rows(t, &id, db);
-	snprintf(path, sizeof(path), "%s-wal", db);
-	if (!access(path, F_OK))
-		take_rows(t, &id, path);
 }
 
 /* --- each candidate, as anything ------------------------------------------------------- */
