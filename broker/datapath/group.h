@@ -90,7 +90,8 @@ void dp_group_relay(struct dp_group *g, uint64_t epoch, const struct addr *at,
 void dp_group_meet(struct dp_group *g, uint32_t index,
 		   const uint8_t vip6[static 16], const uint8_t vip4[static 4]);
 bool dp_group_met(const struct dp_group *g, uint32_t index);
-/** a signed control packet to all members. Return: 0, -NTM_ESTATE (no keys, or none
+/** a signed control packet to all members that have a tunnel, or are at the relay: nobody
+ *  is connected for it. Return: 0, -NTM_ESTATE (no keys, or none
  *  that may be used), -NTM_ETOOBIG, -NTM_ENOMEM */
 NTM_MUST_CHECK int dp_group_control(struct dp_group *g, const uint8_t *text,
 				    size_t len);

@@ -89,6 +89,7 @@ struct group_burst {
 	struct dp_group *g; /* NULL: it is empty */
 	unsigned int n;
 	bool hop;	     /* a relay may replicate them */
+	bool quiet;	     /* nobody is connected for them */
 	uint32_t used, room; /* @room: largest inner packet, for all members */
 	struct group_sealed at[GROUP_BURST];
 	uint8_t buf[GROUP_BURST_BYTES];

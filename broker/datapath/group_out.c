@@ -154,6 +154,8 @@ void group_flush(struct datapath *dp)
 		if (g->rows[i].index == g->own || is_there(relay, i))
 			continue;
 		t = tunnel_of(g, &g->rows[i]);
+		if (!t && b->quiet)
+			continue;
 		if (!t) {
 			group_ask(g, &g->rows[i]);
 			t = tunnel_of(g, &g->rows[i]);
@@ -186,6 +188,7 @@ static uint8_t *burst_room(struct dp_group *g, size_t len)
 		b->used = 0;
 		b->room = room_for(g);
 		b->hop = relay_of(g) != NULL;
+		b->quiet = false;
 	}
 	return b->buf + b->used;
 }
@@ -270,7 +273,9 @@ int dp_group_control(struct dp_group *g, const uint8_t *text, size_t len)
 		return -NTM_ETOOBIG;
 	if (!may_send(g))
 		return -NTM_ESTATE;
+	group_flush(g->dp);
 	r = seal(g, GROUP_PACKET_CONTROL, text, len, 0);
+	g->dp->groups->burst.quiet = true;
 	group_flush(g->dp);
 	batch_flush(g->dp->batch);
 	return r;

@@ -322,6 +322,7 @@ static void cmd_people(struct ask *a)
 
 	if (!p)
 		return;
+	member_ask_straight(p->m); /* in time for the server's answer, mostly */
 	if (p->answers || !member_prepare(p->m)) {
 		asks_people(a, p);
 		return;

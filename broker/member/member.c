@@ -227,6 +227,7 @@ void member_clocks(struct member *m, int64_t now)
 		loop_timer_arm(m->ack,
 			       r % (group_size(m->g) * MEMBER_ACK_SPREAD_NS));
 	loop_timer_arm(m->silent, LOOP_S(m->not_after - now));
+	straight_epoch(m);
 	/* RN1 was made anew in this generation, or it is told of it now */
 	if (!loop_timer_armed(m->turn) ||
 	    m->turn_generation != group_generation(m->g))
@@ -248,8 +249,12 @@ static int make(const struct member_setup *setup, struct member **out)
 	m->index = GROUP_SERVER;
 	m->people = calloc(GROUP_MEMBERS_MAX, sizeof(*m->people));
 	m->confirmed = calloc(GROUP_MEMBERS_MAX, sizeof(*m->confirmed));
-	r = m->people && m->confirmed ? group_prekeys_new(&m->genuine)
-				      : -NTM_ENOMEM;
+	m->heard_of = calloc(GROUP_MEMBERS_MAX, sizeof(*m->heard_of));
+	r = m->people && m->confirmed && m->heard_of
+		    ? group_prekeys_new(&m->genuine)
+		    : -NTM_ENOMEM;
+	if (!r)
+		r = loop_timer_new(setup->loop, straight_due, m, &m->straight);
 	if (!r)
 		r = loop_timer_new(setup->loop, on_ack, m, &m->ack);
 	if (!r)
@@ -288,6 +293,8 @@ void member_free(struct member *m)
 	group_free(m->g);
 	free(m->people);
 	free(m->confirmed);
+	free(m->heard_of);
+	loop_timer_free(m->straight);
 	ntmc_wipe(m, sizeof(*m));
 	free(m);
 }
@@ -601,7 +608,9 @@ int64_t member_not_after(const struct member *m)
 bool member_confirmed(const struct member *m, size_t i)
 {
 	return m->state == MEMBER_JOINED && m->keys.epoch &&
-	       m->confirmed[i] == m->keys.epoch;
+	       (m->confirmed[i] == m->keys.epoch ||
+		m->heard_of[i] == m->keys.epoch ||
+		group_at(m->g, i)->index == m->index);
 }
 
 const struct group_keys *member_keys(const struct member *m)

@@ -57,6 +57,8 @@ const char *member_saw_text(enum member_saw what);
  * @done:  of member_submit(): 0 (it is in the log, or what it wants is so already),
  *         or why not; of member_found(): the first entry was refused
  * @people: member_prepare() has its answer
+ * @say: a control packet to the other members, if they can be reached; NULL: there is no
+ *       way to
  * @wanted: the state of the member at @index is too old: it wants a welcome
  */
 struct member_ops {
@@ -68,6 +70,7 @@ struct member_ops {
 	void (*done)(void *arg, int code);
 	void (*people)(void *arg);
 	void (*wanted)(void *arg, uint32_t index);
+	void (*say)(void *arg, const uint8_t *text, size_t len);
 };
 
 /** struct member_login - what makes Kngms ours: of a login that is not over; secret */
@@ -173,7 +176,12 @@ uint32_t member_index(const struct member *m);
 int64_t member_not_after(const struct member *m);
 /** the same in seconds from the GMS's last word on */
 int64_t member_valid_s(const struct member *m);
-/** has the member at position @i confirmed this epoch, as it was asked last? */
+/** a control packet of the member at @index came, under @epoch; its signature holds */
+void member_heard(struct member *m, uint64_t epoch, uint32_t index,
+		  const uint8_t *text, size_t len);
+/** the others are asked for their confirmations, beside the GMS */
+void member_ask_straight(struct member *m);
+/** has the member at position @i confirmed this epoch, to us or as the GMS said last? */
 bool member_confirmed(const struct member *m, size_t i);
 /** NULL: it has none. Secret, borrowed until the loop's turn ends */
 const struct group_keys *member_keys(const struct member *m);

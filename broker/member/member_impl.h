@@ -8,6 +8,7 @@
  *   news.c     what the GMS says: entries, shares, seals
  *   author.c   what we want: entries, parts, made anew where others were first
  *   witness.c  what the GMS has signed for others
+ *   straight.c confirmations from member to member
  *   duty.c     what we do for the group: a refresh, wishes to leave, an old server
  */
 #ifndef NTM_BROKER_MEMBER_MEMBER_IMPL_H
@@ -68,6 +69,9 @@ struct member {
 	uint8_t (*people)[GROUP_PREKEY_LEN]; /* of the answer, by position */
 	size_t n_people;
 	uint64_t *confirmed; /* by position: the epoch, as it was asked last */
+	uint64_t *heard_of;  /* the same, as they have said to us */
+	uint64_t straight_epoch, straight_said; /* ours: of which epoch, when */
+	struct loop_timer *straight;
 	struct wish wish;
 	struct group_leave leaves[MEMBER_LEAVES]; /* of others, verified */
 	size_t n_leaves;
@@ -119,6 +123,12 @@ void author_acked(struct member *m, int code);
 void author_end(struct member *m, int code);
 /** the entry that was just applied is the one that we submitted */
 void author_took(struct member *m);
+
+/* straight.c */
+/** our confirmation, to who is there; @m as the timer's */
+void straight_due(void *m);
+/** the epoch has a key: it is due soon */
+void straight_epoch(struct member *m);
 
 /* duty.c */
 /** how many members are before us in this epoch */

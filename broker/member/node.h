@@ -183,6 +183,8 @@ NTM_MUST_CHECK int words_open(struct node *n, struct words **out);
 void words_close(struct words *w);
 /** @p has keys, or none any more */
 void words_part(struct words *w, struct part *p);
+/** a control packet of the epoch, to the members that have a tunnel */
+void words_say_control(struct part *p, const uint8_t *text, size_t len);
 /** the GMS named a relay: to the worker with the epoch that it is of */
 void words_relay(struct part *p, const Ntm__GroupRelay *m);
 

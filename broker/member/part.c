@@ -144,6 +144,11 @@ static void on_wanted(void *arg, uint32_t index)
 	papers_give(((struct part *)arg)->node->papers, arg, index);
 }
 
+static void on_say(void *arg, const uint8_t *text, size_t len)
+{
+	words_say_control(arg, text, len);
+}
+
 static bool on_login(void *arg, struct member_login *out)
 {
 	struct part *p = arg;
@@ -164,7 +169,8 @@ static const struct member_ops ops = {.send = on_send,
 				      .saw = on_saw,
 				      .done = on_done,
 				      .people = on_people,
-				      .wanted = on_wanted};
+				      .wanted = on_wanted,
+				      .say = on_say};
 
 /* --- who waits ------------------------------------------------------------------------------ */
 

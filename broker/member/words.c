@@ -145,6 +145,38 @@ void words_part(struct words *w, struct part *p)
 		failed(w, r); /* connected again, all is said again */
 }
 
+void words_say_control(struct part *p, const uint8_t *text, size_t len)
+{
+	struct groupword word = {.kind = GROUPWORD_CONTROL,
+				 .epoch = p->said_epoch,
+				 .index = member_index(p->m),
+				 .text = text,
+				 .text_len = len};
+	struct words *w = p->node->words;
+	int r;
+
+	if (!w || w->fd < 0 || !p->said_epoch)
+		return;
+	memcpy(word.id, member_id(p->m), sizeof(word.id));
+	r = groupword_send(w->fd, &word);
+	if (r)
+		failed(w, r);
+}
+
+/* what another member says; the worker has checked its signature */
+static void control(struct words *w, const uint8_t *b, size_t len)
+{
+	struct groupword word;
+	struct part *p;
+
+	if (groupword_get(b, len, &word) || word.kind != GROUPWORD_CONTROL)
+		return;
+	p = part_by_id(w->node, word.id);
+	if (p && !p->over)
+		member_heard(p->m, word.epoch, word.index, word.text,
+			     word.text_len);
+}
+
 static void on_word(void *arg, int fd, unsigned int events)
 {
 	struct words *w = arg;
@@ -156,7 +188,8 @@ static void on_word(void *arg, int fd, unsigned int events)
 		return;
 	if (n <= 0)
 		failed(w, -NTM_ECLOSED);
-	/* group control packets have nothing for us yet */
+	else
+		control(w, b, (size_t)n);
 }
 
 static int dial(struct words *w)

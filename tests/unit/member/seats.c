@@ -81,6 +81,16 @@ static void on_state(void *arg, struct member *m, enum member_state before)
 	(void)arg, (void)m, (void)before;
 }
 
+static void on_say(void *arg, const uint8_t *text, size_t len)
+{
+	struct seat *s = arg;
+
+	assert_true(len <= sizeof(s->said));
+	memcpy(s->said, text, len);
+	s->said_len = len;
+	s->said_epoch = s->keys.epoch;
+}
+
 static void on_keys(void *arg, const struct group_keys *k, uint32_t index)
 {
 	struct seat *s = arg;
@@ -130,7 +140,8 @@ static const struct member_ops ops = {.send = on_send,
 				      .saw = on_saw,
 				      .done = on_done,
 				      .people = on_people,
-				      .wanted = on_wanted};
+				      .wanted = on_wanted,
+				      .say = on_say};
 
 /* --- connections ------------------------------------------------------------------------ */
 

@@ -38,6 +38,9 @@ struct seat {
 	struct group_keys keys;
 	bool has_keys, open, answered;
 	unsigned int saw, n_keys;
+	uint8_t said[64]; /* its last control packet, and under which epoch */
+	size_t said_len;
+	uint64_t said_epoch;
 	uint32_t wanted; /* who wants a welcome; UINT32_MAX: nobody */
 	int done;
 };

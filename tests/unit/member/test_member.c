@@ -523,17 +523,88 @@ static void test_turn(void **state)
 			 generation + 1);
 }
 
+/* --- member to member --------------------------------------------------------------------- */
+
+static bool has_said(void *arg)
+{
+	return ((struct seat *)arg)->said_len;
+}
+
+/* what @from has said comes to @to, as of the member at @index, the first @len bytes */
+static void hears(struct seat *to, const struct seat *from, uint64_t epoch,
+		  uint32_t index, size_t len)
+{
+	member_heard(to->m, epoch, index, from->said, len);
+}
+
+/* the GMS says nothing of confirmations: those that come straight count, and only what is
+ * whole, of this epoch and of who says it */
+static void straight(void **state)
+{
+	uint64_t e;
+	size_t i;
+
+	(void)state;
+	seat_add(1, 0);
+	seat_add(2, 0);
+	seats_together(3);
+	for (i = 0; i < 3; i++)
+		seats[i].said_len = 0;
+	seats_wait_s(3);
+	for (i = 0; i < 3; i++)
+		assert_true(seats_turn(has_said, &seats[i]));
+	e = seats[0].keys.epoch;
+	assert_int_equal(seats[1].said_epoch, e);
+	assert_true(member_confirmed(seats[0].m, 0)); /* itself */
+	assert_false(member_confirmed(seats[0].m, 1));
+	for (i = 0; i < seats[1].said_len; i++)
+		hears(&seats[0], &seats[1], e, 1, i);
+	hears(&seats[0], &seats[1], e - 1, 1, seats[1].said_len);
+	hears(&seats[0], &seats[1], e, 2, seats[1].said_len); /* another's */
+	hears(&seats[0], &seats[1], e, 7, seats[1].said_len); /* nobody's */
+	seats[2].said[3] ^= 1;
+	hears(&seats[0], &seats[2], e, 2, seats[2].said_len);
+	seats[2].said[3] ^= 1;
+	assert_false(member_confirmed(seats[0].m, 1));
+	assert_false(member_confirmed(seats[0].m, 2));
+	hears(&seats[0], &seats[1], e, 1, seats[1].said_len);
+	hears(&seats[0], &seats[2], e, 2, seats[2].said_len);
+	assert_true(member_confirmed(seats[0].m, 1));
+	assert_true(member_confirmed(seats[0].m, 2));
+
+	/* who asks is answered */
+	seats_wait_s(3);
+	seats[0].said_len = seats[1].said_len = 0;
+	member_ask_straight(seats[0].m);
+	assert_int_equal(seats[0].said_len, 1);
+	hears(&seats[1], &seats[0], e, 0, 1);
+	assert_true(seats_turn(has_said, &seats[1]));
+	assert_true(seats[1].said_len > 1);
+
+	/* in the next epoch all begins anew */
+	assert_int_equal(seat_remove(&seats[0], 2), 0);
+	assert_false(member_confirmed(seats[0].m, 1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, seats_setup, seats_teardown)
-		T(test_life),	    T(test_two_at_once),
-		T(test_leave),	    T(test_away),
-		T(test_old_server), T(test_dies_with_a_wish),
-		T(test_old_member), T(test_evicted),
-		T(test_two_logs),   T(test_held_back),
-		T(test_fork),	    T(test_clone),
-		T(test_frozen),	    T(test_turn),
+		T(straight),
+		T(test_life),
+		T(test_two_at_once),
+		T(test_leave),
+		T(test_away),
+		T(test_old_server),
+		T(test_dies_with_a_wish),
+		T(test_old_member),
+		T(test_evicted),
+		T(test_two_logs),
+		T(test_held_back),
+		T(test_fork),
+		T(test_clone),
+		T(test_frozen),
+		T(test_turn),
 	};
 
 	return cmocka_run_group_tests(tests, seats_up, seats_down);
