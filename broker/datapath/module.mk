@@ -15,7 +15,7 @@ bench-build: $(DP_PAIR)
 
 # One packet to many tunnels, for tests/bench/group-packets.sh.
 GROUP_FANOUT := $(O)/tests/bench/group_fanout
-$(GROUP_FANOUT): $(call objs,tests/bench/group_fanout.c) \
+$(GROUP_FANOUT): $(call objs,tests/bench/group_fanout.c tests/bench/fanout.c) \
 	$(call lib,datapath common ntmcrypto)
 	@mkdir -p $(@D)
 	@echo "  LD      $@"

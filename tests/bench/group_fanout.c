@@ -11,88 +11,35 @@
  * datagrams that arrived a second, and then the ratio.
  */
 #include <arpa/inet.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "broker/datapath/checksum.h"
 #include "broker/datapath/group.h"
 #include "broker/datapath/tun.h"
 #include "common/loop.h"
+#include "tests/bench/fanout.h"
 
-#define MEMBERS 50
-#define SINK	64
-#define MORE	52 /* header and tag of a group's datagram */
-#define AHEAD	64 /* packets that wait at the TUN */
+#define MORE  52 /* header and tag of a group's datagram */
+#define AHEAD 64 /* packets that wait at the TUN */
 
 static struct bench {
 	struct loop *loop;
 	struct datapath *dp;
 	struct dp_group *group;
-	struct ntmc_identity id[MEMBERS + 1];
+	struct ntmc_identity id[FANOUT_MEMBERS + 1];
 	struct addr sink;
-	int sink_fd, udp, tun;
-	atomic_ullong got;
+	int udp, tun;
 	uint8_t packet[2048];
 	size_t len;
 } b;
 
 static const uint8_t at6[16] = {0xff, 0x38, 0, 0x40, [15] = 1},
 		     at4[4] = {239, 192, 0, 1};
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static double now_s(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-static int udp_socket(struct addr *at)
-{
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), big = 8 << 20;
-	socklen_t len = sizeof(at->in4);
-
-	if (fd < 0 || addr_parse("127.0.0.1:0", 0, at) ||
-	    bind(fd, &at->sa, addr_len(at)) || getsockname(fd, &at->sa, &len))
-		die("group_fanout: UDP");
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof(big));
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &big, sizeof(big));
-	return fd;
-}
-
-static void *sink(void *arg)
-{
-	static uint8_t buf[SINK][2048];
-	struct mmsghdr m[SINK] = {0};
-	struct iovec iov[SINK];
-	int n;
-
-	(void)arg;
-	for (int i = 0; i < SINK; i++) {
-		iov[i] = (struct iovec){buf[i], sizeof(buf[i])};
-		m[i].msg_hdr.msg_iov = &iov[i];
-		m[i].msg_hdr.msg_iovlen = 1;
-	}
-	for (;;) {
-		n = recvmmsg(b.sink_fd, m, SINK, MSG_WAITFORONE, NULL);
-		if (n > 0)
-			atomic_fetch_add(&b.got, (unsigned long long)n);
-	}
-	return NULL;
-}
 
 /* --- the group ---------------------------------------------------------------------- */
 
@@ -111,7 +58,7 @@ static void change(struct group *g, struct group_change *c,
 	    (c->kind == GROUP_CREATE
 		     ? group_secret_first(s, c->id, "bench", &share)
 		     : group_secret_step(s, &e, NULL)))
-		die("group_fanout: the group's log");
+		fanout_die("group_fanout: the group's log");
 }
 
 static struct group *log_make(struct group_keys *k)
@@ -131,20 +78,20 @@ static struct group *log_make(struct group_keys *k)
 				   .joiners = &j,
 				   .n_joiners = 1};
 
-	for (int i = 0; i <= MEMBERS; i++)
+	for (int i = 0; i <= FANOUT_MEMBERS; i++)
 		ntmc_identity_new(NULL, &b.id[i]);
 	create.server_key = b.id[0].x_pub;
 	if (group_new(&g))
-		die("group_fanout: group");
+		fanout_die("group_fanout: group");
 	change(g, &create, &s);
-	for (int i = 1; i <= MEMBERS; i++) {
+	for (int i = 1; i <= FANOUT_MEMBERS; i++) {
 		snprintf(fqdn, sizeof(fqdn), "m%d.bench.example.org", i);
 		j.token[0] = (uint8_t)i;
 		memcpy(j.ed_pub, b.id[i].ed_pub, sizeof(j.ed_pub));
 		change(g, &add, &s);
 	}
 	if (group_keys_derive(&s, g, &rn2, k))
-		die("group_fanout: keys");
+		fanout_die("group_fanout: keys");
 	return g;
 }
 
@@ -175,13 +122,13 @@ static void tunnels(void)
 	struct ntmc_key key = {{1}};
 	struct dp_tunnel *t;
 
-	for (int i = 1; i <= MEMBERS; i++) {
+	for (int i = 1; i <= FANOUT_MEMBERS; i++) {
 		vip6[15] = vip4[3] = (uint8_t)(i + 1);
 		if (dp_tunnel_new(b.dp, vip6, vip4, NULL, &t) ||
 		    dp_tunnel_set_path_id(t, 0x1000u + 2u * (unsigned int)i) ||
 		    dp_tunnel_add_keys(t, 1, ntmc_aead_preferred(), &key, &key,
 				       true))
-			die("group_fanout: tunnel");
+			fanout_die("group_fanout: tunnel");
 		dp_tunnel_set_mtu(t, 1472);
 		dp_tunnel_open(t, &b.sink);
 		dp_group_meet(b.group, (uint32_t)i, vip6, vip4);
@@ -194,24 +141,23 @@ static void start(void)
 	int pair[2], big = 8 << 20;
 	struct group_keys k;
 	struct group *g;
-	pthread_t thread;
 	struct addr from;
 
-	b.sink_fd = udp_socket(&b.sink);
-	b.udp = udp_socket(&from);
-	if (pthread_create(&thread, NULL, sink, NULL) || loop_new(&b.loop) ||
+	b.sink = *fanout_sink();
+	b.udp = fanout_socket(&from);
+	if (loop_new(&b.loop) ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair))
-		die("group_fanout: start");
+		fanout_die("group_fanout: start");
 	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &big, sizeof(big));
 	b.tun = pair[0];
 	if (datapath_new(b.loop, pair[1], b.udp, -1, &ops, NULL, &b.dp))
-		die("group_fanout: data path");
+		fanout_die("group_fanout: data path");
 	datapath_set_lease(b.dp, our6, our4);
 	g = log_make(&k);
 	if (dp_group_new(b.dp, NULL, NULL, &b.group) ||
 	    dp_group_set_addresses(b.group, at6, at4) ||
 	    dp_group_epoch(b.group, &k, g, &b.id[0], 0))
-		die("group_fanout: group");
+		fanout_die("group_fanout: group");
 	dp_group_until(b.group, UINT64_MAX);
 	tunnels();
 	group_free(g);
@@ -247,32 +193,14 @@ static void by_group(void)
 		if (writev(b.tun, iov, 2) < 0)
 			break;
 	if (loop_turn(b.loop, false))
-		die("group_fanout: turn");
+		fanout_die("group_fanout: turn");
 }
 
 static void by_sendmmsg(void)
 {
 	static uint8_t data[MORE + 2048];
-	struct iovec iov = {data, b.len + MORE};
-	struct mmsghdr m[MEMBERS] = {0};
 
-	for (int i = 0; i < MEMBERS; i++)
-		m[i].msg_hdr = (struct msghdr){.msg_name = &b.sink,
-					       .msg_namelen = addr_len(&b.sink),
-					       .msg_iov = &iov,
-					       .msg_iovlen = 1};
-	if (sendmmsg(b.udp, m, MEMBERS, 0) < 0)
-		die("group_fanout: sendmmsg");
-}
-
-static double rate(void (*send_some)(void), double seconds)
-{
-	double began = now_s(), end = began + seconds;
-	unsigned long long before = atomic_load(&b.got);
-
-	while (now_s() < end)
-		send_some();
-	return (double)(atomic_load(&b.got) - before) / (now_s() - began);
+	fanout_plain(b.udp, data, b.len + MORE);
 }
 
 int main(int argc, char **argv)
@@ -286,8 +214,8 @@ int main(int argc, char **argv)
 	}
 	start();
 	packet_make((size_t)payload);
-	plain = rate(by_sendmmsg, seconds);
-	group = rate(by_group, seconds);
+	plain = fanout_rate(by_sendmmsg, seconds);
+	group = fanout_rate(by_group, seconds);
 	printf("%.0f %.0f %.3f\n", plain, group, group / plain);
 	return 0;
 }

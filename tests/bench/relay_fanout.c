@@ -12,7 +12,6 @@
  */
 #include <endian.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -20,75 +19,24 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "libntmcrypto/grouppacket.h"
 #include "servers/rs/state.h"
+#include "tests/bench/fanout.h"
 
-#define MEMBERS 50
-#define SINK	64
-#define AHEAD	32 /* packets that wait at the relay */
-#define TAG	UINT64_C(0x0123456789abcdef)
+#define AHEAD 32 /* packets that wait at the relay */
+#define TAG   UINT64_C(0x0123456789abcdef)
 
 static struct bench {
 	struct rs rs;
 	struct rs_thread *relay;
 	struct addr sink, from, at; /* @at: the relay's */
-	int sink_fd, plain, member;
-	atomic_ullong got;
+	int plain, member;
 	uint64_t sent;
 	uint8_t packet[2048];
 	size_t len;
 } b;
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static double now_s(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-static int udp_socket(struct addr *at)
-{
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), big = 8 << 20;
-	socklen_t len = sizeof(at->in4);
-
-	if (fd < 0 || addr_parse("127.0.0.1:0", 0, at) ||
-	    bind(fd, &at->sa, addr_len(at)) || getsockname(fd, &at->sa, &len))
-		die("relay_fanout: UDP");
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof(big));
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &big, sizeof(big));
-	return fd;
-}
-
-static void *sink(void *arg)
-{
-	static uint8_t buf[SINK][2048];
-	struct mmsghdr m[SINK] = {0};
-	struct iovec iov[SINK];
-	int n;
-
-	(void)arg;
-	for (int i = 0; i < SINK; i++) {
-		iov[i] = (struct iovec){buf[i], sizeof(buf[i])};
-		m[i].msg_hdr.msg_iov = &iov[i];
-		m[i].msg_hdr.msg_iovlen = 1;
-	}
-	for (;;) {
-		n = recvmmsg(b.sink_fd, m, SINK, MSG_WAITFORONE, NULL);
-		if (n > 0)
-			atomic_fetch_add(&b.got, (unsigned long long)n);
-	}
-	return NULL;
-}
 
 /* --- the relay ---------------------------------------------------------------------- */
 
@@ -103,7 +51,7 @@ static void bind_place(struct group_here *h, uint32_t place,
 	if (!groups_punch(&h->places[place], GROUP_WISH_BIND, &r, 1,
 			  rs_now_s(&b.rs), &bound) ||
 	    !bound)
-		die("relay_fanout: a place");
+		fanout_die("relay_fanout: a place");
 }
 
 static void start(void)
@@ -113,32 +61,30 @@ static void start(void)
 				    .relay_key = key,
 				    .bind_key = key,
 				    .aead = NTMC_AES_256_GCM,
-				    .places = MEMBERS + 1,
+				    .places = FANOUT_MEMBERS + 1,
 				    .lifetime_s = 3600};
 	struct group_here *h;
-	pthread_t thread;
 	struct addr any;
 	uint32_t old;
 	int fd;
 
-	b.sink_fd = udp_socket(&b.sink);
-	b.plain = udp_socket(&any);
-	b.member = udp_socket(&b.from);
-	fd = udp_socket(&b.at);
+	b.sink = *fanout_sink();
+	b.plain = fanout_socket(&any);
+	b.member = fanout_socket(&b.from);
+	fd = fanout_socket(&b.at);
 	atomic_store(&b.rs.now_s, 3600);
 	locals_init(&b.rs.locals);
-	if (pthread_create(&thread, NULL, sink, NULL) ||
-	    paths_init(&b.rs.paths, 1) || quota_init(&b.rs.quota, 1) ||
+	if (paths_init(&b.rs.paths, 1) || quota_init(&b.rs.quota, 1) ||
 	    groups_init(&b.rs.groups, 1) ||
 	    groups_put(&b.rs.groups, &d, rs_now_s(&b.rs), &old))
-		die("relay_fanout: start");
+		fanout_die("relay_fanout: start");
 	h = groups_find(&b.rs.groups, TAG);
 	bind_place(h, 0, &b.from);
-	for (uint32_t i = 1; i <= MEMBERS; i++)
+	for (uint32_t i = 1; i <= FANOUT_MEMBERS; i++)
 		bind_place(h, i, &b.sink);
 	if (thread_new(&b.rs, &fd, 1, &b.relay) ||
 	    connect(b.member, &b.at.sa, addr_len(&b.at)))
-		die("relay_fanout: relay");
+		fanout_die("relay_fanout: relay");
 }
 
 static void packet_make(size_t size)
@@ -170,32 +116,13 @@ static void by_relay(void)
 	while (b.sent >= atomic_load(&b.relay->stats.received) + AHEAD)
 		sched_yield();
 	if (send(b.member, b.packet, b.len, 0) < 0)
-		die("relay_fanout: send");
+		fanout_die("relay_fanout: send");
 	b.sent++;
 }
 
 static void by_sendmmsg(void)
 {
-	struct iovec iov = {b.packet, b.len};
-	struct mmsghdr m[MEMBERS] = {0};
-
-	for (int i = 0; i < MEMBERS; i++)
-		m[i].msg_hdr = (struct msghdr){.msg_name = &b.sink,
-					       .msg_namelen = addr_len(&b.sink),
-					       .msg_iov = &iov,
-					       .msg_iovlen = 1};
-	if (sendmmsg(b.plain, m, MEMBERS, 0) < 0)
-		die("relay_fanout: sendmmsg");
-}
-
-static double rate(void (*send_some)(void), double seconds)
-{
-	double began = now_s(), end = began + seconds;
-	unsigned long long before = atomic_load(&b.got);
-
-	while (now_s() < end)
-		send_some();
-	return (double)(atomic_load(&b.got) - before) / (now_s() - began);
+	fanout_plain(b.plain, b.packet, b.len);
 }
 
 int main(int argc, char **argv)
@@ -211,8 +138,8 @@ int main(int argc, char **argv)
 	}
 	start();
 	packet_make((size_t)size);
-	plain = rate(by_sendmmsg, seconds);
-	relay = rate(by_relay, seconds);
+	plain = fanout_rate(by_sendmmsg, seconds);
+	relay = fanout_rate(by_relay, seconds);
 	printf("%.0f %.0f %.3f\n", plain, relay, relay / plain);
 	return 0;
 }

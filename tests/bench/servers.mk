@@ -40,7 +40,7 @@ $(O)/tests/bench/group_load: $(call objs,tests/bench/group_load.c \
 		$(shell pkg-config --libs $(SERVERS_PKGS)) $(LIBS)
 bench-build: $(O)/tests/bench/group_load
 # A relay's copies of a group's packet; tests/bench/group-relay.sh runs it.
-$(O)/tests/bench/relay_fanout: $(O)/obj/tests/bench/relay_fanout.o \
+$(O)/tests/bench/relay_fanout: $(addprefix $(O)/obj/tests/bench/,relay_fanout.o fanout.o) \
 		$(call lib,servers common ntmcrypto)
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
