@@ -219,6 +219,7 @@ void web_close(struct web *w)
 	while (w->calls)
 		web_call_free(w->calls);
 	curl_multi_cleanup(w->multi);
+	web_sockets_end(w);
 	loop_timer_free(w->timer);
 	loop_timer_free(w->kick);
 	curl_global_cleanup();

@@ -79,6 +79,8 @@ NTM_MUST_CHECK int web_call_body(struct web_call *c,
 				 const struct web_request *r);
 /** its connection is known to web_host_moved() (web_socket.c) */
 void web_socket_set(struct web_call *c);
+/** libcurl has ended: nothing of them is kept */
+void web_sockets_end(struct web *w);
 
 /* --- small ones (web_together.c) --- */
 

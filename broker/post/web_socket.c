@@ -30,6 +30,18 @@ struct web_socket {
 	struct web_socket *next;
 };
 
+static void forget(struct web *w, int fd)
+{
+	struct web_socket **at = &w->sockets, *s;
+
+	while (*at && (*at)->fd != fd)
+		at = &(*at)->next;
+	s = *at;
+	if (s)
+		*at = s->next;
+	free(s);
+}
+
 static int on_made(void *arg, curl_socket_t fd, curlsocktype purpose)
 {
 	struct web *w = arg;
@@ -37,6 +49,7 @@ static int on_made(void *arg, curl_socket_t fd, curlsocktype purpose)
 	unsigned int ms = UNHEARD_MS;
 
 	(void)purpose;
+	forget(w, fd); /* libcurl closes some without a word */
 	if (!s)
 		return CURL_SOCKOPT_ERROR;
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
@@ -48,15 +61,7 @@ static int on_made(void *arg, curl_socket_t fd, curlsocktype purpose)
 
 static int on_close(void *arg, curl_socket_t fd)
 {
-	struct web *w = arg;
-	struct web_socket **at = &w->sockets, *s;
-
-	while (*at && (*at)->fd != fd)
-		at = &(*at)->next;
-	s = *at;
-	if (s)
-		*at = s->next;
-	free(s);
+	forget(arg, fd);
 	return close(fd);
 }
 
@@ -66,6 +71,12 @@ void web_socket_set(struct web_call *c)
 	curl_easy_setopt(c->easy, CURLOPT_SOCKOPTDATA, c->web);
 	curl_easy_setopt(c->easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
 	curl_easy_setopt(c->easy, CURLOPT_CLOSESOCKETDATA, c->web);
+}
+
+void web_sockets_end(struct web *w)
+{
+	while (w->sockets)
+		forget(w, w->sockets->fd);
 }
 
 /* Can it still be an own address of this host? Port and so the rest do not matter. */
