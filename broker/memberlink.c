@@ -7,8 +7,9 @@
  * ntm-member (posterlink.h) holds groups' keys, and runs while this device is in a group
  * or an invitation waits: it says "keep" then, and a file of its store is there; with
  * "keep" as its last word it is started again. Else it is started when somebody connects
- * to member.sock or an item for it has come, and ends by itself. With "renew" it asks for
- * a login that names the domain's GMSs, where the one that is there names none.
+ * to member.sock or an item for it has come, and ends by itself. "items" says that it has
+ * read such news: what one that was just ending has not is for the next one. With "renew"
+ * it asks for a login that names the domain's GMSs, where the one that is there names none.
  */
 #include "broker/memberlink.h"
 
@@ -27,8 +28,9 @@
 struct memberlink {
 	struct worker *w;
 	struct posterlink *link;
-	bool keep, items;
-	bool looked; /* it was started once since the worker was */
+	bool keep;
+	unsigned int items; /* told, and not read yet: a start reads all */
+	bool looked;	    /* it was started once since the worker was */
 };
 
 static void tell(struct memberlink *m, const char *event)
@@ -50,7 +52,7 @@ static void started(void *arg)
 {
 	struct memberlink *m = arg;
 
-	m->items = false;
+	m->items = 0;
 }
 
 static void said(void *arg, const char *what, const json_t *message)
@@ -62,6 +64,8 @@ static void said(void *arg, const char *what, const json_t *message)
 		m->keep = true;
 	else if (!strcmp(what, "idle"))
 		m->keep = false;
+	else if (!strcmp(what, "items") && m->items)
+		m->items--;
 	else if (!strcmp(what, "renew"))
 		login_renew_now(m->w->login);
 }
@@ -115,7 +119,7 @@ void memberlink_items(struct memberlink *m)
 {
 	if (!m)
 		return;
-	m->items = posterlink_state(m->link) != POSTERLINK_RUNNING;
+	m->items++;
 	tell(m, "items");
 	posterlink_begin(m->link);
 }

@@ -116,6 +116,8 @@ static void on_link(void *arg, int fd, unsigned int events)
 		else if (!strcmp(event, "items"))
 			papers_fetch(n->papers);
 	}
+	if (event && !strcmp(event, "items"))
+		say(n, "items");
 	json_decref(j);
 	node_check_idle(n);
 }

@@ -217,12 +217,23 @@ static void test_items(void **state)
 	memberlink_items(m);
 	assert_true(recv(peer, buf, sizeof(buf) - 1, MSG_DONTWAIT) > 0);
 	assert_string_equal(buf, "{\"event\":\"items\"}");
+	says("{\"say\":\"items\"}");
+	says("{\"say\":\"items\"}"); /* once too often */
 	says("{\"say\":\"idle\"}");
 	dies();
 	pass(10);
 	assert_int_equal(n_starts, 1);
 	memberlink_items(m);
 	assert_int_equal(n_starts, 2);
+	memberlink_items(m);
+	says("{\"say\":\"idle\"}");
+	dies(); /* and has not read it */
+	pass(1);
+	assert_int_equal(n_starts, 3);
+	says("{\"say\":\"idle\"}");
+	dies(); /* this one began with it */
+	pass(60);
+	assert_int_equal(n_starts, 3);
 }
 
 /* a login that names the domain's GMS is asked for, by that word alone */
