@@ -171,6 +171,10 @@ const struct who_manager *server_manager(const struct server *s);
 /** ADDRESS:PORT|..., for an invitation. Return: 0, -NTM_ENOTFOUND */
 NTM_MUST_CHECK int server_ways(const struct server *s,
 			       char ways[static GROUP_WAYS_MAX + 1]);
+/** an invitation says where the GMS of @key is (ways_learn()). Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int server_learn(struct node *n,
+				const uint8_t key[static NTMC_KEY_LEN],
+				const char *heard);
 /** the session is another one: certificates, addresses */
 void servers_renew(struct node *n);
 /** try again now */

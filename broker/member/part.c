@@ -333,8 +333,7 @@ int part_join(struct node *n, const uint8_t *welcome, size_t len,
 {
 	struct member_setup setup;
 	struct part *p;
-	int r = memberstore_server_put(n->store, invite->server_key,
-				       invite->ways);
+	int r = server_learn(n, invite->server_key, invite->ways);
 
 	if (!r)
 		r = part_new(n, &p);

@@ -22,6 +22,7 @@
 
 #include "broker/member/node.h"
 #include "broker/member/plans.h"
+#include "broker/member/ways.h"
 #include "common/channel.h"
 #include "common/log.h"
 
@@ -67,35 +68,36 @@ const struct who_manager *server_manager(const struct server *s)
 int server_ways(const struct server *s, char ways[static GROUP_WAYS_MAX + 1])
 {
 	const struct who_manager *m = server_manager(s);
-	char text[ADDR_TEXT_LEN];
-	size_t len = 0;
 
 	if (!m)
 		return memberstore_server_get(s->node->store, s->key, ways);
-	for (size_t i = 0; i < m->n_ways; i++) {
-		addr_format(&m->ways[i], text);
-		if (len + strlen(text) + 2 > GROUP_WAYS_MAX + 1)
-			break;
-		len += (size_t)sprintf(ways + len, "%s%s", len ? "|" : "",
-				       text);
-	}
-	return len ? 0 : -NTM_ENOTFOUND;
+	ways_write(m->ways, m->n_ways, ways);
+	return *ways ? 0 : -NTM_ENOTFOUND;
+}
+
+int server_learn(struct node *n, const uint8_t key[static NTMC_KEY_LEN],
+		 const char *heard)
+{
+	char known[GROUP_WAYS_MAX + 1] = "", ways[GROUP_WAYS_MAX + 1];
+	int r = memberstore_server_get(n->store, key, known);
+
+	if (r && r != -NTM_ENOTFOUND)
+		return r;
+	ways_learn(known, heard, ways);
+	return *ways ? memberstore_server_put(n->store, key, ways) : 0;
 }
 
 /* the one whose turn it is. Return: 0, -NTM_ENOTFOUND */
 static int address(const struct server *s, struct addr *out)
 {
-	char ways[GROUP_WAYS_MAX + 1], *save = NULL, *one;
-	struct addr list[8];
-	size_t n = 0;
+	char ways[GROUP_WAYS_MAX + 1];
+	struct addr list[WAYS_MAX];
+	size_t n;
 	int r = server_ways(s, ways);
 
 	if (r)
 		return r;
-	for (one = strtok_r(ways, "|", &save); one && n < 8;
-	     one = strtok_r(NULL, "|", &save))
-		if (!addr_parse(one, 0, &list[n]) && addr_port(&list[n]))
-			n++;
+	n = ways_read(ways, list);
 	if (!n)
 		return -NTM_ENOTFOUND;
 	*out = list[s->tries % n];

@@ -503,12 +503,44 @@ static void wished(void **state)
 	assert_int_equal(node.giving, 0);
 }
 
+/* whoever invites says where the server of other groups is: it is not cut off */
+static void learned(void **state)
+{
+	static const char many[] =
+		"198.51.100.1:1|198.51.100.2:1|198.51.100.3:1|"
+		"198.51.100.4:1|198.51.100.5:1|198.51.100.6:1|"
+		"198.51.100.7:1|198.51.100.8:1";
+	char ways[GROUP_WAYS_MAX + 1];
+
+	(void)state;
+	assert_int_equal(server_learn(&node, eve.ed_pub, "192.0.2.7:4509"), 0);
+	assert_int_equal(server_learn(&node, eve.ed_pub, many), 0);
+	assert_int_equal(memberstore_server_get(node.store, eve.ed_pub, ways),
+			 0);
+	assert_int_equal(strncmp(ways, "192.0.2.7:4509|198.51.100.1:1|", 30),
+			 0);
+	/* it has moved, and there is no room */
+	assert_int_equal(server_learn(&node, eve.ed_pub,
+				      "[2001:db8::7]:4509|192.0.2.7:4509|no"),
+			 0);
+	assert_int_equal(memberstore_server_get(node.store, eve.ed_pub, ways),
+			 0);
+	assert_string_equal(ways, "192.0.2.7:4509|198.51.100.1:1|"
+				  "198.51.100.2:1|198.51.100.3:1|"
+				  "[2001:db8::7]:4509|198.51.100.4:1|"
+				  "198.51.100.5:1|198.51.100.6:1");
+	/* one that nobody knows */
+	assert_int_equal(server_learn(&node, ann.ed_pub, "192.0.2.8"), 0);
+	assert_int_equal(memberstore_server_get(node.store, ann.ed_pub, ways),
+			 -NTM_ENOTFOUND);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(forged),   T(names),	  T(thousand), T(accounts),
-		T(accepted), T(welcomed), T(wished),
+		T(accepted), T(welcomed), T(wished),   T(learned),
 	};
 
 	return cmocka_run_group_tests_name("papers", tests, identities, NULL);
