@@ -235,6 +235,7 @@ static void go_on(struct chat *c)
 
 	if (!p || p->over || member_state(p->m) != MEMBER_JOINED) {
 		sending_end(c); /* it waits for the group's key */
+		later(c);	/* others do not */
 		return;
 	}
 	for (; o->at * GROUP_OF < o->line->limit; o->at++) {
@@ -283,26 +284,35 @@ static void on_known(void *arg)
 	chat_look(c);
 }
 
-/* Return: is one under way? */
+/* the first that waits; one that is damaged is passed over */
+static bool waiting_find(struct chat *c, const struct part *p)
+{
+	int64_t n = 0;
+	int r;
+
+	do
+		r = chatstore_next(c->store, member_id(p->m), n, CHAT_WAITS, &n,
+				   &c->out.line);
+	while (r == -NTM_EAUTH);
+	if (r && r != -NTM_ENOTFOUND)
+		log_err("member", "messages that wait cannot be read: %s",
+			err_text(r));
+	return !r;
+}
+
+/* Of the first group that can send. Return: is one under way? */
 static bool send_next(struct chat *c)
 {
 	struct part *p;
-	int64_t n;
-	int r;
 
 	DL_FOREACH (c->node->parts, p) {
-		if (p->over || member_state(p->m) != MEMBER_JOINED)
-			continue;
-		r = chatstore_next(c->store, member_id(p->m), 0, CHAT_WAITS, &n,
-				   &c->out.line);
-		if (r && r != -NTM_ENOTFOUND)
-			log_err("member", "message %lld cannot be read: %s",
-				(long long)n, err_text(r));
-		if (r)
+		if (p->over || member_state(p->m) != MEMBER_JOINED ||
+		    !waiting_find(c, p))
 			continue;
 		c->out.line->to = 0;
 		go_on(c);
-		return true;
+		if (c->out.line)
+			return true;
 	}
 	return false;
 }
@@ -629,8 +639,10 @@ static void on_again(void *arg)
 
 void chat_forget(struct chat *c, const uint8_t *group)
 {
-	if (c->out.line && !memcmp(c->out.line->w.group, group, GROUP_ID_LEN))
+	if (c->out.line && !memcmp(c->out.line->w.group, group, GROUP_ID_LEN)) {
 		sending_end(c);
+		later(c);
+	}
 	if (chatstore_drop(c->store, group))
 		log_err("member", "messages cannot be forgotten: the store "
 				  "cannot be written");

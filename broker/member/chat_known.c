@@ -75,6 +75,15 @@ static int key_take(struct name *u, const json_t *devices)
 	return -NTM_ENONAME;
 }
 
+/* no other try will change it soon; else the box, or ntm-post, cannot be asked now */
+static bool is_lasting(int err)
+{
+	return err == -NTM_ENONAME || err == -NTM_EPIN || err == -NTM_ECERT ||
+	       err == -NTM_EEXPIRED || err == -NTM_EAUTH ||
+	       err == -NTM_EDECODE || err == -NTM_EVERSION ||
+	       err == -NTM_EINVAL || err == -NTM_EPERM;
+}
+
 static void on_who(void *arg, int err, const json_t *answer)
 {
 	struct name *u = arg;
@@ -90,7 +99,7 @@ static void on_who(void *arg, int err, const json_t *answer)
 	if (!err) {
 		r = key_take(u, json_object_get(answer, "devices"));
 		asked(u, r, r ? FAILS_S : HOLDS_S);
-	} else if (err == -NTM_ENONAME || err == -NTM_EPIN) {
+	} else if (is_lasting(err)) {
 		asked(u, err, FAILS_S);
 	} else {
 		log_debug("member", "%s: %s", u->fqdn, err_text(err));

@@ -15,6 +15,8 @@
 
 #include <utlist.h>
 
+#include <sqlite3.h>
+
 #include "broker/member/asks.h"
 #include "broker/member/chat.h"
 #include "broker/member/papers.h"
@@ -24,6 +26,7 @@
  * struct office - a seat's ntm-post
  * @sent:  requests "send", in order; @inbox: items that are here
  * @deaf:  it answers no "send"; @lies: the key that it has pinned for all names
+ * @bad:   a name whose certificate is none
  */
 struct office {
 	int fd;
@@ -31,6 +34,7 @@ struct office {
 	json_t *sent, *inbox;
 	bool deaf;
 	const uint8_t *lies;
+	const char *bad;
 	unsigned int whos, items;
 	json_int_t others; /* items of no group, numbers from 1 on */
 };
@@ -49,6 +53,8 @@ static json_t *who(struct office *o, const char *name)
 	/* it looks names up: the first answer is that it is doing so */
 	if (o->whos++ % 2 == 0)
 		return json_pack("{s:b, s:s}", "ok", 0, "error", "AGAIN");
+	if (o->bad && !strcmp(o->bad, name))
+		return json_pack("{s:b, s:s}", "ok", 0, "error", "CERT");
 	for (int i = 0; i < SEATS; i++) {
 		if (strcmp(nodes[i].who.fqdn, name))
 			continue;
@@ -492,6 +498,52 @@ static void test_another_key(void **state)
 	ntmc_identity_clear(&eve);
 }
 
+/* one member whose certificate is none gets nothing, and holds up nobody */
+static void test_no_certificate(void **state)
+{
+	struct chat_line *l;
+	int64_t n;
+
+	(void)state;
+	offices[0].bad = nodes[1].who.fqdn;
+	n = say(0, "all of us", NULL);
+	becomes(0, n, CHAT_SENT);
+	assert_int_equal(json_array_size(offices[0].sent), 1);
+	assert_true(deliver(0, 0, 2));
+	assert_false(deliver(0, 0, 1));
+	l = line_at(0, n - 1);
+	assert_non_null(strstr(l->why, "certificate"));
+	chat_line_free(l);
+}
+
+/* a message that waits and is damaged is passed over */
+static void test_damaged(void **state)
+{
+	char path[128];
+	int64_t n;
+	sqlite3 *db;
+
+	(void)state;
+	offices[0].deaf = true;
+	say(0, "damaged", NULL);
+	n = say(0, "whole", NULL);
+	node_down(0);
+	snprintf(path, sizeof(path), "%s/chat.db", rundirs[0]);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db,
+				      "UPDATE line SET body = zeroblob(200)"
+				      " WHERE n = (SELECT min(n) FROM line)",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_changes(db), 1);
+	sqlite3_close(db);
+	offices[0].deaf = false;
+	node_up(0);
+	chat_work(nodes[0].chat);
+	becomes(0, n, CHAT_SENT);
+	assert_true(deliver(0, 0, 1));
+}
+
 static void test_strangers(void **state)
 {
 	int64_t n = say(2, "before", NULL);
@@ -619,9 +671,10 @@ static void test_clock(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_talk),	     T(test_marks),	T(test_to_whom),
-		T(test_another_key), T(test_strangers), T(test_ahead),
-		T(test_expected),    T(test_files),	T(test_clock),
+		T(test_talk),		T(test_marks),	   T(test_to_whom),
+		T(test_another_key),	T(test_strangers), T(test_ahead),
+		T(test_expected),	T(test_files),	   T(test_clock),
+		T(test_no_certificate), T(test_damaged),
 	};
 
 	return cmocka_run_group_tests(tests, seats_up, seats_down);
