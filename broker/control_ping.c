@@ -129,11 +129,12 @@ static void ping_echo(struct worker *w, uint64_t cookie)
 		g->max_ns = rtt;
 	snprintf(text, sizeof(text), "echo %u from the peer: %.2f ms",
 		 (unsigned int)(cookie - g->cookie) + 1, ms(rtt));
+	if (g->received == g->count)
+		loop_timer_arm(g->timer, 0);
+	/* last: where the asker has gone, @g goes, too */
 	ask_progress(g->call, json_pack("{s:s, s:i, s:f}", "progress", text,
 					"seq", (int)(cookie - g->cookie) + 1,
 					"rtt_ms", ms(rtt)));
-	if (g->received == g->count)
-		loop_timer_arm(g->timer, 0);
 }
 
 static bool ping_resolve(struct ping *g);
