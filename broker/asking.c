@@ -29,7 +29,7 @@
 #include "common/acceptor.h"
 #include "common/unixsock.h"
 
-#define IN_SIZE_FIRST 4096
+#define SIZE_FIRST 4096
 
 struct client {
 	struct client *prev, *next;
@@ -38,7 +38,7 @@ struct client {
 	struct loop_io *io;
 	struct ask *ask; /* under way; the next line waits */
 	char *in, *out;
-	size_t in_len, in_size, out_len;
+	size_t in_len, in_size, out_len, out_size;
 	size_t held; /* the last bytes of @out: not before asking_release() */
 	unsigned int n_held; /* answers */
 	bool taking;	     /* lines_take() runs, and takes the next itself */
@@ -76,12 +76,33 @@ static void free_wiped(char *p, size_t len)
 	free(p);
 }
 
+/* Room for @need bytes. Not by realloc(), which would leave what was there. */
+static bool grow(char **p, size_t len, size_t *size, size_t need)
+{
+	size_t more = *size ? *size : SIZE_FIRST;
+	char *q;
+
+	if (need <= *size)
+		return true;
+	while (more < need)
+		more *= 2;
+	q = malloc(more);
+	if (!q)
+		return false;
+	if (len)
+		memcpy(q, *p, len);
+	free_wiped(*p, *size);
+	*p = q;
+	*size = more;
+	return true;
+}
+
 static void client_free(void *arg)
 {
 	struct client *c = arg;
 
 	free_wiped(c->in, c->in_size);
-	free_wiped(c->out, c->out_len);
+	free_wiped(c->out, c->out_size);
 	free(c);
 }
 
@@ -145,6 +166,7 @@ static void flush(struct client *c)
 		}
 		c->out_len -= (size_t)n;
 		memmove(c->out, c->out + n, c->out_len);
+		explicit_bzero(c->out + c->out_len, (size_t)n);
 	}
 	loop_io_set(c->io, LOOP_READ | (c->out_len > c->held ? LOOP_WRITE : 0));
 }
@@ -154,16 +176,13 @@ static void put(struct client *c, char *text)
 {
 	const struct asking *s = c->server;
 	size_t len = text ? strlen(text) : 0;
-	char *more = NULL;
 
-	if (text && c->out_len + len < s->is->queue_max)
-		more = realloc(c->out, c->out_len + len + 1);
-	if (!more) {
+	if (!text || c->out_len + len >= s->is->queue_max ||
+	    !grow(&c->out, c->out_len, &c->out_size, c->out_len + len + 1)) {
 		free_wiped(text, len);
 		client_close(c);
 		return;
 	}
-	c->out = more;
 	memcpy(c->out + c->out_len, text, len);
 	c->out[c->out_len + len] = '\n';
 	c->out_len += len + 1;
@@ -198,6 +217,7 @@ static void client_release(struct client *c, int err)
 		return;
 	}
 	c->out_len -= c->held;
+	explicit_bzero(c->out + c->out_len, c->held);
 	c->held = 0;
 	j = refusal(err, NULL);
 	while (n-- && !c->gone)
@@ -384,20 +404,12 @@ static void next_line(void *arg)
 		lines_take(c);
 }
 
-/* Not by realloc(), which would leave what was there. */
 static bool in_grow(struct client *c)
 {
-	size_t size = c->in_size ? 2 * c->in_size : IN_SIZE_FIRST;
-	char *more = size <= c->server->is->line_max ? malloc(size) : NULL;
+	size_t need = c->in_size ? 2 * c->in_size : SIZE_FIRST;
 
-	if (!more)
-		return false;
-	if (c->in)
-		memcpy(more, c->in, c->in_len);
-	free_wiped(c->in, c->in_size);
-	c->in = more;
-	c->in_size = size;
-	return true;
+	return need <= c->server->is->line_max &&
+	       grow(&c->in, c->in_len, &c->in_size, need);
 }
 
 static void client_ready(void *arg, int fd, unsigned int events)

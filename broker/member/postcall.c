@@ -102,9 +102,15 @@ static int more_room(struct postcall *c)
 
 	if (c->in_len < c->in_size)
 		return 0;
-	more = size <= POSTCALL_LINE_MAX ? realloc(c->in, size) : NULL;
+	/* not by realloc(), which would leave what was there */
+	more = size <= POSTCALL_LINE_MAX ? malloc(size) : NULL;
 	if (!more)
 		return -NTM_ETOOBIG;
+	if (c->in) {
+		memcpy(more, c->in, c->in_len);
+		ntmc_wipe(c->in, c->in_size);
+	}
+	free(c->in);
 	c->in = more;
 	c->in_size = size;
 	return 0;
@@ -193,6 +199,8 @@ int postcall_ask(struct postcall *c, json_t *request, postcall_fn *fn,
 
 	json_decref(request);
 	if (!call || c->n >= POSTCALL_MAX) {
+		if (text)
+			ntmc_wipe(text, strlen(text));
 		free(text);
 		free(call);
 		return call ? -NTM_ELIMIT : -NTM_ENOMEM;
