@@ -420,11 +420,14 @@ static int copy_to(struct store *s, const char *path)
 
 int store_tidy(struct store *s)
 {
-	return sqlite3_wal_checkpoint_v2(s->db, NULL,
-					 SQLITE_CHECKPOINT_TRUNCATE, NULL,
-					 NULL) == SQLITE_OK
-		       ? 0
-		       : -NTM_ESTORE;
+	int r;
+
+	/* who makes a backup may read for long: the next time will do */
+	sqlite3_busy_timeout(s->db, 0);
+	r = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE,
+				      NULL, NULL);
+	sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
+	return r == SQLITE_OK ? 0 : -NTM_ESTORE;
 }
 
 int store_backup(struct store *s, const char *path)

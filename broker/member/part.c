@@ -65,6 +65,7 @@ static void on_state(void *arg, struct member *m, enum member_state before)
 			"%s cannot be forgotten: the store cannot be "
 			"written",
 			member_name(m));
+	node_wipe_soon(n);
 	chat_forget(n->chat, member_id(m));
 	if (loop_defer(n->loop, part_over, p))
 		log_err("member", "out of memory");
@@ -124,6 +125,7 @@ static void on_done(void *arg, int code)
 		if (memberstore_drop(p->node->store, member_id(p->m)) ||
 		    loop_defer(p->node->loop, part_over, p))
 			log_err("member", "a group that was refused stays");
+		node_wipe_soon(p->node);
 		return;
 	}
 	papers_work(p->node->papers);
