@@ -252,12 +252,14 @@ static bool folders_prepare(struct broker *b, char *why)
 static bool is_served(const struct broker *b)
 {
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	bool served;
 
 	snprintf(un.sun_path, sizeof(un.sun_path), "%s/" CONTROL_SOCKET,
 		 b->rundir);
-	served = fd >= 0 && !connect(fd, (struct sockaddr *)&un, sizeof(un));
+	/* EAGAIN: others wait there already */
+	served = fd >= 0 && (!connect(fd, (struct sockaddr *)&un, sizeof(un)) ||
+			     errno == EAGAIN);
 	if (fd >= 0)
 		close(fd);
 	return served;

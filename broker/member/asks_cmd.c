@@ -273,7 +273,11 @@ static void cmd_leave(struct ask *a)
 	}
 	r = member_leave(p->m,
 			 json_is_true(json_object_get(ask_request(a), "here")));
-	if (r)
+	if (r == -NTM_ESTORE)
+		ask_fail(a, r,
+			 "the group cannot be forgotten: its store cannot be "
+			 "written; see whether the disk is full");
+	else if (r)
 		ask_fail(a, r,
 			 "the group's server cannot be reached now, and "
 			 "nobody else would know that this device has "

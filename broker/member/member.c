@@ -564,8 +564,10 @@ int member_leave(struct member *m, bool here)
 	if (!here)
 		return 0;
 	/* whether it has the wish or not: what this server says is heard no more */
-	if (memberstore_drop(m->s.store, m->id))
+	if (memberstore_drop(m->s.store, m->id)) {
+		m->leaving = false;
 		return -NTM_ESTORE;
+	}
 	member_stop(m, MEMBER_OUT);
 	return 0;
 }

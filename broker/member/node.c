@@ -73,6 +73,8 @@ static void login_came(void *arg)
 
 	loop_timer_disarm(n->login_limit);
 	n->login_waits = NULL;
+	n->login_asked =
+		loop_now_exact(n->loop); /* it is not asked again at once */
 	if (a)
 		asks_command(a);
 }

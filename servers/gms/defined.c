@@ -220,7 +220,10 @@ static const char *wrong(struct gms *gms, const json_t *request)
 		       "its founder; see ntm-server gms list";
 	DL_FOREACH (gms->plans, pl)
 		n += !pl->l.over && !strcmp(pl->l.founder, founder);
-	if (n >= PLAN_FOUNDERS || gms->n_plans >= PLANS_MAX)
+	if (gms->n_plans >= PLANS_MAX)
+		return "the list of groups that are defined, or were lately, "
+		       "is full; see ntm-server gms list";
+	if (n >= PLAN_FOUNDERS)
 		return "too many groups are defined and wait for their "
 		       "founders; see ntm-server gms list";
 	return NULL;
