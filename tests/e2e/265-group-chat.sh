@@ -82,7 +82,8 @@ def until(text):
     global seen
     while text not in seen:
         seen += os.read(fd, 4096)
-    seen = seen[seen.index(text) + len(text):]
+    before, _, seen = seen.partition(text)
+    return before
 until(b"> ")
 os.write(fd, b"half")
 until(b"half")
@@ -91,10 +92,12 @@ until(b"in between")
 until(b"> half")
 os.write(fd, b" a line\r")
 until(b"> ")
-os.write(fd, b"/read\r")
-until(b"half a line")
-until(b"read by")
-until(b"> ")
+state = b""
+while b"read by" not in state: # it waits to be sent at first
+    os.write(fd, b"/read\r")
+    until(b"half a line")
+    state = until(b"\n")
+    until(b"> ")
 os.write(fd, b"\x04")
 print("ended", os.waitpid(pid, 0)[1], flush=True)
 END
