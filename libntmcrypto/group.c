@@ -15,7 +15,9 @@
  * members, who do not believe it.
  *
  * Indices are never given twice: a packet of a removed member can therefore never be
- * taken for one of who came later.
+ * taken for one of who came later. Tokens neither, so an invitation makes a member once:
+ * those of who has gone are part of the state, as every log of this past has them in the
+ * same order. The oldest of more than GROUP_USED_MAX goes, so that the state is bounded.
  */
 #include "libntmcrypto/group.h"
 
@@ -64,6 +66,7 @@ void group_free(struct group *g)
 	for (i = 0; i < g->n; i++)
 		free(g->members[i].fqdn);
 	free(g->members);
+	free(g->used);
 	free(g);
 }
 
@@ -135,6 +138,20 @@ group_find_key(const struct group *g, const uint8_t ed_pub[static NTMC_KEY_LEN])
 	return NULL;
 }
 
+bool group_token_used(const struct group *g,
+		      const uint8_t token[static GROUP_TOKEN_LEN])
+{
+	size_t i;
+
+	for (i = 0; i < g->n; i++)
+		if (!memcmp(g->members[i].token, token, GROUP_TOKEN_LEN))
+			return true;
+	for (i = 0; i < g->n_used; i++)
+		if (!memcmp(g->used[i], token, GROUP_TOKEN_LEN))
+			return true;
+	return false;
+}
+
 uint32_t group_next_index(const struct group *g)
 {
 	return g->next;
@@ -198,11 +215,10 @@ static bool name_is_taken(const struct group *g, const struct group_record *r)
 		const struct group_member *m = &g->members[i];
 
 		if (!memcmp(m->ed_pub, r->ed_pub, sizeof(m->ed_pub)) ||
-		    !memcmp(m->token, r->token, sizeof(m->token)) ||
 		    !strcmp(m->fqdn, r->fqdn))
 			return true;
 	}
-	return false;
+	return group_token_used(g, r->token);
 }
 
 /* is @r among the first @n of @records? An entry may not add somebody twice. */
@@ -415,15 +431,36 @@ static enum group_why apply_add(struct group *g, const struct group_content *c)
 	return GROUP_MEMORY;
 }
 
-static void apply_remove(struct group *g, const struct group_content *c)
+/* room for the tokens of @n more who go; the oldest make it, where there are many */
+static bool make_used_room(struct group *g, size_t n)
+{
+	size_t want = g->n_used + n, over = 0;
+	void *more;
+
+	if (want > GROUP_USED_MAX)
+		over = want - GROUP_USED_MAX;
+	more = realloc(g->used, (want - over) * sizeof(*g->used));
+	if (!more)
+		return false;
+	g->used = more;
+	g->n_used -= over;
+	memmove(g->used, g->used + over, g->n_used * sizeof(*g->used));
+	return true;
+}
+
+static enum group_why apply_remove(struct group *g,
+				   const struct group_content *c)
 {
 	size_t i, kept = 0, gone = 0;
 	bool admin = false;
 
+	if (!make_used_room(g, c->n))
+		return GROUP_MEMORY;
 	for (i = 0; i < g->n; i++) {
 		struct group_member *m = &g->members[i];
 
 		if (gone < c->n && m->index == group_gone_at(c, gone)) {
+			memcpy(g->used[g->n_used++], m->token, GROUP_TOKEN_LEN);
 			free(m->fqdn);
 			gone++;
 			continue;
@@ -434,6 +471,7 @@ static void apply_remove(struct group *g, const struct group_content *c)
 	g->n = kept;
 	if (!admin)
 		g->members[0].rights = GROUP_ALL_RIGHTS;
+	return GROUP_FINE;
 }
 
 static void set_server(struct group *g, const struct group_content *c)
@@ -464,8 +502,7 @@ static enum group_why apply_content(struct group *g,
 	case GROUP_ADD:
 		return apply_add(g, c);
 	case GROUP_REMOVE:
-		apply_remove(g, c);
-		break;
+		return apply_remove(g, c);
 	case GROUP_RIGHTS:
 		((struct group_member *)group_find(g, c->index))->rights =
 			c->rights;
@@ -515,13 +552,14 @@ int group_save(const struct group *g, uint8_t *out, size_t size, size_t *len)
 	if (!g->epoch)
 		return -NTM_ESTATE;
 	*len = 1 + GROUP_ID_LEN + 8 + 4 + 4 + 2 * NTMC_HASH_LEN +
-	       GROUP_POLICY_LEN + NTMC_KEY_LEN + 2 + strlen(g->server) + 4;
+	       GROUP_POLICY_LEN + NTMC_KEY_LEN + 2 + strlen(g->server) + 4 + 4 +
+	       g->n_used * GROUP_TOKEN_LEN;
 	for (i = 0; i < g->n; i++)
 		*len += GROUP_TOKEN_LEN + 4 + 1 + NTMC_KEY_LEN + 2 +
 			strlen(g->members[i].fqdn);
 	if (size < *len)
 		return size ? -NTM_ETOOBIG : 0;
-	wire_put_number(&w, GROUP_VERSION, 1);
+	wire_put_number(&w, GROUP_SAVED, 1);
 	wire_put(&w, g->id, sizeof(g->id));
 	wire_put_number(&w, g->epoch, 8);
 	wire_put_number(&w, g->generation, 4);
@@ -534,6 +572,9 @@ int group_save(const struct group *g, uint8_t *out, size_t size, size_t *len)
 	wire_put_number(&w, g->n, 4);
 	for (i = 0; i < g->n; i++)
 		group_record_put(&w, &g->members[i]);
+	wire_put_number(&w, g->n_used, 4);
+	for (i = 0; i < g->n_used; i++)
+		wire_put(&w, g->used[i], GROUP_TOKEN_LEN);
 	return 0;
 }
 
@@ -553,18 +594,35 @@ static int load_members(struct group *g, struct wire_in *w)
 		if (!append(g, &r))
 			return -NTM_ENOMEM;
 	}
-	return wire_ends(w) ? 0 : -NTM_EDECODE;
+	return 0;
+}
+
+/* nothing of them in what was saved before they were: they count from here on */
+static int load_used(struct group *g, struct wire_in *w, unsigned int version)
+{
+	size_t n = version == 1 ? 0 : (size_t)wire_get_number(w, 4);
+
+	if (w->bad || n > GROUP_USED_MAX || w->left != n * GROUP_TOKEN_LEN)
+		return -NTM_EDECODE;
+	if (!n)
+		return 0;
+	if (!make_used_room(g, n))
+		return -NTM_ENOMEM;
+	wire_get(w, g->used, n * GROUP_TOKEN_LEN);
+	g->n_used = n;
+	return 0;
 }
 
 int group_load(const uint8_t *b, size_t len, struct group **out)
 {
 	struct wire_in w = wire_in(b, len);
+	unsigned int version = (unsigned int)wire_get_number(&w, 1);
 	struct group *g;
 	int r = group_new(&g);
 
 	if (r)
 		return r;
-	if (wire_get_number(&w, 1) != GROUP_VERSION)
+	if (version != 1 && version != GROUP_SAVED)
 		w.bad = true;
 	wire_get(&w, g->id, sizeof(g->id));
 	g->epoch = wire_get_number(&w, 8);
@@ -578,6 +636,8 @@ int group_load(const uint8_t *b, size_t len, struct group **out)
 	wire_get_name(&w, g->server, sizeof(g->server));
 	r = w.bad || !g->epoch || !g->generation ? -NTM_EDECODE
 						 : load_members(g, &w);
+	if (!r)
+		r = load_used(g, &w, version);
 	if (r)
 		group_free(g);
 	else

@@ -18,6 +18,7 @@
 #define GROUP_MEMBERS_MAX 2048
 #define GROUP_JOIN_MAX	  64   /* members in one add entry */
 #define GROUP_GONE_MAX	  1024 /* and in one remove entry */
+#define GROUP_USED_MAX	  4096 /* tokens of who has gone that are known */
 #define GROUP_ENTRY_MAX	  24576
 #define GROUP_SERVER	  UINT32_MAX /* as an author: the GMS */
 
@@ -101,6 +102,10 @@ const struct group_member *group_find(const struct group *g, uint32_t index);
 const struct group_member *
 group_find_key(const struct group *g,
 	       const uint8_t ed_pub[static NTMC_KEY_LEN]);
+/** has an invite's token made somebody a member, who is one or was? Of those who have
+ *  gone, the last GROUP_USED_MAX are known */
+bool group_token_used(const struct group *g,
+		      const uint8_t token[static GROUP_TOKEN_LEN]);
 /** the index that the next who is added gets */
 uint32_t group_next_index(const struct group *g);
 

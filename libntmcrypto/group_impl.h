@@ -12,10 +12,12 @@
 #include "libntmcrypto/wire.h"
 
 #define GROUP_VERSION	 1
+#define GROUP_SAVED	 2 /* 1: without the tokens of who has gone */
 #define GROUP_BODY	 (1 + 1 + GROUP_ID_LEN + 8 + 4 + NTMC_HASH_LEN + 8 + 4 + 2)
 #define GROUP_POLICY_LEN 20
 
-/** struct group - @members: in order of index; @next: the next who is added */
+/** struct group - @members: in order of index; @next: the next who is added; @used: the
+ *  tokens of the last GROUP_USED_MAX who have gone, the oldest first */
 struct group {
 	uint8_t id[GROUP_ID_LEN];
 	uint64_t epoch;
@@ -26,6 +28,8 @@ struct group {
 	char server[NTMC_FQDN_MAX + 1];
 	struct group_member *members;
 	size_t n, room;
+	uint8_t (*used)[GROUP_TOKEN_LEN];
+	size_t n_used;
 };
 
 /* groupentry.c: the encodings */

@@ -5,6 +5,7 @@
  * Theory of operation
  *
  * inviter:  ASKED --acceptance--> ACCEPTED --entry, then welcome--> gone
+ *           ACCEPTED --entry, and removed before the welcome--> gone
  * invitee:  INVITED --person--> AGREED --welcome--> WELCOMED --log--> gone
  *           INVITED --person--> DECLINED --ntm-post has it--> gone; inviter: REFUSED
  *
@@ -233,6 +234,23 @@ static const struct group_member *added(const struct part *part,
 	return NULL;
 }
 
+/* its entry is in the log: the device gets RN1; unless it has gone from the group since,
+ * as an invitation makes a member once */
+static void welcome(struct paper *p, struct part *part)
+{
+	const struct group *g = member_group(part->m);
+
+	if (added(part, p)) {
+		hand_welcome(p, part);
+	} else if (group_token_used(g, p->i.token) ||
+		   node_now(p->all->node) > p->i.expires + LATE_S) {
+		log_info("member", "%s: the invitation of %s is over",
+			 member_name(part->m), p->i.invitee);
+		paper_drop(p);
+		asking_changed(part->node->asks);
+	}
+}
+
 /* all that were accepted, in one entry */
 static void add_members(struct papers *all, struct part *part)
 {
@@ -305,9 +323,8 @@ static void step(struct papers *all, struct paper *p)
 	case PAPER_ACCEPTED:
 		if (!part)
 			paper_drop(p); /* we are not in that group any more */
-		else if (member_state(part->m) == MEMBER_JOINED &&
-			 added(part, p))
-			hand_welcome(p, part);
+		else if (member_state(part->m) == MEMBER_JOINED)
+			welcome(p, part);
 		break;
 	case PAPER_WELCOMED:
 		if (part)

@@ -21,7 +21,8 @@
  * enum paper_state - life of an invitation; numbers are in the store
  * @PAPER_ASKED:    we have invited.                 Leaves by: acceptance, time
  * @PAPER_ACCEPTED: it was accepted: an entry is to add the device, then a welcome is to
- *                  be sent.                         Leaves by: ntm-post has the welcome
+ *                  be sent.                         Leaves by: ntm-post has the welcome,
+ *                                                   the device was removed before, time
  * @PAPER_INVITED:  we are invited.                  Leaves by: the person, time
  * @PAPER_AGREED:   the person has accepted.         Leaves by: welcome, time
  * @PAPER_WELCOMED: RN1 is here, the log is not yet. Leaves by: the log

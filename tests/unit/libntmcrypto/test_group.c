@@ -357,13 +357,141 @@ static void test_store(void **state)
 	circle_close(&c);
 }
 
+/* --- a token makes a member once ------------------------------------------------- */
+
+static void both(struct circle *c, struct group_change *change)
+{
+	circle_make(c, 0, change);
+	assert_int_equal(apply(c->log, c->entry, c->len), GROUP_FINE);
+	assert_int_equal(apply(c->p[0].g, c->entry, c->len), GROUP_FINE);
+}
+
+/* what was saved by a version that kept no tokens of who has gone */
+static void saved_before(const struct circle *c, uint8_t *b, size_t len,
+			 size_t n_used)
+{
+	struct group *g;
+
+	assert_int_equal(group_save(c->log, b, len, &len), 0);
+	b[0] = 1;
+	assert_int_equal(group_load(b, len, &g), -NTM_EDECODE);
+	len -= 4 + n_used * GROUP_TOKEN_LEN;
+	assert_int_equal(group_load(b, len, &g), 0);
+	assert_int_equal(group_size(g), group_size(c->log));
+	group_free(g);
+}
+
+static void test_once(void **state)
+{
+	static uint8_t b[4096];
+	struct group_joiner j = {.token = {9}, .fqdn = "a.example.org"};
+	struct group_change add = {
+		.kind = GROUP_ADD, .joiners = &j, .n_joiners = 1};
+	uint32_t gone[2] = {2, 3};
+	struct group_change away = {.kind = GROUP_REMOVE,
+				    .reason = GROUP_REMOVED,
+				    .gone = gone,
+				    .n_gone = 2};
+	struct circle c;
+	struct group *g;
+	size_t len;
+
+	(void)state;
+	three(&c);
+	memcpy(j.ed_pub, c.p[5].id.ed_pub, NTMC_KEY_LEN);
+	assert_false(group_token_used(c.log, j.token));
+	both(&c, &add);
+	assert_true(group_token_used(c.log, j.token));
+	both(&c, &away);
+	assert_true(group_token_used(c.log, j.token));
+	assert_int_equal(circle_try(&c, 0, &add), GROUP_CONTENT);
+	/* of nobody else either, and not after a start */
+	memcpy(j.ed_pub, c.p[6].id.ed_pub, NTMC_KEY_LEN);
+	j.fqdn = "b.example.org";
+	assert_int_equal(circle_try(&c, 0, &add), GROUP_CONTENT);
+	assert_int_equal(group_save(c.log, b, sizeof(b), &len), 0);
+	assert_int_equal(group_load(b, len, &g), 0);
+	group_free(c.p[0].g);
+	c.p[0].g = g;
+	assert_true(group_token_used(g, j.token));
+	assert_int_equal(circle_try(&c, 0, &add), GROUP_CONTENT);
+	saved_before(&c, b, sizeof(b), 2);
+	/* by an invitation of its own who was removed comes back */
+	j.token[0] = 8;
+	memcpy(j.ed_pub, c.p[5].id.ed_pub, NTMC_KEY_LEN);
+	j.fqdn = "a.example.org";
+	both(&c, &add);
+	circle_close(&c);
+}
+
+/* 64 come, and go. Return: the token of the first */
+static void come_and_go(struct circle *c, const struct ntmc_identity *ids,
+			uint8_t first[static GROUP_TOKEN_LEN])
+{
+	static char names[GROUP_JOIN_MAX][32];
+	struct group_joiner j[GROUP_JOIN_MAX] = {{.rights = 0}};
+	uint32_t gone[GROUP_JOIN_MAX];
+	struct group_change add = {
+		.kind = GROUP_ADD, .joiners = j, .n_joiners = GROUP_JOIN_MAX};
+	struct group_change away = {.kind = GROUP_REMOVE,
+				    .reason = GROUP_REMOVED,
+				    .gone = gone,
+				    .n_gone = GROUP_JOIN_MAX};
+
+	for (uint32_t i = 0; i < GROUP_JOIN_MAX; i++) {
+		snprintf(names[i], sizeof(names[i]), "d%u.org", i);
+		ntmc_random(NULL, j[i].token, sizeof(j[i].token));
+		j[i].fqdn = names[i];
+		memcpy(j[i].ed_pub, ids[i].ed_pub, NTMC_KEY_LEN);
+		gone[i] = group_next_index(c->log) + i;
+	}
+	both(c, &add);
+	both(c, &away);
+	memcpy(first, j[0].token, GROUP_TOKEN_LEN);
+}
+
+/* the state does not grow for ever: the oldest tokens go */
+static void test_used_bound(void **state)
+{
+	static struct ntmc_identity ids[GROUP_JOIN_MAX];
+	uint8_t first[GROUP_TOKEN_LEN], second[GROUP_TOKEN_LEN],
+		token[GROUP_TOKEN_LEN];
+	size_t i, full, len;
+	struct circle c;
+
+	(void)state;
+	circle_open(&c);
+	circle_create(&c);
+	for (i = 0; i < GROUP_JOIN_MAX; i++)
+		ntmc_identity_new(NULL, &ids[i]);
+	come_and_go(&c, ids, first);
+	come_and_go(&c, ids, second);
+	for (i = 2; i < GROUP_USED_MAX / GROUP_JOIN_MAX; i++)
+		come_and_go(&c, ids, token);
+	assert_true(group_token_used(c.log, first));
+	assert_int_equal(group_save(c.log, NULL, 0, &full), 0);
+	come_and_go(&c, ids, token);
+	assert_false(group_token_used(c.log, first));
+	assert_true(group_token_used(c.log, second));
+	assert_true(group_token_used(c.log, token));
+	assert_int_equal(group_save(c.log, NULL, 0, &len), 0);
+	assert_int_equal(len, full);
+	circle_close(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_life),   cmocka_unit_test(test_order),
-		cmocka_unit_test(test_rights), cmocka_unit_test(test_content),
-		cmocka_unit_test(test_leave),  cmocka_unit_test(test_forged),
-		cmocka_unit_test(test_full),   cmocka_unit_test(test_store),
+		cmocka_unit_test(test_life),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_rights),
+		cmocka_unit_test(test_content),
+		cmocka_unit_test(test_leave),
+		cmocka_unit_test(test_forged),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_store),
+		cmocka_unit_test(test_once),
+		cmocka_unit_test(test_used_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

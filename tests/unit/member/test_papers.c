@@ -18,6 +18,7 @@
 #include <cmocka.h>
 #include <utlist.h>
 
+#include "broker/member/member_impl.h"
 #include "broker/member/papers.h"
 #include "broker/member/postcall.h"
 #include "broker/state.pb-c.h"
@@ -445,6 +446,54 @@ static void accepted(void **state)
 	assert_null(p->next);
 }
 
+/* an entry of ours is in the log */
+static void entry(struct group_change *c)
+{
+	uint8_t b[GROUP_ENTRY_MAX];
+	struct ntmc_key share;
+	size_t len;
+
+	ntmc_key_random(NULL, &share);
+	c->share = &share;
+	assert_int_equal(group_make(NULL, part.m->g, &us, c, b, &len, NULL), 0);
+	assert_int_equal(group_apply(part.m->g, b, len, NULL), 0);
+}
+
+/* whom we added was removed before we could give it the welcome: it is not added again */
+static void removed_unwelcomed(void **state)
+{
+	struct group_joiner j = {.fqdn = THEY};
+	struct group_change add = {
+		.kind = GROUP_ADD, .joiners = &j, .n_joiners = 1};
+	uint32_t gone = 1;
+	struct group_change away = {.kind = GROUP_REMOVE,
+				    .reason = GROUP_REMOVED,
+				    .gone = &gone,
+				    .n_gone = 1};
+	uint8_t b[GROUP_ACCEPT_LEN];
+	struct paper *p;
+
+	(void)state;
+	assert_int_equal(papers_invite(papers, &part, THEY, ann.ed_pub, 0), 0);
+	p = papers_first(papers);
+	item(THEY, "accept", b, acceptance(&ann, &p->i, b));
+	assert_int_equal(p->state, PAPER_ACCEPTED);
+	memcpy(j.token, p->i.token, sizeof(j.token));
+	memcpy(j.ed_pub, ann.ed_pub, sizeof(j.ed_pub));
+	entry(&add);
+	entry(&away);
+	part.m->state = MEMBER_JOINED;
+	papers_work(papers);
+	assert_null(papers_first(papers));
+	assert_false(part.adding);
+	/* nor after a start; and it may be invited anew */
+	papers_close(papers);
+	assert_int_equal(papers_open(&node, &papers), 0);
+	node.papers = papers;
+	assert_null(papers_first(papers));
+	assert_int_equal(papers_invite(papers, &part, THEY, ann.ed_pub, 0), 0);
+}
+
 static void welcomed(void **state)
 {
 	struct group_invite i = like(&ann, THEY);
@@ -539,8 +588,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(forged),   T(names),	  T(thousand), T(accounts),
-		T(accepted), T(welcomed), T(wished),   T(learned),
+		T(forged),   T(names),	  T(thousand),
+		T(accounts), T(accepted), T(welcomed),
+		T(wished),   T(learned),  T(removed_unwelcomed),
 	};
 
 	return cmocka_run_group_tests_name("papers", tests, identities, NULL);
