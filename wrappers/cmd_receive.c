@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_receive - ntm inbox, receive: items that others have sent */
+/* cmd_receive - ntm receive: take items that others have sent */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "broker/post/manifest.h"
@@ -17,99 +18,9 @@
 #include "wrappers/client.h"
 #include "wrappers/items.h"
 
-#define COLUMNS	  5
 #define FILES_MAX 1000 /* names that CMD gets; of more, NTM_FILES tells */
 #define LEFT	  3    /* an item stays, as a name of it is in use */
 #define TEXT_NAME "text"
-
-static const char *cell(const json_t *row, size_t i)
-{
-	const char *text = json_string_value(json_array_get(row, i));
-
-	return text ? text : "";
-}
-
-/* its title, and what the sender says of it */
-static char *what(const json_t *row)
-{
-	const char *title = cell(row, 2), *message = cell(row, 3);
-	size_t size = strlen(title) + strlen(message) + 8;
-	char *out;
-
-	if (!*message)
-		return strdup(*title ? title : "-");
-	out = malloc(size);
-	if (out)
-		snprintf(out, size, "%s%s\"%s\"", title, *title ? ": " : "",
-			 message);
-	return out;
-}
-
-/* Return: false: no memory */
-static bool cells_fill(char **c, const json_t *row)
-{
-	json_int_t size = json_integer_value(json_array_get(row, 4));
-	const char *state = cell(row, 5), *text = cell(row, 6);
-	size_t room = strlen(state) + strlen(text) + 3;
-	char number[24];
-
-	snprintf(number, sizeof(number), "%lld",
-		 (long long)json_integer_value(json_array_get(row, 0)));
-	c[0] = strdup(number);
-	c[1] = strdup(cell(row, 1));
-	c[2] = what(row);
-	c[3] = strdup(size ? out_bytes(size) : "-");
-	c[4] = malloc(room);
-	if (c[4])
-		snprintf(c[4], room, "%s%s%s", state, *text ? ": " : "", text);
-	return c[0] && c[1] && c[2] && c[3] && c[4];
-}
-
-static int inbox_print(const struct command_args *a)
-{
-	static const char *const heads[COLUMNS] = {"NUMBER", "FROM", "WHAT",
-						   "SIZE", "STATE"};
-	json_t *rows;
-	bool logged_in;
-	char **cells;
-	size_t i, n;
-
-	if (items_rows(a, &rows, &logged_in))
-		return 1;
-	n = json_array_size(rows);
-	cells = calloc(n * COLUMNS + 1, sizeof(*cells));
-	for (i = 0; cells && i < n; i++)
-		if (!cells_fill(cells + i * COLUMNS, json_array_get(rows, i)))
-			break;
-	if (!n)
-		items_none("nothing is there", logged_in);
-	else if (i == n)
-		out_table(heads, COLUMNS, (const char *const *)cells, n);
-	else
-		command_fail(a, -NTM_ENOMEM, NULL);
-	for (i = 0; cells && i < n * COLUMNS; i++)
-		free(cells[i]);
-	free(cells);
-	json_decref(rows);
-	return 0;
-}
-
-int cmd_inbox(const struct command_args *a)
-{
-	json_t *items, *j;
-	bool logged_in;
-
-	if (!a->json)
-		return inbox_print(a);
-	if (items_all(a, "inbox", &items, &logged_in))
-		return 1;
-	j = json_pack("{s:b, s:b, s:O}", "ok", 1, "logged_in", logged_in,
-		      "items", items);
-	command_json(a, j);
-	json_decref(j);
-	json_decref(items);
-	return 0;
-}
 
 /* --- placing
  * -------------------------------------------------------------------------------- */
@@ -227,7 +138,7 @@ static int text_open(const json_t *item, char **out)
 	int fd = -1, others = 0;
 	ssize_t n = -1;
 
-	if (strcmp(out_text(item, "application", ""), "ntm") ||
+	if (strcmp(out_text(item, "application", ""), ITEMS_APPLICATION) ||
 	    strcmp(out_text(item, "service", ""), "text"))
 		return -1;
 	snprintf(tree, sizeof(tree), "%s/tree", out_text(item, "folder", ""));
@@ -405,6 +316,29 @@ static void on_its_own(json_int_t id)
 	items_interrupt_end(text);
 }
 
+/* What groups say to each other is ntm-member's: taken here, it would be lost to it.
+ * Return: 0, or the exit status 1 */
+static int person_may(const struct command_args *a, json_int_t id)
+{
+	json_t *answer, *item;
+	char why[128];
+	int status = 0;
+
+	if (items_call(a, json_pack("{s:s, s:I}", "cmd", "inbox", "id", id),
+		       &answer))
+		return 1;
+	item = json_array_get(json_object_get(answer, "items"), 0);
+	if (!strcmp(out_text(item, "application", ""), ITEMS_GROUPS)) {
+		snprintf(why, sizeof(why),
+			 "item %lld is of a group; `ntm-group list` shows what "
+			 "is there",
+			 (long long)id);
+		status = command_fail(a, -NTM_EPERM, why);
+	}
+	json_decref(answer);
+	return status;
+}
+
 /* By its number: fetched first, whoever sent it. */
 static int receive_number(const struct command_args *a, const char *word)
 {
@@ -415,7 +349,8 @@ static int receive_number(const struct command_args *a, const char *word)
 
 	if (!id)
 		return 2;
-	if (items_call(a, json_pack("{s:s, s:I}", "cmd", "fetch", "id", id),
+	if (person_may(a, id) ||
+	    items_call(a, json_pack("{s:s, s:I}", "cmd", "fetch", "id", id),
 		       &answer))
 		return 1;
 	json_decref(answer);
@@ -436,7 +371,7 @@ static int receive_number(const struct command_args *a, const char *word)
 	return status;
 }
 
-/* All that are here. *@n: how many. @left: numbers of those whose names are in use,
+/* All that are here and of `ntm`: other programs take theirs. *@n: how many. @left: numbers of those whose names are in use,
  * once they are known; they are not asked about again */
 static int receive_here(const struct command_args *a, json_t *left, size_t *n,
 			bool *logged_in)
@@ -451,7 +386,9 @@ static int receive_here(const struct command_args *a, json_t *left, size_t *n,
 		return 1;
 	json_array_foreach(items, i, item)
 	{
-		if (strcmp(out_text(item, "state", ""), "here"))
+		if (strcmp(out_text(item, "state", ""), "here") ||
+		    strcmp(out_text(item, "application", ""),
+			   ITEMS_APPLICATION))
 			continue;
 		++*n;
 		snprintf(number, sizeof(number), "%lld",

@@ -259,7 +259,7 @@ int cmd_send(const struct command_args *a)
 /* what groups say to each other: `ntm-group history` shows it. Invitations stay */
 static bool is_talk(const json_t *j)
 {
-	return !strcmp(out_text(j, "application", ""), "ntm-group") &&
+	return !strcmp(out_text(j, "application", ""), ITEMS_GROUPS) &&
 	       strcmp(out_text(j, "service", ""), "invite");
 }
 

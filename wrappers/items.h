@@ -10,6 +10,9 @@
 #include "common/err.h"
 #include "wrappers/ntm.h"
 
+#define ITEMS_APPLICATION "ntm"	      /* of what the commands send and take */
+#define ITEMS_GROUPS	  "ntm-group" /* ntm-member's alone */
+
 /**
  * items_call() - command_call(), of ntm-post; @request is taken
  *

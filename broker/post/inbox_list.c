@@ -96,6 +96,8 @@ static void row_put(struct inbox *b, struct jsontext *t)
 	jsontext_put(t, "\",");
 	jsontext_string(
 		t, store_int(st, IN_ROWS, 7) ? store_text(st, IN_ROWS, 8) : "");
+	jsontext_put(t, ",");
+	jsontext_string(t, store_text(st, IN_ROWS, 9));
 }
 
 void inbox_rows(struct inbox *b, int64_t after, struct jsontext *out)

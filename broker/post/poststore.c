@@ -196,7 +196,7 @@ static const char *const statements[POST_STATEMENTS] = {
 	[IN_LIST] = "SELECT " IN_COLUMNS " FROM inb WHERE id BETWEEN ?1 AND "
 		    "?2 AND state < 5 ORDER BY id LIMIT 1000",
 	[IN_ROWS] = "SELECT id, sender, title, message, size, state, "
-		    "data_hash > '', err, text FROM inb "
+		    "data_hash > '', err, text, application FROM inb "
 		    "WHERE id > ?1 AND state < 5 ORDER BY id LIMIT 1000",
 	/* what waits to be fetched, confirmed, or taken off the list */
 	[IN_DUE] = "SELECT id FROM inb WHERE " IN_WORK

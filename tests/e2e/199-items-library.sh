@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # 199-items-library - a program built against the installed ntmclient.h and library sends
 # and receives with IDs of its own: texts into memory, files into a folder, told by a
-# descriptor that it polls; its items are not mixed with those of `ntm`
+# descriptor that it polls. `ntm` shows its items, and takes one only by its number; the
+# program takes none of `ntm`
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
@@ -31,10 +32,27 @@ items_here b 1
 assert_eq "$(lab_as_user b ntm inbox --json |
 	jq -r '.items[0] | "\(.application) \(.service) \(.message) \(.from)"')" \
 	"org.example.notes note a note for you $A" "its IDs and its message"
+assert_contains "$(lab_as_user b ntm inbox)" 'org.example.notes: a text: "a note for you"' \
+	"ntm shows whose it is"
+assert_eq "$(lab_as_user b ntm receive)" "nothing is here; see \`ntm inbox\`" "and leaves it there"
+items_text a bob "of ntm"
+
+lab_start follow user b ntm receive --follow
+wait_for 10 "grep -qx 'of ntm' '$(lab_log follow)'" "cat '$(lab_log follow)'; lab_as_user b ntm inbox"
+items_text a bob "of ntm again"
+wait_for 10 "grep -q 'of ntm again' '$(lab_log follow)'" "cat '$(lab_log follow)'"
+items_here b 1
+lab_stop follow
+ok "--follow takes what ntm sent, and leaves the note to its program"
+lab_as_user b mkdir got
+notes a send "$B" "for the person" >"$LAB/out"
+items_here b 2
+number=$(items_newest b inbox .id)
+assert_eq "$(lab_as_user b ntm receive --to=got "$number")" got/text "by its number it is taken"
+assert_eq "$(lab_as_user b cat got/text)" "for the person" "as a file"
 items_text a bob "of ntm"
 
 # the receiver polls
-lab_as_user b mkdir got
 lab_start notes user b env LD_LIBRARY_PATH=/usr/local/lib "$LAB/notes" take got
 wait_for 10 "grep -qF '$A (a note for you): tea at four' '$(lab_log notes)'" \
 	"cat '$(lab_log notes)'; lab_as_user b ntm inbox"
@@ -52,9 +70,9 @@ notes a send "$B" "and on" >"$LAB/out"
 wait_for 20 "grep -qF ': and on' '$(lab_log notes)'" "cat '$(lab_log notes)'"
 ok "ntm-post is killed, the program goes on"
 
-wait_for 20 '[ "$(notes a sent | grep -c "$B: received")" = 3 ]' 'notes a sent'
+wait_for 20 '[ "$(notes a sent | grep -c "$B: received")" = 4 ]' 'notes a sent'
 ok "the outbox has who received it"
-assert_eq "$(notes a sent | grep -c ': done')" 3 "and of this program's items alone"
+assert_eq "$(notes a sent | grep -c ': done')" 4 "and of this program's items alone"
 items_here b 1
 assert_eq "$(lab_as_user b ntm receive)" "of ntm" "what ntm sent was left to ntm"
 

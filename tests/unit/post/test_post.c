@@ -161,6 +161,8 @@ static void rows_are_items(void)
 					   json_object_get(item, names[k])));
 		assert_string_equal(json_string_value(json_array_get(row, 6)),
 				    text(item, "text"));
+		assert_string_equal(json_string_value(json_array_get(row, 7)),
+				    text(item, "application"));
 	}
 	json_decref(a);
 	json_decref(b);
