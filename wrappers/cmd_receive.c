@@ -20,6 +20,9 @@
 
 #define FILES_MAX 1000 /* names that CMD gets; of more, NTM_FILES tells */
 #define LEFT	  3    /* an item stays, as a name of it is in use */
+#define AGAIN_MIN                                                              \
+	10 /* s, doubling: one that could not be taken, with --follow */
+#define AGAIN_MAX 600
 #define TEXT_NAME "text"
 
 /* --- placing
@@ -116,14 +119,15 @@ static int command_run(const struct command_args *a, const json_t *item,
 	if (pid > 0 && WIFEXITED(status) && !WEXITSTATUS(status))
 		return 0;
 	snprintf(why, sizeof(why),
-		 "item %lld: the command %s %d; the item stays, and the next "
-		 "`ntm receive` takes it up again",
+		 "item %lld: the command %s %d; the item stays, and %s",
 		 (long long)out_int(item, "id"),
 		 pid > 0 && WIFSIGNALED(status) ? "was ended by signal"
 						: "ended with status",
 		 pid > 0 && WIFSIGNALED(status) ? WTERMSIG(status)
 		 : pid > 0			? WEXITSTATUS(status)
-						: 127);
+						: 127,
+		 a->follow ? "is handed to it again later"
+			   : "the next `ntm receive` takes it up again");
 	return command_fail(a, -NTM_ESERVER, why);
 }
 
@@ -371,19 +375,66 @@ static int receive_number(const struct command_args *a, const char *word)
 	return status;
 }
 
-/* All that are here and of `ntm`: other programs take theirs. *@n: how many. @left: numbers of those whose names are in use,
- * once they are known; they are not asked about again */
+/* --- what --follow keeps of items that stayed: their number, and with it true where a
+ * name is in use (it is not asked about again), else when it is tried again ---------- */
+
+static json_int_t now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return t.tv_sec;
+}
+
+static bool stays(const json_t *left, const char *number)
+{
+	const json_t *j = json_object_get(left, number);
+
+	return json_is_true(j) || out_int(j, "at") > now_s();
+}
+
+/* what is to be kept of one that stayed again, @r being why */
+static json_t *stays_on(const json_t *left, const char *number, int r)
+{
+	json_int_t wait = 2 * out_int(json_object_get(left, number), "wait");
+
+	if (r == LEFT)
+		return json_true();
+	wait = wait < AGAIN_MIN ? AGAIN_MIN : wait;
+	wait = wait > AGAIN_MAX ? AGAIN_MAX : wait;
+	return json_pack("{s:I, s:I}", "at", now_s() + wait, "wait", wait);
+}
+
+/* seconds until the first is tried again; 0: none */
+static unsigned int again_s(json_t *left)
+{
+	json_int_t first = 0, now = now_s();
+	const char *number;
+	json_t *j;
+
+	json_object_foreach(left, number, j)
+	{
+		if (!json_is_true(j) && (!first || out_int(j, "at") < first))
+			first = out_int(j, "at");
+	}
+	return !first ? 0 : first > now ? (unsigned int)(first - now) : 1;
+}
+
+/* All that are here and of `ntm`: other programs take theirs. *@n: how many. @left: those
+ * that stayed, of --follow; NULL: each is tried */
 static int receive_here(const struct command_args *a, json_t *left, size_t *n,
 			bool *logged_in)
 {
-	json_t *items, *item;
+	json_t *items, *item, *kept = json_object();
 	char number[32];
 	int status = 0, r;
 	size_t i;
 
 	*n = 0;
-	if (items_all(a, "inbox", &items, logged_in))
+	if (items_all(a, "inbox", &items, logged_in)) {
+		json_decref(kept);
 		return 1;
+	}
 	json_array_foreach(items, i, item)
 	{
 		if (strcmp(out_text(item, "state", ""), "here") ||
@@ -393,29 +444,38 @@ static int receive_here(const struct command_args *a, json_t *left, size_t *n,
 		++*n;
 		snprintf(number, sizeof(number), "%lld",
 			 (long long)out_int(item, "id"));
-		if (json_object_get(left, number))
+		if (stays(left, number)) {
+			json_object_set(kept, number,
+					json_object_get(left, number));
 			continue;
+		}
 		r = receive_one(a, item);
-		if (r)
-			status = 1;
-		if (r == LEFT)
-			json_object_set_new(left, number, json_true());
+		if (!r)
+			continue;
+		status = 1;
+		json_object_set_new(kept, number, stays_on(left, number, r));
 	}
+	json_object_clear(left); /* with those that others have taken */
+	json_object_update(left, kept);
+	json_decref(kept);
 	json_decref(items);
 	return status;
 }
 
-/* Until something has changed since *@seen. Return: 0, or what ends the waiting */
-static int change_wait(json_int_t *seen)
+/* Until something has changed since *@seen, or for @limit_s (0: however long). Return: 0,
+ * or what ends the waiting */
+static int change_wait(json_int_t *seen, unsigned int limit_s)
 {
 	json_t *ask = json_pack("{s:s, s:I}", "cmd", "wait", "seen", *seen);
 	json_t *answer = NULL;
-	int err = client_call_to(CLIENT_POST, ask, 0, &answer);
+	int err = client_call_to(CLIENT_POST, ask, limit_s, &answer);
 
 	if (!err)
 		*seen = out_int(answer, "changes");
 	json_decref(answer);
 	json_decref(ask);
+	if (err == -NTM_ETIMEOUT && limit_s)
+		return 0;
 	if (err != -NTM_ECLOSED && err != -NTM_EAGAIN)
 		return err;
 	items_pause(); /* ntm-post was restarted: the next call finds it */
@@ -433,7 +493,7 @@ static int follow(const struct command_args *a)
 	if (!a->json && isatty(STDERR_FILENO))
 		fputs("ntm: takes what comes; Ctrl-C ends it\n", stderr);
 	for (;;) {
-		err = change_wait(&seen);
+		err = change_wait(&seen, again_s(left));
 		if (err)
 			break;
 		(void)receive_here(a, left, &n,
