@@ -201,11 +201,28 @@ static void on_its_own(json_int_t id)
 	items_interrupt_end(text);
 }
 
+/* Has it ended, and nobody has it? Who refuses it, it ends for as well. */
+static bool reached_nobody(const json_t *item)
+{
+	json_t *to;
+	size_t i;
+
+	if (strcmp(out_text(item, "state", ""), "done"))
+		return false;
+	json_array_foreach(json_object_get(item, "to"), i, to)
+	{
+		if (!strcmp(out_text(to, "state", ""), "received"))
+			return false;
+	}
+	return true;
+}
+
 /* Until the CS has it, or nobody will. Return: exit status */
 static int watch(const struct command_args *a, json_int_t id)
 {
 	json_t *item = items_watch(a, "outbox", id, under_way);
 	const char *state;
+	bool nobody = reached_nobody(item);
 	int status;
 
 	if (items_interrupted())
@@ -213,15 +230,17 @@ static int watch(const struct command_args *a, json_int_t id)
 	if (!item)
 		return 1;
 	state = out_text(item, "state", "");
-	status = !strcmp(state, "failed") || !strcmp(state, "cancelling") ||
-		 !strcmp(state, "cancelled");
+	status = nobody || !strcmp(state, "failed") ||
+		 !strcmp(state, "cancelling") || !strcmp(state, "cancelled");
 	if (command_json(a, item)) {
 		json_decref(item);
 		return status;
 	}
 	if (status)
 		fprintf(stderr, "ntm: item %lld: %s\n", (long long)id,
-			out_text(item, "text", "it was cancelled"));
+			out_text(item, "text",
+				 nobody ? "no receiver takes it"
+					: "it was cancelled"));
 	else
 		printf("item %lld is sent; `ntm outbox` tells who has it\n",
 		       (long long)id);
