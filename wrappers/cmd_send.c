@@ -66,31 +66,73 @@ static int file_add(const struct command_args *a, const char *word,
 	return 0;
 }
 
-/* Words that exist are files, up to the first that does not: names from there on. */
+/* Could it be an account's name or a device's? */
+static bool like_name(const char *word)
+{
+	return strcmp(word, "-") &&
+	       !word[strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789-")];
+}
+
+/* @word is there as a file, and may be meant as a name: one sent to others instead of
+ * being a receiver would be a leak. Return: the exit status 1 */
+static int unclear(const struct command_args *a, const char *word,
+		   const struct stat *st, char **domain)
+{
+	const char *what = S_ISDIR(st->st_mode) ? "folder" : "file", *name;
+	json_t *full = name_json(word, domain);
+	char why[900];
+
+	name = json_string_value(full);
+	snprintf(why, sizeof(why),
+		 "%.200s is a %s here and may be a name: write ./%.200s for "
+		 "the %s, %.300s%s for the name",
+		 word, what, word, what, name ? name : word,
+		 name && strchr(name, '.') ? "" : ".DOMAIN");
+	json_decref(full);
+	return command_fail(a, -NTM_EINVAL, why);
+}
+
+static int name_add(const struct command_args *a, const char *word, json_t *to,
+		    char **domain)
+{
+	char why[300], shown[128];
+	struct stat st;
+	bool is_file = !strchr(word, '.') && !lstat(word, &st);
+
+	if (is_file && like_name(word))
+		return unclear(a, word, &st, domain);
+	if (is_file || strchr(word, '/')) {
+		snprintf(why, sizeof(why),
+			 "%s is a file; files come first, then names",
+			 plain_text(word, shown, sizeof(shown)));
+		return command_fail(a, -NTM_EINVAL, why);
+	}
+	json_array_append_new(to, name_json(word, domain));
+	return 0;
+}
+
+/* The first word, where it exists, is a file; so are those that follow, up to the first
+ * that does not exist: names from there on. */
 static int words_sort(const struct command_args *a, json_t *files, json_t *to)
 {
-	char *domain = NULL, why[300], shown[128];
+	char *domain = NULL;
 	struct stat st;
 	int i = 0, status = 0;
 
-	for (; i < a->n_words - 1 && !status &&
-	       (!lstat(a->words[i], &st) || strchr(a->words[i], '/'));
-	     i++)
-		status = file_add(a, a->words[i], files);
+	for (; i < a->n_words - 1 && !status; i++) {
+		const char *word = a->words[i];
+		bool path = strchr(word, '/');
+
+		if (!path && lstat(word, &st))
+			break;
+		status = i && !path && like_name(word)
+				 ? unclear(a, word, &st, &domain)
+				 : file_add(a, word, files);
+	}
 	if (!status && i < a->n_words - 1 && !strcmp(a->words[i], "-"))
 		i++; /* standard input, by name */
-	for (; !status && i < a->n_words; i++) {
-		if (strchr(a->words[i], '/') ||
-		    (!lstat(a->words[i], &st) && !strchr(a->words[i], '.'))) {
-			snprintf(why, sizeof(why),
-				 "%s is a file; files come first, then names",
-				 plain_text(a->words[i], shown, sizeof(shown)));
-			status = command_fail(a, -NTM_EINVAL, why);
-		} else {
-			json_array_append_new(to,
-					      name_json(a->words[i], &domain));
-		}
-	}
+	for (; !status && i < a->n_words; i++)
+		status = name_add(a, a->words[i], to, &domain);
 	free(domain);
 	return status;
 }

@@ -43,7 +43,7 @@ assert_contains "$(grep ^text "$home/log")" "text tea at"$'\n'"text four" "its t
 
 evil='x; touch pwned $(touch pwned) `touch pwned` '"'"'"'
 lab_as_user a sh -c 'mkdir -p sub/dir; echo 1 >sub/dir/f; echo 2 >"$1"; echo 3 >--help
-	ntm send ./--help sub "$1" bob' sh "$evil" >"$LAB/out"
+	ntm send ./--help sub/ "$1" bob' sh "$evil" >"$LAB/out"
 commands 2
 assert_eq "$(grep ^arg "$home/log")" "arg $home/got/--help
 arg $home/got/sub
@@ -61,7 +61,7 @@ ok "ntm-post is killed, --follow goes on"
 # --- a command that fails, and one that takes ntm with it
 
 lab_as_user b touch fail
-lab_as_user a sh -c 'echo 1 >one; echo 2 >two; ntm send one two bob' >"$LAB/out"
+lab_as_user a sh -c 'echo 1 >one; echo 2 >two; ntm send one ./two bob' >"$LAB/out"
 commands 4
 wait_for 5 "grep -q ': the command ended with status 7; the item stays' $(lab_log follow)" \
 	"cat $(lab_log follow)"
@@ -93,7 +93,7 @@ lab_as_user b ntm receive --to=got --overwrite >"$LAB/out"
 
 : >"$home/log"
 lab_as_user b touch die
-lab_as_user a sh -c 'echo 1 >three; echo 2 >four; ntm send three four bob' >"$LAB/out"
+lab_as_user a sh -c 'echo 1 >three; echo 2 >four; ntm send three ./four bob' >"$LAB/out"
 items_here b 1
 status=0
 lab_as_user b ntm receive --to=got --on-receive='exec ./cmd "$@"' >"$LAB/out" 2>&1 || status=$?
