@@ -16,6 +16,8 @@
 
 #include "broker/post/pack_impl.h"
 
+#define TOO_MANY "too many files for one item; send them as an archive"
+
 struct listing {
 	struct manifest_writer w;
 	FILE *sources;
@@ -86,9 +88,7 @@ static int entry_put(struct listing *l, enum entry_kind kind,
 		return refuse(l, err, l->real,
 			      "it has a name that cannot be sent");
 	if (err == -NTM_ELIMIT)
-		return refuse(l, err, l->real,
-			      "too many files for one item; send them as an "
-			      "archive");
+		return refuse(l, err, l->real, TOO_MANY);
 	if (err)
 		return refuse(l, err, l->real, "no room for a list");
 	l->out->files += data;
@@ -170,7 +170,10 @@ static int folder_list(struct listing *l, int fd)
 		return -NTM_ENOMEM;
 	err = names_read(keep, &names, &n);
 	if (err)
-		return refuse(l, err, l->real, "the folder cannot be listed");
+		return refuse(l, err, l->real,
+			      err == -NTM_ELIMIT
+				      ? TOO_MANY
+				      : "the folder cannot be listed");
 	for (i = 0; !err && i < n; i++) {
 		if (!append(l->real, sizeof(l->real), names[i], &real_len) ||
 		    !append(l->entry.path, sizeof(l->entry.path), names[i],

@@ -234,6 +234,34 @@ static void test_refused(void **state)
 	folder_remove(w.dir);
 }
 
+/* One folder of more names than an item has: it is said what to do. */
+static void test_many(void **state)
+{
+	struct pack_result r;
+	const char *path;
+	struct world w;
+	size_t i;
+	int dir;
+
+	(void)state;
+	world_open(&w);
+	path = at("%s/src/many", w.dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(dir >= 0);
+	for (i = 0; i <= MANIFEST_ENTRIES; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "%zu", i);
+		assert_int_equal(mknodat(dir, name, S_IFREG | 0600, 0), 0);
+	}
+	close(dir);
+	assert_int_equal(pack_make(at("%s/out", w.dir), &path, 1, &r),
+			 -NTM_ELIMIT);
+	assert_non_null(strstr(r.why, "src/many: too many files for one item"));
+	folder_remove(w.dir);
+}
+
 static void test_text(void **state)
 {
 	static uint8_t buf[1000];
@@ -369,6 +397,7 @@ int main(void)
 		cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_changed),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_in_the_way),
