@@ -69,21 +69,32 @@ static bool taken(int error)
 	       error == ENOTDIR;
 }
 
-/* renameat(), which replaces nothing unless it is told to. File systems of networks and
+static bool is_folder(int dir, const char *name)
+{
+	struct stat st;
+
+	return !fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) &&
+	       S_ISDIR(st.st_mode);
+}
+
+/* renameat(), which replaces nothing unless it is told to, and never a folder. File systems of networks and
  * in user space do not know RENAME_NOREPLACE: there the name is made first. */
 static int rename_to(int from_fd, const char *name, int to_fd, const char *to,
 		     bool replace)
 {
-	struct stat st;
 	int fd;
 
+	/* the kernel would replace one that is empty */
+	if (replace && is_folder(from_fd, name)) {
+		errno = EEXIST;
+		return -1;
+	}
 	if (!renameat2(from_fd, name, to_fd, to,
 		       replace ? 0 : RENAME_NOREPLACE))
 		return 0;
-	if (replace || errno != EINVAL ||
-	    fstatat(from_fd, name, &st, AT_SYMLINK_NOFOLLOW))
+	if (replace || errno != EINVAL)
 		return -1;
-	if (S_ISDIR(st.st_mode)) {
+	if (is_folder(from_fd, name)) {
 		if (mkdirat(to_fd, to, 0700))
 			return -1;
 	} else {

@@ -150,6 +150,21 @@ static void test_overwrite(void **state)
 	assert_true(is(at("%s/tree/folder/in", dir), "in"));
 }
 
+/* The kernel would: an empty folder is one all the same, with its rights and its date. */
+static void test_overwrite_empty(void **state)
+{
+	struct stat before, after;
+
+	(void)state;
+	mkdir(at("%s/to/folder", dir), 0750);
+	assert_int_equal(stat(at("%s/to/folder", dir), &before), 0);
+	assert_int_equal(place(PLACE_OVERWRITE), 1);
+	assert_int_equal(left, 1);
+	assert_int_equal(stat(at("%s/to/folder", dir), &after), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+	assert_true(is(at("%s/tree/folder/in", dir), "in"));
+}
+
 /* A link in the way is a name that is taken: nothing is written through it. */
 static void test_link(void **state)
 {
@@ -196,9 +211,10 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_all),	 TEST(test_refused), TEST(test_overwrite),
-		TEST(test_link), TEST(test_record),  TEST(test_hidden),
-		TEST(test_long),
+		TEST(test_all),	      TEST(test_refused),
+		TEST(test_overwrite), TEST(test_overwrite_empty),
+		TEST(test_link),      TEST(test_record),
+		TEST(test_hidden),    TEST(test_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
