@@ -37,13 +37,19 @@ extern "C" {
 
 /** enum ntm_items_err - what functions return; 0 is success */
 enum ntm_items_err {
-	NTM_ITEMS_NOMEM = -1,	 /* out of memory */
-	NTM_ITEMS_INVAL = -2,	 /* an argument is not as its function says */
-	NTM_ITEMS_SYSTEM = -3,	 /* a system call failed */
-	NTM_ITEMS_AGAIN = -4,	 /* not now */
-	NTM_ITEMS_CLOSED = -5,	 /* ntm-post ended meanwhile: ask again */
-	NTM_ITEMS_TIMEOUT = -6,	 /* it does not answer */
-	NTM_ITEMS_DECODE = -8,	 /* it is of another version */
+	NTM_ITEMS_NOMEM = -1,	/* out of memory */
+	NTM_ITEMS_INVAL = -2,	/* an argument is not as its function says */
+	NTM_ITEMS_SYSTEM = -3,	/* a system call failed */
+	NTM_ITEMS_AGAIN = -4,	/* not now */
+	NTM_ITEMS_CLOSED = -5,	/* ntm-post ended meanwhile: ask again */
+	NTM_ITEMS_TIMEOUT = -6, /* it does not answer */
+	NTM_ITEMS_LIMIT = -7,	/* more than a limit allows */
+	NTM_ITEMS_DECODE = -8,	/* it is of another version, or breaks a rule */
+	NTM_ITEMS_AUTH = -9,	/* of an item: what came is not what was sent */
+	NTM_ITEMS_NONAME = -13, /* of a receiver: it takes no items yet */
+	NTM_ITEMS_POLICY = -16, /* of an item: its sender is not allowed in */
+	NTM_ITEMS_CERT = -20,	/* of both: a domain or key is not known */
+	NTM_ITEMS_PIN = -21,	/* of both: the key was another one before */
 	NTM_ITEMS_NOLOGIN = -25, /* this device is not logged in */
 	NTM_ITEMS_STORE = -26,	 /* a disk is full, or may not be written */
 	NTM_ITEMS_TOOBIG = -28,	 /* larger than it may be, or than the buffer */
@@ -53,6 +59,7 @@ enum ntm_items_err {
 	NTM_ITEMS_NOBROKER = -33, /* no broker runs */
 	NTM_ITEMS_PERM = -34,	  /* a file or folder is closed to this user */
 	NTM_ITEMS_STATE = -35,	  /* the item is in another state */
+	NTM_ITEMS_CHANGED = -37,  /* a file changed before it was sent */
 };
 
 /** ntm_items_error() - one sentence for a person for what a function returned; static */
@@ -84,9 +91,10 @@ struct ntm_items_order {
  * @id:  written on success: the item's number in the outbox
  * @why: @why_size bytes for the sentence that says what is wrong; may be NULL
  *
- * Return: 0 (its files are listed, nothing has been sent yet), INVAL, TOOBIG, EXISTS
- * (an item with these IDs), NOTFOUND or PERM (a file), NOMEM, STORE, NOLOGIN, NOBROKER,
- * AGAIN, CLOSED (the outbox tells whether it has it), TIMEOUT, DECODE
+ * Return: 0 (its files are listed, nothing has been sent yet), INVAL, TOOBIG, LIMIT
+ * (too many files: send them as an archive), EXISTS (an item with these IDs), NOTFOUND or
+ * PERM (a file), CHANGED (a file, meanwhile), NOMEM, STORE, NOLOGIN, NOBROKER, AGAIN,
+ * CLOSED (the outbox tells whether it has it), TIMEOUT, DECODE
  */
 int ntm_items_send(const struct ntm_items_order *order, int64_t *id, char *why,
 		   size_t why_size);
@@ -114,7 +122,9 @@ int ntm_items_cancel(int64_t id);
  * @size, @moved: bytes, sealed; how much of them was sent or fetched
  * @at:      when it was sent, or announced
  * @expires: when servers delete it
- * @error:   0, or why it is held, refused or failed, or not sent or fetched yet
+ * @error:   0, or why it is held (POLICY, PIN, CERT), refused (AUTH, DECODE ...) or
+ *           failed (CHANGED, NONAME ...), or not sent or fetched yet; ntm_items_error()
+ *           has a sentence for each, also for those that are not in ntm_items_err
  */
 struct ntm_item {
 	int64_t id;
@@ -132,7 +142,8 @@ struct ntm_item {
  * @state: "sending", "waiting" (the server has it), "told" (the receiver's domain
  *         knows), "received", "refused", "failed"
  * @at:    since when
- * @error: 0, or why it was refused or failed
+ * @error: 0, or why it was refused (AUTH, DECODE ...) or failed (NONAME, PIN ...); as
+ *         of struct ntm_item
  */
 struct ntm_item_receiver {
 	char name[NTM_ITEMS_NAME];
@@ -221,7 +232,8 @@ typedef void ntm_items_placed_fn(void *arg, const char *path);
  * A dot that a name begins with becomes '_': hidden files may be run unasked.
  * Takes as long as copying does; runs cp(1) and rm(1) where @folder is on another file
  * system. Return: 0, EXISTS (something was left: the item stays), NOTFOUND (no such
- * item or folder), STATE (the item is not here), PERM, STORE, or as ntm_items_inbox()
+ * item or folder), STATE (the item is not here), INVAL (a path is too long), PERM, STORE,
+ * or as ntm_items_inbox()
  */
 int ntm_items_place(int64_t id, const char *folder, enum ntm_items_exists how,
 		    ntm_items_placed_fn *fn, void *arg);
