@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # 259-items-words - which words of `ntm send` are files and which are names, and what it
-# says and returns of an item that has ended; its ntm-post is played
+# says and returns of an item that has ended; what groups say is ntm-member's alone: it is
+# neither shown nor taken. ntm-post is played
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
@@ -62,6 +63,15 @@ refuses "bob is a folder here and may be a name" photos bob
 refuses "files come first, then names" carol ./one dave
 refuses "files come first, then names" report.pdf README
 assert_eq "$(wc -l <"$(lab_log post-received)")" "$n" "nothing of what is refused was sent: orders"
+n=$(wc -l <"$(lab_log post-received)")
+assert_eq "$(lab_as_user a ntm inbox | awk '{ print $1, $3, $4 }')" "NUMBER WHAT SIZE
+2 other: t" "an item of a group is not shown, another program's is, with its name"
+assert_eq "$(lab_as_user a ntm receive)" "nothing is here; see \`ntm inbox\`" "neither is taken"
+status=0
+lab_as_user a ntm receive 1 >"$LAB/out" 2>&1 || status=$?
+assert_eq "$status" 1 "the group's by its number: status"
+assert_contains "$(cat "$LAB/out")" "item 1 is of a group; \`ntm-group list\`" "and the sentence"
+assert_eq "$(wc -l <"$(lab_log post-received)")" "$n" "it is not fetched, and stays: requests"
 rm -r "$home/bob"
 sends photos bob.example.org photos bob
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """playedpost - an ntm-post and a broker that answer `ntm` as the test wants
 
-playedpost.py FOLDER STATES: control.sock and post.sock there. What `send` asks for is a
-line of JSON on standard output; the item is "done" then, and its receivers have, in order,
-the STATES given, with commas between.
+playedpost.py FOLDER STATES: control.sock and post.sock there. What `send`, `fetch` and
+`taken` ask for is a line of JSON on standard output; the item is "done" then, and its
+receivers have, in order, the STATES given, with commas between. In the inbox is one item
+of a group and one of another program.
 """
 import json
 import socketserver
@@ -20,7 +21,19 @@ def receivers(names):
                **({"error": "AUTH", "text": "the receiver refused it"} if state == "refused" else {})}
 
 
+inbox = [{"id": i + 1, "application": of, "service": "x", "item": "x", "from": "a.b.example.org", "state": "here",
+          "title": "t", "size": 9, "message": "", "folder": "/nowhere"} for i, of in enumerate(["ntm-group", "other"])]
+
+
 def answer(ask):
+    if ask["cmd"] in ("fetch", "taken"):
+        print(json.dumps(ask), flush=True)
+        return {"ok": True}
+    if ask["cmd"] == "inbox":
+        found = [i for i in inbox if i["id"] == ask.get("id", i["id"]) and i["id"] > ask.get("after", 0)]
+        columns = ("id", "from", "title", "message", "size", "state", "text", "application")
+        return {"ok": True, "logged_in": True, "items": found,
+                "rows": [[i.get(c, "") for c in columns] for i in found]}
     if ask["cmd"] == "status":
         return {"ok": True, "domain": "example.org"}
     if ask["cmd"] == "send":
