@@ -138,8 +138,11 @@ static void tunnel_drop(struct peer *p, bool reject)
 		dp_tail_free(p->tail);
 		p->tail = dp_tunnel_tail(p->tunnel);
 	}
-	if (p->tunnel)
+	if (p->tunnel) {
+		dp_ports_free(p->ports);
+		p->ports = dp_tunnel_take_ports(p->tunnel);
 		dp_tunnel_close(p->tunnel, reject);
+	}
 	p->tunnel = NULL;
 	p->keyed_ns = 0;
 	p->has_pending = false;
@@ -187,6 +190,8 @@ int peer_tunnel(struct peer *p)
 		p->tunnel = NULL;
 		return err;
 	}
+	dp_tunnel_give_ports(p->tunnel, p->ports);
+	p->ports = NULL;
 	if (p->path_id && dp_tunnel_set_path_id(p->tunnel, p->path_id)) {
 		tunnel_drop(p, false);
 		return -NTM_EEXISTS;
@@ -668,6 +673,7 @@ void peer_clear(struct peer *p)
 	if (p->direction)
 		direction_cancel(p->w, p->direction);
 	tunnel_drop(p, false);
+	dp_ports_free(p->ports);
 	path_clear(p);
 	punch_clear(p);
 	pmtu_clear(p);

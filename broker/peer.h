@@ -96,6 +96,7 @@ struct peer {
 	enum ntmc_aead_alg aead, pending_aead;
 	struct ntmc_key secret, pending;
 	struct dp_tail *tail; /* of a tunnel that failed */
+	struct ports *ports;  /* of the tunnel before */
 	bool has_secret, has_pending, pending_kept;
 	uint8_t pending_phase;
 	uint64_t keyed_ns, seen_ms, unknown_ns;

@@ -29,6 +29,7 @@
 struct datapath;
 struct dp_group;
 struct dp_tail;
+struct ports;
 struct dp_tunnel;
 
 #define DP_QUEUE_BYTES	 (512 * 1024) /* waiting per tunnel while HELD */
@@ -208,12 +209,18 @@ void dp_tunnel_set_relayed(struct dp_tunnel *t, bool relayed);
 enum dp_state dp_tunnel_state(const struct dp_tunnel *t);
 /**
  * dp_tunnel_set_ports() - what the peer may open here
- * @all:  everything (so after dp_tunnel_new()); else the TCP and UDP ports of @list,
- *        and answers to what was sent to it
- * Out of memory nothing at all comes in.
+ * @all:  everything (so after dp_tunnel_new()); else the TCP and UDP ports of @list.
+ * Flows that we began go on in any case; those that the peer began end, both ways,
+ * where their port is not allowed any more. Out of memory nothing at all comes in.
  */
 void dp_tunnel_set_ports(struct dp_tunnel *t, bool all, const uint16_t *list,
 			 size_t n);
+/** who began what, before dp_tunnel_close(), for the next tunnel to the same peer, and
+ *  its dp_tunnel_set_ports(). NULL: nothing known */
+struct ports *dp_tunnel_take_ports(struct dp_tunnel *t);
+/** @p is the tunnel's from now on */
+void dp_tunnel_give_ports(struct dp_tunnel *t, struct ports *p);
+void dp_ports_free(struct ports *p); /* NULL is fine */
 /** largest outer UDP payload that passes to the current remote (default 1200).
  *  Inner packets above what fits get Packet Too Big, up to 1280 two parts. */
 void dp_tunnel_set_mtu(struct dp_tunnel *t, unsigned int udp_payload);

@@ -26,6 +26,7 @@
 #include "broker/datapath/group_move.h"
 #include "broker/datapath/icmp.h"
 #include "broker/datapath/output.h"
+#include "broker/datapath/reset.h"
 #include "broker/datapath/seal.h"
 #include "broker/datapath/tunnel.h"
 
@@ -55,6 +56,22 @@ static bool apply_ecn(uint8_t *pkt, uint8_t outer)
 	return true;
 }
 
+/* What the peer began goes no further: our program's end of it, too. */
+static void end_here(struct dp_tunnel *t, const uint8_t *pkt,
+		     const struct inner *in)
+{
+	static const struct virtio_net_hdr none;
+	uint8_t rst[RESET_MAX];
+	size_t len = reset_on(pkt, in, rst);
+	struct inner rst_in;
+
+	if (!len)
+		return;
+	if (t->alias && !inner_parse(rst, len, &rst_in))
+		alias_from_peer(rst, &rst_in, t->shown4, t->vip4, false);
+	tun_write(&t->dp->tun, &none, rst, len);
+}
+
 /* A port that this peer may not reach: say so, or its program waits for minutes. */
 static void refuse_port(struct dp_tunnel *t, const uint8_t *pkt,
 			const struct inner *in)
@@ -68,7 +85,10 @@ static void refuse_port(struct dp_tunnel *t, const uint8_t *pkt,
 	    !dp_limit_ok(&t->dp->limit_refuse, loop_now(t->dp->loop),
 			 REFUSE_PER_S))
 		return;
-	len = icmp_prohibited(pkt, in, icmp);
+	end_here(t, pkt, in);
+	len = reset_back(pkt, in, icmp);
+	if (!len)
+		len = icmp_prohibited(pkt, in, icmp);
 	if (!len || len + PACKET_OVERHEAD > t->mtu)
 		return;
 	size = seal_datagram(t, 0, NULL, 0, icmp, len, buf);

@@ -34,6 +34,7 @@
 #include "broker/datapath/group_move.h"
 #include "broker/datapath/icmp.h"
 #include "broker/datapath/offload.h"
+#include "broker/datapath/reset.h"
 #include "broker/datapath/seal.h"
 
 #define ICMP_PER_S 1000
@@ -60,6 +61,20 @@ static void reject(struct datapath *dp, struct dp_tunnel *t, const uint8_t *pkt,
 	uint8_t icmp[ICMP_ERROR_MAX];
 
 	answer(dp, t, icmp, icmp_unreachable(pkt, in, icmp));
+}
+
+/* Of a connection that the peer began, and may not have any more. */
+static void refuse(struct dp_tunnel *t, const uint8_t *pkt,
+		   const struct inner *in)
+{
+	uint8_t rst[RESET_MAX];
+	size_t len = reset_back(pkt, in, rst);
+
+	t->n.bad_port++;
+	if (len)
+		answer(t->dp, t, rst, len);
+	else
+		reject(t->dp, t, pkt, in);
 }
 
 static void too_big(struct dp_tunnel *t, const struct offload *o)
@@ -584,8 +599,11 @@ void output_packet(struct datapath *dp, const struct virtio_net_hdr *vh,
 	if (t->alias)
 		alias_to_peer(dp->packet, &in, t->shown4, t->vip4,
 			      vh->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM);
-	if (t->ports)
-		ports_sent(t->ports, loop_now(dp->loop), dp->packet, &in);
+	if (t->ports &&
+	    !ports_sent(t->ports, loop_now(dp->loop), dp->packet, &in)) {
+		refuse(t, dp->packet, &in);
+		return;
+	}
 	if (!queue_empty(&t->queue))
 		output_resume(t);
 	if (!queue_empty(&t->queue) || !sendable(t) ||

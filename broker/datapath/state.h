@@ -92,7 +92,7 @@ struct dp_tunnel {
 	uint16_t part_ident;
 	struct parts_index parts;
 	bool closed;	     /* nothing may come in: no memory for @ports */
-	struct ports *ports; /* NULL: everything may */
+	struct ports *ports; /* NULL: everything may, or @closed */
 	struct dp_counters n;
 	struct dp_tunnel *next_dead;
 	UT_hash_handle hh_path, hh_vip6, hh_vip4;

@@ -275,15 +275,35 @@ void dp_tunnel_set_ports(struct dp_tunnel *t, bool all, const uint16_t *list,
 			 size_t n)
 {
 	t->closed = false;
-	if (all) {
+	if (t->dp->general.serves && all) {
 		ports_free(t->ports);
 		t->ports = NULL;
 	} else if (t->ports) {
-		ports_set(t->ports, list, n);
-	} else if (ports_new(list, n, &t->ports)) {
+		ports_set(t->ports, all, list, n);
+	} else if (ports_new(all, list, n, &t->ports)) {
 		t->ports = NULL;
-		t->closed = true;
+		t->closed = !all;
 	}
+}
+
+struct ports *dp_tunnel_take_ports(struct dp_tunnel *t)
+{
+	struct ports *p = t->ports;
+
+	t->ports = NULL;
+	t->closed = true;
+	return p;
+}
+
+void dp_tunnel_give_ports(struct dp_tunnel *t, struct ports *p)
+{
+	ports_free(t->ports);
+	t->ports = p;
+}
+
+void dp_ports_free(struct ports *p)
+{
+	ports_free(p);
 }
 
 void dp_tunnel_set_mtu(struct dp_tunnel *t, unsigned int udp_payload)

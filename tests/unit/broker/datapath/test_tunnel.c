@@ -461,9 +461,21 @@ static void test_ports(void **state)
 	net_send(net, 0, &s);
 	assert_int_equal(collect(net, 1), 0);
 	assert_int_equal(collect(net, 0), 1); /* and it is told: prohibited */
-	s.flags = 0x12; /* the answer to a connection of ours */
+	s.flags = 0x12;			      /* of a connection of ours? */
+	net_send(net, 0, &s);
+	assert_int_equal(collect(net, 1), 1); /* the RST in its place */
+	assert_int_equal(collect(net, 0), 1);
+	s = net_spec(1, 6, 6, 0);
+	s.flags = 2;
+	s.sport = 81;
+	net_send(net, 1, &s);
+	assert_int_equal(collect(net, 0), 1);
+	s = net_spec(0, 6, 6, 0);
+	s.flags = 0x12; /* the answer to it */
+	s.dport = 81;
 	net_send(net, 0, &s);
 	assert_int_equal(collect(net, 1), 1);
+	assert_int_equal(collect(net, 0), 0);
 	s = net_spec(0, 4, 17, 10);
 	s.dport = 5000;
 	net_send(net, 0, &s);
@@ -477,11 +489,100 @@ static void test_ports(void **state)
 	s.dport = 5000;
 	net_send(net, 0, &s);
 	assert_int_equal(collect(net, 1), 1);
-	assert_int_equal(net_counters(net, 1).bad_port, 2);
+	assert_int_equal(net_counters(net, 1).bad_port, 3);
 	dp_tunnel_set_ports(net->n[1].t, true, NULL, 0);
 	s.dport = 5001;
 	net_send(net, 0, &s);
 	assert_int_equal(collect(net, 1), 1);
+}
+
+/* the one packet that the kernel of side @i gets: a RST of that number? */
+static bool is_reset(struct net *net, int i, uint32_t seq)
+{
+	return collect(net, i) == 1 && got.p[0].checksum_ok &&
+	       got.p[0].len == 60 && got.p[0].bytes[40 + 13] == 4 &&
+	       get32(got.p[0].bytes + 44) == seq;
+}
+
+/* A permission taken back ends what the peer began, both ways, and nothing of ours. */
+static void test_withdrawn(void **state)
+{
+	struct net *net = *state;
+	struct spec in = net_spec(0, 6, 6, 0), out = net_spec(1, 6, 6, 0);
+	struct spec ask = net_spec(0, 6, 17, 10), tell = net_spec(1, 6, 17, 10);
+	struct ports *kept;
+
+	dp_tunnel_set_ports(net->n[1].t, true, NULL, 0);
+	in.flags = out.flags = 2;
+	in.dport = 40000;
+	out.sport = 81;
+	ask.dport = tell.sport = 5000;
+	net_send(net, 0, &in); /* the peer begins at 40000 and 5000 */
+	net_send(net, 0, &ask);
+	assert_int_equal(collect(net, 1), 2);
+	net_send(net, 1, &out); /* we from 81, and answer from 5000 */
+	net_send(net, 1, &tell);
+	assert_int_equal(collect(net, 0), 2);
+	dp_tunnel_set_ports(net->n[1].t, false, NULL, 0);
+	/* as if the tunnel slept meanwhile */
+	kept = dp_tunnel_take_ports(net->n[1].t);
+	assert_non_null(kept);
+	dp_tunnel_give_ports(net->n[1].t, kept);
+	dp_tunnel_set_ports(net->n[1].t, false, NULL, 0);
+	in.flags = out.flags = 0x10;
+	in.seq = 7000;
+	in.ack = 8000;
+	net_send(net, 0, &in);
+	assert_true(is_reset(net, 1, 7000));
+	assert_true(is_reset(net, 0, 8000));
+	in = out;
+	in.sport = 40000;
+	in.ack = 9000;
+	net_send(net, 1, &in); /* nor do we say anything there */
+	assert_true(is_reset(net, 1, 9000));
+	assert_int_equal(collect(net, 0), 0);
+	net_send(net, 1, &out); /* ours goes on */
+	assert_int_equal(collect(net, 0), 1);
+	in = net_spec(0, 6, 6, 0);
+	in.flags = 0x10;
+	in.dport = 81;
+	net_send(net, 0, &in);
+	assert_int_equal(collect(net, 1), 1);
+	/* UDP: as long as our program speaks, and longer */
+	for (int i = 0; i < 3; i++) {
+		net->now += LOOP_S(PORTS_OPEN_S);
+		net_send(net, 1, &tell);
+		assert_int_equal(collect(net, 0), 0);
+		assert_int_equal(collect(net, 1), 1); /* unreachable */
+		net_send(net, 0, &ask);
+		assert_int_equal(collect(net, 1), 0);
+		assert_int_equal(collect(net, 0), 1);
+	}
+	dp_tunnel_set_ports(net->n[1].t, true, NULL, 0);
+	net_send(net, 0, &ask);
+	assert_int_equal(collect(net, 1), 1);
+}
+
+/* Of what began before the worker did, the number decides. */
+static void test_withdrawn_unknown(void **state)
+{
+	struct net *net = *state;
+	struct spec in = net_spec(0, 4, 6, 0);
+
+	dp_tunnel_set_ports(net->n[1].t, false, NULL, 0);
+	in.flags = 0x10;
+	in.dport = PORTS_OURS;
+	net_send(net, 0, &in);
+	assert_int_equal(collect(net, 1), 1);
+	assert_int_equal(collect(net, 0), 0);
+	in.dport = 22;
+	net_send(net, 0, &in);
+	assert_int_equal(collect(net, 1), 1); /* RSTs */
+	assert_int_equal(collect(net, 0), 1);
+	in.flags = 0x14; /* an end is always heard */
+	net_send(net, 0, &in);
+	assert_int_equal(collect(net, 1), 1);
+	assert_int_equal(collect(net, 0), 0);
 }
 
 /* A port that asked is open to answers as long as it is used, and some time more. */
@@ -523,7 +624,7 @@ static void test_ports_parts(void **state)
 	struct inner in;
 
 	(void)state;
-	assert_int_equal(ports_new(open, 1, &p), 0);
+	assert_int_equal(ports_new(false, open, 1, &p), 0);
 	put16(pkt + 4, 24);
 	for (int offset = 0; offset < 16; offset += 8) {
 		put16(pkt + 42, (uint32_t)offset | 1);
@@ -545,7 +646,7 @@ static void test_ports_parts(void **state)
 	put16(pkt + 48, 5000);
 	put16(pkt + 50, 4000);
 	assert_int_equal(inner_parse(pkt, sizeof(pkt), &in), 0);
-	ports_sent(p, 0, pkt, &in);
+	assert_true(ports_sent(p, 0, pkt, &in));
 	put16(pkt + 48, 4000);
 	put16(pkt + 50, 5000);
 	assert_true(ports_pass(p, 0, pkt, &in));
@@ -616,6 +717,8 @@ int main(void)
 		T(test_ports),
 		T(test_ports_age),
 		T(test_ports_parts),
+		T(test_withdrawn),
+		T(test_withdrawn_unknown),
 		T(test_signals_and_strangers),
 	};
 
