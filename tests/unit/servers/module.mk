@@ -34,9 +34,9 @@ $(foreach t,box shelf,$(eval $(call unit-test,unit-servers-$(t),\
 $(eval $(call unit-test,unit-servers-http,\
 	$(patsubst %,tests/unit/servers/%.c,test_http https site),\
 	servers common ntmcrypto,$(SERVERS_PKGS)))
-$(eval $(call unit-test,unit-servers-cs,\
-	$(patsubst %,tests/unit/servers/%.c,test_cs cs_site https site),\
-	servers common ntmcrypto,$(SERVERS_PKGS)))
+$(foreach t,cs cs_disk,$(eval $(call unit-test,unit-servers-$(t),\
+	$(patsubst %,tests/unit/servers/%.c,test_$(t) cs_site https site),\
+	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(eval $(call unit-test,unit-servers-ledger,tests/unit/servers/test_ledger.c \
 	$(addprefix tests/unit/libntmcrypto/,groups.c fixture.c),\
 	servers common ntmcrypto,$(SERVERS_PKGS)))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* test_ended - the Cache Server's store: items that have ended have an end */
+/* test_ended - the Cache Server's store: items that wait or have ended have an end */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,20 +41,34 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Return: its number */
-static int64_t add(const char *account, unsigned int n)
+/* of one account, in place of ITEMS_WAITING_MAX */
+#define WAITING_MAX 10
+
+/* Return: as items_add() says */
+static int try_add(const char *account, unsigned int n, int64_t *number)
 {
-	const struct items_limits limits = {.bytes = 1000, .n = 10};
+	const struct items_limits limits = {.bytes = 1000, .n = WAITING_MAX};
 	struct item i = {.created = NOW, .expires = NOW + 1000, .size = 10};
 	struct receiver r = {.key = {1}, .key_len = 1};
+	int err;
 
 	strcpy(i.sender, SENDER);
 	strcpy(i.application, "ntm");
 	strcpy(i.service, "file");
 	snprintf(i.item, sizeof(i.item), "%s%u", account, n);
 	strcpy(r.name, TO);
-	assert_int_equal(items_add(s, &i, account, &r, 1, &limits), 0);
-	return i.number;
+	err = items_add(s, &i, account, &r, 1, &limits);
+	*number = i.number;
+	return err;
+}
+
+/* Return: its number */
+static int64_t add(const char *account, unsigned int n)
+{
+	int64_t number;
+
+	assert_int_equal(try_add(account, n, &number), 0);
+	return number;
 }
 
 static bool is_there(int64_t number)
@@ -100,11 +114,27 @@ static void ended(void **state)
 	assert_true(is_there(second + 1));
 }
 
+/* An account has so many that wait, and no more until one ends; others have theirs. */
+static void waiting(void **state)
+{
+	int64_t first = add(ACCOUNT, 0), number;
+
+	(void)state;
+	for (unsigned int n = 1; n < WAITING_MAX; n++)
+		add(ACCOUNT, n);
+	assert_int_equal(try_add(ACCOUNT, WAITING_MAX, &number), -NTM_ELIMIT);
+	add("carol", 0);
+	assert_int_equal(items_cancel(s, first), 0);
+	add(ACCOUNT, WAITING_MAX);
+	assert_int_equal(try_add(ACCOUNT, WAITING_MAX + 1, &number),
+			 -NTM_ELIMIT);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {T(ended)};
+	const struct CMUnitTest tests[] = {T(ended), T(waiting)};
 
 	return cmocka_run_group_tests_name("ended", tests, NULL, NULL);
 }
