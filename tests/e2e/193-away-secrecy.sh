@@ -107,6 +107,34 @@ assert_contains "$(cat "$LAB/verdict")" "as T: 1, as prekey: 0, blob opened: 0 t
 
 # --- the same burglar, with what the receiver has
 lab_as_user b ntm down
+# First in memory alone, as the servers' was read: of a process that has these two keys,
+# each in one place.
+# holds DATABASE COLUMN...: a process on b with these keys; its memory is in $LAB/memory
+holds()
+{
+	lab_start holder root b /usr/bin/python3 -c '
+import sqlite3, sys, time
+keys = []
+for file, table, column in zip(*[iter(sys.argv[1:])] * 3):
+    db = sqlite3.connect(file)
+    keys += [row[0] for row in db.execute("SELECT %s FROM %s" % (column, table))]
+    db.close()
+print(len(keys), "keys", flush=True)
+time.sleep(1000)' "$@"
+	wait_for 10 'grep -q keys "$(lab_log holder)"' 'cat "$(lab_log holder)"'
+	/usr/bin/python3 "$LAB_SRC/tests/e2e/memory.py" "${LAB_PID[holder]}" "$LAB/memory"
+	lab_stop holder
+}
+mkdir "$LAB/copy"
+cp "$LAB"/first/disk/sb/box/box.db* "$(state_dir b)"/post/post.db* "$LAB/copy"
+holds "$LAB/copy/box.db" keys key
+burglar "@$LAB/memory"
+assert_eq "$status" 1 "with the temporal key alone, in a memory, it is not opened"
+assert_contains "$(cat "$LAB/verdict")" "as T: 1, as prekey: 0" \
+	"but the key is found there"
+holds "$LAB/copy/box.db" keys key "$LAB/copy/post.db" prekey priv
+burglar "@$LAB/memory"
+assert_eq "$status" 0 "with the receiver's prekey besides, in a memory, it is opened"
 burglar "$LAB"/first/disk/sb/box/box.db* "$(state_dir b)"/post/post.db*
 assert_eq "$status" 0 "with the receiver's prekey it is opened"
 assert_contains "$(cat "$LAB/verdict")" "as T: 1, as prekey: 1" "by that prekey"
