@@ -158,6 +158,28 @@ class Spec:
                        "%s %d" % (name, status))
         return body
 
+    def part(self, op, name, answer):
+        """the answer to a part of a batch; its body"""
+        name = "%s %d in a batch" % (name, answer["status"])
+        if str(answer["status"]) not in op["responses"]:
+            fail(name + " is not in the file")
+        content = self.follow(op["responses"][str(answer["status"])])["content"]
+        if "data" in answer:
+            if "application/octet-stream" not in content:
+                fail(name + " is bytes")
+            text = answer["data"]
+            return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        self.check(content["application/json"]["schema"], answer.get("json"), name)
+        return answer["json"]
+
+    def operations(self, server):
+        """those of that server, as answer() names them"""
+        return {"%s %s" % (method.upper(), template)
+                for template, item in self.root["paths"].items()
+                if server in json.dumps(item.get("servers", self.root["servers"]))
+                for method in ("get", "put", "post", "patch", "delete")
+                if method in item}
+
 
 class Cs:
     spec = Spec()
@@ -213,6 +235,27 @@ class Cs:
             fail("%s %s: %d instead of %d: %s"
                  % (method, url, status, want, answer[:200]))
         return got
+
+    def batch(self, headers, want, parts):
+        """parts of a batch, each held to the file; @want: their statuses. Return: bodies"""
+        plain = {k: v for k, v in headers.items()
+                 if k in ("NTM-Version", "NTM-Node", "Authorization")}
+        ops, bodies = [], []
+        for part, status in zip(parts, want):
+            mine = dict(plain, **part.get("headers", {}))
+            if status == 400:  # wrong on purpose
+                op, _, _, template = self.spec.operation(part["method"], part["path"])
+                ops.append((op, part["method"] + " " + template))
+            else:
+                ops.append(self.spec.request(part["method"], part["path"], mine,
+                                             part.get("json")))
+        answers = self.ask(200, "POST", "/v1/batch", plain,
+                           {"requests": list(parts)})["answers"]
+        if [a["status"] for a in answers] != list(want):
+            fail("a batch is answered with %r" % answers)
+        for (op, name), a in zip(ops, answers):
+            bodies.append(self.spec.part(op, name, a))
+        return bodies
 
     def begin(self, item, size, to=("a.b.example.net",), want=201, **more):
         body = {"keys": [{"to": t, "key": b64(sealed(item, t))} for t in to],
@@ -318,10 +361,48 @@ def conform(cs):
         fail("the list is %r %r" % (first, rest))
     cs.ask(400, "GET", "/v1/items?limit=5000", lax=True)
     foreign(cs, hash_text, key_hash)
+    batches(cs, name)
     cs.ask(413, "POST", "/v1/confirmations", cs.headers(ticket, name),
            b" " * 5000, lax=True)
+    done = {kind for kind, status in cs.spec.used if status < 300}
+    for missing in sorted(cs.spec.operations("//cs.") - done):
+        fail(missing + " never succeeded")
     ok("every request and answer is as docs/exchange.yaml says: %d kinds"
        % len(cs.spec.used))
+
+
+def batches(cs, name):
+    """several requests in one: each part, and the whole, as the file says"""
+    item = {"NTM-Application": "ntm", "NTM-Service": "file"}
+    got = cs.batch(cs.headers(), (201, 404, 400), (
+        {"method": "POST", "path": "/v1/items/x6/keys",
+         "headers": dict(item, **{"NTM-To": name, "NTM-Item": "x6"}),
+         "json": {"keys": [{"to": name, "key": b64(sealed("x6", name))}], "size": 5}},
+        {"method": "GET", "path": "/v1/items/none", "headers": item},
+        {"method": "GET", "path": "/v1/items"}))
+    if got[0]["offset"] != 0:
+        fail("an item begins with %r" % got[0])
+    hash_text = named(b"batch")
+    cs.batch(cs.headers(), (200, 404), (
+        {"method": "PATCH", "path": "/v1/items/x6/data", "data": b64(b"batch"),
+         "headers": dict(item, **{"NTM-Offset": "0", "NTM-Hash": hash_text})},
+        {"method": "DELETE", "path": "/v1/items/none", "headers": item}))
+    ticket, key_hash = cs.ticket("x6", name)
+    got = cs.batch(cs.headers(ticket, name), (200, 200, 403), (
+        {"method": "GET", "path": "/v1/keys/" + b64(key_hash)},
+        {"method": "GET", "path": "/v1/data/" + hash_text},
+        {"method": "GET", "path": "/v1/data/" + named(b"x")}))
+    if got[1] != b"batch":
+        fail("other data came: %r" % got[1])
+    cs.batch(cs.headers(ticket, name), (200,), (
+        {"method": "POST", "path": "/v1/confirmations",
+         "json": {"hash": hash_text, "code": 0}},))
+    cs.batch(cs.headers(), (200,), (
+        {"method": "GET", "path": "/v1/items/x6", "headers": item},))
+    for wrong in ({}, {"requests": []}):
+        cs.ask(400, "POST", "/v1/batch", body=wrong, lax=True)
+    cs.ask(401, "POST", "/v1/batch", cs.headers(bytes(32)),
+           {"requests": [{"method": "GET", "path": "/v1/items/x6", "headers": item}]})
 
 
 def tickets(cs, hash_text, key_hash, name, ticket):
