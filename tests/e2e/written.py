@@ -4,9 +4,10 @@
 
 Usage: written.py TRACE PATTERN
 TRACE.TID are the outputs of strace -ff -y -ttt with write, pwrite64 and lseek; PATTERN
-is a regular expression for the file's path. Prints `written B twice T below L`: bytes
-in all, bytes of them where something had been written before, and bytes below where
-somebody had gone on by lseek before, who therefore had taken them for stored.
+is a regular expression for the file's path. Prints `written B twice T below L back N
+most M`: bytes in all, bytes of them where something had been written before, and bytes
+below where somebody had gone on by lseek before, who therefore had taken them for
+stored; how often writing went back, and the most bytes that it went back by.
 """
 import glob
 import re
@@ -37,12 +38,16 @@ def calls(trace, pattern):
     return sorted(found)
 
 
-total = below = gone_on = 0
+total = below = gone_on = back = most = last = 0
 spans = []
 for _, what, at, n in calls(sys.argv[1], sys.argv[2]):
     if what == "lseek":
         gone_on = max(gone_on, at)
         continue
+    if at < last:
+        back += 1
+        most = max(most, last - at)
+    last = at + n
     total += n
     below += max(0, min(at + n, gone_on) - at)
     spans.append((at, at + n))
@@ -50,4 +55,5 @@ union = end = 0
 for a, b in sorted(spans):
     union += max(0, b - max(a, end))
     end = max(end, b)
-print("written %d twice %d below %d" % (total, total - union, below))
+print("written %d twice %d below %d back %d most %d"
+      % (total, total - union, below, back, most))
