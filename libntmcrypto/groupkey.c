@@ -413,6 +413,14 @@ int group_seal_check(const struct group *g, const uint8_t *seal, size_t len,
 	return 0;
 }
 
+int64_t group_seal_since(const uint8_t seal[static GROUP_SEAL_LEN])
+{
+	struct seal s;
+
+	seal_get(seal, &s);
+	return s.not_before;
+}
+
 bool group_seals_conflict(const struct group *g,
 			  const uint8_t a[static GROUP_SEAL_LEN],
 			  const uint8_t b[static GROUP_SEAL_LEN])

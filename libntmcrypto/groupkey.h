@@ -150,6 +150,8 @@ NTM_MUST_CHECK int group_seal_check(const struct group *g, const uint8_t *seal,
 NTM_MUST_CHECK int group_seal_read(const struct group *g, const uint8_t *seal,
 				   size_t len, uint64_t *epoch,
 				   uint8_t hash[static NTMC_HASH_LEN]);
+/** seconds since 1970 by the GMS's clock: it made this RN2 then. @seal was checked */
+int64_t group_seal_since(const uint8_t seal[static GROUP_SEAL_LEN]);
 /** do two seals prove that the GMS gave two answers for one epoch? */
 bool group_seals_conflict(const struct group *g,
 			  const uint8_t a[static GROUP_SEAL_LEN],

@@ -127,6 +127,20 @@ static void saw_print(const json_t *answer)
 	}
 }
 
+/* @key: in @answer, seconds until it is due; it is not there where there is no key */
+static void due_print(const json_t *answer, const char *by, json_int_t every,
+		      const char *key)
+{
+	const json_t *due = json_object_get(answer, key);
+
+	printf("renewal      every %lld s by the %s", (long long)every, by);
+	if (!json_integer_value(due))
+		puts(due ? ", due now" : "");
+	else
+		printf(", next in %lld s\n",
+		       (long long)json_integer_value(due));
+}
+
 int group_status(const struct command_args *a)
 {
 	json_t *answer, *policy;
@@ -148,10 +162,8 @@ int group_status(const struct command_args *a)
 	printf("confirmed    %lld of %lld members have this epoch's key\n",
 	       (long long)out_int(answer, "confirmed"),
 	       (long long)out_int(answer, "members"));
-	printf("renewal      every %lld s by the server, every %lld s by the "
-	       "members\n",
-	       (long long)out_int(policy, "renew"),
-	       (long long)out_int(policy, "refresh"));
+	due_print(answer, "server", out_int(policy, "renew"), "renewal_s");
+	due_print(answer, "members", out_int(policy, "refresh"), "refresh_s");
 	valid = out_int(answer, "valid_s");
 	if (valid)
 		printf("valid        for %lld s more without a word of the "

@@ -44,10 +44,31 @@ static size_t confirmed(const struct part *p)
 	return k;
 }
 
+/* what has a time: none of it where there is no key */
+static void times_show(const struct part *p, json_t *j)
+{
+	uint64_t now = loop_now_exact(p->node->loop);
+
+	if (p->valid_until > now)
+		json_object_set_new(
+			j, "valid_s",
+			json_integer((json_int_t)((p->valid_until - now) /
+						  LOOP_S(1))));
+	if (!p->renewal_at)
+		return;
+	json_object_set_new(
+		j, "renewal_s",
+		json_integer(p->renewal_at > now
+				     ? (json_int_t)((p->renewal_at - now) /
+						    LOOP_S(1))
+				     : 0));
+	json_object_set_new(j, "refresh_s",
+			    json_integer((json_int_t)member_refresh_s(p->m)));
+}
+
 json_t *show_group(struct part *p, bool brief)
 {
 	const struct group *g = member_group(p->m);
-	uint64_t now = loop_now_exact(p->node->loop);
 	json_t *j;
 
 	j = json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:b}", "name",
@@ -71,11 +92,7 @@ json_t *show_group(struct part *p, bool brief)
 			    json_integer((json_int_t)member_index(p->m)));
 	json_object_set_new(j, "confirmed",
 			    json_integer((json_int_t)confirmed(p)));
-	if (p->valid_until > now)
-		json_object_set_new(
-			j, "valid_s",
-			json_integer((json_int_t)((p->valid_until - now) /
-						  LOOP_S(1))));
+	times_show(p, j);
 	if (group_policy(g))
 		json_object_set_new(j, "policy",
 				    grouprules_json(group_policy(g)));

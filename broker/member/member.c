@@ -230,9 +230,13 @@ void member_clocks(struct member *m, int64_t now)
 	straight_epoch(m);
 	/* RN1 was made anew in this generation, or it is told of it now */
 	if (!loop_timer_armed(m->turn) ||
-	    m->turn_generation != group_generation(m->g))
-		loop_timer_arm(m->turn, LOOP_S(group_policy(m->g)->refresh_s +
-					       duty_turns(m) * MEMBER_TURN_S));
+	    m->turn_generation != group_generation(m->g)) {
+		uint64_t wait = LOOP_S(group_policy(m->g)->refresh_s);
+
+		m->refresh_due = loop_now(m->s.loop) + wait;
+		loop_timer_arm(m->turn,
+			       wait + LOOP_S(duty_turns(m) * MEMBER_TURN_S));
+	}
 	m->turn_generation = group_generation(m->g);
 }
 
@@ -631,5 +635,20 @@ size_t member_welcome(const struct member *m,
 	return m->state == MEMBER_JOINED
 		       ? group_welcome_put(&m->own.secret, group_hash(m->g),
 					   out)
+int64_t member_renewal_s(const struct member *m)
+{
+	return group_seal_since(m->seal) + group_policy(m->g)->renew_s -
+	       m->heard;
+}
+
+int64_t member_refresh_s(const struct member *m)
+{
+	uint64_t now = loop_now_exact(m->s.loop);
+
+	return m->refresh_due > now
+		       ? (int64_t)((m->refresh_due - now) / LOOP_S(1))
+		       : 0;
+}
+
 		       : 0;
 }

@@ -176,6 +176,11 @@ uint32_t member_index(const struct member *m);
 int64_t member_not_after(const struct member *m);
 /** the same in seconds from the GMS's last word on */
 int64_t member_valid_s(const struct member *m);
+/** from the GMS's last word on: seconds until it makes RN2 anew, if nothing else begins an
+ *  epoch before; less than 0: it is late. Of who has a key */
+int64_t member_renewal_s(const struct member *m);
+/** from now on: seconds until RN1 is to be made anew. Of who has a key */
+int64_t member_refresh_s(const struct member *m);
 /** a control packet of the member at @index came, under @epoch; its signature holds */
 void member_heard(struct member *m, uint64_t epoch, uint32_t index,
 		  const uint8_t *text, size_t len);

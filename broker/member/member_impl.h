@@ -66,6 +66,7 @@ struct member {
 	int64_t not_after, heard;     /* by the GMS's clock */
 	uint32_t index, txn, leave_txn, create_txn, turn_generation;
 	struct group_prekeys *genuine;
+	uint64_t refresh_due;	      /* loop's ns; @turn is not before */
 	uint8_t (*people)[GROUP_PREKEY_LEN]; /* of the answer, by position */
 	size_t n_people;
 	uint64_t *confirmed; /* by position: the epoch, as it was asked last */

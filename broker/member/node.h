@@ -54,6 +54,7 @@ struct part_saw {
  * @patient: who waits does so for a second time
  * @planned: who waits for its founding has accepted that plan
  * @valid_until: loop's clock, ns: until then the epoch may be used
+ * @renewal_at: the same: then the GMS makes another one
  * @said_epoch: that the worker has, on this connection; 0: none
  */
 struct part {
@@ -72,7 +73,7 @@ struct part {
 	uint8_t plan[GROUP_ID_LEN]; /* where @planned */
 	struct part_saw saw[NODE_SAW_MAX];
 	unsigned int n_saw;
-	uint64_t valid_until, said_epoch;
+	uint64_t valid_until, renewal_at, said_epoch;
 	struct groupword relay; /* what the GMS said last of one; secret */
 };
 

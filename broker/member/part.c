@@ -74,12 +74,13 @@ static void on_state(void *arg, struct member *m, enum member_state before)
 static void on_keys(void *arg, const struct group_keys *k, uint32_t index)
 {
 	struct part *p = arg;
-	int64_t left = member_valid_s(p->m);
+	int64_t left = member_valid_s(p->m), renewal = member_renewal_s(p->m);
+	uint64_t now = loop_now_exact(p->node->loop);
 
 	(void)index;
-	p->valid_until = k ? loop_now_exact(p->node->loop) +
-					 LOOP_S(left > 0 ? (uint64_t)left : 0)
-			   : 0;
+	p->valid_until = k ? now + LOOP_S(left > 0 ? (uint64_t)left : 0) : 0;
+	p->renewal_at =
+		k ? now + LOOP_S(renewal > 0 ? (uint64_t)renewal : 0) : 0;
 	words_part(p->node->words, p);
 	if (k && k->epoch != p->told) {
 		p->told = k->epoch;
