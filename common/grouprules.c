@@ -89,10 +89,13 @@ int grouprules_take(const json_t *rules, struct group_policy *p,
 			 key);
 		return -NTM_EINVAL;
 	}
-	if (!group_policy_ok(&set)) {
+	/* the log may have less: what a member does then is GROUP_EVICT_MIN_S */
+	if (!group_policy_ok(&set) || (json_object_get(rules, "evict") &&
+				       set.evict_s < GROUP_EVICT_MIN_S)) {
 		snprintf(why, GROUPRULES_WHY_LEN,
-			 "keep is 0 to 30 s, renew 60 s to 7 days, the others "
-			 "60 s to a year, refresh and max-age not below renew");
+			 "keep is 0 to 30 s, renew 60 s to 7 days, evict 900 s "
+			 "to a year, the others 60 s to a year, refresh and "
+			 "max-age not below renew");
 		return -NTM_EINVAL;
 	}
 	*p = set;

@@ -44,6 +44,9 @@ enum group_reason { GROUP_REMOVED = 1, GROUP_LEFT, GROUP_EVICTED };
 
 enum group_auth { GROUP_AUTH_MAC, GROUP_AUTH_SIGN, GROUP_AUTH_BATCH };
 
+#define GROUP_EVICT_MIN_S                                                      \
+	900 /* nobody is evicted sooner, whatever the policy says */
+
 /** struct group_policy - times in seconds; bounds: docs/groups.md */
 struct group_policy {
 	enum group_auth auth;

@@ -334,6 +334,7 @@ static bool take_people(struct member *m, const Ntm__GroupAnswer *a)
 		if (p->prekey.len == GROUP_PREKEY_LEN)
 			memcpy(to, p->prekey.data, GROUP_PREKEY_LEN);
 		confirmed(m, m->n_people - 1, p);
+		silence_told(m, m->n_people - 1, p->seen);
 	}
 	return !a->last || m->n_people == n;
 }
@@ -369,10 +370,11 @@ void author_answer(struct member *m, const Ntm__GroupAnswer *a)
 		return;
 	}
 	m->asking = false;
+	silence_look(m);
 	m->s.ops->people(m->s.arg);
 	if (m->wish.state != WISH_ASKS) {
 		check_all(m);
-		duty_evict(m, a);
+		duty_evict(m);
 		return;
 	}
 	m->wish.state = WISH_SUBMITTED;

@@ -118,29 +118,25 @@ void duty_want(void *arg)
 	member_say(m, &e);
 }
 
-void duty_evict(struct member *m, const Ntm__GroupAnswer *a)
+void duty_evict(struct member *m)
 {
-	const struct group_member *me = group_find(m->g, m->index);
-	int64_t evict_s = group_policy(m->g)->evict_s;
-	uint32_t gone[MEMBER_EVICTED];
+	const struct group_member *me = group_find(m->g, m->index), *who;
+	uint32_t evict_s = group_policy(m->g)->evict_s, gone[MEMBER_EVICTED];
 	struct group_change c = {
 		.kind = GROUP_REMOVE, .reason = GROUP_EVICTED, .gone = gone};
+	size_t i, n = group_size(m->g);
 
-	/* who is there may say nothing for some minutes */
-	if (evict_s < MEMBER_EVICT_MIN_S)
-		evict_s = MEMBER_EVICT_MIN_S;
+	/* who is there may say nothing for some minutes. `ntm-group policy` takes no
+	 * less; the log may have it of another program */
+	if (evict_s < GROUP_EVICT_MIN_S)
+		evict_s = GROUP_EVICT_MIN_S;
 	if (!me || !(me->rights & GROUP_MAY_REMOVE) || m->wish.state ||
 	    m->state != MEMBER_JOINED || duty_turns(m) >= MEMBER_EVICTORS)
 		return;
-	for (size_t i = 0; i < a->n_people && c.n_gone < MEMBER_EVICTED; i++) {
-		const struct group_member *who =
-			group_find(m->g, a->people[i]->index);
-
-		/* who never came has been told of no epoch: its time runs from
-		 * when the server knows of it, which it says as well */
-		if (who && who != me && !(who->rights & GROUP_ADMIN) &&
-		    a->people[i]->seen && a->people[i]->seen < m->heard &&
-		    m->heard - a->people[i]->seen > evict_s)
+	for (i = 0; i < n && c.n_gone < MEMBER_EVICTED; i++) {
+		who = group_at(m->g, i);
+		if (who != me && !(who->rights & GROUP_ADMIN) &&
+		    silence_s(m, who->index) > evict_s)
 			gone[c.n_gone++] = who->index;
 	}
 	if (c.n_gone && author_want(m, &c, true))

@@ -258,6 +258,8 @@ static int make(const struct member_setup *setup, struct member **out)
 		    ? group_prekeys_new(&m->genuine)
 		    : -NTM_ENOMEM;
 	if (!r)
+		r = silence_new(&m->silence);
+	if (!r)
 		r = loop_timer_new(setup->loop, straight_due, m, &m->straight);
 	if (!r)
 		r = loop_timer_new(setup->loop, on_ack, m, &m->ack);
@@ -298,6 +300,7 @@ void member_free(struct member *m)
 	free(m->people);
 	free(m->confirmed);
 	free(m->heard_of);
+	silence_free(m->silence);
 	loop_timer_free(m->straight);
 	ntmc_wipe(m, sizeof(*m));
 	free(m);
@@ -436,6 +439,7 @@ int member_load(const struct member_setup *setup,
 		return r;
 	}
 	m->index = me->index;
+	silence_load(m);
 	*out = m;
 	return 0;
 }
@@ -465,6 +469,7 @@ static bool submit_first(struct member *m)
 void member_online(struct member *m)
 {
 	m->online = true;
+	silence_online(m, true);
 	if (m->state == MEMBER_OUT || m->state == MEMBER_FORKED)
 		return;
 	if (!submit_first(m))
@@ -474,6 +479,7 @@ void member_online(struct member *m)
 void member_offline(struct member *m)
 {
 	m->online = false;
+	silence_online(m, false);
 	m->asking = false;
 	m->create_txn = 0;
 	m->repair_txn = 0;
@@ -629,12 +635,6 @@ int64_t member_valid_s(const struct member *m)
 	return m->not_after - m->heard;
 }
 
-size_t member_welcome(const struct member *m,
-		      uint8_t out[static GROUP_WELCOME_MAX])
-{
-	return m->state == MEMBER_JOINED
-		       ? group_welcome_put(&m->own.secret, group_hash(m->g),
-					   out)
 int64_t member_renewal_s(const struct member *m)
 {
 	return group_seal_since(m->seal) + group_policy(m->g)->renew_s -
@@ -650,5 +650,11 @@ int64_t member_refresh_s(const struct member *m)
 		       : 0;
 }
 
+size_t member_welcome(const struct member *m,
+		      uint8_t out[static GROUP_WELCOME_MAX])
+{
+	return m->state == MEMBER_JOINED
+		       ? group_welcome_put(&m->own.secret, group_hash(m->g),
+					   out)
 		       : 0;
 }

@@ -9,6 +9,7 @@
  *   author.c   what we want: entries, parts, made anew where others were first
  *   witness.c  what the GMS has signed for others
  *   straight.c confirmations from member to member
+ *   silence.c  for how long each member was not heard of
  *   duty.c     what we do for the group: a refresh, wishes to leave, an old server
  */
 #ifndef NTM_BROKER_MEMBER_MEMBER_IMPL_H
@@ -23,11 +24,10 @@
 #define MEMBER_WANT_S	     65	     /* the server passes one on in a minute */
 #define MEMBER_TRIES	     16	     /* entries made anew before we give up */
 #define MEMBER_TURN_S	     10	     /* until the next member's turn */
-#define MEMBER_EVICT_MIN_S   900
-#define MEMBER_EVICTED	     64	 /* in one entry */
-#define MEMBER_EVICTORS	     4	 /* members whose turn it is to evict */
-#define MEMBER_LEAVES	     16	 /* wishes to leave that are remembered */
-#define MEMBER_LEAVE_MS	     100 /* for each member before us */
+#define MEMBER_EVICTED	     64	     /* in one entry */
+#define MEMBER_EVICTORS	     4	     /* members whose turn it is to evict */
+#define MEMBER_LEAVES	     16	     /* wishes to leave that are remembered */
+#define MEMBER_LEAVE_MS	     100     /* for each member before us */
 #define MEMBER_LEAVE_MAX_MS  5000
 
 /** enum wish_state - life of what member_submit() wants
@@ -47,6 +47,8 @@ struct wish {
 	uint32_t txn;
 };
 
+struct silence; /* silence.c */
+
 struct member {
 	struct member_setup s;
 	enum member_state state;
@@ -64,13 +66,14 @@ struct member {
 	uint8_t seal[GROUP_SEAL_LEN]; /* the last that held; zeros: none */
 	struct member_login login;    /* as the last hello named it */
 	int64_t not_after, heard;     /* by the GMS's clock */
+	uint64_t refresh_due;	      /* loop's ns; @turn is not before */
 	uint32_t index, txn, leave_txn, create_txn, turn_generation;
 	struct group_prekeys *genuine;
-	uint64_t refresh_due;	      /* loop's ns; @turn is not before */
 	uint8_t (*people)[GROUP_PREKEY_LEN]; /* of the answer, by position */
 	size_t n_people;
 	uint64_t *confirmed; /* by position: the epoch, as it was asked last */
 	uint64_t *heard_of;  /* the same, as they have said to us */
+	struct silence *silence;
 	uint64_t straight_epoch, straight_said; /* ours: of which epoch, when */
 	struct loop_timer *straight;
 	struct wish wish;
@@ -131,6 +134,20 @@ void straight_due(void *m);
 /** the epoch has a key: it is due soon */
 void straight_epoch(struct member *m);
 
+/* silence.c */
+NTM_MUST_CHECK int silence_new(struct silence **out);
+void silence_free(struct silence *s);
+/** as it was stored; nothing where it was not */
+void silence_load(struct member *m);
+/** time counts while there is a connection */
+void silence_online(struct member *m, bool online);
+/** when the server says that it heard last of the member at position @i */
+void silence_told(struct member *m, size_t i, int64_t seen);
+/** all of them were told, and their confirmations taken */
+void silence_look(struct member *m);
+/** Return: seconds of ours that the member was not heard of; 0: who is no member */
+uint32_t silence_s(const struct member *m, uint32_t index);
+
 /* duty.c */
 /** how many members are before us in this epoch */
 uint64_t duty_turns(const struct member *m);
@@ -141,8 +158,8 @@ void duty_leave(struct member *m, const Ntm__GroupLeave *l);
 void duty_leaves(void *m);
 /** our state opens nothing any more: ask for a welcome, and again; @m as the timer's */
 void duty_want(void *m);
-/** who was not heard of for evict_s is evicted, if we may */
-void duty_evict(struct member *m, const Ntm__GroupAnswer *a);
+/** who was not heard of for evict_s, by our clock, is evicted, if we may */
+void duty_evict(struct member *m);
 /** the server has had a later epoch than @epoch: it is given what it lacks */
 void duty_repair(struct member *m, uint64_t epoch);
 void duty_repaired(struct member *m, int code);

@@ -45,6 +45,9 @@ enum {
 	PAPER_LIST,
 	SERVER_PUT,
 	SERVER_GET,
+	SILENCE_PUT,
+	SILENCE_GET,
+	SILENCE_DROP,
 	N_STATEMENTS
 };
 
@@ -55,6 +58,7 @@ static const char *const schema[] = {
 	" entry BLOB NOT NULL, sealer BLOB, UNIQUE (id, epoch));",
 	"CREATE TABLE paper (token BLOB PRIMARY KEY, body BLOB NOT NULL);"
 	"CREATE TABLE server (key BLOB PRIMARY KEY, ways TEXT NOT NULL);",
+	"CREATE TABLE silence (id BLOB PRIMARY KEY, body BLOB NOT NULL);",
 };
 
 static const char *const statements[N_STATEMENTS] = {
@@ -71,6 +75,9 @@ static const char *const statements[N_STATEMENTS] = {
 	[PAPER_LIST] = "SELECT token, body FROM paper ORDER BY token",
 	[SERVER_PUT] = "INSERT OR REPLACE INTO server VALUES (?, ?)",
 	[SERVER_GET] = "SELECT ways FROM server WHERE key = ?",
+	[SILENCE_PUT] = "INSERT OR REPLACE INTO silence VALUES (?, ?)",
+	[SILENCE_GET] = "SELECT body FROM silence WHERE id = ?",
+	[SILENCE_DROP] = "DELETE FROM silence WHERE id = ?",
 };
 
 struct memberstore {
@@ -330,8 +337,11 @@ int memberstore_drop(struct memberstore *s,
 
 	store_bind_blob(s->store, GROUP_DROP, 1, id, GROUP_ID_LEN);
 	store_bind_blob(s->store, LOG_DROP, 1, id, GROUP_ID_LEN);
+	store_bind_blob(s->store, SILENCE_DROP, 1, id, GROUP_ID_LEN);
 	r = store_run(s->store, GROUP_DROP);
-	return r ? r : store_run(s->store, LOG_DROP);
+	if (!r)
+		r = store_run(s->store, LOG_DROP);
+	return r ? r : store_run(s->store, SILENCE_DROP);
 }
 
 int memberstore_list(struct memberstore *s, uint8_t (*ids)[GROUP_ID_LEN],
@@ -379,6 +389,30 @@ int memberstore_log_get(struct memberstore *s,
 	store_blob(s->store, LOG_GET, 1, sealer, NTMC_KEY_LEN);
 	store_reset(s->store, LOG_GET);
 	return *len <= GROUP_ENTRY_MAX ? 0 : -NTM_ESTORE;
+}
+
+int memberstore_silence_put(struct memberstore *s,
+			    const uint8_t id[static GROUP_ID_LEN],
+			    const void *body, size_t len)
+{
+	store_bind_blob(s->store, SILENCE_PUT, 1, id, GROUP_ID_LEN);
+	store_bind_blob(s->store, SILENCE_PUT, 2, body, len);
+	return store_run(s->store, SILENCE_PUT);
+}
+
+int memberstore_silence_get(struct memberstore *s,
+			    const uint8_t id[static GROUP_ID_LEN], void *body,
+			    size_t size, size_t *len)
+{
+	int r;
+
+	store_bind_blob(s->store, SILENCE_GET, 1, id, GROUP_ID_LEN);
+	r = store_step(s->store, SILENCE_GET);
+	if (r <= 0)
+		return r ? r : -NTM_ENOTFOUND;
+	*len = store_blob(s->store, SILENCE_GET, 0, body, size);
+	store_reset(s->store, SILENCE_GET);
+	return *len <= size ? 0 : -NTM_ESTORE;
 }
 
 /* --- papers ------------------------------------------------------------------------------ */

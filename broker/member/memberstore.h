@@ -90,6 +90,18 @@ NTM_MUST_CHECK int memberstore_log_get(struct memberstore *s,
 				       size_t *len,
 				       uint8_t sealer[static NTMC_KEY_LEN]);
 
+/** how long members were silent, in place of what was there; no secret. Gone with the
+ *  group. Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int
+memberstore_silence_put(struct memberstore *s,
+			const uint8_t id[static GROUP_ID_LEN], const void *body,
+			size_t len);
+/** Return: 0, -NTM_ENOTFOUND, -NTM_ESTORE (also more than @size) */
+NTM_MUST_CHECK int
+memberstore_silence_get(struct memberstore *s,
+			const uint8_t id[static GROUP_ID_LEN], void *body,
+			size_t size, size_t *len);
+
 /* --- papers: what an invitation has come to, of either side; sealed ----------------- */
 
 #define MEMBERSTORE_PAPER_MAX 2048

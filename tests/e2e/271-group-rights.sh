@@ -79,6 +79,8 @@ wait_for 10 "group c policy | grep -qx renew=600 && group c policy | grep -qx au
 ok "the rules have changed"
 refused "no such rule" "is no rule" group b policy band renewal=600
 refused "a value beyond" "keep is 0 to 30 s" group b policy band keep=31
+refused "who is silent for some minutes only" "evict 900 s to a year" \
+	group b policy band evict=899
 refused "itself" "nobody removes itself" group b remove band bob
 group b rights band "$A" --admin >"$LAB/out"
 comes_to_may a "$A" "invite remove admin"

@@ -266,33 +266,90 @@ static void test_old_member(void **state)
 	seats_together(SEATS);
 }
 
-/* who is not heard of for so long as the rules say is evicted */
+static bool is_answered(void *arg)
+{
+	return ((struct seat *)arg)->answered;
+}
+
+/* the server says that it never heard of seat 3, and each time anew of seat 1 */
+static void told_of(struct seat *s, const Ntm__Envelope *msg)
+{
+	static int64_t again;
+	const Ntm__GroupAnswer *a = msg->group_answer;
+
+	if (msg->body_case == NTM__ENVELOPE__BODY_GROUP_ANSWER)
+		for (size_t i = 0; i < a->n_people; i++) {
+			if (a->people[i]->index == member_index(seats[3].m))
+				a->people[i]->seen = 0;
+			if (a->people[i]->index == member_index(seats[1].m))
+				a->people[i]->seen = ++again;
+		}
+	member_message(s->m, msg);
+}
+
+/* the first @n ask who is there */
+static void look_around(int n)
+{
+	for (int i = 0; i < n; i++) {
+		seats[i].answered = false;
+		assert_true(member_prepare(seats[i].m));
+		assert_true(seats_turn(is_answered, &seats[i]));
+	}
+}
+
+/* who is not heard of for so long as the rules say is evicted: by our own clock, of which
+ * counts what we were connected; an administrator is not */
 static void test_evicted(void **state)
 {
 	struct group_policy p = group_policy_default;
 	struct group_change c = {.kind = GROUP_POLICY, .policy = &p};
+	uint32_t gone;
 
 	(void)state;
-	p.evict_s = 60;
+	p.evict_s = 60; /* 900, then */
 	for (int i = 1; i < SEATS; i++)
 		seat_add(i, i == 3 ? GROUP_MAY_INVITE : GROUP_ALL_RIGHTS);
 	assert_int_equal(seat_submit(&seats[0], &c), 0);
 	seats_together(SEATS);
+	gone = member_index(seats[3].m);
+	seats[0].tap = told_of;
+	seat_offline(&seats[2]);
 	seat_offline(&seats[3]);
-	seats[0].answered = false;
-	assert_true(member_prepare(seats[0].m));
-	while (!seats[0].answered)
-		seats_step();
-	assert_null(seats[0].m->wish.c.gone);
+	look_around(2);
+	/* the server's clock is 90 days ahead, and ours */
+	seats[0].m->heard += 90 * 86400;
+	seats_set_wall(90 * 86400);
+	look_around(2);
+	seats_set_wall(0); /* or our login would be over */
+	/* time without a connection */
+	seat_offline(&seats[0]);
+	seats_wait_s(300);
+	seat_online(&seats[0]);
+	seats_together(2);
+	look_around(2);
+	assert_true(silence_s(seats[0].m, gone) < 60);
 	assert_int_equal(group_size(member_group(seats[0].m)), SEATS);
-	/* an hour later, by the server's clock */
-	seats[0].m->heard += 3600;
-	assert_true(member_prepare(seats[0].m));
+	/* now it counts, also what was counted before a new start */
+	for (int i = 0; i < 3; i++) {
+		seats_wait_s(250);
+		look_around(2);
+	}
+	assert_in_range(silence_s(seats[0].m, gone), 750, 900);
+	assert_int_equal(silence_s(seats[0].m, member_index(seats[1].m)), 0);
+	assert_int_equal(group_size(member_group(seats[0].m)), SEATS);
+	seat_restart(&seats[0]);
+	seats_together(2);
+	assert_in_range(silence_s(seats[0].m, gone), 500, 900);
+	seats_wait_s(250);
+	look_around(2);
+	seats_wait_s(250);
+	look_around(2);
 	while (group_size(member_group(seats[0].m)) == SEATS)
 		seats_step();
-	seats_together(3);
-	assert_null(
-		group_find(member_group(seats[0].m), member_index(seats[3].m)));
+	seats_together(2);
+	assert_null(group_find(member_group(seats[0].m), gone));
+	assert_non_null(
+		group_find(member_group(seats[0].m), member_index(seats[2].m)));
 }
 
 /* a server that tells one member another past than the others */
