@@ -28,7 +28,7 @@ mkdir -p "$(lab_home a)/folder/sub"
 echo inside >"$(lab_home a)/folder/sub/text"
 ln -s sub/text "$(lab_home a)/folder/link"
 lab_give "$(lab_home a)"
-lab_as_user a sh -c "cd && ntm send 'big file' folder '$B' '$C' '$D'" >"$LAB/out" 2>&1 ||
+lab_as_user a sh -c "cd && ntm send 'big file' folder/ '$B' '$C' '$D'" >"$LAB/out" 2>&1 ||
 	not_ok "it was not sent: $(cat "$LAB/out")"
 assert_contains "$(cat "$LAB/out")" "is sent" "the sender is told that it is sent"
 assert_eq "$(items_newest a outbox '.to | map(.state) | unique | join(",")')" waiting \

@@ -23,7 +23,7 @@ head -c 5000000 /dev/urandom >"$(lab_home a)/big file"
 mkdir -p "$(lab_home a)/folder/sub"
 echo inside >"$(lab_home a)/folder/sub/text"
 lab_give "$(lab_home a)"
-lab_as_user a sh -c "cd && ntm send 'big file' folder '$B'" >"$LAB/out" 2>&1 ||
+lab_as_user a sh -c "cd && ntm send 'big file' folder/ '$B'" >"$LAB/out" 2>&1 ||
 	not_ok "it was not sent: $(cat "$LAB/out")"
 assert_contains "$(cat "$LAB/out")" "received" "who sends is told that it is there"
 assert_eq "$(items_newest a outbox '.state + " " + .to[0].state + " " + .to[0].by')" \

@@ -94,7 +94,7 @@ for trick in "${TRICKS[@]}"; do
 	head -c 200000 /dev/zero >"$(lab_home a)/evil/$trick/xx-evil"
 	lab_give "$(lab_home a)/evil" "$(lab_home a)/evil/$trick" \
 		"$(lab_home a)/evil/$trick"/{xx,xx/evil,xx-evil}
-	lab_as_user a sh -c "cd evil/$trick && ntm send --background xx xx-evil '$B'" \
+	lab_as_user a sh -c "cd evil/$trick && ntm send --background xx ./xx-evil '$B'" \
 		>"$LAB/out"
 done
 sent
