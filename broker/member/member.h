@@ -138,6 +138,9 @@ void member_free(struct member *m);
  */
 NTM_MUST_CHECK int member_told(struct member *m, const uint8_t *seal,
 			       size_t len, uint32_t who);
+/** to which position, of @n in order of index, 2 at least, the member at position @mine shows
+ *  its seal in that round. In a round each is shown one seal, in @n - 1 rounds everybody's */
+size_t member_whom(size_t mine, size_t n, uint64_t round);
 /** the last seal that held, GROUP_SEAL_LEN bytes, to show to others; NULL: none */
 const uint8_t *member_seal(const struct member *m);
 

@@ -65,6 +65,8 @@ struct part {
 	struct ask *waits, *answers;
 	struct loop_timer *patience; /* of both */
 	struct loop_timer *tell;     /* one of the others is shown our seal */
+	struct loop_timer *retell;   /* and the next one, all the time */
+	uint64_t round;		     /* of the latter */
 	uint64_t told;		     /* the epoch that this was for */
 	uint64_t answered;	     /* when one was last, and which one */
 	uint32_t answered_index;

@@ -257,8 +257,11 @@ static int part_new(struct node *n, struct part **out)
 	r = loop_timer_new(n->loop, on_patience, p, &p->patience);
 	if (!r)
 		r = loop_timer_new(n->loop, tell_due, p, &p->tell);
+	if (!r)
+		r = loop_timer_new(n->loop, tell_again, p, &p->retell);
 	if (r) {
 		loop_timer_free(p->patience);
+		loop_timer_free(p->tell);
 		free(p);
 		return r;
 	}
@@ -295,6 +298,7 @@ void part_free(struct part *p)
 		server_unuse(p->server, p);
 	loop_timer_free(p->patience);
 	loop_timer_free(p->tell);
+	loop_timer_free(p->retell);
 	if (n->post)
 		postcall_forget(n->post, p);
 	ntmc_wipe(&p->relay, sizeof(p->relay));

@@ -11,8 +11,9 @@
 
 /** there is a new epoch: one of the others is shown its seal in some seconds */
 void tell_soon(struct part *p);
-/** it is time; @part as the timer's */
+/** it is time, for the epoch and for the next round; @part as the timers' */
 void tell_due(void *part);
+void tell_again(void *part);
 /** one has come, @len bytes at @b. Return: 0, -NTM_ENOTFOUND (of no member of a group
  *  that we are in), -NTM_EDECODE, -NTM_EAUTH */
 NTM_MUST_CHECK int tell_take(struct papers *all, const char *from,

@@ -97,6 +97,11 @@ void witness_due(void *arg)
 	member_stop(m, MEMBER_FROZEN);
 }
 
+size_t member_whom(size_t mine, size_t n, uint64_t round)
+{
+	return (mine + 1 + (size_t)(round % (n - 1))) % n;
+}
+
 const uint8_t *member_seal(const struct member *m)
 {
 	static const uint8_t none[GROUP_SEAL_LEN];

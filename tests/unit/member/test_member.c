@@ -490,6 +490,39 @@ static void test_held_back(void **state)
 	assert_true(seats[1].has_keys);
 }
 
+/* whom a server tells another log than the rest is shown theirs, for sure */
+static void test_whom(void **state)
+{
+	static const size_t sizes[] = {2, 3, 10};
+	size_t i, n, at, few, to;
+	unsigned int shown;
+	uint64_t round;
+
+	(void)state;
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		n = sizes[i];
+		/* of one epoch: each is shown one seal, of somebody else */
+		for (round = 5; round < 5 + 3 * n; round++) {
+			for (shown = 0, at = 0; at < n; at++) {
+				to = member_whom(at, n, round);
+				assert_int_not_equal(to, at);
+				shown |= 1u << to;
+			}
+			assert_int_equal(shown, (1u << n) - 1);
+		}
+		/* the first few are told another log: each of them has shown its own
+		 * to one of the rest after so many rounds, from wherever it began */
+		for (few = 1; few < n; few++)
+			for (at = 0; at < few * n; at++) {
+				for (round = 0, to = 0;
+				     round <= few && to < few; round++)
+					to = member_whom(at % few, n,
+							 at / few + round);
+				assert_true(round <= few);
+			}
+	}
+}
+
 /* a copy of a device comes by: the earlier connection is told, and uses nothing */
 static void test_clone(void **state)
 {
@@ -658,6 +691,7 @@ int main(void)
 		T(test_evicted),
 		T(test_two_logs),
 		T(test_held_back),
+		T(test_whom),
 		T(test_fork),
 		T(test_clone),
 		T(test_frozen),
