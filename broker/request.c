@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* request - the session's requests: repeated until answered, or their time is over */
-#include <stdlib.h>
-#include <string.h>
-
+/*
+ * request - the session's requests: repeated until answered, or their time is over
+ *
+ * Each (SESSION_REQUESTS_MAX) has a transaction number, a time limit and doubling
+ * repetitions. They leave while ONLINE; becoming ONLINE sends all that wait. A probe is a
+ * Registration Request beside the session's own, and leaves at any time.
+ */
 #include "broker/session_state.h"
+
+#include <stdlib.h>
+
 #include "broker/timers.h"
 #include "common/log.h"
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * session_state - the session's own data, shared by session.c and request.c
+ * session_state - the session's own data, shared by its files
  *
  * Owner:    session.c makes and frees it. Context: loop thread.
+ * Files:    session.c seals, opens and hands out; registration.c tells the DC where we
+ *           are, presence.c that we are there still; request.c asks.
  */
 #ifndef NTM_BROKER_SESSION_STATE_H
 #define NTM_BROKER_SESSION_STATE_H
@@ -66,18 +68,49 @@ struct session {
 /* how a message goes: as is due, by UDP in any case, by a gate that is tried */
 enum session_way { SESSION_ANY, SESSION_UDP, SESSION_GATE };
 
-/* session.c: a transaction number; a message to the DC; a Registration Request, with
- * the challenge's echo or without, to one of its addresses, or as is due now */
+/* --- session.c ---------------------------------------------------------------- */
+
+void session_set_state(struct session *s, enum session_state state);
+/** the next transaction number, never 0 */
 uint32_t session_txn(struct session *s);
+/** a message to the DC's address in use. Return: 0, or as session_send_to() */
 NTM_MUST_CHECK int session_send(struct session *s, const Ntm__Signal *msg);
+/** one to any address of it. Return: 0, -NTM_ETOOBIG, -NTM_ECLOSED (no gate), or as
+ *  datapath_send() */
+NTM_MUST_CHECK int session_send_to(struct session *s,
+				   const ProtobufCMessage *msg,
+				   const struct addr *to, enum session_way way);
+
+/* --- registration.c ----------------------------------------------------------- */
+
+/** one Registration Request, with the challenge's echo or without, to one address of
+ *  the DC. Return: as session_send_to() */
 NTM_MUST_CHECK int session_register_to(struct session *s, uint32_t txn,
 				       const struct addr *to, bool challenge,
 				       enum session_way way);
+/** the one under way (again) now, to whom it is due */
 void session_register(struct session *s);
+/** a new one, as our place or the DC's memory of it is in doubt */
+void registration_start(struct session *s);
+/** its timer; @arg: the session */
+void registration_due(void *arg);
+/** a Registration Response */
+void registration_answered(struct session *s, uint32_t txn,
+			   const Ntm__RegistrationResponse *r,
+			   const struct addr *from);
 /** a request that was first sent at @since_ns is not answered */
 void session_doubt(struct session *s, uint64_t since_ns);
 
-/* request.c */
+/* --- presence.c --------------------------------------------------------------- */
+
+/** registered: keep-alives from now on, as the DC wishes in @r */
+void presence_begin(struct session *s, const Ntm__RegistrationResponse *r);
+/** its timer; @arg: the session */
+void presence_due(void *arg);
+void presence_answered(struct session *s, const Ntm__KeepAliveAck *k);
+
+/* --- request.c ---------------------------------------------------------------- */
+
 struct request *request_find(const struct session *s, uint32_t txn);
 /** its number was one of the last requests' */
 bool request_was(const struct session *s, uint32_t txn);
