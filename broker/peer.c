@@ -17,12 +17,6 @@
  *
  * As CN nothing changes until a valid request came: the route is only expected.
  * Who of both sends the request is the DC's choice, as is the relay (peer_route.c).
- * An answered request gives keys that open at once and seal after the peer used
- * them (peer_confirmed()); until then the old secret counts as well.
- *
- * Keys are renewed by resumption over the path in use: the lower fingerprint at
- * REKEY_LOW_S, the other at REKEY_HIGH_S. REKEY_STOP_S is the end of a key: it
- * carries nothing more, not even control messages; packets wait for new keys.
  *
  * Checks of identity, pin and policy are made at every handshake, so a withdrawn
  * permission ends a tunnel at the next rekey at the latest; policy changes here
@@ -40,11 +34,8 @@
 #include "broker/groups.h"
 #include "broker/pins.h"
 #include "broker/policy.h"
-#include "broker/relayed.h"
 #include "broker/resolve.h"
-#include "broker/session.h"
 #include "broker/timers.h"
-#include "common/datagram.h"
 #include "common/log.h"
 
 static const char *const state_names[] = {
@@ -210,8 +201,8 @@ int peer_tunnel(struct peer *p)
 }
 
 /* the tunnel of this certificate and Path ID */
-static int tunnel_for(struct peer *p, const struct ntmc_cert *cert,
-		      uint64_t path_id)
+int peer_tunnel_for(struct peer *p, const struct ntmc_cert *cert,
+		    uint64_t path_id)
 {
 	int err;
 
@@ -249,18 +240,6 @@ static void peer_wake(struct peer *p)
 		peer_fail(p, err);
 }
 
-void peer_swap_secrets(struct peer *p)
-{
-	enum ntmc_aead_alg aead = p->aead;
-	struct ntmc_key secret = p->secret;
-
-	p->secret = p->pending;
-	p->aead = p->pending_aead;
-	p->pending = secret;
-	p->pending_aead = aead;
-	ntmc_key_clear(&secret);
-}
-
 void peer_resume(struct peer *p)
 {
 	int err = peer_tunnel(p);
@@ -295,181 +274,6 @@ static void connect_due(void *arg)
 						     : NTM_EUNREACHABLE);
 }
 
-/* --- keys ------------------------------------------------------------------------------ */
-
-static void rekey_arm(struct peer *p)
-{
-	loop_timer_arm(p->rekey, LOOP_S(peer_we_are_lower(p) ? REKEY_LOW_S
-							     : REKEY_HIGH_S));
-}
-
-bool peer_keys_ended(const struct peer *p)
-{
-	return p->keyed_ns && peer_now(p) - p->keyed_ns >= LOOP_S(REKEY_STOP_S);
-}
-
-/* New keys carry the traffic from now on. */
-static void keys_work(struct peer *p, const struct ntmc_key *secret)
-{
-	p->secret = *secret;
-	p->has_secret = true;
-	p->has_pending = p->pending_kept = false;
-	ntmc_key_clear(&p->pending);
-	p->keyed_ns = peer_now(p);
-	rekey_arm(p);
-	loop_timer_arm(p->old_keys, LOOP_S(OLD_KEYS_S));
-}
-
-void peer_keyed(struct peer *p, struct handshake_keys *k,
-		const struct ntmc_cert *cert, const struct handshake_from *from,
-		uint64_t path_id)
-{
-	int err = pins_check(p->w->pins, p->fqdn, p->fp);
-
-	if (!err)
-		err = tunnel_for(p, cert, path_id);
-	if (!err)
-		err = dp_tunnel_add_keys(p->tunnel, k->phase, k->aead, &k->send,
-					 &k->recv, true);
-	if (err) {
-		peer_fail(p, err);
-		return;
-	}
-	p->aead = k->aead;
-	keys_work(p, &k->resume);
-	/* before the peer hears that it may forget the old secret */
-	peer_save(p);
-	if (p->state == PEER_UP && !from->directed) {
-		path_probe(p,
-			   false); /* the peer moves to the new keys with it */
-	} else {
-		path_use(p, from->addr, from->wire_len, from->asked);
-		peer_set_state(p, PEER_UP);
-		path_probe(p, path_current(p)->state != PATH_PROVEN);
-		path_tell(p);
-		peer_save(p); /* the state and where it is */
-	}
-}
-
-int peer_answered(struct peer *p, struct handshake_keys *k,
-		  const struct handshake_request *rq, const struct addr *from,
-		  uint64_t path_id)
-{
-	int err = tunnel_for(p, &rq->cert, path_id);
-
-	if (!err)
-		err = dp_tunnel_add_keys(p->tunnel, k->phase, k->aead, &k->send,
-					 &k->recv, false);
-	if (err)
-		return err;
-	p->pending_aead = k->aead;
-	p->seen_ms = rq->sent_ms;
-	p->pending = k->resume;
-	p->has_pending = true;
-	p->pending_kept = false;
-	p->pending_phase = k->phase;
-	path_add(p, from);
-	/* It may vanish before it uses them: then this tunnel must not keep
-	 * the packets that would ask for another. */
-	if (p->state == PEER_DOWN)
-		peer_set_state(p, PEER_IDLE);
-	if (p->state == PEER_IDLE)
-		loop_timer_arm(p->connect, LOOP_MS(CONNECT_LIMIT_MS));
-	peer_save(p); /* the peer may soon know no other secret */
-	/* It has no keys at all: it was restarted. What we seal under the old
-	 * ones is lost, so it waits for the new. */
-	if (!rq->n_phases && p->state == PEER_UP) {
-		peer_set_state(p, PEER_MOVING);
-		dp_tunnel_hold(p->tunnel);
-		loop_timer_arm(p->move, LOOP_MS(PATH_MOVE_DIRECT_MS));
-	}
-	return 0;
-}
-
-void peer_confirmed(struct peer *p, uint8_t phase, const struct addr *from,
-		    size_t wire_len)
-{
-	struct ntmc_key secret = p->pending;
-
-	if (!p->has_pending || phase != p->pending_phase)
-		return;
-	shake_settled(p);
-	p->aead = p->pending_aead;
-	keys_work(p, &secret);
-	ntmc_key_clear(&secret);
-	/* up, but in a tunnel made anew (another lease): it has no path yet */
-	if (p->state != PEER_UP || dp_tunnel_state(p->tunnel) != DP_OPEN) {
-		path_use(p, from, wire_len, shake_answered_at(p, from));
-		peer_set_state(p, PEER_UP);
-		path_probe(p, path_current(p)->state != PATH_PROVEN);
-		if (relayed_is(p))
-			path_tell(p); /* both look for the direct way */
-	}
-	peer_save(p);
-}
-
-static void old_keys_due(void *arg)
-{
-	struct peer *p = arg;
-
-	if (p->tunnel)
-		dp_tunnel_drop_old_keys(p->tunnel);
-	if (!p->has_pending) /* else it may be asked for still */
-		shake_forget(p);
-}
-
-static void close_tell(struct peer *p, int code)
-{
-	Ntm__TunnelControl msg = NTM__TUNNEL_CONTROL__INIT;
-	Ntm__TunnelClose c = NTM__TUNNEL_CLOSE__INIT;
-
-	c.code = (uint32_t)code;
-	msg.body_case = NTM__TUNNEL_CONTROL__BODY_CLOSE;
-	msg.close = &c;
-	if (p->tunnel && peer_control_send(p, &msg, NULL))
-		log_debug(p->fqdn, "no farewell");
-}
-
-/* Nobody needs the tunnel; the next packet of either side resumes it. */
-static void sleep_now(struct peer *p)
-{
-	punch_stop(p);
-	tunnel_drop(p, false);
-	shake_stop(p);
-	peer_set_state(p, PEER_IDLE);
-	peer_save(p);
-}
-
-static void rekey_due(void *arg)
-{
-	struct peer *p = arg;
-	uint64_t pause = LOOP_S(REKEY_RETRY_S);
-	uint64_t end = p->keyed_ns + LOOP_S(REKEY_STOP_S);
-
-	if (p->state != PEER_UP && p->state != PEER_MOVING)
-		return;
-	if (peer_now(p) - p->inner_ns > LOOP_S(IDLE_CLOSE_S)) {
-		close_tell(p, 0);
-		sleep_now(p);
-		return;
-	}
-	if (peer_keys_ended(p)) {
-		dp_tunnel_stop(p->tunnel);
-		peer_path_lost(p);
-	} else if (p->keyed_ns && end - peer_now(p) < pause) {
-		pause = end - peer_now(p);
-	}
-	if (shake_start(p, SHAKE_RESUME, NULL))
-		log_debug(p->fqdn, "rekey could not start");
-	loop_timer_arm(p->rekey, pause);
-}
-
-void peer_rekey(struct peer *p)
-{
-	if (p->state == PEER_UP)
-		loop_timer_arm(p->rekey, 0);
-}
-
 void peer_shake_over(struct peer *p, enum shake_kind kind)
 {
 	if (kind == SHAKE_DIRECT && p->state == PEER_SHAKING)
@@ -500,6 +304,15 @@ void peer_unknown(struct peer *p, const struct addr *from)
 
 /* --- the end of it --------------------------------------------------------------------- */
 
+void peer_sleep(struct peer *p)
+{
+	punch_stop(p);
+	tunnel_drop(p, false);
+	shake_stop(p);
+	peer_set_state(p, PEER_IDLE);
+	peer_save(p);
+}
+
 void peer_fail(struct peer *p, int err)
 {
 	p->why = err < 0 ? -err : err;
@@ -524,7 +337,7 @@ static void secret_forget(struct peer *p)
 void peer_close(struct peer *p, int code, bool tell)
 {
 	if (tell)
-		close_tell(p, code ? code : NTM_EOFFLINE);
+		peer_farewell(p, code ? code : NTM_EOFFLINE);
 	punch_stop(p);
 	shake_stop(p);
 	direction_cancel(p->w, p->direction);
@@ -543,88 +356,6 @@ void peer_withdraw(struct peer *p)
 	log_info(p->fqdn, "its identity was withdrawn");
 	ntmc_wipe(p->expect, sizeof(p->expect));
 	peer_close(p, NTM_EDISABLED, true);
-}
-
-/* --- paths ------------------------------------------------------------------------------ */
-
-int peer_control_send(struct peer *p, const Ntm__TunnelControl *msg,
-		      const struct addr *to)
-{
-	uint8_t buf[PACKET_SIGNAL_MAX];
-	size_t len = ntm__tunnel_control__get_packed_size(msg);
-
-	if (!p->tunnel)
-		return -NTM_ESTATE;
-	if (len > sizeof(buf) - PACKET_OVERHEAD)
-		return -NTM_ETOOBIG;
-	ntm__tunnel_control__pack(msg, buf);
-	return dp_tunnel_send_control(p->tunnel, buf, len, to);
-}
-
-static void echo(struct peer *p, const Ntm__Echo *e, const struct addr *from,
-		 size_t wire_len)
-{
-	Ntm__TunnelControl msg = NTM__TUNNEL_CONTROL__INIT;
-	Ntm__Echo reply = NTM__ECHO__INIT;
-
-	if (e->reply) {
-		if (p->w->echo_fn)
-			p->w->echo_fn(p->w, e->cookie);
-		return;
-	}
-	reply.cookie = e->cookie;
-	reply.reply = true;
-	if (wire_len <= PACKET_SIGNAL_MAX)
-		reply.padding = e->padding;
-	msg.body_case = NTM__TUNNEL_CONTROL__BODY_ECHO;
-	msg.echo = &reply;
-	if (peer_control_send(p, &msg, NULL) &&
-	    peer_control_send(p, &msg, from))
-		log_debug(p->fqdn, "an echo could not be sent");
-}
-
-static void closed_by_peer(struct peer *p, int code)
-{
-	if (!code) {
-		if (p->state == PEER_UP)
-			sleep_now(p);
-		return;
-	}
-	log_info(p->fqdn, "it closed the tunnel: %s", err_text(code));
-	peer_close(p, code, false);
-}
-
-void peer_control(struct peer *p, const uint8_t *buf, size_t len,
-		  const struct addr *from, size_t wire_len)
-{
-	ProtobufCMessage *raw;
-	const Ntm__TunnelControl *msg;
-
-	if (datagram_unpack(&ntm__tunnel_control__descriptor, buf, len, &raw))
-		return;
-	msg = (Ntm__TunnelControl *)raw;
-	switch (msg->body_case) {
-	case NTM__TUNNEL_CONTROL__BODY_CHALLENGE:
-		path_challenged(p, msg->challenge, from, wire_len);
-		break;
-	case NTM__TUNNEL_CONTROL__BODY_RESPONSE:
-		if (!pmtu_answered(p, msg->response))
-			path_answered(p, msg->response, from);
-		break;
-	case NTM__TUNNEL_CONTROL__BODY_CLOSE:
-		closed_by_peer(p, (int)msg->close->code);
-		break;
-	case NTM__TUNNEL_CONTROL__BODY_ADDRESSES:
-		path_addresses(p, msg->addresses, from, wire_len);
-		break;
-	case NTM__TUNNEL_CONTROL__BODY_ECHO:
-		echo(p, msg->echo, from, wire_len);
-		break;
-	case NTM__TUNNEL_CONTROL__BODY__NOT_SET:
-	default:
-		break;
-	}
-	datagram_free(raw);
 }
 
 void peer_apply_policy(struct peer *p)
@@ -650,13 +381,13 @@ int peer_init(struct peer *p, struct worker *w, const char *fqdn)
 	p->w = w;
 	snprintf(p->fqdn, sizeof(p->fqdn), "%s", fqdn);
 	p->aead = ntmc_aead_preferred();
-	err = loop_timer_new(l, rekey_due, p, &p->rekey);
+	err = loop_timer_new(l, peer_rekey_due, p, &p->rekey);
 	if (!err)
 		err = loop_timer_new(l, connect_due, p, &p->connect);
 	if (!err)
 		err = loop_timer_new(l, peer_move_due, p, &p->move);
 	if (!err)
-		err = loop_timer_new(l, old_keys_due, p, &p->old_keys);
+		err = loop_timer_new(l, peer_old_keys_due, p, &p->old_keys);
 	if (!err)
 		err = path_init(p);
 	if (!err)

@@ -3,9 +3,10 @@
  * peer - one node we speak with: its identity, tunnel, keys and paths
  *
  * Owner:    peers.c (the table). Context: loop thread.
- * Files:    peer.c decides (states), peer_route.c takes directions, peers.c finds,
- *           restores and saves, shake.c drives handshakes, path.c addresses, punch.c
- *           and relayed.c its relay, pmtu.c sizes.
+ * Files:    peer.c decides (states), peer_keys.c has keys, peer_control.c what is said
+ *           inside, peer_ask.c and peer_route.c directions; peers.c finds, restores and
+ *           saves, shake.c drives handshakes, path.c addresses, punch.c and relayed.c
+ *           its relay, pmtu.c sizes.
  * States:   see enum peer_state; only peer_set_state() writes it.
  */
 #ifndef NTM_BROKER_PEER_H
@@ -159,15 +160,37 @@ void peer_clear(struct peer *p);
 NTM_MUST_CHECK int peer_identify(struct peer *p, const struct node_info *info);
 /** a tunnel object of the data path with the peer's virtual addresses, HELD */
 NTM_MUST_CHECK int peer_tunnel(struct peer *p);
+/** the tunnel of this certificate and Path ID (as we receive it). Return: 0, or as
+ *  pins_learn(), peer_tunnel(), peer_index() */
+NTM_MUST_CHECK int peer_tunnel_for(struct peer *p, const struct ntmc_cert *cert,
+				   uint64_t path_id);
 /** somebody wants the tunnel: resume or ask the DC. Nothing when it is under way */
 void peer_connect(struct peer *p);
+/** after a start of the worker: a tunnel again, under the kept secret */
+void peer_resume(struct peer *p);
+void peer_set_state(struct peer *p, enum peer_state state);
+/** the way to it failed; @err negative or positive */
+void peer_fail(struct peer *p, int err);
+/** end the tunnel; @code told to the peer when @tell */
+void peer_close(struct peer *p, int code, bool tell);
+/** nobody needs the tunnel; the next packet of either side resumes it */
+void peer_sleep(struct peer *p);
+/** the identity is withdrawn: end, forget the secret */
+void peer_withdraw(struct peer *p);
+/** DATA came that we have no keys for */
+void peer_unknown(struct peer *p, const struct addr *from);
+/** policy changed: close what is not allowed any more, set ports */
+void peer_apply_policy(struct peer *p);
+uint64_t peer_now(const struct peer *p);
+/** the one with the lower fingerprint: breaks ties */
+bool peer_we_are_lower(const struct peer *p);
+
+/* --- peer_keys.c ---------------------------------------------------------------- */
+
 /** a new worker cannot know which of the two the peer has: try the other */
 void peer_swap_secrets(struct peer *p);
 /** the keys are too old to carry anything: new ones are awaited */
 bool peer_keys_ended(const struct peer *p);
-/** after a start of the worker: a tunnel again, under the kept secret */
-void peer_resume(struct peer *p);
-void peer_set_state(struct peer *p, enum peer_state state);
 /** keys of our request: the tunnel works */
 void peer_keyed(struct peer *p, struct handshake_keys *k,
 		const struct ntmc_cert *cert, const struct handshake_from *from,
@@ -176,29 +199,25 @@ void peer_keyed(struct peer *p, struct handshake_keys *k,
 NTM_MUST_CHECK int peer_answered(struct peer *p, struct handshake_keys *k,
 				 const struct handshake_request *rq,
 				 const struct addr *from, uint64_t path_id);
+/** something came under the keys @phase */
 void peer_confirmed(struct peer *p, uint8_t phase, const struct addr *from,
 		    size_t wire_len);
-/** the way to it failed; @err negative or positive */
-void peer_fail(struct peer *p, int err);
-/** end the tunnel; @code told to the peer when @tell */
-void peer_close(struct peer *p, int code, bool tell);
-/** the identity is withdrawn: end, forget the secret */
-void peer_withdraw(struct peer *p);
+/** the send counter asks for new keys */
+void peer_rekey(struct peer *p);
+/** timers of the peer, @arg: renewal is due; keys of before are over */
+void peer_rekey_due(void *arg);
+void peer_old_keys_due(void *arg);
+
+/* --- peer_control.c ------------------------------------------------------------- */
+
 /** one packed TunnelControl to @to (NULL: current) */
 int peer_control_send(struct peer *p, const Ntm__TunnelControl *msg,
 		      const struct addr *to);
 /** one TunnelControl of the peer */
 void peer_control(struct peer *p, const uint8_t *msg, size_t len,
 		  const struct addr *from, size_t wire_len);
-/** DATA came that we have no keys for */
-void peer_unknown(struct peer *p, const struct addr *from);
-/** policy changed: close what is not allowed any more, set ports */
-void peer_apply_policy(struct peer *p);
-uint64_t peer_now(const struct peer *p);
-/** the one with the lower fingerprint: breaks ties */
-bool peer_we_are_lower(const struct peer *p);
-/** the send counter asks for new keys */
-void peer_rekey(struct peer *p);
+/** we close the tunnel, for @code; 0: nobody needs it now */
+void peer_farewell(struct peer *p, int code);
 
 /* --- peer_ask.c --------------------------------------------------------------------- */
 
