@@ -12,7 +12,7 @@ CONTROL_SRC := broker/domains.c $(addprefix broker/,account.c statefile.c login.
 	relayed.c pmtu.c relay.c punch.c \
 	gate.c gatelist.c \
 	peer_route.c resolve.c exit.c portmap.c asking.c posterlink.c poster_kind.c postlink.c memberlink.c poster_child.c brokerconf.c groups.c \
-	groupword.c groupplace.c worker.c worker_names.c) \
+	groupname.c groupmember.c groupword.c groupplace.c worker.c worker_names.c) \
 	$(O)/gen/broker/state.pb-c.c
 WORKER_SRC := $(addprefix broker/,worker_main.c hostenv.c handover.c wake.c control.c \
 	control_account.c control_exit.c control_ping.c control_verify.c control_allow.c control_status.c control_netcheck.c control_push.c \

@@ -4,22 +4,14 @@
  *
  * Theory of operation
  *
- * A group comes with its first epoch. Each epoch brings the members with it: their names
- * and identities, as the log has them. What the data path must know beside, each member's
- * virtual addresses, is learned from peers: from one whose identity has been shown in a
- * handshake (the pin, or the peer itself), never from a name alone.
- *
- * Who is wanted and has no tunnel is connected like any peer that a program calls: by a
- * remembered address, so that packets can wait in its tunnel, or by its name.
- *
- * A member may come in without a rule that allows it: tunnels carry groups. It reaches no
- * port that no rule names (policy.h). So whenever members change the policy is applied to
- * all peers anew.
+ * A group comes with its first epoch, and each epoch brings the members with it
+ * (groupmember.c). Whenever they change the policy is applied to all peers anew: tunnels
+ * carry groups, so who is a member no more may have to go.
  *
  * When ntm-member has said nothing for longer than an epoch may be used, nothing is sent
  * any more; what others send is opened still, as they were told to be members.
  */
-#include "broker/groups.h"
+#include "broker/groups_impl.h"
 
 #include <endian.h>
 #include <stdio.h>
@@ -28,337 +20,31 @@
 
 #include "broker/account.h"
 #include "broker/datapath/group.h"
-#include "broker/domains.h"
 #include "broker/groupplace.h"
 #include "broker/peer.h"
-#include "broker/pins.h"
 #include "broker/policy.h"
-#include "broker/resolve.h"
 #include "common/log.h"
 
-#define LABEL_DOT GROUPS_LABEL "."
-#define FOUR_BITS 0x3ffffu /* 239.192.0.0/14 has so many addresses */
-#define FOUR_NET  0xefc00000u
-
-struct one {
-	struct one *next;
-	struct groups *gs;
-	struct dp_group *dp;
-	struct groupplace *place;
-	uint64_t tag; /* of the epoch */
-	struct group *g;
-	char name[GROUP_NAME_MAX + 1], domain[FQDN_MAX + 1];
-	uint8_t id[GROUP_ID_LEN], vip6[16], vip4[4];
-	uint32_t index;
-	uint64_t until_ns;
-	bool said; /* since ntm-member began */
-};
-
-struct groups {
-	struct worker *w;
-	struct one *list;
-	size_t n;
-	void (*heard)(void *arg, const struct groupword *word);
-	void (*again)(void *arg);
-	void *ear;
-	unsigned int connecting; /* by name, under way */
-	char reverse[FQDN_MAX + 1];
-};
-
-static struct one *find(const struct groups *gs, const uint8_t *id)
+static struct groups_one *find(const struct groups *gs, const uint8_t *id)
 {
-	struct one *o = gs->list;
+	struct groups_one *o = gs->list;
 
 	while (o && memcmp(o->id, id, GROUP_ID_LEN))
 		o = o->next;
 	return o;
 }
 
-/* --- addresses ---------------------------------------------------------------------------- */
-
-void groups_addresses(const uint8_t id[static GROUP_ID_LEN],
-		      const uint8_t prefix[static GROUPWORD_PREFIX_LEN],
-		      uint8_t vip6[static 16], uint8_t vip4[static 4])
-{
-	static const char label[] = "ntm group address v1";
-	uint8_t text[sizeof(label) - 1 + GROUP_ID_LEN], hash[NTMC_HASH_LEN];
-	uint32_t v;
-
-	memcpy(text, label, sizeof(label) - 1);
-	memcpy(text + sizeof(label) - 1, id, GROUP_ID_LEN);
-	ntmc_sha256(text, sizeof(text), hash);
-	vip6[0] = 0xff;
-	vip6[1] = 0x38;
-	vip6[2] = 0;
-	vip6[3] = 0x40;
-	memcpy(vip6 + 4, prefix, GROUPWORD_PREFIX_LEN);
-	memcpy(vip6 + 12, hash, 4);
-	vip6[12] |= 0x80;
-	v = FOUR_NET | (get32(hash) & FOUR_BITS);
-	put32(vip4, v);
-}
-
-/* The first half of the domain's virtual addresses. false: not known yet */
-static bool prefix_find(const struct worker *w, const struct groupword_epoch *e,
-			uint8_t out[static GROUPWORD_PREFIX_LEN])
-{
-	static const uint8_t none[GROUPWORD_PREFIX_LEN];
-	const struct account *a = w->account;
-	const struct ntmc_trust_domain *d;
-	char any[FQDN_MAX + 1];
-
-	memcpy(out, e->prefix, GROUPWORD_PREFIX_LEN);
-	if (memcmp(out, none, sizeof(none)))
-		return true;
-	if (!strcmp(e->domain, a->domain)) {
-		memcpy(out, a->constraint.prefix6, GROUPWORD_PREFIX_LEN);
-		return true;
-	}
-	if (fqdn_join(NULL, GROUPS_LABEL, e->domain, any))
-		return false;
-	d = domains_find(w, any);
-	if (d)
-		memcpy(out, d->prefix6, GROUPWORD_PREFIX_LEN);
-	return d != NULL;
-}
-
-static void address(struct one *o, const struct groupword_epoch *e)
-{
-	static const uint8_t none[16];
-	uint8_t prefix[GROUPWORD_PREFIX_LEN];
-
-	if (memcmp(o->vip6, none, sizeof(o->vip6)))
-		return;
-	if (!prefix_find(o->gs->w, e, prefix)) {
-		log_info(o->name, "no address yet: %s is not known here",
-			 o->domain);
-		return;
-	}
-	groups_addresses(o->id, prefix, o->vip6, o->vip4);
-	if (!dp_group_set_addresses(o->dp, o->vip6, o->vip4))
-		return;
-	log_warn(o->name, "another group has its IPv4 address here: this one "
-			  "is reached by IPv6 alone");
-	memset(o->vip4, 0, sizeof(o->vip4));
-	if (dp_group_set_addresses(o->dp, o->vip6, o->vip4))
-		memset(o->vip6, 0, sizeof(o->vip6));
-}
-
-/* --- members and peers ------------------------------------------------------------------------ */
-
-static bool is_peer(const struct peer *p, const struct group_member *m)
-{
-	return p->known && !strcmp(p->fqdn, m->fqdn) &&
-	       !memcmp(p->ed_pub, m->ed_pub, NTMC_KEY_LEN);
-}
-
-static void meet(struct one *o, uint32_t index, const uint8_t *vip6,
-		 const uint8_t *vip4)
-{
-	static const uint8_t none[16];
-
-	if (memcmp(vip6, none, 16))
-		dp_group_meet(o->dp, index, vip6, vip4);
-}
-
-/* what is known of a member already, by a tunnel or by its pin */
-static void member_look(struct one *o, const struct group_member *m)
-{
-	struct worker *w = o->gs->w;
-	const struct peer *p = peers_find(w->peers, m->fqdn);
-	const struct pin *pin;
-	uint8_t fp[NTMC_FP_LEN];
-
-	if (p && is_peer(p, m) && p->tunnel) {
-		meet(o, m->index, p->vip6, p->vip4);
-		return;
-	}
-	pin = pins_find(w->pins, m->fqdn);
-	ntmc_fingerprint(m->ed_pub, fp);
-	if (pin && pin->pinned && !memcmp(pin->fp, fp, NTMC_FP_LEN))
-		meet(o, m->index, pin->vip6, pin->vip4);
-}
-
-void groups_peer(struct groups *gs, struct peer *p)
-{
-	const struct group_member *m;
-
-	if (!gs || p->state != PEER_UP || !p->known)
-		return;
-	for (struct one *o = gs->list; o; o = o->next) {
-		m = group_find_key(o->g, p->ed_pub);
-		if (m && is_peer(p, m))
-			meet(o, m->index, p->vip6, p->vip4);
-	}
-}
-
-static void apply_policy(void *arg, struct peer *p)
-{
-	(void)arg;
-	peer_apply_policy(p);
-}
-
-/* The domain in NAME.group.DOMAIN; NULL: it is none such */
-static const char *domain_of(const char *name)
-{
-	const char *dot = strchr(name, '.');
-
-	if (!dot || dot == name ||
-	    strncmp(dot + 1, LABEL_DOT, strlen(LABEL_DOT)))
-		return NULL;
-	dot += 1 + strlen(LABEL_DOT);
-	return *dot ? dot : NULL;
-}
-
-/* The group of that whole name. Of two neither: a person may have accepted an invite to
- * one that bears the other's name. */
-static const struct one *by_name(const struct groups *gs, const char *name)
-{
-	const char *domain = domain_of(name);
-	const struct one *found = NULL;
-	size_t n = domain ? (size_t)(domain - name) - strlen("." LABEL_DOT) : 0;
-
-	for (const struct one *o = domain ? gs->list : NULL; o; o = o->next) {
-		if (strlen(o->name) != n || strncmp(o->name, name, n) ||
-		    strcmp(o->domain, domain))
-			continue;
-		if (found)
-			return NULL;
-		found = o;
-	}
-	return found;
-}
-
-int groups_subject(const struct groups *gs, char text[static FQDN_MAX + 1])
-{
-	const struct one *found = NULL;
-	char whole[FQDN_MAX + 1];
-
-	if (domain_of(text + 1))
-		return 0;
-	for (const struct one *o = gs ? gs->list : NULL; o; o = o->next) {
-		if (strcmp(o->name, text + 1))
-			continue;
-		if (found)
-			return -NTM_ENOTFOUND;
-		found = o;
-	}
-	if (!found)
-		return -NTM_ENOTFOUND;
-	if (fqdn_join(found->name, GROUPS_LABEL, found->domain, whole) ||
-	    strlen(whole) == FQDN_MAX)
-		return -NTM_EINVAL;
-	snprintf(text + 1, FQDN_MAX, "%s", whole);
-	return 0;
-}
-
-static bool is_member(const struct one *o, const char *fqdn)
-{
-	const struct peer *p = peers_find(o->gs->w->peers, fqdn);
-	const struct group_member *m;
-
-	for (size_t i = 0; i < group_size(o->g); i++) {
-		m = group_at(o->g, i);
-		if (m->index != o->index && !strcmp(m->fqdn, fqdn))
-			return !p || !p->known || is_peer(p, m);
-	}
-	return false;
-}
-
-bool groups_has(const struct groups *gs, const char *group, const char *fqdn)
-{
-	const struct one *o;
-
-	if (!gs)
-		return false;
-	if (group) {
-		o = by_name(gs, group);
-		return o && is_member(o, fqdn);
-	}
-	for (o = gs->list; o; o = o->next)
-		if (is_member(o, fqdn))
-			return true;
-	return false;
-}
-
-static bool has(void *arg, const char *group, const char *peer)
-{
-	return groups_has(arg, group, peer);
-}
-
-static void connected(void *arg, int err, struct peer *p)
-{
-	struct worker *w = arg;
-
-	(void)err, (void)p; /* groups_peer() hears of it */
-	if (w->groups)
-		w->groups->connecting--;
-}
-
-void groups_wants(struct groups *gs, struct dp_group *dp, uint32_t index)
-{
-	struct one *o = dp_group_arg(dp);
-	const struct group_member *m = group_find(o->g, index);
-	struct worker *w = gs->w;
-	struct resolve_wait *wait;
-	const struct pin *pin;
-	struct addr a;
-
-	if (!m || index == o->index)
-		return;
-	member_look(o, m);
-	pin = dp_group_met(dp, index) ? pins_find(w->pins, m->fqdn) : NULL;
-	if (pin && !addr_from_ip(pin->vip6, 16, 0, &a) &&
-	    resolve_packet(w->resolve, &a))
-		return;
-	/* programs look up names, too: the others are asked for again */
-	if (gs->connecting >= GROUPS_CONNECTING)
-		return;
-	gs->connecting++;
-	resolve_name(w->resolve, m->fqdn, connected, w, &wait);
-}
-
-void groups_control(struct groups *gs, struct dp_group *dp, uint64_t epoch,
-		    uint32_t index, const uint8_t *text, size_t len)
-{
-	struct one *o = dp_group_arg(dp);
-	struct groupword word = {.kind = GROUPWORD_CONTROL,
-				 .epoch = epoch,
-				 .index = index,
-				 .text = text,
-				 .text_len = len};
-
-	memcpy(word.id, o->id, sizeof(word.id));
-	if (gs->heard)
-		gs->heard(gs->ear, &word);
-}
-
-void groups_set_ear(struct groups *gs,
-		    void (*heard)(void *arg, const struct groupword *word),
-		    void (*again)(void *arg), void *arg)
-{
-	gs->heard = heard;
-	gs->again = again;
-	gs->ear = arg;
-}
-
-void groups_again(struct groups *gs)
-{
-	if (gs->again)
-		gs->again(gs->ear);
-}
-
 /* --- what ntm-member says ------------------------------------------------------------------------ */
 
-static void valid(struct one *o, uint32_t valid_s)
+static void valid(struct groups_one *o, uint32_t valid_s)
 {
 	o->until_ns = loop_now(o->gs->w->loop) + LOOP_S((uint64_t)valid_s);
 	dp_group_until(o->dp, o->until_ns);
 }
 
-static void drop(struct groups *gs, struct one *o)
+static void drop(struct groups *gs, struct groups_one *o)
 {
-	struct one **at = &gs->list;
+	struct groups_one **at = &gs->list;
 
 	while (*at && *at != o)
 		at = &(*at)->next;
@@ -373,9 +59,9 @@ static void drop(struct groups *gs, struct one *o)
 }
 
 static int make(struct groups *gs, const struct groupword_epoch *e,
-		struct one **out)
+		struct groups_one **out)
 {
-	struct one *o;
+	struct groups_one *o;
 	int err;
 
 	if (gs->n >= GROUPWORD_GROUPS_MAX)
@@ -403,13 +89,19 @@ static int make(struct groups *gs, const struct groupword_epoch *e,
 }
 
 /* is it the same epoch again, of an ntm-member that has started? */
-static bool is_same(const struct one *o, const struct groupword_epoch *e)
+static bool is_same(const struct groups_one *o, const struct groupword_epoch *e)
 {
 	return o->g && group_epoch(o->g) == e->keys.epoch &&
 	       !memcmp(group_hash(o->g), e->keys.hash, NTMC_HASH_LEN);
 }
 
-static int enter(struct one *o, struct groupword_epoch *e)
+static void apply_policy(void *arg, struct peer *p)
+{
+	(void)arg;
+	peer_apply_policy(p);
+}
+
+static int enter(struct groups_one *o, struct groupword_epoch *e)
 {
 	struct worker *w = o->gs->w;
 	int err = dp_group_epoch(o->dp, &e->keys, e->group,
@@ -424,10 +116,10 @@ static int enter(struct one *o, struct groupword_epoch *e)
 	memcpy(&o->tag, e->keys.tag, sizeof(o->tag));
 	o->tag = be64toh(o->tag);
 	groupplace_forget(o->place);
-	address(o, e);
+	groups_address(o, e);
 	for (size_t i = 0; i < group_size(o->g); i++)
 		if (group_at(o->g, i)->index != o->index)
-			member_look(o, group_at(o->g, i));
+			groups_look(o, group_at(o->g, i));
 	log_info(o->name, "epoch %llu: %zu members",
 		 (unsigned long long)e->keys.epoch, group_size(o->g));
 	worker_ranges(w);
@@ -437,7 +129,7 @@ static int enter(struct one *o, struct groupword_epoch *e)
 
 int groups_epoch(struct groups *gs, struct groupword_epoch *e)
 {
-	struct one *o = find(gs, e->keys.id);
+	struct groups_one *o = find(gs, e->keys.id);
 	int err = gs->w->account->logged_in ? 0 : -NTM_ENOLOGIN;
 
 	if (!err && !o)
@@ -457,7 +149,7 @@ int groups_epoch(struct groups *gs, struct groupword_epoch *e)
 
 void groups_valid(struct groups *gs, const struct groupword *word)
 {
-	struct one *o = find(gs, word->id);
+	struct groups_one *o = find(gs, word->id);
 
 	if (o && group_epoch(o->g) == word->epoch)
 		valid(o, word->valid_s);
@@ -465,7 +157,7 @@ void groups_valid(struct groups *gs, const struct groupword *word)
 
 void groups_relay(struct groups *gs, const struct groupword *word)
 {
-	struct one *o = find(gs, word->id);
+	struct groups_one *o = find(gs, word->id);
 
 	if (o && group_epoch(o->g) == word->epoch &&
 	    groupplace_set(o->place, word, o->tag))
@@ -475,18 +167,18 @@ void groups_relay(struct groups *gs, const struct groupword *word)
 void groups_datagram(struct groups *gs, const struct packet_header *h,
 		     uint8_t *buf, size_t len)
 {
-	for (struct one *o = gs ? gs->list : NULL; o; o = o->next)
+	for (struct groups_one *o = gs ? gs->list : NULL; o; o = o->next)
 		if (groupplace_datagram(o->place, h, buf, len))
 			return;
 }
 
 void groups_moved(struct groups *gs)
 {
-	for (struct one *o = gs ? gs->list : NULL; o; o = o->next)
+	for (struct groups_one *o = gs ? gs->list : NULL; o; o = o->next)
 		groupplace_again(o->place);
 }
 
-static void end(struct groups *gs, struct one *o)
+static void end(struct groups *gs, struct groups_one *o)
 {
 	log_info(o->name, "it has ended here");
 	drop(gs, o);
@@ -496,7 +188,7 @@ static void end(struct groups *gs, struct one *o)
 
 void groups_end(struct groups *gs, const uint8_t id[static GROUP_ID_LEN])
 {
-	struct one *o = find(gs, id);
+	struct groups_one *o = find(gs, id);
 
 	if (o)
 		end(gs, o);
@@ -504,13 +196,13 @@ void groups_end(struct groups *gs, const uint8_t id[static GROUP_ID_LEN])
 
 void groups_begin(struct groups *gs)
 {
-	for (struct one *o = gs->list; o; o = o->next)
+	for (struct groups_one *o = gs->list; o; o = o->next)
 		o->said = false;
 }
 
 void groups_all(struct groups *gs)
 {
-	struct one *o, *next;
+	struct groups_one *o, *next;
 
 	for (o = gs->list; o; o = next) {
 		next = o->next;
@@ -519,79 +211,44 @@ void groups_all(struct groups *gs)
 	}
 }
 
+/* --- control packets ------------------------------------------------------------------- */
+
 int groups_say(struct groups *gs, const struct groupword *word)
 {
-	struct one *o = find(gs, word->id);
+	struct groups_one *o = find(gs, word->id);
 
 	return o ? dp_group_control(o->dp, word->text, word->text_len)
 		 : -NTM_ENOTFOUND;
 }
 
-/* --- names ------------------------------------------------------------------------------------------ */
-
-bool groups_is_name(const struct groups *gs, const char *name)
+void groups_control(struct groups *gs, struct dp_group *dp, uint64_t epoch,
+		    uint32_t index, const uint8_t *text, size_t len)
 {
-	const char *domain = domain_of(name);
-	const struct worker *w = gs->w;
+	struct groups_one *o = dp_group_arg(dp);
+	struct groupword word = {.kind = GROUPWORD_CONTROL,
+				 .epoch = epoch,
+				 .index = index,
+				 .text = text,
+				 .text_len = len};
 
-	return domain && w->account->logged_in &&
-	       (!strcmp(domain, w->account->domain) || by_name(gs, name) ||
-		domains_allowed(w, name));
+	memcpy(word.id, o->id, sizeof(word.id));
+	if (gs->heard)
+		gs->heard(gs->ear, &word);
 }
 
-int groups_find(const struct groups *gs, const char *name,
-		uint8_t vip6[static 16], uint8_t vip4[static 4])
+void groups_set_ear(struct groups *gs,
+		    void (*heard)(void *arg, const struct groupword *word),
+		    void (*again)(void *arg), void *arg)
 {
-	static const uint8_t none[16];
-	const struct one *o = by_name(gs, name);
-
-	if (!o || !memcmp(o->vip6, none, sizeof(o->vip6)))
-		return -NTM_ENONAME;
-	memcpy(vip6, o->vip6, 16);
-	memcpy(vip4, o->vip4, 4);
-	return 0;
+	gs->heard = heard;
+	gs->again = again;
+	gs->ear = arg;
 }
 
-size_t groups_ranges(const struct groups *gs,
-		     struct engine_config out[static GROUPS_RANGES])
+void groups_again(struct groups *gs)
 {
-	static const uint8_t six[6] = {0xff, 0x38, 0, 0x40, 0xfd, 0x6e};
-	static const uint8_t none[4], four[4] = {239, 192};
-	const struct one *o = gs ? gs->list : NULL;
-	size_t n = 0;
-
-	memset(out, 0, GROUPS_RANGES * sizeof(*out));
-	for (; o; o = o->next) {
-		if (!memcmp(o->vip4, none, sizeof(none)))
-			continue;
-		if (n == GROUPS_RANGES) {
-			n = 1;
-			memcpy(out[0].prefix4, four, sizeof(four));
-			out[0].prefix4_len = 14;
-			break;
-		}
-		memcpy(out[n].prefix4, o->vip4, sizeof(o->vip4));
-		out[n++].prefix4_len = 32;
-	}
-	if (gs && gs->list) {
-		memcpy(out[0].prefix6, six, sizeof(six));
-		out[0].prefix6_len = 48;
-		n += !n;
-	}
-	return n;
-}
-
-const char *groups_reverse(struct groups *gs, const struct addr *a)
-{
-	size_t len;
-	const uint8_t *ip = addr_ip(a, &len);
-	const struct one *o = gs && ip ? gs->list : NULL;
-
-	while (o && memcmp(len == 4 ? o->vip4 : o->vip6, ip, len))
-		o = o->next;
-	if (!o || fqdn_join(o->name, GROUPS_LABEL, o->domain, gs->reverse))
-		return NULL;
-	return gs->reverse;
+	if (gs->again)
+		gs->again(gs->ear);
 }
 
 /* --- shown to people ------------------------------------------------------------------------------- */
@@ -601,7 +258,7 @@ static json_t *count(uint64_t n)
 	return json_integer((json_int_t)n);
 }
 
-static void counters(const struct one *o, json_t *j)
+static void counters(const struct groups_one *o, json_t *j)
 {
 	struct dp_group_counters n;
 	const struct {
@@ -653,7 +310,8 @@ json_t *groups_json(const struct groups *gs)
 	uint64_t now = gs ? loop_now(gs->w->loop) : 0;
 	size_t met;
 
-	for (const struct one *o = gs ? gs->list : NULL; o; o = o->next) {
+	for (const struct groups_one *o = gs ? gs->list : NULL; o;
+	     o = o->next) {
 		met = 0;
 		for (size_t i = 0; i < group_size(o->g); i++)
 			met += dp_group_met(o->dp, group_at(o->g, i)->index);
@@ -681,6 +339,11 @@ void groups_forget(struct groups *gs)
 {
 	while (gs && gs->list)
 		drop(gs, gs->list);
+}
+
+static bool has(void *arg, const char *group, const char *peer)
+{
+	return groups_has(arg, group, peer);
 }
 
 int groups_new(struct worker *w, struct groups **out)

@@ -5,6 +5,8 @@
  * Owner:    the worker. Context: loop thread. ntm-member gives the epochs (grouplink.h);
  *           here they meet peers: a member's virtual addresses are those of a peer whose
  *           identity is the one that the group's log has.
+ * Files:    groups.c, groupname.c (names and addresses), groupmember.c (members who are
+ *           peers).
  * States:   a group is here from its first epoch on until it ends, or is not said any
  *           more by an ntm-member that has said all.
  */
