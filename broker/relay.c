@@ -11,51 +11,26 @@
  * direction is wanted and the last round is RELAY_PROBE_S old. So a node that does
  * nothing sends nothing.
  *
- * What the DC and the relays see over one family tells what a NAT does with a socket
- * that speaks with several servers (relays_mapping()). At the end of a round the DC
- * is told what changed, by a Registration Request more. Over IPv6, where an own address
- * is seen behind a firewall too, each round asks once for an answer from the relay's
- * other port: it comes in where unasked packets do.
+ * Over IPv6, where an own address is seen behind a firewall too, each round asks once for
+ * an answer from the relay's other port: it comes in where unasked packets do. What the
+ * answers mean of NATs: relay_seen.c; who is told: relay_told.c.
  *
  * Trust. Probes are in clear. The counter is random, so nobody off the way can
  * answer; who is on the way can make a relay look near or a NAT look bad, and that
  * costs a detour, no more: addresses observed are told to peers as candidates, and
  * peers challenge them.
  */
-#include "broker/relay.h"
+#include "broker/relay_impl.h"
 
 #include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/account.h"
 #include "broker/gate.h"
 #include "broker/portmap.h"
 #include "broker/session.h"
 #include "broker/timers.h"
 #include "common/log.h"
-
-#define RTT_STEP_NS LOOP_MS(5) /* a change below that, or a quarter, is none */
-
-struct relays {
-	struct worker *w;
-	struct relay list[RELAYS_MAX];
-	size_t n;
-	uint64_t round_ns;   /* of the last one; 0 never */
-	bool running, other; /* ask for answers from the other port, too */
-	bool asking;	     /* the DC, for its list */
-	struct relays_wait *waits;
-	unsigned int tries;
-	struct addr dc_observed; /* at the last round */
-	uint64_t heard_ns;	 /* an answer by UDP; 0 never */
-	struct loop_timer *timer;
-	uint32_t refresh; /* request under way; 0 none */
-
-	uint64_t told_id[RELAYS_MAX], told_rtt_ns[RELAYS_MAX];
-	size_t n_told;
-	Ntm__NatMapping told_mapping;
-	bool told_unasked;
-};
 
 /* --- questions ------------------------------------------------------------------------ */
 
@@ -92,222 +67,6 @@ bool relays_prefer(const struct relays *rs, uint64_t id, struct addr *out)
 	return false;
 }
 
-static bool is_own(const struct worker *w, const struct addr *a)
-{
-	struct addr list[ADDR_REMOTES_MAX];
-	size_t n = w->env->locals(w->env->ctx, list, ADDR_REMOTES_MAX);
-
-	if (addr_port(a) != w->udp_port)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (addr_equal_ip(&list[i], a))
-			return true;
-	return false;
-}
-
-/* struct seen - what several servers saw over one family */
-struct seen {
-	const struct worker *w;
-	int family;
-	struct addr first;
-	unsigned int n;
-	bool own, differ;
-};
-
-static void seen_add(struct seen *s, const struct addr *a)
-{
-	if (a->sa.sa_family != s->family)
-		return;
-	s->own |= is_own(s->w, a);
-	if (s->n++)
-		s->differ |= !addr_equal(&s->first, a);
-	else
-		s->first = *a;
-}
-
-Ntm__NatMapping relays_mapping(const struct relays *rs, int family)
-{
-	struct seen s = {.w = rs->w, .family = family};
-	struct addr dc;
-
-	if (gate_state(rs->w->gate) == GATE_USED)
-		return NTM__NAT_MAPPING__MAPPING_BLOCKED;
-	if (session_observed(rs->w->session, &dc))
-		seen_add(&s, &dc);
-	for (size_t i = 0; i < rs->n; i++)
-		for (size_t j = 0; j < rs->list[i].n; j++)
-			seen_add(&s, &rs->list[i].addrs[j].observed);
-	if (s.own)
-		return NTM__NAT_MAPPING__MAPPING_NONE;
-	if (s.n < 2)
-		return NTM__NAT_MAPPING__MAPPING_UNKNOWN;
-	return s.differ ? NTM__NAT_MAPPING__MAPPING_DEPENDENT
-			: NTM__NAT_MAPPING__MAPPING_INDEPENDENT;
-}
-
-Ntm__NatMapping relays_told_mapping(const struct relays *rs)
-{
-	struct addr dc;
-
-	if (gate_state(rs->w->gate) == GATE_USED)
-		return NTM__NAT_MAPPING__MAPPING_BLOCKED;
-	if (!session_observed(rs->w->session, &dc))
-		return NTM__NAT_MAPPING__MAPPING_UNKNOWN;
-	return relays_mapping(rs, dc.sa.sa_family);
-}
-
-static size_t add_once(struct addr *list, size_t n, size_t max,
-		       const struct addr *a)
-{
-	if (!addr_is_set(a) || n == max)
-		return n;
-	for (size_t i = 0; i < n; i++)
-		if (addr_equal(&list[i], a))
-			return n;
-	list[n] = *a;
-	return n + 1;
-}
-
-size_t relays_observed(const struct relays *rs, struct addr *out, size_t max)
-{
-	struct addr dc;
-	size_t n = 0;
-
-	if (session_observed(rs->w->session, &dc))
-		n = add_once(out, n, max, &dc);
-	for (size_t i = 0; i < rs->n; i++)
-		for (size_t j = 0; j < rs->list[i].n; j++)
-			n = add_once(out, n, max,
-				     &rs->list[i].addrs[j].observed);
-	return n;
-}
-
-/* --- telling the DC ---------------------------------------------------------------------- */
-
-/* Is there nothing in front of us that lets in only whom we have written to? An own
- * address that servers see says nothing of that, over IPv6. */
-static bool is_unasked(const struct relays *rs)
-{
-	for (size_t i = 0; i < rs->n; i++)
-		for (size_t j = 0; j < rs->list[i].n; j++)
-			if (rs->list[i].addrs[j].unasked)
-				return true;
-	return false;
-}
-
-size_t relays_tell(struct relays *rs, Ntm__RelayRtt *m, Ntm__RelayRtt **list,
-		   Ntm__NatMapping *mapping, uint32_t *unasked)
-{
-	struct addr at;
-
-	rs->n_told = 0;
-	rs->told_unasked = is_unasked(rs);
-	*unasked = rs->told_unasked;
-	rs->told_mapping = *mapping = relays_told_mapping(rs);
-	for (size_t i = 0; i < rs->n; i++) {
-		uint64_t rtt = relay_nearest(&rs->list[i], &at);
-		size_t k = rs->n_told;
-
-		if (!rtt)
-			continue;
-		rs->told_id[k] = rs->list[i].id;
-		rs->told_rtt_ns[k] = rtt;
-		ntm__relay_rtt__init(&m[k]);
-		m[k].id = rs->list[i].id;
-		m[k].rtt_us = rtt / 1000 < UINT32_MAX ? (uint32_t)(rtt / 1000)
-						      : UINT32_MAX;
-		if (!m[k].rtt_us)
-			m[k].rtt_us = 1;
-		list[k] = &m[k];
-		rs->n_told++;
-	}
-	return rs->n_told;
-}
-
-static bool told(const struct relays *rs, uint64_t id, uint64_t rtt)
-{
-	for (size_t i = 0; i < rs->n_told; i++) {
-		uint64_t was = rs->told_rtt_ns[i];
-		uint64_t step = was / 4 > RTT_STEP_NS ? was / 4 : RTT_STEP_NS;
-
-		if (rs->told_id[i] == id)
-			return rtt <= was + step && was <= rtt + step;
-	}
-	return false;
-}
-
-static bool changed(const struct relays *rs)
-{
-	struct addr at;
-
-	if (rs->told_mapping != relays_told_mapping(rs) ||
-	    rs->told_unasked != is_unasked(rs))
-		return true;
-	for (size_t i = 0; i < rs->n; i++) {
-		uint64_t rtt = relay_nearest(&rs->list[i], &at);
-
-		if (rtt && !told(rs, rs->list[i].id, rtt))
-			return true;
-	}
-	return false;
-}
-
-static void refresh(struct relays *rs);
-
-static void refreshed(void *arg, int err, const Ntm__Signal *msg)
-{
-	struct relays *rs = arg;
-	const Ntm__RegistrationResponse *r;
-
-	rs->refresh = 0;
-	if (err || msg->body_case != NTM__SIGNAL__BODY_REGISTRATION_RESPONSE) {
-		rs->n_told = 0; /* told by the next one, then */
-		return;
-	}
-	r = msg->registration_response;
-	/* of many relays the DC names others each time: those we have will do */
-	if (!r->code && !r->challenge.len && rs->asking)
-		relays_named(rs, r->relays, r->n_relays);
-	rs->asking = false;
-	if (!rs->running)
-		refresh(rs); /* what changed meanwhile */
-}
-
-static void tell(struct relays *rs)
-{
-	struct addr dc;
-
-	if (rs->refresh || session_state(rs->w->session) != SESSION_ONLINE ||
-	    !session_dc(rs->w->session, &dc))
-		return;
-	if (session_probe(rs->w->session, &dc, DIRECTION_LIMIT_MS, refreshed,
-			  rs, &rs->refresh))
-		log_debug("relay", "the DC cannot be told now");
-}
-
-static void refresh(struct relays *rs)
-{
-	if (changed(rs))
-		tell(rs);
-}
-
-void relays_ask(struct relays *rs)
-{
-	rs->asking = true;
-	tell(rs);
-}
-
-void relays_met(struct relays *rs, uint64_t id)
-{
-	for (size_t i = 0; i < rs->n; i++)
-		if (rs->list[i].id == id)
-			return;
-	if (rs->n &&
-	    loop_now(rs->w->loop) - rs->round_ns < LOOP_S(RELAY_PROBE_S))
-		return;
-	relays_ask(rs);
-}
-
 static void round_end(struct relays *rs)
 {
 	struct relays_wait *wait;
@@ -319,7 +78,7 @@ static void round_end(struct relays *rs)
 		wait->fn(wait->arg);
 	}
 	portmap_look(rs->w->portmap);
-	refresh(rs);
+	relays_refresh(rs);
 }
 
 /* --- probing ------------------------------------------------------------------------------ */
@@ -568,7 +327,7 @@ void relays_datagram(struct relays *rs, const struct packet_header *h,
 		if (a->addr.sa.sa_family == AF_INET6)
 			a->unasked = 2;
 		if (!rs->running)
-			refresh(rs);
+			relays_refresh(rs);
 		return;
 	}
 	if (a->answered)

@@ -4,6 +4,8 @@
  *
  * Owner:    the worker. Context: loop thread. What a relay does for one peer is
  *           punch.h's; here they are measured and told to the DC.
+ * Files:    relay.c (list, probes), relay_seen.c (what they see of us), relay_told.c (what
+ *           the DC knows of it).
  * States:   a round of probes runs, or none does.
  */
 #ifndef NTM_BROKER_RELAY_H
