@@ -34,7 +34,8 @@
 /* struct notice - @node 0: place not in use */
 struct notice {
 	uint32_t slab_link;
-	uint32_t node, txn, prev, next; /* in the order of deadlines */
+	struct chain_link link; /* in the order of deadlines */
+	uint32_t node, txn;
 	uint64_t fp8, deadline;
 	uint8_t tries;
 };
@@ -46,7 +47,8 @@ struct boxlink {
 	struct boxsock *sock; /* NULL: no box is here */
 	struct slab slab;
 	struct index by_node;
-	uint32_t head, tail, generation;
+	struct chain chain;
+	uint32_t generation;
 	struct loop_timer *timer;
 	uint64_t links, told, acked, given_up, gone;
 };
@@ -77,39 +79,17 @@ static uint32_t notice_of(const struct boxlink *b, uint32_t node)
 	return h;
 }
 
-static void list_append(struct boxlink *b, uint32_t h)
+static void chain_last(struct boxlink *b, uint32_t h)
 {
-	struct notice *x = notice_at(b, h);
-
-	x->deadline = loop_now(b->dc->loop) + NOTICE_NS;
-	x->prev = b->tail;
-	x->next = 0;
-	if (b->tail)
-		notice_at(b, b->tail)->next = h;
-	else
-		b->head = h;
-	b->tail = h;
+	notice_at(b, h)->deadline = loop_now(b->dc->loop) + NOTICE_NS;
+	chain_append(&b->chain, &b->slab, h);
 	if (!loop_timer_armed(b->timer))
 		loop_timer_arm(b->timer, NOTICE_NS);
 }
 
-static void list_remove(struct boxlink *b, uint32_t h)
-{
-	struct notice *x = notice_at(b, h);
-
-	if (x->prev)
-		notice_at(b, x->prev)->next = x->next;
-	else
-		b->head = x->next;
-	if (x->next)
-		notice_at(b, x->next)->prev = x->prev;
-	else
-		b->tail = x->prev;
-}
-
 static void notice_end(struct boxlink *b, uint32_t h)
 {
-	list_remove(b, h);
+	chain_remove(&b->chain, &b->slab, h);
 	index_del(&b->by_node, h);
 	slab_del(&b->slab, h);
 }
@@ -151,7 +131,7 @@ static void notice_start(struct boxlink *b, uint32_t node, bool wake)
 	if (h) {
 		new_txn(b, h); /* it has to know of the last one */
 		notice_at(b, h)->tries = 1;
-		list_remove(b, h);
+		chain_remove(&b->chain, &b->slab, h);
 	} else {
 		h = slab_add(&b->slab);
 		if (!h)
@@ -169,7 +149,7 @@ static void notice_start(struct boxlink *b, uint32_t node, bool wake)
 			wake_node(b->dc, n, 0);
 	}
 	b->told++;
-	list_append(b, h);
+	chain_last(b, h);
 	notice_send(b, n, notice_at(b, h)->txn);
 }
 
@@ -179,7 +159,7 @@ static void tick(void *arg)
 	uint64_t now = loop_now(b->dc->loop);
 	uint32_t h;
 
-	while ((h = b->head) && notice_at(b, h)->deadline <= now) {
+	while ((h = b->chain.head) && notice_at(b, h)->deadline <= now) {
 		struct notice *x = notice_at(b, h);
 		struct node *n = nodes_at(&b->dc->nodes, x->node);
 
@@ -191,11 +171,12 @@ static void tick(void *arg)
 		}
 		x->tries++;
 		notice_send(b, n, x->txn);
-		list_remove(b, h);
-		list_append(b, h);
+		chain_remove(&b->chain, &b->slab, h);
+		chain_last(b, h);
 	}
-	if (b->head)
-		loop_timer_arm(b->timer, notice_at(b, b->head)->deadline - now);
+	if (b->chain.head)
+		loop_timer_arm(b->timer,
+			       notice_at(b, b->chain.head)->deadline - now);
 }
 
 void boxlink_acked(struct dc *dc, uint32_t session, uint32_t txn)

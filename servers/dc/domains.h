@@ -25,6 +25,7 @@
 #include "common/channel.h"
 #include "common/datagram.h"
 #include "common/fqdn.h"
+#include "servers/dc/chain.h"
 #include "servers/dc/nodes.h"
 #include "servers/serverconf.h"
 
@@ -73,7 +74,8 @@ enum { DOMAIN_OURS, DOMAIN_OURS_OLD, DOMAIN_THEIRS, DOMAIN_THEIRS_OLD };
 
 /** struct domain_meetings - handles of meetings.c, oldest first */
 struct domain_meetings {
-	uint32_t head, tail, n;
+	struct chain chain;
+	uint32_t n;
 };
 
 /**

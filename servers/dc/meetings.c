@@ -26,8 +26,9 @@
 /* struct meeting - @domain 0: place not in use */
 struct meeting {
 	uint32_t slab_link;
-	uint32_t node, at_s, prev, next; /* of its domain */
-	uint32_t same_prev, same_next;	 /* with the same identity */
+	struct chain_link link; /* of its domain */
+	uint32_t node, at_s;
+	uint32_t same_prev, same_next; /* with the same identity */
 	uint16_t domain;
 	uint64_t fp8; /* of @node */
 	uint8_t fp[NTMC_FP_LEN];
@@ -75,31 +76,14 @@ static uint64_t hash_fp(const void *owner, uint32_t h)
 
 static void list_append(struct meetings *m, struct domain *d, uint32_t h)
 {
-	struct meeting *x = at(m, h);
-
-	x->at_s = dc_now_s(m->dc);
-	x->prev = d->met.tail;
-	x->next = 0;
-	if (d->met.tail)
-		at(m, d->met.tail)->next = h;
-	else
-		d->met.head = h;
-	d->met.tail = h;
+	at(m, h)->at_s = dc_now_s(m->dc);
+	chain_append(&d->met.chain, &m->slab, h);
 	d->met.n++;
 }
 
 static void list_remove(struct meetings *m, struct domain *d, uint32_t h)
 {
-	struct meeting *x = at(m, h);
-
-	if (x->prev)
-		at(m, x->prev)->next = x->next;
-	else
-		d->met.head = x->next;
-	if (x->next)
-		at(m, x->next)->prev = x->prev;
-	else
-		d->met.tail = x->prev;
+	chain_remove(&d->met.chain, &m->slab, h);
 	d->met.n--;
 }
 
@@ -122,7 +106,7 @@ static uint32_t first_of(const struct meetings *m, const struct domain *d,
 }
 
 /* it stands behind the first one, or is that. Return: 0, -NTM_ENOMEM */
-static int chain_add(struct meetings *m, struct domain *d, uint32_t h)
+static int same_add(struct meetings *m, struct domain *d, uint32_t h)
 {
 	struct meeting *x = at(m, h);
 	uint32_t first = first_of(m, d, x->fp);
@@ -137,7 +121,7 @@ static int chain_add(struct meetings *m, struct domain *d, uint32_t h)
 	return 0;
 }
 
-static void chain_remove(struct meetings *m, uint32_t h)
+static void same_remove(struct meetings *m, uint32_t h)
 {
 	struct meeting *x = at(m, h);
 
@@ -156,7 +140,7 @@ static void chain_remove(struct meetings *m, uint32_t h)
 static void forget(struct meetings *m, struct domain *d, uint32_t h)
 {
 	list_remove(m, d, h);
-	chain_remove(m, h);
+	same_remove(m, h);
 	index_del(&m->by_all, h);
 	slab_del(&m->slab, h);
 }
@@ -172,8 +156,8 @@ static void make_room(struct meetings *m)
 		if (d && (!most || d->met.n > most->met.n))
 			most = d;
 	}
-	if (most && most->met.head)
-		forget(m, most, most->met.head);
+	if (most && most->met.chain.head)
+		forget(m, most, most->met.chain.head);
 }
 
 /* --- what happened ------------------------------------------------------------------ */
@@ -210,7 +194,7 @@ static uint32_t meeting_new(struct meetings *m, struct domain *d, uint32_t node,
 		slab_del(&m->slab, h);
 		return 0;
 	}
-	if (chain_add(m, d, h)) {
+	if (same_add(m, d, h)) {
 		index_del(&m->by_all, h);
 		slab_del(&m->slab, h);
 		return 0;
@@ -263,8 +247,8 @@ bool meetings_end(struct meetings *m, struct domain *d,
 
 void meetings_end_all(struct meetings *m, struct domain *d, meetings_fn *fn)
 {
-	while (m && d->met.head)
-		end_one(m, d, d->met.head, fn);
+	while (m && d->met.chain.head)
+		end_one(m, d, d->met.chain.head, fn);
 }
 
 void meetings_of_node(struct meetings *m, uint32_t node, meetings_fn *fn)
@@ -284,9 +268,9 @@ void meetings_of_node(struct meetings *m, uint32_t node, meetings_fn *fn)
 
 void meetings_expire(struct meetings *m, struct domain *d)
 {
-	while (d->met.head &&
-	       dc_now_s(m->dc) - at(m, d->met.head)->at_s >= MEETING_S)
-		forget(m, d, d->met.head);
+	while (d->met.chain.head &&
+	       dc_now_s(m->dc) - at(m, d->met.chain.head)->at_s >= MEETING_S)
+		forget(m, d, d->met.chain.head);
 }
 
 uint32_t meetings_count(const struct meetings *m)

@@ -28,6 +28,7 @@
 
 #include "common/channel.h"
 #include "common/datagram.h"
+#include "servers/dc/chain.h"
 #include "servers/dc/dc.h"
 #include "servers/dc/journal.h"
 #include "servers/dc/nodes.h"

@@ -48,8 +48,8 @@ struct set {
 
 struct withdrawal {
 	uint32_t slab_link;
+	struct chain_link link; /* in the order of deadlines */
 	uint32_t node, txn;
-	uint32_t prev, next; /* in the order of deadlines */
 	uint64_t fp8, deadline;
 	struct set *set; /* NULL: place not in use */
 	uint8_t tries;
@@ -64,7 +64,8 @@ struct sweep {
 struct withdrawals {
 	struct dc *dc;
 	struct slab slab;
-	uint32_t head, tail, generation;
+	struct chain chain;
+	uint32_t generation;
 	struct loop_timer *timer, *sweep_timer;
 	struct sweep sweeps[SWEEPS_MAX];
 	size_t n_sweeps;
@@ -81,32 +82,10 @@ static void set_put(struct set *set)
 		free(set);
 }
 
-static void list_append(struct withdrawals *w, uint32_t h)
+static void chain_last(struct withdrawals *w, uint32_t h)
 {
-	struct withdrawal *x = withdrawal_at(w, h);
-
-	x->deadline = loop_now(w->dc->loop) + REPEAT_NS;
-	x->prev = w->tail;
-	x->next = 0;
-	if (w->tail)
-		withdrawal_at(w, w->tail)->next = h;
-	else
-		w->head = h;
-	w->tail = h;
-}
-
-static void list_remove(struct withdrawals *w, uint32_t h)
-{
-	struct withdrawal *x = withdrawal_at(w, h);
-
-	if (x->prev)
-		withdrawal_at(w, x->prev)->next = x->next;
-	else
-		w->head = x->next;
-	if (x->next)
-		withdrawal_at(w, x->next)->prev = x->prev;
-	else
-		w->tail = x->prev;
+	withdrawal_at(w, h)->deadline = loop_now(w->dc->loop) + REPEAT_NS;
+	chain_append(&w->chain, &w->slab, h);
 }
 
 /* --- nodes -------------------------------------------------------------------- */
@@ -153,7 +132,7 @@ static void withdrawal_end(struct withdrawals *w, uint32_t h)
 	uint32_t node = x->node;
 	bool self = x->self;
 
-	list_remove(w, h);
+	chain_remove(&w->chain, &w->slab, h);
 	set_put(x->set);
 	slab_del(&w->slab, h);
 	if (self)
@@ -166,7 +145,7 @@ static void withdrawals_tick(void *arg)
 	uint64_t now = loop_now(w->dc->loop);
 	uint32_t h;
 
-	while ((h = w->head) && withdrawal_at(w, h)->deadline <= now) {
+	while ((h = w->chain.head) && withdrawal_at(w, h)->deadline <= now) {
 		struct withdrawal *x = withdrawal_at(w, h);
 		struct node *n = nodes_at(&w->dc->nodes, x->node);
 
@@ -177,12 +156,12 @@ static void withdrawals_tick(void *arg)
 		}
 		x->tries++;
 		send_set(w->dc, n, x->set, x->txn);
-		list_remove(w, h);
-		list_append(w, h);
+		chain_remove(&w->chain, &w->slab, h);
+		chain_last(w, h);
 	}
-	if (w->head)
+	if (w->chain.head)
 		loop_timer_arm(w->timer,
-			       withdrawal_at(w, w->head)->deadline - now);
+			       withdrawal_at(w, w->chain.head)->deadline - now);
 }
 
 static void tell(struct withdrawals *w, uint32_t node, struct set *set,
@@ -218,7 +197,7 @@ static void tell(struct withdrawals *w, uint32_t node, struct set *set,
 	send_set(w->dc, n, set, x->txn);
 	if (n->wakeup)
 		wake_node(w->dc, n, 0);
-	list_append(w, h);
+	chain_last(w, h);
 	if (!loop_timer_armed(w->timer))
 		loop_timer_arm(w->timer, REPEAT_NS);
 }
@@ -440,8 +419,8 @@ void withdrawals_free(struct withdrawals *w)
 
 	if (!w)
 		return;
-	for (h = w->head; h; h = next) {
-		next = withdrawal_at(w, h)->next;
+	for (h = w->chain.head; h; h = next) {
+		next = withdrawal_at(w, h)->link.next;
 		set_put(withdrawal_at(w, h)->set);
 	}
 	for (size_t i = 0; i < w->n_sweeps; i++)

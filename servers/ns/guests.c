@@ -63,13 +63,7 @@ static void stranger_add(struct guest *g)
 {
 	struct ns *ns = g->ns;
 
-	g->older = ns->youngest;
-	g->younger = 0;
-	if (g->older)
-		guest_at(ns, g->older)->younger = g->handle;
-	else
-		ns->oldest = g->handle;
-	ns->youngest = g->handle;
+	chain_append(&ns->waiting, &ns->guests, g->handle);
 	ns->n_new++;
 	ns->strangers[g->bucket]++;
 }
@@ -78,14 +72,7 @@ static void stranger_del(struct guest *g)
 {
 	struct ns *ns = g->ns;
 
-	if (g->older)
-		guest_at(ns, g->older)->younger = g->younger;
-	else
-		ns->oldest = g->younger;
-	if (g->younger)
-		guest_at(ns, g->younger)->older = g->older;
-	else
-		ns->youngest = g->older;
+	chain_remove(&ns->waiting, &ns->guests, g->handle);
 	ns->n_new--;
 	ns->strangers[g->bucket]--;
 }
@@ -372,7 +359,7 @@ void guest_new(struct ns *ns, int fd, const struct addr *from)
 	if (ns->strangers[bucket] < NS_STRANGERS_IP) {
 		if (ns->n_new == ns->strangers_max) {
 			ns->stats.evicted++;
-			guest_end(guest_at(ns, ns->oldest));
+			guest_end(guest_at(ns, ns->waiting.head));
 		}
 		h = slab_add(&ns->guests);
 	}

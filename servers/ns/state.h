@@ -12,8 +12,8 @@
 #define NTM_SERVERS_NS_STATE_H
 
 #include "common/frame.h"
+#include "servers/dc/chain.h"
 #include "servers/dc/index.h"
-#include "servers/dc/slab.h"
 #include "servers/dcchannel.h"
 #include "servers/keyhash.h"
 #include "servers/ns/ns.h"
@@ -44,7 +44,9 @@ enum guest_state { GUEST_FREE, GUEST_NEW, GUEST_HERE, GUEST_ASKED };
 
 /** struct guest - @part: of a frame, while it is incomplete; else NULL */
 struct guest {
-	uint32_t slab_link, handle;
+	uint32_t slab_link;
+	struct chain_link order; /* of the strangers, by the time they came */
+	uint32_t handle;
 	struct ns *ns;
 	struct loop_io *io;
 	int fd;
@@ -52,7 +54,6 @@ struct guest {
 	struct ntmc_key up, down;
 	uint32_t rx, tx; /* counters */
 	uint32_t due_s;
-	uint32_t older, younger; /* strangers, by the time they came; 0: none */
 	uint16_t interval_s, part_len, bucket;
 	uint8_t state, aead, link;
 	uint8_t said; /* frames in this second */
@@ -76,7 +77,7 @@ struct ns {
 	struct keyhash hash;
 	unsigned int n_new, n_here;
 	unsigned int room, strangers_max; /* as descriptors allow */
-	uint32_t oldest, youngest;	  /* of the strangers */
+	struct chain waiting;		  /* the strangers, the oldest first */
 	uint16_t strangers[NS_BUCKETS];
 	uint64_t dropped[NS_DROPPED];
 	unsigned int n_dropped, slice;

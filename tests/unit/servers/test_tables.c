@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* test_tables - the DC's tables: slab, index, nodes, leases, pairs; the limiter */
+/* test_tables - the DC's tables: slab, chain, index, nodes, leases, pairs; the limiter */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "servers/as/limiter.h"
+#include "servers/dc/chain.h"
 #include "servers/dc/nodes.h"
 #include "servers/dc/pairs.h"
 
@@ -30,6 +31,53 @@ static void slab_reuses(void **state)
 		assert_int_equal(((uint8_t *)slab_at(&s, a))[i], 0);
 	assert_int_equal(slab_add(&s), 3);
 	assert_int_equal(slab_add(&s), 0); /* the maximum */
+	slab_clear(&s);
+}
+
+static void expect_chain(const struct chain *c, const struct slab *s,
+			 const char *want)
+{
+	struct {
+		uint32_t slab_link;
+		struct chain_link link;
+	} * x;
+	uint32_t prev = 0;
+
+	for (uint32_t h = c->head; h; h = x->link.next, want++) {
+		x = slab_at(s, h);
+		assert_int_equal(h, *want - '0');
+		assert_int_equal(x->link.prev, prev);
+		prev = h;
+	}
+	assert_int_equal(*want, 0);
+	assert_int_equal(c->tail, prev);
+}
+
+static void chain_order(void **state)
+{
+	struct chain a = {0, 0}, b = {0, 0};
+	struct slab s;
+
+	(void)state;
+	slab_init(&s, 16, 4);
+	for (uint32_t h = 1; h <= 4; h++) {
+		assert_int_equal(slab_add(&s), h);
+		chain_append(&a, &s, h);
+	}
+	expect_chain(&a, &s, "1234");
+	chain_remove(&a, &s, 2); /* between */
+	expect_chain(&a, &s, "134");
+	chain_remove(&a, &s, 4); /* the last */
+	expect_chain(&a, &s, "13");
+	chain_append(&b, &s, 4);
+	chain_remove(&a, &s, 1); /* the first, into another chain */
+	chain_append(&b, &s, 1);
+	expect_chain(&a, &s, "3");
+	expect_chain(&b, &s, "41");
+	chain_remove(&a, &s, 3);
+	expect_chain(&a, &s, "");
+	chain_append(&a, &s, 2);
+	expect_chain(&a, &s, "2");
 	slab_clear(&s);
 }
 
@@ -257,6 +305,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(slab_reuses),
+		cmocka_unit_test(chain_order),
 		cmocka_unit_test(index_walk),
 		cmocka_unit_test(nodes_leases),
 		cmocka_unit_test(nodes_accounts),
