@@ -13,13 +13,13 @@
  *
  * Whoever has not answered is asked again every 250 ms. A DC that has not answered
  * three times may have been restarted: another key is made beside it, under which the
- * next ones go. All waits are equally long: the list is in the order of deadlines.
+ * next ones go. All waits are equally long: the chain is in the order of deadlines.
  *
- * A relay that refuses or is silent is replaced once, as in direction.c. What CN's DC
+ * How they are to meet is drawn and chosen as in direction.c (way.c). What CN's DC
  * says of CN was held against its CA (domain_check_node()); MN checks it again. Where CN
  * is, comes with its agreement.
  *
- * Path IDs are drawn as in direction.c, under our key. One that MN names and that we did
+ * Path IDs are drawn under our key. One that MN names and that we did
  * not draw for these two, CN's DC must have drawn; if it has not, another is drawn.
  */
 #include "servers/dc/abroad.h"
@@ -32,8 +32,8 @@
 #include "servers/dc/foreign.h"
 #include "servers/dc/nodeinfo.h"
 #include "servers/dc/pathid.h"
-#include "servers/dc/reach.h"
 #include "servers/dc/state.h"
+#include "servers/dc/way.h"
 
 #define ABROAD_MAX   4095 /* one chunk of the slab */
 #define HANDLE_BITS  12
@@ -45,25 +45,21 @@
 #define CN_TICKS     14 /* CN may have to be woken first */
 #define RELAY_TICKS  4
 #define KEEP_TICKS   8 /* 2 s */
-#define LIFETIME_S   60
-#define RELAY_TRIES  2
 
 enum abroad_state { LOOKING, ASKING, DIRECTING, ANSWERED, ABROAD_NSTATES };
 
-#define WAIT_CN 1
-#define WAIT_RS 2
-
 struct going {
 	uint32_t slab_link;
+	struct chain_link link;
 	uint32_t mn, mn_txn, txn; /* mn 0: the place is free */
-	uint64_t mn_fp8, path_id, deadline, retry_after_ms;
-	uint32_t prev, next;
-	uint16_t domain, relay, not_relay;
+	uint64_t mn_fp8, deadline, retry_after_ms;
+	uint16_t domain;
 	int err;
-	uint8_t state, ticks, wanted_aead, aead, reason, waits, relay_tries;
-	bool swapped, cn_sends, named, check_path;
+	uint8_t state, ticks, wanted_aead;
+	bool named; /* MN names the path */
+	bool check_path;
 	char name[FQDN_MAX + 1];
-	struct ntmc_key ktun, ktmp;
+	struct way way;
 	struct foreign cn;
 };
 
@@ -71,7 +67,8 @@ struct abroad {
 	struct dc *dc;
 	struct slab slab;
 	struct index by_mn; /* MN and its txn */
-	uint32_t head, tail, generation;
+	struct chain chain;
+	uint32_t generation;
 	struct loop_timer *timer;
 };
 
@@ -97,44 +94,22 @@ static uint64_t going_hash(const void *owner, uint32_t h)
 	return mn_hash(x->mn, x->mn_txn);
 }
 
-/* --- the list --------------------------------------------------------------------- */
+/* --- the chain -------------------------------------------------------------------- */
 
-static void list_append(struct abroad *a, uint32_t h)
+static void chain_last(struct abroad *a, uint32_t h)
 {
-	struct going *x = at(a, h);
-
-	x->deadline = loop_now(a->dc->loop) + TICK_NS;
-	x->prev = a->tail;
-	x->next = 0;
-	if (a->tail)
-		at(a, a->tail)->next = h;
-	else
-		a->head = h;
-	a->tail = h;
+	at(a, h)->deadline = loop_now(a->dc->loop) + TICK_NS;
+	chain_append(&a->chain, &a->slab, h);
 	if (!loop_timer_armed(a->timer))
 		loop_timer_arm(a->timer, TICK_NS);
 }
 
-static void list_remove(struct abroad *a, uint32_t h)
-{
-	struct going *x = at(a, h);
-
-	if (x->prev)
-		at(a, x->prev)->next = x->next;
-	else
-		a->head = x->next;
-	if (x->next)
-		at(a, x->next)->prev = x->prev;
-	else
-		a->tail = x->prev;
-}
-
 static void set_state(struct abroad *a, uint32_t h, enum abroad_state s)
 {
-	list_remove(a, h);
+	chain_remove(&a->chain, &a->slab, h);
 	at(a, h)->state = (uint8_t)s;
 	at(a, h)->ticks = 0;
-	list_append(a, h);
+	chain_last(a, h);
 }
 
 static void new_txn(struct abroad *a, uint32_t h)
@@ -164,50 +139,21 @@ static struct node *mn_of(struct abroad *a, const struct going *x)
 
 /* --- answers to MN -------------------------------------------------------------------- */
 
-/* struct way - a Route Direction being made */
-struct way {
-	Ntm__RouteDirection msg;
-	struct reach_relay relay;
-};
-
-static void way_fill(struct abroad *a, struct going *x, bool to_mn,
-		     struct way *out)
-{
-	const struct relay *relay = relays_find(a->dc, x->relay);
-	Ntm__RouteDirection *m = &out->msg;
-
-	ntm__route_direction__init(m);
-	if (relay) {
-		reach_fill_relay(relay, &out->relay);
-		m->relay = &out->relay.msg;
-	}
-	m->path_id = x->path_id;
-	m->role = x->cn_sends == to_mn ? NTM__TUNNEL_ROLE__ROLE_WAIT
-				       : NTM__TUNNEL_ROLE__ROLE_SEND;
-	m->ktun = (ProtobufCBinaryData){NTMC_KEY_LEN, x->ktun.b};
-	m->ktmp = (ProtobufCBinaryData){NTMC_KEY_LEN, x->ktmp.b};
-	m->aead = x->aead;
-	m->lifetime_s = LIFETIME_S;
-	m->reason = x->reason;
-	m->end = to_mn != x->swapped ? NTM__TUNNEL_END__END_MN
-				     : NTM__TUNNEL_END__END_CN;
-}
-
 static void send_answer(struct abroad *a, struct going *x)
 {
 	Ntm__NtmAck ack = NTM__NTM_ACK__INIT;
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
 	struct node *mn = mn_of(a, x);
-	struct foreign_told told;
-	struct way way;
+	struct foreign_told cn;
+	struct way_told way;
 
 	if (!mn)
 		return;
 	msg.txn = x->mn_txn;
 	if (!x->err) {
-		way_fill(a, x, true, &way);
-		foreign_tell(&x->cn, true, &told);
-		way.msg.peer = &told.msg;
+		way_tell(a->dc, &x->way, true, &way);
+		foreign_tell(&x->cn, true, &cn);
+		way.msg.peer = &cn.msg;
 		msg.body_case = NTM__SIGNAL__BODY_ROUTE_DIRECTION;
 		msg.route_direction = &way.msg;
 	} else {
@@ -215,8 +161,8 @@ static void send_answer(struct abroad *a, struct going *x)
 		ack.retry_after_ms = x->retry_after_ms;
 		if (x->cn.fqdn[0] &&
 		    (x->err == -NTM_EPIN || x->err == -NTM_EUNVERIFIED)) {
-			foreign_tell(&x->cn, false, &told);
-			ack.peer = &told.msg;
+			foreign_tell(&x->cn, false, &cn);
+			ack.peer = &cn.msg;
 		}
 		msg.body_case = NTM__SIGNAL__BODY_ACK;
 		msg.ack = &ack;
@@ -231,18 +177,9 @@ static void answer(struct abroad *a, uint32_t h, int err)
 	struct domain *d = domains_at(a->dc, x->domain);
 
 	x->err = err;
-	if (err) {
-		a->dc->stats.directions_refused++;
-	} else {
-		a->dc->stats.directions++;
-		a->dc->stats.directions_relayed += x->relay != 0;
-		if (x->relay)
-			direction_name_relay(a->dc, x->path_id,
-					     x->mn_fp8 ^ x->cn.shadow.fp8,
-					     x->relay);
-		if (d)
-			guests_met(a->dc, d, x->mn, x->cn.fp);
-	}
+	way_settled(a->dc, &x->way, x->mn_fp8, x->cn.shadow.fp8, err);
+	if (!err && d)
+		guests_met(a->dc, d, x->mn, x->cn.fp);
 	send_answer(a, x);
 	set_state(a, h, ANSWERED);
 }
@@ -273,11 +210,11 @@ static void send_direction(struct abroad *a, struct going *x, struct domain *d)
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
 	struct node *mn = mn_of(a, x);
 	struct nodeinfo info;
-	struct way way;
+	struct way_told way;
 
 	if (!mn)
 		return;
-	way_fill(a, x, false, &way);
+	way_tell(a->dc, &x->way, false, &way);
 	nodeinfo_fill(a->dc, mn, &info);
 	nodeinfo_fill_addresses(a->dc, mn, &info);
 	way.msg.peer = &info.msg;
@@ -291,41 +228,18 @@ static void send_direction(struct abroad *a, struct going *x, struct domain *d)
 		log_debug("abroad", "%s: not directed", d->name);
 }
 
-static void proven_fill(const struct node *n, Ntm__RelayEnd *out)
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	size_t skip = memcmp(n->at.ip, mapped, sizeof(mapped)) ? 0 : 12;
-
-	out->proven = (ProtobufCBinaryData){sizeof(n->at.ip) - skip,
-					    (uint8_t *)n->at.ip + skip};
-}
-
 /* false: there is no such relay any more */
-static bool send_relay(struct abroad *a, struct going *x)
+static bool send_relay(struct abroad *a, const struct going *x)
 {
-	Ntm__RelayDirection body = NTM__RELAY_DIRECTION__INIT;
-	Ntm__RelayEnd ends[2] = {NTM__RELAY_END__INIT, NTM__RELAY_END__INIT};
-	struct relay *relay = relays_find(a->dc, x->relay);
+	Ntm__RelayEnd cn = NTM__RELAY_END__INIT;
 	struct node *mn = mn_of(a, x);
-	struct fqdn_parts parts;
-	struct ntmc_key kpunch;
+	struct way_end end;
 
-	if (!relay || !mn ||
-	    fqdn_split(mn->fqdn, a->dc->cert.domain.domain, &parts) ||
-	    datagram_punch_secret(&x->ktun, x->path_id, &kpunch))
+	if (!mn)
 		return false;
-	ends[x->swapped].account = parts.account;
-	proven_fill(mn, &ends[x->swapped]);
-	ends[!x->swapped].account = foreign_account(&x->cn);
-	body.path_id = x->path_id;
-	body.kpunch = (ProtobufCBinaryData){NTMC_KEY_LEN, kpunch.b};
-	body.aead = x->aead;
-	body.mn = &ends[0];
-	body.cn = &ends[1];
-	if (!relays_direct(a->dc, relay, x->txn, &body))
-		log_debug("abroad", "a Relay Direction was not sent");
-	ntmc_key_clear(&kpunch);
-	return true;
+	way_end_fill(a->dc, mn, &end);
+	cn.account = foreign_account(&x->cn);
+	return way_direct_relay(a->dc, &x->way, x->txn, &end.msg, &cn);
 }
 
 static void direct(struct abroad *a, uint32_t h, struct domain *d);
@@ -333,24 +247,14 @@ static void direct(struct abroad *a, uint32_t h, struct domain *d);
 static void replace_relay(struct abroad *a, uint32_t h, struct domain *d)
 {
 	struct going *x = at(a, h);
-	struct node *mn = mn_of(a, x);
-	uint16_t next = 0;
 
-	if (mn && ++x->relay_tries < RELAY_TRIES)
-		next = reach_choose(a->dc, mn, &x->cn.shadow, x->relay,
-				    x->not_relay);
-	x->relay = next;
-	if (next) {
-		new_txn(a, h);
-		ntmc_key_random(NULL, &x->ktun);
+	if (way_choose_again(a->dc, &x->way, mn_of(a, x), &x->cn.shadow)) {
+		new_txn(a, h); /* an answer to what was asked before is none */
 		x->ticks = 0;
-		x->waits = WAIT_CN | WAIT_RS;
 		direct(a, h, d);
-		return;
-	}
-	x->waits &= (uint8_t)~WAIT_RS;
-	if (!x->waits)
+	} else if (!x->way.waits) {
 		answer(a, h, 0);
+	}
 }
 
 /* whoever has not answered yet */
@@ -358,25 +262,10 @@ static void direct(struct abroad *a, uint32_t h, struct domain *d)
 {
 	struct going *x = at(a, h);
 
-	if (x->waits & WAIT_CN)
+	if (x->way.waits & WAY_CN)
 		send_direction(a, x, d);
-	if (x->waits & WAIT_RS && !send_relay(a, x))
+	if (x->way.waits & WAY_RS && !send_relay(a, x))
 		replace_relay(a, h, d);
-}
-
-static void choose_way(struct abroad *a, struct going *x, struct node *mn)
-{
-	bool move = x->reason == NTM__DIRECTION_REASON__DIRECTION_MOVE;
-
-	x->cn_sends = reach_cn_sends(mn, &x->cn.shadow);
-	x->waits = WAIT_CN;
-	x->not_relay = direction_relay_named(a->dc, x->path_id,
-					     x->mn_fp8 ^ x->cn.shadow.fp8);
-	if (move || reach_needs_relay(mn, &x->cn.shadow))
-		x->relay =
-			reach_choose(a->dc, mn, &x->cn.shadow, 0, x->not_relay);
-	if (x->relay)
-		x->waits |= WAIT_RS;
 }
 
 /* --- the clock ------------------------------------------------------------------------------ */
@@ -398,19 +287,16 @@ static void look(struct abroad *a, uint32_t h, struct domain *d)
 static void tick_directing(struct abroad *a, uint32_t h, struct domain *d)
 {
 	struct going *x = at(a, h);
-	struct relay *relay;
 
-	if (x->ticks >= CN_TICKS && x->waits & WAIT_CN) {
+	if (x->ticks >= CN_TICKS && x->way.waits & WAY_CN) {
 		answer(a, h, -NTM_EOFFLINE);
 		return;
 	}
-	if (x->waits & WAIT_CN && x->ticks == SUSPECT_TICK + 2 &&
+	if (x->way.waits & WAY_CN && x->ticks == SUSPECT_TICK + 2 &&
 	    d->heard + LOOP_S(1) < loop_now(a->dc->loop))
 		domain_suspect(a->dc, d);
-	if (x->ticks == RELAY_TICKS && x->waits & WAIT_RS) {
-		relay = relays_find(a->dc, x->relay);
-		if (relay)
-			relays_silent(a->dc, relay);
+	if (x->ticks == RELAY_TICKS && x->way.waits & WAY_RS) {
+		way_relay_silent(a->dc, &x->way);
 		replace_relay(a, h, d);
 		return;
 	}
@@ -423,11 +309,11 @@ static void tick_one(struct abroad *a, uint32_t h)
 	struct domain *d = domains_at(a->dc, x->domain);
 
 	x->ticks++;
-	list_remove(a, h);
-	list_append(a, h);
+	chain_remove(&a->chain, &a->slab, h);
+	chain_last(a, h);
 	if (x->state == ANSWERED) {
 		if (x->ticks >= KEEP_TICKS) {
-			list_remove(a, h);
+			chain_remove(&a->chain, &a->slab, h);
 			index_del(&a->by_mn, h);
 			slab_del(&a->slab, h); /* wipes the keys */
 		}
@@ -457,10 +343,10 @@ static void tick(void *arg)
 	uint64_t now = loop_now(a->dc->loop);
 	uint32_t h;
 
-	while ((h = a->head) && at(a, h)->deadline <= now)
+	while ((h = a->chain.head) && at(a, h)->deadline <= now)
 		tick_one(a, h);
-	if (a->head)
-		loop_timer_arm(a->timer, at(a, a->head)->deadline - now);
+	if (a->chain.head)
+		loop_timer_arm(a->timer, at(a, a->chain.head)->deadline - now);
 }
 
 void abroad_domain_changed(struct dc *dc, struct domain *d)
@@ -491,23 +377,14 @@ static bool is_asked(const struct going *x, const char *fqdn)
 	return !strcmp(fqdn, x->name) || (dot && !strcmp(dot + 1, x->name));
 }
 
-static void draw_path(struct abroad *a, struct going *x, const struct node *mn)
-{
-	uint64_t random;
-
-	ntmc_random(NULL, &random, sizeof(random));
-	x->path_id = pathid_make(a->dc, random, mn->fp8, x->cn.shadow.fp8);
-	x->swapped = x->check_path = false;
-}
-
 static void choose_path(struct abroad *a, struct going *x,
 			const struct node *mn)
 {
-	if (!x->named)
-		draw_path(a, x, mn);
-	else
-		x->check_path = !pathid_is_of(a->dc, x->path_id, mn->fp8,
+	if (x->named)
+		x->check_path = !pathid_is_of(a->dc, x->way.path_id, mn->fp8,
 					      x->cn.shadow.fp8);
+	else
+		way_draw_path(a->dc, &x->way, mn->fp8, x->cn.shadow.fp8);
 }
 
 /* neither we nor its DC drew the Path ID that MN named */
@@ -519,11 +396,12 @@ static void redraw_path(struct abroad *a, uint32_t h, struct domain *d)
 	if (!mn)
 		return;
 	a->dc->stats.foreign_paths++;
-	draw_path(a, x, mn);
+	x->check_path = false;
+	way_draw_path(a->dc, &x->way, mn->fp8, x->cn.shadow.fp8);
+	way_draw_ktun(a->dc, &x->way);
 	new_txn(a, h); /* an answer to what was asked before is none to this */
-	ntmc_key_random(NULL, &x->ktun);
 	x->ticks = 0;
-	x->waits = WAIT_CN | (x->relay ? WAIT_RS : 0);
+	x->way.waits = WAY_CN | (x->way.relay ? WAY_RS : 0);
 	direct(a, h, d);
 }
 
@@ -551,11 +429,8 @@ static void information(struct abroad *a, struct domain *d, uint32_t h,
 		return;
 	foreign_take(m, &x->cn);
 	choose_path(a, x, mn);
-	x->aead = x->wanted_aead == NTMC_AES_256_GCM &&
-				  x->cn.aead == NTMC_AES_256_GCM
-			  ? NTMC_AES_256_GCM
-			  : NTMC_CHACHA20_POLY1305;
-	choose_way(a, x, mn);
+	way_take_aead(&x->way, x->wanted_aead, x->cn.aead);
+	way_choose(a->dc, &x->way, mn, &x->cn.shadow);
 	set_state(a, h, DIRECTING);
 	direct(a, h, d);
 }
@@ -564,15 +439,15 @@ static void agreed(struct abroad *a, uint32_t h, uint8_t who)
 {
 	struct going *x = at(a, h);
 
-	x->waits &= (uint8_t)~who;
-	if (!x->waits)
+	x->way.waits &= (uint8_t)~who;
+	if (!x->way.waits)
 		answer(a, h, 0);
 }
 
 static void cn_agreed(struct abroad *a, uint32_t h, const Ntm__NodeInfo *cn)
 {
 	foreign_take_addresses(a->dc, cn, &at(a, h)->cn);
-	agreed(a, h, WAIT_CN);
+	agreed(a, h, WAY_CN);
 }
 
 void abroad_receive(struct dc *dc, struct domain *d, const Ntm__Signal *msg)
@@ -600,7 +475,8 @@ void abroad_receive(struct dc *dc, struct domain *d, const Ntm__Signal *msg)
 		information(a, d, h, msg->node_information);
 	else if (msg->body_case != NTM__SIGNAL__BODY_ACK)
 		dc->stats.bad_datagrams++;
-	else if (at(a, h)->state != DIRECTING || !(at(a, h)->waits & WAIT_CN))
+	else if (at(a, h)->state != DIRECTING ||
+		 !(at(a, h)->way.waits & WAY_CN))
 		return;
 	else if (msg->ack->code == NTM_EEXISTS && at(a, h)->check_path)
 		redraw_path(a, h, d);
@@ -616,13 +492,13 @@ void abroad_relay_ack(struct dc *dc, uint16_t relay, uint32_t txn, int err)
 	uint32_t h = by_txn(a, txn);
 	struct domain *d = h ? domains_at(dc, at(a, h)->domain) : NULL;
 
-	if (!d || at(a, h)->state != DIRECTING || at(a, h)->relay != relay ||
-	    !(at(a, h)->waits & WAIT_RS))
+	if (!d || at(a, h)->state != DIRECTING ||
+	    at(a, h)->way.relay != relay || !(at(a, h)->way.waits & WAY_RS))
 		return;
 	if (err)
 		replace_relay(a, h, d);
 	else
-		agreed(a, h, WAIT_RS);
+		agreed(a, h, WAY_RS);
 }
 
 /* --- requests ------------------------------------------------------------------------------------ */
@@ -669,20 +545,18 @@ int abroad_request(struct dc *dc, uint32_t mn, uint32_t txn,
 	x->mn_fp8 = nodes_at(&dc->nodes, mn)->fp8;
 	x->domain = d->number;
 	x->wanted_aead = (uint8_t)q->aead;
-	x->reason = (uint8_t)q->reason;
 	snprintf(x->name, sizeof(x->name), "%s", q->fqdn);
 	x->named = q->reason == NTM__DIRECTION_REASON__DIRECTION_MOVE &&
 		   q->path_id > 1;
-	x->path_id = x->named ? q->path_id & ~UINT64_C(1) : 0;
-	x->swapped = x->named && q->path_id & 1;
-	ntmc_key_random(NULL, &x->ktun);
-	ntmc_key_random(NULL, &x->ktmp);
+	way_start(dc, &x->way, q->reason);
+	x->way.path_id = x->named ? q->path_id & ~UINT64_C(1) : 0;
+	x->way.swapped = x->named && q->path_id & 1;
 	new_txn(a, h);
 	if (index_add(&a->by_mn, h)) {
 		slab_del(&a->slab, h);
 		return -NTM_ELIMIT;
 	}
-	list_append(a, h);
+	chain_last(a, h);
 	look(a, h, d);
 	return 0;
 }

@@ -15,6 +15,7 @@
 #include "servers/dc/groupdirect.h"
 #include "servers/dc/pathid.h"
 #include "servers/dc/state.h"
+#include "servers/dc/way.h"
 #include "servers/push/push.h"
 
 #define BOOT_MAX      ((UINT64_C(1) << 24) - 1)
@@ -264,6 +265,8 @@ static int dc_open(struct dc *dc)
 	int r = open_nodes(dc);
 
 	if (!r)
+		r = ways_new(&dc->ways);
+	if (!r)
 		r = directions_new(dc, &dc->directions);
 	if (!r)
 		r = withdrawals_new(dc, &dc->withdrawals);
@@ -346,6 +349,7 @@ void dc_free(struct dc *dc)
 	journal_close(dc->journal);
 	loop_timer_free(dc->sweep);
 	directions_free(dc->directions);
+	ways_free(dc->ways);
 	finder_free(dc->finder);
 	boxlink_free(dc->boxlink);
 	courier_free(dc->courier);

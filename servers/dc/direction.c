@@ -4,7 +4,7 @@
  *
  * Theory of operation
  *
- * A request finds CN, draws Path ID, Ktun and Ktmp, and becomes a direction:
+ * A request finds CN, draws a way to it (way.c), and becomes a direction:
  *
  *   ASKED     Route Direction sent to CN and, where the way is through a relay,
  *             Relay Direction to it, beside each other; whoever has not answered is
@@ -18,12 +18,7 @@
  * A CN that has not been heard of since our start has no address to write to, and no
  * measurements to choose a relay by: that is done when it has come.
  *
- * A relay that refuses or says nothing is replaced by another one, once: CN is asked
- * anew, as it must meet MN there. After that, or when there is none, MN is told of
- * the direct way alone. Which relay a path had last is remembered in a table of hints
- * (NAMED_MAX): MOVE means that it did not help, or no longer, and takes another one.
- *
- * All directions of a state wait equally long, so each state is a list in the
+ * All directions of a state wait equally long, so each state is a chain in the
  * order of deadlines and one timer serves both. The txn that CN echoes is
  * handle | generation << 17: found without a search, and an old one is not
  * mistaken for a new one. Nothing is allocated per direction once the table's
@@ -39,9 +34,9 @@
 #include "common/log.h"
 #include "servers/dc/abroad.h"
 #include "servers/dc/nodeinfo.h"
-#include "servers/dc/reach.h"
 #include "servers/dc/pathid.h"
 #include "servers/dc/state.h"
+#include "servers/dc/way.h"
 
 #define HANDLE_BITS    17
 #define DIRECTIONS_MAX ((1u << HANDLE_BITS) - 1)
@@ -50,55 +45,29 @@
 #define ASK_TIMES      4
 #define WAKE_TIMES     14 /* who must be woken first: 3.5 s */
 #define KEEP_ANSWER_NS LOOP_S(2)
-#define LIFETIME_S     60 /* of Ktun and Ktmp */
-#define RANDOM_BLOCK   4096
-#define RELAY_TRIES    2     /* relays asked for one direction */
-#define NAMED_MAX      65536 /* a power of two */
-
-/* what a direction waits for */
-#define WAIT_CN 1
-#define WAIT_RS 2
 
 enum direction_state { DIRECTION_ASKED, DIRECTION_ANSWERED, DIRECTION_NSTATES };
 
 struct direction {
 	uint32_t slab_link;
+	struct chain_link link; /* in its state's chain */
 	uint32_t mn, cn, mn_txn, cn_txn;
-	uint32_t prev, next;	 /* in its state's list */
 	uint64_t mn_fp8, cn_fp8; /* the nodes these handles meant */
-	uint64_t path_id, deadline;
-	struct ntmc_key ktun, ktmp;
+	uint64_t deadline;
+	struct way way;
 	int err; /* ANSWERED: 0 or what MN was told */
-	uint8_t state, tries, aead, reason, waits;
-	uint8_t relay_tries;
-	uint16_t relay, not_relay; /* the one it has, and had; 0 none */
-	bool swapped; /* MN is the path's end 1: it has asked before, as CN */
-	bool cn_sends;
+	uint8_t state, tries;
 	bool chosen; /* the way */
 	bool absent; /* CN's NS does not have it; or it has come at last */
-};
-
-/* which relay a path had last; @pair: of whom the path is */
-struct named {
-	uint64_t path_id, pair;
-	uint16_t relay;
-};
-
-struct list {
-	uint32_t head, tail;
 };
 
 struct directions {
 	struct dc *dc;
 	struct slab slab;
 	struct index by_txn; /* MN and its txn */
-	struct list lists[DIRECTION_NSTATES];
+	struct chain chains[DIRECTION_NSTATES];
 	struct loop_timer *timer;
 	uint32_t generation;
-	struct named *named; /* by Path ID; another one takes the place over */
-	/* keys are drawn by the block: a system's generator is not free */
-	uint8_t random[RANDOM_BLOCK];
-	size_t random_left;
 };
 
 static struct direction *direction_at(const struct directions *d, uint32_t h)
@@ -123,54 +92,14 @@ static uint64_t direction_hash(const void *owner, uint32_t h)
 	return txn_hash(x->mn, x->mn_txn);
 }
 
-static void draw(struct directions *d, void *out, size_t len)
-{
-	if (d->random_left < len) {
-		ntmc_random(NULL, d->random, sizeof(d->random));
-		d->random_left = sizeof(d->random);
-	}
-	d->random_left -= len;
-	memcpy(out, d->random + d->random_left, len);
-	ntmc_wipe(d->random + d->random_left, len);
-}
-
-/* --- lists and timer ------------------------------------------------------------ */
-
-static void list_append(struct directions *d, uint32_t h)
-{
-	struct direction *x = direction_at(d, h);
-	struct list *l = &d->lists[x->state];
-
-	x->prev = l->tail;
-	x->next = 0;
-	if (l->tail)
-		direction_at(d, l->tail)->next = h;
-	else
-		l->head = h;
-	l->tail = h;
-}
-
-static void list_remove(struct directions *d, uint32_t h)
-{
-	struct direction *x = direction_at(d, h);
-	struct list *l = &d->lists[x->state];
-
-	if (x->prev)
-		direction_at(d, x->prev)->next = x->next;
-	else
-		l->head = x->next;
-	if (x->next)
-		direction_at(d, x->next)->prev = x->prev;
-	else
-		l->tail = x->prev;
-}
+/* --- chains and timer ----------------------------------------------------------- */
 
 static void arm(struct directions *d)
 {
 	uint64_t first = UINT64_MAX, now = loop_now(d->dc->loop);
 
 	for (int i = 0; i < DIRECTION_NSTATES; i++) {
-		uint32_t h = d->lists[i].head;
+		uint32_t h = d->chains[i].head;
 
 		if (h && direction_at(d, h)->deadline < first)
 			first = direction_at(d, h)->deadline;
@@ -184,95 +113,54 @@ static void direction_set_state(struct directions *d, uint32_t h,
 {
 	struct direction *x = direction_at(d, h);
 
-	list_remove(d, h);
+	chain_remove(&d->chains[x->state], &d->slab, h);
 	x->state = (uint8_t)s;
 	x->deadline = loop_now(d->dc->loop) + wait_ns;
-	list_append(d, h);
+	chain_append(&d->chains[s], &d->slab, h);
 	if (!loop_timer_armed(d->timer))
 		arm(d);
 }
 
 static void direction_end(struct directions *d, uint32_t h)
 {
-	list_remove(d, h);
+	chain_remove(&d->chains[direction_at(d, h)->state], &d->slab, h);
 	index_del(&d->by_txn, h);
 	slab_del(&d->slab, h); /* wipes the keys */
 }
 
 /* --- messages -------------------------------------------------------------------- */
 
-/* tell @to about @peer */
+/* tell @to, which is MN or CN, about @peer */
 static void send_route(struct directions *d, struct direction *x,
-		       struct node *to, const struct node *peer, uint32_t txn,
-		       Ntm__TunnelRole role)
+		       struct node *to, const struct node *peer, bool to_mn)
 {
-	const struct relay *relay = relays_find(d->dc, x->relay);
-	Ntm__RouteDirection body = NTM__ROUTE_DIRECTION__INIT;
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
-	struct reach_relay told;
+	struct way_told told;
 	struct nodeinfo info;
 
 	if (!to->session)
 		return;
-	if (relay) {
-		reach_fill_relay(relay, &told);
-		body.relay = &told.msg;
-	}
+	way_tell(d->dc, &x->way, to_mn, &told);
 	nodeinfo_fill(d->dc, peer, &info);
 	nodeinfo_fill_addresses(d->dc, peer, &info);
-	body.path_id = x->path_id;
-	body.role = role;
-	body.peer = &info.msg;
-	body.ktun = (ProtobufCBinaryData){NTMC_KEY_LEN, x->ktun.b};
-	body.ktmp = (ProtobufCBinaryData){NTMC_KEY_LEN, x->ktmp.b};
-	body.aead = x->aead;
-	body.lifetime_s = LIFETIME_S;
-	body.reason = x->reason;
-	body.end = (to->fp8 == x->mn_fp8) != x->swapped
-			   ? NTM__TUNNEL_END__END_MN
-			   : NTM__TUNNEL_END__END_CN;
-	msg.txn = txn;
+	told.msg.peer = &info.msg;
+	msg.txn = to_mn ? x->mn_txn : x->cn_txn;
 	msg.body_case = NTM__SIGNAL__BODY_ROUTE_DIRECTION;
-	msg.route_direction = &body;
+	msg.route_direction = &told.msg;
 	if (!signal_send(d->dc, to->session, &to->at, &msg))
 		log_debug("direction", "a Route Direction was not sent");
 }
 
-static void end_fill(struct dc *dc, const struct node *n,
-		     struct fqdn_parts *parts, Ntm__RelayEnd *out)
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	size_t skip = memcmp(n->at.ip, mapped, sizeof(mapped)) ? 0 : 12;
-
-	if (!fqdn_split(n->fqdn, dc->cert.domain.domain, parts))
-		out->account = parts->account;
-	out->proven = (ProtobufCBinaryData){sizeof(n->at.ip) - skip,
-					    (uint8_t *)n->at.ip + skip};
-}
-
 /* false: there is no such relay any more */
-static bool send_relay(struct directions *d, struct direction *x,
+static bool send_relay(struct directions *d, const struct direction *x,
 		       const struct node *mn, const struct node *cn)
 {
-	Ntm__RelayDirection body = NTM__RELAY_DIRECTION__INIT;
-	Ntm__RelayEnd ends[2] = {NTM__RELAY_END__INIT, NTM__RELAY_END__INIT};
-	struct relay *relay = relays_find(d->dc, x->relay);
-	struct fqdn_parts parts[2];
-	struct ntmc_key kpunch;
+	struct way_end ends[2];
 
-	if (!relay || datagram_punch_secret(&x->ktun, x->path_id, &kpunch))
-		return false;
-	end_fill(d->dc, mn, &parts[0], &ends[x->swapped]);
-	end_fill(d->dc, cn, &parts[1], &ends[!x->swapped]);
-	body.path_id = x->path_id;
-	body.kpunch = (ProtobufCBinaryData){NTMC_KEY_LEN, kpunch.b};
-	body.aead = x->aead;
-	body.mn = &ends[0];
-	body.cn = &ends[1];
-	if (!relays_direct(d->dc, relay, x->cn_txn, &body))
-		log_debug("direction", "a Relay Direction was not sent");
-	ntmc_key_clear(&kpunch);
-	return true;
+	way_end_fill(d->dc, mn, &ends[0]);
+	way_end_fill(d->dc, cn, &ends[1]);
+	return way_direct_relay(d->dc, &x->way, x->cn_txn, &ends[0].msg,
+				&ends[1].msg);
 }
 
 /* the node a direction means, unless it has gone */
@@ -315,32 +203,9 @@ static void send_answer(struct directions *d, struct direction *x)
 	if (!mn || !mn->session)
 		return;
 	if (!x->err && cn)
-		send_route(d, x, mn, cn, x->mn_txn,
-			   x->cn_sends ? NTM__TUNNEL_ROLE__ROLE_WAIT
-				       : NTM__TUNNEL_ROLE__ROLE_SEND);
+		send_route(d, x, mn, cn, true);
 	else
 		send_refusal(d, x, mn, cn);
-}
-
-static struct named *named_at(struct directions *d, uint64_t path_id)
-{
-	return &d->named[(path_id >> 1) & (NAMED_MAX - 1)];
-}
-
-void direction_name_relay(struct dc *dc, uint64_t path_id, uint64_t pair,
-			  uint16_t relay)
-{
-	*named_at(dc->directions, path_id) =
-		(struct named){path_id, pair, relay};
-}
-
-/* a hint: others may have taken its place. That a path of others is not taken over is
- * the relay's to see, which knows whose it is */
-uint16_t direction_relay_named(struct dc *dc, uint64_t path_id, uint64_t pair)
-{
-	const struct named *was = named_at(dc->directions, path_id);
-
-	return was->path_id == path_id && was->pair == pair ? was->relay : 0;
 }
 
 static void direction_answer(struct directions *d, uint32_t h, int err)
@@ -348,15 +213,7 @@ static void direction_answer(struct directions *d, uint32_t h, int err)
 	struct direction *x = direction_at(d, h);
 
 	x->err = err;
-	if (err) {
-		d->dc->stats.directions_refused++;
-	} else {
-		d->dc->stats.directions++;
-		d->dc->stats.directions_relayed += x->relay != 0;
-	}
-	if (!err && x->relay)
-		direction_name_relay(d->dc, x->path_id, x->mn_fp8 ^ x->cn_fp8,
-				     x->relay);
+	way_settled(d->dc, &x->way, x->mn_fp8, x->cn_fp8, err);
 	send_answer(d, x);
 	direction_set_state(d, h, DIRECTION_ANSWERED, KEEP_ANSWER_NS);
 }
@@ -375,23 +232,14 @@ static void direction_replace_relay(struct directions *d, uint32_t h)
 	struct direction *x = direction_at(d, h);
 	struct node *mn = direction_node(d, x->mn, x->mn_fp8);
 	struct node *cn = direction_node(d, x->cn, x->cn_fp8);
-	uint16_t next = 0;
 
-	if (mn && cn && ++x->relay_tries < RELAY_TRIES)
-		next = reach_choose(d->dc, mn, cn, x->relay, x->not_relay);
-	x->relay = next;
-	if (next) { /* an answer to what was asked before is none to this */
-		set_txn(d, h);
-		/* and the relay before has no keys for this one */
-		draw(d, &x->ktun, sizeof(x->ktun));
+	if (way_choose_again(d->dc, &x->way, mn, cn)) {
+		set_txn(d, h); /* an answer to what was asked before is none */
 		x->tries = 0;
-		x->waits = WAIT_CN | WAIT_RS;
 		direction_ask(d, h);
-		return;
-	}
-	x->waits &= (uint8_t)~WAIT_RS;
-	if (!x->waits)
+	} else if (!x->way.waits) {
 		direction_answer(d, h, 0);
+	}
 }
 
 static void wake(struct directions *d, uint32_t h, struct node *cn)
@@ -406,28 +254,14 @@ static unsigned int ask_times(const struct direction *x, const struct node *cn)
 	return cn->wakeup && !x->absent ? WAKE_TIMES : ASK_TIMES;
 }
 
-/* through a relay? */
-static void choose_relay(struct directions *d, struct direction *x,
-			 const struct node *mn, const struct node *cn)
-{
-	x->chosen = true;
-	x->cn_sends = reach_cn_sends(mn, cn);
-	x->not_relay =
-		direction_relay_named(d->dc, x->path_id, mn->fp8 ^ cn->fp8);
-	if (x->reason == NTM__DIRECTION_REASON__DIRECTION_MOVE ||
-	    reach_needs_relay(mn, cn))
-		x->relay = reach_choose(d->dc, mn, cn, 0, x->not_relay);
-	if (x->relay)
-		x->waits |= WAIT_RS;
-}
-
 /* CN is where we can write to: what could not be done before is. Once */
 static void cn_is_here(struct directions *d, struct direction *x,
 		       const struct node *mn, const struct node *cn)
 {
 	if (x->chosen || !(cn->flags & NODE_PROVEN))
 		return;
-	choose_relay(d, x, mn, cn);
+	x->chosen = true;
+	way_choose(d->dc, &x->way, mn, cn);
 	if (x->tries) { /* from here on as with any other */
 		x->absent = true;
 		x->tries = 0;
@@ -439,31 +273,26 @@ static void direction_ask(struct directions *d, uint32_t h)
 	struct direction *x = direction_at(d, h);
 	struct node *mn = direction_node(d, x->mn, x->mn_fp8);
 	struct node *cn = direction_node(d, x->cn, x->cn_fp8);
-	struct relay *relay;
 	bool has_relay, woken = x->tries;
 
 	if (mn && cn)
 		cn_is_here(d, x, mn, cn);
 	if (!mn || !cn || !dc_is_online(d->dc, cn) ||
-	    (x->tries >= ask_times(x, cn) && x->waits & WAIT_CN)) {
+	    (x->tries >= ask_times(x, cn) && x->way.waits & WAY_CN)) {
 		direction_answer(d, h, -NTM_EOFFLINE);
 		return;
 	}
-	if (x->tries >= ASK_TIMES && x->waits & WAIT_RS) {
-		relay = relays_find(d->dc, x->relay);
-		if (relay)
-			relays_silent(d->dc, relay);
+	if (x->tries >= ASK_TIMES && x->way.waits & WAY_RS) {
+		way_relay_silent(d->dc, &x->way);
 		direction_replace_relay(d, h);
 		return;
 	}
 	x->tries++;
-	has_relay = !(x->waits & WAIT_RS) || send_relay(d, x, mn, cn);
-	if (x->waits & WAIT_CN && !woken && cn->wakeup)
+	has_relay = !(x->way.waits & WAY_RS) || send_relay(d, x, mn, cn);
+	if (x->way.waits & WAY_CN && !woken && cn->wakeup)
 		wake(d, h, cn);
-	if (x->waits & WAIT_CN && x->chosen)
-		send_route(d, x, cn, mn, x->cn_txn,
-			   x->cn_sends ? NTM__TUNNEL_ROLE__ROLE_SEND
-				       : NTM__TUNNEL_ROLE__ROLE_WAIT);
+	if (x->way.waits & WAY_CN && x->chosen)
+		send_route(d, x, cn, mn, false);
 	direction_set_state(d, h, DIRECTION_ASKED, ASK_EVERY_NS);
 	if (!has_relay)
 		direction_replace_relay(d, h);
@@ -475,10 +304,10 @@ static void directions_tick(void *arg)
 	uint64_t now = loop_now(d->dc->loop);
 	uint32_t h;
 
-	while ((h = d->lists[DIRECTION_ASKED].head) &&
+	while ((h = d->chains[DIRECTION_ASKED].head) &&
 	       direction_at(d, h)->deadline <= now)
 		direction_ask(d, h);
-	while ((h = d->lists[DIRECTION_ANSWERED].head) &&
+	while ((h = d->chains[DIRECTION_ANSWERED].head) &&
 	       direction_at(d, h)->deadline <= now)
 		direction_end(d, h);
 	arm(d);
@@ -509,21 +338,10 @@ static uint32_t direction_new(struct directions *d)
 {
 	uint32_t h = slab_add(&d->slab);
 
-	if (h || !d->lists[DIRECTION_ANSWERED].head)
+	if (h || !d->chains[DIRECTION_ANSWERED].head)
 		return h;
-	direction_end(d, d->lists[DIRECTION_ANSWERED].head);
+	direction_end(d, d->chains[DIRECTION_ANSWERED].head);
 	return slab_add(&d->slab);
-}
-
-static enum ntmc_aead_alg choose_aead(struct dc *dc, const struct node *mn,
-				      const struct node *cn, uint32_t wanted)
-{
-	const struct session *s = nodes_session(&dc->nodes, cn->session);
-
-	(void)mn;
-	return wanted == NTMC_AES_256_GCM && s->aead == NTMC_AES_256_GCM
-		       ? NTMC_AES_256_GCM
-		       : NTMC_CHACHA20_POLY1305;
 }
 
 static bool is_move(const Ntm__DirectionRequest *q)
@@ -531,21 +349,17 @@ static bool is_move(const Ntm__DirectionRequest *q)
 	return q->reason == NTM__DIRECTION_REASON__DIRECTION_MOVE;
 }
 
-static void choose_path(struct directions *d, struct direction *x,
-			const struct node *mn, const struct node *cn,
-			const Ntm__DirectionRequest *q)
+static void choose_path(struct dc *dc, struct way *w, const struct node *mn,
+			const struct node *cn, const Ntm__DirectionRequest *q)
 {
-	uint64_t random;
-
-	draw(d, &random, sizeof(random));
-	x->path_id = pathid_make(d->dc, random, mn->fp8, cn->fp8);
-	if (is_move(q) && q->path_id > 1) {
-		if (pathid_is_of(d->dc, q->path_id, mn->fp8, cn->fp8)) {
-			x->path_id = q->path_id & ~UINT64_C(1);
-			x->swapped = q->path_id & 1;
-		} else {
-			d->dc->stats.foreign_paths++;
-		}
+	way_draw_path(dc, w, mn->fp8, cn->fp8);
+	if (!is_move(q) || q->path_id <= 1)
+		return;
+	if (pathid_is_of(dc, q->path_id, mn->fp8, cn->fp8)) {
+		w->path_id = q->path_id & ~UINT64_C(1);
+		w->swapped = q->path_id & 1;
+	} else {
+		dc->stats.foreign_paths++;
 	}
 }
 
@@ -567,19 +381,18 @@ static int direction_start(struct directions *d, uint32_t mnh, uint32_t cnh,
 	x->mn_fp8 = mn->fp8;
 	x->cn_fp8 = cn->fp8;
 	set_txn(d, h);
-	x->reason = (uint8_t)q->reason;
-	x->aead = (uint8_t)choose_aead(dc, mn, cn, q->aead);
-	choose_path(d, x, mn, cn, q);
-	x->waits = WAIT_CN;
-	draw(d, &x->ktun, sizeof(x->ktun));
-	draw(d, &x->ktmp, sizeof(x->ktmp));
+	way_start(dc, &x->way, q->reason);
+	way_take_aead(&x->way, q->aead,
+		      nodes_session(&dc->nodes, cn->session)->aead);
+	choose_path(dc, &x->way, mn, cn, q);
+	x->way.waits = WAY_CN;
 	x->state = DIRECTION_ASKED;
 	x->deadline = UINT64_MAX;
 	if (index_add(&d->by_txn, h)) {
 		slab_del(&d->slab, h);
 		return -NTM_ELIMIT;
 	}
-	list_append(d, h);
+	chain_append(&d->chains[x->state], &d->slab, h);
 	pairs_add(&dc->pairs, &dc->nodes, mnh, cnh, dc_now_s(dc));
 	direction_ask(d, h);
 	return 0;
@@ -655,15 +468,13 @@ void direction_fetch(struct dc *dc, uint32_t session)
 		return;
 	x = direction_at(d, h);
 	if (x->cn != cnh || x->cn_fp8 != cn->fp8 ||
-	    x->state != DIRECTION_ASKED || !(x->waits & WAIT_CN))
+	    x->state != DIRECTION_ASKED || !(x->way.waits & WAY_CN))
 		return;
 	mn = direction_node(d, x->mn, x->mn_fp8);
 	if (mn && !x->chosen)
 		direction_ask(d, h);
 	else if (mn)
-		send_route(d, x, cn, mn, x->cn_txn,
-			   x->cn_sends ? NTM__TUNNEL_ROLE__ROLE_SEND
-				       : NTM__TUNNEL_ROLE__ROLE_WAIT);
+		send_route(d, x, cn, mn, false);
 }
 
 /* the one that waits for @who's answer to @txn; 0: none */
@@ -676,7 +487,8 @@ static uint32_t direction_waiting(const struct directions *d, uint32_t txn,
 	if (!h || h > d->slab.top)
 		return 0;
 	x = direction_at(d, h);
-	return x->cn_txn == txn && x->state == DIRECTION_ASKED && x->waits & who
+	return x->cn_txn == txn && x->state == DIRECTION_ASKED &&
+			       x->way.waits & who
 		       ? h
 		       : 0;
 }
@@ -684,7 +496,7 @@ static uint32_t direction_waiting(const struct directions *d, uint32_t txn,
 void direction_absent(struct dc *dc, uint8_t notifier, uint32_t txn)
 {
 	struct directions *d = dc->directions;
-	uint32_t h = direction_waiting(d, txn, WAIT_CN);
+	uint32_t h = direction_waiting(d, txn, WAY_CN);
 	struct node *cn;
 
 	if (!h)
@@ -701,8 +513,8 @@ static void direction_agreed(struct directions *d, uint32_t h, uint8_t who)
 {
 	struct direction *x = direction_at(d, h);
 
-	x->waits &= (uint8_t)~who;
-	if (!x->waits)
+	x->way.waits &= (uint8_t)~who;
+	if (!x->way.waits)
 		direction_answer(d, h, 0);
 }
 
@@ -710,7 +522,7 @@ void direction_ack(struct dc *dc, uint32_t session, uint32_t txn,
 		   const Ntm__NtmAck *ack)
 {
 	struct directions *d = dc->directions;
-	uint32_t h = direction_waiting(d, txn, WAIT_CN);
+	uint32_t h = direction_waiting(d, txn, WAY_CN);
 
 	if (!h ||
 	    direction_at(d, h)->cn != nodes_session(&dc->nodes, session)->node)
@@ -718,23 +530,23 @@ void direction_ack(struct dc *dc, uint32_t session, uint32_t txn,
 	if (ack->code)
 		direction_answer(d, h, -(int)ack->code);
 	else
-		direction_agreed(d, h, WAIT_CN);
+		direction_agreed(d, h, WAY_CN);
 }
 
 void direction_relay_ack(struct dc *dc, uint16_t relay, uint32_t txn,
 			 const Ntm__NtmAck *ack)
 {
 	struct directions *d = dc->directions;
-	uint32_t h = direction_waiting(d, txn, WAIT_RS);
+	uint32_t h = direction_waiting(d, txn, WAY_RS);
 
-	if (!h || direction_at(d, h)->relay != relay)
+	if (!h || direction_at(d, h)->way.relay != relay)
 		return;
 	if (ack->code) {
 		log_debug("direction", "relay %u refuses: %s", relay,
 			  err_text(-(int)ack->code));
 		direction_replace_relay(d, h);
 	} else {
-		direction_agreed(d, h, WAIT_RS);
+		direction_agreed(d, h, WAY_RS);
 	}
 }
 
@@ -746,17 +558,10 @@ int directions_new(struct dc *dc, struct directions **out)
 	if (!d)
 		return -NTM_ENOMEM;
 	d->dc = dc;
-	/* pages are taken by the kernel as it fills */
-	d->named = calloc(NAMED_MAX, sizeof(*d->named));
-	if (!d->named) {
-		free(d);
-		return -NTM_ENOMEM;
-	}
 	slab_init(&d->slab, sizeof(struct direction), DIRECTIONS_MAX);
 	index_init(&d->by_txn, direction_hash, d);
 	r = loop_timer_new(dc->loop, directions_tick, d, &d->timer);
 	if (r) {
-		free(d->named);
 		free(d);
 		return r;
 	}
@@ -773,7 +578,5 @@ void directions_free(struct directions *d)
 		ntmc_wipe(direction_at(d, h), sizeof(struct direction));
 	slab_clear(&d->slab);
 	index_clear(&d->by_txn);
-	ntmc_wipe(d->random, sizeof(d->random));
-	free(d->named);
 	free(d);
 }

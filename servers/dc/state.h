@@ -9,6 +9,7 @@
  *   mapping.c    how long a node's NAT bears silence: cookies, and what they allow
  *   direction.c  Direction Requests until they are answered
  *   direction_find.c which node a name means
+ *   way.c        how the two are to meet, which direction.c and abroad.c tell them
  *   withdraw.c   withdrawals until they are acknowledged
  *   nodeinfo.c   what one node is told of another
  *   reach.c      whether nodes reach each other, and through which relay
@@ -57,6 +58,7 @@ struct groupdirect;
 struct guests;
 struct withdrawals;
 struct aslink;
+struct ways;
 
 struct dc_revocation {
 	uint64_t serial;
@@ -82,6 +84,7 @@ struct dc {
 	struct nodes nodes;
 	struct pairs pairs;
 	struct udp *udp;
+	struct ways *ways;
 	struct directions *directions;
 	struct withdrawals *withdrawals;
 	struct channel_listener *listeners[ROLE_SOCKETS_MAX];
@@ -190,10 +193,6 @@ void direction_fetch(struct dc *dc, uint32_t session);
 /** a CN's answer to a Route Direction; unknown ones are ignored */
 void direction_ack(struct dc *dc, uint32_t session, uint32_t txn,
 		   const Ntm__NtmAck *ack);
-/** which relay a path had last: a hint. @pair: fp8 of both, by XOR. 0: not known */
-uint16_t direction_relay_named(struct dc *dc, uint64_t path_id, uint64_t pair);
-void direction_name_relay(struct dc *dc, uint64_t path_id, uint64_t pair,
-			  uint16_t relay);
 /** a relay's answer to a Relay Direction; unknown ones are ignored */
 void direction_relay_ack(struct dc *dc, uint16_t relay, uint32_t txn,
 			 const Ntm__NtmAck *ack);
