@@ -6,6 +6,7 @@
  * A relay is an identity (Ed25519 key) whose certificate has the role RS. Each key has
  * an id of its own, drawn with it; what nodes measured under an id before is still
  * known to be of this relay.
+ *   relays.c: who they are, links, keys; relaysignal.c: datagrams; relaywithdraw.c.
  *   reach.c says which relay a direction takes, and keeps what nodes measure.
  */
 #ifndef NTM_SERVERS_DC_RELAYS_H

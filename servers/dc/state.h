@@ -13,7 +13,7 @@
  *   withdraw.c   withdrawals until they are acknowledged
  *   nodeinfo.c   what one node is told of another
  *   reach.c      whether nodes reach each other, and through which relay
- *   relays.c     the Relay Servers
+ *   relays.c     the Relay Servers; relaysignal.c, relaywithdraw.c
  *   wake.c       nodes told to come: by their NS, or a push
  *   notify.c     the Notification Servers
  *   groupdirect.c the GMSs: which relay replicates a group's packets
