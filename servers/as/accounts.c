@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* accounts - the AS's durable state: accounts, their devices, withdrawals to send */
+/* accounts - the AS's durable state: its store, and the accounts in it */
 #include "servers/as/accounts.h"
 
 #include <assert.h>
@@ -7,9 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/store.h"
-
-#define DAY_S 86400
+#include "servers/as/accounts_impl.h"
 
 static const char *const schema[] = {
 	"CREATE TABLE accounts (name TEXT PRIMARY KEY, hash TEXT NOT NULL,"
@@ -32,44 +30,6 @@ static const char *const schema[] = {
 	"CREATE TABLE tokens (id INTEGER PRIMARY KEY AUTOINCREMENT,"
 	" fqdn TEXT NOT NULL, hash BLOB NOT NULL, expires INTEGER NOT NULL);"
 	"CREATE INDEX tokens_fqdn ON tokens (fqdn);",
-};
-
-enum statement {
-	ACCOUNT_ADD,
-	ACCOUNT_GET,
-	ACCOUNT_HASH,
-	ACCOUNT_ENABLE,
-	ACCOUNT_DELETE,
-	ACCOUNT_EACH,
-	ACCOUNT_EXIT,
-	EXITS_EACH,
-	DEVICE_GET,
-	DEVICE_ADD,
-	DEVICE_SEEN,
-	DEVICE_REVOKE,
-	DEVICE_DELETE,
-	DEVICES_DELETE,
-	DEVICES_COUNT,
-	NAMES_COUNT,
-	NEWCOMERS_COUNT,
-	NEWCOMERS_ADD,
-	NEWCOMERS_DELETE,
-	DEVICES_OF,
-	DEVICES_ALL,
-	REVOKED_ADD,
-	REVOKED_GET,
-	WITHDRAWAL_ADD,
-	WITHDRAWAL_NEXT,
-	WITHDRAWAL_DONE,
-	WITHDRAWAL_OF,
-	TOKEN_ADD,
-	TOKENS_PRUNE,
-	TOKENS_OF,
-	TOKENS_DELETE,
-	TOKENS_DELETE_OF,
-	HOLDER_GET,
-	NAMES_EACH,
-	N_STATEMENTS,
 };
 
 #define DEVICE_COLUMNS "fqdn, account, fp, revoked, last_login, version"
@@ -138,10 +98,6 @@ static const char *const statements[] = {
 static_assert(sizeof(statements) / sizeof(statements[0]) == N_STATEMENTS,
 	      "statements");
 
-struct accounts {
-	struct store *store;
-};
-
 /* names of servers; NAME.group.DOMAIN is a group's address */
 static const char *const reserved[] = {"ns", "dc",  "as",  "rs",
 				       "cs", "gms", "box", "group"};
@@ -186,22 +142,6 @@ bool accounts_name_ok(const char *name)
 	return true;
 }
 
-/* a number that @st selects for text @key; negative error */
-static int64_t select_number(struct accounts *a, enum statement st,
-			     const char *key)
-{
-	int64_t n;
-	int r;
-
-	store_bind_text(a->store, st, 1, key);
-	r = store_step(a->store, st);
-	if (r <= 0)
-		return r;
-	n = store_int(a->store, st, 0);
-	store_reset(a->store, st);
-	return n;
-}
-
 static void account_read(struct accounts *a, enum statement st,
 			 struct account *out)
 {
@@ -213,21 +153,6 @@ static void account_read(struct accounts *a, enum statement st,
 	out->created = store_int(a->store, st, 3);
 	out->n_devices = (unsigned int)store_int(a->store, st, 4);
 	out->exit = store_int(a->store, st, 5);
-}
-
-static void device_read(struct accounts *a, enum statement st,
-			struct device *out)
-{
-	memset(out, 0, sizeof(*out));
-	snprintf(out->fqdn, sizeof(out->fqdn), "%s",
-		 store_text(a->store, st, 0));
-	snprintf(out->account, sizeof(out->account), "%s",
-		 store_text(a->store, st, 1));
-	store_blob(a->store, st, 2, out->fp, sizeof(out->fp));
-	out->revoked = store_int(a->store, st, 3);
-	out->last_login = store_int(a->store, st, 4);
-	snprintf(out->version, sizeof(out->version), "%s",
-		 store_text(a->store, st, 5));
 }
 
 int accounts_add(struct accounts *a, const char *name, const char *hash,
@@ -274,49 +199,13 @@ int accounts_set_hash(struct accounts *a, const char *name, const char *hash)
 	return store_run(a->store, ACCOUNT_HASH);
 }
 
-static int queue_withdrawal(struct accounts *a, const void *fps, size_t n,
-			    bool release)
-{
-	store_bind_blob(a->store, WITHDRAWAL_ADD, 1, fps, n * NTMC_FP_LEN);
-	store_bind_int(a->store, WITHDRAWAL_ADD, 2, release);
-	return store_run(a->store, WITHDRAWAL_ADD);
-}
-
-/* inside a transaction: withdraw every device of an account */
-static int withdraw_devices(struct accounts *a, const char *name, bool release)
-{
-	uint8_t fps[ACCOUNTS_BATCH_MAX][NTMC_FP_LEN];
-	struct device d;
-	size_t n = 0;
-	int r;
-
-	store_bind_text(a->store, DEVICES_OF, 1, name);
-	while ((r = store_step(a->store, DEVICES_OF)) == 1) {
-		device_read(a, DEVICES_OF, &d);
-		if (d.revoked && !release)
-			continue;
-		memcpy(fps[n++], d.fp, NTMC_FP_LEN);
-		if (n < ACCOUNTS_BATCH_MAX)
-			continue;
-		r = queue_withdrawal(a, fps, n, release);
-		if (r) {
-			store_reset(a->store, DEVICES_OF);
-			return r;
-		}
-		n = 0;
-	}
-	if (!r && n)
-		r = queue_withdrawal(a, fps, n, release);
-	return r;
-}
-
-static int run_text(struct accounts *a, enum statement st, const char *key)
+int accounts_run_text(struct accounts *a, enum statement st, const char *key)
 {
 	store_bind_text(a->store, st, 1, key);
 	return store_run(a->store, st);
 }
 
-static int finish(struct accounts *a, int r)
+int accounts_finish(struct accounts *a, int r)
 {
 	if (!r)
 		r = store_commit(a->store);
@@ -337,10 +226,10 @@ int accounts_set_enabled(struct accounts *a, const char *name, bool enabled)
 	store_bind_int(a->store, ACCOUNT_ENABLE, 2, enabled);
 	r = store_run(a->store, ACCOUNT_ENABLE);
 	if (!r && !enabled)
-		r = withdraw_devices(a, name, false);
+		r = accounts_withdraw_all(a, name, false);
 	if (!r && !enabled)
-		r = run_text(a, TOKENS_DELETE_OF, name);
-	return finish(a, r);
+		r = accounts_run_text(a, TOKENS_DELETE_OF, name);
+	return accounts_finish(a, r);
 }
 
 int accounts_set_exit(struct accounts *a, const char *name, bool may)
@@ -376,16 +265,16 @@ int accounts_delete(struct accounts *a, const char *name)
 		r = store_begin(a->store);
 	if (r)
 		return r;
-	r = withdraw_devices(a, name, true);
+	r = accounts_withdraw_all(a, name, true);
 	if (!r)
-		r = run_text(a, TOKENS_DELETE_OF, name);
+		r = accounts_run_text(a, TOKENS_DELETE_OF, name);
 	if (!r)
-		r = run_text(a, DEVICES_DELETE, name);
+		r = accounts_run_text(a, DEVICES_DELETE, name);
 	if (!r)
-		r = run_text(a, NEWCOMERS_DELETE, name);
+		r = accounts_run_text(a, NEWCOMERS_DELETE, name);
 	if (!r)
-		r = run_text(a, ACCOUNT_DELETE, name);
-	return finish(a, r);
+		r = accounts_run_text(a, ACCOUNT_DELETE, name);
+	return accounts_finish(a, r);
 }
 
 int accounts_each(struct accounts *a, accounts_fn *fn, void *arg)
@@ -397,267 +286,5 @@ int accounts_each(struct accounts *a, accounts_fn *fn, void *arg)
 		account_read(a, ACCOUNT_EACH, &account);
 		fn(arg, &account);
 	}
-	return r;
-}
-
-int accounts_device(struct accounts *a, const char *fqdn, struct device *out)
-{
-	int r;
-
-	store_bind_text(a->store, DEVICE_GET, 1, fqdn);
-	r = store_step(a->store, DEVICE_GET);
-	if (r <= 0)
-		return r ? r : -NTM_ENOTFOUND;
-	device_read(a, DEVICE_GET, out);
-	store_reset(a->store, DEVICE_GET);
-	return 0;
-}
-
-/* 1 when @fp is revoked, 0 when not, or an error */
-static int is_revoked(struct accounts *a, const uint8_t *fp)
-{
-	int r;
-
-	store_bind_blob(a->store, REVOKED_GET, 1, fp, NTMC_FP_LEN);
-	r = store_step(a->store, REVOKED_GET);
-	if (r == 1)
-		store_reset(a->store, REVOKED_GET);
-	return r;
-}
-
-/* Whoever logs in with new keys and revokes them keeps few devices, but each new
- * name is a lease and each new key a withdrawal that all nodes are told. */
-static int device_has_room(struct accounts *a, const struct device *d,
-			   bool replace, unsigned int limit)
-{
-	int64_t n = select_number(a, DEVICES_COUNT, d->account);
-	int64_t most = (int64_t)limit * ACCOUNTS_CHURN;
-
-	if (n >= limit)
-		return -NTM_ELIMIT;
-	if (n >= 0 && !replace) {
-		n = select_number(a, NAMES_COUNT, d->account);
-		if (n >= most)
-			return -NTM_ELIMIT;
-	}
-	if (n >= 0) {
-		store_bind_int(a->store, NEWCOMERS_COUNT, 2,
-			       d->last_login / DAY_S);
-		n = select_number(a, NEWCOMERS_COUNT, d->account);
-		if (n >= most)
-			return -NTM_ELIMIT;
-	}
-	return n < 0 ? (int)n : 0;
-}
-
-static int device_add(struct accounts *a, const struct device *d, bool replace,
-		      unsigned int limit)
-{
-	int r = device_has_room(a, d, replace, limit);
-
-	if (!r)
-		r = store_begin(a->store);
-	if (r)
-		return r;
-	if (replace) {
-		store_bind_text(a->store, DEVICE_DELETE, 1, d->fqdn);
-		r = store_run(a->store, DEVICE_DELETE);
-	}
-	if (!r) {
-		store_bind_text(a->store, DEVICE_ADD, 1, d->fqdn);
-		store_bind_text(a->store, DEVICE_ADD, 2, d->account);
-		store_bind_blob(a->store, DEVICE_ADD, 3, d->fp, NTMC_FP_LEN);
-		store_bind_int(a->store, DEVICE_ADD, 4, d->last_login);
-		store_bind_text(a->store, DEVICE_ADD, 5, d->version);
-		r = store_run(a->store, DEVICE_ADD);
-	}
-	if (!r) {
-		store_bind_text(a->store, NEWCOMERS_ADD, 1, d->account);
-		store_bind_int(a->store, NEWCOMERS_ADD, 2,
-			       d->last_login / DAY_S);
-		r = store_run(a->store, NEWCOMERS_ADD);
-	}
-	return finish(a, r);
-}
-
-int accounts_device_login(struct accounts *a, const struct device *d,
-			  unsigned int limit)
-{
-	struct device known;
-	int r = is_revoked(a, d->fp);
-
-	if (r)
-		return r < 0 ? r : -NTM_EDISABLED;
-	r = accounts_device(a, d->fqdn, &known);
-	if (r && r != -NTM_ENOTFOUND)
-		return r;
-	if (r || known.revoked)
-		return device_add(a, d, !r, limit);
-	if (memcmp(known.fp, d->fp, NTMC_FP_LEN))
-		return -NTM_EEXISTS;
-	store_bind_text(a->store, DEVICE_SEEN, 1, d->fqdn);
-	store_bind_int(a->store, DEVICE_SEEN, 2, d->last_login);
-	store_bind_text(a->store, DEVICE_SEEN, 3, d->version);
-	return store_run(a->store, DEVICE_SEEN);
-}
-
-int accounts_device_live(struct accounts *a, const char *fqdn,
-			 const uint8_t fp[static NTMC_FP_LEN])
-{
-	struct account account;
-	struct device d;
-	int r = accounts_device(a, fqdn, &d);
-
-	if (r == -NTM_ENOTFOUND)
-		return -NTM_EDISABLED;
-	if (r)
-		return r;
-	if (d.revoked || memcmp(d.fp, fp, NTMC_FP_LEN))
-		return -NTM_EDISABLED;
-	r = accounts_get(a, d.account, &account);
-	ntmc_wipe(account.hash, sizeof(account.hash));
-	if (r)
-		return r == -NTM_ENOTFOUND ? -NTM_EDISABLED : r;
-	return account.enabled ? 0 : -NTM_EDISABLED;
-}
-
-int accounts_device_revoke(struct accounts *a, const char *fqdn, bool forget,
-			   int64_t now)
-{
-	enum statement st = forget ? DEVICE_DELETE : DEVICE_REVOKE;
-	struct device d;
-	int r = accounts_device(a, fqdn, &d);
-
-	if (!r)
-		r = store_begin(a->store);
-	if (r)
-		return r;
-	r = run_text(a, st, fqdn);
-	if (!r)
-		r = run_text(a, TOKENS_DELETE, fqdn);
-	if (!r) {
-		store_bind_blob(a->store, REVOKED_ADD, 1, d.fp, NTMC_FP_LEN);
-		store_bind_int(a->store, REVOKED_ADD, 2, now);
-		r = store_run(a->store, REVOKED_ADD);
-	}
-	if (!r)
-		r = queue_withdrawal(a, d.fp, 1, forget);
-	return finish(a, r);
-}
-
-int accounts_device_each(struct accounts *a, const char *account,
-			 accounts_device_fn *fn, void *arg)
-{
-	enum statement st = account ? DEVICES_OF : DEVICES_ALL;
-	struct device d;
-	int r;
-
-	if (account)
-		store_bind_text(a->store, st, 1, account);
-	while ((r = store_step(a->store, st)) == 1) {
-		device_read(a, st, &d);
-		fn(arg, &d);
-	}
-	return r;
-}
-
-int accounts_withdrawal_next(struct accounts *a, int64_t after,
-			     struct withdrawal *out)
-{
-	size_t len;
-	int r;
-
-	store_bind_int(a->store, WITHDRAWAL_NEXT, 1, after);
-	r = store_step(a->store, WITHDRAWAL_NEXT);
-	if (r <= 0)
-		return r ? r : -NTM_ENOTFOUND;
-	out->id = store_int(a->store, WITHDRAWAL_NEXT, 0);
-	len = store_blob(a->store, WITHDRAWAL_NEXT, 1, out->fps,
-			 sizeof(out->fps));
-	out->n =
-		(len < sizeof(out->fps) ? len : sizeof(out->fps)) / NTMC_FP_LEN;
-	out->release = store_int(a->store, WITHDRAWAL_NEXT, 2);
-	store_reset(a->store, WITHDRAWAL_NEXT);
-	return 0;
-}
-
-int accounts_withdrawal_done(struct accounts *a, int64_t id)
-{
-	store_bind_int(a->store, WITHDRAWAL_DONE, 1, id);
-	return store_run(a->store, WITHDRAWAL_DONE);
-}
-
-int accounts_withdrawal_settled(struct accounts *a,
-				const uint8_t fp[static NTMC_FP_LEN])
-{
-	int r;
-
-	store_bind_blob(a->store, WITHDRAWAL_OF, 1, fp, NTMC_FP_LEN);
-	r = store_step(a->store, WITHDRAWAL_OF);
-	if (r == 1)
-		store_reset(a->store, WITHDRAWAL_OF);
-	return r == 1 ? -NTM_EAGAIN : r;
-}
-
-/* --- tokens ------------------------------------------------------------------ */
-
-int accounts_token_add(struct accounts *a, const char *fqdn,
-		       const struct accounts_token *t, int64_t now)
-{
-	int r = store_begin(a->store);
-
-	if (r)
-		return r;
-	store_bind_text(a->store, TOKEN_ADD, 1, fqdn);
-	store_bind_blob(a->store, TOKEN_ADD, 2, t->hash, sizeof(t->hash));
-	store_bind_int(a->store, TOKEN_ADD, 3, t->expires);
-	r = store_run(a->store, TOKEN_ADD);
-	if (!r) {
-		store_bind_text(a->store, TOKENS_PRUNE, 1, fqdn);
-		store_bind_int(a->store, TOKENS_PRUNE, 2, now);
-		store_bind_int(a->store, TOKENS_PRUNE, 3, ACCOUNTS_TOKENS_MAX);
-		r = store_run(a->store, TOKENS_PRUNE);
-	}
-	return finish(a, r);
-}
-
-int accounts_holder(struct accounts *a, const char *fqdn, int64_t now,
-		    struct accounts_holder *out)
-{
-	int r;
-
-	memset(out, 0, sizeof(*out));
-	snprintf(out->fqdn, sizeof(out->fqdn), "%s", fqdn);
-	store_bind_text(a->store, HOLDER_GET, 1, fqdn);
-	r = store_step(a->store, HOLDER_GET);
-	if (r <= 0)
-		return r ? r : -NTM_ENOTFOUND;
-	out->withdrawn = store_int(a->store, HOLDER_GET, 0);
-	store_reset(a->store, HOLDER_GET);
-	if (out->withdrawn)
-		return 0;
-	store_bind_text(a->store, TOKENS_OF, 1, fqdn);
-	store_bind_int(a->store, TOKENS_OF, 2, now);
-	store_bind_int(a->store, TOKENS_OF, 3, ACCOUNTS_TOKENS_MAX);
-	while ((r = store_step(a->store, TOKENS_OF)) == 1) {
-		struct accounts_token *t = &out->tokens[out->n++];
-
-		store_blob(a->store, TOKENS_OF, 0, t->hash, sizeof(t->hash));
-		t->expires = store_int(a->store, TOKENS_OF, 1);
-	}
-	return r;
-}
-
-int accounts_names(struct accounts *a, const char *after, size_t max,
-		   char (*out)[FQDN_MAX + 1], size_t *n)
-{
-	int r;
-
-	*n = 0;
-	store_bind_text(a->store, NAMES_EACH, 1, after);
-	store_bind_int(a->store, NAMES_EACH, 2, (int64_t)max);
-	while ((r = store_step(a->store, NAMES_EACH)) == 1)
-		snprintf(out[(*n)++], FQDN_MAX + 1, "%s",
-			 store_text(a->store, NAMES_EACH, 0));
 	return r;
 }
