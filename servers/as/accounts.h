@@ -3,6 +3,7 @@
  * accounts - the AS's durable state: accounts, their devices, withdrawals to send
  *
  * Owner:   the AS process, or a command while no AS runs. Context: loop thread.
+ * accounts.c: accounts; accounts_devices.c: devices, tokens; accounts_withdrawals.c.
  * A change and the withdrawals that follow from it are one transaction, so that
  * a disabled account is withdrawn even if the power fails in between.
  * All functions return 0, -NTM_ESTORE or what stands beside them.

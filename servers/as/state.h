@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * state - the AS's own data, shared by as.c (sockets) and request.c (what nodes ask)
+ * state - the AS's own data: as.c (sockets), request.c and its parts (what nodes ask)
  *
  * Owner:   as.c makes and frees it. Context: loop thread.
  * A connection has at most one request under way; a request outlives its
