@@ -14,9 +14,8 @@
  * device was added shows in the log by the token: who added it and died sends the welcome
  * when it is back, with RN1 as it is then, and the invitee steps on from there.
  */
-#include "broker/member/papers.h"
+#include "broker/member/papers_impl.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,20 +29,7 @@
 #define AGAIN_S	   5
 #define LATE_S	   86400 /* papers go so long after their invite has ended */
 #define VERSION	   1
-#define HELD_MAX   64
-#define PAGE	   1000 /* items in one answer of ntm-post */
 #define TOKEN_TEXT (NTMC_BASE64URL_LEN(GROUP_TOKEN_LEN) + 3)
-
-struct papers {
-	struct node *node;
-	struct paper *list;
-	unsigned int n, sending;
-	bool fetching, again;
-	struct loop_timer *later;
-	struct held held[HELD_MAX];
-	size_t n_held;
-	json_int_t after; /* of the inbox: the page that is asked for */
-};
 
 /* --- the store ---------------------------------------------------------------------- */
 
@@ -101,7 +87,7 @@ static void paper_load(void *arg, const uint8_t *token, const uint8_t *body,
 	all->n++;
 }
 
-static void paper_drop(struct paper *p)
+void paper_drop(struct paper *p)
 {
 	struct papers *all = p->all;
 
@@ -140,7 +126,7 @@ int papers_add(struct papers *all, const struct paper *like)
 
 /* --- items that leave ------------------------------------------------------------------ */
 
-static void later(struct papers *all)
+void papers_later(struct papers *all)
 {
 	if (!loop_timer_armed(all->later))
 		loop_timer_arm(all->later, LOOP_S(AGAIN_S));
@@ -157,7 +143,7 @@ static void on_handed(void *arg, int err, const json_t *answer)
 	if (err && err != -NTM_EEXISTS) {
 		log_info("member", "an item of a group is not sent yet: %s",
 			 err_text(err));
-		later(all);
+		papers_later(all);
 		return;
 	}
 	/* the welcome; or that we do not come */
@@ -168,7 +154,7 @@ static void on_handed(void *arg, int err, const json_t *answer)
 	}
 	p->handed = true;
 	if (paper_store(p))
-		later(all);
+		papers_later(all);
 }
 
 static void hand(struct paper *p, const char *service, const char *to,
@@ -188,7 +174,7 @@ static void hand(struct paper *p, const char *service, const char *to,
 	}
 	free(text);
 	if (postcall_ask(all->node->post, j, on_handed, p)) {
-		later(all);
+		papers_later(all);
 		return;
 	}
 	p->sending = true;
@@ -279,7 +265,7 @@ static void add_members(struct papers *all, struct part *part)
 	if (r)
 		log_debug("member", "no entry yet: %s", err_text(r));
 	if (r && r != -NTM_EAGAIN)
-		later(all);
+		papers_later(all);
 }
 
 void papers_added(struct papers *all, struct part *part, int code)
@@ -299,7 +285,7 @@ void papers_added(struct papers *all, struct part *part, int code)
 		paper_drop(p);
 	}
 	if (code)
-		later(all);
+		papers_later(all);
 }
 
 /* --- what is due ------------------------------------------------------------------------ */
@@ -383,242 +369,6 @@ void papers_joined(struct papers *all, struct part *part)
 	loop_timer_arm(all->later, 0);
 }
 
-/* --- items that come --------------------------------------------------------------------- */
-
-static void tell_post(struct papers *all, const char *cmd, json_int_t id)
-{
-	if (postcall_ask(all->node->post,
-			 json_pack("{s:s, s:I}", "cmd", cmd, "id", id), NULL,
-			 NULL))
-		log_warn("member", "ntm-post is not told: %s %lld", cmd,
-			 (long long)id);
-}
-
-static void held_add(struct papers *all, json_int_t id, const char *from)
-{
-	struct held *h = &all->held[all->n_held];
-
-	if (all->n_held == HELD_MAX || strlen(from) >= sizeof(h->from))
-		return;
-	h->id = id;
-	strcpy(h->from, from);
-	all->n_held++;
-}
-
-bool papers_fetch_held(struct papers *all, const char *from)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < all->n_held; i++)
-		if (!strcmp(all->held[i].from, from)) {
-			tell_post(all, "fetch", all->held[i].id);
-			any = true;
-		}
-	return any;
-}
-
-static void item_look(struct papers *all, const json_t *item)
-{
-	json_int_t id = json_integer_value(json_object_get(item, "id"));
-	const char *state = json_string_value(json_object_get(item, "state"));
-	const char *from = json_string_value(json_object_get(item, "from"));
-	const char *service =
-		json_string_value(json_object_get(item, "service"));
-
-	if (!state || !from || !service)
-		return;
-	if (!strcmp(state, "here")) {
-		if (paper_item(all, item) != -NTM_EAGAIN)
-			tell_post(all, "taken", id);
-	} else if (!strcmp(state, "held")) {
-		if (paper_wanted(all, service, from))
-			tell_post(all, "fetch", id);
-		else if (!strcmp(service, "invite"))
-			held_add(all, id, from);
-	}
-}
-
-static void on_inbox(void *arg, int err, const json_t *answer);
-
-static void page_ask(struct papers *all, json_int_t after)
-{
-	all->after = after;
-	all->fetching = !postcall_ask(
-		all->node->post,
-		json_pack("{s:s, s:I}", "cmd", "inbox", "after", after),
-		on_inbox, all);
-}
-
-static void on_inbox(void *arg, int err, const json_t *answer)
-{
-	struct papers *all = arg;
-	json_t *items = json_object_get(answer, "items"), *item;
-	json_int_t last = 0;
-	const char *of;
-	size_t i;
-
-	all->fetching = false;
-	if (err) {
-		log_info("member", "ntm-post does not say what came: %s",
-			 err_text(err));
-		all->again = true;
-		later(all);
-	}
-	if (!all->after)
-		all->n_held = 0;
-	json_array_foreach(items, i, item)
-	{
-		last = json_integer_value(json_object_get(item, "id"));
-		of = json_string_value(json_object_get(item, "application"));
-		if (of && !strcmp(of, PAPERS_APPLICATION))
-			item_look(all, item);
-	}
-	if (json_array_size(items) == PAGE)
-		page_ask(all, last);
-	else if (all->again && !err)
-		papers_fetch(all);
-	papers_work(all);
-	asking_changed(all->node->asks);
-}
-
-void papers_fetch(struct papers *all)
-{
-	if (all->fetching) {
-		all->again = true;
-		return;
-	}
-	all->again = false;
-	page_ask(all, 0);
-}
-
-/* --- what the person wants ------------------------------------------------------------------ */
-
-/* what was declined, of that device for that group, says nothing any more */
-static void refused_drop(struct papers *all, const struct paper *like)
-{
-	struct paper *p, *tmp;
-
-	DL_FOREACH_SAFE (all->list, p, tmp)
-		if (p->state == PAPER_REFUSED &&
-		    !memcmp(p->i.id, like->i.id, GROUP_ID_LEN) &&
-		    !strcmp(p->i.invitee, like->i.invitee))
-			paper_drop(p);
-}
-
-int papers_invite(struct papers *all, struct part *part, const char *name,
-		  const uint8_t key[static NTMC_KEY_LEN], uint8_t rights)
-{
-	struct node *n = all->node;
-	const struct group *g = member_group(part->m);
-	struct paper *p, like = {.state = PAPER_ASKED};
-	const uint8_t *server_key;
-	unsigned int asked = 0;
-	int r;
-
-	if (group_find_key(g, key))
-		return -NTM_EEXISTS;
-	DL_FOREACH (all->list, p) {
-		if (p->state != PAPER_ASKED && p->state != PAPER_ACCEPTED)
-			continue;
-		asked++;
-		if (!memcmp(p->i.id, group_id(g), GROUP_ID_LEN) &&
-		    !memcmp(p->i.invitee_key, key, NTMC_KEY_LEN))
-			return -NTM_EEXISTS;
-	}
-	if (asked >= PAPERS_ASKED_MAX)
-		return -NTM_ELIMIT;
-	memcpy(like.i.id, group_id(g), GROUP_ID_LEN);
-	strcpy(like.i.name, member_name(part->m));
-	snprintf(like.i.server, sizeof(like.i.server), "%s",
-		 group_server(g, &server_key));
-	memcpy(like.i.server_key, server_key, NTMC_KEY_LEN);
-	r = server_ways(part->server, like.i.ways);
-	if (r)
-		return r;
-	strcpy(like.i.inviter, n->who.fqdn);
-	memcpy(like.i.inviter_key, n->who.id->ed_pub, NTMC_KEY_LEN);
-	snprintf(like.i.invitee, sizeof(like.i.invitee), "%s", name);
-	memcpy(like.i.invitee_key, key, NTMC_KEY_LEN);
-	like.i.rights = rights;
-	like.i.expires = node_now(n) + GROUP_INVITE_LIFE_S - 3600;
-	ntmc_random(NULL, like.i.token, sizeof(like.i.token));
-	r = group_invite_make(n->who.id, &like.i, like.bytes, &like.len);
-	if (r)
-		return r;
-	refused_drop(all, &like);
-	return papers_add(all, &like);
-}
-
-int papers_find(struct papers *all, const char *text, struct paper **out)
-{
-	struct paper *p, *found = NULL;
-
-	DL_FOREACH (all->list, p) {
-		if (p->state != PAPER_INVITED ||
-		    (strcmp(p->i.name, text) && strcmp(p->i.inviter, text) &&
-		     strcmp(part_id_text(p->i.id), text)))
-			continue;
-		if (found && memcmp(found->i.id, p->i.id, GROUP_ID_LEN))
-			return -NTM_EEXISTS;
-		found = p; /* the newest of one group */
-	}
-	*out = found;
-	return found ? 0 : -NTM_ENOTFOUND;
-}
-
-/* NAME.group.DOMAIN means one group on a device */
-static bool is_taken(struct papers *all, const struct paper *p)
-{
-	struct paper *other;
-	struct part *part;
-
-	DL_FOREACH (all->node->parts, part)
-		if (!part->over && !strcmp(member_name(part->m), p->i.name) &&
-		    !strcmp(server_name(part->server), p->i.server))
-			return true;
-	DL_FOREACH (all->list, other)
-		if (other != p &&
-		    (other->state == PAPER_AGREED ||
-		     other->state == PAPER_WELCOMED) &&
-		    !strcmp(other->i.name, p->i.name) &&
-		    !strcmp(other->i.server, p->i.server))
-			return true;
-	return false;
-}
-
-int papers_accept(struct papers *all, struct paper *p)
-{
-	int r;
-
-	if (is_taken(all, p))
-		return -NTM_EEXISTS;
-
-	if (p->i.expires < node_now(all->node))
-		return -NTM_EEXPIRED;
-	ntmc_x25519_keygen(NULL, &p->prekey.priv, p->prekey.pub);
-	p->state = PAPER_AGREED;
-	p->handed = false;
-	r = paper_store(p);
-	if (r)
-		p->state = PAPER_INVITED;
-	else
-		papers_work(all);
-	return r;
-}
-
-int papers_decline(struct papers *all, struct paper *p)
-{
-	int r;
-
-	p->state = PAPER_DECLINED;
-	r = paper_store(p);
-	if (r)
-		p->state = PAPER_INVITED;
-	else
-		papers_work(all);
-	return r;
-}
-
 /* --- life ----------------------------------------------------------------------------------- */
 
 struct node *papers_node(struct papers *all)
@@ -629,12 +379,6 @@ struct node *papers_node(struct papers *all)
 struct paper *papers_first(struct papers *all)
 {
 	return all->list;
-}
-
-const struct held *papers_held(const struct papers *all, size_t *n)
-{
-	*n = all->n_held;
-	return all->held;
 }
 
 struct paper *papers_by_token(struct papers *all, const uint8_t *token)
