@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * chat_send - messages on their way to ntm-post, one after the other
+ *
+ * Theory of operation
+ *
+ * A message that WAITS goes as an item for those who are members now and were so when it
+ * was written: who has been removed meanwhile gets nothing, nor does who came later.
+ * Indices tell, as they only grow. Each member's name must have the key that the log names
+ * (chat_known.c). An item has 64 receivers at most; so a member's index / 64 says which
+ * item is his, and a message that is sent again after a crash is the same items, which
+ * ntm-post knows. A file is an item of its own, as of `ntm send`, in front of the message
+ * that names it.
+ *
+ * While the group's key is not ours (behind, frozen, forked) nothing is sent: a removal
+ * may have been kept from us.
+ */
+#include "broker/member/chat_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "broker/member/asks.h"
+#include "broker/member/papers.h"
+#include "broker/member/postcall.h"
+#include "common/log.h"
+
+#define GROUP_OF                                                               \
+	64 /* indices that share an item: ntm-post's receivers of one */
+
+void chat_sending_end(struct chat *c)
+{
+	postcall_forget(c->node->post, &c->out);
+	chat_line_free(c->out.line);
+	memset(&c->out, 0, sizeof(c->out));
+}
+
+static void sending_over(struct chat *c, enum chat_state to, const char *why)
+{
+	struct chat_line *l = c->out.line;
+
+	l->state = to;
+	free(l->why);
+	l->why = why ? strdup(why) : NULL;
+	if (chatstore_change(c->store, l)) {
+		log_err("member", "the store of messages cannot be written");
+		chat_sending_end(c);
+		chat_later(c);
+		return;
+	}
+	chat_sending_end(c);
+	asking_changed(c->node->asks);
+	chat_work(c);
+}
+
+static void missed(struct chat_sending *o, const struct group_member *m,
+		   int err)
+{
+	if (o->file_done)
+		return; /* it was counted with the file */
+	if (!o->missed++)
+		snprintf(o->why, sizeof(o->why), "%s does not get it: %s",
+			 m->fqdn,
+			 err == -NTM_EPIN
+				 ? "the name has another key than the member; "
+				   "compare with `ntm-group members`"
+				 : err_text(err));
+	log_warn("member", "%s gets no message: %s", m->fqdn, err_text(err));
+}
+
+/* The members of item @at that may have @l. *@err: -NTM_EAGAIN: ask again later */
+static json_t *receivers(struct chat *c, const struct group *g,
+			 const struct chat_line *l, uint32_t at, int *err)
+{
+	json_t *to = json_array();
+	size_t i, n = group_size(g);
+	int r;
+
+	for (i = 0; i < n; i++) {
+		const struct group_member *m = group_at(g, i);
+
+		if (m->index == l->index || m->index >= l->limit ||
+		    m->index / GROUP_OF != at)
+			continue;
+		r = chat_known(c->known, m);
+		if (!r)
+			json_array_append_new(to, json_string(m->fqdn));
+		else if (r == -NTM_EAGAIN || r == -NTM_EUNREACHABLE)
+			*err = *err == -NTM_EAGAIN ? *err : r;
+		else
+			missed(&c->out, m, r);
+	}
+	return to;
+}
+
+static void item_name(const struct chat_line *l, uint32_t at, char *out,
+		      size_t size)
+{
+	char id[CHAT_ID_TEXT];
+
+	ntmc_base64url_encode(l->w.id, CHAT_ID_LEN, id);
+	snprintf(out, size, at ? "%s.%u" : "%s", id, at);
+}
+
+static void go_on(struct chat *c);
+
+static void on_sent(void *arg, int err, const json_t *answer)
+{
+	struct chat_sending *o = arg;
+	struct chat *c =
+		(struct chat *)((char *)o - offsetof(struct chat, out));
+	bool file = o->line->file && !o->file_done;
+	const char *why = json_string_value(json_object_get(answer, "text"));
+
+	o->calling = false;
+	if (err && err != -NTM_EEXISTS) {
+		if (chat_is_final(err)) {
+			sending_over(c, CHAT_FAILED, why ? why : err_text(err));
+			return;
+		}
+		log_info("member", "a message is not sent yet: %s",
+			 err_text(err));
+		chat_sending_end(c);
+		chat_later(c);
+		return;
+	}
+	if (file) {
+		o->file_done = true;
+		o->line->w.size = err ? o->line->w.size
+				      : json_integer_value(json_object_get(
+						answer, "bytes"));
+	} else {
+		o->file_done = false;
+		o->at++;
+	}
+	go_on(c);
+}
+
+static json_t *request(struct chat *c, json_t *to)
+{
+	struct chat_sending *o = &c->out;
+	char item[CHAT_ID_TEXT + 16], *text;
+	json_t *j;
+
+	item_name(o->line, o->at, item, sizeof(item));
+	if (o->line->file && !o->file_done)
+		return json_pack("{s:s, s:o, s:s, s:s, s:s, s:[s]}", "cmd",
+				 "send", "to", to, "application", "ntm",
+				 "service", "file", "item", item, "files",
+				 o->line->file);
+	text = chatword_put(&o->line->w);
+	j = json_pack("{s:s, s:o, s:s, s:s, s:s, s:s}", "cmd", "send", "to", to,
+		      "application", PAPERS_APPLICATION, "service",
+		      CHAT_MESSAGE, "item", item, "text", text ? text : "");
+	if (text)
+		ntmc_wipe(text, strlen(text));
+	free(text);
+	return j;
+}
+
+/* the next item of the message that is under way */
+static void go_on(struct chat *c)
+{
+	struct chat_sending *o = &c->out;
+	struct part *p = part_by_id(c->node, o->line->w.group);
+	const struct group *g = p ? member_group(p->m) : NULL;
+	unsigned int before;
+	json_t *to = NULL;
+	int err = 0;
+
+	if (!p || p->over || member_state(p->m) != MEMBER_JOINED) {
+		chat_sending_end(c); /* it waits for the group's key */
+		chat_later(c);	     /* others do not */
+		return;
+	}
+	for (; o->at * GROUP_OF < o->line->limit; o->at++) {
+		before = o->missed;
+		to = receivers(c, g, o->line, o->at, &err);
+		if (err) {
+			o->missed = before; /* they are looked at again */
+			json_decref(to);
+			/* with EAGAIN ready() comes */
+			if (err != -NTM_EAGAIN) {
+				chat_sending_end(c);
+				chat_later(c);
+			}
+			return;
+		}
+		if (json_array_size(to))
+			break;
+		json_decref(to);
+	}
+	if (o->at * GROUP_OF >= o->line->limit) {
+		if (o->missed > 1)
+			snprintf(o->why + strlen(o->why),
+				 sizeof(o->why) - strlen(o->why),
+				 " (and %u more)", o->missed - 1);
+		sending_over(c, CHAT_SENT, o->missed ? o->why : NULL);
+		return;
+	}
+	if (!o->file_done)
+		o->line->to += (uint32_t)json_array_size(to);
+	if (postcall_ask(c->node->post, request(c, to), on_sent, o)) {
+		chat_sending_end(c);
+		chat_later(c);
+		return;
+	}
+	o->calling = true;
+}
+
+void chat_known_now(void *arg)
+{
+	struct chat *c = arg;
+
+	if (c->out.line && !c->out.calling)
+		go_on(c);
+	else
+		chat_work(c);
+	chat_look(c);
+}
+
+/* the first that waits; one that is damaged is passed over */
+static bool waiting_find(struct chat *c, const struct part *p)
+{
+	int64_t n = 0;
+	int r;
+
+	do
+		r = chatstore_next(c->store, member_id(p->m), n, CHAT_WAITS, &n,
+				   &c->out.line);
+	while (r == -NTM_EAUTH);
+	if (r && r != -NTM_ENOTFOUND)
+		log_err("member", "messages that wait cannot be read: %s",
+			err_text(r));
+	return !r;
+}
+
+/* Of the first group that can send. Return: is one under way? */
+bool chat_send_next(struct chat *c)
+{
+	struct part *p;
+
+	DL_FOREACH (c->node->parts, p) {
+		if (p->over || member_state(p->m) != MEMBER_JOINED ||
+		    !waiting_find(c, p))
+			continue;
+		c->out.line->to = 0;
+		go_on(c);
+		if (c->out.line)
+			return true;
+	}
+	return false;
+}
