@@ -5,10 +5,9 @@
  * Theory of operation
  *
  * The GMS orders the log and is believed in nothing else. A member follows: hello says
- * how far it is, news brings what it lacks, and with the log's end RN2. It acknowledges
- * behind that, not at once: its next prekey is drawn and signed then, and the GMS has told
- * everybody by then. It authors entries when its owner wishes (author.c), and a refresh
- * when it is its turn.
+ * how far it is (hello.c), news brings what it lacks (news.c), and with the log's end RN2;
+ * it acknowledges that. It authors entries when its owner wishes (author.c), and a refresh
+ * when it is its turn (duty.c).
  *
  * What is held: the log's state, RN1 of its epoch, two prekeys, the epoch's subkeys. GK
  * and older RN1s are not. The store has the same but the subkeys: after a start there is
@@ -18,12 +17,8 @@
  * says. The time between is the GMS's, measured by our monotonic clock, so a wall clock
  * that jumps changes nothing.
  */
-#include "broker/member/member.h"
-
-#include <stdlib.h>
-#include <string.h>
-
 #include "broker/member/member_impl.h"
+
 #include "common/log.h"
 
 const char *member_state_text(enum member_state state)
@@ -110,106 +105,9 @@ void member_stop(struct member *m, enum member_state to)
 		author_end(m, -NTM_ESTATE);
 }
 
-/* --- prekeys, hello, acknowledgements ----------------------------------------------- */
-
-void member_new_prekey(struct member *m)
-{
-	struct member_prekey *k = m->own.prekey;
-
-	k[1] = k[0];
-	ntmc_x25519_keygen(m->s.env, &k[0].priv, k[0].pub);
-	m->own.serial++;
-	m->own.used = false;
-}
-
-/* the prekey to be told, another one where a part has come for it; on the disk first.
- * Return: false: the disk failed, nothing is to be said */
-static bool prekey_to_tell(struct member *m, uint8_t out[GROUP_PREKEY_LEN])
-{
-	struct group_prekey p;
-
-	if (m->own.used) {
-		struct member_own before = m->own;
-		int r;
-
-		member_new_prekey(m);
-		r = memberstore_put(m->s.store, m->g, &m->own);
-		if (r)
-			m->own = before;
-		member_own_clear(&before);
-		if (r) {
-			log_err("member", "%s: a key could not be stored: %s",
-				m->own.secret.name, err_text(r));
-			return false;
-		}
-	}
-	memcpy(p.pub, m->own.prekey[0].pub, sizeof(p.pub));
-	p.serial = m->own.serial;
-	group_prekey_sign(m->s.id, m->id, &p);
-	group_prekey_put(&p, out);
-	return true;
-}
-
-static void login_say(struct member *m, Ntm__GroupHello *body)
-{
-	ntmc_wipe(&m->login, sizeof(m->login));
-	if (!m->s.login || !m->s.login(m->s.arg, &m->login))
-		return;
-	body->node_id = m->login.node_id;
-	body->key_id = m->login.key_id;
-}
-
-void member_hello(struct member *m)
-{
-	Ntm__Envelope e = NTM__ENVELOPE__INIT;
-	Ntm__GroupHello body = NTM__GROUP_HELLO__INIT;
-	uint8_t prekey[GROUP_PREKEY_LEN];
-
-	if (!prekey_to_tell(m, prekey))
-		return;
-	body.group = member_bytes(m->id, sizeof(m->id));
-	body.prekey = member_bytes(prekey, sizeof(prekey));
-	login_say(m, &body);
-	if (group_epoch(m->g)) {
-		body.epoch = group_epoch(m->g);
-		body.hash = member_bytes(group_hash(m->g), NTMC_HASH_LEN);
-	}
-	e.body_case = NTM__ENVELOPE__BODY_GROUP_HELLO;
-	e.group_hello = &body;
-	member_say(m, &e);
-}
-
-static void on_again(void *arg)
-{
-	struct member *m = arg;
-
-	if (m->online)
-		member_hello(m);
-}
-
-static void on_ack(void *arg)
-{
-	struct member *m = arg;
-	Ntm__Envelope e = NTM__ENVELOPE__INIT;
-	Ntm__GroupAck body = NTM__GROUP_ACK__INIT;
-	uint8_t tag[GROUP_CONFIRM_LEN], prekey[GROUP_PREKEY_LEN];
-
-	if (m->state != MEMBER_JOINED || !m->online ||
-	    !prekey_to_tell(m, prekey))
-		return; /* the next hello says it */
-	group_confirm(&m->keys, m->index, tag);
-	body.group = member_bytes(m->id, sizeof(m->id));
-	body.epoch = m->keys.epoch;
-	body.prekey = member_bytes(prekey, sizeof(prekey));
-	body.confirmation = member_bytes(tag, sizeof(tag));
-	e.body_case = NTM__ENVELOPE__BODY_GROUP_ACK;
-	e.group_ack = &body;
-	member_say(m, &e);
-}
-
 /* --- time ------------------------------------------------------------------------------ */
 
-static void on_silent(void *arg)
+void member_silent(void *arg)
 {
 	struct member *m = arg;
 
@@ -238,210 +136,6 @@ void member_clocks(struct member *m, int64_t now)
 			       wait + LOOP_S(duty_turns(m) * MEMBER_TURN_S));
 	}
 	m->turn_generation = group_generation(m->g);
-}
-
-/* --- life ------------------------------------------------------------------------------- */
-
-static int make(const struct member_setup *setup, struct member **out)
-{
-	struct member *m = calloc(1, sizeof(*m));
-	int r = m ? 0 : -NTM_ENOMEM;
-
-	if (r)
-		return r;
-	m->s = *setup;
-	m->index = GROUP_SERVER;
-	m->people = calloc(GROUP_MEMBERS_MAX, sizeof(*m->people));
-	m->confirmed = calloc(GROUP_MEMBERS_MAX, sizeof(*m->confirmed));
-	m->heard_of = calloc(GROUP_MEMBERS_MAX, sizeof(*m->heard_of));
-	r = m->people && m->confirmed && m->heard_of
-		    ? group_prekeys_new(&m->genuine)
-		    : -NTM_ENOMEM;
-	if (!r)
-		r = silence_new(&m->silence);
-	if (!r)
-		r = loop_timer_new(setup->loop, straight_due, m, &m->straight);
-	if (!r)
-		r = loop_timer_new(setup->loop, on_ack, m, &m->ack);
-	if (!r)
-		r = loop_timer_new(setup->loop, on_silent, m, &m->silent);
-	if (!r)
-		r = loop_timer_new(setup->loop, duty_turn, m, &m->turn);
-	if (!r)
-		r = loop_timer_new(setup->loop, duty_leaves, m, &m->leaves_due);
-	if (!r)
-		r = loop_timer_new(setup->loop, on_again, m, &m->again);
-	if (!r)
-		r = loop_timer_new(setup->loop, duty_want, m, &m->want);
-	if (!r)
-		r = loop_timer_new(setup->loop, witness_due, m, &m->told);
-	if (r)
-		member_free(m);
-	else
-		*out = m;
-	return r;
-}
-
-void member_free(struct member *m)
-{
-	if (!m)
-		return;
-	m->wish.ours = true; /* nobody is told any more */
-	author_end(m, -NTM_ECLOSED);
-	loop_timer_free(m->ack);
-	loop_timer_free(m->silent);
-	loop_timer_free(m->turn);
-	loop_timer_free(m->leaves_due);
-	loop_timer_free(m->again);
-	loop_timer_free(m->want);
-	loop_timer_free(m->told);
-	group_prekeys_free(m->genuine);
-	group_free(m->g);
-	free(m->people);
-	free(m->confirmed);
-	free(m->heard_of);
-	silence_free(m->silence);
-	loop_timer_free(m->straight);
-	ntmc_wipe(m, sizeof(*m));
-	free(m);
-}
-
-/* the group as its first entry makes it; on the disk with it */
-static int found(struct member *m, const char *name,
-		 const struct group_change *c)
-{
-	uint8_t entry[GROUP_ENTRY_MAX];
-	size_t len;
-	int r = group_new(&m->g);
-
-	if (!r)
-		r = group_make(m->s.env, m->g, m->s.id, c, entry, &len, NULL);
-	if (!r)
-		r = group_apply(m->g, entry, len, NULL);
-	if (!r)
-		r = group_secret_first(&m->own.secret, m->id, name, c->share);
-	if (r)
-		return r;
-	m->index = 0;
-	member_new_prekey(m);
-	r = memberstore_begin(m->s.store);
-	if (!r)
-		r = memberstore_log_put(m->s.store, m->id, 1, entry, len, NULL);
-	if (!r)
-		r = memberstore_put(m->s.store, m->g, &m->own);
-	if (!r)
-		r = memberstore_commit(m->s.store);
-	if (r)
-		memberstore_rollback(m->s.store);
-	return r;
-}
-
-int member_found(const struct member_setup *setup, const char *name,
-		 const char *fqdn, const char *server,
-		 const uint8_t *server_key, const struct group_policy *policy,
-		 struct member **out)
-{
-	struct group_change c = {.kind = GROUP_CREATE,
-				 .fqdn = fqdn,
-				 .server = server,
-				 .server_key = server_key,
-				 .policy = policy};
-	struct ntmc_key share;
-	struct member *m;
-	int r = make(setup, &m);
-
-	if (r)
-		return r;
-	ntmc_random(setup->env, m->id, sizeof(m->id));
-	ntmc_key_random(setup->env, &share);
-	c.id = m->id;
-	c.share = &share;
-	r = group_name_ok(name) ? found(m, name, &c) : -NTM_EINVAL;
-	ntmc_key_clear(&share);
-	if (r)
-		member_free(m);
-	else
-		*out = m;
-	return r;
-}
-
-int member_join(const struct member_setup *setup, const uint8_t *welcome,
-		size_t len, const struct member_prekey *prekey, uint64_t serial,
-		struct member **out)
-{
-	struct member *m;
-	int r = make(setup, &m);
-
-	if (r)
-		return r;
-	r = group_welcome_get(welcome, len, &m->own.secret, m->welcome_hash);
-	if (!r)
-		r = group_new(&m->g);
-	if (r) {
-		member_free(m);
-		return r;
-	}
-	memcpy(m->id, m->own.secret.id, sizeof(m->id));
-	m->welcome_epoch = m->own.secret.epoch;
-	m->own.prekey[0] = *prekey;
-	m->own.serial = serial;
-	*out = m;
-	return 0;
-}
-
-int member_rejoin(struct member *m, const uint8_t *welcome, size_t len)
-{
-	uint8_t hash[NTMC_HASH_LEN];
-	struct group_secret s;
-	struct group *g;
-	int r = group_welcome_get(welcome, len, &s, hash);
-
-	if (!r && (!m->wants || s.epoch <= group_epoch(m->g)))
-		r = -NTM_ESTATE;
-	if (!r && memcmp(s.id, m->id, sizeof(s.id)))
-		r = -NTM_ENOTFOUND;
-	if (!r)
-		r = group_new(&g);
-	if (!r) {
-		m->past_epoch = group_epoch(m->g);
-		memcpy(m->past_hash, group_hash(m->g), NTMC_HASH_LEN);
-		group_free(m->g);
-		m->g = g;
-		m->own.secret = s;
-		m->own.waiting = false;
-		m->welcome_epoch = s.epoch;
-		memcpy(m->welcome_hash, hash, sizeof(hash));
-		m->wants = false;
-		loop_timer_disarm(m->want);
-		if (m->online)
-			member_hello(m);
-	}
-	group_secret_clear(&s);
-	return r;
-}
-
-int member_load(const struct member_setup *setup,
-		const uint8_t id[static GROUP_ID_LEN], struct member **out)
-{
-	const struct group_member *me;
-	struct member *m;
-	int r = make(setup, &m);
-
-	if (r)
-		return r;
-	memcpy(m->id, id, sizeof(m->id));
-	r = memberstore_get(setup->store, id, &m->g, &m->own);
-	me = r ? NULL : group_find_key(m->g, setup->id->ed_pub);
-	if (!r && !me)
-		r = -NTM_EAUTH;
-	if (r) {
-		member_free(m);
-		return r;
-	}
-	m->index = me->index;
-	silence_load(m);
-	*out = m;
-	return 0;
 }
 
 /* --- the connection ---------------------------------------------------------------------- */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * member_impl - a member's own data, shared by member.c, news.c and author.c
+ * member_impl - a member's own data, shared by its files
  *
- * Owner: member.c makes and frees it. Context: loop thread.
+ * Owner: member_begin.c makes and frees it. Context: loop thread.
  *
- *   member.c   life, states, timers, what is said of ourselves
+ *   member.c   states, timers, the connection
+ *   member_begin.c how it begins: founded, welcomed, loaded
+ *   hello.c    what is said of ourselves
  *   news.c     what the GMS says: entries, shares, seals
  *   author.c   what we want: entries, parts, made anew where others were first
  *   witness.c  what the GMS has signed for others
@@ -91,18 +93,27 @@ struct member {
 };
 
 /* member.c */
-void member_hello(struct member *m);
 void member_set_state(struct member *m, enum member_state to);
 void member_say(struct member *m, Ntm__Envelope *msg);
 void member_named(struct member *m, enum member_saw what, uint32_t who,
 		  uint64_t epoch, int code);
 ProtobufCBinaryData member_bytes(const void *p, size_t len);
-/** the next prekey, in memory. The caller stores it */
-void member_new_prekey(struct member *m);
 /** keys are wiped, and @to is the state */
 void member_stop(struct member *m, enum member_state to);
 /** acknowledge, silence, turn: after news with a seal */
 void member_clocks(struct member *m, int64_t now);
+
+/** the GMS has said nothing for too long; @m as the timer's */
+void member_silent(void *m);
+
+/* hello.c */
+/** how far we are; nothing where the disk fails */
+void member_hello(struct member *m);
+/** the same again, and the acknowledgement of an epoch; @m as the timer's */
+void hello_again(void *m);
+void hello_ack(void *m);
+/** the next prekey, in memory. The caller stores it */
+void member_new_prekey(struct member *m);
 
 /* news.c */
 void news_take(struct member *m, const Ntm__GroupNews *n);
