@@ -3,6 +3,8 @@
  * sending - one item on its way to a CS: what is asked next, until it has all
  *
  * Owner:    outbox.c. Context: loop thread.
+ * Files:    sending.c takes the steps, sending_prekeys.c finds the receivers,
+ *           sending_server.c a Cache Server, sending_data.c sends the blob.
  */
 #ifndef NTM_BROKER_POST_SENDING_H
 #define NTM_BROKER_POST_SENDING_H
@@ -70,6 +72,31 @@ void sending_answer(struct sending *s, const struct web_answer *a);
 /** a receiver's state, and its word in an error. Return: 0, -NTM_ESTORE */
 NTM_MUST_CHECK int sending_receiver(struct sending *s, const char *name,
 				    enum to_state state, int code);
+/** how many receivers are in these states. Return: that, or -NTM_ESTORE */
+int sending_count(struct sending *s, enum to_state from, enum to_state to);
+
+/* --- sending_prekeys.c --- */
+
+/** a name whose receivers are not known yet. Return: 1 and s->asked, 0 all are done,
+ *  -NTM_ESTORE */
+int sending_name_next(struct sending *s);
+/** the prekeys of s->asked; then the next step. Return: 0, or as post_ask() */
+NTM_MUST_CHECK int sending_ask_prekeys(struct sending *s);
+/** a prekey as the box gives it; nothing is verified. @cert: NTMC_CERT_MAX bytes.
+ *  Return: 0, -NTM_EDECODE */
+NTM_MUST_CHECK int prekey_parse(const json_t *j, struct prekey *p,
+				uint8_t *cert, long *cert_len);
+
+/* --- sending_server.c --- */
+
+/** a CS, or another one than was left; then the next step. Return: 0, or as post_ask() */
+NTM_MUST_CHECK int sending_ask_servers(struct sending *s);
+/** this CS is left, for what @a says. Return: as sending_ask_servers() */
+NTM_MUST_CHECK int sending_leave_server(struct sending *s,
+					const struct web_answer *a);
+
+/* --- sending_data.c --- */
+
 /** what it is sealed of */
 void sending_seals(struct sending *s, struct sealing_of *of);
 /** sealing failed: a file that changed ends the item; else later */
@@ -78,13 +105,12 @@ void sending_broke(struct sending *s, const struct sealing *z, int err);
 void sending_data(struct sending *s, uint64_t offset);
 /** the next turn of sealing again what the CS has */
 void sending_forward(struct sending *s);
+
+/* --- outbox.c --- */
+
 struct post *outbox_post(struct outbox *o);
 /** the job of item @id; NULL: none */
 const struct sending *outbox_job(const struct outbox *o, int64_t id);
-/** a prekey as the box gives it; nothing is verified. @cert: NTMC_CERT_MAX bytes.
- *  Return: 0, -NTM_EDECODE */
-NTM_MUST_CHECK int prekey_parse(const json_t *j, struct prekey *p,
-				uint8_t *cert, long *cert_len);
 /** the folder of an item's lists */
 bool outbox_folder(const struct post *p, int64_t id, char *path, size_t size);
 

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sending_prekeys - which devices get an item: the prekeys of each name that it is for
+ *
+ * A name's prekeys are asked of the box of our domain. Each is verified, pinned, and K is
+ * sealed to it once: the result is kept, so the same request made again is the same
+ * request. A name without any, or whose prekey is not genuine, is a receiver that failed.
+ */
+#include "broker/post/sending.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/account.h"
+#include "broker/post/recent.h"
+#include "common/log.h"
+
+int sending_name_next(struct sending *s)
+{
+	struct store *st = s->post->store;
+	int r;
+
+	store_bind_int(st, NAME_NEXT, 1, s->id);
+	r = store_step(st, NAME_NEXT);
+	if (r > 0) {
+		snprintf(s->asked, sizeof(s->asked), "%s",
+			 store_text(st, NAME_NEXT, 0));
+		store_reset(st, NAME_NEXT);
+	}
+	return r;
+}
+
+/* One more receiver; without @wrapped it gets nothing, because of @err */
+static int receiver_put(struct sending *s, const char *name,
+			const struct ntmc_key *t, const uint8_t *wrapped,
+			size_t len, int err)
+{
+	struct store *st = s->post->store;
+
+	store_bind_int(st, TO_NEW, 1, s->id);
+	store_bind_text(st, TO_NEW, 2, name);
+	store_bind_int(st, TO_NEW, 3, wrapped ? TO_FOUND : TO_FAILED);
+	if (wrapped) {
+		store_bind_blob(st, TO_NEW, 4, t->b, sizeof(t->b));
+		store_bind_blob(st, TO_NEW, 5, wrapped, len);
+	}
+	store_bind_int(st, TO_NEW, 6, -err);
+	store_bind_int(st, TO_NEW, 7, post_now(s->post));
+	return store_run(st, TO_NEW);
+}
+
+static int name_done(struct sending *s)
+{
+	store_bind_int(s->post->store, NAME_DONE, 1, s->id);
+	store_bind_text(s->post->store, NAME_DONE, 2, s->asked);
+	return store_run(s->post->store, NAME_DONE);
+}
+
+int prekey_parse(const json_t *j, struct prekey *p, uint8_t *cert,
+		 long *cert_len)
+{
+	const char *name = json_string_value(json_object_get(j, "name"));
+
+	memset(p, 0, sizeof(*p));
+	if (!name || strlen(name) > FQDN_MAX || !fqdn_is_valid(name) ||
+	    post_binary_get(j, "id", p->id, sizeof(p->id)) ||
+	    post_binary_get(j, "key", p->pub, sizeof(p->pub)) ||
+	    post_binary_get(j, "signature", p->sig, sizeof(p->sig)))
+		return -NTM_EDECODE;
+	strcpy(p->fqdn, name);
+	p->not_before = json_integer_value(json_object_get(j, "not_before"));
+	p->not_after = json_integer_value(json_object_get(j, "not_after"));
+	*cert_len = post_binary_any(j, "certificate", cert, NTMC_CERT_MAX);
+	return *cert_len < 0 ? -NTM_EDECODE : 0;
+}
+
+/* A device's prekey: verified, pinned, K sealed to it. Return: 0, -NTM_ESTORE,
+ * -NTM_ECERT (a domain whose CA is not known) */
+static int prekey_take(struct sending *s, const json_t *j)
+{
+	uint8_t cert[NTMC_CERT_MAX], wrapped[ITEM_KEY_MAX];
+	struct post *p = s->post;
+	struct item_names names = {s->item, p->who.fqdn, NULL};
+	struct prekey pk;
+	struct ntmc_cert c;
+	struct ntmc_key t;
+	const char *account;
+	long cert_len;
+	size_t len = 0;
+	int err = prekey_parse(j, &pk, cert, &cert_len);
+
+	if (err || !fqdn_is_within(pk.fqdn, s->asked)) {
+		log_warn("outbox", "%s: a prekey that is none", s->asked);
+		return 0;
+	}
+	if (!strcmp(pk.fqdn, p->who.fqdn) && strcmp(s->asked, pk.fqdn))
+		return 0; /* the account's other devices are meant */
+	account = account_of(pk.fqdn);
+	if (!account || !who_server_domain(&p->who, account))
+		return -NTM_ECERT; /* not yet: the person may allow it */
+	/* more than one request to a CS can name */
+	err = sending_count(s, TO_FOUND, TO_TOLD);
+	if (err < 0 || err >= OUTBOX_RECEIVERS_MAX)
+		return err < 0 ? err
+			       : receiver_put(s, pk.fqdn, NULL, NULL, 0,
+					      -NTM_ELIMIT);
+	err = prekey_verify(&pk, p->who.trust, cert, (size_t)cert_len,
+			    post_now(p), &c);
+	if (!err)
+		err = post_pin(p, pk.fqdn, c.ed_pub);
+	names.receiver = pk.fqdn;
+	if (!err)
+		err = item_key_wrap(p->env, p->who.id, p->who.cert_der,
+				    p->who.cert_len, &names, &pk, &s->k,
+				    wrapped, &len);
+	if (err)
+		return receiver_put(s, pk.fqdn, NULL, NULL, 0, err);
+	ntmc_key_random(p->env, &t);
+	err = receiver_put(s, pk.fqdn, &t, wrapped, len, 0);
+	ntmc_key_clear(&t);
+	return err;
+}
+
+static int prekeys_take(struct sending *s, const json_t *list)
+{
+	size_t i;
+	json_t *j;
+	int err = store_begin(s->post->store);
+
+	if (err)
+		return err;
+	if (!json_array_size(list))
+		err = receiver_put(s, s->asked, NULL, NULL, 0, -NTM_ENONAME);
+	json_array_foreach(list, i, j)
+	{
+		if (!err && i < OUTBOX_RECEIVERS_MAX)
+			err = prekey_take(s, j);
+	}
+	if (!err)
+		err = name_done(s);
+	if (!err)
+		return store_commit(s->post->store);
+	store_rollback(s->post->store);
+	return err;
+}
+
+static void prekeys_taken(struct sending *s, int err)
+{
+	if (err)
+		sending_later(s, err,
+			      err == -NTM_ECERT
+				      ? "the receiver's domain is not known "
+					"here; `ntm allow` with its name lets "
+					"it in"
+				      : NULL,
+			      0);
+	else
+		sending_step(s);
+}
+
+static void on_prekeys(void *arg, const struct web_answer *a)
+{
+	struct sending *s = arg;
+	char why[FQDN_MAX + 100];
+	bool again;
+	int err = web_error(a, &again);
+
+	s->call = NULL;
+	if (err == -NTM_EUNREACHABLE && again) {
+		snprintf(why, sizeof(why),
+			 "the servers of %s's domain do not answer; is the "
+			 "name right?",
+			 s->asked);
+		sending_later(s, err, why, 0);
+		return;
+	}
+	if (err && again) {
+		sending_answer(s, a);
+		return;
+	}
+	if (err) {
+		err = receiver_put(s, s->asked, NULL, NULL, 0, err);
+		if (!err)
+			err = name_done(s);
+	} else {
+		recent_put(s->post->recent, s->asked, a->json,
+			   post_now(s->post));
+		err = prekeys_take(s, json_object_get(a->json, "prekeys"));
+	}
+	prekeys_taken(s, err);
+}
+
+int sending_ask_prekeys(struct sending *s)
+{
+	struct web_server box;
+	char path[300];
+	struct post_ask ask = {.server = &box, .method = "GET", .path = path};
+	const json_t *known =
+		recent_get(s->post->recent, s->asked, post_now(s->post));
+	int err = post_box(s->post, &box);
+
+	if (known) {
+		prekeys_taken(
+			s, prekeys_take(s, json_object_get(known, "prekeys")));
+		return 0;
+	}
+	snprintf(path, sizeof(path), "/v1/prekeys/%s", s->asked);
+	return err ? err : post_ask(s->post, &ask, on_prekeys, s, &s->call);
+}
