@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # The exit: a program of its own. It runs the node's control plane and data path, whose
 # names are also the servers'; and libslirp, which no other program needs.
-EXITNET_SRC := $(addprefix servers/exit/,seam.c stack.c echo.c fragments.c recover.c share.c net.c)
+EXITNET_SRC := $(addprefix servers/exit/,seam.c stack.c echo.c fragments.c recover.c share.c \
+	net.c net_nodes.c net_packet.c net_send.c)
 EXITNET_PKGS := slirp
 $(eval $(call static-library,exitnet,$(EXITNET_SRC)))
 EXIT_SRC := $(addprefix servers/exit/,main.c isolate.c seams.c usage.c) \
