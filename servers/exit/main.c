@@ -16,287 +16,29 @@
  *                                     exit enrol` left in DIR/exit/enrol
  *            isolate, loop
  *
- * Who may use an exit the DC decides at every direction; here every node of the domain
- * that the DC directs to us is let in (policy: the domain). Keys are not pinned to
- * names as people's nodes do: the domain's CA is believed, so a device that was made
- * anew is not refused. Each account has a daily amount; who has used it up keeps the
- * tunnel, but nothing passes through it until the day (UTC) is over.
- *
  * If either process ends, so does the other, and the supervisor starts both again.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "broker/account.h"
-#include "broker/handover.h"
 #include "broker/hostenv.h"
 #include "broker/isolate.h"
 #include "broker/login.h"
-#include "broker/peer.h"
-#include "broker/pins.h"
 #include "broker/policy.h"
 #include "broker/session.h"
-#include "broker/worker.h"
 #include "common/file.h"
-#include "common/log.h"
-#include "servers/adminsock.h"
-#include "servers/datadir.h"
 #include "servers/drainfile.h"
-#include "servers/exit/isolate.h"
-#include "servers/exit/net.h"
-#include "servers/exit/seam.h"
-#include "servers/exit/seams.h"
-#include "servers/exit/usage.h"
+#include "servers/exit/program.h"
 
-#define TICK_NS		LOOP_S(1)
-#define ENROL_MAX	2048
-#define RETRY_S		5
-#define TURN_MS		1000
-#define REPORT_S	4 /* and the second of the report itself */
-#define REPORT_LIMIT_MS 3000
-#define DRAIN_IDLE_S	3
-#define FOLDER_MAX	(DATADIR_PATH_MAX + 16)
-
-/* struct program - all that lives from start to end */
-struct program {
-	struct worker w; /* first: the data path's argument is a worker */
-	struct worker_env env;
-	struct keeper_link keeper;
-	struct dp_ops ops;
-	struct loop *loop;
-	struct handover *handover;
-	struct adminsock *admin;
-	struct loop_signal *term, *interrupt, *hup;
-	struct loop_timer *tick;
-	enum log_level level;
-	uint64_t account_day;
-	struct net_conf net;
-	struct net_stats *stats;
-	struct usage *usage;
-	const char *dir;
-	char folder[FOLDER_MAX], enrol[FOLDER_MAX + 8];
-	char drain_file[FOLDER_MAX + 16];
-	int udp4, udp6, admin_fd, seam;
-	clockid_t net_clock;
-	uint64_t load_ns,
-		cpu_ns[2]; /* of the last measurement; ours, the child's */
-	unsigned int load, report_s;
-	bool draining, reporting;
-	pid_t child;
-	unsigned int wait_s; /* before the next try to log in */
-	bool asking;
-};
-
-/* --- options ----------------------------------------------------------------------------- */
-
-enum option_code {
-	OPTION_UDP4 = 256,
-	OPTION_UDP6,
-	OPTION_ADMIN,
-	OPTION_PORT,
-	OPTION_SOCKETS,
-	OPTION_DAY,
-	OPTION_RATE,
-	OPTION_DIR,
-	OPTION_LEVEL,
-	OPTION_ALLOW,
-	OPTION_DENY,
-	OPTION_CLOSED,
-};
-
-static bool number_parse(int option, const char *text, struct program *p)
-{
-	char *end;
-	unsigned long long v = strtoull(text, &end, 10);
-
-	if (*text < '0' || *text > '9' || *end)
-		return false;
-	switch (option) {
-	case OPTION_UDP4:
-		p->udp4 = (int)v;
-		break;
-	case OPTION_UDP6:
-		p->udp6 = (int)v;
-		break;
-	case OPTION_ADMIN:
-		p->admin_fd = (int)v;
-		break;
-	case OPTION_PORT:
-		p->w.udp_port = (uint16_t)v;
-		break;
-	case OPTION_SOCKETS:
-		p->net.sockets = (unsigned int)v;
-		break;
-	case OPTION_RATE:
-		p->net.rate = v;
-		break;
-	default:
-		p->account_day = v;
-	}
-	return true;
-}
-
-static bool option_take(int option, const char *text, struct program *p)
-{
-	struct filter *f = &p->net.filter;
-
-	switch (option) {
-	case OPTION_DIR:
-		p->dir = text;
-		return true;
-	case OPTION_LEVEL:
-		return log_level_parse(text, &p->level);
-	case OPTION_ALLOW:
-		return !filter_list_parse(text, &f->allow);
-	case OPTION_DENY:
-		return !filter_list_parse(text, &f->deny);
-	case OPTION_CLOSED:
-		return !filter_ports_parse(text, f);
-	case '?':
-		return false;
-	default:
-		return number_parse(option, text, p);
-	}
-}
-
-static int options_parse(struct program *p, int argc, char **argv)
-{
-	static const struct option list[] = {
-		{"dir", required_argument, NULL, OPTION_DIR},
-		{"udp4", required_argument, NULL, OPTION_UDP4},
-		{"udp6", required_argument, NULL, OPTION_UDP6},
-		{"admin", required_argument, NULL, OPTION_ADMIN},
-		{"port", required_argument, NULL, OPTION_PORT},
-		{"sockets", required_argument, NULL, OPTION_SOCKETS},
-		{"account-day", required_argument, NULL, OPTION_DAY},
-		{"account-rate", required_argument, NULL, OPTION_RATE},
-		{"log-level", required_argument, NULL, OPTION_LEVEL},
-		{"allow", required_argument, NULL, OPTION_ALLOW},
-		{"deny", required_argument, NULL, OPTION_DENY},
-		{"closed-ports", required_argument, NULL, OPTION_CLOSED},
-		{NULL, 0, NULL, 0},
-	};
-	int c;
-
-	p->udp4 = p->udp6 = p->admin_fd = p->seam = -1;
-	p->level = LOG_INFO;
-	p->net.mtu = WORKER_MTU;
-	p->net.look = true;
-	while ((c = getopt_long(argc, argv, "", list, NULL)) != -1)
-		if (!option_take(c, optarg, p))
-			return -NTM_EINVAL;
-	snprintf(p->folder, sizeof(p->folder), "%s/exit", p->dir ? p->dir : "");
-	snprintf(p->enrol, sizeof(p->enrol), "%s/enrol", p->folder);
-	snprintf(p->drain_file, sizeof(p->drain_file), "%s/draining",
-		 p->folder);
-	return p->dir && p->admin_fd >= 0 && p->net.sockets ? 0 : -NTM_EINVAL;
-}
-
-/* --- the net process ---------------------------------------------------------------------- */
-
-static int net_main(struct program *p, int fd)
-{
-	struct net *n;
-	int err;
-
-	prctl(PR_SET_NAME, "ntm-exit-net");
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	err = net_new(&p->net, fd, p->stats, &n);
-	if (!err)
-		err = exit_isolate_net();
-	while (!err)
-		err = net_turn(n, TURN_MS);
-	if (err != -NTM_ECLOSED)
-		log_err("exit", "the net process ends: %s", err_text(err));
-	return err == -NTM_ECLOSED ? 0 : 1;
-}
-
-static int net_start(struct program *p)
-{
-	int fd, err;
-
-	p->stats = mmap(NULL, sizeof(*p->stats), PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (p->stats == MAP_FAILED)
-		return -NTM_ENOMEM;
-	err = seam_pair(&p->seam, &fd);
-	if (err)
-		return err;
-	p->child = fork();
-	if (p->child < 0)
-		return -NTM_ESYSTEM;
-	if (!p->child) {
-		int own = dup2(fd, 3); /* and nothing else but the log */
-
-		syscall(SYS_close_range, 4, ~0u, 0);
-		_exit(own == 3 ? net_main(p, own) : 1);
-	}
-	close(fd);
-	if (clock_getcpuclockid(p->child, &p->net_clock))
-		p->net_clock = CLOCK_PROCESS_CPUTIME_ID;
-	return 0;
-}
-
-static void net_tell(struct program *p, struct seam_control c,
-		     const uint8_t *vip4, const uint8_t *vip6)
-{
-	c.mark = SEAM_CONTROL;
-	memcpy(c.vip4, vip4, sizeof(c.vip4));
-	memcpy(c.vip6, vip6, sizeof(c.vip6));
-	if (write(p->seam, &c, sizeof(c)) != (ssize_t)sizeof(c))
-		log_warn("exit", "the net process does not read");
-}
-
-static void net_tell_of(struct program *p, struct seam_control c,
-			const struct peer *peer)
-{
-	net_tell(p, c, peer->vip4, peer->vip6);
-}
-
-static void let_domain_in(struct program *p)
-{
-	struct policy_rule rule = {.n_ports = 0};
-	int err;
-
-	if (policy_count(p->w.policy))
-		return;
-	snprintf(rule.subject, sizeof(rule.subject), "%s",
-		 p->w.account->domain);
-	err = policy_allow(p->w.policy, &rule, NULL, NULL);
-	if (err)
-		log_err("exit", "%s/policy: %s", p->folder, err_text(err));
-}
-
-static void on_configured(void *arg, const struct engine_config *c)
-{
-	struct program *p = arg;
-
-	net_tell(p,
-		 (struct seam_control){.op = SEAM_SELF,
-				       .slice_len = c->prefix4_len},
-		 c->vip4, c->vip6);
-	let_domain_in(p);
-}
-
-/* The tunnel's path is another one, or answers again: what went elsewhere is lost, and
- * libslirp would not know before a second is over. */
-static void on_opened(void *arg, struct dp_tunnel *t)
-{
-	struct program *p = arg; /* its first member is the worker */
-
-	net_tell_of(p, (struct seam_control){.op = SEAM_PATH},
-		    dp_tunnel_arg(t));
-}
+#define TICK_NS	  LOOP_S(1)
+#define ENROL_MAX 2048
+#define RETRY_S	  5
 
 /* --- login ------------------------------------------------------------------------------------ */
 
@@ -353,143 +95,6 @@ static void enrol(struct program *p)
 	file_free(text, len);
 }
 
-/* A key other than the one met before: the CA has vouched for it. */
-struct unpin {
-	struct program *p;
-	char fqdn[FQDN_MAX + 1];
-};
-
-static void find_refused(void *arg, const struct pin *pin)
-{
-	static const uint8_t none[NTMC_FP_LEN];
-	struct unpin *u = arg;
-
-	if (pin->pinned && memcmp(pin->offered, none, sizeof(none)))
-		strcpy(u->fqdn, pin->fqdn);
-}
-
-static void unpin(struct program *p)
-{
-	struct unpin u = {.p = p};
-
-	pins_each(p->w.pins, find_refused, &u);
-	if (u.fqdn[0] && pins_forget(p->w.pins, u.fqdn, NULL, NULL))
-		log_debug("exit", "%s stays pinned", u.fqdn);
-}
-
-/* --- accounts --------------------------------------------------------------------------------- */
-
-/* Who has nothing open is sent to another exit; its next connection begins there. */
-static void let_go(struct program *p, struct peer *peer, unsigned int sockets)
-{
-	if (usage_idle(p->usage, peer->fqdn, !sockets) < DRAIN_IDLE_S ||
-	    (peer->state != PEER_UP && peer->state != PEER_MOVING))
-		return;
-	log_info("exit", "%s has nothing open and is let go", peer->fqdn);
-	peer_close(peer, NTM_EOFFLINE, true);
-}
-
-static void count_peer(void *arg, struct peer *peer)
-{
-	struct program *p = arg;
-	struct fqdn_parts parts;
-	struct dp_counters n;
-	struct usage_numbers number;
-	bool over;
-
-	/* withdrawn: its addresses may be another one's soon */
-	if (peer->state == PEER_DOWN && peer->why == NTM_EDISABLED)
-		net_tell_of(p, (struct seam_control){.op = SEAM_FORGET}, peer);
-	if (!peer->tunnel ||
-	    fqdn_split(peer->fqdn, p->w.account->domain, &parts))
-		return;
-	dp_tunnel_counters(peer->tunnel, &n);
-	over = usage_count(p->usage, parts.account, peer->fqdn,
-			   n.tx_bytes + n.rx_bytes, &number);
-	if (usage_to_say(p->usage, parts.account))
-		log_info("exit", "%s has used up its day", parts.account);
-	net_tell_of(p,
-		    (struct seam_control){.op = SEAM_ACCOUNT,
-					  .closed = over,
-					  .account = number.account,
-					  .node = number.node},
-		    peer);
-	if (p->draining)
-		let_go(p, peer, p->stats->open[number.node % NET_OPEN]);
-}
-
-/* --- what the DC is told ------------------------------------------------------------------- */
-
-static uint64_t cpu_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	return clock_gettime(clock, &t)
-		       ? 0
-		       : (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static unsigned int permille(uint64_t part, uint64_t whole)
-{
-	return !whole || part >= whole ? 1000
-				       : (unsigned int)(part * 1000 / whole);
-}
-
-/* what is most in use: a processor by either process, sockets, places for nodes */
-static void load_measure(struct program *p)
-{
-	uint64_t now = loop_now(p->loop), cpu[2], spent = now - p->load_ns;
-	unsigned int load[4] = {0};
-
-	cpu[0] = cpu_ns(CLOCK_PROCESS_CPUTIME_ID);
-	cpu[1] = cpu_ns(p->net_clock);
-	for (int i = 0; i < 2 && p->load_ns; i++)
-		load[i] = permille(cpu[i] - p->cpu_ns[i], spent);
-	memcpy(p->cpu_ns, cpu, sizeof(cpu));
-	p->load_ns = now;
-	load[2] = permille(p->stats->sockets, p->stats->sockets_max);
-	load[3] = permille(p->stats->nodes, NET_NODES_MAX);
-	p->load = 0;
-	for (size_t i = 0; i < 4; i++)
-		p->load = load[i] > p->load ? load[i] : p->load;
-}
-
-static void on_reported(void *arg, int err, const Ntm__Signal *msg)
-{
-	struct program *p = arg;
-
-	(void)msg;
-	p->reporting = false;
-	if (err)
-		log_debug("exit", "the DC was not told: %s", err_text(err));
-}
-
-static void report(struct program *p)
-{
-	Ntm__ExitStatus body = NTM__EXIT_STATUS__INIT;
-	Ntm__Signal msg = NTM__SIGNAL__INIT;
-	uint32_t id;
-
-	p->report_s = REPORT_S;
-	load_measure(p);
-	if (p->reporting || session_state(p->w.session) != SESSION_ONLINE)
-		return;
-	body.load = p->load;
-	body.draining = p->draining;
-	msg.body_case = NTM__SIGNAL__BODY_EXIT_STATUS;
-	msg.exit_status = &body;
-	p->reporting = !session_request(p->w.session, &msg, REPORT_LIMIT_MS,
-					on_reported, p, &id);
-}
-
-static void drain(struct program *p, bool draining)
-{
-	p->draining = draining;
-	drainfile_write(p->drain_file, "exit", draining);
-	log_info("exit", "%s", draining ? "draining" : "takes nodes again");
-	report(p);
-}
-
 static void on_tick(void *arg)
 {
 	struct program *p = arg;
@@ -499,14 +104,34 @@ static void on_tick(void *arg)
 		enrol(p);
 		return;
 	}
-	unpin(p);
+	clients_unpin(p);
 	if (!p->report_s--)
-		report(p);
-	usage_day(p->usage, worker_wall(&p->w) / 86400, p->account_day);
-	peers_each(p->w.peers, count_peer, p);
+		load_report(p);
+	clients_count(p);
 }
 
 /* --- events ------------------------------------------------------------------------------------ */
+
+static void on_configured(void *arg, const struct engine_config *c)
+{
+	struct program *p = arg;
+
+	net_child_tell(p,
+		       (struct seam_control){.op = SEAM_SELF,
+					     .slice_len = c->prefix4_len},
+		       c->vip4, c->vip6);
+	clients_let_in(p);
+}
+
+/* The tunnel's path is another one, or answers again: what went elsewhere is lost, and
+ * libslirp would not know before a second is over. */
+static void on_opened(void *arg, struct dp_tunnel *t)
+{
+	struct program *p = arg; /* its first member is the worker */
+
+	net_child_tell_of(p, (struct seam_control){.op = SEAM_PATH},
+			  dp_tunnel_arg(t));
+}
 
 static void on_term(void *arg)
 {
@@ -540,7 +165,7 @@ static json_t *on_admin(void *arg, const char *command, json_t *request)
 
 	(void)request;
 	if (!strcmp(command, "drain") || !strcmp(command, "undrain"))
-		drain(p, *command == 'd');
+		load_drain(p, *command == 'd');
 	else if (strcmp(command, "status"))
 		return NULL;
 	o = json_pack("{s:b, s:s, s:b, s:b, s:b, s:i, s:I}", "ok", 1, "name",
@@ -681,7 +306,7 @@ int main(int argc, char **argv)
 	hostenv_fill(&p.env, &p.handover);
 	p.w.env = &p.env;
 	p.keeper = (struct keeper_link){.configured = on_configured, .arg = &p};
-	err = net_start(&p);
+	err = net_child_start(&p);
 	if (!err)
 		err = loop_new(&p.loop);
 	if (!err) {
