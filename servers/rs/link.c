@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * link - to a DC: keys by TLS, then registration, directions, withdrawals by UDP
+ * link - to a DC: keys by TLS, then registration and its Signals by UDP
  *
  * Theory of operation
  *
@@ -19,7 +19,7 @@
  * SILENT_MAX registrations has lost them: the channel is closed, the next one brings
  * new ones.
  *
- * Paths stay when a link ends: their nodes keep them.
+ * What the DC has us do: directed.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -167,174 +167,12 @@ static void send_ack(struct link *l, uint32_t txn, int err)
 	link_send(l, &msg);
 }
 
-/* --- directions -------------------------------------------------------------------- */
-
-static bool take_proven(const Ntm__RelayEnd *m, uint64_t out[2])
-{
-	uint8_t ip[16] = {[10] = 0xff, [11] = 0xff};
-
-	memset(out, 0, 2 * sizeof(*out));
-	if (!m->proven.len)
-		return true;
-	if (m->proven.len == 4)
-		memcpy(ip + 12, m->proven.data, 4);
-	else if (m->proven.len == 16)
-		memcpy(ip, m->proven.data, 16);
-	else
-		return false;
-	memcpy(out, ip, sizeof(ip));
-	return true;
-}
-
-static int take_keys(const Ntm__RelayDirection *d, struct path_keys *k)
-{
-	struct ntmc_key kpunch;
-	int r = 0;
-
-	memcpy(kpunch.b, d->kpunch.data, NTMC_KEY_LEN);
-	for (unsigned int i = 0; !r && i < 2; i++)
-		r = datagram_punch_keys(&kpunch, d->path_id | i, k->aead,
-					&k->end[i]);
-	ntmc_key_clear(&kpunch);
-	return r;
-}
-
-static int take_accounts(struct rs *rs, const Ntm__RelayDirection *d,
-			 struct path_keys *k)
-{
-	int r = quota_get(&rs->quota, d->mn->account, &k->account[0]);
-
-	if (r)
-		return r;
-	r = quota_get(&rs->quota, d->cn->account, &k->account[1]);
-	if (r)
-		quota_put(&rs->quota, k->account[0]);
-	return r;
-}
-
-/* Directions cost whoever asks for them little, and fill the relay: of those that
- * nobody comes to, an account may have so many. */
-static int put_path(struct rs *rs, const struct path_keys *k, uint32_t old[2])
-{
-	bool known = paths_find(&rs->paths, k->id);
-	struct path *path;
-	int r;
-
-	old[0] = old[1] = 0;
-	if (!known &&
-	    quota_fresh(&rs->quota, k->account[0], 0) >= rs_fresh_max(rs)) {
-		rs->idle_refused++;
-		return -NTM_ELIMIT;
-	}
-	r = paths_put(&rs->paths, k, rs_now_s(rs), old);
-	if (r || known)
-		return r;
-	path = paths_at(&rs->paths, paths_find(&rs->paths, k->id));
-	path->fresh = k->account[0];
-	quota_fresh(&rs->quota, path->fresh, 1);
-	return 0;
-}
-
-static int direction(struct link *l, const Ntm__RelayDirection *d)
-{
-	struct rs *rs = l->rs;
-	struct path_keys k = {.id = d->path_id,
-			      .aead = (enum ntmc_aead_alg)d->aead,
-			      .owner = (uint8_t)l->number};
-	uint32_t old[2];
-	int r;
-
-	if (!d->path_id || !take_proven(d->mn, k.proven[0]) ||
-	    !take_proven(d->cn, k.proven[1]))
-		return -NTM_EINVAL;
-	if (rs->draining && !paths_find(&rs->paths, d->path_id))
-		return -NTM_EAGAIN;
-	r = take_keys(d, &k);
-	if (!r)
-		r = take_accounts(rs, d, &k);
-	if (!r) {
-		r = put_path(rs, &k, old);
-		for (int i = 0; i < 2; i++)
-			quota_put(&rs->quota, r ? k.account[i] : old[i]);
-	}
-	ntmc_wipe(&k, sizeof(k));
-	rs->directions += !r;
-	return r;
-}
-
-/* The account is held once by an epoch, however often it is directed. */
-static int group_direction(struct link *l, const Ntm__GroupDirection *d)
-{
-	struct rs *rs = l->rs;
-	struct group_direction g = {
-		.tag = d->tag,
-		.relay_key = d->relay_key.data,
-		.bind_key = d->bind_key.data,
-		.aead = (enum ntmc_aead_alg)d->aead,
-		.places = d->places,
-		.lifetime_s = d->lifetime_s,
-		.owner = (uint8_t)l->number,
-	};
-	struct group_here *h = groups_find(&rs->groups, d->tag);
-	uint32_t old;
-	int r;
-
-	if (!d->lifetime_s) {
-		if (h && h->owner == g.owner) {
-			rs_group_gone(rs, h);
-			groups_end(&rs->groups, h);
-		}
-		return 0;
-	}
-	if (!d->places)
-		return -NTM_EINVAL;
-	if (rs->draining && !h)
-		return -NTM_EAGAIN;
-	r = quota_get(&rs->quota, d->account, &g.account);
-	if (r)
-		return r;
-	r = groups_put(&rs->groups, &g, rs_now_s(rs), &old);
-	quota_put(&rs->quota, r ? g.account : old);
-	rs->group_directions += !r;
-	return r;
-}
-
-static bool is_of(const struct path *path, uint32_t account)
-{
-	return account && (atomic_load(&path->end[0].account) == account ||
-			   atomic_load(&path->end[1].account) == account);
-}
-
-/* a walk over all places: rare, and a million of them take some milliseconds */
-static void withdraw(struct link *l, const Ntm__RelayWithdraw *w)
-{
-	struct rs *rs = l->rs;
-	uint32_t accounts[8], n = 0;
-
-	for (size_t i = 0; i < w->n_accounts && n < 8; i++) {
-		accounts[n] = quota_find(&rs->quota, w->accounts[i]);
-		rs->withdrawals +=
-			groups_end_account(&rs->groups, (uint8_t)l->number,
-					   accounts[n++], rs_group_gone, rs);
-	}
-	for (uint32_t h = 1; h <= rs->paths.top; h++) {
-		struct path *path = paths_at(&rs->paths, h);
-
-		for (uint32_t i = 0; i < n && atomic_load(&path->id); i++) {
-			if (path->owner != l->number ||
-			    !is_of(path, accounts[i]))
-				continue;
-			rs_path_gone(rs, path);
-			paths_remove(&rs->paths, h, rs_now_s(rs));
-			rs->withdrawals++;
-		}
-	}
-}
-
 /* --- receiving Signals ---------------------------------------------------------------- */
 
 static void dispatch(struct link *l, const Ntm__Signal *msg)
 {
+	int r;
+
 	switch (msg->body_case) {
 	case NTM__SIGNAL__BODY_RELAY_REGISTRATION_ACK:
 		if (msg->txn != l->txn)
@@ -347,13 +185,15 @@ static void dispatch(struct link *l, const Ntm__Signal *msg)
 		l->silent = 0;
 		break;
 	case NTM__SIGNAL__BODY_RELAY_DIRECTION:
-		send_ack(l, msg->txn, direction(l, msg->relay_direction));
+		r = directed_path(l->rs, l->number, msg->relay_direction);
+		send_ack(l, msg->txn, r);
 		break;
 	case NTM__SIGNAL__BODY_GROUP_DIRECTION:
-		send_ack(l, msg->txn, group_direction(l, msg->group_direction));
+		r = directed_group(l->rs, l->number, msg->group_direction);
+		send_ack(l, msg->txn, r);
 		break;
 	case NTM__SIGNAL__BODY_RELAY_WITHDRAW:
-		withdraw(l, msg->relay_withdraw);
+		directed_withdraw(l->rs, l->number, msg->relay_withdraw);
 		send_ack(l, msg->txn, 0);
 		break;
 	default: /* nothing that a DC says to an RS */

@@ -5,7 +5,8 @@
  * Owner: rs.c makes and frees it. Context: as each field says.
  *
  *   rs.c       start, stop, clock, admin               control thread
- *   link.c     links to the DCs: keys, registration, directions, withdrawals
+ *   link.c     links to the DCs: keys, registration, Signals
+ *   directed.c what a DC has us do: directions, withdrawals
  *   thread.c   the forwarding threads: poll, receive, send
  *   forward.c  what a thread does with a datagram
  *   punch.c    Hole Punch: proves an end, binds it      forwarding threads
@@ -99,6 +100,17 @@ static inline uint32_t rs_fresh_max(const struct rs *rs)
 void rs_group_gone(void *arg, const struct group_here *h);
 /** a path ends: its accounts are free of it (paths_fn; @arg: struct rs) */
 void rs_path_gone(void *arg, const struct path *path);
+
+/* directed.c; @dc: the number of its link */
+/** Return: 0, or what the DC is answered: -NTM_EINVAL, -NTM_EAGAIN (draining),
+ *  -NTM_ELIMIT, -NTM_EEXISTS (another DC's path) */
+NTM_MUST_CHECK int directed_path(struct rs *rs, unsigned int dc,
+				 const Ntm__RelayDirection *d);
+NTM_MUST_CHECK int directed_group(struct rs *rs, unsigned int dc,
+				  const Ntm__GroupDirection *d);
+/** paths and groups of these accounts end, as far as this DC directed them */
+void directed_withdraw(struct rs *rs, unsigned int dc,
+		       const Ntm__RelayWithdraw *w);
 
 /* link.c */
 NTM_MUST_CHECK int link_new(struct rs *rs, unsigned int number,
