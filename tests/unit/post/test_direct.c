@@ -16,6 +16,7 @@
 #include "broker/post/link.h"
 #include "common/addr.h"
 #include "common/log.h"
+#include "tests/unit/post/disk.h"
 #include "tests/unit/post/ends.h"
 #include "tests/unit/post/fixture.h"
 
@@ -239,6 +240,26 @@ static void test_straight(void **state)
 	assert_in_range(r.up, 3000000, 3000000 + 20000);
 }
 
+/* "I have it" is said when it is on the disk; see test_order. */
+static void test_order(void **state)
+{
+	json_t *j = NULL;
+
+	(void)state;
+	disk_watch(w.cn.state);
+	send_big(300000);
+	do { /* nobody asks servers meanwhile */
+		assert_int_equal(loop_turn(w.loop, true), 0);
+		json_decref(j);
+		j = newest(&w.cn, "inbox");
+	} while (strcmp(text(j, "state"), "here") || !disk.said);
+	json_decref(j);
+	disk_in_order();
+	disk_watch(NULL);
+	big_here();
+	went("direct");
+}
+
 /* The connection breaks, anywhere: it goes on at the very byte. */
 static void test_cut(void **state)
 {
@@ -430,11 +451,12 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_straight),	 TEST(test_cut),
-		TEST(test_word_lost),	 TEST(test_fall_back),
-		TEST(test_restart),	 TEST(test_not_allowed),
-		TEST(test_nobody_knows), TEST(test_name_again),
-		TEST(test_cancel),	 TEST(test_absent),
+		TEST(test_straight),	TEST(test_order),
+		TEST(test_cut),		TEST(test_word_lost),
+		TEST(test_fall_back),	TEST(test_restart),
+		TEST(test_not_allowed), TEST(test_nobody_knows),
+		TEST(test_name_again),	TEST(test_cancel),
+		TEST(test_absent),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
