@@ -32,61 +32,13 @@
 
 #include "broker/datapath/alias.h"
 #include "broker/datapath/group_move.h"
-#include "broker/datapath/icmp.h"
 #include "broker/datapath/offload.h"
-#include "broker/datapath/reset.h"
+#include "broker/datapath/refusal.h"
 #include "broker/datapath/seal.h"
 
-#define ICMP_PER_S 1000
-#define TCP_FLAGS  13
-#define TCP_SYN	   0x02
-#define TCP_RST	   0x04
-
-/* @t: whose peer the error seems to be from; NULL: nobody's */
-static void answer(struct datapath *dp, struct dp_tunnel *t, uint8_t *icmp,
-		   size_t len)
-{
-	static const struct virtio_net_hdr none;
-	struct inner in;
-
-	if (len && t && t->alias && !inner_parse(icmp, len, &in))
-		alias_from_peer(icmp, &in, t->shown4, t->vip4, false);
-	if (len && dp_limit_ok(&dp->limit_icmp, loop_now(dp->loop), ICMP_PER_S))
-		tun_write(&dp->tun, &none, icmp, len);
-}
-
-static void reject(struct datapath *dp, struct dp_tunnel *t, const uint8_t *pkt,
-		   const struct inner *in)
-{
-	uint8_t icmp[ICMP_ERROR_MAX];
-
-	answer(dp, t, icmp, icmp_unreachable(pkt, in, icmp));
-}
-
-/* Of a connection that the peer began, and may not have any more. */
-static void refuse(struct dp_tunnel *t, const uint8_t *pkt,
-		   const struct inner *in)
-{
-	uint8_t rst[RESET_MAX];
-	size_t len = reset_back(pkt, in, rst);
-
-	t->n.bad_port++;
-	if (len)
-		answer(t->dp, t, rst, len);
-	else
-		reject(t->dp, t, pkt, in);
-}
-
-static void too_big(struct dp_tunnel *t, const struct offload *o)
-{
-	uint32_t mtu = t->mtu - PACKET_OVERHEAD;
-	uint8_t icmp[ICMP_ERROR_MAX];
-
-	if (mtu < DP_INNER_MIN_MTU)
-		mtu = DP_INNER_MIN_MTU;
-	t->n.too_big++;
-	answer(t->dp, t, icmp, icmp_too_big(o->pkt, &o->in, mtu, icmp));
-}
+#define TCP_FLAGS 13
+#define TCP_SYN	  0x02
+#define TCP_RST	  0x04
 
 void output_event(struct dp_tunnel *t, unsigned int event)
 {
@@ -237,7 +189,7 @@ static void transmit(struct dp_tunnel *t, struct offload *o)
 		sent = emit_parts(t, o, flags, ecn);
 		break;
 	case OFFLOAD_TOOBIG:
-		too_big(t, o);
+		refusal_too_big(t, o);
 		return;
 	}
 	t->n.tx_packets += o->segments;
@@ -452,7 +404,7 @@ void output_reject_queue(struct dp_tunnel *t, bool with_icmp)
 	while (with_icmp && queue_peek(dp->pool, &t->queue, &rec, &bytes)) {
 		if (rec.kind == QUEUE_PACKET &&
 		    inner_parse(bytes, rec.len, &in) == 0)
-			reject(dp, t, bytes, &in);
+			refusal_unreachable(dp, t, bytes, &in);
 		queue_pop(dp->pool, &t->queue);
 	}
 	queue_clear(dp->pool, &t->queue);
@@ -593,7 +545,7 @@ void output_packet(struct datapath *dp, const struct virtio_net_hdr *vh,
 		t = ask_owner(dp, &in);
 	if (!t) {
 		dp->totals.unroutable++;
-		reject(dp, NULL, dp->packet, &in);
+		refusal_unreachable(dp, NULL, dp->packet, &in);
 		return;
 	}
 	if (t->alias)
@@ -601,7 +553,7 @@ void output_packet(struct datapath *dp, const struct virtio_net_hdr *vh,
 			      vh->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM);
 	if (t->ports &&
 	    !ports_sent(t->ports, loop_now(dp->loop), dp->packet, &in)) {
-		refuse(t, dp->packet, &in);
+		refusal_ended(t, dp->packet, &in);
 		return;
 	}
 	if (!queue_empty(&t->queue))
