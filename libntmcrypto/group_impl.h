@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * group_impl - a group's own data, shared by group.c, groupentry.c and groupmake.c
+ * group_impl - a group's own data, shared by its files: group.c, groupcheck.c,
+ * groupentry.c, groupmake.c and groupkey.c
  *
  * Owner:    group.c makes, changes and frees it.
  * Context:  inside libntmcrypto only.
@@ -73,6 +74,11 @@ group_entry_verify(const uint8_t *entry, size_t len,
 		   const uint8_t ed_pub[static NTMC_KEY_LEN]);
 
 /* group.c */
+/** @out: the hash of all up to @entry; @before: of all before it */
+void group_transcript(const uint8_t *before, const uint8_t *entry, size_t len,
+		      uint8_t *out);
+
+/* groupcheck.c */
 /** would @entry apply? */
 enum group_why group_check(const struct group *g, const uint8_t *entry,
 			   size_t len, const struct group_entry *e,
