@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 FUZZ_WORLD := $(CONTROL_SRC) $(COMMON_SRC) $(CRYPTO_SRC) \
-	$(addprefix tests/unit/broker/control/,world.c fake_datapath.c dc.c rs.c nat.c) \
+	$(addprefix tests/unit/broker/control/,world.c fake_datapath.c fake_group.c \
+	fake_keeper.c dc.c dc_direct.c rs.c nat.c) \
 	broker/datapath/general.c
 FUZZ_WORLD_PKGS = $(CONTROL_PKGS) cmocka
 $(eval $(call fuzz-target,tunnel,tests/fuzz/fuzz_tunnel.c $(FUZZ_WORLD),\

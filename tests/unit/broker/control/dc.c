@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* dc - a DC for the nodes of the world: what docs/protocol.md says of it, no more */
-#include "tests/unit/broker/control/world.h"
+#include "tests/unit/broker/control/dc_impl.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,64 +10,8 @@
 
 #include <cmocka.h>
 
-#define DC4	      "192.0.2.1:4502"
-#define DC6	      "[2001:db8::1]:4502"
-#define DIRECTIONS    64
-#define CHALLENGE_LEN 16
-
-/* struct member - one session; the proven address is where it is sent to */
-struct member {
-	struct node *node;
-	char fqdn[FQDN_MAX + 1];
-	uint64_t node_id, sequence;
-	struct datagram_keys keys;
-	struct ntmc_replay64 replay;
-	uint8_t ed_pub[32], x_pub[32], x_sig[64], vip6[16], vip4[4];
-	struct addr proven, locals[ADDR_REMOTES_MAX];
-	size_t n_locals;
-	/* by family: a node may ask over both at once */
-	struct challenge {
-		uint8_t text[CHALLENGE_LEN];
-		struct addr at;
-	} challenges[2];
-	uint64_t seen_ns;
-	struct dc_told told;
-};
-
-/* struct directed - one direction on its way to CN */
-struct directed {
-	struct dc *dc;
-	bool used, answered;
-	struct member *mn, *cn;
-	uint32_t mn_txn, cn_txn;
-	uint64_t path_id;
-	bool move, cn_sends, swapped;
-	struct rs *rs;
-	struct ntmc_key ktun, ktmp;
-	unsigned int tries;
-	struct loop_timer *timer;
-};
-
-struct dc {
-	struct world *wd;
-	bool down, cn_sends;
-	uint64_t boot, serial;
-	unsigned int base_s, max_s; /* of keep-alives */
-	struct addr notifier;
-	unsigned int fetched;
-	uint8_t revoked[NTMC_FP_LEN]; /* by @serial, if not 0 */
-	/* of another domain: what it answers a Domain Request */
-	char domain[FQDN_MAX + 1];
-	uint8_t ca[NTMC_CERT_MAX];
-	size_t ca_len;
-	uint32_t domain_code;
-	unsigned int n_domain;
-	uint32_t txn;
-	size_t n;
-	struct member members[16];
-	struct directed directions[DIRECTIONS];
-	unsigned int next;
-};
+#define DC4 "192.0.2.1:4502"
+#define DC6 "[2001:db8::1]:4502"
 
 bool dc_owns(const struct addr *a)
 {
@@ -77,8 +21,8 @@ bool dc_owns(const struct addr *a)
 	       (!addr_parse(DC6, 0, &own) && addr_equal(&own, a));
 }
 
-static void signal_send(struct dc *dc, struct member *m, const Ntm__Signal *msg,
-			const struct addr *to)
+void dc_signal(struct dc *dc, struct dc_member *m, const Ntm__Signal *msg,
+	       const struct addr *to)
 {
 	struct packet_header h = {.type = PACKET_SIGNAL,
 				  .id = m->node_id,
@@ -96,7 +40,7 @@ static void signal_send(struct dc *dc, struct member *m, const Ntm__Signal *msg,
 		world_send(dc->wd, buf, (size_t)n, &from, to);
 }
 
-static void send_code(struct dc *dc, struct member *m, uint32_t txn, int code)
+void dc_code(struct dc *dc, struct dc_member *m, uint32_t txn, int code)
 {
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
 	Ntm__NtmAck ack = NTM__NTM_ACK__INIT;
@@ -105,12 +49,12 @@ static void send_code(struct dc *dc, struct member *m, uint32_t txn, int code)
 	msg.txn = txn;
 	msg.body_case = NTM__SIGNAL__BODY_ACK;
 	msg.ack = &ack;
-	signal_send(dc, m, &msg, &m->proven);
+	dc_signal(dc, m, &msg, &m->proven);
 }
 
 /* --- registration -------------------------------------------------------------------------- */
 
-static void registered(struct dc *dc, struct member *m, uint32_t txn,
+static void registered(struct dc *dc, struct dc_member *m, uint32_t txn,
 		       const struct addr *from, bool challenge, bool wants_ns)
 {
 	Ntm__NotificationServer ns = NTM__NOTIFICATION_SERVER__INIT;
@@ -132,9 +76,9 @@ static void registered(struct dc *dc, struct member *m, uint32_t txn,
 	r.revocation_serial = dc->serial;
 	r.now = ntmc_now(&dc->wd->crypto);
 	if (challenge) {
-		ntmc_random(&dc->wd->crypto, c->text, CHALLENGE_LEN);
+		ntmc_random(&dc->wd->crypto, c->text, DC_CHALLENGE_LEN);
 		c->at = *from;
-		r.challenge = (ProtobufCBinaryData){CHALLENGE_LEN, c->text};
+		r.challenge = (ProtobufCBinaryData){DC_CHALLENGE_LEN, c->text};
 	}
 	for (size_t i = 0; i < dc->wd->n_rs && !challenge; i++) {
 		if (rs_is_down(dc->wd->rs[i]))
@@ -159,11 +103,11 @@ static void registered(struct dc *dc, struct member *m, uint32_t txn,
 	msg.txn = txn;
 	msg.body_case = NTM__SIGNAL__BODY_REGISTRATION_RESPONSE;
 	msg.registration_response = &r;
-	signal_send(dc, m, &msg, from);
+	dc_signal(dc, m, &msg, from);
 }
 
-static void on_register(struct dc *dc, struct member *m, const Ntm__Signal *s,
-			const struct addr *from)
+static void on_register(struct dc *dc, struct dc_member *m,
+			const Ntm__Signal *s, const struct addr *from)
 {
 	const Ntm__RegistrationRequest *r = s->registration_request;
 	const struct challenge *c =
@@ -176,8 +120,8 @@ static void on_register(struct dc *dc, struct member *m, const Ntm__Signal *s,
 	m->told.interval_s = r->keepalive_s;
 	m->told.n_relays = r->n_relays;
 	m->told.rtt_us = r->n_relays ? r->relays[0]->rtt_us : 0;
-	if (r->challenge.len == CHALLENGE_LEN && addr_equal(&c->at, from) &&
-	    !memcmp(r->challenge.data, c->text, CHALLENGE_LEN))
+	if (r->challenge.len == DC_CHALLENGE_LEN && addr_equal(&c->at, from) &&
+	    !memcmp(r->challenge.data, c->text, DC_CHALLENGE_LEN))
 		proven = true;
 	if (proven) {
 		m->proven = *from;
@@ -189,209 +133,7 @@ static void on_register(struct dc *dc, struct member *m, const Ntm__Signal *s,
 		   r->wakeup == NTM__WAKEUP__WAKEUP_NS);
 }
 
-/* --- direction ------------------------------------------------------------------------------ */
-
-static void info_fill(const struct member *m, Ntm__NodeInfo *info)
-{
-	info->fqdn = (char *)m->fqdn;
-	info->ed_pub = (ProtobufCBinaryData){32, (uint8_t *)m->ed_pub};
-	info->x_pub = (ProtobufCBinaryData){32, (uint8_t *)m->x_pub};
-	info->x_sig = (ProtobufCBinaryData){64, (uint8_t *)m->x_sig};
-	info->vip6 = (ProtobufCBinaryData){16, (uint8_t *)m->vip6};
-	info->vip4 = (ProtobufCBinaryData){4, (uint8_t *)m->vip4};
-}
-
-/* CN has refused: MN hears why, and of a key that CN does not know CN's own */
-static void refusal_send(struct directed *d, int code)
-{
-	Ntm__Signal msg = NTM__SIGNAL__INIT;
-	Ntm__NtmAck ack = NTM__NTM_ACK__INIT;
-	Ntm__NodeInfo info = NTM__NODE_INFO__INIT;
-
-	info_fill(d->cn, &info);
-	if (code == NTM_EPIN || code == NTM_EUNVERIFIED)
-		ack.peer = &info;
-	ack.code = (uint32_t)code;
-	msg.txn = d->mn_txn;
-	msg.body_case = NTM__SIGNAL__BODY_ACK;
-	msg.ack = &ack;
-	signal_send(d->dc, d->mn, &msg, &d->mn->proven);
-}
-
-static void route_send(struct directed *d, struct member *to,
-		       const struct member *about, bool sender, uint32_t txn)
-{
-	Ntm__Signal msg = NTM__SIGNAL__INIT;
-	Ntm__RouteDirection r = NTM__ROUTE_DIRECTION__INIT;
-	Ntm__NodeInfo info = NTM__NODE_INFO__INIT;
-	Ntm__Address a[ADDR_REMOTES_MAX], *list[ADDR_REMOTES_MAX];
-	Ntm__Address ra[2], *rlist[2];
-	Ntm__Relay relay;
-
-	info_fill(about, &info);
-	addr_to_message(&about->proven, NTM__ADDRESS_KIND__ADDRESS_OBSERVED,
-			&a[0]);
-	for (size_t i = 0; i < about->n_locals; i++)
-		addr_to_message(&about->locals[i],
-				NTM__ADDRESS_KIND__ADDRESS_LOCAL, &a[i + 1]);
-	info.n_addresses = about->n_locals + 1;
-	for (size_t i = 0; i < info.n_addresses; i++)
-		list[i] = &a[i];
-	info.addresses = list;
-	r.path_id = d->path_id;
-	r.role = sender ? NTM__TUNNEL_ROLE__ROLE_SEND
-			: NTM__TUNNEL_ROLE__ROLE_WAIT;
-	r.peer = &info;
-	r.ktun = (ProtobufCBinaryData){32, d->ktun.b};
-	r.ktmp = (ProtobufCBinaryData){32, d->ktmp.b};
-	r.aead = NTMC_AES_256_GCM;
-	r.lifetime_s = 60;
-	r.reason = d->move ? NTM__DIRECTION_REASON__DIRECTION_MOVE
-			   : NTM__DIRECTION_REASON__DIRECTION_NEW;
-	msg.txn = txn;
-	msg.body_case = NTM__SIGNAL__BODY_ROUTE_DIRECTION;
-	r.end = (to == d->mn) != d->swapped ? NTM__TUNNEL_END__END_MN
-					    : NTM__TUNNEL_END__END_CN;
-	msg.route_direction = &r;
-	if (d->rs) {
-		rs_name(d->rs, &relay, ra, rlist);
-		r.relay = &relay;
-	}
-	signal_send(d->dc, to, &msg, &to->proven);
-}
-
-static void route_due(void *arg)
-{
-	struct directed *d = arg;
-
-	if (d->answered)
-		return;
-	if (d->tries++ < 4) {
-		route_send(d, d->cn, d->mn, d->cn_sends, d->cn_txn);
-		loop_timer_arm(d->timer, LOOP_MS(250));
-		return;
-	}
-	d->answered = true;
-	d->used = false;
-	send_code(d->dc, d->mn, d->mn_txn, NTM_EOFFLINE);
-}
-
-static struct member *by_name(struct dc *dc, const char *fqdn)
-{
-	struct member *found = NULL;
-
-	for (size_t i = 0; i < dc->n; i++) {
-		struct member *m = &dc->members[i];
-
-		if (!strcmp(m->fqdn, fqdn))
-			return m;
-		if (!strcmp(account_of(m->fqdn), fqdn) &&
-		    addr_is_set(&m->proven))
-			found = m;
-	}
-	return found;
-}
-
-static struct directed *repeated(struct dc *dc, struct member *mn, uint32_t txn)
-{
-	for (size_t i = 0; i < DIRECTIONS; i++)
-		if (dc->directions[i].used && dc->directions[i].mn == mn &&
-		    dc->directions[i].mn_txn == txn)
-			return &dc->directions[i];
-	return NULL;
-}
-
-static bool reachable(const struct member *m)
-{
-	for (size_t i = 0; i < m->n_locals; i++)
-		if (addr_equal(&m->locals[i], &m->proven))
-			return true;
-	return false;
-}
-
-static bool has_family(const struct member *m, int family)
-{
-	for (size_t i = 0; i < m->n_locals; i++)
-		if (m->locals[i].sa.sa_family == family)
-			return true;
-	return false;
-}
-
-static bool needs_relay(const struct directed *d)
-{
-	bool shared =
-		(has_family(d->mn, AF_INET) && has_family(d->cn, AF_INET)) ||
-		(has_family(d->mn, AF_INET6) && has_family(d->cn, AF_INET6));
-
-	return d->move || !shared || (!reachable(d->mn) && !reachable(d->cn));
-}
-
-/* The way, and the relay: another one than that of before. */
-static void way_choose(struct dc *dc, struct directed *d)
-{
-	struct rs *was = NULL;
-
-	d->cn_sends = dc->cn_sends ||
-		      (dc->wd->n_rs && reachable(d->mn) && !reachable(d->cn));
-	for (size_t i = 0; i < DIRECTIONS; i++)
-		if (&dc->directions[i] != d &&
-		    dc->directions[i].path_id == d->path_id)
-			was = dc->directions[i].rs;
-	d->rs = NULL;
-	for (size_t i = 0; i < dc->wd->n_rs && needs_relay(d); i++)
-		if (!rs_is_down(dc->wd->rs[i]) && (!d->rs || d->rs == was))
-			d->rs = dc->wd->rs[i];
-	if (d->rs)
-		rs_direct(d->rs, d->path_id, &d->ktun,
-			  d->swapped ? &d->cn->proven : &d->mn->proven,
-			  d->swapped ? &d->mn->proven : &d->cn->proven);
-}
-
-static void on_direction(struct dc *dc, struct member *mn, const Ntm__Signal *s)
-{
-	const Ntm__DirectionRequest *r = s->direction_request;
-	struct member *cn = by_name(dc, r->fqdn);
-	struct directed *d = repeated(dc, mn, s->txn);
-
-	if (d) {
-		if (d->answered)
-			route_send(d, d->mn, d->cn, !d->cn_sends, d->mn_txn);
-		return;
-	}
-	if (!cn || cn == mn) {
-		send_code(dc, mn, s->txn, cn ? NTM_EINVAL : NTM_ENONAME);
-		return;
-	}
-	if (!addr_is_set(&cn->proven)) {
-		send_code(dc, mn, s->txn, NTM_EOFFLINE);
-		return;
-	}
-	d = &dc->directions[dc->next++ % DIRECTIONS];
-	if (!d->timer)
-		assert_int_equal(
-			loop_timer_new(dc->wd->loop, route_due, d, &d->timer),
-			0);
-	d->dc = dc;
-	d->used = true;
-	d->answered = false;
-	d->tries = 0;
-	d->mn = mn;
-	d->cn = cn;
-	d->mn_txn = s->txn;
-	d->cn_txn = ++dc->txn;
-	d->move = r->reason == NTM__DIRECTION_REASON__DIRECTION_MOVE;
-	ntmc_random(&dc->wd->crypto, &d->path_id, sizeof(d->path_id));
-	d->path_id &= ~1ull;
-	if (d->move && r->path_id)
-		d->path_id = r->path_id & ~1ull;
-	d->swapped = d->move && r->path_id & 1;
-	ntmc_key_random(&dc->wd->crypto, &d->ktun);
-	ntmc_key_random(&dc->wd->crypto, &d->ktmp);
-	way_choose(dc, d);
-	route_due(d);
-}
-
-static void on_revocations(struct dc *dc, struct member *m,
+static void on_revocations(struct dc *dc, struct dc_member *m,
 			   const Ntm__Signal *s)
 {
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
@@ -404,37 +146,20 @@ static void on_revocations(struct dc *dc, struct member *m,
 	msg.txn = s->txn;
 	msg.body_case = NTM__SIGNAL__BODY_REVOCATION_LIST;
 	msg.revocation_list = &l;
-	signal_send(dc, m, &msg, &m->proven);
-}
-
-static void on_ack(struct dc *dc, const struct member *cn, const Ntm__Signal *s)
-{
-	for (size_t i = 0; i < DIRECTIONS; i++) {
-		struct directed *d = &dc->directions[i];
-
-		if (!d->used || d->answered || d->cn != cn ||
-		    d->cn_txn != s->txn)
-			continue;
-		d->answered = true;
-		if (s->ack->code)
-			refusal_send(d, (int)s->ack->code);
-		else
-			route_send(d, d->mn, d->cn, !d->cn_sends, d->mn_txn);
-		d->used = !s->ack->code;
-	}
+	dc_signal(dc, m, &msg, &m->proven);
 }
 
 /* --- datagrams -------------------------------------------------------------------------------- */
 
 /* The cookie is a number and the address itself: nodes echo it, no more. */
-static void on_mapping(struct dc *dc, struct member *m, const Ntm__Signal *s,
+static void on_mapping(struct dc *dc, struct dc_member *m, const Ntm__Signal *s,
 		       const struct addr *from)
 {
 	const Ntm__MappingRequest *q = s->mapping_request;
 	Ntm__MappingResponse r = NTM__MAPPING_RESPONSE__INIT;
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
 	Ntm__Address where;
-	uint8_t cookie[CHALLENGE_LEN] = {7};
+	uint8_t cookie[DC_CHALLENGE_LEN] = {7};
 	struct addr at;
 
 	m->told.mappings++;
@@ -446,18 +171,18 @@ static void on_mapping(struct dc *dc, struct member *m, const Ntm__Signal *s,
 		assert_memory_equal(q->cookie.data, cookie, sizeof(cookie));
 		assert_non_null(q->at);
 		assert_int_equal(addr_from_message(q->at, &at), 0);
-		signal_send(dc, m, &msg, &at);
-		send_code(dc, m, s->txn, 0);
+		dc_signal(dc, m, &msg, &at);
+		dc_code(dc, m, s->txn, 0);
 		return;
 	}
 	assert_false(addr_equal(from, &m->proven));
 	addr_to_message(from, NTM__ADDRESS_KIND__ADDRESS_OBSERVED, &where);
 	r.observed = &where;
 	r.cookie = (ProtobufCBinaryData){sizeof(cookie), cookie};
-	signal_send(dc, m, &msg, from);
+	dc_signal(dc, m, &msg, from);
 }
 
-static void on_domain(struct dc *dc, struct member *m, const Ntm__Signal *s)
+static void on_domain(struct dc *dc, struct dc_member *m, const Ntm__Signal *s)
 {
 	Ntm__DomainInformation r = NTM__DOMAIN_INFORMATION__INIT;
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
@@ -471,7 +196,7 @@ static void on_domain(struct dc *dc, struct member *m, const Ntm__Signal *s)
 	msg.txn = s->txn;
 	msg.body_case = NTM__SIGNAL__BODY_DOMAIN_INFORMATION;
 	msg.domain_information = &r;
-	signal_send(dc, m, &msg, &m->proven);
+	dc_signal(dc, m, &msg, &m->proven);
 }
 
 void dc_domain(struct dc *dc, const char *domain, const uint8_t *ca, size_t len,
@@ -488,7 +213,7 @@ unsigned int dc_domain_requests(const struct dc *dc)
 	return dc->n_domain;
 }
 
-static void dispatch(struct dc *dc, struct member *m, const Ntm__Signal *s,
+static void dispatch(struct dc *dc, struct dc_member *m, const Ntm__Signal *s,
 		     const struct addr *from)
 {
 	Ntm__Signal msg = NTM__SIGNAL__INIT;
@@ -499,7 +224,7 @@ static void dispatch(struct dc *dc, struct member *m, const Ntm__Signal *s,
 		return;
 	}
 	if (s->body_case == NTM__SIGNAL__BODY_ACK) {
-		on_ack(dc, m, s);
+		dc_directed(dc, m, s);
 		return;
 	}
 	if (s->body_case == NTM__SIGNAL__BODY_MAPPING_REQUEST) {
@@ -513,7 +238,7 @@ static void dispatch(struct dc *dc, struct member *m, const Ntm__Signal *s,
 		return;
 	}
 	if (s->body_case == NTM__SIGNAL__BODY_DIRECTION_REQUEST) {
-		on_direction(dc, m, s);
+		dc_direct(dc, m, s);
 	} else if (s->body_case == NTM__SIGNAL__BODY_KEEP_ALIVE) {
 		m->told.keepalives++;
 		if (s->keep_alive->interval_s)
@@ -523,14 +248,14 @@ static void dispatch(struct dc *dc, struct member *m, const Ntm__Signal *s,
 		msg.txn = s->txn;
 		msg.body_case = NTM__SIGNAL__BODY_KEEP_ALIVE_ACK;
 		msg.keep_alive_ack = &ka;
-		signal_send(dc, m, &msg, from);
+		dc_signal(dc, m, &msg, from);
 	} else if (s->body_case == NTM__SIGNAL__BODY_REVOCATION_REQUEST) {
 		on_revocations(dc, m, s);
 	} else if (s->body_case == NTM__SIGNAL__BODY_DOMAIN_REQUEST) {
 		on_domain(dc, m, s);
 	} else if (s->body_case == NTM__SIGNAL__BODY_ROUTE_DIRECTION_REQUEST) {
 		dc->fetched++;
-		send_code(dc, m, s->txn, 0);
+		dc_code(dc, m, s->txn, 0);
 	}
 }
 
@@ -544,7 +269,7 @@ void dc_datagram(struct dc *dc, uint8_t *buf, size_t len,
 	    h.type != PACKET_SIGNAL)
 		return;
 	for (size_t i = 0; i < dc->n; i++) {
-		struct member *m = &dc->members[i];
+		struct dc_member *m = &dc->members[i];
 
 		if (m->node_id != h.id)
 			continue;
@@ -561,7 +286,7 @@ void dc_datagram(struct dc *dc, uint8_t *buf, size_t len,
 
 /* --- logins -------------------------------------------------------------------------------------- */
 
-static Ntm__LoginResponse *answer(struct dc *dc, struct member *m,
+static Ntm__LoginResponse *answer(struct dc *dc, struct dc_member *m,
 				  const struct ntmc_key *kntmdc,
 				  const uint8_t *cert, size_t cert_len)
 {
@@ -593,7 +318,7 @@ static Ntm__LoginResponse *answer(struct dc *dc, struct member *m,
 Ntm__LoginResponse *dc_login(struct dc *dc, struct node *n, const char *fqdn)
 {
 	const struct ntmc_identity *id = &n->w.account->secrets->id;
-	struct member *m = &dc->members[dc->n++];
+	struct dc_member *m = &dc->members[dc->n++];
 	struct ntmc_cert cert = {.kind = NTMC_CERT_NODE};
 	struct ntmc_key kntmdc;
 	uint8_t der[NTMC_CERT_MAX];
@@ -638,7 +363,7 @@ void dc_restart(struct dc *dc)
 		addr_clear(&dc->members[i].proven);
 		dc->members[i].sequence = 0;
 	}
-	for (size_t i = 0; i < DIRECTIONS; i++) {
+	for (size_t i = 0; i < DC_DIRECTIONS; i++) {
 		dc->directions[i].used = false;
 		dc->directions[i].answered = true;
 	}
@@ -692,8 +417,8 @@ void dc_withdraw(struct dc *dc, const uint8_t *fp, struct node *to)
 	msg.withdraw = &w;
 	for (size_t i = 0; i < dc->n; i++)
 		if (dc->members[i].node == to)
-			signal_send(dc, &dc->members[i], &msg,
-				    &dc->members[i].proven);
+			dc_signal(dc, &dc->members[i], &msg,
+				  &dc->members[i].proven);
 }
 
 void dc_revoke(struct dc *dc, const uint8_t *fp)
@@ -728,7 +453,7 @@ struct dc *dc_new(struct world *wd)
 
 void dc_free(struct dc *dc)
 {
-	for (size_t i = 0; i < DIRECTIONS; i++)
+	for (size_t i = 0; i < DC_DIRECTIONS; i++)
 		loop_timer_free(dc->directions[i].timer);
 	free(dc);
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* fake_datapath - broker/datapath/datapath.h, keeper and shims for the world */
+/* fake_datapath - broker/datapath/datapath.h for the world */
 #include "tests/unit/broker/control/fake_datapath.h"
-
-#include "broker/datapath/group.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -48,112 +46,6 @@ struct datapath {
 struct fake_group_relay *fake_group_relay(struct datapath *dp)
 {
 	return &dp->group_relay;
-}
-
-/* --- groups: who may come in is told by their members, packets are datapath's ----------- */
-
-struct dp_group {
-	struct datapath *dp;
-	void *arg;
-	uint64_t epoch;
-	uint32_t met[GROUP_MEMBERS_MAX];
-	size_t n_met;
-};
-
-int dp_group_new(struct datapath *dp, const struct ntmc_env *env, void *arg,
-		 struct dp_group **out)
-{
-	struct dp_group *g = calloc(1, sizeof(*g));
-
-	(void)env;
-	if (!g)
-		return -NTM_ENOMEM;
-	g->dp = dp;
-	g->arg = arg;
-	*out = g;
-	return 0;
-}
-
-void dp_group_free(struct dp_group *g)
-{
-	free(g);
-}
-
-void *dp_group_arg(const struct dp_group *g)
-{
-	return g->arg;
-}
-
-int dp_group_set_addresses(struct dp_group *g, const uint8_t vip6[static 16],
-			   const uint8_t vip4[static 4])
-{
-	(void)g, (void)vip6, (void)vip4;
-	return 0;
-}
-
-int dp_group_epoch(struct dp_group *g, const struct group_keys *k,
-		   const struct group *members, const struct ntmc_identity *id,
-		   uint32_t index)
-{
-	(void)members, (void)id, (void)index;
-	if (k->epoch <= g->epoch)
-		return -NTM_ESTATE;
-	g->epoch = k->epoch;
-	return 0;
-}
-
-uint64_t dp_group_sends(const struct dp_group *g)
-{
-	return g->epoch;
-}
-
-void dp_group_until(struct dp_group *g, uint64_t ns)
-{
-	(void)g, (void)ns;
-}
-
-void dp_group_meet(struct dp_group *g, uint32_t index,
-		   const uint8_t vip6[static 16], const uint8_t vip4[static 4])
-{
-	(void)vip6, (void)vip4;
-	if (!dp_group_met(g, index) && g->n_met < GROUP_MEMBERS_MAX)
-		g->met[g->n_met++] = index;
-}
-
-bool dp_group_met(const struct dp_group *g, uint32_t index)
-{
-	for (size_t i = 0; i < g->n_met; i++)
-		if (g->met[i] == index)
-			return true;
-	return false;
-}
-
-void dp_group_relay(struct dp_group *g, uint64_t epoch, const struct addr *at,
-		    const uint8_t *places, size_t len)
-{
-	struct fake_group_relay *r = fake_group_relay(g->dp);
-
-	r->epoch = at ? epoch : 0;
-	r->places = at && len ? places[0] : 0;
-	if (at)
-		r->at = *at;
-}
-
-int dp_group_control(struct dp_group *g, const uint8_t *text, size_t len)
-{
-	(void)g, (void)text, (void)len;
-	return 0;
-}
-
-void dp_group_counters(const struct dp_group *g, struct dp_group_counters *out)
-{
-	(void)g;
-	memset(out, 0, sizeof(*out));
-}
-
-void dp_tunnel_set_relayed(struct dp_tunnel *t, bool relayed)
-{
-	(void)t, (void)relayed;
 }
 
 /* --- the outside -------------------------------------------------------------------------- */
@@ -435,7 +327,6 @@ int dp_tunnel_new_shown(struct datapath *dp, const uint8_t vip6[static 16],
 	return 0;
 }
 
-/* the dead stay in the list, as the real ones do until the end of the turn */
 /* which segments are sent again is the real data path's test */
 struct dp_tail *dp_tunnel_tail(const struct dp_tunnel *t)
 {
@@ -453,6 +344,7 @@ void dp_tail_free(struct dp_tail *tail)
 	(void)tail;
 }
 
+/* the dead stay in the list, as the real ones do until the end of the turn */
 void dp_tunnel_close(struct dp_tunnel *t, bool reject)
 {
 	if (reject)
@@ -591,6 +483,11 @@ void dp_ports_free(struct ports *p)
 	(void)p;
 }
 
+void dp_tunnel_set_relayed(struct dp_tunnel *t, bool relayed)
+{
+	(void)t, (void)relayed;
+}
+
 void dp_tunnel_set_mtu(struct dp_tunnel *t, unsigned int udp_payload)
 {
 	t->mtu = udp_payload;
@@ -630,157 +527,9 @@ void dp_tunnel_counters(const struct dp_tunnel *t, struct dp_counters *out)
 	*out = t->n;
 }
 
-/* --- keeper_link.h, shimserver.h ------------------------------------------------------------------- */
-
-int keeper_configure(struct keeper_link *k, const struct engine_config *conf)
-{
-	k->configured = *conf;
-	return 0;
-}
-
-int keeper_blob_del(struct keeper_link *k, const char *key)
-{
-	struct blob **at = &k->blobs, *b;
-
-	while (*at && strcmp((*at)->key, key))
-		at = &(*at)->next;
-	b = *at;
-	if (!b)
-		return -NTM_ENOTFOUND;
-	*at = b->next;
-	free(b);
-	return 0;
-}
-
-int keeper_blob_put(struct keeper_link *k, const char *key, const void *data,
-		    size_t len)
-{
-	struct blob *b;
-	int err = keeper_blob_del(k, key);
-
-	if (err && err != -NTM_ENOTFOUND)
-		return err;
-	b = calloc(1, sizeof(*b));
-	if (!b || len > sizeof(b->data))
-		abort();
-	strcpy(b->key, key);
-	memcpy(b->data, data, len);
-	b->len = len;
-	b->next = k->blobs;
-	k->blobs = b;
-	return 0;
-}
-
-void keeper_blob_each(struct keeper_link *k,
-		      void (*fn)(void *arg, const char *key, const void *data,
-				 size_t len),
-		      void *arg)
-{
-	struct blob *list = NULL, *b, *copy;
-
-	/* as they were before this worker: it may change them meanwhile */
-	for (b = k->blobs; b; b = b->next) {
-		copy = malloc(sizeof(*copy));
-		if (!copy)
-			abort();
-		*copy = *b;
-		copy->next = list;
-		list = copy;
-	}
-	while ((b = list)) {
-		list = b->next;
-		fn(arg, b->key, b->data, b->len);
-		free(b);
-	}
-}
-
-int shimserver_configure(struct shimserver *s, const uint8_t vip6[static 16],
-			 const uint8_t vip4[static 4],
-			 const struct engine_config *ranges, size_t n_ranges)
-{
-	(void)s, (void)vip6, (void)vip4, (void)ranges, (void)n_ranges;
-	return 0;
-}
-
-void shimserver_resolved(struct shimserver *s, struct shim_ticket *ticket,
-			 int err, const char *canonical,
-			 const uint8_t vip6[static 16],
-			 const uint8_t vip4[static 4])
-{
-	(void)s, (void)ticket, (void)err, (void)canonical, (void)vip6;
-	(void)vip4;
-}
-
 /* for the control socket */
 void datapath_totals(const struct datapath *dp, struct dp_totals *out)
 {
 	(void)dp;
 	memset(out, 0, sizeof(*out));
-}
-
-int keeper_quit(struct keeper_link *k)
-{
-	(void)k;
-	return 0;
-}
-
-uint32_t keeper_generation(const struct keeper_link *k)
-{
-	(void)k;
-	return 1;
-}
-
-int keeper_portmap(struct keeper_link *k, int *fd)
-{
-	return k->portmap ? k->portmap(fd) : -NTM_ESYSTEM;
-}
-
-int keeper_fd_put(struct keeper_link *k, const char *key, int fd)
-{
-	(void)k, (void)key, (void)fd;
-	return 0;
-}
-
-void shimserver_stats(const struct shimserver *s, struct shim_stats *out)
-{
-	(void)s;
-	memset(out, 0, sizeof(*out));
-}
-
-/* worlds have no ntm-post: never called */
-int keeper_post(struct keeper_link *k, enum poster_kind kind, int *fd)
-{
-	(void)k, (void)kind, (void)fd;
-	return -NTM_ENOTFOUND;
-}
-
-int keeper_post_end(struct keeper_link *k, enum poster_kind kind)
-{
-	(void)k, (void)kind;
-	return -NTM_ENOTFOUND;
-}
-
-int keeper_socket(struct keeper_link *k, int domain, int type, int protocol,
-		  int *fd)
-{
-	(void)k, (void)domain, (void)type, (void)protocol, (void)fd;
-	return -NTM_ENOTFOUND;
-}
-
-int keeper_fd_del(struct keeper_link *k, const char *key)
-{
-	(void)k, (void)key;
-	return -NTM_ENOTFOUND;
-}
-
-void keeper_fd_each(struct keeper_link *k, const char *prefix,
-		    void (*fn)(void *arg, const char *key, int fd), void *arg)
-{
-	(void)k, (void)prefix, (void)fn, (void)arg;
-}
-
-const char *keeper_rundir(const struct keeper_link *k)
-{
-	(void)k;
-	return "/nonexistent";
 }

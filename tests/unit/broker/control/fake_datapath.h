@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fake_datapath - broker/datapath/datapath.h, keeper and shims for the world
+ * fake_datapath - broker/datapath/datapath.h for the world
  *
  * A packet "sealed" under a key carries the key's first 16 bytes; opening compares
  * them. So both sides must hold the same keys under the same phase and Path ID for
  * anything to pass, and no cipher is computed. Order of the reports is the real one.
+ * fake_group.c stands for its groups, fake_keeper.c for keeper and shims.
  */
 #ifndef NTM_TESTS_CONTROL_FAKE_DATAPATH_H
 #define NTM_TESTS_CONTROL_FAKE_DATAPATH_H
