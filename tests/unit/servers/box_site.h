@@ -11,7 +11,7 @@
 #include <jansson.h>
 
 #include "servers/box/box.h"
-#include "site.h"
+#include "peer.h"
 
 #define FAR_DOMAIN "example.net"
 #define B64_32	   44 /* text of 32 bytes, and its end */

@@ -10,7 +10,7 @@
 
 #include "https.h"
 #include "servers/cs/state.h"
-#include "site.h"
+#include "peer.h"
 
 #define SIZE 300000
 #define ONE  "one.example.net"

@@ -10,7 +10,7 @@
 #define NTM_TESTS_UNIT_SERVERS_GMS_STAGE_H
 
 #include "servers/gms/state.h"
-#include "tests/unit/servers/site.h"
+#include "tests/unit/servers/peer.h"
 
 extern struct site site;
 extern struct role_env env; /* of the GMS */

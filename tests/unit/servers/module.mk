@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT
 SERVERS_TESTS := tokens exits login direction mapping ns wake zone rate tables folder run gate
 $(foreach t,$(SERVERS_TESTS),$(eval $(call unit-test,unit-servers-$(t),\
-	tests/unit/servers/test_$(t).c tests/unit/servers/site.c,\
+	tests/unit/servers/test_$(t).c tests/unit/servers/site.c tests/unit/servers/peer.c,\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(foreach t,relays relayed,$(eval $(call unit-test,unit-servers-$(t),\
-	$(patsubst %,tests/unit/servers/%.c,test_$(t) relay_site played_rs site),\
+	$(patsubst %,tests/unit/servers/%.c,test_$(t) relay_site played_rs site peer),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(foreach t,relay relay_dc fanout,$(eval $(call unit-test,unit-servers-$(t),\
-	$(addprefix tests/unit/servers/,test_$(t).c relay.c site.c),\
+	$(addprefix tests/unit/servers/,test_$(t).c relay.c site.c peer.c),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(foreach t,paths outbox items ended,$(eval $(call unit-test,unit-servers-$(t),\
 	tests/unit/servers/test_$(t).c,servers common ntmcrypto,$(SERVERS_PKGS))))
 $(foreach t,domains finder boxlink,$(eval $(call unit-test,unit-servers-$(t),\
-	$(patsubst %,tests/unit/servers/%.c,test_$(t) played_dc relay_site played_rs site)\
+	$(patsubst %,tests/unit/servers/%.c,test_$(t) played_dc relay_site played_rs site peer)\
 	tests/unit/common/pki.c,servers common ntmcrypto,$(SERVERS_PKGS))))
 $(eval $(call unit-test,unit-servers-records,tests/unit/servers/test_records.c,\
 	servers common ntmcrypto,$(SERVERS_PKGS)))
@@ -20,7 +20,7 @@ $(foreach t,filter net parts recover share,$(eval $(call unit-test,unit-exit-$(t
 	$(addprefix tests/unit/servers/,test_exit_$(t).c exit_rig.c),\
 	exitnet servers datapath common ntmcrypto,$(SERVERS_PKGS) slirp)))
 $(eval $(call unit-test,unit-servers-amplify,\
-	$(addprefix tests/unit/servers/,test_amplify.c relay.c site.c) tests/vectors/sample.c,\
+	$(addprefix tests/unit/servers/,test_amplify.c relay.c site.c peer.c) tests/vectors/sample.c,\
 	servers common ntmcrypto,$(SERVERS_PKGS)))
 $(eval $(call unit-test,unit-exit-usage,tests/unit/servers/test_exit_usage.c \
 	servers/exit/usage.c,,))
@@ -29,20 +29,20 @@ $(eval $(call unit-test,unit-exit-isolate,tests/unit/servers/test_exit_isolate.c
 $(eval $(call unit-test,unit-servers-seal,tests/unit/servers/test_seal.c,\
 	servers common ntmcrypto,$(SERVERS_PKGS)))
 $(foreach t,box shelf,$(eval $(call unit-test,unit-servers-$(t),\
-	$(patsubst %,tests/unit/servers/%.c,test_$(t) box_site site),\
+	$(patsubst %,tests/unit/servers/%.c,test_$(t) box_site site peer),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(eval $(call unit-test,unit-servers-http,\
-	$(patsubst %,tests/unit/servers/%.c,test_http https site),\
+	$(patsubst %,tests/unit/servers/%.c,test_http https site peer),\
 	servers common ntmcrypto,$(SERVERS_PKGS)))
 $(foreach t,cs cs_disk,$(eval $(call unit-test,unit-servers-$(t),\
-	$(patsubst %,tests/unit/servers/%.c,test_$(t) cs_site https site),\
+	$(patsubst %,tests/unit/servers/%.c,test_$(t) cs_site https site peer),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(eval $(call unit-test,unit-servers-ledger,tests/unit/servers/test_ledger.c \
 	$(addprefix tests/unit/libntmcrypto/,groups.c fixture.c),\
 	servers common ntmcrypto,$(SERVERS_PKGS)))
 $(foreach t,gms gms_abroad gms_wishes gms_faults,$(eval $(call unit-test,unit-servers-$(t),\
-	$(patsubst %,tests/unit/servers/%.c,test_$(t) gms_rig gms_stage gms_member site),\
+	$(patsubst %,tests/unit/servers/%.c,test_$(t) gms_rig gms_stage gms_member site peer),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(eval $(call unit-test,unit-servers-gms_relay,\
-	$(patsubst %,tests/unit/servers/%.c,test_gms_relay gms_rig gms_stage gms_member played_rs site),\
+	$(patsubst %,tests/unit/servers/%.c,test_gms_relay gms_rig gms_stage gms_member played_rs site peer),\
 	servers common ntmcrypto,$(SERVERS_PKGS)))

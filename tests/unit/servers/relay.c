@@ -17,7 +17,7 @@
 #include "common/log.h"
 #include "servers/cli.h"
 #include "servers/sockets.h"
-#include "site.h"
+#include "peer.h"
 
 #define WAIT_MS 10000
 #define NO_ACK	9999

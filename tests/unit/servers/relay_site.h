@@ -10,7 +10,7 @@
 #include "played_rs.h"
 #include "servers/dc/reach.h"
 #include "servers/dc/state.h"
-#include "site.h"
+#include "peer.h"
 
 extern struct site site;
 /** of alice and bob; logged in, not registered */

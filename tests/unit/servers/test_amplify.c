@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "relay.h"
-#include "site.h"
+#include "peer.h"
 #include "tests/vectors/sample.h"
 
 #define TYPES	16

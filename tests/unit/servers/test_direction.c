@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "servers/dc/state.h"
-#include "site.h"
+#include "peer.h"
 
 static struct site site;
 static struct peer mn, cn;

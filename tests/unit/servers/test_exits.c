@@ -12,7 +12,7 @@
 #include "servers/as/accounts.h"
 #include "servers/dc/exits.h"
 #include "servers/dc/state.h"
-#include "site.h"
+#include "peer.h"
 
 #define EXIT "exit." SITE_DOMAIN
 

@@ -18,7 +18,7 @@
 #include "servers/role.h"
 #include "servers/servercert.h"
 #include "servers/sockets.h"
-#include "site.h"
+#include "peer.h"
 
 #define MANY 2000
 

@@ -15,7 +15,7 @@
 #include "servers/http_impl.h"
 #include "servers/servercert.h"
 #include "https.h"
-#include "site.h"
+#include "peer.h"
 
 #define TOKEN	 "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 #define BIG	 (24u << 20)

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "servers/as/state.h"
-#include "site.h"
+#include "peer.h"
 
 static struct site site;
 

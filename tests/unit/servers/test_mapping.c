@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "servers/dc/state.h"
-#include "site.h"
+#include "peer.h"
 
 static struct site site;
 static struct peer mn, feeler, cn;

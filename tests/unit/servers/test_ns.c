@@ -12,7 +12,7 @@
 #include "servers/boxsock.h"
 #include "servers/dc/state.h"
 #include "servers/ns/state.h"
-#include "site.h"
+#include "peer.h"
 
 static struct site site;
 static struct peer mn, cn;

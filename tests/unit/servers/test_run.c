@@ -15,7 +15,7 @@
 #include "servers/adminsock.h"
 #include "servers/datadir.h"
 #include "servers/supervisor.h"
-#include "site.h"
+#include "peer.h"
 
 static struct site site;
 static pid_t supervisor;

@@ -12,7 +12,7 @@
 #include "servers/as/state.h"
 #include "servers/servercert.h"
 #include "servers/tokens.h"
-#include "site.h"
+#include "peer.h"
 
 #define MANY 250 /* nodes: three parts of a list */
 

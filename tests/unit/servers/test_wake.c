@@ -10,7 +10,7 @@
 
 #include "servers/adminsock.h"
 #include "servers/dc/state.h"
-#include "site.h"
+#include "peer.h"
 
 #define TOKEN "https://push.example/up/desk"
 
