@@ -13,6 +13,8 @@
  *
  * A new epoch receives from the first moment. It is sent under when the others have had
  * time to hear of it, but at once when a member has gone: what it could read must end.
+ * Who has joined with it can open nothing of the epoch before: until then each packet is
+ * sealed twice, and goes under the new one to them alone.
  * The receiver (libntmcrypto) keeps the epoch before as long as the policy says.
  *
  * What is sealed waits in the burst, of which there is one, until the TUN has been
@@ -105,12 +107,15 @@ void group_switch(struct dp_group *g)
 {
 	if (!g->next || loop_now(g->dp->loop) < g->next_at)
 		return;
-	group_sign(g); /* the old one's last packets */
+	group_sign(g); /* the last packets of both */
+	group_flush(g->dp);
 	group_sender_free(g->sender);
 	g->sender = g->next;
 	g->epoch = g->next_epoch;
 	g->next = NULL;
-	g->batch_at = 0;
+	g->joined = false;
+	for (size_t i = 0; i < g->n; i++)
+		g->rows[i].joined = false;
 }
 
 /* Room for what is missed, while there is somebody who can miss it */
@@ -125,6 +130,22 @@ static void missed_fit(struct dp_group *g)
 	} else if (!wanted) {
 		free(g->missed);
 		g->missed = NULL;
+	}
+}
+
+/* Who cannot open what is sent under the epoch before: with another one to come, all of
+ * @old, which have heard of the one that waited. */
+static void joined_mark(struct dp_group *g, const struct group_row *old,
+			size_t n)
+{
+	size_t k = 0;
+
+	g->joined = false;
+	for (size_t i = 0; i < g->n; i++) {
+		while (k < n && old[k].index < g->rows[i].index)
+			k++;
+		g->rows[i].joined = k == n || old[k].index != g->rows[i].index;
+		g->joined |= g->rows[i].joined;
 	}
 }
 
@@ -194,8 +215,9 @@ int dp_group_epoch(struct dp_group *g, const struct group_keys *k,
 		   const struct group *members, const struct ntmc_identity *id,
 		   uint32_t index)
 {
-	struct group_row *rows = rows_make(g, members);
+	struct group_row *rows = rows_make(g, members), *old;
 	struct group_sender *s = NULL;
+	size_t n_old;
 	bool now = !g->sender || somebody_left(g, members);
 	int r = rows ? 0 : -NTM_ENOMEM;
 
@@ -209,16 +231,19 @@ int dp_group_epoch(struct dp_group *g, const struct group_keys *k,
 		free(rows);
 		return r;
 	}
-	group_flush(g->dp); /* it is for the rows of before */
-	free(g->rows);
-	g->rows = rows;
-	g->n = group_size(members);
-	g->own = index;
-	missed_fit(g);
-	tags_move(g, k->tag);
 	/* the others know the one that waited: this one follows it */
 	g->next_at = 0;
 	group_switch(g);
+	group_flush(g->dp); /* it is for the rows of before */
+	old = g->rows;
+	n_old = g->n;
+	g->rows = rows;
+	g->n = group_size(members);
+	g->own = index;
+	joined_mark(g, old, n_old);
+	free(old);
+	missed_fit(g);
+	tags_move(g, k->tag);
 	g->next = s;
 	g->next_epoch = k->epoch;
 	g->next_at = loop_now(g->dp->loop) + (now ? 0 : DP_GROUP_SWITCH);

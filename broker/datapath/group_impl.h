@@ -20,11 +20,20 @@
 /* the least that a datagram must hold of an inner packet */
 #define GROUP_INNER_MIN 576
 
-/** struct group_row - a member; @met: the addresses are known; @missed: it lacks what is
- *  in ->missed */
+/* for whom a datagram is: while a new epoch waits to be sent under, those who have just
+ * joined cannot open what the others get, and get the same under the new one */
+enum {
+	GROUP_FOR_OLD = 1,
+	GROUP_FOR_JOINED = 2,
+	GROUP_FOR_ALL = GROUP_FOR_OLD | GROUP_FOR_JOINED
+};
+
+/** struct group_row - a member; @met: the addresses are known; @joined: with the epoch
+ *  that waits; @missed: it lacks what ->missed has for it (GROUP_FOR_...) */
 struct group_row {
 	uint32_t index;
-	bool met, missed;
+	bool met, joined;
+	uint8_t missed;
 	uint8_t vip6[16], vip4[4];
 	uint64_t ask_at, ask_gap;
 };
@@ -37,11 +46,11 @@ struct group_tag {
 	UT_hash_handle hh;
 };
 
-/** struct group_sealed - a datagram in the burst */
+/** struct group_sealed - a datagram in the burst, @whom GROUP_FOR_... */
 struct group_sealed {
 	uint32_t off;
 	uint16_t len;
-	uint8_t ecn;
+	uint8_t ecn, whom;
 };
 
 /** struct group_missed - datagrams that some member had no tunnel for, the first ones */
@@ -68,6 +77,7 @@ struct dp_group {
 	struct group_receiver *receiver;
 	struct group_sender *sender, *next;
 	uint64_t epoch, next_epoch; /* of these */
+	bool joined;		    /* somebody has, with the epoch of @next */
 	uint64_t next_at, until;
 	uint32_t own, ident;	/* @ident: of the next packet that is cut */
 	struct group_row *rows; /* in order of index */

@@ -50,8 +50,11 @@ static void send_to_relay(struct dp_group *g, const struct group_burst *b,
 			  const struct group_relay *r)
 {
 	for (unsigned int i = 0; i < b->n; i++) {
-		uint8_t *room = batch_room(g->dp->batch, b->at[i].len);
+		uint8_t *room;
 
+		if (b->at[i].whom == GROUP_FOR_JOINED)
+			continue; /* it has no hop, and nobody's place there */
+		room = batch_room(g->dp->batch, b->at[i].len);
 		if (!room)
 			return; /* the socket is full: lost, as on the way */
 		memcpy(room, b->buf + b->at[i].off, b->at[i].len);
@@ -84,10 +87,17 @@ static uint32_t room_for(const struct dp_group *g)
 	return least < GROUP_INNER_MIN + MORE ? GROUP_INNER_MIN : least - MORE;
 }
 
+static uint8_t whom(const struct group_row *row)
+{
+	return row->joined ? GROUP_FOR_JOINED : GROUP_FOR_OLD;
+}
+
 static void send_to(struct dp_group *g, const struct group_burst *b,
-		    struct dp_tunnel *t)
+		    const struct group_row *row, struct dp_tunnel *t)
 {
 	for (unsigned int i = 0; i < b->n; i++) {
+		if (!(b->at[i].whom & whom(row)))
+			continue;
 		g->n_of.tx_datagrams++;
 		g->n_of.waited += !output_grouped(t, b->buf + b->at[i].off,
 						  b->at[i].len, b->at[i].ecn);
@@ -121,13 +131,16 @@ void group_make_up(struct dp_group *g, struct group_row *row)
 {
 	const struct group_missed *m = g->missed;
 	struct dp_tunnel *t = row->missed ? tunnel_of(g, row) : NULL;
+	uint8_t what = row->missed;
 
 	if (!t)
 		return;
-	row->missed = false;
+	row->missed = 0;
 	if (!m || loop_now(g->dp->loop) - m->since > DP_GROUP_MISSED)
 		return;
 	for (unsigned int i = 0; i < m->n; i++) {
+		if (!(m->at[i].whom & what))
+			continue;
 		g->n_of.tx_datagrams++;
 		g->n_of.waited++;
 		output_grouped(t, m->buf + m->at[i].off, m->at[i].len,
@@ -162,10 +175,12 @@ void group_flush(struct datapath *dp)
 		}
 		if (t) {
 			group_make_up(g, &g->rows[i]);
-			send_to(g, b, t);
+			send_to(g, b, &g->rows[i], t);
 		} else {
 			g->n_of.no_tunnel += b->n;
-			g->rows[i].missed = missed = true;
+			if (!g->rows[i].missed)
+				g->rows[i].missed = whom(&g->rows[i]);
+			missed = true;
 		}
 	}
 	if (missed)
@@ -193,54 +208,85 @@ static uint8_t *burst_room(struct dp_group *g, size_t len)
 	return b->buf + b->used;
 }
 
-static void burst_add(struct dp_group *g, size_t len, uint8_t ecn)
+static void burst_add(struct dp_group *g, size_t len, uint8_t ecn, uint8_t to)
 {
 	struct group_burst *b = &g->dp->groups->burst;
 
-	b->at[b->n++] = (struct group_sealed){b->used, (uint16_t)len, ecn};
+	b->at[b->n++] = (struct group_sealed){b->used, (uint16_t)len, ecn, to};
 	b->used += (uint32_t)len;
-}
-
-/* with the room that burst_room() gave */
-static unsigned int hop(const struct dp_group *g)
-{
-	return g->dp->groups->burst.hop ? GROUP_PACKET_HOP : 0;
 }
 
 /* --- sealing ---------------------------------------------------------------------------- */
 
-void group_sign(struct dp_group *g)
+/* struct audience - for whom a sender seals, and the relay's flag, with the room that
+ * burst_room() gave */
+struct audience {
+	struct group_sender *sender;
+	uint8_t whom;
+};
+
+static unsigned int hop(const struct dp_group *g, const struct audience *to)
+{
+	return g->dp->groups->burst.hop && to->whom != GROUP_FOR_JOINED
+		       ? GROUP_PACKET_HOP
+		       : 0;
+}
+
+/* Return: how many */
+static unsigned int audiences(const struct dp_group *g,
+			      struct audience out[static 2])
+{
+	bool two = g->next && g->joined;
+
+	out[0] = (struct audience){g->sender,
+				   two ? GROUP_FOR_OLD : GROUP_FOR_ALL};
+	out[1] = (struct audience){g->next, GROUP_FOR_JOINED};
+	return two ? 2 : 1;
+}
+
+static void sign(struct dp_group *g, const struct audience *to)
 {
 	uint8_t *at;
 	size_t len;
 
-	if (!g->sender || !group_sender_pending(g->sender))
+	if (!to->sender || !group_sender_pending(to->sender))
 		return;
 	at = burst_room(g, GROUP_BATCH_LEN);
-	if (!group_sender_batch(g->sender, hop(g), at, &len))
-		burst_add(g, len, 0);
+	if (!group_sender_batch(to->sender, hop(g, to), at, &len))
+		burst_add(g, len, 0, to->whom);
+}
+
+void group_sign(struct dp_group *g)
+{
+	struct audience to[2];
+	unsigned int n = audiences(g, to);
+
+	for (unsigned int i = 0; i < n; i++)
+		sign(g, &to[i]);
 	g->batch_at = 0;
 }
 
 /* @len bytes of inner packet lie behind the header in the burst's room */
-static int seal_here(struct dp_group *g, unsigned int flags, uint8_t *at,
-		     size_t len, uint8_t ecn)
+static int seal_here(struct dp_group *g, const struct audience *to,
+		     unsigned int flags, uint8_t *at, size_t len, uint8_t ecn)
 {
 	size_t size;
-	int r = group_sender_seal(g->sender, flags | hop(g), at, len, &size);
+	int r = group_sender_seal(to->sender, flags | hop(g, to), at, len,
+				  &size);
 
 	if (r)
 		return r;
-	burst_add(g, size, ecn);
-	if (!g->batch_at && group_sender_pending(g->sender)) {
+	burst_add(g, size, ecn, to->whom);
+	if (!g->batch_at && group_sender_pending(to->sender)) {
 		g->batch_at = loop_now(g->dp->loop) + LOOP_MS(GROUP_BATCH_MS);
 		group_arm(g);
 	}
 	return 0;
 }
 
-static int seal(struct dp_group *g, unsigned int flags, const uint8_t *pkt,
-		size_t len, uint8_t ecn)
+static int seal_for(struct dp_group *g, const struct audience *to,
+		    unsigned int flags, const uint8_t *pkt, size_t len,
+		    uint8_t ecn)
 {
 	uint8_t *at;
 	int r;
@@ -248,11 +294,23 @@ static int seal(struct dp_group *g, unsigned int flags, const uint8_t *pkt,
 	for (unsigned int i = 0; i < 2; i++) {
 		at = burst_room(g, len + GROUP_PACKET_MORE);
 		memcpy(at + GROUP_PACKET_HEADER, pkt, len);
-		r = seal_here(g, flags, at, len, ecn);
+		r = seal_here(g, to, flags, at, len, ecn);
 		if (r != -NTM_ESTATE)
 			break;
-		group_sign(g); /* a batch must go first */
+		sign(g, to); /* a batch must go first */
 	}
+	return r;
+}
+
+static int seal(struct dp_group *g, unsigned int flags, const uint8_t *pkt,
+		size_t len, uint8_t ecn)
+{
+	struct audience to[2];
+	unsigned int n = audiences(g, to);
+	int r = seal_for(g, &to[0], flags, pkt, len, ecn);
+
+	if (!r && n == 2)
+		r = seal_for(g, &to[1], flags, pkt, len, ecn);
 	return r;
 }
 

@@ -522,9 +522,8 @@ static void test_strangers(void **state)
 }
 
 /* what a relay does with a datagram: the hop is good, and the others get it as it is */
-static size_t pass_on(struct stage *s, int relay)
+static size_t pass_on(struct stage *s, int relay, const struct group_keys *k)
 {
-	const struct group_keys *k = &s->c.p[0].keys;
 	struct addr to = s->net.n[1].at;
 	uint8_t b[2048];
 	size_t n = 0;
@@ -580,7 +579,8 @@ static void test_replicated(void **state)
 			sp.payload = 100 + i;
 			net_send(&s->net, 0, &sp);
 			net_settle(&s->net);
-			assert_int_equal(pass_on(s, fd), cases[i].by_relay);
+			assert_int_equal(pass_on(s, fd, &s->c.p[0].keys),
+					 cases[i].by_relay);
 			assert_int_equal(of(s, 0).tx_datagrams - was,
 					 cases[i].straight);
 			assert_int_equal(collect(s, 1), 1);
@@ -591,7 +591,7 @@ static void test_replicated(void **state)
 		dp_group_relay(s->g[0], e + 1, &at, &cases[0].places, 1);
 		net_send(&s->net, 0, &sp);
 		net_settle(&s->net);
-		assert_int_equal(pass_on(s, fd), 0);
+		assert_int_equal(pass_on(s, fd, &s->c.p[0].keys), 0);
 		assert_int_equal(collect(s, 1), 1);
 		assert_int_equal(of(s, 1).rx.replayed, 1); /* of the last */
 		close(fd);
@@ -630,6 +630,89 @@ static void test_not_ours(void **state)
 	close_stage(s);
 }
 
+/* node 1's member is removed, and joins again: as another one, without its past */
+static void rejoin(struct stage *s)
+{
+	dp_group_free(s->g[1]);
+	circle_remove(&s->c, 0, 1);
+	epoch(s, 0);
+	circle_add(&s->c, 0, 1, 0);
+	epoch(s, 0);
+	join(s, 1);
+}
+
+/* who has joined cannot open what is sent under the epoch before: it waits for nothing */
+static void test_joined(void **state)
+{
+	enum group_auth auth;
+
+	(void)state;
+	for (auth = GROUP_AUTH_MAC; auth <= GROUP_AUTH_BATCH; auth++) {
+		struct stage *s = open_stage(auth);
+		struct spec sp = to_group(0, 6, 64);
+		uint64_t was;
+
+		rejoin(s);
+		was = dp_group_sends(s->g[0]);
+		assert_int_equal(s->c.p[0].keys.epoch, was + 1);
+		/* kept until it is met, then straight */
+		for (int i = 0; i < 3; i++)
+			net_send(&s->net, 0, &sp);
+		assert_int_equal(collect(s, 1), 0);
+		dp_group_meet(s->g[0], s->c.p[1].index, vip6_b, vip4_b);
+		assert_int_equal(collect(s, 1), 3);
+		for (int i = 0; i < 40; i++)
+			net_send(&s->net, 0, &sp);
+		assert_int_equal(collect(s, 1), 40);
+		check_same(s, 39, &sp);
+		assert_int_equal(dp_group_sends(s->g[0]), was);
+		s->net.now += DP_GROUP_SWITCH + 1;
+		net_send(&s->net, 0, &sp);
+		assert_int_equal(collect(s, 1), 1);
+		assert_int_equal(dp_group_sends(s->g[0]), was + 1);
+		s->net.now += LOOP_MS(GROUP_BATCH_MS) + 1;
+		net_settle(&s->net);
+		assert_int_equal(of(s, 1).rx.signed_ok,
+				 auth == GROUP_AUTH_MAC ? 0 : 44);
+		assert_int_equal(of(s, 1).rx.signed_bad, 0);
+		assert_int_equal(of(s, 1).rx.replayed, 0);
+		close_stage(s);
+	}
+}
+
+/* and for the others all is as it was: one copy, straight or by the relay */
+static void test_others_join(void **state)
+{
+	static const uint8_t places = 3; /* of persons 0 and 1 */
+	struct stage *s = open_stage(GROUP_AUTH_BATCH);
+	struct spec sp = to_group(0, 4, 64);
+	struct group_keys before = s->c.p[0].keys;
+	struct addr at;
+	int fd = relay_open(&at);
+
+	(void)state;
+	dp_group_relay(s->g[0], before.epoch, &at, &places, 1);
+	circle_add(&s->c, 0, 3, 0);
+	epoch(s, 0);
+	net_send(&s->net, 0, &sp);
+	net_settle(&s->net);
+	assert_int_equal(pass_on(s, fd, &before), 1);
+	assert_int_equal(collect(s, 1), 1);
+	dp_group_relay(s->g[0], before.epoch, NULL, NULL, 0);
+	net_send(&s->net, 0, &sp);
+	assert_int_equal(collect(s, 1), 1);
+	/* two that come one behind the other: the first is one of the others then */
+	epoch(s, 1);
+	circle_add(&s->c, 0, 4, 0);
+	epoch(s, 0);
+	epoch(s, 1);
+	net_send(&s->net, 0, &sp);
+	assert_int_equal(collect(s, 1), 1);
+	assert_int_equal(of(s, 1).rx.replayed, 0);
+	close(fd);
+	close_stage(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -649,6 +732,8 @@ int main(void)
 		cmocka_unit_test(test_renewed),
 		cmocka_unit_test(test_strangers),
 		cmocka_unit_test(test_replicated),
+		cmocka_unit_test(test_joined),
+		cmocka_unit_test(test_others_join),
 		cmocka_unit_test(test_not_ours),
 	};
 
