@@ -23,7 +23,7 @@ CC      := gcc
 endif
 FUZZ_CC ?= clang
 
-PKGS := gnutls nettle hogweed libevent libprotobuf-c sqlite3 libargon2 \
+PKGS := gnutls nettle libsodium libevent libprotobuf-c sqlite3 libargon2 \
         libmnl libseccomp jansson inih ldns miniupnpc slirp libcurl libmicrohttpd
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \

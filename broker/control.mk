@@ -17,7 +17,7 @@ CONTROL_SRC := broker/domains.c $(addprefix broker/,account.c statefile.c login.
 WORKER_SRC := $(addprefix broker/,worker_main.c hostenv.c handover.c wake.c control.c \
 	control_account.c control_exit.c control_ping.c control_verify.c control_allow.c control_status.c control_netcheck.c control_push.c \
 	isolate.c grouplink.c)
-CONTROL_PKGS := gnutls nettle hogweed libargon2 libevent libprotobuf-c sqlite3 \
+CONTROL_PKGS := gnutls nettle libsodium libargon2 libevent libprotobuf-c sqlite3 \
 	inih jansson libmnl libseccomp
 # Strangers' XML and libraries that block: a program of its own, without keys.
 PORTMAP_SRC := $(addprefix broker/,portmap_main.c portmap_try.c portmap_upnp.c pcp.c)

@@ -1,10 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* curve - X25519 and Ed25519 on Nettle, with the checks that Nettle omits */
+/*
+ * curve - X25519 and Ed25519 on libsodium, with checks of our own
+ *
+ * Nettle has both, too, and takes two to three times as long (docs/benchmarks.md). What
+ * is accepted does not hang on the library: each rule that one of them may omit is
+ * checked here.
+ */
 #include "libntmcrypto/ntmcrypto.h"
 
-#include <nettle/curve25519.h>
-#include <nettle/eddsa.h>
+#include <sodium.h>
 #include <string.h>
+
+/* It looks which instructions the processor has: before there are threads, and before a
+ * process is confined. It fails only where there are no random bytes; then it goes on
+ * with what every processor can do, and draws none for us. */
+__attribute__((constructor)) static void curve_init(void)
+{
+	(void)!sodium_init();
+}
 
 void ntmc_x25519_keygen(const struct ntmc_env *env, struct ntmc_key *priv,
 			uint8_t pub[static NTMC_KEY_LEN])
@@ -19,7 +32,8 @@ void ntmc_x25519_keygen(const struct ntmc_env *env, struct ntmc_key *priv,
 void ntmc_x25519_public(const struct ntmc_key *priv,
 			uint8_t pub[static NTMC_KEY_LEN])
 {
-	curve25519_mul_g(pub, priv->b);
+	/* fails for no scalar */
+	(void)!crypto_scalarmult_curve25519_base(pub, priv->b);
 }
 
 int ntmc_x25519(const struct ntmc_key *priv,
@@ -29,9 +43,9 @@ int ntmc_x25519(const struct ntmc_key *priv,
 	struct ntmc_key k;
 	int r = 0;
 
-	curve25519_mul(k.b, priv->b, pub);
-	/* Nettle multiplies low-order points without complaint */
-	if (ntmc_equal(k.b, zero, sizeof(zero)))
+	/* low-order points */
+	if (crypto_scalarmult_curve25519(k.b, priv->b, pub) ||
+	    ntmc_equal(k.b, zero, sizeof(zero)))
 		r = -NTM_EAUTH;
 	else
 		*shared = k;
@@ -49,14 +63,22 @@ void ntmc_ed25519_keygen(const struct ntmc_env *env, struct ntmc_key *priv,
 void ntmc_ed25519_public(const struct ntmc_key *priv,
 			 uint8_t pub[static NTMC_KEY_LEN])
 {
-	ed25519_sha512_public_key(pub, priv->b);
+	uint8_t both[crypto_sign_ed25519_SECRETKEYBYTES];
+
+	(void)!crypto_sign_ed25519_seed_keypair(pub, both, priv->b);
+	ntmc_wipe(both, sizeof(both));
 }
 
 void ntmc_ed25519_sign(const struct ntmc_key *priv,
 		       const uint8_t pub[static NTMC_KEY_LEN], const void *msg,
 		       size_t len, uint8_t sig[static NTMC_SIG_LEN])
 {
-	ed25519_sha512_sign(pub, priv->b, len, msg, sig);
+	uint8_t both[crypto_sign_ed25519_SECRETKEYBYTES];
+
+	memcpy(both, priv->b, NTMC_KEY_LEN);
+	memcpy(both + NTMC_KEY_LEN, pub, NTMC_KEY_LEN);
+	(void)!crypto_sign_ed25519_detached(sig, NULL, msg, len, both);
+	ntmc_wipe(both, sizeof(both));
 }
 
 int ntmc_ed25519_verify(const uint8_t pub[static NTMC_KEY_LEN], const void *msg,
@@ -64,7 +86,7 @@ int ntmc_ed25519_verify(const uint8_t pub[static NTMC_KEY_LEN], const void *msg,
 {
 	/* a small-order key would verify one signature for any message */
 	if (!ntmc_ed25519_public_ok(pub) ||
-	    !ed25519_sha512_verify(pub, len, msg, sig))
+	    crypto_sign_ed25519_verify_detached(sig, msg, len, pub))
 		return -NTM_EAUTH;
 	return 0;
 }

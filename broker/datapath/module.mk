@@ -9,7 +9,7 @@ $(DP_PAIR): $(call objs,tests/bench/dp_pair.c) \
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
-		$(shell pkg-config --libs gnutls nettle hogweed libargon2 \
+		$(shell pkg-config --libs gnutls nettle libsodium libargon2 \
 			libevent libprotobuf-c sqlite3 inih jansson) $(LIBS)
 bench-build: $(DP_PAIR)
 
@@ -20,6 +20,6 @@ $(GROUP_FANOUT): $(call objs,tests/bench/group_fanout.c tests/bench/fanout.c) \
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
-		$(shell pkg-config --libs gnutls nettle hogweed libargon2 \
+		$(shell pkg-config --libs gnutls nettle libsodium libargon2 \
 			libevent libprotobuf-c sqlite3 inih jansson) $(LIBS)
 bench-build: $(GROUP_FANOUT)
