@@ -192,6 +192,9 @@ int file_make_folder(const char *path, mode_t mode)
 
 	if (len == 0 || len >= sizeof(buf))
 		return -NTM_EINVAL;
+	/* mostly its parents are there */
+	if (mkdir(path, mode) == 0)
+		return 0;
 	memcpy(buf, path, len + 1);
 	for (slash = strchr(buf + 1, '/'); slash;
 	     slash = strchr(slash + 1, '/')) {

@@ -39,12 +39,29 @@
 #define STORE_BUSY_MS                                                          \
 	5000 /* another process of ours (ntm-server account) writes */
 
+/* what is said so often that it is prepared, too */
+enum store_word {
+	WORD_BEGIN,
+	WORD_COMMIT,
+	WORD_PART,
+	WORD_PART_END,
+	STORE_WORDS
+};
+
+static const char *const words[STORE_WORDS] = {
+	[WORD_BEGIN] = "BEGIN IMMEDIATE",
+	[WORD_COMMIT] = "COMMIT",
+	[WORD_PART] = "SAVEPOINT part",
+	[WORD_PART_END] = "RELEASE part",
+};
+
 struct store {
 	sqlite3 *db;
 	char *name; /* for the log */
 	size_t n;
 	sqlite3_stmt **st;
-	bool *bad_bind; /* per statement, until its step */
+	bool *bad_bind;			  /* per statement, until its step */
+	sqlite3_stmt *words[STORE_WORDS]; /* of transactions */
 	bool grouped, pending;
 	void (*begun)(void *arg);
 	void *begun_arg;
@@ -136,8 +153,17 @@ static int upgrade(struct store *s, const char *const *schema, size_t n)
 	return ret;
 }
 
+static int prepare_one(struct store *s, const char *sql, sqlite3_stmt **out)
+{
+	if (sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, out,
+			       NULL) != SQLITE_OK)
+		return store_error(s, sql);
+	return 0;
+}
+
 static int prepare(struct store *s, const char *const *sql, size_t n)
 {
+	int ret = 0;
 	size_t i;
 
 	s->st = calloc(n ? n : 1, sizeof(*s->st));
@@ -145,13 +171,11 @@ static int prepare(struct store *s, const char *const *sql, size_t n)
 	if (!s->st || !s->bad_bind)
 		return -NTM_ENOMEM;
 	s->n = n;
-	for (i = 0; i < n; i++) {
-		if (sqlite3_prepare_v3(s->db, sql[i], -1,
-				       SQLITE_PREPARE_PERSISTENT, &s->st[i],
-				       NULL) != SQLITE_OK)
-			return store_error(s, sql[i]);
-	}
-	return 0;
+	for (i = 0; i < n && !ret; i++)
+		ret = prepare_one(s, sql[i], &s->st[i]);
+	for (i = 0; i < STORE_WORDS && !ret; i++)
+		ret = prepare_one(s, words[i], &s->words[i]);
+	return ret;
 }
 
 int store_open(const char *path, const char *const *schema, size_t n_schema,
@@ -195,6 +219,11 @@ err_store:
 	return ret;
 }
 
+int store_alone(struct store *s)
+{
+	return run_script(s, "PRAGMA locking_mode = EXCLUSIVE");
+}
+
 void store_close(struct store *s)
 {
 	size_t i;
@@ -203,6 +232,8 @@ void store_close(struct store *s)
 		return;
 	for (i = 0; i < s->n; i++)
 		sqlite3_finalize(s->st[i]);
+	for (i = 0; i < STORE_WORDS; i++)
+		sqlite3_finalize(s->words[i]);
 	if (s->db && sqlite3_close(s->db) != SQLITE_OK)
 		log_err(s->name, "close: %s", sqlite3_errmsg(s->db));
 	free(s->st);
@@ -213,6 +244,17 @@ void store_close(struct store *s)
 
 /* --- transactions ------------------------------------------------------------------ */
 
+static int say(struct store *s, enum store_word word)
+{
+	int code = sqlite3_step(s->words[word]);
+
+	/* its own error is that of the step */
+	if (code != SQLITE_DONE)
+		store_error(s, "cannot be written");
+	sqlite3_reset(s->words[word]);
+	return code == SQLITE_DONE ? 0 : -NTM_ESTORE;
+}
+
 /* the group's transaction */
 static int group_open(struct store *s)
 {
@@ -220,7 +262,7 @@ static int group_open(struct store *s)
 
 	if (s->pending)
 		return sqlite3_get_autocommit(s->db) ? -NTM_ESTORE : 0;
-	ret = run_script(s, "BEGIN IMMEDIATE");
+	ret = say(s, WORD_BEGIN);
 	if (ret)
 		return ret;
 	s->pending = true;
@@ -253,8 +295,7 @@ int store_flush(struct store *s)
 
 	if (!s->pending)
 		return 0;
-	ret = sqlite3_get_autocommit(s->db) ? -NTM_ESTORE
-					    : run_script(s, "COMMIT");
+	ret = sqlite3_get_autocommit(s->db) ? -NTM_ESTORE : say(s, WORD_COMMIT);
 	s->pending = false;
 	if (ret)
 		store_drop(s);
@@ -266,14 +307,14 @@ int store_begin(struct store *s)
 	int ret;
 
 	if (!s->grouped)
-		return run_script(s, "BEGIN IMMEDIATE");
+		return say(s, WORD_BEGIN);
 	ret = group_open(s);
-	return ret ? ret : run_script(s, "SAVEPOINT part");
+	return ret ? ret : say(s, WORD_PART);
 }
 
 int store_commit(struct store *s)
 {
-	return run_script(s, s->grouped ? "RELEASE part" : "COMMIT");
+	return say(s, s->grouped ? WORD_PART_END : WORD_COMMIT);
 }
 
 void store_rollback(struct store *s)

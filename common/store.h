@@ -27,6 +27,13 @@ struct store;
 NTM_MUST_CHECK int store_open(const char *path, const char *const *schema,
 			      size_t n_schema, const char *const *statements,
 			      size_t n_statements, struct store **out);
+/**
+ * store_alone() - nobody else opens this file: its locks are kept from the next statement
+ * to store_close(), in place of taken and given back by each. Who opens it even so waits
+ * for some seconds, and gets -NTM_ESTORE
+ * Return: 0, -NTM_ESTORE
+ */
+NTM_MUST_CHECK int store_alone(struct store *s);
 void store_close(struct store *s);
 
 NTM_MUST_CHECK int store_begin(struct store *s);

@@ -92,26 +92,67 @@ static void count_one(void *arg, struct fetching *f)
 	c->bytes += f->size - f->at;
 }
 
+static int rows_count(struct post *p, const char *sender, int64_t *n)
+{
+	struct store *st = p->store;
+	int r;
+
+	*n = 0;
+	store_bind_text(st, IN_COUNT, 1, sender);
+	r = store_step(st, IN_COUNT);
+	if (r <= 0)
+		return r;
+	*n = store_int(st, IN_COUNT, 0);
+	store_reset(st, IN_COUNT);
+	return 0;
+}
+
+/* One more of @sender's? To count thousands of rows for each would be most of the work:
+ * what was taken since counts still, until the limit is met and all are counted anew. */
+static int one_more(struct post *p, const char *sender)
+{
+	struct inbox *b = p->inbox;
+	struct tally *t = NULL;
+	size_t i;
+	int r;
+
+	for (i = 0; i < TALLIES; i++)
+		if (!strcmp(b->tallies[i].sender, sender))
+			t = &b->tallies[i];
+	if (!t) {
+		t = &b->tallies[b->tally_next++ % TALLIES];
+		snprintf(t->sender, sizeof(t->sender), "%s", sender);
+		t->n = ARRIVAL_WAITING_MAX;
+	}
+	if (t->n >= ARRIVAL_WAITING_MAX) {
+		r = rows_count(p, sender, &t->n);
+		if (r || t->n >= ARRIVAL_WAITING_MAX) {
+			*t->sender = '\0';
+			return r ? r : -NTM_ELIMIT;
+		}
+	}
+	t->n++;
+	return 0;
+}
+
+void arrival_count_anew(struct post *p)
+{
+	memset(p->inbox->tallies, 0, sizeof(p->inbox->tallies));
+}
+
 static int limits_check(struct post *p, const struct arrival_of *of,
 			const struct row *row)
 {
 	struct counts c = {.sender = of->sender};
-	struct store *st = p->store;
 	struct statvfs v;
-	int64_t n = 0;
 	int r;
 
 	inbox_each_direct(p->inbox, count_one, &c);
 	if (c.all >= ARRIVALS_MAX || c.of_one >= ARRIVALS_OF_ONE_MAX)
 		return -NTM_EAGAIN;
-	store_bind_text(st, IN_COUNT, 1, of->sender);
-	r = store_step(st, IN_COUNT);
-	if (r > 0) {
-		n = store_int(st, IN_COUNT, 0);
-		store_reset(st, IN_COUNT);
-	}
-	if (r < 0 || n - (row->id != 0) >= ARRIVAL_WAITING_MAX)
-		return r < 0 ? r : -NTM_ELIMIT;
+	r = row->id ? 0 : one_more(p, of->sender);
+	if (r)
+		return r;
 	if (statvfs(p->who.dir, &v))
 		return -NTM_ESTORE;
 	c.bytes += ARRIVAL_SPARED;

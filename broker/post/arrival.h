@@ -74,6 +74,8 @@ NTM_MUST_CHECK int arrival_withdraw(struct post *p, const char *sender,
 				    const struct post_ids *ids);
 /** end those that have been quiet for too long */
 void arrival_tick(struct post *p);
+/** rows came by other ways: how many of whom wait is not known any more */
+void arrival_count_anew(struct post *p);
 /** a box is about to list it as well: what came so far is in the row */
 void arrival_entry(struct post *p, const char *sender,
 		   const struct post_ids *ids);

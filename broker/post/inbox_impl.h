@@ -31,6 +31,14 @@ struct news {
 	unsigned int tries;
 };
 
+#define TALLIES 4
+
+/** struct tally - at most so many items of @sender wait here; "": of nobody */
+struct tally {
+	char sender[FQDN_MAX + 1];
+	int64_t n;
+};
+
 struct inbox {
 	struct post *post;
 	struct fetching *jobs;
@@ -46,6 +54,9 @@ struct inbox {
 	struct loop_timer *retry;
 	uint64_t serial;
 	struct news news;
+	struct tally tallies
+		[TALLIES]; /* of arrival.c; the oldest is the next to go */
+	size_t tally_next;
 };
 
 /** it is here no more: row and folder */

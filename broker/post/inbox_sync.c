@@ -266,8 +266,10 @@ static int entry_take(struct inbox *b, const json_t *e)
 	id = row_find(b, &l);
 	err = id < 0 ? (int)id : entry_write(b, id ? IN_ENTRY : IN_NEW, &l);
 	free(l.cs);
-	if (!err && !id)
+	if (!err && !id) {
 		id = row_find(b, &l);
+		arrival_count_anew(b->post);
+	}
 	return err ? err : id < 0 ? (int)id : inbox_known_again(b, id);
 }
 

@@ -101,8 +101,8 @@ void post_check_idle(struct post *p)
 
 	if (p->ending || !p->quiet)
 		return;
-	s = again_s(p);
-	if (busy(p) || (s && s <= SOON_S)) {
+	/* the rows are asked only where there is nothing else to do */
+	if (busy(p) || ((s = again_s(p)) && s <= SOON_S)) {
 		loop_timer_disarm(p->quiet);
 		if (!p->broken)
 			link_busy(p->link);

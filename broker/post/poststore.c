@@ -278,10 +278,18 @@ static const char *const statements[POST_STATEMENTS] = {
 int poststore_open(const char *dir, struct store **out)
 {
 	char path[PATH_MAX];
+	int err;
 
 	if (snprintf(path, sizeof(path), "%s/post.db", dir) >=
 	    (int)sizeof(path))
 		return -NTM_EINVAL;
-	return store_open(path, schema, sizeof(schema) / sizeof(schema[0]),
-			  statements, POST_STATEMENTS, out);
+	err = store_open(path, schema, sizeof(schema) / sizeof(schema[0]),
+			 statements, POST_STATEMENTS, out);
+	if (err)
+		return err;
+	/* one ntm-post has it */
+	err = store_alone(*out);
+	if (err)
+		store_close(*out);
+	return err;
 }

@@ -152,7 +152,8 @@ large()
 list()
 {
 	local round
-	lab_as_user b ntm allow -r alice >/dev/null # what waits is not fetched
+	# what waits is not fetched; alone, nobody was allowed before
+	lab_as_user b ntm allow -r alice >/dev/null 2>&1 || true
 	lab_root a "$items" fill "$(state_dir a)/session" "$WAITING" "$NTM_B" \
 		"$(server_dir server)" 10.9.0.3
 	wait_for 60 '[ "$(lab_as_user b ntm inbox | wc -l)" -gt '"$WAITING"' ]'
@@ -175,31 +176,58 @@ list()
 # Every process of the path: on a and b, and all of the server's.
 spent()
 {
-	local pids
-	pids=$(for h in a b; do
-		lab_pids $h ntm-post
-		lab_pids $h ntm-worker
-		lab_pids $h ntm-broker
-	done; pgrep -f "ntm-server run")
-	# shellcheck disable=SC2086 # words
-	"$items" spend $pids
+	local h what pid names=()
+	for h in a b; do
+		for what in post worker broker; do
+			for pid in $(lab_pids $h ntm-$what); do
+				names+=("$h:ntm-$what:$pid")
+			done
+		done
+	done
+	for pid in $(pgrep -f "ntm-server run"); do
+		names+=("server:$(cat "/proc/$pid/comm"):$pid")
+	done
+	"$items" spend "${names[@]}"
 }
 
-# counted HOW COMMAND...: adds items a CPU second and items a second
+# counted HOW COMMAND...: adds items a CPU second and items a second, and whose the CPU
+# seconds were
 counted()
 {
-	local how=$1 before begun ms cpu
+	local how=$1 begun ms
 	shift
 	echo 0 >"$BENCH_OUT/spawned"
 	lab_give "$BENCH_OUT/spawned"
-	before=$(spent)
+	spent >"$LAB/before"
 	begun=$(lab_now)
 	"$@"
 	ms=$(lab_ms_since "$begun")
-	cpu=$(awk -v a="$(spent)" -v b="$before" -v s="$(tail -n 1 "$BENCH_OUT/spawned")" \
-		'BEGIN { print a - b + s }')
-	ratio "$SMALL" "$cpu" >>"$LAB/small.$how.core"
+	spent >"$LAB/after"
+	echo "sends $(tail -n 1 "$BENCH_OUT/spawned") 0" >>"$LAB/after"
+	awk -v n="$SMALL" '
+		NR == FNR { user[$1] -= $2; kernel[$1] -= $3; next }
+		{ user[$1] += $2; kernel[$1] += $3 }
+		END {
+			for (who in user)
+				printf "%s %.3f %.3f\n", who, user[who] * 1000 / n,
+					kernel[who] * 1000 / n
+		}' "$LAB/before" "$LAB/after" >"$LAB/spent"
+	cat "$LAB/spent" >>"$LAB/small.$how.whose"
+	awk '{ ms += $2 + $3 } END { print 1000 / ms }' "$LAB/spent" \
+		>>"$LAB/small.$how.core"
 	awk -v n="$SMALL" -v ms="$ms" 'BEGIN { print n * 1000 / ms }' >>"$LAB/small.$how.wall"
+}
+
+# whose HOW: CPU milliseconds an item, of each process: as a program, in the kernel
+whose()
+{
+	note "$1, ms an item:" "$(awk -v n="$BENCH_ROUNDS" '
+		{ user[$1] += $2 / n; kernel[$1] += $3 / n }
+		END {
+			for (who in user)
+				if (user[who] + kernel[who] > 0.01)
+					printf "%s %.2f+%.2f\n", who, user[who], kernel[who]
+		}' "$LAB/small.$1.whose" | sort | paste -sd,)"
 }
 
 # Both are online: straight.
@@ -225,13 +253,16 @@ small_all()
 			counted $how straight $how
 		done
 		lab_stop keep-b
-		lab_as_user b ntm down
+		lab_as_user b ntm down >/dev/null
 		counted away away
 		hold b
 	done
 	note "small items a second on the clock, all on these CPUs: by the Cache Server" \
 		"$(median "$LAB/small.away.wall"), straight $(median "$LAB/small.send.wall")," \
 		"by \`ntm send\` $(median "$LAB/small.spawn.wall")"
+	for how in away send spawn; do
+		whose $how
+	done
 	figure exchange.small-per-core "$(median "$LAB/small.away.core")" 1/s ">=" 200
 	figure exchange.small-straight "$(median "$LAB/small.send.core")" 1/s ">=" 200
 	figure exchange.small-ntm-send "$(median "$LAB/small.spawn.core")" 1/s ">=" 200

@@ -8,12 +8,13 @@ Usage: exchange_items.py put FILE NAME | get      a large one, by ntm-post
        exchange_items.py fill SESSION NUMBER NAME SERVER_DIR ADDRESS
        exchange_items.py list SESSION SERVER_DIR ADDRESS
        exchange_items.py hold
-       exchange_items.py spend PID...
+       exchange_items.py spend WHO:PID...
 put, get, list print seconds; get takes what it fetched. send: by libntmclient, a call an
 item; spawn: an `ntm send --background` an item. queue: by the library, until all are
 with the Cache Server; done: until the last so many were received. fill: so many items at the Cache Server,
 by its own requests; list: the box's whole list. hold: stays connected with ntm-post.
-spend: CPU seconds of these processes and of children that they have waited for.
+spend: for each of these processes, and children that it has waited for, WHO and its
+CPU seconds as a program and in the kernel.
 """
 import ctypes
 import json
@@ -190,12 +191,13 @@ def hold():
     Post().file.read()
 
 
-def spend(*pids):
-    ticks = 0
-    for pid in pids:
+def spend(*processes):
+    second = os.sysconf("SC_CLK_TCK")
+    for process in processes:
+        who, _, pid = process.rpartition(":")
         fields = open("/proc/%s/stat" % pid).read().rpartition(")")[2].split()
-        ticks += sum(int(v) for v in fields[11:15])
-    print("%.2f" % (ticks / os.sysconf("SC_CLK_TCK")))
+        user, kernel, its_user, its_kernel = (int(v) / second for v in fields[11:15])
+        print("%s %.2f %.2f" % (who, user + its_user, kernel + its_kernel))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "common/log.h"
 
@@ -425,6 +426,37 @@ static int open_and_close(const char *file)
 	return -r;
 }
 
+static int read_by_another(void)
+{
+	sqlite3 *db;
+	int code;
+
+	assert_int_equal(
+		sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL),
+		SQLITE_OK);
+	code = sqlite3_exec(db, "SELECT count(*) FROM t", NULL, NULL, NULL);
+	sqlite3_close(db);
+	return code;
+}
+
+/* its locks are kept, between statements as well; and its rows are there afterwards */
+static void test_alone(void **state)
+{
+	struct store *s = open_store();
+
+	(void)state;
+	assert_int_equal(add(s, 1, "one", "", 0), 0);
+	assert_int_equal(read_by_another(), SQLITE_OK);
+	assert_int_equal(store_alone(s), 0);
+	assert_int_equal(add(s, 2, "two", "", 0), 0);
+	assert_int_equal(read_by_another(), SQLITE_BUSY);
+	store_close(s);
+	assert_int_equal(read_by_another(), SQLITE_OK);
+	s = open_store();
+	assert_int_equal(count(s), 2);
+	store_close(s);
+}
+
 /* --- a group --------------------------------------------------------------------- */
 
 static int64_t rows(struct store *s)
@@ -515,12 +547,13 @@ static void test_group_no_file(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		test(test_rows),	  test(test_transactions),
-		test(test_schema_grows),  test(test_schema_step_is_whole),
-		test(test_bad),		  test(test_kill),
-		test(test_file_limit),	  test(test_full_disk),
-		test(test_twice),	  test(test_group),
-		test(test_group_no_file), test(test_backup),
+		test(test_rows),	 test(test_transactions),
+		test(test_schema_grows), test(test_schema_step_is_whole),
+		test(test_bad),		 test(test_kill),
+		test(test_file_limit),	 test(test_full_disk),
+		test(test_twice),	 test(test_alone),
+		test(test_group),	 test(test_group_no_file),
+		test(test_backup),
 	};
 
 	if (argc == 2)

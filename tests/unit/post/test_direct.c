@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "broker/post/absent.h"
+#include "broker/post/arrival.h"
 #include "broker/post/door.h"
 #include "broker/post/link.h"
 #include "common/addr.h"
@@ -447,6 +448,64 @@ static void test_cancel(void **state)
 	assert_int_not_equal(stat(at("%s/post/in.1", w.cn.state), &st), 0);
 }
 
+/* so many items from MN, which nobody has taken */
+static void rows_fill(int n)
+{
+	struct store *st = w.cn.post.store;
+	char item[16];
+
+	assert_int_equal(store_begin(st), 0);
+	while (n--) {
+		snprintf(item, sizeof(item), "row-%d", n);
+		store_bind_text(st, IN_DIRECT_NEW, 1, MN);
+		store_bind_text(st, IN_DIRECT_NEW, 2, "ntm");
+		store_bind_text(st, IN_DIRECT_NEW, 3, "text");
+		store_bind_text(st, IN_DIRECT_NEW, 4, item);
+		store_bind_text(st, IN_DIRECT_NEW, 5, "");
+		store_bind_int(st, IN_DIRECT_NEW, 6, 1);
+		store_bind_int(st, IN_DIRECT_NEW, 7, post_now(&w.cn.post));
+		store_bind_int(st, IN_DIRECT_NEW, 8, INT64_MAX);
+		assert_int_equal(store_run(st, IN_DIRECT_NEW), 0);
+	}
+	assert_int_equal(store_commit(st), 0);
+}
+
+static void row_taken(int64_t id)
+{
+	struct store *st = w.cn.post.store;
+
+	store_bind_int(st, IN_STATE, 1, id);
+	store_bind_int(st, IN_STATE, 2, IN_TAKEN);
+	store_bind_int(st, IN_STATE, 3, 0);
+	store_bind_text(st, IN_STATE, 4, "");
+	assert_int_equal(store_run(st, IN_STATE), 0);
+}
+
+/* Of one device so many may wait, and no more; what is taken makes room. */
+static void test_waiting(void **state)
+{
+	int i;
+
+	(void)state;
+	rows_fill(ARRIVAL_WAITING_MAX - 1);
+	send_item(json_pack("{s:s}", "text", "the last one"));
+	outbox_is("done", "received");
+	went("direct");
+	send_item(json_pack("{s:s}", "text", "one too many"));
+	outbox_is("done", "received");
+	went("server");
+	for (i = 1; i <= 10; i++)
+		row_taken(i);
+	for (i = 0; i < 9; i++) {
+		send_item(json_pack("{s:s}", "text", "there is room"));
+		outbox_is("done", "received");
+		went("direct");
+	}
+	send_item(json_pack("{s:s}", "text", "and none again"));
+	outbox_is("done", "received");
+	went("server");
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -456,7 +515,7 @@ int main(void)
 		TEST(test_fall_back),	TEST(test_restart),
 		TEST(test_not_allowed), TEST(test_nobody_knows),
 		TEST(test_name_again),	TEST(test_cancel),
-		TEST(test_absent),
+		TEST(test_absent),	TEST(test_waiting),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
