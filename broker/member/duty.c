@@ -118,13 +118,28 @@ void duty_want(void *arg)
 	member_say(m, &e);
 }
 
+/* what the server says is not enough: it was asked, and had a quarter of the time */
+static bool is_over(const struct member *m, uint32_t index, uint32_t evict_s)
+{
+	uint32_t asked_s = silence_asked_s(m, index);
+
+	return silence_s(m, index) > evict_s && asked_s != SILENCE_UNASKED &&
+	       asked_s >= evict_s / 4;
+}
+
+static bool is_due(const struct member *m, uint32_t index, uint32_t evict_s)
+{
+	return silence_s(m, index) >= evict_s - evict_s / 4 &&
+	       silence_asked_s(m, index) == SILENCE_UNASKED;
+}
+
 void duty_evict(struct member *m)
 {
 	const struct group_member *me = group_find(m->g, m->index), *who;
 	uint32_t evict_s = group_policy(m->g)->evict_s, gone[MEMBER_EVICTED];
 	struct group_change c = {
 		.kind = GROUP_REMOVE, .reason = GROUP_EVICTED, .gone = gone};
-	size_t i, n = group_size(m->g);
+	size_t i, n = group_size(m->g), asked = 0;
 
 	/* who is there may say nothing for some minutes. `ntm-group policy` takes no
 	 * less; the log may have it of another program */
@@ -135,9 +150,13 @@ void duty_evict(struct member *m)
 		return;
 	for (i = 0; i < n && c.n_gone < MEMBER_EVICTED; i++) {
 		who = group_at(m->g, i);
-		if (who != me && !(who->rights & GROUP_ADMIN) &&
-		    silence_s(m, who->index) > evict_s)
+		if (who == me || who->rights & GROUP_ADMIN)
+			continue;
+		if (is_over(m, who->index, evict_s))
 			gone[c.n_gone++] = who->index;
+		else if (is_due(m, who->index, evict_s) &&
+			 asked < MEMBER_ASKED && ++asked)
+			m->s.ops->ask(m->s.arg, who->index);
 	}
 	if (c.n_gone && author_want(m, &c, true))
 		log_warn("member", "%s: nobody is evicted now",

@@ -60,6 +60,8 @@ const char *member_saw_text(enum member_saw what);
  * @say: a control packet to the other members, if they can be reached; NULL: there is no
  *       way to
  * @wanted: the state of the member at @index is too old: it wants a welcome
+ * @ask: the member at @index is silent: a sign, please, that the GMS does not carry.
+ *       member_asked() when the question is on its way, member_alive() when a sign comes
  */
 struct member_ops {
 	void (*send)(void *arg, Ntm__Envelope *msg);
@@ -71,6 +73,7 @@ struct member_ops {
 	void (*people)(void *arg);
 	void (*wanted)(void *arg, uint32_t index);
 	void (*say)(void *arg, const uint8_t *text, size_t len);
+	void (*ask)(void *arg, uint32_t index);
 };
 
 /** struct member_login - what makes Kngms ours: of a login that is not over; secret */
@@ -187,6 +190,9 @@ int64_t member_refresh_s(const struct member *m);
 /** a control packet of the member at @index came, under @epoch; its signature holds */
 void member_heard(struct member *m, uint64_t epoch, uint32_t index,
 		  const uint8_t *text, size_t len);
+void member_asked(struct member *m, uint32_t index);
+/** the member at @index has said something by a way that the GMS has no part in */
+void member_alive(struct member *m, uint32_t index);
 /** the others are asked for their confirmations, beside the GMS */
 void member_ask_straight(struct member *m);
 /** has the member at position @i confirmed this epoch, to us or as the GMS said last? */

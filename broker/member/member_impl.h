@@ -28,6 +28,7 @@
 #define MEMBER_TURN_S	     10	     /* until the next member's turn */
 #define MEMBER_EVICTED	     64	     /* in one entry */
 #define MEMBER_EVICTORS	     4	     /* members whose turn it is to evict */
+#define MEMBER_ASKED	     16	     /* silent ones that are asked at a time */
 #define MEMBER_LEAVES	     16	     /* wishes to leave that are remembered */
 #define MEMBER_LEAVE_MS	     100     /* for each member before us */
 #define MEMBER_LEAVE_MAX_MS  5000
@@ -158,6 +159,10 @@ void silence_told(struct member *m, size_t i, int64_t seen);
 void silence_look(struct member *m);
 /** Return: seconds of ours that the member was not heard of; 0: who is no member */
 uint32_t silence_s(const struct member *m, uint32_t index);
+#define SILENCE_UNASKED UINT32_MAX
+/** Return: seconds of ours since member_asked() without a sign of it; SILENCE_UNASKED: it
+ *  was not */
+uint32_t silence_asked_s(const struct member *m, uint32_t index);
 
 /* duty.c */
 /** how many members are before us in this epoch */

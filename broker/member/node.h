@@ -46,6 +46,8 @@ struct part_saw {
 	int64_t at;
 };
 
+#define PART_ASKING 16
+
 /**
  * struct part - one group of this device
  * @waits: who asked for the wish that is under way; NULL
@@ -70,6 +72,11 @@ struct part {
 	uint64_t told;		     /* the epoch that this was for */
 	uint64_t answered;	     /* when one was last, and which one */
 	uint32_t answered_index;
+	uint64_t
+		assured; /* when who asked was told that we are here, and who */
+	uint32_t assured_index;
+	uint32_t asking[PART_ASKING]; /* silent ones; ntm-post has to answer */
+	unsigned int n_asking;
 	int64_t shown; /* the item, ntm-post's number */
 	bool adding, founding, over, planned, patient;
 	uint8_t plan[GROUP_ID_LEN]; /* where @planned */

@@ -16,6 +16,7 @@
 #include <utlist.h>
 
 #include "broker/account.h"
+#include "broker/member/alive.h"
 #include "broker/member/asks.h"
 #include "broker/member/chat.h"
 #include "broker/member/papers.h"
@@ -204,7 +205,7 @@ int paper_item(struct papers *all, const json_t *item)
 	} kinds[] = {
 		{"invite", take_invite},   {"accept", take_accept},
 		{"welcome", take_welcome}, {"decline", take_decline},
-		{"seal", tell_take},
+		{"seal", tell_take},	   {"alive", alive_take},
 	};
 	const char *from = json_string_value(json_object_get(item, "from"));
 	const char *service =
@@ -238,7 +239,8 @@ bool paper_wanted(struct papers *all, const char *service, const char *from)
 	bool accept = !strcmp(service, "accept") || !strcmp(service, "decline");
 	struct paper *p;
 
-	if (chat_is_service(service) || !strcmp(service, "seal"))
+	if (chat_is_service(service) || !strcmp(service, "seal") ||
+	    !strcmp(service, "alive"))
 		return papers_is_mate(all, from);
 	if (!accept && strcmp(service, "welcome"))
 		return false;

@@ -6,6 +6,7 @@
 
 #include <utlist.h>
 
+#include "broker/member/alive.h"
 #include "broker/member/asks.h"
 #include "broker/member/chat.h"
 #include "broker/member/node.h"
@@ -152,6 +153,11 @@ static void on_say(void *arg, const uint8_t *text, size_t len)
 	words_say_control(arg, text, len);
 }
 
+static void on_ask(void *arg, uint32_t index)
+{
+	alive_ask(arg, index);
+}
+
 static bool on_login(void *arg, struct member_login *out)
 {
 	struct part *p = arg;
@@ -173,7 +179,8 @@ static const struct member_ops ops = {.send = on_send,
 				      .done = on_done,
 				      .people = on_people,
 				      .wanted = on_wanted,
-				      .say = on_say};
+				      .say = on_say,
+				      .ask = on_ask};
 
 /* --- who waits ------------------------------------------------------------------------------ */
 

@@ -21,6 +21,7 @@
  */
 #include <string.h>
 
+#include "broker/member/alive.h"
 #include "broker/member/papers.h"
 #include "broker/member/postcall.h"
 #include "broker/member/tell.h"
@@ -135,6 +136,7 @@ int tell_take(struct papers *all, const char *from, const uint8_t *b,
 
 	if (!who)
 		return -NTM_ENOTFOUND;
+	alive_sign(p, who);
 	r = member_told(p->m, b, len, who->index);
 	if (r != -NTM_ESTATE && r != -NTM_EFORK)
 		return r == -NTM_EAGAIN ? 0 : r;

@@ -124,6 +124,15 @@ static void on_wanted(void *arg, uint32_t index)
 	((struct seat *)arg)->wanted = index;
 }
 
+static void on_ask(void *arg, uint32_t index)
+{
+	struct seat *s = arg;
+
+	s->asked = index;
+	s->n_asked++;
+	member_asked(s->m, index);
+}
+
 static bool on_login(void *arg, struct member_login *out)
 {
 	const struct peer *p = &((struct seat *)arg)->peer;
@@ -141,7 +150,8 @@ static const struct member_ops ops = {.send = on_send,
 				      .done = on_done,
 				      .people = on_people,
 				      .wanted = on_wanted,
-				      .say = on_say};
+				      .say = on_say,
+				      .ask = on_ask};
 
 /* --- connections ------------------------------------------------------------------------ */
 
@@ -368,6 +378,7 @@ static void seat_begin(struct seat *s, int i)
 	s->tap = NULL;
 	s->saw = s->n_keys = 0;
 	s->wanted = UINT32_MAX;
+	s->n_asked = 0;
 	s->done = 1;
 }
 

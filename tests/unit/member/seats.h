@@ -41,6 +41,8 @@ struct seat {
 	uint8_t said[64]; /* its last control packet, and under which epoch */
 	size_t said_len;
 	uint64_t said_epoch;
+	uint32_t asked; /* who was asked last whether it is there; how often */
+	unsigned int n_asked;
 	uint32_t wanted; /* who wants a welcome; UINT32_MAX: nobody */
 	int done;
 };

@@ -308,7 +308,7 @@ static void test_evicted(void **state)
 	(void)state;
 	p.evict_s = 60; /* 900, then */
 	for (int i = 1; i < SEATS; i++)
-		seat_add(i, i == 3 ? GROUP_MAY_INVITE : GROUP_ALL_RIGHTS);
+		seat_add(i, i == 2 ? GROUP_ALL_RIGHTS : GROUP_MAY_INVITE);
 	assert_int_equal(seat_submit(&seats[0], &c), 0);
 	seats_together(SEATS);
 	gone = member_index(seats[3].m);
@@ -337,12 +337,20 @@ static void test_evicted(void **state)
 	assert_in_range(silence_s(seats[0].m, gone), 750, 900);
 	assert_int_equal(silence_s(seats[0].m, member_index(seats[1].m)), 0);
 	assert_int_equal(group_size(member_group(seats[0].m)), SEATS);
+	/* and with three quarters over it was asked, beside the server */
+	assert_int_equal(seats[0].n_asked, 1);
+	assert_int_equal(seats[0].asked, gone);
+	look_around(2);
+	assert_int_equal(seats[0].n_asked, 1);
 	seat_restart(&seats[0]);
 	seats_together(2);
-	assert_in_range(silence_s(seats[0].m, gone), 500, 900);
-	seats_wait_s(250);
+	assert_in_range(silence_s(seats[0].m, gone), 750, 900);
+	assert_in_range(silence_asked_s(seats[0].m, gone), 0, 10);
+	seats_wait_s(200);
 	look_around(2);
-	seats_wait_s(250);
+	assert_int_equal(group_size(member_group(seats[0].m)), SEATS);
+	assert_true(silence_s(seats[0].m, gone) > 900);
+	seats_wait_s(50);
 	look_around(2);
 	while (group_size(member_group(seats[0].m)) == SEATS)
 		seats_step();
@@ -350,6 +358,67 @@ static void test_evicted(void **state)
 	assert_null(group_find(member_group(seats[0].m), gone));
 	assert_non_null(
 		group_find(member_group(seats[0].m), member_index(seats[2].m)));
+}
+
+/* connected all the time, and no answer as to who is there */
+static void pass_s(struct seat *s, unsigned int n)
+{
+	for (unsigned int step, news; n; n -= step) {
+		step = n < 200 ? n : 200;
+		news = s->n_keys;
+		seats_wait_s(step);
+		member_hello(s->m);
+		while (s->n_keys == news)
+			seats_step();
+	}
+}
+
+/* all that the server hears of it, it keeps back: who answers straight stays */
+static void test_answers(void **state)
+{
+	struct group_policy p = group_policy_default;
+	struct group_change c = {.kind = GROUP_POLICY, .policy = &p};
+	uint32_t index;
+
+	(void)state;
+	p.evict_s = 900;
+	for (int i = 1; i < SEATS; i++)
+		seat_add(i, i == 3 ? GROUP_MAY_INVITE : GROUP_ALL_RIGHTS);
+	assert_int_equal(seat_submit(&seats[0], &c), 0);
+	seats_together(SEATS);
+	index = member_index(seats[3].m);
+	seats[0].tap = told_of;
+	seat_offline(&seats[1]);
+	seat_offline(&seats[2]);
+	seat_offline(&seats[3]);
+	look_around(1);
+	for (unsigned int round = 1; round <= 3; round++) {
+		/* the server answers late, too: all of the time at once */
+		pass_s(&seats[0], 2000);
+		look_around(1);
+		assert_int_equal(seats[0].n_asked, round);
+		assert_int_equal(seats[0].asked, index);
+		pass_s(&seats[0], 100);
+		member_alive(seats[0].m, index);
+		assert_int_equal(silence_s(seats[0].m, index), 0);
+		pass_s(&seats[0], 200);
+		look_around(1);
+		assert_in_range(silence_s(seats[0].m, index), 200, 210);
+		assert_int_equal(silence_asked_s(seats[0].m, index),
+				 SILENCE_UNASKED);
+		assert_non_null(group_find(member_group(seats[0].m), index));
+	}
+	/* of nobody, of who is no member: nothing */
+	member_alive(seats[0].m, 1000);
+	/* and who does not answer goes */
+	pass_s(&seats[0], 2000);
+	look_around(1);
+	assert_non_null(group_find(member_group(seats[0].m), index));
+	pass_s(&seats[0], 230);
+	look_around(1);
+	while (group_size(member_group(seats[0].m)) == SEATS)
+		seats_step();
+	assert_null(group_find(member_group(seats[0].m), index));
 }
 
 /* a server that tells one member another past than the others */
@@ -689,6 +758,7 @@ int main(void)
 		T(test_dies_with_a_wish),
 		T(test_old_member),
 		T(test_evicted),
+		T(test_answers),
 		T(test_two_logs),
 		T(test_held_back),
 		T(test_whom),
