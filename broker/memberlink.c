@@ -9,7 +9,8 @@
  * "keep" as its last word it is started again. Else it is started when somebody connects
  * to member.sock or an item for it has come, and ends by itself. "items" says that it has
  * read such news: what one that was just ending has not is for the next one. With "renew"
- * it asks for a login that names the domain's GMSs, where the one that is there names none.
+ * it asks for a login that names the domain's GMSs, where the one that is there names none;
+ * with "look" that the DC is asked whether it is the one that it was, as the GMS is not.
  */
 #include "broker/memberlink.h"
 
@@ -22,6 +23,7 @@
 #include "broker/account.h"
 #include "broker/login.h"
 #include "broker/posterlink.h"
+#include "broker/session.h"
 
 #define STORE_FILE "member/groups.db" /* in the state folder */
 
@@ -68,6 +70,8 @@ static void said(void *arg, const char *what, const json_t *message)
 		m->items--;
 	else if (!strcmp(what, "renew"))
 		login_renew_now(m->w->login);
+	else if (!strcmp(what, "look"))
+		session_look(m->w->session);
 }
 
 static enum posterlink_end ended(void *arg)

@@ -6,7 +6,9 @@
  *
  * A Keep Alive every so often as keepalive.c says; two repetitions; then registration.
  * One that follows a change of that interval says so: the DC counts by it. A new `boot`
- * in the answer: the DC restarted, register. None is sent where an NS tells us what the
+ * in the answer: the DC restarted, register; one goes at once where ntm-member says that
+ * a server of the domain has ended a connection, as it may be in the same machine. None is
+ * sent where an NS tells us what the
  * DC has for us, unless a gate carries us.
  */
 #include "broker/session_state.h"
@@ -120,6 +122,13 @@ void presence_answered(struct session *s, const Ntm__KeepAliveAck *k)
 	presence_wait(s);
 	revocation_ask(&s->revocation, k->revocation_serial);
 	postlink_serial(s->w->postlink, k->cache_serial);
+}
+
+void session_look(struct session *s)
+{
+	if (s->state == SESSION_ONLINE && !s->keepalive_tries &&
+	    loop_timer_armed(s->keepalive_timer))
+		presence_due(s);
 }
 
 void session_quiet(struct session *s)

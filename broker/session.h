@@ -42,6 +42,9 @@ void session_stop(struct session *s);
 void session_moved(struct session *s, bool changed);
 /** nothing was sent or heard for long: registers, if there is anything to say */
 void session_woke(struct session *s);
+/** a server of our domain has ended a connection: maybe the DC is another one, too, which
+ *  would not know where we are until the next Keep Alive. That goes now */
+void session_look(struct session *s);
 /** how the DC reaches us has changed: register now */
 void session_reachable(struct session *s);
 /** we are told by an NS: no keep-alives */

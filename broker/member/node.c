@@ -66,6 +66,11 @@ bool node_renew_login(struct node *n, struct ask *a)
 	return true;
 }
 
+void node_server_lost(struct node *n)
+{
+	say(n, "look");
+}
+
 static void login_came(void *arg)
 {
 	struct node *n = arg;

@@ -126,6 +126,9 @@ int64_t node_now(const struct node *n);
 /** a login that names a GMS, please: @a is looked at again when there is one, or after a
  *  while. Return: false: that was tried just now */
 bool node_renew_login(struct node *n, struct ask *a);
+/** a GMS of our domain has ended the connection: whether the DC is there still, the worker
+ *  is to see */
+void node_server_lost(struct node *n);
 
 /* --- groups (part.c) --------------------------------------------------------------------- */
 

@@ -232,8 +232,11 @@ static void on_closed(struct channel *c, int err, void *arg)
 	s->open = false;
 	loop_timer_disarm(s->hello);
 	memset(s->asked, 0, sizeof(s->asked));
-	if (was_open)
+	if (was_open) {
 		each(s, member_offline);
+		if (server_manager(s))
+			node_server_lost(s->node);
+	}
 	later(s, err ? err : -NTM_ECLOSED);
 }
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # 272-group-login - who logged in before the domain had a GMS founds a group as soon as it
-# has one: ntm-member has the login renewed
+# has one: ntm-member has the login renewed. And a DC that was restarted knows it soon
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/groups.sh"
@@ -24,3 +24,17 @@ assert_contains "$(cat "$LAB/out")" "group band is founded" "with one, without a
 lab_stop server-server
 refused "the server is away" "the group is founded when it does" group a create chess
 assert_contains "$(group a list)" "chess  no key yet" "which is to be seen"
+
+# a server that was restarted does not know where nodes are: who sees that its GMS has gone
+# does not wait for the next Keep Alive, which is 25 s away
+registered()
+{
+	grep -c 'session: registered with' "$(state_dir a)/broker.log"
+}
+ntm_server_start server
+group_in 40 a chess 1
+was=$(registered)
+lab_stop server-server
+ntm_server_start server
+within 12 "the DC knows it again" wait_for 15 '[ "$(registered)" -gt '"$was"' ]' \
+	"tail -n 20 $(state_dir a)/broker.log"

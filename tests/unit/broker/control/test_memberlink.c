@@ -13,6 +13,7 @@
 
 #include "broker/account.h"
 #include "broker/login.h"
+#include "broker/session.h"
 #include "broker/memberlink.h"
 #include "broker/poster.h"
 
@@ -22,7 +23,13 @@ static struct memberlink *m;
 static char rundir[64];
 static uint64_t now_ns;
 static int peer = -1, kept = -1;
-static unsigned int n_starts, n_renewals;
+static unsigned int n_starts, n_renewals, n_looks;
+
+void session_look(struct session *s)
+{
+	(void)s;
+	n_looks++;
+}
 
 void login_renew_now(struct login *l)
 {
@@ -120,7 +127,7 @@ static int setup(void **state)
 	memset(&w, 0, sizeof(w));
 	memset(&account, 0, sizeof(account));
 	now_ns = LOOP_S(1000);
-	n_starts = n_renewals = 0;
+	n_starts = n_renewals = n_looks = 0;
 	strcpy(rundir, "/tmp/ntm-memberlink-XXXXXX");
 	assert_non_null(mkdtemp(rundir));
 	account.state_dir = rundir;
@@ -248,14 +255,24 @@ static void test_renews(void **state)
 	assert_int_equal(n_renewals, 1);
 }
 
+/* a GMS has gone: is the DC the one that it was? */
+static void test_looks(void **state)
+{
+	(void)state;
+	close(connects());
+	says("{\"say\":\"keep\"}");
+	assert_int_equal(n_looks, 0);
+	says("{\"say\":\"look\"}");
+	assert_int_equal(n_looks, 1);
+	assert_int_equal(n_renewals, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(test_asked),
-		T(test_kept),
-		T(test_items),
-		T(test_renews),
+		T(test_asked),	T(test_kept),  T(test_items),
+		T(test_renews), T(test_looks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
