@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -323,4 +324,41 @@ struct dp_counters net_counters(struct net *net, int i)
 
 	dp_tunnel_counters(net->n[i].t, &n);
 	return n;
+}
+
+/* --- of tests whose state is a net --- */
+
+struct packet_list net_got;
+
+static int setup(void **state, bool tunnels)
+{
+	*state = calloc(1, sizeof(struct net));
+	net_up(*state, tunnels);
+	return 0;
+}
+
+int net_setup(void **state)
+{
+	return setup(state, true);
+}
+
+int net_setup_bare(void **state)
+{
+	return setup(state, false);
+}
+
+int net_teardown(void **state)
+{
+	packet_list_clear(&net_got);
+	net_down(*state);
+	free(*state);
+	return 0;
+}
+
+size_t net_get(struct net *net, int i)
+{
+	packet_list_clear(&net_got);
+	net_settle(net);
+	net_collect(net, i, &net_got);
+	return net_got.n;
 }

@@ -62,4 +62,13 @@ struct spec net_spec(int from, unsigned int version, uint8_t proto,
 void net_send(struct net *net, int i, const struct spec *s);
 struct dp_counters net_counters(struct net *net, int i);
 
+/* --- of tests whose state is a net --- */
+int net_setup(void **state);
+/** without tunnels */
+int net_setup_bare(void **state);
+int net_teardown(void **state);
+/** what the kernel of side @i got since the last time, in net_got. Return: how many */
+size_t net_get(struct net *net, int i);
+extern struct packet_list net_got;
+
 #endif

@@ -2,29 +2,11 @@
 /* test_edges - what the kernel's side of the data path is told, and when it breaks */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 
 #include <cmocka.h>
 
 #include "fixture.h"
-
-static struct packet_list got;
-
-static int setup(void **state)
-{
-	*state = calloc(1, sizeof(struct net));
-	net_up(*state, false);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	packet_list_clear(&got);
-	net_down(*state);
-	free(*state);
-	return 0;
-}
 
 /* A TUN whose interface was deleted: an error at each read. */
 static void test_tun_breaks(void **state)
@@ -42,7 +24,7 @@ static void test_tun_breaks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, net_setup_bare, net_teardown)
 		T(test_tun_breaks),
 	};
 

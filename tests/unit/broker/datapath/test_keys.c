@@ -2,10 +2,8 @@
 /* test_keys - key phases, counters, replay, forgery, ECN, malformed content */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -13,31 +11,6 @@
 #include "fixture.h"
 
 #define DATAGRAM 2048
-
-static struct packet_list got;
-
-static int setup(void **state)
-{
-	*state = calloc(1, sizeof(struct net));
-	net_up(*state, true);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	packet_list_clear(&got);
-	net_down(*state);
-	free(*state);
-	return 0;
-}
-
-static size_t collect(struct net *net, int i)
-{
-	packet_list_clear(&got);
-	net_settle(net);
-	net_collect(net, i, &got);
-	return got.n;
-}
 
 /* A datagram as side 0 would seal it, of a UDP packet to side 1. */
 static size_t make(struct net *net, uint8_t flags, uint8_t tos, uint8_t *out)
@@ -68,10 +41,10 @@ static void test_replay(void **state)
 		len[i] = make(net, PACKET_NOCSUM, 0, d[i]);
 	for (int i = 9; i >= 0; i--) /* late is fine, twice is not */
 		deliver(net, d[i], len[i]);
-	assert_int_equal(collect(net, 1), 10);
+	assert_int_equal(net_get(net, 1), 10);
 	for (int i = 0; i < 10; i++)
 		deliver(net, d[i], len[i]);
-	assert_int_equal(collect(net, 1), 0);
+	assert_int_equal(net_get(net, 1), 0);
 	/* the opened copies went back sealed: d[] is ours, so all are replays */
 	assert_int_equal(net_counters(net, 1).replayed, 10);
 }
@@ -84,9 +57,9 @@ static void test_too_old(void **state)
 
 	net->n[0].t->send->counter += NTMC_REPLAY_WINDOW + 64;
 	deliver(net, young, make(net, PACKET_NOCSUM, 0, young));
-	assert_int_equal(collect(net, 1), 1);
+	assert_int_equal(net_get(net, 1), 1);
 	deliver(net, old, len);
-	assert_int_equal(collect(net, 1), 0);
+	assert_int_equal(net_get(net, 1), 0);
 	assert_int_equal(net_counters(net, 1).replayed, 1);
 }
 
@@ -105,12 +78,12 @@ static void test_forged(void **state)
 	}
 	for (size_t i = 0; i < len; i++)
 		deliver(net, d, i);
-	assert_int_equal(collect(net, 1), 0);
+	assert_int_equal(net_get(net, 1), 0);
 	assert_int_equal(net_counters(net, 1).rx_datagrams, 0);
 	datapath_totals(net->n[1].dp, &n);
 	assert_true(n.sum.bad_auth > 100);
 	deliver(net, d, len);
-	assert_int_equal(collect(net, 1), 1);
+	assert_int_equal(net_get(net, 1), 1);
 }
 
 static void test_confirmation(void **state)
@@ -121,7 +94,7 @@ static void test_confirmation(void **state)
 	/* side 1 answers a handshake: it keeps sending under phase 1 */
 	net_keys(net, 1, 2, false);
 	net_send(net, 1, &s);
-	assert_int_equal(collect(net, 0), 1);
+	assert_int_equal(net_get(net, 0), 1);
 	assert_int_equal(net->n[1].t->send->phase, 1);
 	/* side 0 began it: it moves at once, and that confirms */
 	net_keys(net, 0, 2, true);
@@ -152,11 +125,11 @@ static void test_waits_for_confirmation(void **state)
 	net_keys(net, 1, 1, false);
 	dp_tunnel_open(net->n[1].t, &net->n[0].at);
 	net_send(net, 1, &s);
-	assert_int_equal(collect(net, 0), 0);
+	assert_int_equal(net_get(net, 0), 0);
 	assert_int_equal(dp_tunnel_send_control(net->n[1].t, NULL, 0, NULL),
 			 -NTM_ESTATE);
 	assert_int_equal(dp_tunnel_send_control(net->n[0].t, NULL, 0, NULL), 0);
-	assert_int_equal(collect(net, 0), 1);
+	assert_int_equal(net_get(net, 0), 1);
 }
 
 static void test_three_phases(void **state)
@@ -172,7 +145,7 @@ static void test_three_phases(void **state)
 	assert_int_equal(phases[0], 4);
 	assert_int_equal(phases[2], 2);
 	deliver(net, d, len); /* phase 1 is gone */
-	assert_int_equal(collect(net, 1), 0);
+	assert_int_equal(net_get(net, 1), 0);
 	assert_int_equal(net_counters(net, 1).no_keys, 1);
 	assert_int_equal(net->n[1].unknowns, 1);
 	dp_tunnel_drop_old_keys(net->n[1].t);
@@ -202,21 +175,21 @@ static void test_rekey_and_stop(void **state)
 
 	net->n[0].t->send->counter = DP_REKEY_PACKETS - 2;
 	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 1), 1);
+	assert_int_equal(net_get(net, 1), 1);
 	assert_int_equal(net->n[0].rekeys, 0);
 	for (int i = 0; i < 3; i++)
 		net_send(net, 0, &s);
-	assert_int_equal(collect(net, 1), 3);
+	assert_int_equal(net_get(net, 1), 3);
 	assert_int_equal(net->n[0].rekeys, 1);
 	net->n[0].t->send->counter = DP_STOP_PACKETS - 1;
 	net_send(net, 0, &s);
 	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 1), 1);
+	assert_int_equal(net_get(net, 1), 1);
 	assert_int_equal(dp_tunnel_send_control(net->n[0].t, NULL, 0, NULL),
 			 -NTM_ESTATE);
 	net_keys(net, 1, 2, false);
 	net_keys(net, 0, 2, true); /* the waiting one leaves */
-	assert_int_equal(collect(net, 1), 1);
+	assert_int_equal(net_get(net, 1), 1);
 	assert_int_equal(net->n[0].rekeys, 1);
 }
 
@@ -230,21 +203,21 @@ static void test_ecn(void **state)
 
 	s.tos = 0xb8 | 2; /* ECT(0), and a DSCP that stays inside */
 	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 1), 1);
-	assert_int_equal(got.p[0].bytes[1], 0xba);
+	assert_int_equal(net_get(net, 1), 1);
+	assert_int_equal(net_got.p[0].bytes[1], 0xba);
 	assert_int_equal(setsockopt(net->n[0].udp, IPPROTO_IP, IP_TOS, &tos,
 				    sizeof(tos)),
 			 0);
 	deliver(net, d, make(net, PACKET_NOCSUM, 0xba, d));
-	assert_int_equal(collect(net, 1), 1);
-	assert_int_equal(got.p[0].bytes[1], 0xbb);
+	assert_int_equal(net_get(net, 1), 1);
+	assert_int_equal(net_got.p[0].bytes[1], 0xbb);
 	deliver(net, d, make(net, PACKET_NOCSUM, 0xb8, d)); /* cannot say */
-	assert_int_equal(collect(net, 1), 0);
+	assert_int_equal(net_get(net, 1), 0);
 	/* what we send carries the mark outside: the sender's option loses */
 	s.tos = 1;
 	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 1), 1);
-	assert_int_equal(got.p[0].bytes[1], 1);
+	assert_int_equal(net_get(net, 1), 1);
+	assert_int_equal(net_got.p[0].bytes[1], 1);
 }
 
 static void test_malformed_content(void **state)
@@ -275,7 +248,7 @@ static void test_malformed_content(void **state)
 	len = seal_datagram(net->n[0].t, PACKET_NOCSUM, NULL, 0, junk,
 			    sizeof(junk), d);
 	deliver(net, d, len);
-	assert_int_equal(collect(net, 1), 0);
+	assert_int_equal(net_get(net, 1), 0);
 	datapath_totals(net->n[1].dp, &n);
 	assert_int_equal(n.malformed, sizeof(flags) + 3);
 }
@@ -293,9 +266,9 @@ static void test_padding(void **state)
 	len = seal_datagram(net->n[0].t, PACKET_NOCSUM, NULL, 0, pkt, len + 50,
 			    d);
 	deliver(net, d, len);
-	assert_int_equal(collect(net, 1), 1);
-	assert_int_equal(got.p[0].len, 160);
-	assert_true(got.p[0].checksum_ok);
+	assert_int_equal(net_get(net, 1), 1);
+	assert_int_equal(net_got.p[0].len, 160);
+	assert_true(net_got.p[0].checksum_ok);
 }
 
 /* Too old to carry anything; a newer phase waits for its first packet. */
@@ -312,7 +285,7 @@ static void test_stop(void **state)
 	assert_int_equal(dp_tunnel_send_control(net->n[1].t, NULL, 0, NULL),
 			 -NTM_ESTATE);
 	net_send(net, 1, &s);
-	assert_int_equal(collect(net, 0), 0);
+	assert_int_equal(net_get(net, 0), 0);
 	dp_tunnel_stop(net->n[1].t); /* there is none any more */
 	assert_int_equal(dp_tunnel_phases(net->n[1].t, phases), 1);
 	/* the peer has the new keys: what waited goes out */
@@ -320,13 +293,13 @@ static void test_stop(void **state)
 	assert_int_equal(dp_tunnel_send_control(net->n[0].t, NULL, 0, NULL), 0);
 	net_settle(net);
 	assert_int_equal(net->n[1].confirms, 1);
-	assert_int_equal(collect(net, 0), 1);
+	assert_int_equal(net_get(net, 0), 1);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, net_setup, net_teardown)
 		T(test_replay),
 		T(test_too_old),
 		T(test_forged),

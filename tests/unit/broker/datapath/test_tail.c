@@ -9,37 +9,12 @@
 
 #include "fixture.h"
 
-static struct packet_list got;
-
-static int setup(void **state)
-{
-	*state = calloc(1, sizeof(struct net));
-	net_up(*state, true);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	packet_list_clear(&got);
-	net_down(*state);
-	free(*state);
-	return 0;
-}
-
-static size_t collect(struct net *net, int i)
-{
-	packet_list_clear(&got);
-	net_settle(net);
-	net_collect(net, i, &got);
-	return got.n;
-}
-
 /* Open again, and collect what the other side gets by that alone. */
 static size_t reopen(struct net *net)
 {
-	collect(net, 1);
+	net_get(net, 1);
 	dp_tunnel_open(net->n[0].t, &net->n[1].at);
-	return collect(net, 1);
+	return net_get(net, 1);
 }
 
 static void same_packet(const struct packet *p, const uint8_t *bytes,
@@ -60,12 +35,12 @@ static void tail_of(struct net *net, unsigned int version, uint16_t gso,
 
 	s.gso = gso;
 	net_send(net, 0, &s);
-	collect(net, 1);
-	last = got.p[got.n - 1];
+	net_get(net, 1);
+	last = net_got.p[net_got.n - 1];
 	last.bytes = memcpy(malloc(last.len), last.bytes, last.len);
 	for (unsigned int i = 1; i <= 2; i++) {
 		assert_int_equal(reopen(net), 1);
-		same_packet(&got.p[0], last.bytes, last.len);
+		same_packet(&net_got.p[0], last.bytes, last.len);
 		assert_int_equal(net_counters(net, 0).tails, n.tails + i);
 	}
 	free(last.bytes);
@@ -113,7 +88,7 @@ static void test_tail_ages(void **state)
 	struct spec s = net_spec(0, 6, 6, 500);
 
 	net_send(net, 0, &s);
-	collect(net, 1);
+	net_get(net, 1);
 	net->now += LOOP_S(899);
 	assert_int_equal(reopen(net), 1); /* which makes it no younger */
 	net->now += LOOP_S(1);
@@ -127,7 +102,7 @@ static void test_tail_beside_queue_and_budget(void **state)
 	struct spec s = net_spec(0, 6, 6, 500);
 
 	net_send(net, 0, &s);
-	collect(net, 1);
+	net_get(net, 1);
 	dp_tunnel_hold(net->n[0].t);
 	s.seq += 500;
 	net_send(net, 0, &s);
@@ -136,13 +111,13 @@ static void test_tail_beside_queue_and_budget(void **state)
 	dp_tunnel_set_budget(net->n[0].t, 100);
 	assert_int_equal(reopen(net), 0);
 	dp_tunnel_set_budget(net->n[0].t, UINT64_MAX);
-	assert_int_equal(collect(net, 1), 1);
+	assert_int_equal(net_get(net, 1), 1);
 	assert_int_equal(net_counters(net, 0).tails, 1);
 	dp_tunnel_set_budget(net->n[0].t, UINT64_MAX);
-	assert_int_equal(collect(net, 1), 0);
+	assert_int_equal(net_get(net, 1), 0);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, net_setup, net_teardown)
 
 int main(void)
 {

@@ -3,49 +3,11 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include <cmocka.h>
 
-#include "broker/datapath/ports.h"
 #include "fixture.h"
-
-static struct packet_list got;
-
-static int setup_with(void **state, bool tunnels)
-{
-	*state = calloc(1, sizeof(struct net));
-	net_up(*state, tunnels);
-	return 0;
-}
-
-static int setup(void **state)
-{
-	return setup_with(state, true);
-}
-
-static int setup_bare(void **state)
-{
-	return setup_with(state, false);
-}
-
-static int teardown(void **state)
-{
-	packet_list_clear(&got);
-	net_down(*state);
-	free(*state);
-	return 0;
-}
-
-static size_t collect(struct net *net, int i)
-{
-	packet_list_clear(&got);
-	net_settle(net);
-	net_collect(net, i, &got);
-	return got.n;
-}
 
 /* --- waiting ------------------------------------------------------------------------ */
 
@@ -60,9 +22,9 @@ static void test_held_then_open(void **state)
 	net_send(net, 0, &s);
 	s = net_spec(0, 4, 17, 100);
 	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 1), 0);
+	assert_int_equal(net_get(net, 1), 0);
 	dp_tunnel_open(net->n[0].t, &net->n[1].at);
-	assert_int_equal(collect(net, 1), 31);
+	assert_int_equal(net_get(net, 1), 31);
 	assert_int_equal(net_counters(net, 0).queue_dropped, 0);
 }
 
@@ -82,9 +44,10 @@ static void test_queue_drops_oldest(void **state)
 	net_settle(net);
 	assert_int_equal(net_counters(net, 0).queue_dropped, 20);
 	dp_tunnel_open(net->n[0].t, &net->n[1].at);
-	assert_int_equal(collect(net, 1), n - 20);
-	assert_int_equal(got.p[0].bytes[23], 20); /* the first that is left */
-	assert_int_equal(got.p[0].bytes[22], 0);
+	assert_int_equal(net_get(net, 1), n - 20);
+	assert_int_equal(net_got.p[0].bytes[23],
+			 20); /* the first that is left */
+	assert_int_equal(net_got.p[0].bytes[22], 0);
 }
 
 static void test_new_packets_stay_behind(void **state)
@@ -101,11 +64,11 @@ static void test_new_packets_stay_behind(void **state)
 	dp_tunnel_open(net->n[0].t, &net->n[1].at);
 	s.payload_seed = 3;
 	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 1), 3);
+	assert_int_equal(net_get(net, 1), 3);
 	for (int i = 0; i < 3; i++) {
 		uint64_t seed = (uint64_t)i + 1;
 
-		assert_int_equal(got.p[i].bytes[28], (uint8_t)rnd(&seed));
+		assert_int_equal(net_got.p[i].bytes[28], (uint8_t)rnd(&seed));
 	}
 }
 
@@ -117,15 +80,15 @@ static void test_budget(void **state)
 	dp_tunnel_set_budget(net->n[0].t, 600);
 	for (int i = 0; i < 10; i++)
 		net_send(net, 0, &s);
-	assert_in_range(collect(net, 1), 1, 600 / (128 + PACKET_OVERHEAD));
+	assert_in_range(net_get(net, 1), 1, 600 / (128 + PACKET_OVERHEAD));
 	assert_int_equal(net_counters(net, 1).rx_packets, 3);
 	/* what is left of the first, and this */
 	dp_tunnel_add_budget(net->n[0].t, 128 + PACKET_OVERHEAD);
-	collect(net, 1);
+	net_get(net, 1);
 	assert_int_equal(net_counters(net, 1).rx_packets, 4);
 	dp_tunnel_set_budget(net->n[0].t, UINT64_MAX);
 	dp_tunnel_add_budget(net->n[0].t, 1);
-	assert_true(collect(net, 1) >= 6);
+	assert_true(net_get(net, 1) >= 6);
 	assert_int_equal(net_counters(net, 1).rx_packets, 10);
 }
 
@@ -149,7 +112,7 @@ static void test_dead_route(void **state)
 	net_settle(net);
 	assert_int_equal(net->n[0].errors, 1); /* rate-limited */
 	dp_tunnel_open(net->n[0].t, &net->n[1].at);
-	assert_int_equal(collect(net, 1), 40);
+	assert_int_equal(net_get(net, 1), 40);
 	assert_int_equal(net_counters(net, 0).queue_dropped, 0);
 }
 
@@ -170,7 +133,7 @@ static void test_back_pressure(void **state)
 		s.seq += s.payload;
 		expect += 47;
 	}
-	assert_int_equal(collect(net, 1), expect);
+	assert_int_equal(net_get(net, 1), expect);
 	assert_int_equal(net_counters(net, 0).queue_dropped, 0);
 }
 
@@ -189,7 +152,7 @@ static void test_gso_refused(void **state)
 	s.gso = 1300;
 	net_send(net, 0, &s);
 	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 1), 2 * 47);
+	assert_int_equal(net_get(net, 1), 2 * 47);
 	datapath_totals(net->n[0].dp, &n);
 	/* 45 segments fill a send: two runs of the first super-packet */
 	assert_in_range(n.gso_fallbacks, 1, 2);
@@ -215,15 +178,15 @@ static void test_no_tunnel_rejected(void **state)
 
 	s.flags = 2;
 	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 0), 1);
-	assert_unreachable(&got.p[0], 4);
-	assert_memory_equal(got.p[0].bytes + 12, vip4_b, 4);
-	assert_memory_equal(got.p[0].bytes + 16, vip4_a, 4);
+	assert_int_equal(net_get(net, 0), 1);
+	assert_unreachable(&net_got.p[0], 4);
+	assert_memory_equal(net_got.p[0].bytes + 12, vip4_b, 4);
+	assert_memory_equal(net_got.p[0].bytes + 16, vip4_a, 4);
 	s = net_spec(0, 6, 6, 0);
 	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 0), 1);
-	assert_unreachable(&got.p[0], 6);
-	assert_memory_equal(got.p[0].bytes + 8, vip6_b, 16);
+	assert_int_equal(net_get(net, 0), 1);
+	assert_unreachable(&net_got.p[0], 6);
+	assert_memory_equal(net_got.p[0].bytes + 8, vip6_b, 16);
 	assert_int_equal(net->n[0].asked, 2);
 }
 
@@ -234,15 +197,15 @@ static void test_no_tunnel_accepted(void **state)
 
 	net->n[0].accept = true;
 	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 0), 0);
+	assert_int_equal(net_get(net, 0), 0);
 	assert_int_equal(net->n[0].asked, 1);
 	net_send(net, 0, &s);
 	net_settle(net);
 	assert_int_equal(net->n[0].asked, 1); /* it has one now */
 	dp_tunnel_close(net->n[0].t, true);
-	assert_int_equal(collect(net, 0), 2);
-	assert_unreachable(&got.p[0], 6);
-	assert_unreachable(&got.p[1], 6);
+	assert_int_equal(net_get(net, 0), 2);
+	assert_unreachable(&net_got.p[0], 6);
+	assert_unreachable(&net_got.p[1], 6);
 }
 
 static void test_kernel_chatter_is_no_contact(void **state)
@@ -260,7 +223,7 @@ static void test_kernel_chatter_is_no_contact(void **state)
 	s = net_spec(0, 4, 17, 10);
 	s.dst = mdns;
 	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 0), 0);
+	assert_int_equal(net_get(net, 0), 0);
 	assert_int_equal(net->n[0].asked, 0);
 }
 
@@ -278,7 +241,7 @@ static void test_source_outside_lease(void **state)
 	s = net_spec(0, 4, 17, 10);
 	s.src = other4;
 	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 1), 0);
+	assert_int_equal(net_get(net, 1), 0);
 	assert_int_equal(net_counters(net, 0).bad_lease, 2);
 }
 
@@ -296,13 +259,13 @@ static void test_forged_inner_addresses(void **state)
 	s = net_spec(0, 4, 17, 10);
 	s.src = other4;
 	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 1), 0);
+	assert_int_equal(net_get(net, 1), 0);
 	assert_int_equal(net_counters(net, 1).bad_source, 2);
 	datapath_set_lease(net->n[0].dp, vip6_a, vip4_a);
 	datapath_set_lease(net->n[1].dp, other6, other4);
 	s = net_spec(0, 4, 17, 10);
 	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 1), 0);
+	assert_int_equal(net_get(net, 1), 0);
 	assert_int_equal(net_counters(net, 1).bad_lease, 1);
 }
 
@@ -344,10 +307,10 @@ static void test_parts(void **state)
 		s.partial = false;
 		net_send(net, 0, &s);
 	}
-	assert_int_equal(collect(net, 1), 8);
+	assert_int_equal(net_get(net, 1), 8);
 	for (unsigned int i = 0; i < 8; i++) {
-		assert_true(got.p[i].checksum_ok);
-		assert_int_equal(got.p[i].len, sizes[i / 2]);
+		assert_true(net_got.p[i].checksum_ok);
+		assert_int_equal(net_got.p[i].len, sizes[i / 2]);
 	}
 	assert_int_equal(net_counters(net, 0).parts, 8);
 	assert_int_equal(net_counters(net, 1).parts, 8);
@@ -355,9 +318,9 @@ static void test_parts(void **state)
 	dp_tunnel_set_mtu(net->n[0].t, 1);
 	s = net_spec(0, 4, 17, 1280 - 28);
 	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 1), 1);
-	assert_int_equal(got.p[0].len, 1280);
-	assert_true(got.p[0].checksum_ok);
+	assert_int_equal(net_get(net, 1), 1);
+	assert_int_equal(net_got.p[0].len, 1280);
+	assert_true(net_got.p[0].checksum_ok);
 }
 
 static void test_packet_too_big(void **state)
@@ -368,16 +331,16 @@ static void test_packet_too_big(void **state)
 
 	dp_tunnel_set_mtu(net->n[0].t, 1200);
 	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 0), 1);
-	icmp = got.p[0].bytes + 40;
+	assert_int_equal(net_get(net, 0), 1);
+	icmp = net_got.p[0].bytes + 40;
 	assert_int_equal(icmp[0], 2);
 	assert_int_equal(icmp[6] << 8 | icmp[7], 1280);
-	assert_memory_equal(got.p[0].bytes + 8, vip6_b, 16);
+	assert_memory_equal(net_got.p[0].bytes + 8, vip6_b, 16);
 	dp_tunnel_set_mtu(net->n[0].t, 1400);
 	s = net_spec(0, 4, 17, 1365 - 28);
 	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 0), 1);
-	icmp = got.p[0].bytes + 20;
+	assert_int_equal(net_get(net, 0), 1);
+	icmp = net_got.p[0].bytes + 20;
 	assert_int_equal(icmp[0], 3);
 	assert_int_equal(icmp[1], 4);
 	assert_int_equal(icmp[6] << 8 | icmp[7], 1364);
@@ -385,10 +348,10 @@ static void test_packet_too_big(void **state)
 	s = net_spec(0, 4, 17, 6000);
 	s.gso = 1350;
 	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 0), 1);
-	assert_int_equal(got.p[0].bytes[21], 4);
+	assert_int_equal(net_get(net, 0), 1);
+	assert_int_equal(net_got.p[0].bytes[21], 4);
 	assert_int_equal(net_counters(net, 0).too_big, 3);
-	assert_int_equal(collect(net, 1), 0);
+	assert_int_equal(net_get(net, 1), 0);
 }
 
 /* --- reports ---------------------------------------------------------------------------------- */
@@ -405,7 +368,7 @@ static void test_control(void **state)
 	assert_int_equal(net->n[1].controls, 2);
 	assert_int_equal(net->n[1].control_len, 0);
 	assert_memory_equal(net->n[1].control, msg, 3);
-	assert_int_equal(collect(net, 1), 0);
+	assert_int_equal(net_get(net, 1), 0);
 	assert_int_equal(
 		dp_tunnel_send_control(net->n[0].t, msg, PACKET_DATA_MAX, NULL),
 		-NTM_ETOOBIG);
@@ -421,7 +384,7 @@ static void test_closed_inside_a_report(void **state)
 	assert_int_equal(dp_tunnel_send_control(net->n[0].t, msg, 1, NULL), 0);
 	for (int i = 0; i < 5; i++)
 		net_send(net, 0, &s);
-	assert_int_equal(collect(net, 1), 0);
+	assert_int_equal(net_get(net, 1), 0);
 	assert_int_equal(net->n[1].controls, 1);
 	assert_true(net->n[1].unknowns > 0);
 }
@@ -441,223 +404,9 @@ static void test_moved(void **state)
 	assert_int_equal(net->n[1].moves, 0);
 	for (int i = 0; i < 3; i++)
 		net_send(net, 0, &s);
-	assert_int_equal(collect(net, 1), 3);
+	assert_int_equal(net_get(net, 1), 3);
 	assert_int_equal(net->n[1].moves, 1); /* once a turn */
 	assert_true(addr_equal(&net->n[1].moved_to, &net->n[0].at));
-}
-
-static void test_ports(void **state)
-{
-	static const uint16_t open[] = {80};
-	struct net *net = *state;
-	struct spec s = net_spec(0, 6, 6, 0);
-
-	dp_tunnel_set_ports(net->n[1].t, false, open, 1);
-	s.flags = 2;
-	s.dport = 80;
-	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 1), 1);
-	s.dport = 81;
-	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 1), 0);
-	assert_int_equal(collect(net, 0), 1); /* and it is told: prohibited */
-	s.flags = 0x12;			      /* of a connection of ours? */
-	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 1), 1); /* the RST in its place */
-	assert_int_equal(collect(net, 0), 1);
-	s = net_spec(1, 6, 6, 0);
-	s.flags = 2;
-	s.sport = 81;
-	net_send(net, 1, &s);
-	assert_int_equal(collect(net, 0), 1);
-	s = net_spec(0, 6, 6, 0);
-	s.flags = 0x12; /* the answer to it */
-	s.dport = 81;
-	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 1), 1);
-	assert_int_equal(collect(net, 0), 0);
-	s = net_spec(0, 4, 17, 10);
-	s.dport = 5000;
-	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 1), 0);
-	assert_int_equal(collect(net, 0), 1);
-	s = net_spec(1, 4, 17, 10);
-	s.sport = 5000; /* we asked from there */
-	net_send(net, 1, &s);
-	assert_int_equal(collect(net, 0), 1);
-	s = net_spec(0, 4, 17, 10);
-	s.dport = 5000;
-	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 1), 1);
-	assert_int_equal(net_counters(net, 1).bad_port, 3);
-	dp_tunnel_set_ports(net->n[1].t, true, NULL, 0);
-	s.dport = 5001;
-	net_send(net, 0, &s);
-	assert_int_equal(collect(net, 1), 1);
-}
-
-/* the one packet that the kernel of side @i gets: a RST of that number? */
-static bool is_reset(struct net *net, int i, uint32_t seq)
-{
-	return collect(net, i) == 1 && got.p[0].checksum_ok &&
-	       got.p[0].len == 60 && got.p[0].bytes[40 + 13] == 4 &&
-	       get32(got.p[0].bytes + 44) == seq;
-}
-
-/* A permission taken back ends what the peer began, both ways, and nothing of ours. */
-static void test_withdrawn(void **state)
-{
-	struct net *net = *state;
-	struct spec in = net_spec(0, 6, 6, 0), out = net_spec(1, 6, 6, 0);
-	struct spec ask = net_spec(0, 6, 17, 10), tell = net_spec(1, 6, 17, 10);
-	struct ports *kept;
-
-	dp_tunnel_set_ports(net->n[1].t, true, NULL, 0);
-	in.flags = out.flags = 2;
-	in.dport = 40000;
-	out.sport = 81;
-	ask.dport = tell.sport = 5000;
-	net_send(net, 0, &in); /* the peer begins at 40000 and 5000 */
-	net_send(net, 0, &ask);
-	assert_int_equal(collect(net, 1), 2);
-	net_send(net, 1, &out); /* we from 81, and answer from 5000 */
-	net_send(net, 1, &tell);
-	assert_int_equal(collect(net, 0), 2);
-	dp_tunnel_set_ports(net->n[1].t, false, NULL, 0);
-	/* as if the tunnel slept meanwhile */
-	kept = dp_tunnel_take_ports(net->n[1].t);
-	assert_non_null(kept);
-	dp_tunnel_give_ports(net->n[1].t, kept);
-	dp_tunnel_set_ports(net->n[1].t, false, NULL, 0);
-	in.flags = out.flags = 0x10;
-	in.seq = 7000;
-	in.ack = 8000;
-	net_send(net, 0, &in);
-	assert_true(is_reset(net, 1, 7000));
-	assert_true(is_reset(net, 0, 8000));
-	in = out;
-	in.sport = 40000;
-	in.ack = 9000;
-	net_send(net, 1, &in); /* nor do we say anything there */
-	assert_true(is_reset(net, 1, 9000));
-	assert_int_equal(collect(net, 0), 0);
-	net_send(net, 1, &out); /* ours goes on */
-	assert_int_equal(collect(net, 0), 1);
-	in = net_spec(0, 6, 6, 0);
-	in.flags = 0x10;
-	in.dport = 81;
-	net_send(net, 0, &in);
-	assert_int_equal(collect(net, 1), 1);
-	/* UDP: as long as our program speaks, and longer */
-	for (int i = 0; i < 3; i++) {
-		net->now += LOOP_S(PORTS_OPEN_S);
-		net_send(net, 1, &tell);
-		assert_int_equal(collect(net, 0), 0);
-		assert_int_equal(collect(net, 1), 1); /* unreachable */
-		net_send(net, 0, &ask);
-		assert_int_equal(collect(net, 1), 0);
-		assert_int_equal(collect(net, 0), 1);
-	}
-	dp_tunnel_set_ports(net->n[1].t, true, NULL, 0);
-	net_send(net, 0, &ask);
-	assert_int_equal(collect(net, 1), 1);
-}
-
-/* Of what began before the worker did, the number decides. */
-static void test_withdrawn_unknown(void **state)
-{
-	struct net *net = *state;
-	struct spec in = net_spec(0, 4, 6, 0);
-
-	dp_tunnel_set_ports(net->n[1].t, false, NULL, 0);
-	in.flags = 0x10;
-	in.dport = PORTS_OURS;
-	net_send(net, 0, &in);
-	assert_int_equal(collect(net, 1), 1);
-	assert_int_equal(collect(net, 0), 0);
-	in.dport = 22;
-	net_send(net, 0, &in);
-	assert_int_equal(collect(net, 1), 1); /* RSTs */
-	assert_int_equal(collect(net, 0), 1);
-	in.flags = 0x14; /* an end is always heard */
-	net_send(net, 0, &in);
-	assert_int_equal(collect(net, 1), 1);
-	assert_int_equal(collect(net, 0), 0);
-}
-
-/* A port that asked is open to answers as long as it is used, and some time more. */
-static void test_ports_age(void **state)
-{
-	static const uint16_t open[] = {80};
-	struct net *net = *state;
-	struct spec ask = net_spec(1, 6, 17, 10), tell = net_spec(0, 6, 17, 10);
-
-	dp_tunnel_set_ports(net->n[1].t, false, open, 1);
-	ask.sport = tell.dport = 5000;
-	net_send(net, 1, &ask);
-	assert_int_equal(collect(net, 0), 1);
-	for (int i = 0; i < 5; i++) { /* each keeps it open */
-		net->now += LOOP_S(PORTS_OPEN_S);
-		net_send(net, 0, &tell);
-		assert_int_equal(collect(net, 1), 1);
-	}
-	net->now += LOOP_S(PORTS_OPEN_S + 1);
-	net_send(net, 0, &tell);
-	assert_int_equal(collect(net, 1), 0);
-	assert_int_equal(net_counters(net, 1).bad_port, 1);
-	tell.dport = 80; /* allowed by name, not by use */
-	net_send(net, 0, &tell);
-	assert_int_equal(collect(net, 1), 1);
-	tell.dport = 5000;
-	net_send(net, 1, &ask);		      /* asked again */
-	assert_int_equal(collect(net, 0), 2); /* behind the refusal */
-	net_send(net, 0, &tell);
-	assert_int_equal(collect(net, 1), 1);
-}
-
-/* Of a datagram in parts the one that names the port decides. */
-static void test_ports_parts(void **state)
-{
-	static const uint16_t open[] = {80};
-	uint8_t pkt[64] = {0x60, [6] = 44, [40] = 17}; /* a fragment header */
-	struct ports *p;
-	struct inner in;
-
-	(void)state;
-	assert_int_equal(ports_new(false, open, 1, &p), 0);
-	put16(pkt + 4, 24);
-	for (int offset = 0; offset < 16; offset += 8) {
-		put16(pkt + 42, (uint32_t)offset | 1);
-		assert_int_equal(inner_parse(pkt, sizeof(pkt), &in), 0);
-		assert_int_equal(inner_part_offset(pkt, &in), offset);
-		put16(pkt + 48, 4000); /* from, to */
-		put16(pkt + 50, 5000);
-		assert_int_equal(ports_pass(p, 0, pkt, &in), offset > 0);
-		put16(pkt + 50, 80);
-		assert_true(ports_pass(p, 0, pkt, &in));
-	}
-	/* TCP's flags may stand in the next part */
-	pkt[40] = 6;
-	assert_int_equal(inner_parse(pkt, sizeof(pkt), &in), 0);
-	assert_false(ports_pass(p, 0, pkt, &in));
-	/* what we sent in parts is answered */
-	pkt[40] = 17;
-	put16(pkt + 42, 1);
-	put16(pkt + 48, 5000);
-	put16(pkt + 50, 4000);
-	assert_int_equal(inner_parse(pkt, sizeof(pkt), &in), 0);
-	assert_true(ports_sent(p, 0, pkt, &in));
-	put16(pkt + 48, 4000);
-	put16(pkt + 50, 5000);
-	assert_true(ports_pass(p, 0, pkt, &in));
-	/* another header between hides where it stands */
-	pkt[40] = 60;
-	memset(pkt + 48, 0, 8);
-	pkt[48] = 17;
-	assert_int_equal(inner_parse(pkt, sizeof(pkt), &in), 0);
-	assert_int_equal(inner_part_offset(pkt, &in), -1);
-	assert_false(ports_pass(p, 0, pkt, &in));
-	ports_free(p);
 }
 
 static void test_signals_and_strangers(void **state)
@@ -694,8 +443,8 @@ static void test_signals_and_strangers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
-#define BARE(f) cmocka_unit_test_setup_teardown(f, setup_bare, teardown)
+#define T(f)	cmocka_unit_test_setup_teardown(f, net_setup, net_teardown)
+#define BARE(f) cmocka_unit_test_setup_teardown(f, net_setup_bare, net_teardown)
 		T(test_held_then_open),
 		T(test_queue_drops_oldest),
 		T(test_new_packets_stay_behind),
@@ -714,11 +463,6 @@ int main(void)
 		T(test_control),
 		T(test_closed_inside_a_report),
 		T(test_moved),
-		T(test_ports),
-		T(test_ports_age),
-		T(test_ports_parts),
-		T(test_withdrawn),
-		T(test_withdrawn_unknown),
 		T(test_signals_and_strangers),
 	};
 
