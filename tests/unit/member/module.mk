@@ -11,7 +11,7 @@ $(eval $(call unit-test,unit-member-faults,\
 $(eval $(call unit-test,unit-chat-store,tests/unit/member/test_chatstore.c,\
 	member common ntmcrypto,$(COMMON_PKGS) $(CRYPTO_PKGS)))
 $(eval $(call unit-test,unit-chat,\
-	$(addprefix tests/unit/member/,test_chat.c seats.c) $(addprefix tests/unit/servers/,gms_stage.c site.c peer.c) \
+	$(addprefix tests/unit/member/,test_chat.c office.c seats.c) $(addprefix tests/unit/servers/,gms_stage.c site.c peer.c) \
 	broker/groupword.c,member post nodecontrol datapath brokerengine servers common \
 	ntmcrypto,$(SERVERS_PKGS) $(CONTROL_PKGS)))
 $(eval $(call unit-test,unit-member-papers,tests/unit/member/test_papers.c broker/groupword.c,\
