@@ -34,7 +34,7 @@ $(O)/tests/e2e/burglar: $(O)/obj/tests/e2e/burglar.o $(O)/obj/tests/e2e/candidat
 
 # 266-group-secrecy
 E2E_TOOLS += $(O)/tests/e2e/groupthief
-$(O)/tests/e2e/groupthief: $(O)/obj/tests/e2e/groupthief.o \
+$(O)/tests/e2e/groupthief: $(O)/obj/tests/e2e/groupthief.o $(O)/obj/tests/e2e/groupthief_take.o \
 		$(O)/obj/tests/e2e/candidates.o \
 		$(call lib,member brokerengine common ntmcrypto)
 	@mkdir -p $(@D)
