@@ -33,7 +33,7 @@ $(PRELOAD_DIR)/shim-$(1).sh: tests/preload/module.mk $(LIBNTM) \
 PRELOAD_TESTS += $(PRELOAD_DIR)/shim-$(1).sh
 endef
 
-$(foreach t,swap epoll accept udp many names passthrough,\
+$(foreach t,swap processes page epoll accept udp many names passthrough,\
 	$(eval $(call preload-test,$(t),good,$(PRELOAD_DIR)/test_$(t))))
 $(foreach m,none dead close truncate trailing flip wrongop error hang,\
 	$(eval $(call preload-test,broker-$(m),$(m),$(PRELOAD_DIR)/test_nobroker)))

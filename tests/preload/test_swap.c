@@ -9,26 +9,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
-#include <spawn.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "preload/shimproto.h"
 #include "tests/preload/endpoint.h"
-
-extern char **environ;
 
 /* Connect a fresh socket of @domain to @to and have it accepted. */
 static void connect_case(int domain, const char *listen_at, const char *to)
@@ -265,211 +253,6 @@ static void test_bind_taken(void **state)
 	close(b);
 }
 
-/* --- processes, threads, odd descriptors ------------------------------------------------ */
-
-static void test_fd_zero(void **state)
-{
-	int keep = dup(0), l, c, s;
-	struct place p;
-
-	(void)state;
-	need_ns();
-	l = tcp_listener(NODE4);
-	p = place(NODE4, local_port(l));
-	close(0);
-	c = socket(AF_INET, SOCK_STREAM, 0);
-	assert_int_equal(c, 0);
-	assert_int_equal(connect(c, PLACE_ARGS(p)), 0);
-	s = accept(l, NULL, NULL);
-	exchange(c, s);
-	close(s);
-	dup2(keep, 0);
-	close(keep);
-	/* the request's own socket must not take 0 to 2 */
-	keep = dup(2);
-	c = socket(AF_INET, SOCK_STREAM, 0);
-	close(2);
-	assert_int_equal(connect(c, PLACE_ARGS(p)), 0);
-	assert_int_equal(fcntl(2, F_GETFD), -1);
-	dup2(keep, 2);
-	close(keep);
-	close(c);
-	close(l);
-}
-
-static void connect_once(int l)
-{
-	struct place p = place(NODE4, local_port(l));
-	int c = socket(AF_INET, SOCK_STREAM, 0), s;
-
-	assert_int_equal(connect(c, PLACE_ARGS(p)), 0);
-	assert_true(swapped(c));
-	s = accept(l, NULL, NULL);
-	exchange(c, s);
-	close(c);
-	close(s);
-}
-
-/* The pool's descriptor, or -1: the only socket at or above 500. */
-static int pool_fd(void)
-{
-	struct stat st;
-	int fd;
-
-	for (fd = 500; fd < 600; fd++)
-		if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode))
-			return fd;
-	return -1;
-}
-
-static void test_pool(void **state)
-{
-	uint32_t asked;
-	int l, i;
-
-	(void)state;
-	need_ns();
-	l = tcp_listener(NODE4);
-	for (i = 0; i < 3; i++)
-		connect_once(l);
-	assert_true(pool_fd() >= 500);
-	assert_true(fcntl(pool_fd(), F_GETFD) & FD_CLOEXEC);
-	asked = stats()->asked[SHIM_SOCKET];
-	wait_readable(pool_fd());
-	connect_once(l);
-	wait_readable(pool_fd());
-	connect_once(l);
-	assert_int_equal(stats()->asked[SHIM_SOCKET], asked);
-	/* the program closes what it does not know */
-	close(pool_fd());
-	connect_once(l);
-	assert_true(stats()->asked[SHIM_SOCKET] > asked);
-	connect_once(l);
-	assert_true(pool_fd() >= 500);
-	close(l);
-}
-
-static void test_pool_replaced(void **state)
-{
-	int l, fd, pair[2];
-	char buf[4];
-
-	(void)state;
-	need_ns();
-	l = tcp_listener(NODE4);
-	connect_once(l);
-	connect_once(l);
-	connect_once(l);
-	fd = pool_fd();
-	assert_true(fd >= 500);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
-	assert_int_equal(write(pair[1], "mine", 4), 4);
-	dup2(pair[0], fd);
-	connect_once(l);
-	/* neither read from nor closed */
-	assert_int_equal(read(fd, buf, 4), 4);
-	assert_memory_equal(buf, "mine", 4);
-	close(fd);
-	close(pair[0]);
-	close(pair[1]);
-	close(l);
-}
-
-static void test_fork(void **state)
-{
-	int l, status = -1;
-	pid_t child;
-
-	(void)state;
-	need_ns();
-	l = tcp_listener(NODE4);
-	connect_once(l);
-	child = fork();
-	if (child == 0) {
-		struct place p = place(NODE4, local_port(l));
-		int c = socket(AF_INET, SOCK_STREAM, 0);
-
-		_exit(connect(c, PLACE_ARGS(p)) < 0 || write(c, "f", 1) != 1);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
-	connect_once(accept(l, NULL, NULL) >= 0 ? l : -1);
-	close(l);
-}
-
-/* posix_spawn() is a vfork; the new program inherits the swapped socket. */
-static void test_exec(void **state)
-{
-	char *argv[] = {"sh", "-c", "echo hello", NULL};
-	posix_spawn_file_actions_t actions;
-	int l, c, s, status = -1;
-	char buf[8] = "";
-	struct place p;
-	pid_t child;
-
-	(void)state;
-	need_ns();
-	l = tcp_listener(NODE4);
-	p = place(NODE4, local_port(l));
-	c = socket(AF_INET, SOCK_STREAM, 0);
-	assert_int_equal(connect(c, PLACE_ARGS(p)), 0);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, c, 1);
-	assert_int_equal(
-		posix_spawn(&child, "/bin/sh", &actions, NULL, argv, environ),
-		0);
-	posix_spawn_file_actions_destroy(&actions);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
-	s = accept(l, NULL, NULL);
-	wait_readable(s);
-	assert_int_equal(read(s, buf, 6), 6);
-	assert_string_equal(buf, "hello\n");
-	connect_once(l);
-	close(c);
-	close(s);
-	close(l);
-}
-
-static void *thread_connect(void *arg)
-{
-	struct place p = place(NODE4, *(uint16_t *)arg);
-	intptr_t failed = 0;
-	int i, c;
-
-	for (i = 0; i < 50; i++) {
-		c = socket(AF_INET, SOCK_STREAM, 0);
-		failed += connect(c, PLACE_ARGS(p)) != 0;
-		close(c);
-	}
-	return (void *)failed;
-}
-
-static void test_threads(void **state)
-{
-	pthread_t t[4];
-	void *failed;
-	uint16_t port;
-	int l, i, s;
-
-	(void)state;
-	need_ns();
-	l = tcp_listener(NODE4);
-	port = local_port(l);
-	for (i = 0; i < 4; i++)
-		pthread_create(&t[i], NULL, thread_connect, &port);
-	for (i = 0; i < 200; i++) {
-		s = accept(l, NULL, NULL);
-		assert_true(s >= 0);
-		close(s);
-	}
-	for (i = 0; i < 4; i++) {
-		pthread_join(t[i], &failed);
-		assert_null(failed);
-	}
-	close(l);
-}
-
 static void test_fastopen(void **state)
 {
 	int l, c, s;
@@ -511,95 +294,6 @@ static void test_in_use_untouched(void **state)
 	close(l);
 }
 
-/* --- the shared page ---------------------------------------------------------- */
-
-static struct shim_page *page_open(void)
-{
-	char path[256];
-	void *at;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/ntm/%s", getenv("XDG_RUNTIME_DIR"),
-		 SHIM_PAGE_FILE);
-	fd = open(path, O_RDWR);
-	assert_true(fd >= 0);
-	at = mmap(NULL, sizeof(struct shim_page), PROT_READ | PROT_WRITE,
-		  MAP_SHARED, fd, 0);
-	assert_true(at != MAP_FAILED);
-	close(fd);
-	return at;
-}
-
-static bool connect_swaps(const char *to)
-{
-	struct place p = place(to, 9);
-	int c = socket(p.ss.ss_family, SOCK_DGRAM, 0);
-	bool yes;
-
-	connect(c, PLACE_ARGS(p));
-	yes = swapped(c);
-	close(c);
-	return yes;
-}
-
-/* A domain is added while the program runs, and taken away again. */
-static void test_ranges_change(void **state)
-{
-	struct shim_page *page = page_open();
-	struct shim_range *r = &page->ranges[2];
-
-	(void)state;
-	need_ns();
-	assert_false(connect_swaps("203.0.113.1"));
-	assert_true(connect_swaps(NODE4));
-	page->seq++;
-	r->prefix_len = 24;
-	memcpy(r->addr, (uint8_t[]){203, 0, 113}, 3);
-	r->family = AF_INET;
-	page->seq++;
-	assert_true(connect_swaps("203.0.113.1"));
-	assert_true(connect_swaps("::ffff:203.0.113.1"));
-	assert_false(connect_swaps("203.0.114.1"));
-	assert_true(connect_swaps(NODE4));
-	page->seq++;
-	r->family = 0;
-	page->seq++;
-	assert_false(connect_swaps("203.0.113.1"));
-	munmap(page, sizeof(*page));
-}
-
-/* Another broker, with a page of its own: seen at the next look-up. */
-static void test_page_replaced(void **state)
-{
-	const char *dir = getenv("XDG_RUNTIME_DIR");
-	struct shim_page *old = page_open(), *new;
-	char path[256], aside[256];
-	struct addrinfo *res;
-	int fd;
-
-	(void)state;
-	need_ns();
-	snprintf(path, sizeof(path), "%s/ntm/" SHIM_PAGE_FILE, dir);
-	snprintf(aside, sizeof(aside), "%s/ntm/aside", dir);
-	assert_int_equal(rename(path, aside), 0);
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
-	assert_int_equal(write(fd, old, sizeof(*old)), sizeof(*old));
-	close(fd);
-	new = page_open();
-	new->ranges[1].addr[0] = 203;
-	assert_false(connect_swaps("203.18.0.1"));
-	assert_int_equal(getaddrinfo("peer.me.test", "80", NULL, &res), 0);
-	freeaddrinfo(res);
-	assert_true(connect_swaps("203.18.0.1"));
-	assert_false(connect_swaps(NODE4));
-	assert_int_equal(rename(aside, path), 0);
-	assert_int_equal(getaddrinfo("peer.me.test", "80", NULL, &res), 0);
-	freeaddrinfo(res);
-	assert_true(connect_swaps(NODE4));
-	munmap(old, sizeof(*old));
-	munmap(new, sizeof(*new));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -614,16 +308,8 @@ int main(void)
 		cmocka_unit_test(test_port_carried),
 		cmocka_unit_test(test_bind_virtual),
 		cmocka_unit_test(test_bind_taken),
-		cmocka_unit_test(test_fd_zero),
-		cmocka_unit_test(test_pool),
-		cmocka_unit_test(test_pool_replaced),
-		cmocka_unit_test(test_fork),
-		cmocka_unit_test(test_exec),
-		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_fastopen),
 		cmocka_unit_test(test_in_use_untouched),
-		cmocka_unit_test(test_ranges_change),
-		cmocka_unit_test(test_page_replaced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
