@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* dc_site - a domain with two nodes that have logged in: MN and CN */
 #include "dc_site.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 
