@@ -54,8 +54,9 @@ struct web {
 /** @body: stolen; may be NULL. @answer: new reference, NULL: not wanted.
  *  Return: the status, 0: there was no answer */
 long web(const struct web *w, json_t *body, json_t **answer);
-/** a test: is all that was asked and answered as docs/exchange.yaml says? */
-void web_check(void **state);
+/** is all that was asked and answered as docs/exchange.yaml says, and was each of its
+ *  operations done: those on an item's way (@items), or all others? */
+void web_check(bool items);
 /** a program that does not ask that */
 void web_forget(void);
 /** bytes of the last answer; ms from the request to its end, and of processors' time:
@@ -82,5 +83,16 @@ long long give_key(struct box_site *s, const struct peer *from, const char *to,
 /** the cache list; new reference */
 json_t *list_of(struct box_site *s, const struct peer *p);
 size_t list_len(struct box_site *s, const struct peer *p);
+
+/** of a JSON answer: "" or 0 or NULL, borrowed, when it is not there */
+const char *field_text(json_t *o, const char *key);
+long long field_number(json_t *o, const char *key);
+/** @i: of the array there */
+json_t *field_at(json_t *o, const char *key, size_t i);
+
+/** the number of a device's cache list that the DC has heard of last */
+uint32_t serial_at(struct box_site *s, const struct peer *p);
+/** wait until it is @serial */
+void dc_hears(struct box_site *s, const struct peer *p, long long serial);
 
 #endif

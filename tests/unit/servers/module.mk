@@ -12,7 +12,10 @@ $(foreach t,ns ns_strangers,$(eval $(call unit-test,unit-servers-$(t),\
 $(foreach t,relays relayed,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) relay_site played_rs site peer),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
-$(foreach t,relay relay_dc fanout,$(eval $(call unit-test,unit-servers-$(t),\
+$(foreach t,relay forward,$(eval $(call unit-test,unit-servers-$(t),\
+	$(addprefix tests/unit/servers/,test_$(t).c path_site.c relay.c site.c peer.c),\
+	servers common ntmcrypto,$(SERVERS_PKGS))))
+$(foreach t,relay_dc fanout,$(eval $(call unit-test,unit-servers-$(t),\
 	$(addprefix tests/unit/servers/,test_$(t).c relay.c site.c peer.c),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(foreach t,paths outbox items ended,$(eval $(call unit-test,unit-servers-$(t),\
@@ -34,13 +37,13 @@ $(eval $(call unit-test,unit-exit-isolate,tests/unit/servers/test_exit_isolate.c
 	servers/exit/isolate.c,,libseccomp))
 $(eval $(call unit-test,unit-servers-seal,tests/unit/servers/test_seal.c,\
 	servers common ntmcrypto,$(SERVERS_PKGS)))
-$(foreach t,box shelf,$(eval $(call unit-test,unit-servers-$(t),\
+$(foreach t,box box_items shelf,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) box_site site peer),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(eval $(call unit-test,unit-servers-http,\
 	$(patsubst %,tests/unit/servers/%.c,test_http https site peer),\
 	servers common ntmcrypto,$(SERVERS_PKGS)))
-$(foreach t,cs cs_disk,$(eval $(call unit-test,unit-servers-$(t),\
+$(foreach t,cs cs_faults cs_disk,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) cs_site https site peer),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(eval $(call unit-test,unit-servers-ledger,tests/unit/servers/test_ledger.c \
