@@ -20,7 +20,10 @@ $(foreach t,relay_dc fanout,$(eval $(call unit-test,unit-servers-$(t),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(foreach t,paths outbox items ended,$(eval $(call unit-test,unit-servers-$(t),\
 	tests/unit/servers/test_$(t).c,servers common ntmcrypto,$(SERVERS_PKGS))))
-$(foreach t,domains finder boxlink,$(eval $(call unit-test,unit-servers-$(t),\
+$(foreach t,domains domains_withdraw,$(eval $(call unit-test,unit-servers-$(t),\
+	$(patsubst %,tests/unit/servers/%.c,test_$(t) far_site played_dc relay_site played_rs site peer)\
+	tests/unit/common/pki.c,servers common ntmcrypto,$(SERVERS_PKGS))))
+$(foreach t,finder boxlink,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) played_dc relay_site played_rs site peer)\
 	tests/unit/common/pki.c,servers common ntmcrypto,$(SERVERS_PKGS))))
 $(eval $(call unit-test,unit-servers-records,tests/unit/servers/test_records.c,\

@@ -1,82 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* test_domains - the DC of another domain: keys, directions both ways, lies, removal */
+/* test_domains - the DC of another domain: keys, directions both ways, lies */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "played_dc.h"
-#include "relay_site.h"
+#include "far_site.h"
 #include "servers/dc/meetings.h"
 #include "servers/dc/state.h"
 
 static const struct said natted, open_node = {.reachable = true};
-static struct played_dc far;
-
-#define CAROL "desk.carol." PLAYED_DOMAIN
-
-static int begin(void **state)
-{
-	setup(state);
-	played_dc_new(&far, &site, PLAYED_DOMAIN);
-	come(&mn, &open_node);
-	come(&cn, &open_node);
-	return 0;
-}
-
-static int begin_added(void **state)
-{
-	begin(state);
-	assert_string_equal(played_dc_add(&far), "");
-	return 0;
-}
-
-static int end(void **state)
-{
-	played_dc_free(&far);
-	return teardown(state);
-}
-
-static json_t *first_domain(void)
-{
-	json_t *all = domains_admin(site.dc);
-	json_t *one = json_incref(json_array_get(all, 0));
-
-	json_decref(all);
-	return one;
-}
-
-static long long refused(void)
-{
-	json_t *d = first_domain();
-	long long n = json_integer_value(json_object_get(d, "refused"));
-
-	json_decref(d);
-	return n;
-}
-
-static const Ntm__RouteDirection *directed(const char *fqdn)
-{
-	const Ntm__Signal *s = peer_direction(&mn, fqdn);
-
-	assert_non_null(s);
-	if (s->body_case == NTM__SIGNAL__BODY_ACK)
-		fail_msg("code %u", s->ack->code);
-	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_ROUTE_DIRECTION);
-	return s->route_direction;
-}
-
-static uint32_t not_directed(const char *fqdn)
-{
-	const Ntm__Signal *s = peer_direction(&mn, fqdn);
-
-	assert_non_null(s);
-	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_ACK);
-	return s->ack->code;
-}
 
 /* --- we ask ---------------------------------------------------------------------- */
 
@@ -146,27 +80,6 @@ static void outward_lies(void **state)
 	/* where somebody else is, when its node agrees */
 	far.agrees_as = "desk.dora." PLAYED_DOMAIN;
 	assert_int_equal(directed(CAROL)->peer->n_addresses, 0);
-}
-
-/* @path_id: of a tunnel that @p says it has with @fqdn */
-static const Ntm__RouteDirection *moved(struct peer *p, const char *fqdn,
-					uint64_t path_id)
-{
-	Ntm__DirectionRequest q = NTM__DIRECTION_REQUEST__INIT;
-	Ntm__Signal msg = NTM__SIGNAL__INIT;
-	const Ntm__Signal *s;
-
-	q.fqdn = (char *)fqdn;
-	q.aead = NTMC_AES_256_GCM;
-	q.reason = NTM__DIRECTION_REASON__DIRECTION_MOVE;
-	q.path_id = path_id;
-	msg.txn = p->asked = ++p->txn;
-	msg.body_case = NTM__SIGNAL__BODY_DIRECTION_REQUEST;
-	msg.direction_request = &q;
-	s = peer_call(p, &msg);
-	assert_non_null(s);
-	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_ROUTE_DIRECTION);
-	return s->route_direction;
 }
 
 /* a Path ID that MN names is one that either DC drew for these two, or another is */
@@ -257,54 +170,6 @@ static void relayed(void **state)
 }
 
 /* --- they ask ------------------------------------------------------------------------ */
-
-static const Ntm__NodeInformation *inform(const char *fqdn, const char *asker)
-{
-	Ntm__NodeInformationRequest body = NTM__NODE_INFORMATION_REQUEST__INIT;
-	Ntm__Signal msg = NTM__SIGNAL__INIT;
-	const Ntm__Signal *s;
-
-	body.fqdn = (char *)fqdn;
-	body.asker = (char *)asker;
-	msg.body_case = NTM__SIGNAL__BODY_NODE_INFORMATION_REQUEST;
-	msg.node_information_request = &body;
-	s = played_dc_answer(&far, played_dc_send(&far, &far.out, &msg));
-	assert_non_null(s);
-	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_NODE_INFORMATION);
-	return s->node_information;
-}
-
-static uint64_t in_path = UINT64_C(0x1122334455667788);
-static bool in_check;
-
-/* Return: code of the NTM ACK */
-static uint32_t direct_in(const char *fqdn)
-{
-	static uint8_t key[NTMC_KEY_LEN] = {1};
-	Ntm__PeerDirection body = NTM__PEER_DIRECTION__INIT;
-	Ntm__RouteDirection route = NTM__ROUTE_DIRECTION__INIT;
-	Ntm__Signal msg = NTM__SIGNAL__INIT;
-	Ntm__NodeInfo info;
-	const Ntm__Signal *s;
-
-	played_dc_info(&far, &info);
-	route.path_id = in_path;
-	route.role = NTM__TUNNEL_ROLE__ROLE_WAIT;
-	route.end = NTM__TUNNEL_END__END_CN;
-	route.ktun = route.ktmp = (ProtobufCBinaryData){NTMC_KEY_LEN, key};
-	route.aead = NTMC_AES_256_GCM;
-	route.lifetime_s = 60;
-	route.peer = &info;
-	body.fqdn = (char *)fqdn;
-	body.route = &route;
-	body.check_path = in_check;
-	msg.body_case = NTM__SIGNAL__BODY_PEER_DIRECTION;
-	msg.peer_direction = &body;
-	s = played_dc_answer(&far, played_dc_send(&far, &far.out, &msg));
-	assert_non_null(s);
-	assert_int_equal(s->body_case, NTM__SIGNAL__BODY_ACK);
-	return s->ack->code;
-}
 
 static void inward(void **state)
 {
@@ -447,174 +312,6 @@ static void durable(void **state)
 	directed(CAROL);
 }
 
-/* --- withdrawals ---------------------------------------------------------------------------- */
-
-static bool is_told(void *arg)
-{
-	(void)arg;
-	return far.n_withdraws;
-}
-
-static void withdrawn_here(void **state)
-{
-	uint8_t fp[NTMC_FP_LEN];
-
-	(void)state;
-	directed(CAROL);
-	site_admin(&site, "account-disable", "alice");
-	assert_true(site_wait(&site, is_told, NULL));
-	ntmc_fingerprint(mn.id.ed_pub, fp);
-	assert_memory_equal(far.withdrawn, fp, NTMC_FP_LEN);
-}
-
-/* Return: it is acknowledged */
-static bool withdraw_said(const uint8_t *fp, uint32_t txn)
-{
-	Ntm__Withdraw body = NTM__WITHDRAW__INIT;
-	Ntm__Signal msg = NTM__SIGNAL__INIT;
-	ProtobufCBinaryData one = {NTMC_FP_LEN, (uint8_t *)fp};
-
-	body.n_fingerprints = 1;
-	body.fingerprints = &one;
-	msg.txn = txn;
-	msg.body_case = NTM__SIGNAL__BODY_WITHDRAW;
-	msg.withdraw = &body;
-	played_dc_send(&far, &far.out, &msg);
-	return played_dc_answer(&far, msg.txn);
-}
-
-static void withdraw_there(const uint8_t *fp)
-{
-	static uint32_t txn = 0x80000001;
-
-	assert_true(withdraw_said(fp, txn++));
-}
-
-static bool cn_told(void *arg)
-{
-	(void)arg;
-	return cn.n_withdraw;
-}
-
-static void withdrawn_there(void **state)
-{
-	uint8_t fp[NTMC_FP_LEN];
-
-	(void)state;
-	assert_int_equal(played_dc_link(&far), 0);
-	assert_int_equal(direct_in(cn.fqdn), 0);
-	/* one of ours: not its to say */
-	ntmc_fingerprint(mn.id.ed_pub, fp);
-	withdraw_there(fp);
-	assert_int_equal(refused(), 1);
-	assert_int_equal(cn.n_withdraw + mn.n_withdraw, 0);
-	ntmc_fingerprint(far.node.ed_pub, fp);
-	withdraw_there(fp);
-	assert_true(site_wait(&site, cn_told, NULL));
-	assert_int_equal(mn.n_withdraw, 0);
-	/* said again nobody has met it any more: no node is told without end */
-	withdraw_there(fp);
-	assert_int_equal(refused(), 2);
-	/* and not as often as it likes */
-	site.conf.dc_peer_rate = 2;
-	for (uint32_t i = 0; i < 4; i++)
-		if (!withdraw_said(fp, 0x90000000 + i))
-			return;
-	fail_msg("any number of withdrawals is looked at");
-}
-
-static unsigned int n_told;
-
-static void count_told(struct dc *dc, struct domain *d, uint32_t node,
-		       const uint8_t fp[static NTMC_FP_LEN])
-{
-	(void)dc;
-	(void)d;
-	(void)node;
-	(void)fp;
-	n_told++;
-}
-
-static struct domain *domain_called(const char *name)
-{
-	struct domain *d = domain_put(site.dc, name);
-
-	assert_non_null(d);
-	return d;
-}
-
-/* one domain's flood does not make another's be forgotten */
-static void meetings(void **state)
-{
-	struct domain *loud = domain_called(PLAYED_DOMAIN);
-	struct domain *quiet = domain_called("example.com");
-	uint8_t fp[NTMC_FP_LEN] = {0};
-	uint32_t node = nodes_find(&site.dc->nodes, mn.fqdn);
-	uint32_t other = nodes_find(&site.dc->nodes, cn.fqdn);
-	struct meetings *m;
-
-	(void)state;
-	assert_int_equal(meetings_new(site.dc, &m), 0);
-	meetings_add(m, quiet, node, fp);
-	meetings_add(m, quiet, other, fp);
-	meetings_add(m, quiet, node, fp);
-	assert_int_equal(meetings_count(m), 2);
-	for (uint32_t i = 0; i < MEETINGS_MAX + 1000; i++) {
-		memcpy(fp + 1, &i, sizeof(i));
-		meetings_add(m, loud, node, fp);
-	}
-	assert_int_equal(meetings_count(m), MEETINGS_MAX);
-	assert_int_equal(loud->met.n, MEETINGS_MAX - 2);
-	n_told = 0;
-	assert_true(meetings_end(m, loud, fp, count_told));
-	assert_int_equal(n_told, 1);
-	assert_false(meetings_end(m, quiet, fp, count_told));
-	assert_false(meetings_end(m, loud, fp, count_told));
-	memset(fp, 0, sizeof(fp));
-	assert_true(meetings_end(m, quiet, fp, count_told));
-	assert_int_equal(n_told, 3);
-	meetings_of_node(m, other, count_told);
-	assert_int_equal(n_told, 3);
-	meetings_end_all(m, loud, count_told);
-	assert_int_equal(n_told, 3 + MEETINGS_MAX - 3);
-	assert_int_equal(meetings_count(m), 0);
-	meetings_free(m);
-}
-
-/* its DC has moved: whom its nodes met is known all the same */
-static void met_and_moved(void **state)
-{
-	uint8_t fp[NTMC_FP_LEN];
-
-	(void)state;
-	assert_int_equal(played_dc_link(&far), 0);
-	assert_int_equal(direct_in(cn.fqdn), 0);
-	assert_string_equal(played_dc_add(&far), "");
-	assert_int_equal(played_dc_link(&far), 0);
-	ntmc_fingerprint(far.node.ed_pub, fp);
-	withdraw_there(fp);
-	assert_true(site_wait(&site, cn_told, NULL));
-}
-
-static void removed(void **state)
-{
-	json_t *request = json_pack("{s:s}", "domain", PLAYED_DOMAIN), *answer;
-
-	(void)state;
-	assert_int_equal(played_dc_link(&far), 0);
-	assert_int_equal(direct_in(cn.fqdn), 0);
-	answer = dc_admin(site.dc, "peer-remove", request);
-	assert_true(json_is_true(json_object_get(answer, "ok")));
-	json_decref(answer);
-	answer = dc_admin(site.dc, "peer-remove", request);
-	assert_false(json_is_true(json_object_get(answer, "ok")));
-	json_decref(answer);
-	json_decref(request);
-	assert_true(site_wait(&site, cn_told, NULL));
-	assert_int_equal(not_directed(CAROL), NTM_ENONAME);
-	assert_int_not_equal(played_dc_link(&far), 0);
-}
-
 /* --- nodes get the CA -------------------------------------------------------------------------- */
 
 static const Ntm__DomainInformation *domain_information(const char *name)
@@ -655,16 +352,10 @@ static void ca(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(outward),	   T(refusals),
-		T(outward_lies),   T(restarted),
-		T(relayed),	   T(inward),
-		T(inward_lies),	   T(rate),
-		U(unknown),	   U(wrong_ca),
-		T(overlaps),	   T(durable),
-		T(withdrawn_here), T(withdrawn_there),
-		T(removed),	   T(ca),
-		T(meetings),	   T(met_and_moved),
-		T(named_path),	   T(inward_path),
+		T(outward), T(refusals),   T(outward_lies), T(restarted),
+		T(relayed), T(inward),	   T(inward_lies),  T(rate),
+		U(unknown), U(wrong_ca),   T(overlaps),	    T(durable),
+		T(ca),	    T(named_path), T(inward_path),
 	};
 
 	return cmocka_run_group_tests_name("domains", tests, NULL, NULL);
