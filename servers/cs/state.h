@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * state - the Cache Server's own data, shared by cs.c (start, clock), admin.c, requests.c
- * and transfers.c (what nodes ask) and exchange.c (what the box is asked)
+ * state - the Cache Server's own data, shared by the files of this folder
+ *
+ *   cs.c         start, clock; admin.c
+ *   requests.c   what nodes may ask, and how they are known
+ *   keys.c       an item begins; its keys are fetched
+ *   transfers.c  its data comes and goes
+ *   listing.c    how its sender sees it
+ *   ending.c     it is cancelled, or confirmed
+ *   exchange.c   what the box is asked
  *
  * Owner:   cs.c makes and frees it. Context: what has no lock is set before the
  *          threads start and stays; see each part's header.
@@ -83,7 +90,17 @@ void cs_answer_offset(struct http_request *q, int err, const char *text,
 bool cs_bytes(const json_t *object, const char *key, uint8_t *out, size_t len);
 json_t *cs_base64(const uint8_t *data, size_t len);
 
-/* transfers.c: rows of the table */
+/* listing.c */
+/** new reference; NULL: the store failed */
+json_t *cs_item_json(struct cs *cs, const struct item *i);
+
+/* rows of the table; @arg: struct cs. listing.c, keys.c, ending.c, transfers.c */
+void cs_get_item(struct http_request *q, void *arg);
+void cs_get_items(struct http_request *q, void *arg);
+void cs_post_keys(struct http_request *q, void *arg);
+void cs_get_key(struct http_request *q, void *arg);
+void cs_delete_item(struct http_request *q, void *arg);
+void cs_post_confirmation(struct http_request *q, void *arg);
 void cs_data_start(struct http_request *q, void *arg);
 bool cs_data_body(struct http_request *q, void *arg, const uint8_t *data,
 		  size_t len);

@@ -23,7 +23,7 @@ $(eval $(call fuzz-target,http,tests/fuzz/fuzz_http.c tests/fuzz/played_mhd.c \
 	$(FUZZ_DATAGRAM),jansson gnutls $(FUZZ_DATAGRAM_PKGS)))
 $(eval $(call fuzz-target,cs,tests/fuzz/fuzz_cs.c tests/fuzz/played_mhd.c \
 	servers/http_request.c servers/http_answer.c servers/http_fields.c servers/http_batch.c \
-	servers/cs/requests.c servers/cs/transfers.c servers/cs/items_names.c \
+	$(addprefix servers/cs/,requests.c keys.c listing.c ending.c transfers.c) servers/cs/items_names.c \
 	common/addr.c common/addr_message.c common/err.c common/log.c \
 	$(FUZZ_DATAGRAM),jansson gnutls $(FUZZ_DATAGRAM_PKGS)))
 # What the AS says to Cache Servers, boxes and GMSs.
