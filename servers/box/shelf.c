@@ -5,32 +5,17 @@
  * Theory of operation
  *
  * One SQLite store. A device is there from its first prekey on, until it is withdrawn;
- * only what is there can be a receiver. An entry of a list is one item of one sender:
- * the key makes it, the data adds to it and gives it a new number, so that a reader
- * who has seen the first sees the second. What says the same once more changes nothing
- * and gives no number: requests between domains may come twice.
- *
- * Room. How many entries and temporal keys a receiver has, in all and of each account,
- * stands in tallies, which triggers keep: to count is no reason to read a list. Whoever
- * runs another domain has as many accounts there as he likes, and there are as many
- * domains: so what one of them has here is counted, and what all of them have of one
- * receiver. Status entries have room of their own; a sender who does not look at them
- * can still receive.
+ * only what is there can be a receiver. What is put on the shelf and taken from it:
+ * shelf_devices.c, shelf_keys.c, shelf_entries.c; how much there may be: shelf_room.c;
+ * what is answered: shelf_read.c.
  *
  * Lists that changed are noted; at the commit each one's number is read, and told
  * once it is durable.
  */
-#include "servers/box/shelf.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
-#include "common/log.h"
-#include "common/store.h"
-#include "libntmcrypto/item.h"
 #include "servers/box/shelf_impl.h"
 
 static const char *const schema[] = {
@@ -222,176 +207,10 @@ static const char *const statements[] = {
 		  " AND account = '')",
 };
 
-/* --- devices and prekeys ------------------------------------------------------------- */
+/* --- rows --------------------------------------------------------------------------- */
 
-const char *shelf_account(const char *fqdn)
-{
-	const char *dot = strchr(fqdn, '.');
-
-	return dot ? dot + 1 : fqdn;
-}
-
-/* Return: 1 it is there, 0, -NTM_ESTORE; @number: its last one */
-static int device_get(struct shelf *s, const char *fqdn, uint8_t *fp,
-		      size_t *fp_len, int64_t *number)
-{
-	int r;
-
-	store_bind_text(s->store, DEVICE_GET, 1, fqdn);
-	r = store_step(s->store, DEVICE_GET);
-	if (r <= 0)
-		return r;
-	*fp_len = store_blob(s->store, DEVICE_GET, 0, fp, NTMC_FP_LEN);
-	*number = store_int(s->store, DEVICE_GET, 1);
-	store_reset(s->store, DEVICE_GET);
-	return 1;
-}
-
-int shelf_forget(struct shelf *s, const char *fqdn)
-{
-	static const enum shelf_statement all[] = {
-		PREKEYS_DELETE, KEYS_FORGET, ENTRIES_FORGET, DEVICE_DELETE};
-	bool had = false;
-	int r = 0;
-
-	for (size_t i = 0; !r && i < sizeof(all) / sizeof(all[0]); i++) {
-		store_bind_text(s->store, all[i], 1, fqdn);
-		r = store_run(s->store, all[i]);
-		had = had || (!r && store_changes(s->store));
-	}
-	if (!r && !had)
-		return -NTM_ENOTFOUND;
-	return r ? r : shelf_touch(s, fqdn);
-}
-
-static int prekey_put(struct shelf *s, const char *fqdn,
-		      const struct shelf_prekey *p)
-{
-	store_bind_text(s->store, PREKEY_PUT, 1, fqdn);
-	store_bind_blob(s->store, PREKEY_PUT, 2, p->id, sizeof(p->id));
-	store_bind_blob(s->store, PREKEY_PUT, 3, p->key, sizeof(p->key));
-	store_bind_int(s->store, PREKEY_PUT, 4, p->not_before);
-	store_bind_int(s->store, PREKEY_PUT, 5, p->not_after);
-	store_bind_blob(s->store, PREKEY_PUT, 6, p->sig, sizeof(p->sig));
-	store_bind_blob(s->store, PREKEY_PUT, 7, p->cert, p->cert_len);
-	return store_run(s->store, PREKEY_PUT);
-}
-
-int shelf_put_device(struct shelf *s, const struct shelf_device *d)
-{
-	uint8_t fp[NTMC_FP_LEN];
-	size_t fp_len = 0;
-	int64_t number;
-	int r = device_get(s, d->fqdn, fp, &fp_len, &number);
-
-	if (r > 0 && fp_len == NTMC_FP_LEN && memcmp(fp, d->fp, NTMC_FP_LEN)) {
-		log_info("shelf",
-			 "%s is another device now: what the one "
-			 "before had is forgotten",
-			 d->fqdn);
-		r = shelf_forget(s, d->fqdn);
-	}
-	if (r < 0)
-		return r;
-	store_bind_text(s->store, DEVICE_PUT, 1, d->fqdn);
-	store_bind_text(s->store, DEVICE_PUT, 2, shelf_account(d->fqdn));
-	store_bind_blob(s->store, DEVICE_PUT, 3, d->fp, NTMC_FP_LEN);
-	r = store_run(s->store, DEVICE_PUT);
-	store_bind_text(s->store, PREKEYS_DELETE, 1, d->fqdn);
-	if (!r)
-		r = store_run(s->store, PREKEYS_DELETE);
-	for (size_t i = 0; !r && i < d->n; i++)
-		r = prekey_put(s, d->fqdn, &d->prekeys[i]);
-	return r ? r
-		 : shelf_touch(s, d->fqdn); /* the DC knows of it from now */
-}
-
-/* --- room ------------------------------------------------------------------------------ */
-
-enum tally { TALLY_KEYS, TALLY_ENTRIES, TALLY_STATUS };
-
-static int64_t tally(struct shelf *s, const char *receiver, int what,
-		     const char *account)
-{
-	int64_t n = 0;
-	int r;
-
-	store_bind_text(s->store, TALLY, 1, receiver);
-	store_bind_int(s->store, TALLY, 2, what);
-	store_bind_text(s->store, TALLY, 3, account);
-	r = store_step(s->store, TALLY);
-	if (r > 0) {
-		n = store_int(s->store, TALLY, 0);
-		store_reset(s->store, TALLY);
-	}
-	return r < 0 ? r : n;
-}
-
-/* the sender's, pointing into @i; "": it is the receiver's */
-static const char *other_domain(const struct shelf_item *i)
-{
-	const char *domain = shelf_account(shelf_account(i->from));
-
-	return strcmp(domain, shelf_account(shelf_account(i->to))) ? domain
-								   : "";
-}
-
-/* struct room - a tally and what it may reach */
-struct room {
-	const char *receiver, *account;
-	int64_t max;
-};
-
-/* @what: of the tallies */
-static int check_room(struct shelf *s, const struct shelf_item *i, int what)
-{
-	const char *account = shelf_account(i->from), *domain = other_domain(i);
-	char of_it[FQDN_MAX + 2];
-	const struct room rooms[] = {
-		{i->to, "", SHELF_ENTRIES_MAX},
-		{i->to, account, SHELF_ACCOUNT_MAX},
-		{i->to, "@", SHELF_FOREIGN_MAX},
-		{i->to, of_it, SHELF_DOMAIN_MAX},
-		{"", of_it, SHELF_DOMAIN_ALL_MAX},
-	};
-	size_t n = what == TALLY_STATUS ? 1 : *domain ? 5 : 2;
-
-	snprintf(of_it, sizeof(of_it), "@%s", domain);
-	for (size_t k = 0; k < n; k++) {
-		int64_t has =
-			tally(s, rooms[k].receiver, what, rooms[k].account);
-
-		if (has < 0)
-			return -NTM_ESTORE;
-		if (has >= rooms[k].max)
-			return -NTM_ELIMIT;
-	}
-	return 0;
-}
-
-/* is there such a receiver, and time left? @expires: at most SHELF_LIFE_S from now */
-static int check_item(struct shelf *s, const struct shelf_item *i,
-		      int64_t *expires, int64_t *number)
-{
-	uint8_t fp[NTMC_FP_LEN];
-	size_t fp_len;
-	int r;
-
-	*expires = i->expires > s->now + SHELF_LIFE_S ? s->now + SHELF_LIFE_S
-						      : i->expires;
-	if (*expires <= s->now)
-		return -NTM_EEXPIRED;
-	r = device_get(s, i->to, fp, &fp_len, number);
-	if (r < 0)
-		return r;
-	if (!r)
-		return -NTM_ENONAME;
-	*number = *number + 1 > s->now ? *number + 1 : s->now;
-	return 0;
-}
-
-static void bind_item(struct shelf *s, enum shelf_statement st,
-		      const struct shelf_item *i)
+void shelf_bind_item(struct shelf *s, enum shelf_statement st,
+		     const struct shelf_item *i)
 {
 	store_bind_text(s->store, st, 1, i->to);
 	store_bind_text(s->store, st, 2, i->from);
@@ -400,114 +219,8 @@ static void bind_item(struct shelf *s, enum shelf_statement st,
 	store_bind_text(s->store, st, 5, i->item);
 }
 
-/* --- temporal keys ----------------------------------------------------------------------- */
-
-/* Return: 1: it is there as it is, 2: another one is, 0, -NTM_ESTORE */
-static int key_known(struct shelf *s, const struct shelf_item *i,
-		     const struct ntmc_key *key)
-{
-	uint8_t has[NTMC_KEY_LEN];
-	size_t len;
-	int r;
-
-	bind_item(s, KEY_GET, i);
-	r = store_step(s->store, KEY_GET);
-	if (r <= 0)
-		return r;
-	len = store_blob(s->store, KEY_GET, 0, has, sizeof(has));
-	r = len == sizeof(has) && ntmc_equal(has, key->b, len) ? 1 : 2;
-	store_reset(s->store, KEY_GET);
-	ntmc_wipe(has, sizeof(has));
-	return r;
-}
-
-int shelf_put_key(struct shelf *s, const struct shelf_item *i,
-		  const struct ntmc_key *key)
-{
-	int64_t expires, number;
-	uint8_t hash[32];
-	int r = check_item(s, i, &expires, &number), known;
-
-	if (r)
-		return r;
-	known = key_known(s, i, key);
-	if (known < 0 || known == 1)
-		return known < 0 ? known : 0;
-	if (!known)
-		r = check_room(s, i, TALLY_KEYS);
-	if (r)
-		return r;
-	item_temporal_hash(key, hash);
-	bind_item(s, KEY_PUT, i);
-	store_bind_text(s->store, KEY_PUT, 6, shelf_account(i->from));
-	store_bind_blob(s->store, KEY_PUT, 7, key->b, NTMC_KEY_LEN);
-	store_bind_blob(s->store, KEY_PUT, 8, hash, sizeof(hash));
-	store_bind_int(s->store, KEY_PUT, 9, expires);
-	store_bind_text(s->store, KEY_PUT, 10, other_domain(i));
-	return store_run(s->store, KEY_PUT);
-}
-
-static int deleted(struct shelf *s, enum shelf_statement st)
-{
-	int r = store_run(s->store, st);
-
-	if (r)
-		return r;
-	return store_changes(s->store) ? 0 : -NTM_ENOTFOUND;
-}
-
-int shelf_delete_key(struct shelf *s, const char *fqdn,
-		     const uint8_t hash[static 32])
-{
-	store_bind_text(s->store, KEY_DELETE, 1, fqdn);
-	store_bind_blob(s->store, KEY_DELETE, 2, hash, 32);
-	return deleted(s, KEY_DELETE);
-}
-
-/* --- entries ---------------------------------------------------------------------------------- */
-
-/* struct known - the entry as it is; @id 0: there is none. @moved: by another ticket: at
- * another Cache Server, or sent anew; what the ticket before led to is there no more */
-struct known {
-	int64_t id;
-	bool same, moved;
-};
-
-static bool column_is(struct shelf *s, int column, const uint8_t *want)
-{
-	uint8_t has[32];
-
-	return store_blob(s->store, ENTRY_GET, column, has, sizeof(has)) ==
-		       sizeof(has) &&
-	       !memcmp(has, want, sizeof(has));
-}
-
-static int entry_get(struct shelf *s, const struct shelf_exchange *x,
-		     struct known *out)
-{
-	int column = x->kind == SHELF_KEY ? 1 : 2, r;
-
-	memset(out, 0, sizeof(*out));
-	bind_item(s, ENTRY_GET, &x->i);
-	store_bind_int(s->store, ENTRY_GET, 6, x->kind == SHELF_STATUS);
-	r = store_step(s->store, ENTRY_GET);
-	if (r <= 0)
-		return r;
-	out->id = store_int(s->store, ENTRY_GET, 0);
-	out->same = x->kind != SHELF_STATUS && column_is(s, column, x->hash) &&
-		    column_is(s, 3, x->ticket);
-	if (x->kind != SHELF_STATUS &&
-	    strcmp(store_text(s->store, ENTRY_GET, 4), x->cs)) {
-		/* its sender left that one for the one it is at */
-		out->same = store_int(s->store, ENTRY_GET, 5) > x->since;
-	}
-	out->moved = x->kind != SHELF_STATUS && !column_is(s, 3, x->ticket);
-	store_reset(s->store, ENTRY_GET);
-	return 0;
-}
-
-static void addresses_text(const struct addr *addrs, size_t n,
-			   char out[static SHELF_ADDRESSES_TEXT])
+void shelf_addresses_text(const struct addr *addrs, size_t n,
+			  char out[static SHELF_ADDRESSES_TEXT])
 {
 	size_t len = 0;
 
@@ -521,148 +234,13 @@ static void addresses_text(const struct addr *addrs, size_t n,
 	}
 }
 
-static int entry_add(struct shelf *s, const struct shelf_exchange *x,
-		     int64_t expires, int64_t number)
-{
-	char addresses[SHELF_ADDRESSES_TEXT];
-	struct store *st = s->store;
-	int r = check_room(s, &x->i,
-			   x->kind == SHELF_STATUS ? TALLY_STATUS
-						   : TALLY_ENTRIES);
-
-	if (r)
-		return r;
-	addresses_text(x->addrs, x->n_addrs, addresses);
-	bind_item(s, ENTRY_ADD, &x->i);
-	store_bind_int(st, ENTRY_ADD, 6, x->kind == SHELF_STATUS);
-	store_bind_text(st, ENTRY_ADD, 7, shelf_account(x->i.from));
-	store_bind_text(st, ENTRY_ADD, 8, x->message);
-	store_bind_blob(st, ENTRY_ADD, 9, x->hash,
-			x->kind == SHELF_KEY ? sizeof(x->hash) : 0);
-	store_bind_blob(st, ENTRY_ADD, 10, x->hash,
-			x->kind == SHELF_DATA ? sizeof(x->hash) : 0);
-	store_bind_int(st, ENTRY_ADD, 11,
-		       x->kind == SHELF_DATA ? (int64_t)x->size : -1);
-	store_bind_blob(st, ENTRY_ADD, 12, x->ticket,
-			x->kind == SHELF_STATUS ? 0 : sizeof(x->ticket));
-	store_bind_text(st, ENTRY_ADD, 13, x->cs);
-	store_bind_text(st, ENTRY_ADD, 14, addresses);
-	store_bind_int(st, ENTRY_ADD, 15, s->now);
-	store_bind_int(st, ENTRY_ADD, 16, expires);
-	store_bind_int(st, ENTRY_ADD, 17, number);
-	store_bind_text(st, ENTRY_ADD, 18, other_domain(&x->i));
-	store_bind_int(st, ENTRY_ADD, 19, x->since);
-	return store_run(st, ENTRY_ADD);
-}
-
-static int entry_status(struct shelf *s, int64_t id, int64_t expires,
-			int64_t number)
-{
-	store_bind_int(s->store, ENTRY_STATUS, 1, number);
-	store_bind_int(s->store, ENTRY_STATUS, 2, s->now);
-	store_bind_int(s->store, ENTRY_STATUS, 3, expires);
-	store_bind_int(s->store, ENTRY_STATUS, 4, id);
-	return store_run(s->store, ENTRY_STATUS);
-}
-
-static int entry_change(struct shelf *s, const struct shelf_exchange *x,
-			int64_t id, int64_t expires, int64_t number)
-{
-	enum shelf_statement st = x->kind == SHELF_KEY ? ENTRY_KEY : ENTRY_DATA;
-	char addresses[SHELF_ADDRESSES_TEXT];
-
-	if (x->kind == SHELF_STATUS)
-		return entry_status(s, id, expires, number);
-	addresses_text(x->addrs, x->n_addrs, addresses);
-	store_bind_blob(s->store, st, 1, x->hash, sizeof(x->hash));
-	store_bind_blob(s->store, st, 2, x->ticket, sizeof(x->ticket));
-	store_bind_text(s->store, st, 3, x->cs);
-	store_bind_text(s->store, st, 4, addresses);
-	if (x->kind == SHELF_KEY)
-		store_bind_text(s->store, st, 5, x->message);
-	else
-		store_bind_int(s->store, st, 5, (int64_t)x->size);
-	store_bind_int(s->store, st, 6, expires);
-	store_bind_int(s->store, st, 7, number);
-	store_bind_int(s->store, st, 8, x->since);
-	store_bind_int(s->store, st, 9, id);
-	return store_run(s->store, st);
-}
-
-static int entry_moved(struct shelf *s, const struct shelf_exchange *x,
-		       int64_t id)
-{
-	enum shelf_statement st =
-		x->kind == SHELF_KEY ? ENTRY_NO_DATA : ENTRY_NO_KEY;
-
-	store_bind_int(s->store, st, 1, id);
-	return store_run(s->store, st);
-}
-
-int shelf_put_exchange(struct shelf *s, const struct shelf_exchange *x)
-{
-	int64_t expires, number;
-	struct known known;
-	int r = check_item(s, &x->i, &expires, &number);
-
-	if (!r)
-		r = entry_get(s, x, &known);
-	if (r || known.same)
-		return r;
-	if (known.moved)
-		r = entry_moved(s, x, known.id);
-	if (r)
-		return r;
-	if (known.id)
-		r = entry_change(s, x, known.id, expires, number);
-	else
-		r = entry_add(s, x, expires, number);
-	if (r)
-		return r;
-	store_bind_int(s->store, DEVICE_NUMBER, 1, number);
-	store_bind_text(s->store, DEVICE_NUMBER, 2, x->i.to);
-	r = store_run(s->store, DEVICE_NUMBER);
-	return r ? r : shelf_touch(s, x->i.to);
-}
-
-/* its temporal key goes with it */
-int shelf_delete_entry(struct shelf *s, const char *fqdn, int64_t id)
-{
-	struct shelf_item i;
-	bool status;
-	int r;
-
-	store_bind_int(s->store, ENTRY_FIND, 1, id);
-	store_bind_text(s->store, ENTRY_FIND, 2, fqdn);
-	r = store_step(s->store, ENTRY_FIND);
-	if (r <= 0)
-		return r ? r : -NTM_ENOTFOUND;
-	snprintf(i.to, sizeof(i.to), "%s", fqdn);
-#define TAKE(f, c)                                                             \
-	snprintf(i.f, sizeof(i.f), "%s", store_text(s->store, ENTRY_FIND, c))
-	TAKE(from, 0);
-	TAKE(application, 1);
-	TAKE(service, 2);
-	TAKE(item, 3);
-#undef TAKE
-	status = store_int(s->store, ENTRY_FIND, 4);
-	store_reset(s->store, ENTRY_FIND);
-	store_bind_int(s->store, ENTRY_DELETE, 1, id);
-	r = store_run(s->store, ENTRY_DELETE);
-	if (!r && !status) {
-		bind_item(s, KEY_DELETE_ITEM, &i);
-		r = store_run(s->store, KEY_DELETE_ITEM);
-	}
-	return r ? r : shelf_touch(s, fqdn);
-}
-
 /* --- servers -------------------------------------------------------------------------------------- */
 
 int shelf_put_server(struct shelf *s, const struct shelf_server *x)
 {
 	char addresses[SHELF_ADDRESSES_TEXT];
 
-	addresses_text(x->addrs, x->n_addrs, addresses);
+	shelf_addresses_text(x->addrs, x->n_addrs, addresses);
 	store_bind_text(s->store, SERVER_PUT, 1, x->name);
 	store_bind_text(s->store, SERVER_PUT, 2, addresses);
 	store_bind_int(s->store, SERVER_PUT, 3, s->now);

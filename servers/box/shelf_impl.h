@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * shelf_impl - what shelf.c (changes), shelf_read.c (answers) and shelf_touched.c
- * (transactions) share
+ * shelf_impl - the shelf, as shelf.c (tables, servers, what is over), shelf_devices.c,
+ * shelf_keys.c, shelf_entries.c, shelf_room.c (changes), shelf_read.c (answers) and
+ * shelf_touched.c (transactions) see it
  *
  * Owner:   shelf.h; for these files alone.
  */
@@ -66,6 +67,36 @@ struct shelf {
 	int64_t now; /* of the transaction */
 	struct shelf_touched *touched;
 };
+
+/* --- shelf.c --- */
+
+/** the five names of an item, from the first parameter on */
+void shelf_bind_item(struct shelf *s, enum shelf_statement st,
+		     const struct shelf_item *i);
+/** a Cache Server's, as the list shows them */
+void shelf_addresses_text(const struct addr *addrs, size_t n,
+			  char out[static SHELF_ADDRESSES_TEXT]);
+
+/* --- shelf_devices.c --- */
+
+/** Return: 1 it is there, 0, -NTM_ESTORE; @fp: NTMC_FP_LEN; @number: its last one */
+int shelf_device_get(struct shelf *s, const char *fqdn, uint8_t *fp,
+		     size_t *fp_len, int64_t *number);
+
+/* --- shelf_room.c --- */
+
+enum tally { TALLY_KEYS, TALLY_ENTRIES, TALLY_STATUS };
+
+/** the sender's domain, pointing into @i; "": it is the receiver's */
+const char *shelf_other_domain(const struct shelf_item *i);
+/** @what: enum tally. Return: 0, -NTM_ELIMIT, -NTM_ESTORE */
+int shelf_check_room(struct shelf *s, const struct shelf_item *i, int what);
+/** is there such a receiver, and time left? @expires: at most SHELF_LIFE_S from now.
+ *  Return: 0, -NTM_EEXPIRED, -NTM_ENONAME, -NTM_ESTORE; @number: of the next entry */
+int shelf_check_item(struct shelf *s, const struct shelf_item *i,
+		     int64_t *expires, int64_t *number);
+
+/* --- shelf_touched.c --- */
 
 int shelf_touch(struct shelf *s, const char *fqdn);
 void shelf_touched_drop(struct shelf *s);

@@ -11,7 +11,7 @@
  *   inbound.c     what other domains' boxes ask
  *   link.c        the link with the DC
  *   clerk.c       the thread that owns the store
- *   shelf.c, shelf_read.c, shelf_touched.c  the store
+ *   shelf.c, shelf_*.c  the store
  */
 #ifndef NTM_SERVERS_BOX_STATE_H
 #define NTM_SERVERS_BOX_STATE_H
