@@ -5,7 +5,7 @@
  * Owner: box.c makes and frees it. Context: as each says.
  *
  *   box.c         start, stop, sweep, admin
- *   api.c         routes: what nodes and Cache Servers ask, checked
+ *   api.c, api_*.c  routes: what nodes and Cache Servers ask, checked
  *   errand.c      what goes to several receivers, of this domain and of others
  *   ask.c         prekeys of another domain, part by part
  *   inbound.c     what other domains' boxes ask

@@ -18,7 +18,8 @@ $(eval $(call fuzz-target,finder,tests/fuzz/fuzz_finder.c \
 	libprotobuf-c $(CRYPTO_PKGS)))
 # HTTPS of Cache Server and box, libmicrohttpd played; what other domains' boxes ask.
 $(eval $(call fuzz-target,http,tests/fuzz/fuzz_http.c tests/fuzz/played_mhd.c \
-	servers/http_request.c servers/http_answer.c servers/http_fields.c servers/http_batch.c servers/box/api.c \
+	servers/http_request.c servers/http_answer.c servers/http_fields.c servers/http_batch.c \
+	$(addprefix servers/box/,api.c api_prekeys.c api_waiting.c api_servers.c) \
 	servers/box/inbound.c common/addr.c common/addr_message.c common/err.c common/log.c \
 	$(FUZZ_DATAGRAM),jansson gnutls $(FUZZ_DATAGRAM_PKGS)))
 $(eval $(call fuzz-target,cs,tests/fuzz/fuzz_cs.c tests/fuzz/played_mhd.c \
