@@ -10,7 +10,7 @@ own=-n
 trap 'rm -rf "$dir"' EXIT
 "$O/bin/ntm-server" init --dir "$dir/site" --domain example.org >/dev/null
 # a network of its own, with as many addresses as members need: 256 have one
-for n in 10 50 250 1000; do
+for n in ${N:-10 50 250 1000}; do
 	rm -f "$dir"/site/gms/gms.db*
 	unshare "$own" bash -c '
 		ip link set lo up
