@@ -39,8 +39,6 @@ static void text_print(const char *text)
 
 static void readers_print(const json_t *j)
 {
-	const json_t *read = json_object_get(j, "read");
-	size_t n = json_array_size(read);
 	char text[64], line[512];
 	const char *why;
 
@@ -49,7 +47,8 @@ static void readers_print(const json_t *j)
 	else if (!strcmp(out_text(j, "state", ""), "failed"))
 		snprintf(text, sizeof(text), "  (not sent)");
 	else if (out_int(j, "to"))
-		snprintf(text, sizeof(text), "  (read by %zu of %lld)", n,
+		snprintf(text, sizeof(text), "  (read by %lld of %lld)",
+			 (long long)out_int(j, "readers"),
 			 (long long)out_int(j, "to"));
 	else
 		snprintf(text, sizeof(text), "  (nobody gets it)");

@@ -64,10 +64,10 @@ static const char *state_name(enum chat_state state)
 }
 
 static json_t *readers(struct chatstore *s, const struct group *g,
-		       const struct chat_line *l)
+		       const struct chat_line *l, size_t *all)
 {
 	uint32_t who[CHATSTORE_READS];
-	size_t i, n = chatstore_readers(s, l->w.group, l->w.id, who);
+	size_t i, n = chatstore_readers(s, l->w.group, l->w.id, who, all);
 	const struct group_member *m;
 	json_t *list = json_array();
 
@@ -84,6 +84,7 @@ static json_t *line_json(struct chatstore *s, const struct part *p,
 {
 	bool ours = l->state <= CHAT_FAILED;
 	char id[CHAT_ID_TEXT];
+	size_t all;
 	json_t *j;
 
 	ntmc_base64url_encode(l->w.id, CHAT_ID_LEN, id);
@@ -99,7 +100,9 @@ static json_t *line_json(struct chatstore *s, const struct part *p,
 	if (ours) {
 		json_object_set_new(j, "to", json_integer(l->to));
 		json_object_set_new(j, "read",
-				    readers(s, member_group(p->m), l));
+				    readers(s, member_group(p->m), l, &all));
+		json_object_set_new(j, "readers",
+				    json_integer((json_int_t)all));
 	}
 	return j;
 }

@@ -36,6 +36,7 @@ enum {
 	LINE_OURS,
 	LINE_DROP,
 	READ_PUT,
+	READ_COUNT,
 	READ_LIST,
 	READ_OLD,
 	READ_DROP,
@@ -75,6 +76,7 @@ static const char *const statements[N_STATEMENTS] = {
 		      " AND state <= 3",
 	[LINE_DROP] = "DELETE FROM line WHERE gid = ?",
 	[READ_PUT] = "INSERT INTO seen VALUES (?, ?, ?)",
+	[READ_COUNT] = "SELECT count(*) FROM seen WHERE gid = ? AND id = ?",
 	[READ_LIST] = "SELECT reader FROM seen WHERE gid = ? AND id = ?"
 		      " ORDER BY reader LIMIT 64",
 	[READ_OLD] = "DELETE FROM seen WHERE gid = ?1 AND id NOT IN"
@@ -438,9 +440,16 @@ int chatstore_read(struct chatstore *s,
 size_t chatstore_readers(struct chatstore *s,
 			 const uint8_t group[static GROUP_ID_LEN],
 			 const uint8_t id[static CHAT_ID_LEN],
-			 uint32_t out[static CHATSTORE_READS])
+			 uint32_t out[static CHATSTORE_READS], size_t *all)
 {
 	size_t n = 0;
+
+	store_bind_blob(s->store, READ_COUNT, 1, group, GROUP_ID_LEN);
+	store_bind_blob(s->store, READ_COUNT, 2, id, CHAT_ID_LEN);
+	*all = store_step(s->store, READ_COUNT) == 1
+		       ? (size_t)store_int(s->store, READ_COUNT, 0)
+		       : 0;
+	store_reset(s->store, READ_COUNT);
 
 	store_bind_blob(s->store, READ_LIST, 1, group, GROUP_ID_LEN);
 	store_bind_blob(s->store, READ_LIST, 2, id, CHAT_ID_LEN);

@@ -15,7 +15,7 @@
 
 #define CHATSTORE_MAX	10000 /* messages of a group; the oldest go */
 #define CHATSTORE_SLACK 128   /* so many more may be there for a while */
-#define CHATSTORE_READS 64    /* members that have read, as one message shows */
+#define CHATSTORE_READS 64    /* members that have read, as one message names */
 #define CHATSTORE_BODY	(8 * CHAT_TEXT_MAX)
 
 struct chatstore;
@@ -99,11 +99,12 @@ NTM_MUST_CHECK int chatstore_read(struct chatstore *s,
 				  const uint8_t group[static GROUP_ID_LEN],
 				  const uint8_t id[static CHAT_ID_LEN],
 				  uint32_t index);
-/** who has. Return: how many are in @out */
+/** who has: @all is how many, of whom the first, by index, are named. Return: how many are
+ *  in @out */
 size_t chatstore_readers(struct chatstore *s,
 			 const uint8_t group[static GROUP_ID_LEN],
 			 const uint8_t id[static CHAT_ID_LEN],
-			 uint32_t out[static CHATSTORE_READS]);
+			 uint32_t out[static CHATSTORE_READS], size_t *all);
 /** all of @group. Return: 0, -NTM_ESTORE */
 NTM_MUST_CHECK int chatstore_drop(struct chatstore *s,
 				  const uint8_t group[static GROUP_ID_LEN]);

@@ -40,6 +40,13 @@ static json_t *who(struct office *o, const char *name)
 		return json_pack("{s:b, s:[{s:s, s:s}]}", "ok", 1, "devices",
 				 "name", name, "key", key);
 	}
+	for (size_t i = 0; i < o->n_known; i++) {
+		if (strcmp(o->known[i].fqdn, name))
+			continue;
+		ntmc_base64url_encode(o->known[i].ed_pub, NTMC_KEY_LEN, key);
+		return json_pack("{s:b, s:[{s:s, s:s}]}", "ok", 1, "devices",
+				 "name", name, "key", key);
+	}
 	return json_pack("{s:b, s:s}", "ok", 0, "error", "NONAME");
 }
 

@@ -20,6 +20,7 @@
  * @sent:  requests "send", in order; @inbox: items that are here
  * @deaf:  it answers no "send"; @lies: the key that it has pinned for all names
  * @bad:   a name whose certificate is none
+ * @known: further devices, whose names and keys it knows
  */
 struct office {
 	int fd;
@@ -28,6 +29,8 @@ struct office {
 	bool deaf;
 	const uint8_t *lies;
 	const char *bad;
+	const struct group_joiner *known;
+	size_t n_known;
 	unsigned int whos, items;
 	json_int_t others; /* items of no group, numbers from 1 on */
 };

@@ -111,6 +111,7 @@ static void test_talk(void **state)
 static void test_marks(void **state)
 {
 	uint32_t read[CHATSTORE_READS];
+	size_t all;
 	struct chat_line *l;
 	int64_t n = say(0, "hello", NULL);
 
@@ -131,7 +132,7 @@ static void test_marks(void **state)
 	assert_true(seats_turn(office_is_empty, &offices[0]));
 	l = line_at(0, n - 1);
 	assert_int_equal(chatstore_readers(chat_store(nodes[0].chat),
-					   l->w.group, l->w.id, read),
+					   l->w.group, l->w.id, read, &all),
 			 1);
 	assert_int_equal(read[0], member_index(parts[1].m));
 	chat_line_free(l);
@@ -360,6 +361,98 @@ static void test_clock(void **state)
 	chat_line_free(l);
 }
 
+/* --- more members than an item has receivers -------------------------------------------------- */
+
+#define CROWD 70
+
+/* so many devices that never come, behind the three seats */
+static void crowd(struct group_joiner joiners[static CROWD],
+		  char names[static CROWD][NTMC_FQDN_MAX + 1])
+{
+	const char *domain = strchr(seats[0].peer.fqdn, '.') + 1;
+	struct group_change c = {.kind = GROUP_ADD, .joiners = joiners};
+	struct ntmc_identity id;
+
+	for (unsigned int i = 0; i < CROWD; i++) {
+		snprintf(names[i], NTMC_FQDN_MAX + 1, "g%u.%.200s", i, domain);
+		ntmc_identity_new(NULL, &id);
+		memset(&joiners[i], 0, sizeof(joiners[i]));
+		joiners[i].fqdn = names[i];
+		memcpy(joiners[i].ed_pub, id.ed_pub, NTMC_KEY_LEN);
+		ntmc_random(NULL, joiners[i].token, sizeof(joiners[i].token));
+		ntmc_identity_clear(&id);
+	}
+	for (unsigned int i = 0; i < CROWD; i += (unsigned int)c.n_joiners) {
+		c.joiners = joiners + i;
+		c.n_joiners =
+			CROWD - i < GROUP_JOIN_MAX ? CROWD - i : GROUP_JOIN_MAX;
+		assert_int_equal(seat_submit(&seats[0], &c), 0);
+	}
+	for (int i = 0; i < SEATS; i++) {
+		offices[i].known = joiners;
+		offices[i].n_known = CROWD;
+	}
+}
+
+/* that request's receivers, and whether its name is @id's with this behind it */
+static size_t item_of(size_t k, const char *behind)
+{
+	const json_t *j = json_array_get(offices[0].sent, k);
+	const char *item = json_string_value(json_object_get(j, "item"));
+	const char *dot = item ? strchr(item, '.') : NULL;
+
+	assert_non_null(item);
+	assert_string_equal(dot ? dot : "", behind);
+	return json_array_size(json_object_get(j, "to"));
+}
+
+/* indices 0 to 73: 63 receivers in the first item, 10 in the second; who is in the second
+ * hears it, says that it was read, and a member that has gone leaves its place empty */
+static void test_crowd(void **state)
+{
+	static struct group_joiner joiners[CROWD];
+	static char names[CROWD][NTMC_FQDN_MAX + 1];
+	uint32_t read[CHATSTORE_READS];
+	struct chat_line *l;
+	size_t all;
+	int64_t n;
+
+	(void)state;
+	crowd(joiners, names);
+	seat_add(3, GROUP_ALL_RIGHTS);
+	office_node_up(3);
+	seats_together(4);
+	n = say(0, "to all", NULL);
+	becomes(0, n, CHAT_SENT);
+	assert_int_equal(json_array_size(offices[0].sent), 2);
+	assert_int_equal(item_of(0, ""), 63);
+	assert_int_equal(item_of(1, ".1"), 10);
+	l = line_at(0, n - 1);
+	assert_int_equal(l->to, 73);
+	assert_null(l->why);
+	assert_true(office_deliver(0, 0, 2));
+	assert_false(office_deliver(0, 0, 3));
+	assert_true(office_deliver(0, 1, 3));
+	assert_true(seats_turn(office_is_empty, &offices[3]));
+	assert_string_equal(lines(3), "to all");
+	assert_int_equal(chat_seen(nodes[3].chat, &parts[3], 1, true), 0);
+	assert_true(seats_turn(office_has_sent, &offices[3]));
+	assert_true(office_deliver(3, 0, 0));
+	assert_true(seats_turn(office_is_empty, &offices[0]));
+	assert_int_equal(chatstore_readers(chat_store(nodes[0].chat),
+					   l->w.group, l->w.id, read, &all),
+			 1);
+	assert_int_equal(read[0], 73);
+	chat_line_free(l);
+	/* one that goes leaves its place in the first item empty */
+	assert_int_equal(seat_remove(&seats[0], 2), 0);
+	n = say(0, "to all but one", NULL);
+	becomes(0, n, CHAT_SENT);
+	assert_int_equal(item_of(2, ""), 62);
+	assert_int_equal(item_of(3, ".1"), 10);
+	assert_false(office_deliver(0, 2, 2));
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, offices_setup, offices_teardown)
 
 int main(void)
@@ -368,7 +461,7 @@ int main(void)
 		T(test_talk),		T(test_marks),	   T(test_to_whom),
 		T(test_another_key),	T(test_strangers), T(test_ahead),
 		T(test_expected),	T(test_files),	   T(test_clock),
-		T(test_no_certificate), T(test_damaged),
+		T(test_no_certificate), T(test_damaged),   T(test_crowd),
 	};
 
 	return cmocka_run_group_tests(tests, seats_up, seats_down);

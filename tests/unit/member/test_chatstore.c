@@ -326,6 +326,7 @@ static void who_has_read(void **state)
 {
 	struct chatword w = word(1, "x");
 	uint32_t who[CHATSTORE_READS];
+	size_t all;
 
 	(void)state;
 	add(1, 0, CHAT_SENT, "ours");
@@ -333,7 +334,7 @@ static void who_has_read(void **state)
 	assert_int_equal(chatstore_read(s, group, w.id, 5), 0);
 	assert_int_equal(chatstore_read(s, group, w.id, 5), -NTM_EEXISTS);
 	assert_int_equal(chatstore_read(s, group, w.id, 2), 0);
-	assert_int_equal(chatstore_readers(s, group, w.id, who), 2);
+	assert_int_equal(chatstore_readers(s, group, w.id, who, &all), 2);
 	assert_int_equal(who[0], 2);
 	assert_int_equal(who[1], 5);
 	assert_int_equal(chatstore_read(s, next, w.id, 5), -NTM_ENOTFOUND);
@@ -342,7 +343,25 @@ static void who_has_read(void **state)
 	assert_int_equal(chatstore_drop(s, group), 0);
 	assert_null(get(0, 0));
 	w = word(1, "x");
-	assert_int_equal(chatstore_readers(s, group, w.id, who), 0);
+	assert_int_equal(chatstore_readers(s, group, w.id, who, &all), 0);
+}
+
+/* more than are named: they count all the same */
+static void many_have_read(void **state)
+{
+	struct chatword w = word(1, "x");
+	uint32_t who[CHATSTORE_READS];
+	size_t all;
+
+	(void)state;
+	add(1, 0, CHAT_SENT, "ours");
+	for (uint32_t i = 2000; i > 1900; i--)
+		assert_int_equal(chatstore_read(s, group, w.id, i), 0);
+	assert_int_equal(chatstore_readers(s, group, w.id, who, &all),
+			 CHATSTORE_READS);
+	assert_int_equal(all, 100);
+	assert_int_equal(who[0], 1901);
+	assert_int_equal(who[CHATSTORE_READS - 1], 1900 + CHATSTORE_READS);
 }
 
 /* the oldest go, and who has read them */
@@ -357,6 +376,7 @@ static void oldest_goes(void **state)
 	uint32_t who[CHATSTORE_READS];
 	struct chatword w = word(1, "x");
 	struct store *raw;
+	size_t all;
 
 	(void)state;
 	assert_int_equal(add(1, 0, CHAT_SENT, "x"), 1);
@@ -368,11 +388,11 @@ static void oldest_goes(void **state)
 	store_close(raw);
 	open_as(&id);
 	assert_int_equal(chatstore_count(s, group, CHAT_SENT), 10111);
-	assert_int_equal(chatstore_readers(s, group, w.id, who), 1);
+	assert_int_equal(chatstore_readers(s, group, w.id, who, &all), 1);
 	assert_int_equal(add(2, 0, CHAT_SENT, "y"), 10112); /* 79 * 128 */
 	assert_int_equal(chatstore_count(s, group, CHAT_SENT), CHATSTORE_MAX);
 	assert_int_equal(chatstore_last(s, group, CHATSTORE_MAX - 1), 113);
-	assert_int_equal(chatstore_readers(s, group, w.id, who), 0);
+	assert_int_equal(chatstore_readers(s, group, w.id, who, &all), 0);
 	assert_int_equal(chatstore_read(s, group, w.id, 5), -NTM_ENOTFOUND);
 }
 
@@ -389,6 +409,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(row_is_bound, setup, teardown),
 		cmocka_unit_test_setup_teardown(once_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_new, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_have_read, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(oldest_goes, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_has_read, setup, teardown),
 	};
