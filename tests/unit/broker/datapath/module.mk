@@ -7,7 +7,7 @@ $(foreach t,$(DATAPATH_TESTS),$(eval $(call unit-test,unit-datapath-$(t),\
 	datapath common ntmcrypto,$(COMMON_PKGS) $(CRYPTO_PKGS))))
 $(eval $(call unit-test,unit-datapath-cut,tests/unit/broker/datapath/test_cut.c,\
 	datapath common ntmcrypto,$(COMMON_PKGS) $(CRYPTO_PKGS)))
-$(eval $(call unit-test,unit-datapath-group,\
-	$(addprefix tests/unit/broker/datapath/,test_group.c fixture.c packets.c) \
+$(foreach t,group group_heard group_epochs,$(eval $(call unit-test,unit-datapath-$(subst _,-,$(t)),\
+	$(addprefix tests/unit/broker/datapath/,test_$(t).c group_stage.c fixture.c packets.c) \
 	$(addprefix tests/unit/libntmcrypto/,groups.c fixture.c),\
-	datapath common ntmcrypto,$(COMMON_PKGS) $(CRYPTO_PKGS)))
+	datapath common ntmcrypto,$(COMMON_PKGS) $(CRYPTO_PKGS))))
