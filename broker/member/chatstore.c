@@ -5,23 +5,20 @@
  * Theory of operation
  *
  * A row is a message: number, group, ID, author's index, clock and state in columns, all
- * else in one sealed body. The key is made of the device's identity; each sealing has a
- * key of its own, made with 16 random bytes, so that no nonce comes twice, not in a copy
- * of the file either. Additional data is group, ID, index and clock: a row does not open
- * in another's place. The state is not bound: it changes, and lies about itself at worst.
+ * else in one sealed body (rowkey.h). Additional data is group, ID, index and clock: a row
+ * does not open in another's place. The state is not bound: it changes, and lies about
+ * itself at worst.
  */
 #include "broker/member/chatstore.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/member/rowkey.h"
 #include "common/store.h"
 #include "libntmcrypto/wire.h"
 
-#define SALT_LEN 16
-#define AD_LEN	 (4 + GROUP_ID_LEN + CHAT_ID_LEN + 4 + 8)
-#define EXTRA	 (SALT_LEN + NTMC_TAG_LEN)
+#define AD_LEN (4 + GROUP_ID_LEN + CHAT_ID_LEN + 4 + 8)
 
 enum {
 	LINE_PUT,
@@ -89,8 +86,7 @@ _Static_assert(CHATSTORE_READS == 64, "as the statement has it");
 
 struct chatstore {
 	struct store *store;
-	const struct ntmc_env *env;
-	struct ntmc_key key;
+	struct rowkey key;
 };
 
 struct chat_line *chat_line_new(void)
@@ -111,13 +107,11 @@ void chat_line_free(struct chat_line *l)
 int chatstore_open(const char *path, const struct ntmc_env *env,
 		   const struct ntmc_identity *id, struct chatstore **out)
 {
-	static const char label[] = "ntm group chat store v1";
 	struct chatstore *s = calloc(1, sizeof(*s));
 	int r = s ? 0 : -NTM_ENOMEM;
 
 	if (!r)
-		r = ntmc_hkdf_extract(label, sizeof(label) - 1, id->ed_priv.b,
-				      sizeof(id->ed_priv.b), s->key.b);
+		r = rowkey_init(&s->key, env, "ntm group chat store v1", id);
 	if (!r)
 		r = store_open(path, schema, sizeof(schema) / sizeof(schema[0]),
 			       statements, N_STATEMENTS, &s->store);
@@ -125,7 +119,6 @@ int chatstore_open(const char *path, const struct ntmc_env *env,
 		chatstore_close(s);
 		return r;
 	}
-	s->env = env;
 	*out = s;
 	return 0;
 }
@@ -135,7 +128,7 @@ void chatstore_close(struct chatstore *s)
 	if (!s)
 		return;
 	store_close(s->store);
-	ntmc_key_clear(&s->key);
+	rowkey_clear(&s->key);
 	free(s);
 }
 
@@ -173,21 +166,14 @@ static int body_seal(const struct chatstore *s, const struct chat_line *l,
 {
 	char *text = body_text(l);
 	size_t n = text ? strlen(text) : 0;
-	uint8_t *b = n && n <= CHATSTORE_BODY ? malloc(n + EXTRA) : NULL;
+	uint8_t *b = n && n <= CHATSTORE_BODY ? malloc(n + ROWKEY_EXTRA) : NULL;
 	uint8_t ad[AD_LEN];
-	struct ntmc_key key;
 	int r = n > CHATSTORE_BODY ? -NTM_ETOOBIG : b ? 0 : -NTM_ENOMEM;
 
 	if (!r) {
-		ntmc_random(s->env, b, SALT_LEN);
-		memcpy(b + SALT_LEN, text, n);
+		memcpy(b + ROWKEY_SALT, text, n);
 		bind_ad(l, ad);
-		r = ntmc_hkdf_expand(s->key.b, b, SALT_LEN, key.b,
-				     sizeof(key.b));
-		if (!r)
-			r = ntmc_seal_once(NTMC_AES_256_GCM, &key, 0, ad,
-					   sizeof(ad), b + SALT_LEN, n);
-		ntmc_key_clear(&key);
+		r = rowkey_seal(&s->key, ad, sizeof(ad), b, n);
 	}
 	if (text)
 		ntmc_wipe(text, n);
@@ -197,7 +183,7 @@ static int body_seal(const struct chatstore *s, const struct chat_line *l,
 		return r;
 	}
 	*out = b;
-	*len = n + EXTRA;
+	*len = n + ROWKEY_EXTRA;
 	return 0;
 }
 
@@ -240,18 +226,14 @@ static int body_open(const struct chatstore *s, struct chat_line *l, uint8_t *b,
 		     size_t len)
 {
 	uint8_t ad[AD_LEN];
-	struct ntmc_key key;
 	json_t *j = NULL;
 	int r;
 
 	bind_ad(l, ad);
-	r = ntmc_hkdf_expand(s->key.b, b, SALT_LEN, key.b, sizeof(key.b));
+	r = rowkey_open(&s->key, ad, sizeof(ad), b, len);
 	if (!r)
-		r = ntmc_open_once(NTMC_AES_256_GCM, &key, 0, ad, sizeof(ad),
-				   b + SALT_LEN, len - SALT_LEN);
-	ntmc_key_clear(&key);
-	if (!r)
-		j = json_loadb((char *)b + SALT_LEN, len - EXTRA, 0, NULL);
+		j = json_loadb((char *)b + ROWKEY_SALT, len - ROWKEY_EXTRA, 0,
+			       NULL);
 	r = j ? body_take(l, j) : -NTM_EAUTH;
 	json_decref(j);
 	ntmc_wipe(b, len);
@@ -327,8 +309,9 @@ static int line_get(struct chatstore *s, size_t st, const uint8_t *group,
 {
 	size_t len = store_blob(s->store, st, 5, NULL, 0);
 	struct chat_line *l = chat_line_new();
-	uint8_t *b = len >= EXTRA && len <= CHATSTORE_BODY + EXTRA ? malloc(len)
-								   : NULL;
+	uint8_t *b = len >= ROWKEY_EXTRA && len <= CHATSTORE_BODY + ROWKEY_EXTRA
+			     ? malloc(len)
+			     : NULL;
 	int r = l ? 0 : -NTM_ENOMEM;
 
 	if (!r && (!b || store_blob(s->store, st, 1, l->w.id, CHAT_ID_LEN) !=

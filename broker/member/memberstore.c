@@ -5,10 +5,8 @@
  * Theory of operation
  *
  * A row is one group: its state as the log made it, which is no secret, and beside it one
- * sealed blob with RN1, prekeys and a share that waits. The key is made of the device's
- * identity, so the file alone opens nothing; each sealing has a key of its own, made with
- * 16 random bytes, so a copy of the file that lives on somewhere else repeats no nonce.
- * Additional data is GroupID and th: what belongs to another epoch does not open.
+ * sealed blob (rowkey.h) with RN1, prekeys and a share that waits. Additional data is
+ * GroupID and th: what belongs to another epoch does not open.
  *
  * What is written over lies in the write-ahead log still; memberstore_tidy() empties that,
  * so who takes the files and the identity has no RN1 of before.
@@ -21,15 +19,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/member/rowkey.h"
 #include "common/store.h"
 #include "libntmcrypto/wire.h"
 
 #define OWN_VERSION 1
-#define SALT_LEN    16
 #define OWN_LEN                                                                \
 	(1 + 2 + GROUP_WELCOME_MAX + 4 * NTMC_KEY_LEN + 8 + 2 +                \
 	 NTMC_HASH_LEN + NTMC_KEY_LEN)
-#define SEALED_LEN (SALT_LEN + OWN_LEN + NTMC_TAG_LEN)
+#define SEALED_LEN (OWN_LEN + ROWKEY_EXTRA)
+#define AD_LEN	   (GROUP_ID_LEN + NTMC_HASH_LEN)
+#define PAPER_MAX  (MEMBERSTORE_PAPER_MAX + ROWKEY_EXTRA)
 #define STATE_MAX  (1 << 20) /* 2048 members, each with the longest name */
 
 enum {
@@ -82,8 +82,7 @@ static const char *const statements[N_STATEMENTS] = {
 
 struct memberstore {
 	struct store *store;
-	const struct ntmc_env *env;
-	struct ntmc_key key;
+	struct rowkey key;
 };
 
 void member_own_clear(struct member_own *own)
@@ -94,23 +93,18 @@ void member_own_clear(struct member_own *own)
 int memberstore_open(const char *path, const struct ntmc_env *env,
 		     const struct ntmc_identity *id, struct memberstore **out)
 {
-	static const char label[] = "ntm group store v1";
 	struct memberstore *s = calloc(1, sizeof(*s));
 	int r = s ? 0 : -NTM_ENOMEM;
 
 	if (!r)
-		r = ntmc_hkdf_extract(label, sizeof(label) - 1, id->ed_priv.b,
-				      sizeof(id->ed_priv.b), s->key.b);
+		r = rowkey_init(&s->key, env, "ntm group store v1", id);
 	if (!r)
 		r = store_open(path, schema, sizeof(schema) / sizeof(schema[0]),
 			       statements, N_STATEMENTS, &s->store);
 	if (r) {
-		if (s)
-			ntmc_key_clear(&s->key);
-		free(s);
+		memberstore_close(s);
 		return r;
 	}
-	s->env = env;
 	*out = s;
 	return 0;
 }
@@ -120,7 +114,7 @@ void memberstore_close(struct memberstore *s)
 	if (!s)
 		return;
 	store_close(s->store);
-	ntmc_key_clear(&s->key);
+	rowkey_clear(&s->key);
 	free(s);
 }
 
@@ -206,32 +200,23 @@ static int own_get(const uint8_t b[static OWN_LEN], struct member_own *out,
 	return r;
 }
 
-/* the key of one sealing, and what it is bound to */
-static int bind(const struct memberstore *s, const struct group *g,
-		const uint8_t *salt, struct ntmc_key *key,
-		uint8_t ad[static GROUP_ID_LEN + NTMC_HASH_LEN])
+/* what it is bound to */
+static void own_ad(const struct group *g, uint8_t ad[static AD_LEN])
 {
 	memcpy(ad, group_id(g), GROUP_ID_LEN);
 	memcpy(ad + GROUP_ID_LEN, group_hash(g), NTMC_HASH_LEN);
-	return ntmc_hkdf_expand(s->key.b, salt, SALT_LEN, key->b,
-				sizeof(key->b));
 }
 
 static int own_seal(const struct memberstore *s, const struct group *g,
 		    const struct member_own *own,
 		    uint8_t out[static SEALED_LEN])
 {
-	uint8_t ad[GROUP_ID_LEN + NTMC_HASH_LEN];
-	struct ntmc_key key;
+	uint8_t ad[AD_LEN];
 	int r;
 
-	ntmc_random(s->env, out, SALT_LEN);
-	own_put(own, group_hash(g), out + SALT_LEN);
-	r = bind(s, g, out, &key, ad);
-	if (!r)
-		r = ntmc_seal_once(NTMC_AES_256_GCM, &key, 0, ad, sizeof(ad),
-				   out + SALT_LEN, OWN_LEN);
-	ntmc_key_clear(&key);
+	own_put(own, group_hash(g), out + ROWKEY_SALT);
+	own_ad(g, ad);
+	r = rowkey_seal(&s->key, ad, sizeof(ad), out, OWN_LEN);
 	if (r)
 		ntmc_wipe(out, SEALED_LEN);
 	return r;
@@ -240,16 +225,13 @@ static int own_seal(const struct memberstore *s, const struct group *g,
 static int own_open(const struct memberstore *s, const struct group *g,
 		    uint8_t sealed[static SEALED_LEN], struct member_own *out)
 {
-	uint8_t ad[GROUP_ID_LEN + NTMC_HASH_LEN], hash[NTMC_HASH_LEN];
-	struct ntmc_key key;
-	int r = bind(s, g, sealed, &key, ad);
+	uint8_t ad[AD_LEN], hash[NTMC_HASH_LEN];
+	int r;
 
+	own_ad(g, ad);
+	r = rowkey_open(&s->key, ad, sizeof(ad), sealed, SEALED_LEN);
 	if (!r)
-		r = ntmc_open_once(NTMC_AES_256_GCM, &key, 0, ad, sizeof(ad),
-				   sealed + SALT_LEN, SEALED_LEN - SALT_LEN);
-	if (!r)
-		r = own_get(sealed + SALT_LEN, out, hash);
-	ntmc_key_clear(&key);
+		r = own_get(sealed + ROWKEY_SALT, out, hash);
 	ntmc_wipe(sealed, SEALED_LEN);
 	return r;
 }
@@ -428,25 +410,18 @@ int memberstore_paper_put(struct memberstore *s,
 			  const uint8_t token[static GROUP_TOKEN_LEN],
 			  const void *body, size_t len)
 {
-	uint8_t sealed[SALT_LEN + MEMBERSTORE_PAPER_MAX + NTMC_TAG_LEN],
-		ad[5 + GROUP_TOKEN_LEN];
-	struct ntmc_key key;
+	uint8_t sealed[PAPER_MAX], ad[5 + GROUP_TOKEN_LEN];
 	int r;
 
 	if (len > MEMBERSTORE_PAPER_MAX)
 		return -NTM_ETOOBIG;
-	ntmc_random(s->env, sealed, SALT_LEN);
-	memcpy(sealed + SALT_LEN, body, len);
+	memcpy(sealed + ROWKEY_SALT, body, len);
 	paper_ad(token, ad);
-	r = ntmc_hkdf_expand(s->key.b, sealed, SALT_LEN, key.b, sizeof(key.b));
-	if (!r)
-		r = ntmc_seal_once(NTMC_AES_256_GCM, &key, 0, ad, sizeof(ad),
-				   sealed + SALT_LEN, len);
-	ntmc_key_clear(&key);
+	r = rowkey_seal(&s->key, ad, sizeof(ad), sealed, len);
 	if (!r) {
 		store_bind_blob(s->store, PAPER_PUT, 1, token, GROUP_TOKEN_LEN);
 		store_bind_blob(s->store, PAPER_PUT, 2, sealed,
-				SALT_LEN + len + NTMC_TAG_LEN);
+				len + ROWKEY_EXTRA);
 		r = store_run(s->store, PAPER_PUT);
 	}
 	ntmc_wipe(sealed, sizeof(sealed));
@@ -465,23 +440,16 @@ static int paper_get(struct memberstore *s, uint8_t *token, uint8_t *sealed,
 		     size_t *len)
 {
 	uint8_t ad[5 + GROUP_TOKEN_LEN];
-	struct ntmc_key key;
-	size_t n = store_blob(s->store, PAPER_LIST, 1, sealed,
-			      SALT_LEN + MEMBERSTORE_PAPER_MAX + NTMC_TAG_LEN);
-	int r = 0;
+	size_t n = store_blob(s->store, PAPER_LIST, 1, sealed, PAPER_MAX);
+	int r;
 
-	if (n < SALT_LEN + NTMC_TAG_LEN ||
-	    n > SALT_LEN + MEMBERSTORE_PAPER_MAX + NTMC_TAG_LEN ||
+	if (n < ROWKEY_EXTRA || n > PAPER_MAX ||
 	    store_blob(s->store, PAPER_LIST, 0, token, GROUP_TOKEN_LEN) !=
 		    GROUP_TOKEN_LEN)
 		return -NTM_EAUTH;
 	paper_ad(token, ad);
-	r = ntmc_hkdf_expand(s->key.b, sealed, SALT_LEN, key.b, sizeof(key.b));
-	if (!r)
-		r = ntmc_open_once(NTMC_AES_256_GCM, &key, 0, ad, sizeof(ad),
-				   sealed + SALT_LEN, n - SALT_LEN);
-	ntmc_key_clear(&key);
-	*len = n - SALT_LEN - NTMC_TAG_LEN;
+	r = rowkey_open(&s->key, ad, sizeof(ad), sealed, n);
+	*len = n - ROWKEY_EXTRA;
 	return r ? -NTM_EAUTH : 0;
 }
 
@@ -490,15 +458,14 @@ int memberstore_papers(struct memberstore *s,
 				  const uint8_t *body, size_t len),
 		       void *arg)
 {
-	uint8_t sealed[SALT_LEN + MEMBERSTORE_PAPER_MAX + NTMC_TAG_LEN],
-		token[GROUP_TOKEN_LEN];
+	uint8_t sealed[PAPER_MAX], token[GROUP_TOKEN_LEN];
 	size_t len;
 	int r;
 
 	while ((r = store_step(s->store, PAPER_LIST)) == 1) {
 		r = paper_get(s, token, sealed, &len);
 		if (!r)
-			fn(arg, token, sealed + SALT_LEN, len);
+			fn(arg, token, sealed + ROWKEY_SALT, len);
 		ntmc_wipe(sealed, sizeof(sealed));
 		if (r) {
 			store_reset(s->store, PAPER_LIST);

@@ -11,10 +11,10 @@
 #include <sqlite3.h>
 
 #include "broker/member/memberstore.h"
+#include "broker/member/rowkey.h"
 #include "libntmcrypto/grouppacket_impl.h"
 
-/* of a row in groups.db: memberstore.c's SALT_LEN, and OWN_LEN with its tag */
-#define SALT_LEN 16
+/* of a row in groups.db behind the salt: memberstore.c's OWN_LEN, with its tag */
 #define ROW_LEN                                                                \
 	(1 + 2 + GROUP_WELCOME_MAX + 4 * NTMC_KEY_LEN + 8 + 2 +                \
 	 NTMC_HASH_LEN + NTMC_KEY_LEN + NTMC_TAG_LEN)
@@ -205,11 +205,12 @@ static void take_rows(struct thief *t, const struct ntmc_identity *id,
 	if (ntmc_hkdf_extract(label, sizeof(label) - 1, id->ed_priv.b,
 			      sizeof(id->ed_priv.b), key))
 		thief_nonsense(path);
-	for (size_t at = 0; at + SALT_LEN + ROW_LEN <= len; at++) {
-		if (ntmc_hkdf_expand(key, b + at, SALT_LEN, k.b, sizeof(k.b)))
+	for (size_t at = 0; at + ROWKEY_SALT + ROW_LEN <= len; at++) {
+		if (ntmc_hkdf_expand(key, b + at, ROWKEY_SALT, k.b,
+				     sizeof(k.b)))
 			thief_nonsense(path);
 		for (uint64_t n = 1; n <= t->last; n++) {
-			memcpy(row, b + at + SALT_LEN, sizeof(row));
+			memcpy(row, b + at + ROWKEY_SALT, sizeof(row));
 			memcpy(ad + GROUP_ID_LEN, group_hash(t->e[n]->g),
 			       NTMC_HASH_LEN);
 			if (ntmc_open_once(NTMC_AES_256_GCM, &k, 0, ad,
