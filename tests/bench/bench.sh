@@ -167,3 +167,25 @@ bench_versions()
 		"openvpn $(dpkg-query -W -f '${Version}' openvpn)," \
 		"Linux $(uname -r), $(nproc) CPUs, $(date -u +%F)"
 }
+
+# bench_fanout FIGURE TOOL SIZE...: one packet to 50 members by TOOL, against sendmmsg() of
+# the same datagrams; FIGURE-SIZE is how much of that it is
+bench_fanout()
+{
+	local figure=$1 tool=$2 round size column
+	shift 2
+	for round in $(seq "$BENCH_ROUNDS"); do
+		for size; do
+			"$BENCH_TOOLS/$tool" 2 "$size" >>"$LAB/fanout.$size"
+		done
+	done
+	for size; do
+		for column in 1 2 3; do
+			awk "{ print \$$column }" "$LAB/fanout.$size" \
+				>"$LAB/fanout.$size.$column"
+		done
+		note "50 members, $size bytes: $(median "$LAB/fanout.$size.2")" \
+			"datagrams/s arrived, by sendmmsg() $(median "$LAB/fanout.$size.1")"
+		figure "$figure-$size" "$(median "$LAB/fanout.$size.3")" x ">=" 0.8
+	done
+}

@@ -47,18 +47,5 @@ for size in $SMALL $LARGE; do
 	figure group.of-tunnel-$size "$(ratio "$(median "$LAB/group.$size")" \
 		"$(median "$LAB/tunnel.$size")")" x ">=" 0.5
 done
-for round in $(seq "$BENCH_ROUNDS"); do
-	for size in $SMALL $LARGE; do
-		"$BENCH_TOOLS/group_fanout" 2 $size >>"$LAB/fanout.$size"
-	done
-done
-for size in $SMALL $LARGE; do
-	for column in 1 2 3; do
-		awk "{ print \$$column }" "$LAB/fanout.$size" \
-			>"$LAB/fanout.$size.$column"
-	done
-	note "50 members, $size bytes: $(median "$LAB/fanout.$size.2")" \
-		"datagrams/s arrived, by sendmmsg() $(median "$LAB/fanout.$size.1")"
-	figure group.fanout-$size "$(median "$LAB/fanout.$size.3")" x ">=" 0.8
-done
+bench_fanout group.fanout group_fanout $SMALL $LARGE
 ok "packets to a group measured"

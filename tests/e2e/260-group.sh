@@ -7,12 +7,7 @@
 . "$LAB_SRC/tests/lab/groups.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
 
-ntm_installed
-ntm_star server a b
-groups_server server
-ntm_account server alice
-ntm_node a laptop.alice
-ntm_node b desk.alice
+groups_nodes a=laptop.alice b=desk.alice
 B=${NTM_NAME[b]}
 
 assert_contains "$(group a list)" "in no group" "at first there is none"

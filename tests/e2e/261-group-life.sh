@@ -16,24 +16,10 @@ lab_host d
 lab_link d n4 10.4.0.3/24 2001:db8:4::3/64 5
 lab_host e
 lab_link e n5 10.5.0.3/24 2001:db8:5::3/64 5
-domains_root root one.example=sa two.example=sb
-domains_server sa one.example
-domains_server sb two.example
-groups_server sa
-domains_node a laptop.alice one.example
-domains_node b desk.alice one.example
-domains_node c desk.bob two.example
-domains_node d phone.bob two.example
-domains_node e tablet.alice one.example
-domains_peer sa one.example sb two.example
-for h in a b e; do domains_allow $h two.example; done
-for h in c d; do domains_allow $h one.example; done
+groups_across
 declare -n N=NTM_NAME
 
 # d is off until all others are in; b's inviter is off when it accepts
-for h in a b c d e; do
-	items_prekey $h
-done
 lab_as_user d ntm down
 group a create band >"$LAB/out" 2>&1 || not_ok "no group: $(cat "$LAB/out")"
 group_in 10 a band 1

@@ -8,12 +8,7 @@
 . "$LAB_SRC/tests/lab/groups.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
 
-ntm_installed
-ntm_star server a b
-groups_server server
-ntm_account server alice
-ntm_node a laptop.alice
-ntm_node b desk.alice
+groups_nodes a=laptop.alice b=desk.alice
 dir=$(state_dir b)
 refused "a group without a name" "a-z" group a create "Band!"
 refused "rules without sense" "is no rule" group a create band colour=red

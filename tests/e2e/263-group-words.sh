@@ -8,14 +8,7 @@
 . "$LAB_SRC/tests/lab/groups.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
 
-ntm_installed
-ntm_star server a b c
-groups_server server
-ntm_account server alice
-ntm_account server bob
-ntm_node a laptop.alice
-ntm_node b desk.alice
-ntm_node c phone.bob		# nobody has allowed it anything
+groups_nodes a=laptop.alice b=desk.alice c=phone.bob	# c: nobody has allowed it anything
 group a create band >"$LAB/out" 2>&1 || not_ok "no group: $(cat "$LAB/out")"
 # the items of an invitation need no more than that they are asked for
 lab_as_user c ntm allow "alice.$NTM_DOMAIN" >"$LAB/out"

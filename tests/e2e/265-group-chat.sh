@@ -7,14 +7,7 @@
 . "$LAB_SRC/tests/lab/groups.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
 
-ntm_installed
-ntm_star server a b c
-groups_server server
-ntm_account server alice
-ntm_account server bob
-ntm_node a laptop.alice
-ntm_node b desk.alice
-ntm_node c phone.bob		# nobody has allowed its account anything
+groups_nodes a=laptop.alice b=desk.alice c=phone.bob	# bob: nobody has allowed him anything
 A=${NTM_NAME[a]}
 B=${NTM_NAME[b]}
 C=${NTM_NAME[c]}

@@ -22,20 +22,8 @@ lab_host d
 lab_link d n5 10.5.0.3/24 2001:db8:5::3/64 5
 lab_host e
 lab_link e other 10.200.0.9/24 2001:db8:200::9/64 5
-domains_root root one.example=sa two.example=sb
-domains_server sa one.example
-domains_server sb two.example
-groups_server sa
-domains_node a laptop.alice one.example
-domains_node b desk.alice one.example
-domains_node c desk.bob two.example
-domains_node d phone.bob two.example
-domains_node e tablet.alice one.example
-domains_peer sa one.example sb two.example
-for h in a b e; do domains_allow $h two.example; done
-for h in c d; do domains_allow $h one.example; done
+groups_across
 declare -n N=NTM_NAME
-for h in a b c d e; do items_prekey $h; done
 
 # --- formed: b and c through tunnels, d by the Cache Server: it is off throughout
 lab_as_user d ntm down

@@ -7,14 +7,7 @@
 . "$LAB_SRC/tests/lab/groups.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
 
-ntm_installed
-ntm_star server a b c
-groups_server server
-ntm_account server alice
-ntm_account server bob
-ntm_node a laptop.alice
-ntm_node b desk.bob
-ntm_node c tv.bob
+groups_nodes a=laptop.alice b=desk.bob c=tv.bob
 for host in b c; do
 	lab_as_user $host ntm allow "alice.$NTM_DOMAIN" >"$LAB/out"
 done

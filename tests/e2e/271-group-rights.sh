@@ -8,14 +8,7 @@
 . "$LAB_SRC/tests/lab/groups.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
 
-ntm_installed
-ntm_star server a b c
-groups_server server
-ntm_account server alice
-ntm_account server bob
-ntm_node a laptop.alice
-ntm_node b desk.bob
-ntm_node c tv.bob
+groups_nodes a=laptop.alice b=desk.bob c=tv.bob
 lab_as_user c ntm allow "alice.$NTM_DOMAIN" >"$LAB/out"
 A=${NTM_NAME[a]} B=${NTM_NAME[b]} C=${NTM_NAME[c]}
 

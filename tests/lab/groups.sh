@@ -13,6 +13,46 @@ groups_server()
 		"cat $(lab_log "server-$1")"
 }
 
+# groups_nodes HOST=DEVICE.ACCOUNT...: a domain at `server` with its GMS and these accounts,
+# and the nodes, logged in
+groups_nodes()
+{
+	local node accounts=" "
+
+	ntm_installed
+	ntm_star server "${@%%=*}"
+	groups_server server
+	for node; do
+		[[ $accounts == *" ${node##*.} "* ]] || ntm_account server "${node##*.}"
+		accounts+="${node##*.} "
+	done
+	for node; do
+		ntm_node "${node%%=*}" "${node#*=}"
+	done
+}
+
+# groups_across: one.example at `sa`, with the GMS and alice's a, b and e; two.example at `sb`,
+# with bob's c and d; all allow each other, and have prekeys. After domains.sh and items.sh;
+# the hosts are there
+groups_across()
+{
+	local host
+
+	domains_root root one.example=sa two.example=sb
+	domains_server sa one.example
+	domains_server sb two.example
+	groups_server sa
+	domains_node a laptop.alice one.example
+	domains_node b desk.alice one.example
+	domains_node c desk.bob two.example
+	domains_node d phone.bob two.example
+	domains_node e tablet.alice one.example
+	domains_peer sa one.example sb two.example
+	for host in a b e; do domains_allow $host two.example; done
+	for host in c d; do domains_allow $host one.example; done
+	for host in a b c d e; do items_prekey $host; done
+}
+
 # group HOST COMMAND...: ntm-group there
 group()
 {
