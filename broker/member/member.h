@@ -135,7 +135,8 @@ void member_free(struct member *m);
 /**
  * member_told() - another member shows a seal that the GMS has given it
  * @who: its index, to be named
- * Return: 0: of our epoch and past; -NTM_EAGAIN: of a later epoch, which is asked for now;
+ * Return: 0: of our epoch and past; -NTM_EAGAIN: of a later epoch: the GMS has been asked
+ *         for what leads there;
  *         -NTM_ESTATE: of an earlier one, by our past; -NTM_EFORK: of another past, and we
  *         are FORKED, or were; -NTM_EDECODE, -NTM_ENOTFOUND, -NTM_EAUTH: it says nothing
  */

@@ -23,6 +23,7 @@ try_login a "$NTM_PASSWORD" alice a --exit=yes >"$LAB/log/login-a"
 ntm_wait_online a
 wait_for 20 '[ "$(exit_status online)" = true ]'
 
+# the network of a process that does nothing but hold it, until the bench ends
 lab_start slirp-net root a unshare --net sleep 1000
 inside=
 slirp_net()

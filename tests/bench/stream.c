@@ -128,6 +128,7 @@ static int source(const char *name, const char *port, size_t chunk)
 			due.tv_nsec -= 1000000000;
 			due.tv_sec++;
 		}
+		/* the rate is part of what is measured */
 		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL);
 	}
 	return close(fd) ? 1 : 0;

@@ -46,7 +46,8 @@ lab_as_user a env $shim /usr/bin/python3 -c "$loop"
 assert_between "$(lab_ms_since "$start")" 0 $((2000 * LAB_SLOW)) \
 	"100 connections, ms"
 
-# Whoever has the lock and serves nobody is ending: it is waited for.
+# Whoever has the lock and serves nobody is ending: it is waited for. (Such a one is
+# played, for a second.)
 lab_as_user a sh -c 'd=$XDG_RUNTIME_DIR/ntm; mkdir -pm 700 "$d"
 	flock "$d/lock" sleep 1 & while flock -n "$d/lock" true; do :; done
 	ntm up' >"$LAB/log/up" 2>&1 || not_ok "one that ends is called running"

@@ -113,14 +113,14 @@ lab_as_user b ntm down
 holds()
 {
 	lab_start holder root b /usr/bin/python3 -c '
-import sqlite3, sys, time
+import signal, sqlite3, sys
 keys = []
 for file, table, column in zip(*[iter(sys.argv[1:])] * 3):
     db = sqlite3.connect(file)
     keys += [row[0] for row in db.execute("SELECT %s FROM %s" % (column, table))]
     db.close()
 print(len(keys), "keys", flush=True)
-time.sleep(1000)' "$@"
+signal.pause()' "$@"
 	wait_for 10 'grep -q keys "$(lab_log holder)"' 'cat "$(lab_log holder)"'
 	/usr/bin/python3 "$LAB_SRC/tests/e2e/memory.py" "${LAB_PID[holder]}" "$LAB/memory"
 	lab_stop holder

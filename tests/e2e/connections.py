@@ -13,6 +13,7 @@ Usage: connections.py serve PORT       accept all, answer each byte with it
 import errno
 import resource
 import selectors
+import signal
 import socket
 import sys
 import time
@@ -120,7 +121,7 @@ if sys.argv[1] == "serve":
 elif sys.argv[1] == "deaf":
     keep = listen(int(sys.argv[2]), 4096)
     sys.stdin.read()
-    time.sleep(3600)
+    signal.pause()
 elif sys.argv[1] == "open":
     flood(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]),
           int((sys.argv[5:] or [20])[0]))

@@ -239,7 +239,7 @@ static void run(struct flood *f, uint64_t rate, uint64_t seconds)
 		unsigned int n;
 
 		if (due <= total) {
-			usleep(500);
+			usleep(500); /* the rate is what is played */
 			continue;
 		}
 		/* never later than twice the time: what a slow machine cannot

@@ -87,7 +87,7 @@ def call(name, port, stop):
     while not lines[1].count or not os.path.exists(stop):
         for line in lines:
             line.exchange()
-            time.sleep(0.02)
+            time.sleep(0.02)  # the pace of a call; nothing is waited for
     print("count=%d retransmitted=%d longest=%.0f" % (
         sum(line.count for line in lines),
         sum(retransmitted(line.s) for line in lines),
@@ -108,7 +108,7 @@ def watch(fqdn, stop):
         if way != last:
             print("%.0f %s" % (now(), way), flush=True)
             last = way
-        time.sleep(0.01)
+        time.sleep(0.01)  # samples: how long each way was in use is what is asked
 
 
 if __name__ == "__main__":

@@ -204,7 +204,7 @@ def keep(servers, port, seconds):
         if seen and seen != last:
             print(seen, flush=True)
             last = seen
-        time.sleep(0.1)
+        time.sleep(0.1)  # the pace that keeps a mapping in use
 
 
 def punch(servers, ours, theirs):
@@ -214,7 +214,7 @@ def punch(servers, ours, theirs):
         f.write("%s %s" % (text(probe.own), seen))
     os.rename(ours + ".new", ours)
     while not os.path.exists(theirs):
-        time.sleep(0.005)
+        time.sleep(0.005)  # between two looks for the file
     with open(theirs) as f:
         peers = [endpoint(word) for word in f.read().split()]
     heard, answered = set(), False

@@ -148,7 +148,7 @@ def http_one(c, port):
         c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
         while True:
             c.sendall(b"<")
-            time.sleep(0.1)
+            time.sleep(0.1)  # a byte at a time, for ever: that is the manner
     if MANNER == "garbage":
         c.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + b"<<a<" + GARBAGE * 50)
         return

@@ -229,7 +229,7 @@ static void test_other_key(void **state)
 	end_run(&w.cn);
 	while (prekeys_busy(w.cn.post.prekeys))
 		assert_int_equal(loop_turn(w.loop, true), 0);
-	/* what the sender was told of prekeys holds no longer */
+	/* what the sender was told of prekeys holds no longer: by its clock */
 	while (post_now(&w.mn.post) < sent + RECENT_S)
 		(void)!usleep(10000);
 	send_item(json_pack("{s:s}", "text", "two"));

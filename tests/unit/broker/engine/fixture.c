@@ -101,7 +101,7 @@ bool await(bool (*fn)(void *arg), void *arg, int ms)
 	for (i = 0; i < ms / 2; i++) {
 		if (fn(arg))
 			return true;
-		nanosleep(&pause, NULL);
+		nanosleep(&pause, NULL); /* of other processes: look again */
 	}
 	return fn(arg);
 }

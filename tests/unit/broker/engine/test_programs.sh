@@ -112,7 +112,7 @@ cat >aio.py <<-'EOF'
 	    loop = asyncio.get_running_loop()
 	    await asyncio.start_server(answer, None, 8082)
 	    await loop.create_datagram_endpoint(Echo, local_addr=('0.0.0.0', 8082))
-	    await asyncio.sleep(60)
+	    await asyncio.Event().wait() # until it is killed
 	asyncio.run(main())
 EOF
 shimmed python3 aio.py &

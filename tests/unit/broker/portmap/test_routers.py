@@ -142,7 +142,7 @@ def confined():
             status = f.read()
         if "Seccomp:\t2" in status:
             break
-        time.sleep(0.001)
+        time.sleep(0.001)  # between two looks
     program.kill()
     program.wait()
     r.end()
