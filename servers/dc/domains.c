@@ -112,7 +112,7 @@ bool domain_has_key(const struct domain *d)
 
 void domain_reset(struct dc *dc, struct domain *d)
 {
-	kdcdc_drop_inbound(dc, d);
+	inbound_drop(dc, d);
 	domain_channel_drop(&d->channel);
 	finder_cancel(dc->finder, d->number);
 	ntmc_wipe(d->keys, sizeof(d->keys));
@@ -451,7 +451,7 @@ void domains_sweep(struct dc *dc, uint64_t now)
 	for (size_t i = 0; i < DOMAINS_MAX; i++)
 		if (dc->domains->list[i])
 			domain_sweep(dc, dc->domains->list[i], now);
-	kdcdc_sweep(dc, now);
+	inbound_sweep(dc, now);
 }
 
 static json_t *domain_admin(const struct domain *d)
@@ -496,7 +496,7 @@ int domains_new(struct dc *dc, struct domains **out)
 	if (!ds)
 		return -NTM_ENOMEM;
 	ds->dc = dc;
-	tls_context_set_accept(dc->cert.tls, kdcdc_accept, dc);
+	tls_context_set_accept(dc->cert.tls, inbound_accept, dc);
 	*out = ds;
 	return 0;
 }

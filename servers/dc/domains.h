@@ -9,6 +9,7 @@
  *
  *   domains.c    the table
  *   kdcdc.c      finding, links, Kdcdc, datagrams under it
+ *   inbound.c    links of others, and their Kdcdc
  *   peersfile.c  the file, and the commands that change it
  *   abroad.c     directions of our nodes towards theirs (we are DCmn)
  *   foreign.c    their node, as its DC says

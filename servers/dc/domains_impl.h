@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * domains_impl - what domains.c and kdcdc.c share
+ * domains_impl - what domains.c, kdcdc.c and inbound.c share
  *
- * Owner:   see domains.h. For these two files alone.
+ * Owner:   see domains.h. For these files alone.
  */
 #ifndef NTM_SERVERS_DC_DOMAINS_IMPL_H
 #define NTM_SERVERS_DC_DOMAINS_IMPL_H
@@ -50,13 +50,34 @@ bool domain_is_known(const struct dc *dc, const struct domain *d);
 bool domain_has_key(const struct domain *d);
 
 /* kdcdc.c */
-int kdcdc_accept(void *arg, const struct ntmc_trust_domain *ca);
-void kdcdc_sweep(struct dc *dc, uint64_t now);
-/** its channels to us end */
-void kdcdc_drop_inbound(struct dc *dc, const struct domain *d);
+/** does a session, a relay or a domain have it? */
+bool kdcdc_id_is_used(const struct dc *dc, uint64_t id);
+/** the CA of a DC at the other end. @der: borrowed. Return: 0, -NTM_ECERT,
+ *  -NTM_ETOOBIG */
+NTM_MUST_CHECK int kdcdc_ca_of(struct channel *c, struct ntmc_trust_domain *out,
+			       const uint8_t **der, size_t *len);
+/** the same, if it is @d's, which keeps it. Return: -NTM_EPIN, too: it is not */
+NTM_MUST_CHECK int kdcdc_ca_keep(struct domain *d, struct channel *c);
+/** @k takes the place of the one before, which lives a little on.
+ *  @place: DOMAIN_OURS, DOMAIN_THEIRS */
+void kdcdc_key_replace(struct dc *dc, struct domain *d, int place,
+		       const struct domain_key *k);
+/** what DNS says of @d. @links: to make a key with it then */
+void kdcdc_look_for(struct dc *dc, struct domain *d, bool links);
 /** another key in good time, beside the one that lives */
 void kdcdc_renew(struct dc *dc, struct domain *d);
 /** DNS has not answered in time */
 void kdcdc_find_late(struct dc *dc, struct domain *d);
+
+/* inbound.c */
+/** of TLS: may that CA's DC connect? @arg: struct dc */
+int inbound_accept(void *arg, const struct ntmc_trust_domain *ca);
+void inbound_sweep(struct dc *dc, uint64_t now);
+/** its channels to us end */
+void inbound_drop(struct dc *dc, const struct domain *d);
+/** DNS has vouched for @d: a key that it brought is good */
+void inbound_vouched(struct dc *dc, struct domain *d);
+/** DNS has not */
+void inbound_refused(struct dc *dc, struct domain *d, int err);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kdcdc - keys with the DCs of other domains: finding, TLS, Key Sharing; datagrams
+ * kdcdc - our keys with the DCs of other domains: finding, TLS, Key Sharing; datagrams
  *
  * Theory of operation
  *
@@ -13,11 +13,6 @@
  * have forgotten its keys: another one is made beside what is under way, and if that
  * cannot be had, the one before ends. A key that is only to be renewed lives on when it
  * cannot be, and is tried again after DOMAIN_FAILED_S.
- *
- * Theirs. Whoever has a CA of his own may connect when DNSSEC can vouch, so a channel
- * costs us nothing but one of DOMAIN_LINKS_MAX places, in which known domains stand
- * before others; a domain begins with its key, which waits for what DNS says, and may
- * have half of the look-ups.
  *
  * Finding. Addresses come from `peer add`, else from DNS (finder.c), for as long as its
  * answers live; a name that is not there, and a DC that is not, are remembered for
@@ -35,7 +30,7 @@
 
 /* --- our key ---------------------------------------------------------------------- */
 
-static bool id_is_used(const struct dc *dc, uint64_t id)
+bool kdcdc_id_is_used(const struct dc *dc, uint64_t id)
 {
 	if (!id || nodes_find_session(&dc->nodes, id) || relays_find_id(dc, id))
 		return true;
@@ -68,7 +63,7 @@ static int share_key(struct dc *dc, struct domain *d)
 		return -NTM_EUNREACHABLE;
 	do
 		ntmc_random(NULL, &id, sizeof(id));
-	while (id_is_used(dc, id));
+	while (kdcdc_id_is_used(dc, id));
 	k->id = id;
 	k->ours = true;
 	ntmc_key_random(NULL, &kdcdc);
@@ -90,8 +85,8 @@ static int share_key(struct dc *dc, struct domain *d)
 }
 
 /* what a channel's peer shows: a DC's certificate under a CA of @out */
-static int ca_of(struct channel *c, struct ntmc_trust_domain *out,
-		 const uint8_t **der, size_t *len)
+int kdcdc_ca_of(struct channel *c, struct ntmc_trust_domain *out,
+		const uint8_t **der, size_t *len)
 {
 	const struct ntmc_cert *cert = channel_peer(c);
 	struct ntmc_trust *t;
@@ -111,12 +106,12 @@ static int ca_of(struct channel *c, struct ntmc_trust_domain *out,
 	return err;
 }
 
-static int ca_keep(struct domain *d, struct channel *c)
+int kdcdc_ca_keep(struct domain *d, struct channel *c)
 {
 	struct ntmc_trust_domain found;
 	const uint8_t *der;
 	size_t len;
-	int err = ca_of(c, &found, &der, &len);
+	int err = kdcdc_ca_of(c, &found, &der, &len);
 
 	if (err)
 		return err;
@@ -147,15 +142,15 @@ static void out_open(struct channel *c, void *arg)
 		channel_close(c);
 		return;
 	}
-	err = ca_keep(d, c);
+	err = kdcdc_ca_keep(d, c);
 	if (!err)
 		err = share_key(dc, d);
 	if (err)
 		domain_fail(dc, d, err, domain_reason(err));
 }
 
-static void key_replace(struct dc *dc, struct domain *d, int place,
-			const struct domain_key *k)
+void kdcdc_key_replace(struct dc *dc, struct domain *d, int place,
+		       const struct domain_key *k)
 {
 	uint64_t grace = loop_now(dc->loop) + LOOP_S(DOMAIN_KEY_GRACE_S);
 	struct domain_key *now = &d->keys[place], *old = &d->keys[place + 1];
@@ -178,7 +173,7 @@ static void out_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 		domain_fail(dc, d, -NTM_EAUTH, "its DC does not take a key");
 		return;
 	}
-	key_replace(dc, d, DOMAIN_OURS, &d->next);
+	kdcdc_key_replace(dc, d, DOMAIN_OURS, &d->next);
 	ntmc_wipe(&d->next, sizeof(d->next));
 	d->channel = NULL;
 	channel_set_arg(c, NULL); /* it may outlive the DC */
@@ -236,9 +231,6 @@ static void link_start(struct dc *dc, struct domain *d)
 		domain_fail(dc, d, err, domain_reason(err));
 }
 
-static void inbound_vouched(struct dc *dc, struct domain *d);
-static void inbound_refused(struct dc *dc, struct domain *d, int err);
-
 static void find_failed(struct dc *dc, struct domain *d, int err,
 			const char *why)
 {
@@ -292,7 +284,7 @@ void kdcdc_find_late(struct dc *dc, struct domain *d)
 }
 
 /* @links: to connect; else to hear whether its CA is vouched for */
-static void look_for(struct dc *dc, struct domain *d, bool links)
+void kdcdc_look_for(struct dc *dc, struct domain *d, bool links)
 {
 	int err;
 
@@ -322,7 +314,7 @@ static void begin(struct dc *dc, struct domain *d)
 	} else if (d->found > now && d->ways.n && domain_is_known(dc, d)) {
 		link_start(dc, d);
 	} else {
-		look_for(dc, d, true);
+		kdcdc_look_for(dc, d, true);
 	}
 }
 
@@ -360,194 +352,6 @@ void kdcdc_renew(struct dc *dc, struct domain *d)
 {
 	if (!is_renewing(d))
 		begin(dc, d);
-}
-
-/* --- their key -------------------------------------------------------------------- */
-
-int kdcdc_accept(void *arg, const struct ntmc_trust_domain *ca)
-{
-	struct dc *dc = arg;
-	const struct domain *d = domains_find(dc, ca->domain);
-	char why[DOMAIN_WHY_MAX];
-
-	if (domains_blocked(dc, ca->domain))
-		return -NTM_EPERM;
-	if (domains_conflict(dc, ca->domain, ca->fp, why)) {
-		log_warn("domains", "%s", why);
-		return -NTM_ECONSTRAINT;
-	}
-	if (domain_is_known(dc, d))
-		return memcmp(d->fp, ca->fp, NTMC_FP_LEN) ? -NTM_EPIN : 0;
-	/* whether it may speak is seen when DNSSEC has said so */
-	return finder_vouches(dc->finder) ? 0 : -NTM_EPIN;
-}
-
-static struct inbound *find_inbound(const struct dc *dc,
-				    const struct channel *c)
-{
-	for (size_t i = 0; i < DOMAIN_LINKS_MAX; i++)
-		if (dc->domains->in[i].channel == c)
-			return &dc->domains->in[i];
-	return NULL;
-}
-
-static void inbound_end(struct inbound *in)
-{
-	domain_channel_drop(&in->channel);
-	ntmc_wipe(in, sizeof(*in));
-}
-
-void kdcdc_drop_inbound(struct dc *dc, const struct domain *d)
-{
-	for (size_t i = 0; i < DOMAIN_LINKS_MAX; i++)
-		if (dc->domains->in[i].number == d->number)
-			inbound_end(&dc->domains->in[i]);
-}
-
-/* a free one, or the oldest of those for whom nobody has vouched */
-static struct inbound *inbound_place(struct dc *dc)
-{
-	struct inbound *oldest = find_inbound(dc, NULL);
-
-	for (size_t i = 0; !oldest && i < DOMAIN_LINKS_MAX; i++)
-		if (!dc->domains->in[i].known)
-			oldest = &dc->domains->in[i];
-	for (size_t i = 0; oldest && i < DOMAIN_LINKS_MAX; i++) {
-		struct inbound *in = &dc->domains->in[i];
-
-		if (oldest->channel && !in->known && in->since < oldest->since)
-			oldest = in;
-	}
-	return oldest;
-}
-
-void domains_link_open(struct dc *dc, struct channel *c)
-{
-	struct inbound *in = inbound_place(dc);
-	struct ntmc_trust_domain ca;
-	const uint8_t *der;
-	size_t len;
-
-	if (!in || ca_of(c, &ca, &der, &len)) {
-		channel_close(c);
-		return;
-	}
-	inbound_end(in);
-	in->channel = c;
-	snprintf(in->name, sizeof(in->name), "%s", ca.domain);
-	in->known = domain_is_known(dc, domains_find(dc, ca.domain));
-	in->since = loop_now(dc->loop);
-}
-
-static void inbound_answer(struct inbound *in, int err)
-{
-	Ntm__NtmAck body = NTM__NTM_ACK__INIT;
-	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
-	struct channel *c = in->channel;
-
-	body.code = (uint32_t)-err;
-	msg.txn = in->txn;
-	msg.body_case = NTM__ENVELOPE__BODY_ACK;
-	msg.ack = &body;
-	if (!c || channel_send(c, &msg))
-		return;
-	channel_set_idle(c, CHANNEL_FINISH_S);
-}
-
-/* d is who it says: the key is good */
-static void inbound_take(struct dc *dc, struct domain *d, struct inbound *in)
-{
-	int err = ca_keep(d, in->channel);
-
-	if (!err)
-		key_replace(dc, d, DOMAIN_THEIRS, &in->key);
-	else
-		log_warn("domains", "%s: its DC's key is not taken: %s",
-			 d->name, domain_reason(err));
-	ntmc_wipe(&in->key, sizeof(in->key));
-	in->has_key = false;
-	inbound_answer(in, err);
-}
-
-static void inbound_refused(struct dc *dc, struct domain *d, int err)
-{
-	for (size_t i = 0; i < DOMAIN_LINKS_MAX; i++) {
-		struct inbound *in = &dc->domains->in[i];
-
-		if (!in->channel || in->number != d->number || !in->has_key)
-			continue;
-		ntmc_wipe(&in->key, sizeof(in->key));
-		in->has_key = false;
-		inbound_answer(in, err);
-	}
-}
-
-static void inbound_vouched(struct dc *dc, struct domain *d)
-{
-	for (size_t i = 0; i < DOMAIN_LINKS_MAX; i++) {
-		struct inbound *in = &dc->domains->in[i];
-
-		if (in->channel && in->number == d->number && in->has_key)
-			inbound_take(dc, d, in);
-	}
-}
-
-static int key_sharing(struct dc *dc, struct inbound *in,
-		       const Ntm__KeySharing *s)
-{
-	struct ntmc_key kdcdc;
-	uint32_t life =
-		s->lifetime_s < DOMAIN_KEY_S ? s->lifetime_s : DOMAIN_KEY_S;
-	int err;
-
-	if (!life || s->key.len != NTMC_KEY_LEN)
-		return -NTM_EINVAL;
-	if (id_is_used(dc, s->id))
-		return -NTM_EEXISTS;
-	memcpy(kdcdc.b, s->key.data, NTMC_KEY_LEN);
-	in->key = (struct domain_key){.id = s->id};
-	err = datagram_domain_keys(&kdcdc, s->id, (enum ntmc_aead_alg)s->aead,
-				   &in->key.keys);
-	ntmc_key_clear(&kdcdc);
-	in->key.until = loop_now(dc->loop) + LOOP_S(life);
-	in->has_key = !err;
-	return err;
-}
-
-bool domains_link_message(struct dc *dc, struct channel *c,
-			  const Ntm__Envelope *msg)
-{
-	struct inbound *in = find_inbound(dc, c);
-	struct domain *d;
-	int err;
-
-	if (!in)
-		return false;
-	/* one key, and nothing else */
-	if (in->number || msg->body_case != NTM__ENVELOPE__BODY_KEY_SHARING) {
-		inbound_end(in);
-		return true;
-	}
-	in->txn = msg->txn;
-	d = domain_put(dc, in->name);
-	in->number = d ? d->number : 0;
-	err = d ? key_sharing(dc, in, msg->key_sharing) : -NTM_ELIMIT;
-	if (err)
-		inbound_answer(in, err);
-	else if (domain_is_known(dc, d))
-		inbound_take(dc, d, in);
-	else
-		look_for(dc, d, false);
-	return true;
-}
-
-bool domains_link_closed(struct dc *dc, struct channel *c)
-{
-	struct inbound *in = find_inbound(dc, c);
-
-	if (in)
-		ntmc_wipe(in, sizeof(*in));
-	return in != NULL;
 }
 
 /* --- datagrams --------------------------------------------------------------------- */
@@ -628,16 +432,4 @@ bool domains_receive(struct dc *dc, const struct endpoint *from,
 		guest_receive(dc, d, msg);
 	}
 	return true;
-}
-
-/* --- the clock ---------------------------------------------------------------------- */
-
-void kdcdc_sweep(struct dc *dc, uint64_t now)
-{
-	for (size_t i = 0; i < DOMAIN_LINKS_MAX; i++) {
-		struct inbound *in = &dc->domains->in[i];
-
-		if (in->channel && now > in->since + LOOP_S(DOMAIN_LINK_S))
-			inbound_end(in);
-	}
 }

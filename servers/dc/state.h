@@ -22,7 +22,8 @@
  *   passon.c     certificates of servers that are away from the AS
  *   boxlink.c    the box, and what nodes are told of it
  *   courier.c    what boxes of two domains ask each other
- *   domains.c    other domains' DCs; kdcdc.c, finder.c, peersfile.c, abroad.c, guest.c
+ *   domains.c    other domains' DCs; kdcdc.c, inbound.c, finder.c, peersfile.c,
+ *                abroad.c, guest.c
  */
 #ifndef NTM_SERVERS_DC_STATE_H
 #define NTM_SERVERS_DC_STATE_H
