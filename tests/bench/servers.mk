@@ -8,7 +8,8 @@ $(O)/tests/bench/dc_load: $(O)/obj/tests/bench/dc_load.o \
 		$(shell pkg-config --libs $(SERVERS_PKGS)) $(LIBS)
 bench-build: $(O)/tests/bench/dc_load
 # The relay's clients and a DC for it; tests/bench/relay.sh runs them.
-$(O)/tests/bench/relay_load: $(O)/obj/tests/bench/relay_load.o \
+$(O)/tests/bench/relay_load: $(call objs,$(addprefix tests/bench/,\
+		relay_load.c relay_load_dc.c relay_load_client.c)) \
 		$(call lib,servers common ntmcrypto)
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
