@@ -3,7 +3,7 @@
 
 # Before the folders' module.mk, which name it among their prerequisites.
 LAB_TOOLS := $(O)/tests/lab/wire
-$(O)/tests/lab/wire: $(O)/obj/tests/lab/wire.o
+$(O)/tests/lab/wire: $(O)/obj/tests/lab/wire.o $(O)/obj/tests/lab/lane.o
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^
