@@ -216,6 +216,13 @@ int cli_conf(const struct cli *c, struct server_conf *out)
 	return r ? cli_fail("%s", error) : 0;
 }
 
+int cli_enter_conf(const struct cli *c, struct server_conf *out)
+{
+	int r = cli_enter(c);
+
+	return r ? r : cli_conf(c, out);
+}
+
 int cli_run(struct cli *c)
 {
 	struct server_conf conf;
@@ -283,11 +290,8 @@ int cli_join_text(struct cli *c, char *out, size_t size)
 	char text[JOIN_TEXT_MAX];
 	struct server_conf conf;
 	struct join j;
-	int r = cli_enter(c);
+	int r = cli_enter_conf(c, &conf);
 
-	if (r)
-		return r;
-	r = cli_conf(c, &conf);
 	if (r)
 		return r;
 	r = join_of(c, &conf, &j);
@@ -363,11 +367,8 @@ int cli_status(struct cli *c)
 	json_t *all, *roles, *request, *answer;
 	struct server_conf conf;
 	bool running = false;
-	int r = cli_enter(c);
+	int r = cli_enter_conf(c, &conf);
 
-	if (r)
-		return r;
-	r = cli_conf(c, &conf);
 	if (r)
 		return r;
 	request = json_pack("{s:s}", "command", "status");

@@ -64,6 +64,8 @@ int cli_enter(const struct cli *c);
 int cli_make_dir(const struct cli *c, bool force, const char *not_empty);
 /** load the folder's configuration; Return: 0 or CLI_FAILED (said why) */
 int cli_conf(const struct cli *c, struct server_conf *out);
+/** cli_enter(), then that */
+int cli_enter_conf(const struct cli *c, struct server_conf *out);
 
 int cli_init(struct cli *c);
 int cli_run(struct cli *c);

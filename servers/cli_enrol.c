@@ -44,11 +44,8 @@ static int make_text(const struct cli *c, enum enrol_kind kind, char *text,
 	struct server_conf conf;
 	uint8_t fp[NTMC_FP_LEN];
 	struct enrol e;
-	int r = cli_enter(c);
+	int r = cli_enter_conf(c, &conf);
 
-	if (r)
-		return r;
-	r = cli_conf(c, &conf);
 	if (r)
 		return r;
 	r = enrol_new(c->dir, &conf, kind, ntmc_now(NULL), &e);
@@ -206,9 +203,7 @@ static int renew(struct cli *c, enum enrol_kind kind, const char *path)
 
 	if (r)
 		return r;
-	r = cli_enter(c);
-	if (!r)
-		r = cli_conf(c, &conf);
+	r = cli_enter_conf(c, &conf);
 	if (!r) {
 		if (strcmp(conf.domain, e.domain))
 			r = cli_fail("%s is for %s, this server for %s", path,

@@ -59,3 +59,12 @@ uint64_t keyhash(const struct keyhash *k, const void *data, size_t len)
 	sip_round(v);
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
+
+uint32_t keyhash_buckets(uint32_t size)
+{
+	uint32_t n = 16;
+
+	while (n < size)
+		n *= 2;
+	return n;
+}

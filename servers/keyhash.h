@@ -18,5 +18,7 @@ struct keyhash {
 
 void keyhash_init(struct keyhash *k);
 uint64_t keyhash(const struct keyhash *k, const void *data, size_t len);
+/** buckets of a table of @size: a power of two, 16 at least */
+uint32_t keyhash_buckets(uint32_t size);
 
 #endif

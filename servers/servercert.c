@@ -157,36 +157,48 @@ static int load_ca(const char *dir, uint8_t *der, size_t *len)
 	return 0;
 }
 
-int servercert_load(const char *dir, const char *role, struct servercert *out)
-{
+/* struct on_disk - a server's certificate, its CA and its key */
+struct on_disk {
 	uint8_t der[NTMC_CERT_MAX], ca[NTMC_CERT_MAX];
-	struct servercert c = {.trust = NULL};
-	struct ntmc_identity id;
+	size_t len, ca_len;
 	struct ntmc_cert cert;
+	struct ntmc_identity id; /* to be cleared after 0 */
+};
+
+static int read_all(const char *dir, const char *role, struct on_disk *out)
+{
+	size_t i = server_of(role);
 	char path[DATADIR_PATH_MAX];
-	size_t len = 0, ca_len = 0, i = server_of(role);
-	int r = cert_on_disk(dir, servers[i].cert, der, &len, &cert);
+	int r = cert_on_disk(dir, servers[i].cert, out->der, &out->len,
+			     &out->cert);
 
 	if (!r)
-		r = load_ca(dir, ca, &ca_len);
+		r = load_ca(dir, out->ca, &out->ca_len);
 	if (!r)
 		r = datadir_file(dir, servers[i].key, path);
-	if (!r)
-		r = ntmc_identity_load(path, &id);
+	return r ? r : ntmc_identity_load(path, &out->id);
+}
+
+int servercert_load(const char *dir, const char *role, struct servercert *out)
+{
+	struct servercert c = {.trust = NULL};
+	struct on_disk d;
+	int r = read_all(dir, role, &d);
+
 	if (r)
 		return r;
 	r = ntmc_trust_new(&c.trust);
 	if (!r)
-		r = ntmc_trust_add(c.trust, ca, ca_len, NULL, &c.domain);
+		r = ntmc_trust_add(c.trust, d.ca, d.ca_len, NULL, &c.domain);
 	if (!r)
-		r = tls_context_new(&id, der, len, ca, ca_len, c.trust, NULL,
-				    &c.tls);
-	ntmc_identity_clear(&id);
+		r = tls_context_new(&d.id, d.der, d.len, d.ca, d.ca_len,
+				    c.trust, NULL, &c.tls);
+	ntmc_identity_clear(&d.id);
 	if (r) {
 		servercert_clear(&c);
 		return r;
 	}
-	c.not_after = cert.not_after;
+	c.not_after = d.cert.not_after;
 	*out = c;
 	return 0;
 }
@@ -212,36 +224,27 @@ int servercert_put(const char *dir, const char *role, const uint8_t *der,
 int servercert_pem(const char *dir, const char *role,
 		   struct servercert_pem *out)
 {
-	uint8_t der[NTMC_CERT_MAX], ca[NTMC_CERT_MAX];
-	char path[DATADIR_PATH_MAX];
-	struct ntmc_identity id;
-	struct ntmc_cert cert;
-	size_t len = 0, ca_len = 0, used, i = server_of(role);
-	int r = cert_on_disk(dir, servers[i].cert, der, &len, &cert);
+	size_t used;
+	struct on_disk d;
+	int r = read_all(dir, role, &d);
 
-	if (!r)
-		r = load_ca(dir, ca, &ca_len);
-	if (!r)
-		r = datadir_file(dir, servers[i].key, path);
-	if (!r)
-		r = ntmc_identity_load(path, &id);
 	if (r)
 		return r;
-	if (memcmp(cert.ed_pub, id.ed_pub, NTMC_KEY_LEN))
+	if (memcmp(d.cert.ed_pub, d.id.ed_pub, NTMC_KEY_LEN))
 		r = -NTM_ECERT;
 	if (!r)
-		r = ntmc_identity_pem(&id, out->key, sizeof(out->key));
+		r = ntmc_identity_pem(&d.id, out->key, sizeof(out->key));
 	if (!r)
-		r = ntmc_cert_pem(ca, ca_len, out->ca, sizeof(out->ca));
+		r = ntmc_cert_pem(d.ca, d.ca_len, out->ca, sizeof(out->ca));
 	if (!r)
-		r = ntmc_cert_pem(der, len, out->certificate,
+		r = ntmc_cert_pem(d.der, d.len, out->certificate,
 				  sizeof(out->certificate));
 	if (!r) {
 		used = strlen(out->certificate);
 		snprintf(out->certificate + used,
 			 sizeof(out->certificate) - used, "%s", out->ca);
 	}
-	ntmc_identity_clear(&id);
+	ntmc_identity_clear(&d.id);
 	if (r)
 		servercert_pem_clear(out);
 	return r;

@@ -19,26 +19,6 @@
 #define IS_COOKIE    UINT32_C(0x80000000) /* beside the port: no challenge's MAC */
 #define INTERVAL_MAX 3600
 
-static void cookie_mac(struct dc *dc, const struct endpoint *at,
-		       uint64_t node_id, uint32_t time_s,
-		       uint8_t out[static DC_CHALLENGE_LEN])
-{
-	struct {
-		uint8_t ip[16];
-		uint64_t node_id;
-		uint32_t time_s;
-		uint32_t port;
-	} in = {.node_id = node_id,
-		.time_s = time_s,
-		.port = at->port | IS_COOKIE};
-	uint8_t mac[NTMC_HASH_LEN];
-
-	memcpy(in.ip, at->ip, sizeof(in.ip));
-	ntmc_hmac(dc->challenge_key.b, NTMC_KEY_LEN, &in, sizeof(in), mac);
-	memcpy(out, &time_s, 4);
-	memcpy(out + 4, mac, DC_CHALLENGE_LEN - 4);
-}
-
 static void tell(struct dc *dc, uint32_t sh, const struct endpoint *from,
 		 size_t asked, uint32_t txn)
 {
@@ -50,7 +30,7 @@ static void tell(struct dc *dc, uint32_t sh, const struct endpoint *from,
 
 	endpoint_to_addr(from, &at);
 	addr_to_message(&at, NTM__ADDRESS_KIND__ADDRESS_OBSERVED, &observed);
-	cookie_mac(dc, from, nodes_session(&dc->nodes, sh)->node_id,
+	signal_mac(dc, from, IS_COOKIE, nodes_session(&dc->nodes, sh)->node_id,
 		   dc_now_s(dc), cookie);
 	body.observed = &observed;
 	body.cookie = (ProtobufCBinaryData){sizeof(cookie), cookie};
@@ -86,7 +66,7 @@ static bool cookie_ok(struct dc *dc, const struct endpoint *at,
 	memcpy(&time_s, cookie->data, 4);
 	if (dc_now_s(dc) - time_s > COOKIE_S)
 		return false;
-	cookie_mac(dc, at, node_id, time_s, want);
+	signal_mac(dc, at, IS_COOKIE, node_id, time_s, want);
 	return ntmc_equal(want, cookie->data, DC_CHALLENGE_LEN);
 }
 

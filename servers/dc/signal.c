@@ -167,16 +167,16 @@ void signal_send_here(struct dc *dc, uint32_t session,
 
 /* --- challenge ------------------------------------------------------------------ */
 
-static void challenge_mac(struct dc *dc, const struct endpoint *at,
-			  uint64_t node_id, uint32_t time_s,
-			  uint8_t out[static DC_CHALLENGE_LEN])
+void signal_mac(struct dc *dc, const struct endpoint *at, uint32_t kind,
+		uint64_t node_id, uint32_t time_s,
+		uint8_t out[static DC_CHALLENGE_LEN])
 {
 	struct {
 		uint8_t ip[16];
 		uint64_t node_id;
 		uint32_t time_s;
 		uint32_t port;
-	} in = {.node_id = node_id, .time_s = time_s, .port = at->port};
+	} in = {.node_id = node_id, .time_s = time_s, .port = at->port | kind};
 	uint8_t mac[NTMC_HASH_LEN];
 
 	memcpy(in.ip, at->ip, sizeof(in.ip));
@@ -196,7 +196,7 @@ static bool challenge_ok(struct dc *dc, const struct endpoint *at,
 	memcpy(&time_s, echo->data, 4);
 	if (dc_now_s(dc) - time_s > DC_CHALLENGE_S)
 		return false;
-	challenge_mac(dc, at, node_id, time_s, want);
+	signal_mac(dc, at, 0, node_id, time_s, want);
 	return ntmc_equal(want, echo->data, DC_CHALLENGE_LEN);
 }
 
@@ -275,7 +275,7 @@ static void answer_registration(struct dc *dc, uint32_t sh,
 		body.vip4 = (ProtobufCBinaryData){sizeof(vip4), vip4};
 	body.observed = &observed;
 	if (!err && (!is_proven(n, from) || is_nudged(dc, n))) {
-		challenge_mac(dc, from, s->node_id, dc_now_s(dc), challenge);
+		signal_mac(dc, from, 0, s->node_id, dc_now_s(dc), challenge);
 		body.challenge =
 			(ProtobufCBinaryData){sizeof(challenge), challenge};
 	} else if (!err) {

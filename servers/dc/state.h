@@ -150,6 +150,11 @@ const Ntm__Signal *signal_unpack(struct dc *dc, const uint8_t *p, size_t len);
 bool signal_send_ack(struct dc *dc, uint32_t session, const struct endpoint *to,
 		     uint32_t txn, int err, uint64_t retry_after_ms);
 
+/** proof that a node was at @at at @time_s. @kind: 0, or a bit above a port, so that a
+ *  proof for one purpose is none for another */
+void signal_mac(struct dc *dc, const struct endpoint *at, uint32_t kind,
+		uint64_t node_id, uint32_t time_s,
+		uint8_t out[static DC_CHALLENGE_LEN]);
 /** to who asks once more what we are about: we are here. A Keep Alive Ack */
 void signal_send_here(struct dc *dc, uint32_t session,
 		      const struct endpoint *to, uint32_t txn);

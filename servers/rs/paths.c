@@ -34,6 +34,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "servers/keyhash.h"
+
 #define WALK_MAX      64   /* of a chain; half-full buckets hold one or two */
 #define VIEW_TRIES    1000 /* some microseconds */
 #define REUSE_AFTER_S 2
@@ -44,19 +46,10 @@
 
 /* --- memory ------------------------------------------------------------------ */
 
-static uint32_t buckets_for(uint32_t size)
-{
-	uint32_t n = 16;
-
-	while (n < size)
-		n *= 2;
-	return n;
-}
-
 size_t paths_bytes(uint32_t size)
 {
 	return size * sizeof(struct path) +
-	       buckets_for(size) * sizeof(uint32_t);
+	       keyhash_buckets(size) * sizeof(uint32_t);
 }
 
 int paths_init(struct paths *p, uint32_t size)
@@ -65,7 +58,7 @@ int paths_init(struct paths *p, uint32_t size)
 	if (!size || size > PATHS_MAX)
 		return -NTM_EINVAL;
 	p->size = size;
-	p->n_buckets = buckets_for(size);
+	p->n_buckets = keyhash_buckets(size);
 	/* untouched pages of these cost nothing until paths lie there */
 	p->all = calloc(size, sizeof(*p->all));
 	p->buckets = calloc(p->n_buckets, sizeof(*p->buckets));

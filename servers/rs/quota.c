@@ -13,26 +13,17 @@
 
 #define NS 1000000000u
 
-static uint32_t buckets_for(uint32_t size)
-{
-	uint32_t n = 16;
-
-	while (n < size)
-		n *= 2;
-	return n;
-}
-
 size_t quota_bytes(uint32_t size)
 {
 	return size * sizeof(struct quota_account) +
-	       buckets_for(size) * sizeof(uint32_t);
+	       keyhash_buckets(size) * sizeof(uint32_t);
 }
 
 int quota_init(struct quota *q, uint32_t size)
 {
 	memset(q, 0, sizeof(*q));
 	q->size = size;
-	q->n_buckets = buckets_for(size);
+	q->n_buckets = keyhash_buckets(size);
 	q->all = calloc(size, sizeof(*q->all));
 	q->buckets = calloc(q->n_buckets, sizeof(*q->buckets));
 	if (!q->all || !q->buckets) {
