@@ -15,12 +15,7 @@
  *   http_answer_*()              resumed: and again, to queue the answer
  *   completed                    http_request_free()
  *
- * libmicrohttpd's own time-out begins anew with every byte, so that a byte now
- * and then holds a connection for ever. So each second the loop looks at all
- * connections (enum http_phase) and shuts down the sockets of those that are
- * too slow; their thread then reads an end. A connection is in the table from
- * accept until libmicrohttpd is about to close it, both under the lock: a
- * descriptor that is in the table is open.
+ * Who is there, and who must go: http_crowd.c.
  *
  * A connection costs libmicrohttpd's pool of POOL bytes, of which the kernel
  * gives only what is touched, and a TLS session: about 50 KiB when it has asked
@@ -42,7 +37,7 @@
 #include "common/addr.h"
 #include "common/acceptor.h"
 #include "common/log.h"
-#include "servers/http_impl.h"
+#include "servers/http_crowd.h"
 
 #define THREADS_MAX 16
 #define POOL	    (2 * HTTP_HEADER_MAX) /* half of it is the header's */
@@ -52,31 +47,20 @@
 	"+AEAD:+SIGN-EDDSA-ED25519:+GROUP-X25519:+GROUP-SECP256R1:"            \
 	"+CTYPE-X509:+COMP-NULL"
 
-struct source {
-	UT_hash_handle hh;
-	uint8_t ip[HTTP_SOURCE_LEN];
-	unsigned int n;
-	size_t held; /* see http_hold() */
-};
-
 struct http {
 	struct http_conf conf;
 	struct MHD_Daemon *daemons[THREADS_MAX];
 	unsigned int n_daemons, next;
 	struct acceptor *acceptor;
 	struct loop_timer *clock;
-	uint64_t accepted, refused_source, refused_total, starved, slow;
+	struct http_crowd *crowd;
+	uint64_t accepted, refused_source, refused_total, starved;
 	_Atomic uint64_t requests, errors;
 
 	pthread_mutex_t gate; /* who is in done() */
 	pthread_cond_t left;
 	unsigned int inside;
 	bool closed;
-
-	pthread_mutex_t lock; /* both tables */
-	struct http_conn *conns;
-	struct source *sources;
-	size_t held;
 };
 
 uint32_t http_now_s(void)
@@ -93,106 +77,19 @@ void http_phase_set(struct http_conn *c, enum http_phase phase)
 	atomic_store(&c->phase, phase);
 }
 
-/* --- the tables: under the lock
- * ------------------------------------------------------ */
-
-static struct source *source_get(struct http *h, const uint8_t *ip)
-{
-	struct source *s;
-
-	HASH_FIND(hh, h->sources, ip, HTTP_SOURCE_LEN, s);
-	if (s)
-		return s;
-	s = calloc(1, sizeof(*s));
-	if (!s)
-		return NULL;
-	memcpy(s->ip, ip, HTTP_SOURCE_LEN);
-	HASH_ADD(hh, h->sources, ip, HTTP_SOURCE_LEN, s);
-	return s;
-}
-
-static void source_put(struct http *h, struct source *s)
-{
-	if (s->n || s->held)
-		return;
-	HASH_DEL(h->sources, s);
-	free(s);
-}
-
-static void conn_remove(struct http *h, struct http_conn *c)
-{
-	struct source *s = source_get(h, c->source);
-
-	if (s) {
-		s->n -= s->n > 0;
-		source_put(h, s);
-	}
-	HASH_DEL(h->conns, c);
-	free(c->peer);
-	free(c);
-}
-
-/* a place for a connection, or what there are too many of. Return: 0,
- * -NTM_ENOMEM, -NTM_ELIMIT (of the source), -NTM_EAGAIN (in all) */
-static int conn_add(struct http *h, int fd, const uint8_t *ip)
-{
-	struct http_conn *c;
-	struct source *s;
-
-	HASH_FIND_INT(h->conns, &fd, c);
-	if (c) /* libmicrohttpd closed it before it had begun */
-		conn_remove(h, c);
-	if (HASH_COUNT(h->conns) >= h->conf.connections)
-		return -NTM_EAGAIN;
-	s = source_get(h, ip);
-	if (!s)
-		return -NTM_ENOMEM;
-	if (s->n >= h->conf.per_source)
-		return -NTM_ELIMIT;
-	c = calloc(1, sizeof(*c));
-	if (!c) {
-		source_put(h, s);
-		return -NTM_ENOMEM;
-	}
-	s->n++;
-	c->fd = fd;
-	memcpy(c->source, ip, HTTP_SOURCE_LEN);
-	http_phase_set(c, HTTP_NEW);
-	HASH_ADD_INT(h->conns, fd, c);
-	return 0;
-}
-
 bool http_hold(struct http *h, const uint8_t *source, size_t len)
 {
-	struct source *s;
-	bool ok;
-
-	pthread_mutex_lock(&h->lock);
-	s = source_get(h, source);
-	ok = s && len <= HTTP_HELD_MAX - h->held &&
-	     s->held + len <= HTTP_HELD_MAX / 4;
-	if (ok) {
-		s->held += len;
-		h->held += len;
-	} else if (s) {
-		source_put(h, s);
-	}
-	pthread_mutex_unlock(&h->lock);
-	return ok;
+	return http_crowd_hold(h->crowd, source, len);
 }
 
 void http_let_go(struct http *h, const uint8_t *source, size_t len)
 {
-	struct source *s;
+	http_crowd_let_go(h->crowd, source, len);
+}
 
-	pthread_mutex_lock(&h->lock);
-	h->held -= len;
-	HASH_FIND(hh, h->sources, source, HTTP_SOURCE_LEN, s);
-	if (s) {
-		s->held -= len;
-		source_put(h, s);
-	}
-	pthread_mutex_unlock(&h->lock);
+void http_conn_proven(struct http *h, struct http_conn *c)
+{
+	http_crowd_prove(h->crowd, c);
 }
 
 /* --- what libmicrohttpd calls
@@ -206,19 +103,14 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 	int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)
 			 ->connect_fd;
 
-	pthread_mutex_lock(&h->lock);
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-		HASH_FIND_INT(h->conns, &fd, c);
-		if (c)
-			http_phase_set(c, HTTP_FIRST);
-		else /* given up by the clock a moment ago */
+		*context = http_crowd_begun(h->crowd, fd);
+		if (!*context)
 			shutdown(fd, SHUT_RDWR);
-		*context = c;
 	} else if (c) {
-		conn_remove(h, c);
+		http_crowd_remove(h->crowd, c);
 		*context = NULL;
 	}
-	pthread_mutex_unlock(&h->lock);
 }
 
 static enum MHD_Result queue_answer(struct http_request *q)
@@ -392,7 +284,6 @@ static void comes(void *arg, int fd, const struct addr *from)
 {
 	struct http *h = arg;
 	uint8_t ip[HTTP_SOURCE_LEN];
-	struct http_conn *c;
 	int on = 1, r;
 
 	if (!from) {
@@ -400,9 +291,7 @@ static void comes(void *arg, int fd, const struct addr *from)
 		return;
 	}
 	source_of(from, ip);
-	pthread_mutex_lock(&h->lock);
-	r = conn_add(h, fd, ip);
-	pthread_mutex_unlock(&h->lock);
+	r = http_crowd_add(h->crowd, fd, ip);
 	if (r) {
 		h->refused_source += r == -NTM_ELIMIT;
 		h->refused_total += r == -NTM_EAGAIN;
@@ -416,11 +305,7 @@ static void comes(void *arg, int fd, const struct addr *from)
 			       &from->sa, addr_len(from)) == MHD_YES)
 		return;
 	/* it has closed the descriptor; nobody else accepts */
-	pthread_mutex_lock(&h->lock);
-	HASH_FIND_INT(h->conns, &fd, c);
-	if (c)
-		conn_remove(h, c);
-	pthread_mutex_unlock(&h->lock);
+	http_crowd_forget(h->crowd, fd);
 	h->starved++;
 }
 
@@ -428,64 +313,11 @@ static void comes(void *arg, int fd, const struct addr *from)
  * -----------------------------------------------------------------------------------
  */
 
-/* Has it moved too little for too long? */
-static bool stalls(struct http *h, struct http_conn *c, uint32_t now)
-{
-	uint32_t since = atomic_load(&c->since);
-	uint64_t moved = atomic_load(&c->moved);
-
-	if (c->mark_since != since) {
-		c->mark_since = since;
-		c->mark_at = since;
-		c->mark_moved = moved;
-	}
-	if (now - c->mark_at < h->conf.stall_s)
-		return false;
-	if (moved - c->mark_moved < HTTP_STALL_BYTES)
-		return true;
-	c->mark_at = now;
-	c->mark_moved = moved;
-	return false;
-}
-
-/* @most: of those that ask nothing; a crowd of them must not keep others out */
-static bool is_slow(struct http *h, struct http_conn *c, uint32_t now,
-		    uint32_t most)
-{
-	uint32_t age = now - atomic_load(&c->since);
-
-	switch (atomic_load(&c->phase)) {
-	case HTTP_FIRST:
-		return age >= h->conf.header_s || age >= most;
-	case HTTP_WAITING:
-		return age >= h->conf.idle_s || age >= most;
-	case HTTP_MOVING:
-		return stalls(h, c, now);
-	case HTTP_NEW:
-	case HTTP_WORKING:
-		return false;
-	}
-	return false;
-}
-
 static void tick(void *arg)
 {
 	struct http *h = arg;
-	struct http_conn *c, *tmp;
-	uint32_t now = http_now_s(), most;
 
-	pthread_mutex_lock(&h->lock);
-	most = HASH_COUNT(h->conns) > h->conf.connections / 4 * 3
-		       ? HTTP_CROWDED_S
-		       : UINT32_MAX;
-	HASH_ITER (hh, h->conns, c, tmp) {
-		if (is_slow(h, c, now, most)) {
-			h->slow++;
-			shutdown(c->fd, SHUT_RDWR);
-			http_phase_set(c, HTTP_WORKING); /* once */
-		}
-	}
-	pthread_mutex_unlock(&h->lock);
+	http_crowd_tick(h->crowd, http_now_s());
 	loop_timer_arm(h->clock, LOOP_S(1));
 }
 
@@ -496,7 +328,7 @@ static void tick(void *arg)
 static void raise_limit(const struct http_conf *c)
 {
 	/* each connection may have a file besides */
-	rlim_t least = c->connections + DESCRIPTORS,
+	rlim_t least = c->connections + HTTP_GOING_MAX + DESCRIPTORS,
 	       want = least + c->connections;
 	struct rlimit l;
 
@@ -534,7 +366,7 @@ static struct MHD_Daemon *start_daemon(struct http *h)
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL,
-		MHD_OPTION_CONNECTION_LIMIT, c->connections + ACCEPTOR_PER_TURN,
+		MHD_OPTION_CONNECTION_LIMIT, c->connections + HTTP_GOING_MAX,
 		MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_END);
 }
 
@@ -547,6 +379,9 @@ static int http_open(struct http *h)
 					  : 2;
 	int r;
 
+	h->crowd = http_crowd_new(c);
+	if (!h->crowd)
+		return -NTM_ENOMEM;
 	raise_limit(c);
 	while (h->n_daemons < threads && h->n_daemons < THREADS_MAX) {
 		h->daemons[h->n_daemons] = start_daemon(h);
@@ -580,7 +415,6 @@ int http_new(const struct http_conf *conf, struct http **out)
 		h->conf.idle_s = HTTP_IDLE_S;
 	if (!conf->stall_s)
 		h->conf.stall_s = HTTP_STALL_S;
-	pthread_mutex_init(&h->lock, NULL);
 	pthread_mutex_init(&h->gate, NULL);
 	pthread_cond_init(&h->left, NULL);
 	r = http_open(h);
@@ -607,19 +441,15 @@ void http_pause(struct http *h)
 
 void http_free(struct http *h)
 {
-	struct http_conn *c, *tmp;
-
 	if (!h)
 		return;
 	http_pause(h);
 	for (unsigned int i = 0; i < h->n_daemons; i++)
 		MHD_stop_daemon(h->daemons[i]);
-	HASH_ITER (hh, h->conns, c, tmp)
-		conn_remove(h, c);
+	http_crowd_free(h->crowd);
 	loop_timer_free(h->clock);
 	pthread_cond_destroy(&h->left);
 	pthread_mutex_destroy(&h->gate);
-	pthread_mutex_destroy(&h->lock);
 	free(h);
 }
 
@@ -632,10 +462,6 @@ void http_status(struct http *h, struct http_stats *out)
 		.refused_source = h->refused_source,
 		.refused_total = h->refused_total,
 		.starved = h->starved,
-		.slow = h->slow,
 	};
-	pthread_mutex_lock(&h->lock);
-	out->connections = HASH_COUNT(h->conns);
-	out->held = h->held;
-	pthread_mutex_unlock(&h->lock);
+	http_crowd_status(h->crowd, out);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * http_impl - what http.c (server, connections) and http_request.c (one request)
- * share
+ * http_impl - what http.c (server), http_crowd.c (connections) and http_request.c (one
+ * request) share
  *
- * Owner:   struct http_conn belongs to http.c, struct http_request to the connection
+ * Owner:   struct http_conn belongs to http_crowd.c, struct http_request to the connection
  *          that is in it. Context: see http.h; what is atomic is written by a thread of
  *          libmicrohttpd and read by the loop thread.
  */
@@ -42,6 +42,11 @@ struct http_conn {
 	_Atomic enum http_phase phase;
 	_Atomic uint32_t since; /* of the phase, seconds */
 	_Atomic uint64_t moved; /* bytes, ever */
+	_Atomic bool proven;	/* see http_proven() */
+	/* under the crowd's lock */
+	struct source *of;
+	struct http_conn *prev, *next, *of_prev, *of_next; /* of strangers */
+	bool stranger, going;
 	/* of the loop thread: the window that is being watched */
 	uint32_t mark_since, mark_at;
 	uint64_t mark_moved;
@@ -87,6 +92,7 @@ void http_phase_set(struct http_conn *c, enum http_phase phase);
 bool http_hold(struct http *h, const uint8_t *source, size_t len);
 /** it has left; its connection may be gone */
 void http_let_go(struct http *h, const uint8_t *source, size_t len);
+void http_conn_proven(struct http *h, struct http_conn *c);
 /** Return: NULL: out of memory */
 struct http_request *http_request_new(struct http *h,
 				      const struct http_conf *conf,

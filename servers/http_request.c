@@ -152,6 +152,7 @@ static int find_peer(struct http_request *q)
 	}
 	q->conn->peer = c;
 	q->conn->peer_at = http_now_s();
+	http_proven(q);
 	return 0;
 }
 
@@ -373,6 +374,11 @@ const uint8_t *http_body(const struct http_request *q, size_t *len)
 const struct ntmc_cert *http_peer(const struct http_request *q)
 {
 	return q->route && q->route->roles ? q->conn->peer : NULL;
+}
+
+void http_proven(struct http_request *q)
+{
+	http_conn_proven(q->http, q->conn);
 }
 
 const uint8_t *http_source(const struct http_request *q)

@@ -32,6 +32,8 @@ static bool is_allowed(struct http_request *q, struct box *b)
 				  "not a token of this node, or one that has "
 				  "expired; log in",
 				  NULL);
+	else
+		http_proven(q);
 	return !err;
 }
 

@@ -95,6 +95,7 @@ static void add_counters(struct cs *cs, json_t *o)
 	SET("requests", h.requests);
 	SET("errors", h.errors);
 	SET("slow", h.slow);
+	SET("evicted", h.evicted);
 	SET("refused_source", h.refused_source);
 	SET("commits", d.commits);
 }

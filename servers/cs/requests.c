@@ -59,8 +59,10 @@ bool cs_sender_ok(struct cs *cs, struct http_request *q)
 	const struct http_fields *f = http_fields(q);
 	int r = tokens_check(cs->tokens, f->node, f->token, ntmc_now(NULL));
 
-	if (!r)
+	if (!r) {
+		http_proven(q);
 		return true;
+	}
 	if (r == -NTM_EAGAIN)
 		http_answer_error(q, 503, r,
 				  "the Cache Server has yet to hear from the "
@@ -126,8 +128,10 @@ bool cs_ticket(struct cs *cs, struct http_request *q, struct item *item,
 	err = items_by_ticket(cs->reader, f->token, item, r);
 	pthread_mutex_unlock(&cs->lock);
 	if (!err && !strcmp(r->name, f->node) && !is_gone(cs, r->name) &&
-	    item->expires > ntmc_now(NULL))
+	    item->expires > ntmc_now(NULL)) {
+		http_proven(q);
 		return true;
+	}
 	if (err && err != -NTM_ENOTFOUND)
 		http_answer_err(q, err);
 	else
@@ -156,6 +160,8 @@ static void batch_start(struct http_request *q, void *arg)
 
 	if (tokens_check(cs->tokens, f->node, f->token, ntmc_now(NULL)))
 		(void)cs_ticket(cs, q, &item, &r);
+	else
+		http_proven(q);
 }
 
 /* --- the table ------------------------------------------------------------------------------------- */

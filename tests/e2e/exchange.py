@@ -573,6 +573,24 @@ def many(cs, number, server="cs", source=None):
     sys.stdin.readline()
 
 
+def served(cs, number):
+    """so many small items, each of a connection of its own"""
+    data, worst, all_of_them = b"12345", 0, time.monotonic()
+    for i in range(int(number)):
+        item = "served.%d" % time.time_ns()
+        begun = time.monotonic()
+        cs.begin(item, len(data))
+        cs.patch(item, 0, data, NTM_Hash=named(data))
+        cs.ask(200, "DELETE", "/v1/items/" + item)
+        worst = max(worst, time.monotonic() - begun)
+        cs.http.close()
+        cs.http = None
+    if worst > 5:
+        fail("one took %.1f s" % worst)
+    ok("%s is served %d times, %.0f ms each, %.0f at most" % (
+        cs.node, i + 1, (time.monotonic() - all_of_them) * 1000 / (i + 1), worst * 1000))
+
+
 def closed(s):
     try:
         return s.recv(1, socket.MSG_DONTWAIT) == b""
@@ -756,7 +774,7 @@ def slowly(cs, flag):
 
 
 SCENARIOS = {"says": says, "slowly": slowly, "conform": conform, "deliver": deliver, "away": away, "told": told, "truncated": truncated, "loris": loris, "box-loris": box_loris,
-             "many": many, "upload": upload, "download": download, "full": full}
+             "many": many, "served": served, "upload": upload, "download": download, "full": full}
 
 if __name__ == "__main__":
     SCENARIOS[sys.argv[1]](Cs(*sys.argv[2:5]), *sys.argv[5:])
