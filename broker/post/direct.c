@@ -15,6 +15,10 @@
  * a byte between them the receiver is given up, here. It keeps what it has; the blob is
  * the same by every way.
  *
+ * A small one goes all at once, its blob beside its key, and many such together
+ * (web_together.c): one question, and one wait for the receiver's disk. Who cannot take
+ * that says where it goes on, as of a large one.
+ *
  * Of an item that is cancelled those who have a part of it are told.
  */
 #include "broker/post/direct.h"
@@ -34,6 +38,7 @@
 #define ELSE_MAX  8 /* offsets that the receiver named against ours */
 #define ANSWER_S  5 /* without a word of who has accepted the connection */
 #define PROGRESS  65536
+#define WHOLE_MAX 8192 /* payload bytes that go with the key, in one request */
 
 /* struct attempt - one receiver. @running: asked now, or about to be
  * @reached: it has answered once; @best: the offset that it named then
@@ -203,18 +208,21 @@ static bool word_taken(struct attempt *x, const struct web_answer *a)
 	const char *state =
 		json_string_value(json_object_get(a->json, "state"));
 	json_int_t code = json_integer_value(json_object_get(a->json, "code"));
-	bool refused = state && !strcmp(state, "refused");
+	bool refused = state && !strcmp(state, "refused"), named;
 
 	if (a->status != 200 || !state ||
 	    (!refused && strcmp(state, "received")))
 		return false;
+	named = !post_binary_get(a->json, "hash", x->word, sizeof(x->word));
 	x->word_code = !refused			  ? 0
 		       : code > 0 && code < 65536 ? (int)code
 						  : NTM_EAUTH;
-	if (x->seal && x->seal->blob) {
+	if (x->seal && x->seal->blob && x->seal->hashed && named) {
+		word_check(x);
+	} else if (x->seal && x->seal->blob) {
 		/* on what we have just sent */
 		attempt_end(x, x->word_code);
-	} else if (post_binary_get(a->json, "hash", x->word, sizeof(x->word))) {
+	} else if (!named) {
 		attempt_failed(x, -NTM_EEXISTS);
 	} else {
 		x->checks = true;
@@ -404,22 +412,26 @@ static void on_keys(void *arg, const struct web_answer *a)
 {
 	struct attempt *x = arg;
 	json_t *offset = json_object_get(a->json, "offset");
-	bool again;
+	bool again, first;
 	int err = web_error(a, &again);
 
 	x->call = NULL;
-	if (!err && !x->reached)
-		err = attempt_mark(x, 1);
 	if (!err) {
+		first = !x->reached;
 		x->reached = true;
-		if (place_told(x, a))
+		if (word_taken(x, a))
 			return;
+		if (first)
+			err = attempt_mark(x, 1);
+	}
+	if (!err) {
 		if (json_is_integer(offset) &&
 		    json_integer_value(offset) >= 0) {
 			attempt_data(x, (uint64_t)json_integer_value(offset));
 			return;
 		}
-		err = -NTM_EDECODE;
+		/* a word that was cut off is asked for again */
+		err = a->json ? -NTM_EDECODE : -NTM_ECLOSED;
 	}
 	attempt_failed(x, err);
 }
@@ -445,18 +457,58 @@ static json_t *key_json(struct attempt *x)
 			 post_binary(wrapped, len));
 }
 
+/* All of it, and its hash. Return: 0, or an error of the sealing */
+static int whole_put(struct attempt *x, json_t *j)
+{
+	struct sending *s = x->direct->s;
+	uint8_t *buf = malloc((size_t)s->size + 1);
+	struct sealing_of of;
+	long n;
+	int err;
+
+	if (!x->seal)
+		x->seal = calloc(1, sizeof(*x->seal));
+	if (!x->seal || !buf) {
+		free(buf);
+		return -NTM_ENOMEM;
+	}
+	x->offset = 0;
+	sending_seals(s, &of);
+	err = sealing_open(x->seal, &of, 0);
+	n = err ? err : sealing_read(x->seal, buf, (size_t)s->size + 1);
+	err = n < 0 ? (int)n : n != (long)s->size ? -NTM_ESTATE : 0;
+	if (!err &&
+	    (json_object_set_new(j, "data", post_binary(buf, (size_t)n)) ||
+	     json_object_set_new(j, "hash",
+				 post_binary(x->seal->hash, NTMC_HASH_LEN))))
+		err = -NTM_ENOMEM;
+	free(buf);
+	return err;
+}
+
 static int ask_keys(struct attempt *x)
 {
 	struct sending *s = x->direct->s;
-	struct post_ask ask = {
-		.method = "POST", .stall_s = ANSWER_S, .message = s->message};
+	struct post_ask ask = {.method = "POST",
+			       .stall_s = ANSWER_S,
+			       .message = s->message,
+			       .together = s->payload <= WHOLE_MAX};
 	char path[128];
 	json_t *j = key_json(x);
-	int err;
+	int err = j ? 0 : -NTM_ESTORE;
 
+	if (!err && ask.together) {
+		ask.stall_s = DIRECT_STALL_S;
+		err = whole_put(x, j);
+		if (err && sealing_failed(x, err)) {
+			json_decref(j);
+			return 0;
+		}
+	}
 	door_ask(x, &ask, path, sizeof(path), "/keys");
 	ask.json = j;
-	err = j ? post_ask(s->post, &ask, on_keys, x, &x->call) : -NTM_ESTORE;
+	if (!err)
+		err = post_ask(s->post, &ask, on_keys, x, &x->call);
 	json_decref(j);
 	return err;
 }

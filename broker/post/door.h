@@ -21,7 +21,9 @@
 #define DOOR_IDLE_S	 10 /* from one request to the next */
 #define DOOR_STALL_S	 30 /* a body moves DOOR_STALL_BYTES in each */
 #define DOOR_STALL_BYTES 16384
-#define DOOR_BODY_MAX	 8192 /* of a request that is no blob */
+#define DOOR_BODY_MAX	 24576 /* of a request that is no blob */
+#define DOOR_BATCH	 64    /* requests in one */
+#define DOOR_BATCH_MAX	 (256u << 10)
 
 /** @fds: listening; taken on success. Return: 0, -NTM_ENOMEM, -NTM_ESYSTEM */
 NTM_MUST_CHECK int door_open(struct post *p, const int *fds, size_t n,

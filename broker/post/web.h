@@ -69,6 +69,8 @@ typedef int web_write_fn(void *arg, const uint8_t *data, size_t len);
  * @json_max: bytes of JSON that are read; 0: WEB_JSON_MAX
  * @connect_ms, @stall_s: longest wait for the connection, and without a byte; 0: the
  *           usual
+ * @unacked_ms: of a device: bytes that its end does not acknowledge for so long end it; 0:
+ *           the usual
  * @last:    the connection is not kept for another request
  * @together: it is small, and so is its answer, and the server takes it with others in
  *           one request: at most WEB_TOGETHER_BYTES either way
@@ -85,7 +87,7 @@ struct web_request {
 	uint64_t length;
 	web_write_fn *write;
 	size_t json_max;
-	unsigned int connect_ms, stall_s;
+	unsigned int connect_ms, stall_s, unacked_ms;
 	bool last, together;
 	web_fn *done;
 	void *arg;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* web_call - one request as libcurl has it: where to, header, body, limits */
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,12 +113,18 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose,
 			     struct curl_sockaddr *a)
 {
 	const struct sockaddr_in6 *in6 = (const void *)&a->addr;
+	const struct web_call *c = arg;
+	int fd;
 
-	(void)arg, (void)purpose;
+	(void)purpose;
 	if (a->family != AF_INET6 || in6->sin6_addr.s6_addr[0] != 0xfd ||
 	    in6->sin6_addr.s6_addr[1] != 0x6e)
 		return CURL_SOCKET_BAD;
-	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+	fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+	if (fd >= 0 && c->unacked_ms)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+				 &c->unacked_ms, sizeof(c->unacked_ms));
+	return fd;
 }
 
 static int device_set(struct web_call *c, const struct web_request *r)
@@ -133,7 +140,9 @@ static int device_set(struct web_call *c, const struct web_request *r)
 	/* a name that nobody knows is not waited for at the end */
 	curl_easy_setopt(c->easy, CURLOPT_QUICK_EXIT, 1L);
 	curl_easy_setopt(c->easy, CURLOPT_IPRESOLVE, (long)CURL_IPRESOLVE_V6);
+	c->unacked_ms = r->unacked_ms;
 	curl_easy_setopt(c->easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+	curl_easy_setopt(c->easy, CURLOPT_OPENSOCKETDATA, c);
 	return 0;
 }
 

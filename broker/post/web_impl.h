@@ -40,6 +40,7 @@ struct web_call {
 	char *got;
 	size_t got_len, got_max, got_room;
 	uint64_t moved;
+	unsigned int unacked_ms;
 	int err; /* of read or write */
 	bool dead, held;
 	struct web_small *small; /* may go with others; NULL: goes alone */

@@ -20,13 +20,15 @@
 #include "common/jsontext.h"
 #include "libntmcrypto/ntmcrypto.h"
 
-#define PATH	  "/v1/batch"
-#define CALLS	  64	       /* the server's limit */
-#define BODY	  (128u << 10) /* of 256 KiB; more than what is counted goes over */
-#define OVERHEAD  512	       /* of one: path and header, base64 aside */
-#define GOT_MAX	  (1u << 20) /* more: one by one */
-#define WAYS	  2
-#define WAY_MS	  1000
+#define PATH	 "/v1/batch"
+#define CALLS	 64	      /* the server's limit */
+#define BODY	 (128u << 10) /* of 256 KiB; more than what is counted goes over */
+#define OVERHEAD 512	      /* of one: path and header, base64 aside */
+#define GOT_MAX	 (1u << 20) /* more: one by one */
+#define WAYS	 2
+#define WAY_MS	 1000
+#define UNACKED_MS                                                             \
+	1500	     /* a device that has left with its end of a connection */
 #define LINES_MAX 16 /* of a header */
 
 struct web_batch {
@@ -42,7 +44,7 @@ int web_small_new(struct web_call *c, const struct web_request *r)
 	struct web_small *s;
 	int err;
 
-	if (r->body_len > WEB_TOGETHER_BYTES || r->read || r->server->tunnel)
+	if (r->body_len > WEB_TOGETHER_BYTES || r->read)
 		return 1;
 	s = calloc(1, sizeof(*s));
 	if (!s)
@@ -51,7 +53,7 @@ int web_small_new(struct web_call *c, const struct web_request *r)
 	if (strlen(r->method) >= sizeof(s->method) ||
 	    strlen(r->path) >= sizeof(s->path))
 		return -NTM_EINVAL;
-	if (!r->server->n_addrs)
+	if (!r->server->n_addrs && !r->server->tunnel)
 		return -NTM_EUNREACHABLE;
 	strcpy(s->method, r->method);
 	strcpy(s->path, r->path);
@@ -81,6 +83,7 @@ static int small_set(struct web_call *c)
 		.body_len = s->json ? 0 : len,
 		.connect_ms = s->connect_ms,
 		.stall_s = s->stall_s,
+		.unacked_ms = UNACKED_MS,
 	};
 	int err;
 
@@ -205,8 +208,8 @@ static void batch_done(void *arg, const struct web_answer *a)
 
 static bool same_server(const struct web_server *a, const struct web_server *b)
 {
-	return a->n_addrs == b->n_addrs && !strcmp(a->name, b->name) &&
-	       !strcmp(a->ca, b->ca) &&
+	return a->n_addrs == b->n_addrs && a->tunnel == b->tunnel &&
+	       !strcmp(a->name, b->name) && !strcmp(a->ca, b->ca) &&
 	       (!a->n_addrs || addr_equal(&a->addrs[0], &b->addrs[0]));
 }
 
@@ -335,6 +338,9 @@ static int batch_send(struct web_batch *b)
 				.method = "POST",
 				.path = PATH,
 				.headers = headers,
+				.connect_ms = b->calls[0]->small->connect_ms,
+				.stall_s = b->calls[0]->small->stall_s,
+				.unacked_ms = UNACKED_MS,
 				.json_max = GOT_MAX,
 				.done = batch_done,
 				.arg = b};

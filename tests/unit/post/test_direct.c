@@ -448,6 +448,52 @@ static void test_cancel(void **state)
 	assert_int_not_equal(stat(at("%s/post/in.1", w.cn.state), &st), 0);
 }
 
+/* how many of MN's items have gone straight */
+static size_t straight(void)
+{
+	json_t *answer = ask(&w.mn, json_pack("{s:s}", "cmd", "outbox")), *j;
+	size_t n = 0, i;
+
+	json_array_foreach(json_object_get(answer, "items"), i, j) n +=
+		!strcmp(text(j, "state"), "done") &&
+		!strcmp(text(json_array_get(json_object_get(j, "to"), 0), "by"),
+			"direct");
+	json_decref(answer);
+	return n;
+}
+
+static size_t here(void)
+{
+	json_t *answer = ask(&w.cn, json_pack("{s:s}", "cmd", "inbox"));
+	size_t n = json_array_size(json_object_get(answer, "items"));
+
+	json_decref(answer);
+	return n;
+}
+
+/* Of many small ones each is a part of a request, on connections that stay; an answer
+ * that is lost is asked for again, and nothing is here twice. */
+static void test_together(void **state)
+{
+	uint64_t next = 0;
+	char words[32];
+	int i;
+
+	(void)state;
+	for (i = 0; i < 100; i++) {
+		snprintf(words, sizeof(words), "text %d", i);
+		send_item(json_pack("{s:s}", "text", words));
+		if (i == 50)
+			r.cut_down = r.down + 100;
+	}
+	while (straight() < 100)
+		turn(&next);
+	assert_true(r.cut_down == NEVER);
+	assert_int_equal(here(), 100);
+	assert_int_equal(fault("{}"), 0);
+	assert_in_range(r.n_legs, 2, 8);
+}
+
 /* so many items from MN, which nobody has taken */
 static void rows_fill(int n)
 {
@@ -515,7 +561,8 @@ int main(void)
 		TEST(test_fall_back),	TEST(test_restart),
 		TEST(test_not_allowed), TEST(test_nobody_knows),
 		TEST(test_name_again),	TEST(test_cancel),
-		TEST(test_absent),	TEST(test_waiting),
+		TEST(test_absent),	TEST(test_together),
+		TEST(test_waiting),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
