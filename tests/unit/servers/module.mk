@@ -43,9 +43,9 @@ $(eval $(call unit-test,unit-servers-seal,tests/unit/servers/test_seal.c,\
 $(foreach t,box box_items shelf,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) box_site site peer),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
-$(eval $(call unit-test,unit-servers-http,\
-	$(patsubst %,tests/unit/servers/%.c,test_http https site peer),\
-	servers common ntmcrypto,$(SERVERS_PKGS)))
+$(foreach t,http http_batch http_limits,$(eval $(call unit-test,unit-servers-$(t),\
+	$(patsubst %,tests/unit/servers/%.c,test_$(t) http_site https site peer),\
+	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(foreach t,cs cs_faults cs_disk,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) cs_site https site peer),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
