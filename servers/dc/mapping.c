@@ -30,8 +30,9 @@ static void tell(struct dc *dc, uint32_t sh, const struct endpoint *from,
 
 	endpoint_to_addr(from, &at);
 	addr_to_message(&at, NTM__ADDRESS_KIND__ADDRESS_OBSERVED, &observed);
-	signal_mac(dc, from, IS_COOKIE, nodes_session(&dc->nodes, sh)->node_id,
-		   dc_now_s(dc), cookie);
+	registration_mac(dc, from, IS_COOKIE,
+			 nodes_session(&dc->nodes, sh)->node_id, dc_now_s(dc),
+			 cookie);
 	body.observed = &observed;
 	body.cookie = (ProtobufCBinaryData){sizeof(cookie), cookie};
 	msg.txn = txn;
@@ -66,7 +67,7 @@ static bool cookie_ok(struct dc *dc, const struct endpoint *at,
 	memcpy(&time_s, cookie->data, 4);
 	if (dc_now_s(dc) - time_s > COOKIE_S)
 		return false;
-	signal_mac(dc, at, IS_COOKIE, node_id, time_s, want);
+	registration_mac(dc, at, IS_COOKIE, node_id, time_s, want);
 	return ntmc_equal(want, cookie->data, DC_CHALLENGE_LEN);
 }
 

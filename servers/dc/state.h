@@ -5,7 +5,8 @@
  * Owner: dc.c makes and frees it. Context: loop thread.
  *
  *   dc.c         start, stop, sweep of what expired
- *   signal.c     datagrams of nodes: open, registration, keep-alive; and sending
+ *   signal.c     datagrams of nodes: opened, handed on, sealed; keep-alives
+ *   registration.c where a node is, proven
  *   mapping.c    how long a node's NAT bears silence: cookies, and what they allow
  *   direction.c  Direction Requests until they are answered
  *   direction_find.c which node a name means
@@ -150,14 +151,28 @@ const Ntm__Signal *signal_unpack(struct dc *dc, const uint8_t *p, size_t len);
 bool signal_send_ack(struct dc *dc, uint32_t session, const struct endpoint *to,
 		     uint32_t txn, int err, uint64_t retry_after_ms);
 
-/** proof that a node was at @at at @time_s. @kind: 0, or a bit above a port, so that a
- *  proof for one purpose is none for another */
-void signal_mac(struct dc *dc, const struct endpoint *at, uint32_t kind,
-		uint64_t node_id, uint32_t time_s,
-		uint8_t out[static DC_CHALLENGE_LEN]);
 /** to who asks once more what we are about: we are here. A Keep Alive Ack */
 void signal_send_here(struct dc *dc, uint32_t session,
 		      const struct endpoint *to, uint32_t txn);
+
+/* registration.c */
+/** proof that a node was at @at at @time_s. @kind: 0, or a bit above a port, so that a
+ *  proof for one purpose is none for another */
+void registration_mac(struct dc *dc, const struct endpoint *at, uint32_t kind,
+		      uint64_t node_id, uint32_t time_s,
+		      uint8_t out[static DC_CHALLENGE_LEN]);
+/** is @from the address that it has proven? */
+bool registration_is_proven(const struct node *n, const struct endpoint *from);
+/** are there relays that it has yet to be told of? */
+bool registration_is_nudged(const struct dc *dc, const struct node *n);
+/** a Registration Response with @err. @asked: bytes of the datagram that it answers */
+void registration_answer(struct dc *dc, uint32_t sh,
+			 const struct endpoint *from, size_t asked,
+			 uint32_t txn, int err);
+/** a request of a session, opened */
+void registration_take(struct dc *dc, uint32_t sh, const struct endpoint *from,
+		       size_t asked, uint32_t txn,
+		       const Ntm__RegistrationRequest *q);
 
 /* mapping.c */
 /** @proven: from the node's own address. @asked: bytes of the datagram */
