@@ -9,7 +9,7 @@ $(foreach t,direction registration withdraw restart,$(eval $(call unit-test,unit
 $(foreach t,ns ns_strangers,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) ns_site site peer),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
-$(foreach t,relays relayed,$(eval $(call unit-test,unit-servers-$(t),\
+$(foreach t,relays relays_told relayed,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) relay_site played_rs site peer),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(foreach t,relay forward,$(eval $(call unit-test,unit-servers-$(t),\

@@ -141,3 +141,19 @@ void cut_link(struct played_rs *p)
 	channel_close(p->channel);
 	assert_true(site_wait(&site, no_link, p));
 }
+
+json_t *relays_status(size_t *n)
+{
+	json_t *st = dc_admin(site.dc, "status", NULL);
+
+	*n = json_array_size(json_object_get(st, "relays"));
+	return st;
+}
+
+size_t n_relays(void)
+{
+	size_t n;
+
+	json_decref(relays_status(&n));
+	return n;
+}

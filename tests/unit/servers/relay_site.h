@@ -39,4 +39,8 @@ struct node *node_of(const struct peer *p);
 /** ends its channel; the DC has seen it */
 void cut_link(struct played_rs *p);
 
+/** the DC's status, new reference; @n: relays in it */
+json_t *relays_status(size_t *n);
+size_t n_relays(void);
+
 #endif
