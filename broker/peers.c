@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker/account.h"
+#include "broker/datapath/ports.h"
 #include "broker/peer.h"
 #include "broker/relayed.h"
 #include "broker/resolve.h"
@@ -180,6 +181,15 @@ static bool expects(struct peer *p, uint64_t now)
 	return any;
 }
 
+/* who began what is to be known after this worker */
+static void flows_tick(struct peer *p, uint64_t now)
+{
+	struct ports *ports = p->tunnel ? dp_tunnel_ports(p->tunnel) : NULL;
+
+	if (ports && ports_due(ports, now))
+		peer_save(p);
+}
+
 static void tick_due(void *arg)
 {
 	struct peers *ps = arg;
@@ -193,6 +203,7 @@ static void tick_due(void *arg)
 			continue;
 		path_tick(p);
 		punch_tick(p);
+		flows_tick(p, now);
 		any = true;
 		busy |= now - p->inner_ns < LOOP_S(PATH_TRAFFIC_S);
 	}
@@ -264,13 +275,36 @@ static size_t remotes_put(const struct peer *p,
 	return n;
 }
 
+/* while it sleeps its flows are the peer's */
+static void flows_put(struct peer *p, uint8_t buf[static PORTS_SAVED_MAX],
+		      Ntm__State__Resume *r)
+{
+	struct ports *ports = p->tunnel ? dp_tunnel_ports(p->tunnel) : p->ports;
+
+	if (!ports)
+		return;
+	r->flows = bytes(buf,
+			 ports_save(ports, peer_now(p), buf, PORTS_SAVED_MAX));
+	r->flows_at = peer_now(p) / LOOP_S(1);
+}
+
+static void flows_take(struct peer *p, const Ntm__State__Resume *r)
+{
+	uint64_t now = peer_now(p), passed = now / LOOP_S(1) - r->flows_at;
+
+	if (r->flows.len && now / LOOP_S(1) >= r->flows_at &&
+	    ports_load(now, passed > UINT32_MAX ? UINT32_MAX : (uint32_t)passed,
+		       r->flows.data, r->flows.len, &p->ports))
+		log_warn(p->fqdn, "who began what is forgotten");
+}
+
 void peer_save(struct peer *p)
 {
 	Ntm__State__Resume r = NTM__STATE__RESUME__INIT;
 	uint8_t addr_buf[ADDR_REMOTES_MAX][STATEFILE_ADDR_MAX];
 	ProtobufCBinaryData remotes[ADDR_REMOTES_MAX];
 	struct punch_packed punches;
-	uint8_t blob[KEEPER_BLOB_MAX], phases[3];
+	uint8_t blob[KEEPER_BLOB_MAX], phases[3], flows[PORTS_SAVED_MAX];
 	char key[KEEPER_KEY_MAX];
 	size_t len;
 
@@ -306,6 +340,7 @@ void peer_save(struct peer *p)
 	r.outward = p->outward;
 	r.n_punches = punch_save(p, &punches);
 	r.punches = punches.list;
+	flows_put(p, flows, &r);
 	len = ntm__state__resume__get_packed_size(&r);
 	if (len > sizeof(blob))
 		return;
@@ -355,6 +390,7 @@ static int resume_take(struct peer *p, const Ntm__State__Resume *r)
 	p->outward = r->outward;
 	p->pmtu.size = r->mtu;
 	punch_restore(p, r->punches, r->n_punches);
+	flows_take(p, r);
 	for (size_t i = 0; i < r->n_remotes; i++)
 		if (!statefile_addr_get(&r->remotes[i], &a))
 			path_add(p, &a);

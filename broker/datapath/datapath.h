@@ -221,6 +221,8 @@ struct ports *dp_tunnel_take_ports(struct dp_tunnel *t);
 /** @p is the tunnel's from now on */
 void dp_tunnel_give_ports(struct dp_tunnel *t, struct ports *p);
 void dp_ports_free(struct ports *p); /* NULL is fine */
+/** who began what, while it is the tunnel's (ports_due(), ports_save()). NULL: nothing known */
+struct ports *dp_tunnel_ports(const struct dp_tunnel *t);
 /** largest outer UDP payload that passes to the current remote (default 1200).
  *  Inner packets above what fits get Packet Too Big, up to 1280 two parts. */
 void dp_tunnel_set_mtu(struct dp_tunnel *t, unsigned int udp_payload);

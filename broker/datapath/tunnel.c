@@ -279,7 +279,7 @@ void dp_tunnel_set_ports(struct dp_tunnel *t, bool all, const uint16_t *list,
 		ports_free(t->ports);
 		t->ports = NULL;
 	} else if (t->ports) {
-		ports_set(t->ports, all, list, n);
+		t->closed = ports_set(t->ports, all, list, n) && !all;
 	} else if (ports_new(all, list, n, &t->ports)) {
 		t->ports = NULL;
 		t->closed = !all;
@@ -290,6 +290,8 @@ struct ports *dp_tunnel_take_ports(struct dp_tunnel *t)
 {
 	struct ports *p = t->ports;
 
+	if (p)
+		ports_rest(p, loop_now(t->dp->loop));
 	t->ports = NULL;
 	t->closed = true;
 	return p;
@@ -299,6 +301,11 @@ void dp_tunnel_give_ports(struct dp_tunnel *t, struct ports *p)
 {
 	ports_free(t->ports);
 	t->ports = p;
+}
+
+struct ports *dp_tunnel_ports(const struct dp_tunnel *t)
+{
+	return t->ports;
 }
 
 void dp_ports_free(struct ports *p)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # 275-withdrawn - a tunnel that we opened ourselves, and a permission taken back: what the
 # peer began by it, TCP and UDP, ends within a second; what we began goes on. By a rule for an
-# account, for a port, and for a group that the peer is removed from
+# account, for a port, and for a group that the peer is removed from; also by a worker that
+# was started since
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/groups.sh"
@@ -67,6 +68,23 @@ lab_as_user a ntm allow "bob.$NTM_DOMAIN" >"$LAB/out"
 talks all 7000
 lab_as_user a ntm allow -r "bob.$NTM_DOMAIN" >"$LAB/out"
 ended all "a rule withdrawn"
+
+# a worker that dies, and the next one: it knows who began, also where the ports' numbers
+# say otherwise, and by UDP
+lab_as_user a ntm allow "bob.$NTM_DOMAIN" >"$LAB/out"
+ntm_start serve-high a /usr/bin/python3 -u "$LAB_SRC/tests/e2e/held.py" serve 40000
+wait_for 5 "ntm_listens a tcp 40000"
+talks high 40000
+old=$(ntm_worker a)
+# flows are noted at the keeper within a second or so
+n=$(heard high tcp)
+wait_for 10 "[ \$(heard high tcp) -gt $((n + 25)) ]"
+kill -9 "$old"
+wait_for 5 "w=\$(ntm_worker a) && [ -n \"\$w\" ] && [ \"\$w\" != $old ]"
+goes_on high
+goes_on outward
+lab_as_user a ntm allow -r "bob.$NTM_DOMAIN" >"$LAB/out"
+ended high "a rule withdrawn, by the worker after"
 
 group a create band >"$LAB/out" 2>&1 || not_ok "no group: $(cat "$LAB/out")"
 group_joins c band a "${NTM_NAME[c]}"

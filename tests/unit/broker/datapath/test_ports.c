@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* test_ports - what a peer may open, what it is told, and what ends when it may no more */
+/* test_ports - what a peer may open, who began what, also for a new worker, and what ends */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -223,6 +223,174 @@ static void test_ports_parts(void **state)
 	ports_free(p);
 }
 
+/* --- ports.c by itself ---------------------------------------------------------------- */
+
+/* one packet of @proto by local @port; @in: the peer's. Return: it may pass */
+static bool port_packet(struct ports *p, uint64_t now, bool in, int proto,
+			uint16_t port, uint8_t flags)
+{
+	uint8_t pkt[60] = {0x60, [6] = (uint8_t)proto};
+	struct inner h;
+
+	put16(pkt + 4, 20);
+	put16(pkt + 40 + (in ? 2 : 0), port);
+	put16(pkt + 44, proto == 17 ? 20 : 0);
+	pkt[52] = 0x50;
+	pkt[53] = flags;
+	assert_int_equal(inner_parse(pkt, sizeof(pkt), &h), 0);
+	assert_true(h.transport);
+	return in ? ports_pass(p, now, pkt, &h) : ports_sent(p, now, pkt, &h);
+}
+
+/* what each worker would say of these ports, with nothing admitted: U the peer may send
+ * UDP there, T TCP of a connection may come */
+static void ports_are(struct ports *p, uint64_t now, const char *expected)
+{
+	static const uint16_t udp[] = {5000, 5001, 40000, 40001};
+	static const uint16_t tcp[] = {80, 81, 41000, 41001};
+	char is[9] = "";
+
+	assert_int_equal(ports_set(p, false, NULL, 0), 0);
+	for (size_t i = 0; i < 4; i++)
+		is[i] = port_packet(p, now, true, 17, udp[i], 0) ? 'U' : '-';
+	for (size_t i = 0; i < 4; i++)
+		is[4 + i] =
+			port_packet(p, now, true, 6, tcp[i], 0x10) ? 'T' : '-';
+	assert_string_equal(is, expected);
+}
+
+/* a worker dies: the next one knows who began, for as long as this one would have */
+static void test_ports_kept(void **state)
+{
+	uint8_t saved[PORTS_SAVED_MAX];
+	uint64_t now = LOOP_S(5000);
+	struct ports *p, *next;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(ports_new(true, NULL, 0, &p), 0);
+	assert_false(ports_due(p, now));
+	/* the peer at 5000 and 40000 by UDP, at 80 and 41000 by TCP; we from the others */
+	assert_true(port_packet(p, now, true, 17, 5000, 0));
+	assert_true(port_packet(p, now, true, 17, 40000, 0));
+	assert_true(port_packet(p, now, false, 17, 5001, 0));
+	assert_true(port_packet(p, now, false, 17, 40001, 0));
+	assert_true(port_packet(p, now, true, 6, 80, 2));
+	assert_true(port_packet(p, now, true, 6, 41000, 2));
+	assert_true(port_packet(p, now, false, 6, 81, 2));
+	assert_true(port_packet(p, now, false, 6, 41001, 2));
+	assert_true(ports_due(p, now));
+	len = ports_save(p, now, saved, sizeof(saved));
+	assert_int_equal(len, 6 * PORTS_SAVED_LEN); /* two are as numbers say */
+	assert_false(ports_due(p, now));
+	/* our answer does not make it ours, by the next worker neither */
+	now += LOOP_S(3);
+	assert_int_equal(ports_load(now, 3, saved, len, &next), 0);
+	assert_int_equal(ports_set(next, true, NULL, 0), 0);
+	assert_true(port_packet(next, now, false, 17, 5000, 0));
+	ports_are(next, now, "-U-U-T-T");
+	ports_free(next);
+	/* in use: saved now and then, or it would be over for the next one */
+	for (int i = 0; i < 6; i++) {
+		now += LOOP_S(PORTS_SAVE_S);
+		assert_true(port_packet(p, now, true, 17, 5001, 0));
+		assert_true(ports_due(p, now));
+		len = ports_save(p, now, saved, sizeof(saved));
+	}
+	assert_int_equal(len, 3 * PORTS_SAVED_LEN);
+	assert_int_equal(ports_load(now, 0, saved, len, &next), 0);
+	ports_are(next, now, "-U---T-T");
+	ports_free(next);
+	/* a worker that comes late */
+	now += LOOP_S(PORTS_SAVE_S + PORTS_OPEN_S);
+	assert_int_equal(
+		ports_load(now, PORTS_SAVE_S + PORTS_OPEN_S, saved, len, &next),
+		0);
+	ports_are(next, now, "-U---T-T");
+	ports_free(next);
+	assert_int_equal(ports_load(now, UINT32_MAX, saved, len, &next), 0);
+	ports_are(next, now, "-----T-T");
+	ports_free(next);
+	ports_free(p);
+}
+
+/* more than there is room for: the peer's are kept; bytes without sense are borne */
+static void test_ports_kept_bounded(void **state)
+{
+	uint8_t saved[PORTS_SAVED_MAX], any[300];
+	uint64_t now = LOOP_S(1);
+	struct ports *p, *next;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(ports_new(true, NULL, 0, &p), 0);
+	for (uint32_t i = 1; i <= 5000; i++)
+		assert_true(
+			port_packet(p, now, i % 10 == 0, 17, (uint16_t)i, 0));
+	for (uint32_t i = 6000; i < 6200; i++)
+		assert_true(port_packet(p, now, true, 17, (uint16_t)i, 0));
+	for (uint32_t i = 50000; i < 50100; i++)
+		assert_true(port_packet(p, now, true, 6, (uint16_t)i, 2));
+	len = ports_save(p, now, saved, sizeof(saved));
+	assert_int_equal(len, PORTS_SAVED_MAX);
+	assert_int_equal(ports_load(now, 0, saved, len, &next), 0);
+	assert_int_equal(ports_set(next, false, NULL, 0), 0);
+	for (uint32_t i = 50000; i < 50100; i++)
+		assert_false(
+			port_packet(next, now, true, 6, (uint16_t)i, 0x10));
+	ports_free(next);
+	for (size_t i = 0; i < sizeof(any); i++)
+		any[i] = (uint8_t)(i * 37 + 11);
+	for (len = 0; len <= sizeof(any); len++) {
+		assert_int_equal(ports_load(now, 1, any, len, &next), 0);
+		ports_free(next);
+	}
+	ports_free(p);
+}
+
+/* against a plain list of all ports: thousands of flows that come, go on and end */
+static void test_ports_many(void **state)
+{
+	static struct {
+		uint32_t used;
+		bool theirs;
+	} plain[65536];
+	uint64_t now = LOOP_S(100);
+	uint32_t x = 1, s, port;
+	bool admits = true;
+	struct ports *p;
+
+	(void)state;
+	memset(plain, 0, sizeof(plain));
+	assert_int_equal(ports_new(true, NULL, 0, &p), 0);
+	for (int i = 0; i < 400000; i++) {
+		bool in, live, expected;
+
+		x ^= x << 13, x ^= x >> 17, x ^= x << 5;
+		if (i % 50000 == 40000) /* the tunnel sleeps; some are over */
+			ports_rest(p, now);
+		if (i % 1000 == 0) {
+			admits = i / 1000 % 3;
+			assert_int_equal(ports_set(p, admits, NULL, 0), 0);
+			now += LOOP_S(1);
+		}
+		s = (uint32_t)(now / LOOP_S(1));
+		in = x & 1;
+		/* some ports often, others once */
+		port = x & 2 ? x >> 8 & 0xff : x >> 8 & 0xffff;
+		live = plain[port].used && s - plain[port].used <= PORTS_OPEN_S;
+		expected = in ? (live && !plain[port].theirs) || admits
+			      : !live || !plain[port].theirs || admits;
+		if (!live && (!in || admits))
+			plain[port].theirs = in;
+		if (!in || expected)
+			plain[port].used = s;
+		assert_int_equal(port_packet(p, now, in, 17, (uint16_t)port, 0),
+				 expected);
+	}
+	ports_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +400,9 @@ int main(void)
 		T(test_ports_parts),
 		T(test_withdrawn),
 		T(test_withdrawn_unknown),
+		cmocka_unit_test(test_ports_kept),
+		cmocka_unit_test(test_ports_kept_bounded),
+		cmocka_unit_test(test_ports_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
