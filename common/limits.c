@@ -337,6 +337,7 @@ static const struct limit certificate_response[] = {
 static const struct limit group_hello[] = {
 	GROUP(group), ANY(epoch), FIXED_OR_NONE(hash, NTMC_HASH_LEN),
 	GROUP_PREKEY(prekey), ANY(node_id), ANY(key_id),
+	FIXED_OR_NONE(seal, GROUP_SEAL_LEN),
 };
 static const struct limit group_part[] = {
 	ANY(index), FIXED(part, GROUP_PART_LEN),

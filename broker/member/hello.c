@@ -74,6 +74,8 @@ void member_hello(struct member *m)
 		body.epoch = group_epoch(m->g);
 		body.hash = member_bytes(group_hash(m->g), NTMC_HASH_LEN);
 	}
+	if (member_seal(m)) /* or it would not believe that it is an old one */
+		body.seal = member_bytes(m->seal, sizeof(m->seal));
 	e.body_case = NTM__ENVELOPE__BODY_GROUP_HELLO;
 	e.group_hello = &body;
 	member_say(m, &e);

@@ -209,6 +209,8 @@ int member_load(const struct member_setup *setup,
 	}
 	m->index = me->index;
 	silence_load(m);
+	if (memberstore_seal_get(setup->store, id, m->seal))
+		memset(m->seal, 0, sizeof(m->seal));
 	*out = m;
 	return 0;
 }

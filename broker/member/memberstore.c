@@ -48,6 +48,9 @@ enum {
 	SILENCE_PUT,
 	SILENCE_GET,
 	SILENCE_DROP,
+	SEAL_PUT,
+	SEAL_GET,
+	SEAL_DROP,
 	N_STATEMENTS
 };
 
@@ -59,6 +62,7 @@ static const char *const schema[] = {
 	"CREATE TABLE paper (token BLOB PRIMARY KEY, body BLOB NOT NULL);"
 	"CREATE TABLE server (key BLOB PRIMARY KEY, ways TEXT NOT NULL);",
 	"CREATE TABLE silence (id BLOB PRIMARY KEY, body BLOB NOT NULL);",
+	"CREATE TABLE seal (id BLOB PRIMARY KEY, body BLOB NOT NULL);",
 };
 
 static const char *const statements[N_STATEMENTS] = {
@@ -78,6 +82,9 @@ static const char *const statements[N_STATEMENTS] = {
 	[SILENCE_PUT] = "INSERT OR REPLACE INTO silence VALUES (?, ?)",
 	[SILENCE_GET] = "SELECT body FROM silence WHERE id = ?",
 	[SILENCE_DROP] = "DELETE FROM silence WHERE id = ?",
+	[SEAL_PUT] = "INSERT OR REPLACE INTO seal VALUES (?, ?)",
+	[SEAL_GET] = "SELECT body FROM seal WHERE id = ?",
+	[SEAL_DROP] = "DELETE FROM seal WHERE id = ?",
 };
 
 struct memberstore {
@@ -320,10 +327,13 @@ int memberstore_drop(struct memberstore *s,
 	store_bind_blob(s->store, GROUP_DROP, 1, id, GROUP_ID_LEN);
 	store_bind_blob(s->store, LOG_DROP, 1, id, GROUP_ID_LEN);
 	store_bind_blob(s->store, SILENCE_DROP, 1, id, GROUP_ID_LEN);
+	store_bind_blob(s->store, SEAL_DROP, 1, id, GROUP_ID_LEN);
 	r = store_run(s->store, GROUP_DROP);
 	if (!r)
 		r = store_run(s->store, LOG_DROP);
-	return r ? r : store_run(s->store, SILENCE_DROP);
+	if (!r)
+		r = store_run(s->store, SILENCE_DROP);
+	return r ? r : store_run(s->store, SEAL_DROP);
 }
 
 int memberstore_list(struct memberstore *s, uint8_t (*ids)[GROUP_ID_LEN],
@@ -371,6 +381,31 @@ int memberstore_log_get(struct memberstore *s,
 	store_blob(s->store, LOG_GET, 1, sealer, NTMC_KEY_LEN);
 	store_reset(s->store, LOG_GET);
 	return *len <= GROUP_ENTRY_MAX ? 0 : -NTM_ESTORE;
+}
+
+int memberstore_seal_put(struct memberstore *s,
+			 const uint8_t id[static GROUP_ID_LEN],
+			 const uint8_t seal[static GROUP_SEAL_LEN])
+{
+	store_bind_blob(s->store, SEAL_PUT, 1, id, GROUP_ID_LEN);
+	store_bind_blob(s->store, SEAL_PUT, 2, seal, GROUP_SEAL_LEN);
+	return store_run(s->store, SEAL_PUT);
+}
+
+int memberstore_seal_get(struct memberstore *s,
+			 const uint8_t id[static GROUP_ID_LEN],
+			 uint8_t seal[static GROUP_SEAL_LEN])
+{
+	size_t len;
+	int r;
+
+	store_bind_blob(s->store, SEAL_GET, 1, id, GROUP_ID_LEN);
+	r = store_step(s->store, SEAL_GET);
+	if (r <= 0)
+		return r ? r : -NTM_ENOTFOUND;
+	len = store_blob(s->store, SEAL_GET, 0, seal, GROUP_SEAL_LEN);
+	store_reset(s->store, SEAL_GET);
+	return len == GROUP_SEAL_LEN ? 0 : -NTM_ENOTFOUND;
 }
 
 int memberstore_silence_put(struct memberstore *s,

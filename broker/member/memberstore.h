@@ -102,6 +102,17 @@ memberstore_silence_get(struct memberstore *s,
 			const uint8_t id[static GROUP_ID_LEN], void *body,
 			size_t size, size_t *len);
 
+/** the GMS's seal on the epoch that is put; no secret. Gone with the group.
+ *  Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int
+memberstore_seal_put(struct memberstore *s,
+		     const uint8_t id[static GROUP_ID_LEN],
+		     const uint8_t seal[static GROUP_SEAL_LEN]);
+/** Return: 0, -NTM_ENOTFOUND, -NTM_ESTORE */
+NTM_MUST_CHECK int memberstore_seal_get(struct memberstore *s,
+					const uint8_t id[static GROUP_ID_LEN],
+					uint8_t seal[static GROUP_SEAL_LEN]);
+
 /* --- papers: what an invitation has come to, of either side; sealed ----------------- */
 
 #define MEMBERSTORE_PAPER_MAX 2048

@@ -136,6 +136,19 @@ static bool is_ours(const struct member *m, const Ntm__GroupNews *n)
 	return false;
 }
 
+/* the server's own word that it was in this epoch: it is shown to it if it ever forgets */
+static bool is_sealed(const struct member *m, const Ntm__GroupNews *n)
+{
+	uint8_t hash[NTMC_HASH_LEN];
+	uint64_t epoch;
+
+	return n->seal.len == GROUP_SEAL_LEN && !m->welcome_epoch &&
+	       !group_seal_read(m->g, n->seal.data, n->seal.len, &epoch,
+				hash) &&
+	       epoch == group_epoch(m->g) &&
+	       !memcmp(hash, group_hash(m->g), sizeof(hash));
+}
+
 static int take_entries(struct member *m, const Ntm__GroupNews *n, bool ours)
 {
 	struct member_own before = m->own;
@@ -157,6 +170,8 @@ static int take_entries(struct member *m, const Ntm__GroupNews *n, bool ours)
 		r = -NTM_ENONAME;
 	if (!r && !m->welcome_epoch)
 		r = memberstore_put(m->s.store, m->g, &m->own);
+	if (!r && is_sealed(m, n))
+		r = memberstore_seal_put(m->s.store, m->id, n->seal.data);
 	if (!r)
 		r = memberstore_commit(m->s.store);
 	if (r) {

@@ -14,7 +14,9 @@
  *
  * A node that has been further than the ledger (which was restored from a backup) is
  * told so, and gives back the entries, which vouch for themselves. RN2 of those epochs
- * is gone: as soon as the ledger is where the node was, it renews.
+ * is gone: as soon as the ledger is where the node was, it renews. Parts are gone, too, so
+ * such entries are taken without: nobody may say so who cannot show our own seal of a
+ * later epoch, or a member could begin an epoch that nobody else has a share of.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -157,6 +159,19 @@ static int compare(struct caller *ca, const struct ledger_group *lg,
 	return memcmp(hash, m->hash.data, sizeof(hash)) ? -NTM_EFORK : 0;
 }
 
+/* was our store in a later epoch, as we signed ourselves? Return: that epoch; 0: no */
+static uint64_t shown_ahead(const struct ledger_group *lg,
+			    const Ntm__GroupHello *m,
+			    uint8_t hash[static NTMC_HASH_LEN])
+{
+	const struct group *g = ledger_state(lg);
+	uint64_t epoch;
+
+	if (group_seal_read(g, m->seal.data, m->seal.len, &epoch, hash))
+		return 0;
+	return epoch > group_epoch(g) ? epoch : 0;
+}
+
 static void hello(struct caller *ca, const Ntm__GroupHello *m)
 {
 	struct gms *gms = ca->gms;
@@ -193,7 +208,15 @@ static void hello(struct caller *ca, const Ntm__GroupHello *m)
 	follow_only(f);
 	f->told = m->epoch;
 	f->more = false;
-	f->ahead = past ? m->epoch : 0;
+	f->ahead = past ? shown_ahead(lg, m, f->past) : 0;
+	if (past && !f->ahead) {
+		/* it has invented an epoch, or shows nothing: it hears no news, as what
+		 * we have is not what it has */
+		follow_free(f);
+		caller_gone(ca, m->group.data, past,
+			    group_epoch(ledger_state(lg)));
+		return;
+	}
 	if (past) {
 		log_warn("gms",
 			 "%s has been in epoch %llu of a group that is in %llu "

@@ -25,19 +25,28 @@ static int by_index(const void *a, const void *b)
 
 void entries_parts(struct caller *ca, const Ntm__GroupParts *m)
 {
-	size_t i, n;
+	struct ledger_group *lg;
+	uint32_t index;
+	size_t i, n, most;
 
+	/* who is no member makes us keep nothing, a member as much as its group has */
+	if (caller_member(ca, &m->group, &lg, &index)) {
+		caller_drop_parts(ca);
+		return;
+	}
+	most = group_size(ledger_state(lg));
 	if (memcmp(ca->group, m->group.data, GROUP_ID_LEN) ||
 	    ca->epoch != m->epoch)
 		caller_drop_parts(ca);
 	memcpy(ca->group, m->group.data, GROUP_ID_LEN);
 	ca->epoch = m->epoch;
 	if (!ca->parts) {
-		ca->parts = calloc(GROUP_MEMBERS_MAX, sizeof(*ca->parts));
-		ca->part_bytes = calloc(GROUP_MEMBERS_MAX, GROUP_PART_LEN);
+		ca->parts = calloc(most, sizeof(*ca->parts));
+		ca->part_bytes = calloc(most, GROUP_PART_LEN);
+		ca->parts_max = most;
 	}
 	if (!ca->parts || !ca->part_bytes ||
-	    m->n_parts > GROUP_MEMBERS_MAX - ca->n_parts) {
+	    m->n_parts > ca->parts_max - ca->n_parts) {
 		caller_drop_parts(ca);
 		return;
 	}
@@ -77,6 +86,13 @@ static int repair(struct caller *ca, struct follow *f,
 	gms->stats.repaired++;
 	if (group_epoch(ledger_state(f->lg)) < f->ahead)
 		return 0;
+	if (memcmp(group_hash(ledger_state(f->lg)), f->past, NTMC_HASH_LEN)) {
+		log_err("gms",
+			"%s has led a group from an old store another way than "
+			"it had gone",
+			ca->fqdn);
+		gms->stats.forks++;
+	}
 	f->told = f->ahead;
 	f->ahead = 0;
 	return follow_renew(gms, f->lg, true);

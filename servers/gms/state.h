@@ -45,8 +45,9 @@ struct caller;
 struct news;
 
 /** struct follow - a member that is told of a group
- * @told: the epoch of the last news; @ahead: the node has had a later one than we:
- *        what we lack is taken from it
+ * @told: the epoch of the last news
+ * @ahead: the node has had a later one than we, as our own seal of it shows: what we lack
+ *         is taken from it. @past: th of that epoch
  * @more: it was not told all; the rest when it has acknowledged
  */
 struct follow {
@@ -55,6 +56,7 @@ struct follow {
 	struct ledger_group *lg;
 	uint32_t index;
 	uint64_t told, ahead;
+	uint8_t past[NTMC_HASH_LEN];
 	bool more;
 };
 
@@ -78,7 +80,7 @@ struct caller {
 	uint64_t epoch;
 	struct ledger_part *parts;
 	uint8_t *part_bytes;
-	size_t n_parts;
+	size_t n_parts, parts_max;
 	uint32_t acks[GMS_ACKS];
 	unsigned int n_acks;
 };

@@ -192,6 +192,8 @@ static void hello(struct channel *c, uint8_t how)
 		body.epoch = group_epoch(ledger_state(lg())) + (how >> 6);
 		body.hash =
 			bytes(group_hash(ledger_state(lg())), NTMC_HASH_LEN);
+		if (how & 4)
+			body.seal = bytes(ledger_seal(lg()), GROUP_SEAL_LEN);
 	}
 	e.body_case = NTM__ENVELOPE__BODY_GROUP_HELLO;
 	e.group_hello = &body;

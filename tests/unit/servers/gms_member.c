@@ -187,6 +187,8 @@ static int take_news(struct gms_member *m, const Ntm__GroupNews *n)
 		r = group_keys_derive(&m->secret, m->g, &rn2, &m->keys);
 	if (r)
 		return r;
+	memcpy(m->seal, n->seal.data, sizeof(m->seal));
+	m->has_seal = true;
 	m->epoch = group_epoch(m->g);
 	m->key_ns = loop_now_exact(m->loop);
 	ack_soon(m);
@@ -330,6 +332,9 @@ void gms_member_hello(struct gms_member *m)
 		body.epoch = group_epoch(m->g);
 		body.hash = bytes(group_hash(m->g), NTMC_HASH_LEN);
 	}
+	body.epoch += m->invented;
+	if (m->has_seal)
+		body.seal = bytes(m->seal, sizeof(m->seal));
 	e.body_case = NTM__ENVELOPE__BODY_GROUP_HELLO;
 	e.group_hello = &body;
 	m->gone_code = 0;

@@ -32,6 +32,10 @@ struct gms_member {
 	uint64_t node_id, key_id; /* of the login; 0: RN2 comes as it is */
 	struct ntmc_key kngms;
 	bool sealed; /* the last RN2 came under it */
+	bool has_seal;
+	uint8_t seal[GROUP_SEAL_LEN]; /* the last; hello shows it */
+	unsigned int
+		invented; /* epochs that hello says it has beside its own */
 	struct group *g;
 	struct group_secret secret;
 	struct group_keys keys;

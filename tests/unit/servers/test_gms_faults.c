@@ -367,6 +367,101 @@ static void killed(void **state)
 	rig_assert_together(2);
 }
 
+/* a member says that the GMS has been restored, to write an entry that nobody else gets a
+ * share of: without the GMS's own seal of that epoch nothing is taken */
+static void invented(void **state)
+{
+	struct group_change refresh = {.kind = GROUP_REFRESH};
+	struct ntmc_key share = {{1}};
+	uint8_t entry[GROUP_ENTRY_MAX];
+	size_t len;
+
+	(void)state;
+	assert_int_equal(rig_add(1), 0);
+	rig_assert_together(2);
+	refresh.share = &share;
+	assert_int_equal(
+		group_make(NULL, m[1].g, m[1].id, &refresh, entry, &len, NULL),
+		0);
+	m[1].invented = 1;
+	/* with a seal of this epoch, with one that was changed, and with none */
+	for (int i = 0; i < 3; i++) {
+		m[1].seal[GROUP_ID_LEN + 7] += i == 1;
+		m[1].has_seal = i < 2;
+		gms_member_hello(&m[1]);
+		assert_true(site_wait(&site, rig_is_gone, &m[1]));
+		assert_int_equal(m[1].gone_code, NTM_EAGAIN);
+		gms_member_send_entry(&m[1], entry, len, m[1].gid);
+		assert_int_not_equal(rig_wait_ack(&m[1]), 0);
+	}
+	/* nor is it let write more than others */
+	for (int i = 0; i < GMS_ENTRIES; i++) {
+		gms_member_send_entry(&m[1], entry, len, m[1].gid);
+		assert_int_not_equal(rig_wait_ack(&m[1]), 0);
+	}
+	assert_int_equal(m[1].ack_code, NTM_ERATE);
+	assert_int_equal(gms->stats.repaired, 0);
+	entries_sweep(gms, true);
+	m[1].invented = 0;
+	gms_member_hello(&m[1]);
+	rig_assert_together(2);
+	assert_int_equal(rig_submit(&m[0], &refresh), 0);
+	rig_assert_together(2);
+}
+
+static void send_parts(struct gms_member *who, size_t n)
+{
+	static uint8_t bytes[GROUP_PART_LEN];
+	Ntm__Envelope e = NTM__ENVELOPE__INIT;
+	Ntm__GroupParts body = NTM__GROUP_PARTS__INIT;
+	Ntm__GroupPart part[8], *list[8];
+
+	for (size_t i = 0; i < n; i++) {
+		ntm__group_part__init(&part[i]);
+		part[i].part = (ProtobufCBinaryData){sizeof(bytes), bytes};
+		part[i].index = (uint32_t)i;
+		list[i] = &part[i];
+	}
+	body.group = (ProtobufCBinaryData){GROUP_ID_LEN, m[0].gid};
+	body.epoch = group_epoch(m[0].g) + 1;
+	body.parts = list;
+	body.n_parts = n;
+	e.body_case = NTM__ENVELOPE__BODY_GROUP_PARTS;
+	e.group_parts = &body;
+	assert_int_equal(channel_send(who->channel, &e), 0);
+}
+
+/* Return: parts that are kept, of whoever; all connections */
+static size_t parts_kept(void)
+{
+	struct caller *ca, *tmp;
+	size_t n = 0;
+
+	HASH_ITER (hh, gms->callers, ca, tmp)
+		n += ca->parts ? 1 + ca->n_parts : 0;
+	return n;
+}
+
+/* a member has as many parts kept as its group has members, nobody else any */
+static void parts(void **state)
+{
+	(void)state;
+	assert_int_equal(rig_add(1), 0);
+	rig_assert_together(2);
+	rig_connect_all(3);
+	send_parts(&m[2], 2);
+	gms_member_hello(&m[2]);
+	assert_true(site_wait(&site, rig_is_gone, &m[2]));
+	assert_int_equal(m[2].gone_code, NTM_ENONAME);
+	assert_int_equal(parts_kept(), 0);
+	send_parts(&m[1], 2);
+	rig_ask_people(&m[1]);
+	assert_int_equal(parts_kept(), 3);
+	send_parts(&m[1], 1);
+	rig_ask_people(&m[1]);
+	assert_int_equal(parts_kept(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -374,6 +469,7 @@ int main(void)
 		T(forged),     T(again_and_out_of_order),
 		T(names),      T(thousand),
 		T(clock_back), T(killed),
+		T(invented),   T(parts),
 	};
 
 	return cmocka_run_group_tests(tests, rig_site_up, rig_site_down);
