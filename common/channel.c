@@ -571,6 +571,15 @@ int channel_take(struct channel *c)
 	return c->fd;
 }
 
+void channel_taken_stay(struct channel *c, unsigned int seconds)
+{
+	if (!c->opened && c->listener) {
+		c->opened = true;
+		channel_listener_opened(c);
+	}
+	loop_timer_arm(c->timer, LOOP_S(seconds));
+}
+
 bool channel_was_open(const struct channel *c)
 {
 	return c->opened;

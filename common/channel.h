@@ -87,6 +87,8 @@ void channel_set_idle(struct channel *c, unsigned int seconds);
 /** hello(): the socket is the caller's from now on until closed(), which closes it;
  *  the session counts as a half-open one, and ends after CHANNEL_TAKEN_S */
 int channel_take(struct channel *c);
+/** taken: it has proved to be no stranger's: a session as any, which ends after so long */
+void channel_taken_stay(struct channel *c, unsigned int seconds);
 bool channel_was_taken(const struct channel *c);
 /** was the handshake ever done? */
 bool channel_was_open(const struct channel *c);

@@ -7,7 +7,11 @@
  * One TLS connection for each GMS that one of our groups has, kept as long as there is
  * such a group. It is the group's by its identity: whoever else answers at the address
  * is not spoken to. A connection that ends is made again after 1, 2, 4 ... 60 s, at once
- * when the node is online again; the server's addresses are tried in turn. A GMS ends
+ * when the node is online again; the server's addresses are tried in turn, each for
+ * NEXT_MS. Behind them come the same on port 443, where a relay's gate may lead to the
+ * GMS, which is asked for by name (tlshello.h), as some networks let out nothing else;
+ * and last the first ones once more, for a network that is slow. The one that worked is
+ * the first of the next round, until the node has been elsewhere. A GMS ends
  * connections that are silent, so each group says hello from time to time, which also
  * brings the GMS's newest word on the epoch.
  *
@@ -25,10 +29,15 @@
 #include "broker/member/ways.h"
 #include "common/channel.h"
 #include "common/log.h"
+#include "common/tlshello.h"
 
 #define RETRY_MAX_S 60
-#define HELLO_S	    240 /* a GMS ends a connection that is silent for 600 s */
-#define ASKED_MAX   64
+#define NEXT_MS	    2500
+#define GATE_PORT   443
+/* those that are known, the same at a gate, and the first once more */
+#define TRIES_MAX (2 * WAYS_MAX + 1)
+#define HELLO_S	  240 /* a GMS ends a connection that is silent for 600 s */
+#define ASKED_MAX 64
 
 /* struct asked - a question of a group that has no answer yet */
 struct asked {
@@ -44,8 +53,12 @@ struct server {
 	struct tls_context *tls;
 	struct channel *channel;
 	bool open;
-	struct loop_timer *retry, *hello;
+	struct loop_timer *retry, *hello, *slow;
 	unsigned int tries, n_parts;
+	size_t at;	  /* which way of this round */
+	struct addr good; /* that worked last; not set: none */
+	bool last;	  /* of this round: it is waited for */
+	int first_err;	  /* of this round */
 	struct asked asked[ASKED_MAX];
 	uint32_t txn;
 	char trouble[160];
@@ -87,21 +100,66 @@ int server_learn(struct node *n, const uint8_t key[static NTMC_KEY_LEN],
 	return *ways ? memberstore_server_put(n->store, key, ways) : 0;
 }
 
-/* the one whose turn it is. Return: 0, -NTM_ENOTFOUND */
-static int address(const struct server *s, struct addr *out)
+static size_t add(struct addr *list, size_t n, const struct addr *a)
+{
+	for (size_t i = 0; i < n; i++)
+		if (addr_equal(&list[i], a))
+			return n;
+	list[n] = *a;
+	return n + 1;
+}
+
+/* Return: how many there are to be tried, in this order */
+static size_t round_of(const struct server *s, struct addr out[TRIES_MAX + 1])
 {
 	char ways[GROUP_WAYS_MAX + 1];
-	struct addr list[WAYS_MAX];
-	size_t n;
-	int r = server_ways(s, ways);
+	struct addr known[WAYS_MAX], a;
+	size_t i, n = 0, n_known;
 
-	if (r)
-		return r;
-	n = ways_read(ways, list);
+	if (server_ways(s, ways))
+		return 0;
+	n_known = ways_read(ways, known);
+	if (n_known && addr_is_set(&s->good))
+		out[n++] = s->good;
+	for (i = 0; i < n_known; i++)
+		n = add(out, n, &known[i]);
+	for (i = 0; i < n_known; i++) {
+		a = known[i];
+		addr_set_port(&a, GATE_PORT);
+		n = add(out, n, &a);
+	}
+	if (n_known)
+		out[n++] = known[0];
+	return n;
+}
+
+/* the one whose turn it is. Return: 0, -NTM_ENOTFOUND */
+static int address(struct server *s, struct addr *out)
+{
+	struct addr list[TRIES_MAX + 1];
+	size_t n = round_of(s, list);
+
 	if (!n)
 		return -NTM_ENOTFOUND;
-	*out = list[s->tries % n];
+	if (s->at >= n)
+		s->at = 0;
+	s->last = s->at == n - 1;
+	*out = list[s->at];
 	return 0;
+}
+
+static void round_begin(struct server *s)
+{
+	s->at = 0;
+	s->first_err = 0;
+}
+
+/* it has been elsewhere, or is another one: what worked says nothing */
+static void round_anew(struct server *s)
+{
+	s->tries = 0;
+	addr_clear(&s->good);
+	round_begin(s);
 }
 
 /* --- the connection ------------------------------------------------------------------- */
@@ -121,6 +179,23 @@ static void later(struct server *s, int err)
 	log_info("member", "%s: %s; again in %u s", s->name, err_text(err),
 		 wait);
 	loop_timer_arm(s->retry, LOOP_S(wait) + LOOP_MS(2u * r));
+}
+
+/* that was in vain: the next one at once, or all of them later */
+static void next_way(struct server *s, int err)
+{
+	bool last = s->last;
+
+	if (!s->first_err)
+		s->first_err = err;
+	if (last) {
+		err = s->first_err;
+		round_begin(s);
+		later(s, err);
+		return;
+	}
+	s->at++;
+	loop_timer_arm(s->retry, 0);
 }
 
 static void each(struct server *s, void (*fn)(struct member *m))
@@ -145,6 +220,10 @@ static void on_open(struct channel *c, void *arg)
 		return;
 	}
 	log_info("member", "connected with %s", s->name);
+	loop_timer_disarm(s->slow);
+	if (address(s, &s->good))
+		addr_clear(&s->good);
+	round_begin(s);
 	s->open = true;
 	s->tries = 0;
 	*s->trouble = '\0';
@@ -232,12 +311,29 @@ static void on_closed(struct channel *c, int err, void *arg)
 	s->open = false;
 	loop_timer_disarm(s->hello);
 	memset(s->asked, 0, sizeof(s->asked));
+	loop_timer_disarm(s->slow);
+	err = err ? err : -NTM_ECLOSED;
 	if (was_open) {
 		each(s, member_offline);
 		if (server_manager(s))
 			node_server_lost(s->node);
+		later(s, err);
+	} else {
+		next_way(s, err);
 	}
-	later(s, err ? err : -NTM_ECLOSED);
+}
+
+/* nobody answers there */
+static void on_next(void *arg)
+{
+	struct server *s = arg;
+	struct channel *c = s->channel;
+
+	if (!c || s->open)
+		return;
+	s->channel = NULL;
+	channel_close(c);
+	next_way(s, -NTM_ETIMEOUT);
 }
 
 static const struct channel_ops ops = {
@@ -259,6 +355,7 @@ static int credentials(struct server *s)
 		/* the log and the invite name its key; who vouches for it, they
 		 * do not */
 		tls_context_set_peer_key(s->tls, s->key);
+		tls_context_set_alpn(s->tls, TLSHELLO_GMS);
 	}
 	return r;
 }
@@ -281,8 +378,12 @@ static void connect_now(struct server *s)
 	if (!r)
 		r = channel_connect(s->node->loop, s->tls, &to.sa,
 				    addr_len(&to), &ops, s, &s->channel);
-	if (r)
+	if (r == -NTM_ENOTFOUND)
 		later(s, r);
+	else if (r)
+		next_way(s, r);
+	else if (!s->last)
+		loop_timer_arm(s->slow, LOOP_MS(NEXT_MS));
 }
 
 static void on_retry(void *arg)
@@ -384,6 +485,7 @@ static void disconnect(struct server *s)
 	s->open = false;
 	memset(s->asked, 0, sizeof(s->asked));
 	loop_timer_disarm(s->hello);
+	loop_timer_disarm(s->slow);
 	tls_drop(s);
 }
 
@@ -393,6 +495,7 @@ static void server_free(struct server *s)
 	DL_DELETE(s->node->servers, s);
 	loop_timer_free(s->retry);
 	loop_timer_free(s->hello);
+	loop_timer_free(s->slow);
 	free(s);
 }
 
@@ -418,8 +521,11 @@ int server_of(struct node *n, const char *name, const uint8_t *key,
 	r = loop_timer_new(n->loop, on_retry, s, &s->retry);
 	if (!r)
 		r = loop_timer_new(n->loop, on_hello, s, &s->hello);
+	if (!r)
+		r = loop_timer_new(n->loop, on_next, s, &s->slow);
 	if (r) {
 		loop_timer_free(s->retry);
+		loop_timer_free(s->hello);
 		free(s);
 		return r;
 	}
@@ -464,7 +570,7 @@ void servers_renew(struct node *n)
 
 	DL_FOREACH (n->servers, s) {
 		disconnect(s);
-		s->tries = 0;
+		round_anew(s);
 		connect_now(s);
 	}
 }
@@ -474,7 +580,7 @@ void servers_online(struct node *n)
 	struct server *s;
 
 	DL_FOREACH (n->servers, s) {
-		s->tries = 0;
+		round_anew(s);
 		if (!s->channel)
 			connect_now(s);
 	}

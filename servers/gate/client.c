@@ -312,24 +312,30 @@ static void client_drained(struct channel *c, void *arg)
 	client_set_full(arg, false);
 }
 
-/* --- to the AS ------------------------------------------------------------------------ */
+/* --- to AS and GMS -------------------------------------------------------------------- */
 
 /* The channel's arg: the gate; a splice once it is asked for; a client once it is open. */
 static bool client_hello(struct channel *c, const uint8_t *data, size_t len,
 			 void *arg)
 {
 	struct gate *g = arg;
+	bool as = addr_is_set(&g->as) && tlshello_asks(data, len, TLSHELLO_AS);
+	bool gms = !as && addr_is_set(&g->gms) &&
+		   tlshello_asks(data, len, TLSHELLO_GMS);
 	struct splice *s;
 
-	if (!addr_is_set(&g->as) || !tlshello_asks(data, len, TLSHELLO_AS))
+	if (!as && !gms)
 		return false;
 	channel_set_arg(c, NULL);
-	if (splice_new(g, c, &s)) {
+	if (splice_new(g, c, as ? &g->as : &g->gms, gms, &s)) {
 		channel_close(c);
 		return true;
 	}
 	channel_set_arg(c, s);
-	g->stats.logins++;
+	if (as)
+		g->stats.logins++;
+	else
+		g->stats.groups++;
 	return true;
 }
 
@@ -385,8 +391,11 @@ static void client_closed(struct channel *c, int err, void *arg)
 	struct client *cl = arg;
 
 	(void)err;
-	if (channel_was_taken(c) && arg)
-		splice_free(arg);
+	if (channel_was_taken(c)) {
+		if (arg)
+			splice_free(arg);
+		return;
+	}
 	if (!channel_was_open(c) || !cl)
 		return;
 	for (int i = 0; i < GATE_SIDES; i++)

@@ -42,27 +42,27 @@ static int find_dcs(struct gate *g)
 	return g->n_dc ? 0 : -NTM_ECONF;
 }
 
-/* The AS, where it is on this machine: logins may need the one open port, too. By IPv4
- * if it has that (splice.c). */
-static void find_as(struct gate *g)
+/* AS and GMS, where they are on this machine: logins and groups may need the one open
+ * port, too. By IPv4 if it has that (splice.c). */
+static void find_beside(const struct server_conf *c, const char *role,
+			const char *listen, uint16_t port, struct addr *out)
 {
-	const struct server_conf *c = g->env->conf;
 	struct addr list[SERVERCONF_ADDRESSES_MAX];
 	int n;
 
-	addr_clear(&g->as);
-	if (!serverconf_has_role(c->roles, "as"))
+	addr_clear(out);
+	if (!serverconf_has_role(c->roles, role))
 		return;
-	n = serverconf_addresses(c->as_listen, (uint16_t)c->as_port, list);
+	n = serverconf_addresses(listen, port, list);
 	if (n < 1)
 		return;
-	g->as = list[0];
-	for (int i = 0; i < n && g->as.sa.sa_family != AF_INET; i++)
-		g->as = list[i];
-	if (g->as.sa.sa_family != AF_INET)
-		g->as = list[0];
-	if (serverconf_reachable(&g->as))
-		addr_clear(&g->as);
+	*out = list[0];
+	for (int i = 0; i < n && out->sa.sa_family != AF_INET; i++)
+		*out = list[i];
+	if (out->sa.sa_family != AF_INET)
+		*out = list[0];
+	if (serverconf_reachable(out))
+		addr_clear(out);
 }
 
 /* --- certificate ------------------------------------------------------------------------- */
@@ -95,6 +95,7 @@ static void look_at_certificate(void *arg)
 static int gate_open(struct gate *g)
 {
 	const struct role_sockets *s = &g->env->sockets;
+	const struct server_conf *c = g->env->conf;
 	int r = servercert_load(g->env->dir, "rs", &g->cert);
 
 	role_want_descriptors("gate",
@@ -106,7 +107,8 @@ static int gate_open(struct gate *g)
 		r = find_relay(g);
 	if (!r)
 		r = find_dcs(g);
-	find_as(g);
+	find_beside(c, "as", c->as_listen, (uint16_t)c->as_port, &g->as);
+	find_beside(c, "gms", c->gms_listen, (uint16_t)c->gms_port, &g->gms);
 	if (!r)
 		r = loop_timer_new(g->loop, look_at_certificate, g, &g->hourly);
 	for (size_t i = 0; !r && i < s->n_tcp; i++) {
@@ -196,6 +198,7 @@ json_t *gate_admin(struct gate *g, const char *command, json_t *request)
 	SET("nodes", g->n_clients);
 	SET("refused", g->stats.refused);
 	SET("logins", g->stats.logins);
+	SET("groups", g->stats.groups);
 	SET("replaced", g->stats.replaced);
 	SET("in", g->stats.in);
 	SET("in_bytes", g->stats.in_bytes);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * splice - a node's TLS to the Account Server, byte for byte through the gate
+ * splice - a node's TLS to the Account Server or the GMS, byte for byte through the gate
  *
  * Theory of operation
  *
@@ -8,6 +8,11 @@
  * is empty and written while the one before it is not: so a side that does not read
  * stops the other one. The end of one is told to the other by shutdown(); both ends,
  * an error, or the channel's clock close the channel, and that frees the splice.
+ *
+ * A login is over in seconds; a member's connection with its GMS stays. The GMS ends what
+ * nobody is by CHANNEL_HANDSHAKE_S, and a stranger's of another domain's CA 10 s later: what
+ * it has let live for SPLICE_SETTLED_S has a place among the sessions, not the half-open
+ * handshakes.
  *
  * Sources. The AS bounds what one source may do: half-open handshakes, sessions, wrong
  * passwords. By one address for all, a single stranger at the gate would use that up
@@ -31,6 +36,8 @@ enum { NODE, SERVER, SIDES };
 
 struct splice {
 	struct channel *c;
+	struct loop_timer *settling; /* NULL: it does not stay */
+	bool settled;
 	int fd[SIDES];
 	struct loop_io *io[SIDES];
 	bool ended[SIDES], shut[SIDES];
@@ -88,6 +95,8 @@ static void on_event(void *arg, int fd, unsigned int events)
 	int i = fd == s->fd[SERVER] ? SERVER : NODE;
 	bool ok = true;
 
+	if (s->settled)
+		channel_taken_stay(s->c, SPLICE_IDLE_S);
 	if (events & LOOP_WRITE)
 		ok = push(s, !i);
 	if (ok && events & LOOP_READ)
@@ -117,9 +126,9 @@ static void bind_source(const struct gate *g, int fd, const struct addr *from)
 	(void)!bind(fd, (struct sockaddr *)&a, sizeof(a));
 }
 
-static int connect_server(struct splice *s, const struct gate *g)
+static int connect_server(struct splice *s, const struct gate *g,
+			  const struct addr *to)
 {
-	const struct addr *to = &g->as;
 	struct addr from;
 	int on = 1;
 
@@ -139,7 +148,16 @@ static int connect_server(struct splice *s, const struct gate *g)
 	return 0;
 }
 
-int splice_new(struct gate *g, struct channel *c, struct splice **out)
+static void on_settled(void *arg)
+{
+	struct splice *s = arg;
+
+	s->settled = true;
+	channel_taken_stay(s->c, SPLICE_IDLE_S);
+}
+
+int splice_new(struct gate *g, struct channel *c, const struct addr *to,
+	       bool stays, struct splice **out)
 {
 	struct splice *s = calloc(1, sizeof(*s));
 	int r;
@@ -149,10 +167,14 @@ int splice_new(struct gate *g, struct channel *c, struct splice **out)
 	s->c = c;
 	s->fd[SERVER] = -1;
 	s->fd[NODE] = channel_take(c);
-	r = connect_server(s, g);
+	r = connect_server(s, g, to);
 	for (int i = 0; !r && i < SIDES; i++)
 		r = loop_io_add(g->loop, s->fd[i], LOOP_READ, false, on_event,
 				s, &s->io[i]);
+	if (!r && stays)
+		r = loop_timer_new(g->loop, on_settled, s, &s->settling);
+	if (!r && stays)
+		loop_timer_arm(s->settling, LOOP_S(SPLICE_SETTLED_S));
 	if (r) {
 		splice_free(s);
 		return r;
@@ -165,6 +187,7 @@ void splice_free(struct splice *s)
 {
 	for (int i = 0; i < SIDES; i++)
 		loop_io_del(s->io[i]);
+	loop_timer_free(s->settling);
 	if (s->fd[SERVER] >= 0)
 		close(s->fd[SERVER]);
 	free(s);

@@ -3,7 +3,7 @@
  * state - the gate's own data, shared by the files of this folder
  *
  *   gate.c    listener, certificate, admin
- *   splice.c  a node's TLS to the AS
+ *   splice.c  a node's TLS to the AS, or the GMS
  *   client.c  one node: its stream, its sockets towards relay and DC
  */
 #ifndef NTM_SERVERS_GATE_STATE_H
@@ -26,6 +26,7 @@ struct splice;
 struct gate_stats {
 	uint64_t refused;  /* no node's certificate */
 	uint64_t logins;   /* led to the AS */
+	uint64_t groups;   /* to the GMS */
 	uint64_t replaced; /* ended for a newer one of that node */
 	uint64_t in, out;  /* datagrams from nodes, and to them */
 	uint64_t in_bytes, out_bytes;
@@ -40,7 +41,7 @@ struct gate {
 	struct channel_listener *listeners[ROLE_SOCKETS_MAX];
 	size_t n_listeners;
 	struct addr relay;
-	struct addr as;		       /* not set: not on this machine */
+	struct addr as, gms;	       /* not set: not on this machine */
 	struct keyhash sources;	       /* splice.c */
 	struct addr dc[GATE_WAYS_MAX]; /* of the DCs, tried in turn */
 	size_t n_dc;

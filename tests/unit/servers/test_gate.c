@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -15,6 +16,7 @@
 #include "common/gateframe.h"
 #include "common/tlshello.h"
 #include "servers/gate/gate.h"
+#include "servers/gate/splice.h"
 #include "servers/role.h"
 #include "servers/servercert.h"
 #include "servers/sockets.h"
@@ -43,6 +45,7 @@ static struct addr relay_from;
 static size_t relay_n;
 static bool relay_echo;
 static struct loop_io *relay_io;
+static int played_gms = -1;
 /* between the peer, which speaks UDP, and its stream */
 static int pump = -1;
 static struct addr pump_from;
@@ -228,6 +231,18 @@ static void pump_readable(void *arg, int fd, unsigned int events)
 		channel_flush(s->c);
 }
 
+static int gms_listens(void)
+{
+	struct addr a;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	assert_int_equal(
+		addr_parse("127.0.0.1", (uint16_t)site.conf.gms_port, &a), 0);
+	assert_int_equal(bind(fd, &a.sa, addr_len(&a)), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	return fd;
+}
+
 static int setup(void **state)
 {
 	char error[SOCKETS_ERROR_LEN];
@@ -255,6 +270,10 @@ static int setup(void **state)
 	assert_int_equal(
 		addr_parse("127.0.0.1", (uint16_t)site.conf.rs_tls_port, &at),
 		0);
+	site.conf.gms_port = site_free_port();
+	free(site.conf.gms_listen);
+	site.conf.gms_listen = strdup("127.0.0.1");
+	played_gms = gms_listens();
 	memset(&env, 0, sizeof(env));
 	env.loop = site.loop;
 	env.dir = site.dir;
@@ -273,6 +292,7 @@ static int teardown(void **state)
 	gate_free(gate);
 	loop_io_del(relay_io);
 	close(relay);
+	close(played_gms);
 	peer_free(&node);
 	site_free(&site);
 	return 0;
@@ -327,6 +347,89 @@ static void to_the_as(void **state)
 	site.alpn = "h2";
 	assert_int_not_equal(peer_login(&node, "alice", SITE_PASSWORD), 0);
 	assert_int_equal(number("logins"), 2);
+}
+
+/* --- the GMS through the same port: what it lets live stays --------------------------- */
+
+static uint64_t ahead_ns;
+
+static uint64_t mono(void *arg)
+{
+	struct timespec t;
+
+	(void)arg;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return LOOP_S((uint64_t)t.tv_sec) + (uint64_t)t.tv_nsec + ahead_ns;
+}
+
+static int64_t wall(void *arg)
+{
+	(void)arg;
+	return time(NULL);
+}
+
+/* so much later; the played GMS says a byte, if it is to. Return: what the node reads */
+static ssize_t later(int fd, int gms, unsigned int s, bool says)
+{
+	char byte;
+	ssize_t n = -1;
+
+	ahead_ns += LOOP_S((uint64_t)s);
+	if (says)
+		assert_int_equal(send(gms, "x", 1, MSG_NOSIGNAL), 1);
+	for (int i = 0; i < 1000 && n < 0; i++) {
+		struct timespec ms = {.tv_nsec = 1000000};
+
+		assert_int_equal(loop_turn(site.loop, false), 0);
+		n = recv(fd, &byte, 1, MSG_DONTWAIT);
+		if (n < 0 && !says && i == 50)
+			break;
+		nanosleep(&ms, NULL);
+	}
+	return n;
+}
+
+static void to_the_gms(void **state)
+{
+	struct tls_context *tls;
+	struct tls_session *s;
+	char hello[TLSHELLO_PEEK];
+	int fd, gms = -1;
+
+	(void)state;
+	assert_int_equal(
+		tls_context_new(NULL, NULL, 0, NULL, 0, NULL, site.ca_fp, &tls),
+		0);
+	tls_context_set_alpn(tls, TLSHELLO_GMS);
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(fd, &at.sa, addr_len(&at)), 0);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	assert_int_equal(tls_session_new(tls, fd, false, false, &s), 0);
+	assert_int_equal(tls_handshake(s), TLS_WANT_READ);
+	loop_set_clock(site.loop, mono, wall, NULL);
+	for (int i = 0; i < 1000 && gms < 0; i++) {
+		struct timespec ms = {.tv_nsec = 1000000};
+
+		assert_int_equal(loop_turn(site.loop, false), 0);
+		gms = accept(played_gms, NULL, NULL);
+		nanosleep(&ms, NULL);
+	}
+	assert_true(gms >= 0);
+	assert_int_equal(later(fd, gms, 0, true), 1);
+	assert_true(recv(gms, hello, sizeof(hello), 0) > 5);
+	assert_int_equal(hello[0], 22); /* a handshake, as it came */
+	assert_int_equal(number("groups"), 1);
+	assert_int_equal(later(fd, gms, SPLICE_SETTLED_S + 1, false), -1);
+	assert_int_equal(later(fd, gms, CHANNEL_TAKEN_S, true), 1);
+	assert_int_equal(later(fd, gms, SPLICE_IDLE_S - 10, true), 1);
+	assert_int_equal(later(fd, gms, SPLICE_IDLE_S - 10, false), -1);
+	assert_int_equal(later(fd, gms, 20, false),
+			 0); /* silent for too long */
+	loop_set_clock(site.loop, NULL, NULL, NULL);
+	close(gms);
+	close(fd);
+	tls_session_free(s);
+	tls_context_free(tls);
 }
 
 #define STRANGERS CHANNEL_HALF_OPEN_SOURCE
@@ -559,6 +662,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(to_the_dc, setup, teardown),
 		cmocka_unit_test_setup_teardown(to_the_as, setup, teardown),
+		cmocka_unit_test_setup_teardown(to_the_gms, setup, teardown),
 		cmocka_unit_test_setup_teardown(strangers_at_the_as, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(greedy, setup, teardown),
