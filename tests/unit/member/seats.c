@@ -282,6 +282,13 @@ int seat_submit(struct seat *s, const struct group_change *c)
 	return s->done;
 }
 
+int seat_submit_kind(struct seat *s, enum group_kind kind)
+{
+	struct group_change c = {.kind = kind, .policy = &group_policy_default};
+
+	return seat_submit(s, &c);
+}
+
 int seat_remove(struct seat *s, int who)
 {
 	uint32_t index = member_index(seats[who].m);

@@ -67,6 +67,8 @@ void seat_restart(struct seat *s);
 void seat_add(int who, uint8_t rights);
 /** wait for what a wish became */
 int seat_submit(struct seat *s, const struct group_change *c);
+/** the same, of an entry that needs no more than its kind and the usual rules */
+int seat_submit_kind(struct seat *s, enum group_kind kind);
 int seat_remove(struct seat *s, int who);
 bool seats_turn(bool (*cond)(void *), void *arg);
 /** all of the first @n have the key of one epoch */
