@@ -7,6 +7,7 @@
  * what a handshake taught is given to it within PINS_FLUSH_MS. Memory is ahead.
  * A peer is pinned at its first handshake; `ntm verify` makes the pin verified,
  * `ntm forget` removes it. Names are canonical (device.account.domain).
+ * Files:    pins.c (peers), pins_server.c (CAs), pins_file.c.
  */
 #ifndef NTM_BROKER_PINS_H
 #define NTM_BROKER_PINS_H
