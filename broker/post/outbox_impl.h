@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * outbox_impl - shared by outbox.c (orders and jobs) and outbox_heard.c (what became of
- * them)
+ * outbox_impl - shared by outbox.c (jobs), outbox_order.c (orders) and outbox_heard.c (what
+ * became of them)
  *
  * Owner: outbox.c. Context: loop thread.
  */
