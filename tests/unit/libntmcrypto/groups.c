@@ -210,3 +210,18 @@ void circle_timer(struct circle *c)
 	circle_make(c, 0, &change);
 	circle_spread(c);
 }
+
+void circle_band(struct circle *c, unsigned int n)
+{
+	unsigned int i;
+
+	circle_open(c);
+	circle_create(c);
+	for (i = 1; i < n; i++)
+		circle_add(c, 0, i, GROUP_MAY_REMOVE);
+}
+
+bool circle_same_keys(const struct group_keys *a, const struct group_keys *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}

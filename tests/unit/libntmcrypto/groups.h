@@ -63,4 +63,8 @@ void circle_remove(struct circle *c, unsigned int author, unsigned int who);
 void circle_refresh(struct circle *c, unsigned int author);
 void circle_timer(struct circle *c);
 
+/** a circle in which persons 0 to @n - 1 are */
+void circle_band(struct circle *c, unsigned int n);
+bool circle_same_keys(const struct group_keys *a, const struct group_keys *b);
+
 #endif
