@@ -52,6 +52,11 @@ static size_t character(const char *s, uint32_t *c)
 	const unsigned char *u = (const unsigned char *)s;
 	size_t n = *u < 0x80 ? 1 : *u >= 0xf0 ? 4 : *u >= 0xe0 ? 3 : 2, i;
 
+	/* nearly all that there is; of a long list each byte comes by here */
+	if (*u >= 0x20 && *u < 0x7f) {
+		*c = *u;
+		return 1;
+	}
 	if (*u > 0xf4 || (*u >= 0x80 && *u < 0xc2))
 		return 0;
 	*c = n == 1 ? *u : *u & (0x7fu >> n);
