@@ -55,14 +55,28 @@ static bool cells_fill(char **c, const json_t *row)
 	return c[0] && c[1] && c[2] && c[3] && c[4];
 }
 
-/* what groups say to each other: `ntm-group` shows it */
-static void groups_drop(json_t *rows)
+/* is an item of that program asked for? */
+static bool shown(const struct command_args *a, const char *application)
 {
-	size_t i = json_array_size(rows);
+	if (!a->application) /* `ntm-group` shows what groups say */
+		return strcmp(application, ITEMS_GROUPS);
+	return !strcmp(a->application, "all") ||
+	       !strcmp(a->application, application);
+}
 
-	while (i--)
-		if (!strcmp(cell(json_array_get(rows, i), 7), ITEMS_GROUPS))
-			json_array_remove(rows, i);
+/* those that are not asked for go; @list: of rows or of items */
+static void select_shown(const struct command_args *a, json_t *list)
+{
+	size_t i = json_array_size(list);
+	const json_t *one;
+
+	while (i--) {
+		one = json_array_get(list, i);
+		if (!shown(a, json_is_array(one)
+				      ? cell(one, 7)
+				      : out_text(one, "application", "")))
+			json_array_remove(list, i);
+	}
 }
 
 static int inbox_print(const struct command_args *a)
@@ -76,7 +90,7 @@ static int inbox_print(const struct command_args *a)
 
 	if (items_rows(a, &rows, &logged_in))
 		return 1;
-	groups_drop(rows);
+	select_shown(a, rows);
 	n = json_array_size(rows);
 	cells = calloc(n * COLUMNS + 1, sizeof(*cells));
 	for (i = 0; cells && i < n; i++)
@@ -104,6 +118,7 @@ int cmd_inbox(const struct command_args *a)
 		return inbox_print(a);
 	if (items_all(a, "inbox", &items, &logged_in))
 		return 1;
+	select_shown(a, items);
 	j = json_pack("{s:b, s:b, s:O}", "ok", 1, "logged_in", logged_in,
 		      "items", items);
 	command_json(a, j);

@@ -26,7 +26,7 @@ struct command_args {
 	bool remove, password_stdin, trust_changed;
 	const char *device, *revoke, *exit;
 	bool background, overwrite, rename, follow; /* items */
-	const char *message, *to, *on_receive;
+	const char *message, *to, *on_receive, *application;
 	/* ntm-group */
 	bool qr, may_invite, may_remove, admin, raw, here;
 	bool once, listen, quiet;

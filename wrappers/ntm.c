@@ -26,6 +26,7 @@
 #define OPT_EXIT     (1u << 8)
 #define OPT_SEND     (1u << 9)
 #define OPT_RECEIVE  (1u << 10)
+#define OPT_INBOX    (1u << 11)
 
 static const struct command commands[] = {
 	{"up", "", "start the broker", 0, 0, 0, cmd_up},
@@ -59,13 +60,15 @@ static const struct command commands[] = {
 	 "a push service that tells this device, instead of keep-alives", 0, 0,
 	 2, cmd_push},
 	{"send", "[FILE ...] NAME ...",
-	 "files, folders, or a text from standard input, to who may be away",
+	 "files, folders (photos/, ./photos), or a text from standard input, "
+	 "to "
+	 "who may be away",
 	 OPT_SEND, 1, 4096, cmd_send},
 	{"outbox", "", "what was sent, and who has it", 0, 0, 0, cmd_outbox},
 	{"cancel", "NUMBER",
 	 "withdraw what was sent: who lacks it will not get it", 0, 1, 1,
 	 cmd_cancel},
-	{"inbox", "", "what others have sent", 0, 0, 0, cmd_inbox},
+	{"inbox", "", "what others have sent", OPT_INBOX, 0, 0, cmd_inbox},
 	{"receive", "[NUMBER ...]", "take what is there, or the named items",
 	 OPT_RECEIVE, 0, 1000, cmd_receive},
 	{"netcheck", "", "what network this machine is in", 0, 0, 0,
@@ -112,6 +115,9 @@ static const struct command_option options[] = {
 	 "  --on-receive=CMD   run for each item, by sh: files are its "
 	 "arguments, a\n"
 	 "                     text its input, the sender NTM_FROM\n"},
+	{"application", 'A', false, required_argument, OPT_INBOX,
+	 "  --application=NAME  items of that program alone; `all`: of groups, "
+	 "too\n"},
 	{"trust-changed", 'T', false, no_argument, OPT_CHANGED,
 	 "  --trust-changed    accept that the domain's CA has changed\n"},
 };
@@ -224,6 +230,9 @@ static void option_take(int c, const char *arg, struct command_args *a)
 		break;
 	case 'T':
 		a->trust_changed = true;
+		break;
+	case 'A':
+		a->application = arg;
 		break;
 	case 'x':
 		if (strcmp(arg, "yes") && strcmp(arg, "no")) {

@@ -66,6 +66,19 @@ assert_eq "$(wc -l <"$(lab_log post-received)")" "$n" "nothing of what is refuse
 n=$(wc -l <"$(lab_log post-received)")
 assert_eq "$(lab_as_user a ntm inbox | awk '{ print $1, $3, $4 }')" "NUMBER WHAT SIZE
 2 other: t" "an item of a group is not shown, another program's is, with its name"
+# lists WANT [OPTION]: numbers in both forms
+lists()
+{
+	assert_eq "$(lab_as_user a ntm inbox ${2-} | awk '$1 ~ /^[0-9]/ { print $1 }' | xargs)" \
+		"$1" "ntm inbox ${2-}"
+	assert_eq "$(lab_as_user a ntm inbox --json ${2-} | jq -r '.items[].id' | xargs)" \
+		"$1" "and as JSON"
+}
+lists 2
+lists "1 2" --application=all
+lists 1 --application=ntm-group
+lists 2 --application=other
+lists "" --application=ntm
 assert_eq "$(lab_as_user a ntm receive)" "nothing is here; see \`ntm inbox\`" "neither is taken"
 status=0
 lab_as_user a ntm receive 1 >"$LAB/out" 2>&1 || status=$?

@@ -139,7 +139,7 @@ wait_for 20 "! group c status band >/dev/null 2>&1" "group c status band"
 says a "without you"
 hears 20 b "without you"
 assert_eq "$(group c history band 2>/dev/null)" "" "who is removed keeps nothing"
-! lab_as_user c ntm inbox --json | grep -q ntm-group || not_ok "and something has come"
+! lab_as_user c ntm inbox --json --application=all | grep -q ntm-group || not_ok "and something has come"
 ok "and gets nothing"
 
 for h in a b c; do
