@@ -11,7 +11,9 @@
 
 void folder_make(char path[static 64])
 {
-	strcpy(path, "/tmp/ntm-post-XXXXXX");
+	const char *tmp = getenv("TMPDIR");
+
+	snprintf(path, 64, "%s/ntm-post-XXXXXX", tmp ? tmp : "/tmp");
 	assert_non_null(mkdtemp(path));
 }
 

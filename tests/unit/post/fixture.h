@@ -15,7 +15,7 @@
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-/** a new folder below /tmp; removed, with all in it, by folder_remove() */
+/** a new folder below TMPDIR or /tmp; removed, with all in it, by folder_remove() */
 void folder_make(char path[static 64]);
 void folder_remove(const char *path);
 /** "FORMAT ..." as a path; eight static buffers in turn */

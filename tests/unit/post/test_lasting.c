@@ -309,6 +309,66 @@ static void test_failed_is_told(void **state)
 	json_decref(j);
 }
 
+/* A part of an item that came straight, @days ago, and broke off. Return: its folder */
+static const char *part_left(const char *item, int days)
+{
+	struct store *st = w.cn.post.store;
+	const char *folder;
+	int64_t id;
+
+	store_bind_text(st, IN_DIRECT_NEW, 1, MN);
+	store_bind_text(st, IN_DIRECT_NEW, 2, "ntm");
+	store_bind_text(st, IN_DIRECT_NEW, 3, "file");
+	store_bind_text(st, IN_DIRECT_NEW, 4, item);
+	store_bind_text(st, IN_DIRECT_NEW, 5, "");
+	store_bind_int(st, IN_DIRECT_NEW, 6, 1000000);
+	store_bind_int(st, IN_DIRECT_NEW, 7,
+		       post_now(&w.cn.post) - (int64_t)days * DAY);
+	store_bind_int(st, IN_DIRECT_NEW, 8, INT64_MAX);
+	assert_int_equal(store_run(st, IN_DIRECT_NEW), 0);
+	store_bind_text(st, IN_FIND, 1, "ntm");
+	store_bind_text(st, IN_FIND, 2, "file");
+	store_bind_text(st, IN_FIND, 3, item);
+	store_bind_text(st, IN_FIND, 4, MN);
+	assert_int_equal(store_step(st, IN_FIND), 1);
+	id = store_int(st, IN_FIND, 0);
+	store_reset(st, IN_FIND);
+	folder = at("%s/post/in.%d", w.cn.state, (int)id);
+	mkdir(folder, 0700);
+	mkdir(at("%s/tree", folder), 0700);
+	file_fill(at("%s/tree/part", folder), 5000, 1);
+	return folder;
+}
+
+/* Parts that nobody goes on with are deleted after a week, each with its row, however
+ * many there are; younger ones stay. */
+static void test_parts_left(void **state)
+{
+	char old[256], young[256];
+	uint64_t next = 0;
+	struct stat s;
+	json_t *j;
+	int i;
+
+	(void)state;
+	strcpy(young, part_left("young", 6));
+	strcpy(old, part_left("old", 8));
+	for (i = 0; i < 70; i++)
+		(void)part_left(at("old-%d", i), 8);
+	for (i = 0; !stat(old, &s) || i < 3; i++) {
+		inbox_whole(w.cn.post.inbox);
+		inbox_sync(w.cn.post.inbox);
+		while (inbox_busy(w.cn.post.inbox))
+			turn(&next);
+		assert_int_equal(loop_turn(w.loop, false), 0);
+		assert_true(i < 100);
+	}
+	assert_int_equal(stat(at("%s/tree/part", young), &s), 0);
+	j = ask(&w.cn, json_pack("{s:s}", "cmd", "inbox"));
+	assert_int_equal(json_array_size(json_object_get(j, "items")), 1);
+	json_decref(j);
+}
+
 static void rows_new(struct store *st, int64_t from, int64_t to, int receivers)
 {
 	int i;
@@ -437,6 +497,7 @@ int main(void)
 		TEST(test_lost),
 		TEST(test_changed_unseen),
 		TEST(test_prekeys),
+		TEST(test_parts_left),
 		TEST(test_soon),
 		TEST(test_other_login),
 		TEST(test_failed_is_told),
