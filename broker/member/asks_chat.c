@@ -36,13 +36,16 @@ void asks_say(struct ask *a)
 	const char *file = json_string_value(json_object_get(j, "file"));
 	struct part *p = ask_part(a);
 	int64_t n = 0;
+	int r;
 
 	if (!p)
 		return;
-	if (!text == !file)
+	if (!text == !file) {
 		ask_fail(a, -NTM_EINVAL, "give a text, or name a file");
-	else
-		said(a, chat_say(ask_node(a)->chat, p, text, file, &n), n);
+		return;
+	}
+	r = chat_say(ask_node(a)->chat, p, text, file, &n);
+	said(a, r, n);
 }
 
 static const char *state_name(enum chat_state state)

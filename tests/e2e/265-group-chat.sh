@@ -148,3 +148,9 @@ for h in a b c; do
 done
 ok "what was said is sealed on the disk"
 assert_eq "$(history a .text | tail -n +2)" "$(history b .text)" "one order for all"
+
+# a file, or something in a folder, that may not be read is not said to be sent
+lab_as_user a sh -c 'mkdir -p folder; echo x >folder/x; echo y >folder/y; chmod 0 folder/y'
+for f in folder folder/y; do
+	refused "$f may not be read" "folder/y: it may not be read" group a send band $f
+done
