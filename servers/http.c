@@ -121,6 +121,8 @@ static enum MHD_Result queue_answer(struct http_request *q)
 		return MHD_NO;
 	if (q->status >= 400)
 		atomic_fetch_add(&q->http->errors, 1);
+	if (q->status == 401)
+		http_crowd_doubt(q->http->crowd, q->conn);
 	http_phase_set(q->conn, HTTP_MOVING);
 	r = MHD_queue_response(q->mhd, q->status, q->response);
 	MHD_destroy_response(q->response);

@@ -12,9 +12,10 @@
  *          header have @header_s, a connection without request @idle_s, a body or an
  *          answer moves HTTP_STALL_BYTES in each @stall_s; else it is closed. A header
  *          has at most HTTP_HEADER_MAX bytes. When three quarters of all connections
- *          are taken, strangers that ask nothing have HTTP_CROWDED_S; when all are, or
- *          all of a source, the stranger that came first goes for the one that comes.
- *          Who is http_proven() is no stranger. Answers of more than
+ *          are taken, those that ask nothing have HTTP_CROWDED_S; when all are, or all
+ *          of a source, the stranger that came first goes for the one that comes, or else
+ *          who has asked nothing for longest. Who is http_proven() is no stranger, until
+ *          it is answered 401. Answers of more than
  *          HTTP_WHOLE bytes that have yet to leave have HTTP_HELD_MAX bytes in all, a
  *          quarter of it for one source; beyond, 429.
  *
@@ -181,7 +182,7 @@ json_t *http_json(const struct http_request *q);
 const uint8_t *http_body(const struct http_request *q, size_t *len);
 /** the server that asks; NULL: the route wants none */
 const struct ntmc_cert *http_peer(const struct http_request *q);
-/** a token or ticket of it is right: no stranger has its connection end. A certificate
+/** a token or ticket of it is right: its connection goes for no other while it asks. A certificate
  *  of HTTP's own check does the same */
 void http_proven(struct http_request *q);
 /** one customer's address: IPv4, or the /64 of IPv6; zero-padded */

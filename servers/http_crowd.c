@@ -13,7 +13,9 @@
  * make strangers, so they never keep others out: where a source, or the server, has as
  * many connections as it may, the stranger that came first goes for the one that comes.
  * An honest client is one too until its first request; it has the time in which as many
- * others come as there are places. Only where all are known is somebody refused.
+ * others come as there are places. Where there is no stranger the known one goes that has
+ * asked nothing for longest; only where all ask something is somebody refused. Who shows
+ * a wrong token is a stranger again.
  *
  * libmicrohttpd's own time-out begins anew with every byte, so that a byte now and then
  * holds a connection for ever. So each second all are looked at (enum http_phase), and
@@ -81,6 +83,13 @@ static void source_put(struct http_crowd *w, struct source *s)
 	free(s);
 }
 
+static void join_strangers(struct http_crowd *w, struct http_conn *c)
+{
+	c->stranger = true;
+	DL_APPEND2(w->strangers, c, prev, next);
+	DL_APPEND2(c->of->strangers, c, of_prev, of_next);
+}
+
 /* no stranger any more */
 static void leave_strangers(struct http_crowd *w, struct http_conn *c)
 {
@@ -123,11 +132,31 @@ static bool may_go(struct http_conn *c)
 	return phase != HTTP_NEW && phase != HTTP_WORKING;
 }
 
-/* Return: false: none of them can go */
-static bool evict(struct http_crowd *w, struct http_conn *c, bool of_source)
+/* Of a source (NULL: of all) the one between requests that has waited longest for one.
+ * Rare: whoever comes next is a stranger, and goes first. */
+static struct http_conn *longest_idle(struct http_crowd *w,
+				      const struct source *s)
 {
+	struct http_conn *c, *tmp, *found = NULL;
+
+	HASH_ITER (hh, w->conns, c, tmp)
+		if (!c->going && (!s || c->of == s) &&
+		    atomic_load(&c->phase) == HTTP_WAITING &&
+		    (!found ||
+		     atomic_load(&c->since) < atomic_load(&found->since)))
+			found = c;
+	return found;
+}
+
+/* One of a source (NULL: of all) goes. Return: false: none of them can */
+static bool evict(struct http_crowd *w, const struct source *s)
+{
+	struct http_conn *c = s ? s->strangers : w->strangers;
+
 	while (c && !may_go(c))
-		c = of_source ? c->of_next : c->next;
+		c = s ? c->of_next : c->next;
+	if (!c)
+		c = longest_idle(w, s);
 	if (!c)
 		return false;
 	conn_end(w, c);
@@ -142,9 +171,9 @@ static int make_room(struct http_crowd *w, struct source *s)
 	if (HASH_COUNT(w->conns) >= conf->connections + HTTP_GOING_MAX)
 		return -NTM_EAGAIN;
 	if (s->n - s->going >= conf->per_source)
-		return evict(w, s->strangers, true) ? 0 : -NTM_ELIMIT;
+		return evict(w, s) ? 0 : -NTM_ELIMIT;
 	if (HASH_COUNT(w->conns) - w->going >= conf->connections)
-		return evict(w, w->strangers, false) ? 0 : -NTM_EAGAIN;
+		return evict(w, NULL) ? 0 : -NTM_EAGAIN;
 	return 0;
 }
 
@@ -169,9 +198,7 @@ static int conn_add(struct http_crowd *w, int fd, const uint8_t *ip)
 	s->n++;
 	c->fd = fd;
 	c->of = s;
-	c->stranger = true;
-	DL_APPEND2(w->strangers, c, prev, next);
-	DL_APPEND2(s->strangers, c, of_prev, of_next);
+	join_strangers(w, c);
 	memcpy(c->source, ip, HTTP_SOURCE_LEN);
 	http_phase_set(c, HTTP_NEW);
 	HASH_ADD_INT(w->conns, fd, c);
@@ -243,6 +270,16 @@ void http_crowd_prove(struct http_crowd *w, struct http_conn *c)
 	pthread_mutex_unlock(&w->lock);
 }
 
+void http_crowd_doubt(struct http_crowd *w, struct http_conn *c)
+{
+	if (!atomic_exchange(&c->proven, false))
+		return;
+	pthread_mutex_lock(&w->lock);
+	if (!c->going && !c->stranger)
+		join_strangers(w, c);
+	pthread_mutex_unlock(&w->lock);
+}
+
 bool http_crowd_hold(struct http_crowd *w,
 		     const uint8_t source[static HTTP_SOURCE_LEN], size_t len)
 {
@@ -311,14 +348,12 @@ static bool stalls(struct http_crowd *w, struct http_conn *c, uint32_t now)
 	return false;
 }
 
-/* @most: of strangers that ask nothing, where there is a crowd */
+/* @most: of those that ask nothing, where there is a crowd */
 static bool is_slow(struct http_crowd *w, struct http_conn *c, uint32_t now,
 		    uint32_t most)
 {
 	uint32_t age = now - atomic_load(&c->since);
 
-	if (!c->stranger)
-		most = UINT32_MAX;
 	switch (atomic_load(&c->phase)) {
 	case HTTP_FIRST:
 		return age >= w->conf->header_s || age >= most;

@@ -18,7 +18,7 @@ struct http_crowd;
 struct http_crowd *http_crowd_new(const struct http_conf *conf);
 void http_crowd_free(struct http_crowd *w);
 /**
- * http_crowd_add() - a place for a connection; a stranger may have to go for it
+ * http_crowd_add() - a place for a connection; another may have to go for it
  * Return: 0, -NTM_ENOMEM, -NTM_ELIMIT (too many of the source), -NTM_EAGAIN (in all)
  */
 NTM_MUST_CHECK int http_crowd_add(struct http_crowd *w, int fd,
@@ -31,6 +31,8 @@ void http_crowd_remove(struct http_crowd *w, struct http_conn *c);
 void http_crowd_forget(struct http_crowd *w, int fd);
 /** it has shown a token, ticket or certificate that is right */
 void http_crowd_prove(struct http_crowd *w, struct http_conn *c);
+/** it has shown one that is wrong */
+void http_crowd_doubt(struct http_crowd *w, struct http_conn *c);
 /** ends those that are too slow */
 void http_crowd_tick(struct http_crowd *w, uint32_t now_s);
 /** see http_hold(), http_let_go() */
