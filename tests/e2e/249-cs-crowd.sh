@@ -39,11 +39,11 @@ crowd()
 		'tail -n 3 "$(lab_log crowd)"'
 }
 
-# served HOST: twenty small items of new connections, one behind the other
+# served HOST: eight small items of new connections, one behind the other
 served()
 {
 	lab_as_user $1 /usr/bin/python3 "$LAB_SRC/tests/e2e/exchange.py" served \
-		"$(state_dir $1)/session" "$(server_dir server)" 10.1.0.2 20
+		"$(state_dir $1)/session" "$(server_dir server)" 10.1.0.2 8
 }
 
 over()
