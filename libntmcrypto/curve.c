@@ -2,9 +2,10 @@
 /*
  * curve - X25519 and Ed25519 on libsodium, with checks of our own
  *
- * Nettle has both, too, and takes two to three times as long (docs/benchmarks.md). What
- * is accepted does not hang on the library: each rule that one of them may omit is
- * checked here.
+ * Nettle has both, too, and takes two to three times as long (docs/benchmarks.md). Of
+ * points each rule that a library may omit is checked here, for keys and for a
+ * signature's R: canonical, of no small order. The equation is the library's, without the
+ * cofactor.
  */
 #include "libntmcrypto/ntmcrypto.h"
 
@@ -12,8 +13,8 @@
 #include <string.h>
 
 /* It looks which instructions the processor has: before there are threads, and before a
- * process is confined. It fails only where there are no random bytes; then it goes on
- * with what every processor can do, and draws none for us. */
+ * process is confined. Where there are no random bytes it ends the process, which could
+ * do nothing without. */
 __attribute__((constructor)) static void curve_init(void)
 {
 	(void)!sodium_init();
@@ -85,7 +86,7 @@ int ntmc_ed25519_verify(const uint8_t pub[static NTMC_KEY_LEN], const void *msg,
 			size_t len, const uint8_t sig[static NTMC_SIG_LEN])
 {
 	/* a small-order key would verify one signature for any message */
-	if (!ntmc_ed25519_public_ok(pub) ||
+	if (!ntmc_ed25519_public_ok(pub) || !ntmc_ed25519_public_ok(sig) ||
 	    crypto_sign_ed25519_verify_detached(sig, msg, len, pub))
 		return -NTM_EAUTH;
 	return 0;

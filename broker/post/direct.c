@@ -41,7 +41,7 @@
 #define WHOLE_MAX 8192 /* payload bytes that go with the key, in one request */
 
 /* struct attempt - one receiver. @running: asked now, or about to be
- * @reached: it has answered once; @best: the offset that it named then
+ * @reached: it has answered once; @whole: all of it goes with the key; @best: the offset that it named then
  * @checks: it has, or has refused, a blob of this name before; is that ours, @word? */
 struct attempt {
 	struct direct *direct;
@@ -52,7 +52,7 @@ struct attempt {
 	struct sealing *seal;
 	uint64_t offset, best;
 	unsigned int again, elsewhere;
-	bool running, over, reached, sends, checks;
+	bool running, over, reached, whole, sends, checks;
 	uint8_t word[NTMC_HASH_LEN];
 	int word_code;
 	struct attempt *next;
@@ -130,9 +130,14 @@ static void attempt_over(struct attempt *x)
 /* Another way for this one; or the same once more */
 static void attempt_failed(struct attempt *x, int err)
 {
-	if (x->reached && !x->direct->withdraws && x->again++ < AGAIN_MAX &&
-	    (err == -NTM_ECLOSED || err == -NTM_ETIMEOUT ||
-	     err == -NTM_EUNREACHABLE || err == -NTM_ENOTFOUND)) {
+	/* with all of a small one on its way nothing may have been heard yet */
+	bool breaks = err == -NTM_ECLOSED ||
+		      (x->reached &&
+		       (err == -NTM_ETIMEOUT || err == -NTM_EUNREACHABLE ||
+			err == -NTM_ENOTFOUND));
+
+	if (breaks && (x->reached || x->whole) && !x->direct->withdraws &&
+	    x->again++ < AGAIN_MAX) {
 		log_debug("outbox", "item %lld, %s: %s; once more",
 			  (long long)x->direct->s->id, x->name, err_text(err));
 		x->sends = false;
@@ -499,6 +504,7 @@ static int ask_keys(struct attempt *x)
 
 	if (!err && ask.together) {
 		ask.stall_s = DIRECT_STALL_S;
+		x->whole = true;
 		err = whole_put(x, j);
 		if (err && sealing_failed(x, err)) {
 			json_decref(j);

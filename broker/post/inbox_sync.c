@@ -243,6 +243,8 @@ int inbox_known_again(struct inbox *b, int64_t id)
 
 	store_bind_int(st, IN_ANEW, 1, id);
 	r = store_run(st, IN_ANEW);
+	if (!r && store_changes(st))
+		arrival_count_anew(b->post);
 	store_bind_int(st, IN_KNOWN, 1, id);
 	return r ? r : store_run(st, IN_KNOWN);
 }

@@ -16,6 +16,7 @@
 #include "broker/post/link.h"
 #include "broker/post/post.h"
 #include "broker/poster_child.h"
+#include "common/wipefree.h"
 
 struct program {
 	struct poster_child child;
@@ -44,7 +45,9 @@ static int run(void *arg)
 	int err;
 
 	post->loop = p->child.loop;
-	err = post_open(post, p->child.config, p->child.state);
+	err = wipefree(); /* texts pass through rows and requests */
+	if (!err)
+		err = post_open(post, p->child.config, p->child.state);
 	/* who asks is to hear why, and not to wait for us in vain */
 	if (err == -NTM_ESTORE || err == -NTM_EVERSION) {
 		log_err("post", "%s", err_text(err));

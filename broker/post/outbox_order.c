@@ -100,6 +100,8 @@ static int small_keep(struct outbox *o, int64_t id, struct pack *p,
 		store_bind_blob(st, SMALL_PUT, 2, buf, what->payload);
 		err = store_run(st, SMALL_PUT);
 	}
+	if (buf)
+		ntmc_wipe(buf, what->payload);
 	free(buf);
 	return err;
 }

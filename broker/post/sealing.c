@@ -23,6 +23,8 @@ void sealing_close(struct sealing *z)
 	if (z->pack && z->tags >= 0)
 		close(z->tags);
 	pack_close(z->pack);
+	if (z->small)
+		ntmc_wipe(z->small, (size_t)z->of.payload);
 	free(z->small);
 	z->small = NULL;
 	blob_free(z->blob);

@@ -12,6 +12,9 @@
  *
  * When that fails (a full disk) nothing of the turn has happened: clients are refused,
  * requests are dropped, and every job begins again from its row.
+ *
+ * What was written over (K, T, a small payload) lies in the write-ahead log still. That is
+ * emptied WIPE_S after a turn wrote, so this is not left to the end of the process.
  */
 #include <fcntl.h>
 #include <ftw.h>
@@ -28,6 +31,7 @@
 #include "common/log.h"
 
 #define RESTART_S  10
+#define WIPE_S	   1
 #define REMOVE_FDS 16
 
 struct turn_remove {
@@ -41,6 +45,7 @@ struct turn {
 	struct post *post;
 	int dir;
 	bool files; /* of items were written */
+	struct loop_timer *wipe;
 	struct turn_remove *removes;
 };
 
@@ -65,10 +70,27 @@ static void removes_do(struct turn *t, bool really)
 	}
 }
 
+static void wipe_soon(struct turn *t)
+{
+	if (!loop_timer_armed(t->wipe))
+		loop_timer_arm(t->wipe, LOOP_S(WIPE_S));
+}
+
+static void on_wipe(void *arg)
+{
+	struct post *p = arg;
+
+	/* within a turn that writes it cannot be done */
+	if (store_pending(p->store) || store_tidy(p->store))
+		wipe_soon(p->turn);
+}
+
 static int write_all(struct post *p)
 {
 	int err = 0;
 
+	if (store_pending(p->store))
+		wipe_soon(p->turn);
 	if (p->turn->files && syncfs(p->turn->dir))
 		err = -NTM_ESTORE;
 	p->turn->files = false;
@@ -143,6 +165,7 @@ void post_remove_later(struct post *p, const char *path)
 int turn_open(struct post *p)
 {
 	struct turn *t = calloc(1, sizeof(*t));
+	int err;
 
 	if (!t)
 		return -NTM_ENOMEM;
@@ -150,9 +173,13 @@ int turn_open(struct post *p)
 	t->task.arg = t;
 	t->post = p;
 	t->dir = open(p->who.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (t->dir < 0) {
+	err = t->dir < 0 ? -NTM_ESTORE
+			 : loop_timer_new(p->loop, on_wipe, p, &t->wipe);
+	if (err) {
+		if (t->dir >= 0)
+			close(t->dir);
 		free(t);
-		return -NTM_ESTORE;
+		return err;
 	}
 	p->turn = t;
 	store_group(p->store, begun, p);
@@ -172,6 +199,7 @@ void turn_close(struct post *p)
 	removes_do(t, !err);
 	asking_release(p->face, err);
 	close(t->dir);
+	loop_timer_free(t->wipe);
 	p->turn = NULL;
 	t->post = NULL;
 	if (!t->task.queued)

@@ -144,6 +144,8 @@ wait_for 30 "lab_as_user c ntm outbox --json | jq -e '.items[-1].state == \"wait
 lab_as_user c ntm down
 ntm_up a
 ntm_wait_online a
+# ntm-post lives on, and with it what it may keep of welcomes that it has sent
+lab_start stays user a ntm receive --follow
 wait_for 40 '[ "$(group_get a band .members)" = 3 ]' "group a status band"
 wait_for 30 'item_copy welcome welcome "${N[c]}"' "lab_as_user a ntm outbox"
 echo "the key lies under the third step" | group a send band >"$LAB/out"
@@ -220,6 +222,7 @@ assert_eq "$(grep -c -e sixth -e seventh "$(lab_log hears-c)")" 0 \
 # keys of the epoch before are wiped after keep, 1 s, and what disks have of it by then
 read -r -t 2 -u "$LAB_NEVER" || :
 loot_servers seventh
+[ -n "$(lab_pids a ntm-post)" ] || not_ok "a's ntm-post has ended"
 for h in a d; do steal $h $h-last; done
 lab_stop capture-way INT
 
