@@ -234,6 +234,7 @@ int dp_group_epoch(struct dp_group *g, const struct group_keys *k,
 	/* the others know the one that waited: this one follows it */
 	g->next_at = 0;
 	group_switch(g);
+	group_sign(g);
 	group_flush(g->dp); /* it is for the rows of before */
 	old = g->rows;
 	n_old = g->n;

@@ -378,7 +378,8 @@ static void connect_now(struct server *s)
 	if (!r)
 		r = channel_connect(s->node->loop, s->tls, &to.sa,
 				    addr_len(&to), &ops, s, &s->channel);
-	if (r == -NTM_ENOTFOUND)
+	/* without an address, or TLS, the next way is no better */
+	if (r == -NTM_ENOTFOUND || !s->tls)
 		later(s, r);
 	else if (r)
 		next_way(s, r);

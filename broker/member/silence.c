@@ -205,8 +205,10 @@ uint32_t silence_s(const struct member *m, uint32_t index)
 
 void member_asked(struct member *m, uint32_t index)
 {
-	struct silent *r = row_of(m, index);
+	struct silent *r;
 
+	count(m);
+	r = row_of(m, index);
 	if (!r)
 		return;
 	r->asked = r->s;

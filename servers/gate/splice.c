@@ -89,18 +89,24 @@ static bool push(struct splice *s, int i)
 	return true;
 }
 
+static bool is_ending(const struct splice *s)
+{
+	return s->ended[NODE] || s->ended[SERVER];
+}
+
 static void on_event(void *arg, int fd, unsigned int events)
 {
 	struct splice *s = arg;
 	int i = fd == s->fd[SERVER] ? SERVER : NODE;
 	bool ok = true;
 
-	if (s->settled)
-		channel_taken_stay(s->c, SPLICE_IDLE_S);
 	if (events & LOOP_WRITE)
 		ok = push(s, !i);
 	if (ok && events & LOOP_READ)
 		ok = pull(s, i) && push(s, i);
+	if (ok && s->settled)
+		channel_taken_stay(s->c, is_ending(s) ? CHANNEL_FINISH_S
+						      : SPLICE_IDLE_S);
 	if (!ok || (s->shut[NODE] && s->shut[SERVER]))
 		channel_close(s->c);
 	else
@@ -152,6 +158,11 @@ static void on_settled(void *arg)
 {
 	struct splice *s = arg;
 
+	/* whom the server has ended is let stay by nobody */
+	if (is_ending(s)) {
+		channel_close(s->c);
+		return;
+	}
 	s->settled = true;
 	channel_taken_stay(s->c, SPLICE_IDLE_S);
 }

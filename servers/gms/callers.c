@@ -336,6 +336,10 @@ static void message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 	default:
 		channel_close(c);
 	}
+	/* one word, by which it is a member: who says others would stay for good */
+	ca = caller_of(arg, c);
+	if (ca && ca->stranger)
+		channel_finish(c);
 }
 
 static void closed(struct channel *c, int err, void *arg)

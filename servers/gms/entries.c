@@ -112,7 +112,7 @@ static int append(struct caller *ca, const Ntm__GroupSubmit *m,
 	if (r)
 		return r;
 	f = follow_find(ca, lg);
-	if (f && f->ahead)
+	if (f && follow_ahead(f))
 		return repair(ca, f, m);
 	if (e->author != index)
 		return -NTM_EPERM;
@@ -175,7 +175,7 @@ static bool too_often(struct caller *ca, const struct group_entry *e)
 	struct follow *f = lg ? follow_find(ca, lg) : NULL;
 	struct author *a;
 
-	if (f && f->ahead)
+	if (f && follow_ahead(f))
 		return false; /* it gives back what we lack */
 	a = author_of(ca);
 	if (!a)

@@ -125,6 +125,15 @@ int follow_open(struct gms *gms)
 	return gms->news ? 0 : -NTM_ENOMEM;
 }
 
+bool follow_ahead(struct follow *f)
+{
+	if (f->ahead && group_epoch(ledger_state(f->lg)) >= f->ahead) {
+		f->told = f->ahead;
+		f->ahead = 0;
+	}
+	return f->ahead;
+}
+
 void follow_news(struct follow *f)
 {
 	const struct group *g = ledger_state(f->lg);
@@ -133,7 +142,7 @@ void follow_news(struct follow *f)
 	Ntm__GroupNews body = NTM__GROUP_NEWS__INIT;
 	struct news *n;
 
-	if (f->more || f->ahead)
+	if (f->more || follow_ahead(f))
 		return; /* its acknowledgement, or what we lack, comes first */
 	if (caller_needs_key(f->caller)) {
 		/* it came before the AS: its next hello names its login */

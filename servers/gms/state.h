@@ -214,6 +214,8 @@ struct follow *follow_find(const struct caller *ca,
 NTM_MUST_CHECK int follow_new(struct caller *ca, struct ledger_group *lg,
 			      uint32_t index, struct follow **out);
 void follow_free(struct follow *f);
+/** does the node have what we lack, still? Another may have given it back meanwhile */
+bool follow_ahead(struct follow *f);
 /** what @f has not been told yet */
 void follow_news(struct follow *f);
 /** all of @lg: news; those that are no members any more: Gone */

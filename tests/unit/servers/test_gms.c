@@ -177,6 +177,10 @@ static void old_backup(void **state)
 	assert_true(site_wait(&site, rig_is_gone, &m[1]));
 	assert_int_equal(m[1].gone_code, NTM_EAGAIN);
 	assert_int_equal(m[1].gone_epoch, 2);
+	/* another one could give it back as well, and need not */
+	gms_member_hello(&m[0]);
+	assert_true(site_wait(&site, rig_is_gone, &m[0]));
+	assert_int_equal(m[0].gone_code, NTM_EAGAIN);
 	for (i = 0; i < 3; i++) {
 		/* not in another order */
 		gms_member_send_entry(&m[1], entry[(i + 1) % 3],
@@ -192,8 +196,11 @@ static void old_backup(void **state)
 	/* RN2 of those epochs is never made a second time: another epoch */
 	rig_wait_key(&m[1]);
 	assert_int_equal(m[1].epoch, 6);
-	gms_member_hello(&m[0]);
 	rig_assert_together(2);
+	/* nor is it let write without parts any more */
+	gms_member_send_entry(&m[0], entry[0], len[0], m[0].gid);
+	assert_int_not_equal(rig_wait_ack(&m[0]), 0);
+	assert_int_equal(gms->stats.repaired, 3);
 	assert_int_equal(rig_submit(&m[0], &refresh), 0);
 	rig_assert_together(2);
 }
