@@ -10,8 +10,8 @@
  * when the node is online again; the server's addresses are tried in turn, each for
  * NEXT_MS. Behind them come the same on port 443, where a relay's gate may lead to the
  * GMS, which is asked for by name (tlshello.h), as some networks let out nothing else;
- * and last the first ones once more, for a network that is slow. The one that worked is
- * the first of the next round, until the node has been elsewhere. A GMS ends
+ * and last one of them once more and for longer, as a network may be slow: another one in
+ * each round. The one that worked is the first of the next round, until the node has been elsewhere. A GMS ends
  * connections that are silent, so each group says hello from time to time, which also
  * brings the GMS's newest word on the epoch.
  *
@@ -129,7 +129,7 @@ static size_t round_of(const struct server *s, struct addr out[TRIES_MAX + 1])
 		n = add(out, n, &a);
 	}
 	if (n_known)
-		out[n++] = known[0];
+		out[n++] = known[s->tries % n_known];
 	return n;
 }
 
