@@ -4,7 +4,7 @@
 # at several times, and all packets, opens nothing of a group: no packet, invitation,
 # welcome or message. With the state of a member that was removed nothing that came after;
 # with that of one who joined, or a stolen one, nothing that was before
-# limit: 240
+# limit: 400
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/groups.sh"
