@@ -28,7 +28,7 @@
 #define WAYS	 2
 #define WAY_MS	 1000
 #define UNACKED_MS                                                             \
-	5000	     /* a device that has left with its end of a connection */
+	2000	     /* a device that has left with its end of a connection */
 #define LINES_MAX 16 /* of a header */
 
 struct web_batch {
