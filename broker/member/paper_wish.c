@@ -100,18 +100,12 @@ static bool is_taken(struct papers *all, const struct paper *p)
 	return false;
 }
 
-int papers_accept(struct papers *all, struct paper *p)
+/* What the person says stands when it is on the disk */
+static int answer(struct papers *all, struct paper *p, enum paper_state state)
 {
 	int r;
 
-	if (is_taken(all, p))
-		return -NTM_EEXISTS;
-
-	if (p->i.expires < node_now(all->node))
-		return -NTM_EEXPIRED;
-	ntmc_x25519_keygen(NULL, &p->prekey.priv, p->prekey.pub);
-	p->state = PAPER_AGREED;
-	p->handed = false;
+	p->state = state;
 	r = paper_store(p);
 	if (r)
 		p->state = PAPER_INVITED;
@@ -120,15 +114,18 @@ int papers_accept(struct papers *all, struct paper *p)
 	return r;
 }
 
+int papers_accept(struct papers *all, struct paper *p)
+{
+	if (is_taken(all, p))
+		return -NTM_EEXISTS;
+	if (p->i.expires < node_now(all->node))
+		return -NTM_EEXPIRED;
+	ntmc_x25519_keygen(NULL, &p->prekey.priv, p->prekey.pub);
+	p->handed = false;
+	return answer(all, p, PAPER_AGREED);
+}
+
 int papers_decline(struct papers *all, struct paper *p)
 {
-	int r;
-
-	p->state = PAPER_DECLINED;
-	r = paper_store(p);
-	if (r)
-		p->state = PAPER_INVITED;
-	else
-		papers_work(all);
-	return r;
+	return answer(all, p, PAPER_DECLINED);
 }
