@@ -13,8 +13,10 @@
  *
  * A new epoch receives from the first moment. It is sent under when the others have had
  * time to hear of it, but at once when a member has gone: what it could read must end.
- * Who has joined with it can open nothing of the epoch before: until then each packet is
- * sealed twice, and goes under the new one to them alone.
+ * Who has joined can open nothing of the epoch before: until then each packet is sealed
+ * twice, and goes under the new one to them alone. Another epoch takes the place of one
+ * that waits, since the GMS has RN2 of the newest alone: who was a moment late never gets
+ * the one between.
  * The receiver (libntmcrypto) keeps the epoch before as long as the policy says.
  *
  * What is sealed waits in the burst, of which there is one, until the TUN has been
@@ -103,19 +105,24 @@ static void on_tick(void *arg)
 	group_arm(g);
 }
 
-void group_switch(struct dp_group *g)
+static void send_under_next(struct dp_group *g)
 {
-	if (!g->next || loop_now(g->dp->loop) < g->next_at)
-		return;
 	group_sign(g); /* the last packets of both */
 	group_flush(g->dp);
 	group_sender_free(g->sender);
 	g->sender = g->next;
 	g->epoch = g->next_epoch;
 	g->next = NULL;
+}
+
+void group_switch(struct dp_group *g)
+{
+	if (!g->next || loop_now(g->dp->loop) < g->next_at)
+		return;
+	send_under_next(g);
 	g->joined = false;
 	for (size_t i = 0; i < g->n; i++)
-		g->rows[i].joined = false;
+		g->rows[i].since = 0;
 }
 
 /* Room for what is missed, while there is somebody who can miss it */
@@ -133,19 +140,50 @@ static void missed_fit(struct dp_group *g)
 	}
 }
 
-/* Who cannot open what is sent under the epoch before: with another one to come, all of
- * @old, which have heard of the one that waited. */
+/* May receivers have forgotten what is sent under, at the end of another wait? */
+static bool must_go_on(const struct dp_group *g, uint64_t epoch,
+		       const struct group *members)
+{
+	return epoch - g->epoch > GROUP_EPOCHS_MAX - 2 ||
+	       LOOP_S(group_policy(members)->keep_s) < 3 * DP_GROUP_SWITCH;
+}
+
+/* One waits already: it is left out, or sent under while the new one waits. The second
+ * loses what goes to those who have not heard of it, and is for many joins a second. */
+static void wait_no_more(struct dp_group *g, uint64_t epoch,
+			 const struct group *members)
+{
+	group_sign(g);
+	group_flush(g->dp); /* it is for the rows of before */
+	if (!g->next)
+		return;
+	if (must_go_on(g, epoch, members)) {
+		send_under_next(g);
+	} else {
+		group_sender_free(g->next);
+		g->next = NULL;
+	}
+}
+
+/* Who cannot open what is sent under, or may have missed it: all who have just joined,
+ * until the newest is sent under. @old: the rows of before */
 static void joined_mark(struct dp_group *g, const struct group_row *old,
 			size_t n)
 {
+	uint64_t now = loop_now(g->dp->loop);
 	size_t k = 0;
 
 	g->joined = false;
 	for (size_t i = 0; i < g->n; i++) {
-		while (k < n && old[k].index < g->rows[i].index)
+		struct group_row *row = &g->rows[i];
+
+		while (k < n && old[k].index < row->index)
 			k++;
-		g->rows[i].joined = k == n || old[k].index != g->rows[i].index;
-		g->joined |= g->rows[i].joined;
+		if (k == n || old[k].index != row->index)
+			row->since = now;
+		else if (now - row->since >= DP_GROUP_SWITCH)
+			row->since = 0;
+		g->joined |= row->since != 0;
 	}
 }
 
@@ -231,11 +269,7 @@ int dp_group_epoch(struct dp_group *g, const struct group_keys *k,
 		free(rows);
 		return r;
 	}
-	/* the others know the one that waited: this one follows it */
-	g->next_at = 0;
-	group_switch(g);
-	group_sign(g);
-	group_flush(g->dp); /* it is for the rows of before */
+	wait_no_more(g, k->epoch, members);
 	old = g->rows;
 	n_old = g->n;
 	g->rows = rows;
@@ -270,8 +304,7 @@ void dp_group_relay(struct dp_group *g, uint64_t epoch, const struct addr *at,
 {
 	struct group_relay *r = g->relays;
 
-	if (r[1].epoch == epoch ||
-	    (r[0].epoch != epoch && r[1].epoch < r[0].epoch))
+	if (r[0].epoch == g->epoch ? epoch != g->epoch : r[1].epoch == epoch)
 		r++;
 	group_flush(g->dp); /* it is for those of before */
 	batch_flush(g->dp->batch);

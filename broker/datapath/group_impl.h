@@ -28,14 +28,15 @@ enum {
 	GROUP_FOR_ALL = GROUP_FOR_OLD | GROUP_FOR_JOINED
 };
 
-/** struct group_row - a member; @met: the addresses are known; @joined: with the epoch
- *  that waits; @missed: it lacks what ->missed has for it (GROUP_FOR_...) */
+/** struct group_row - a member; @met: the addresses are known; @since: when
+ *  it joined, while an epoch before the newest is sent under; @missed: it lacks what
+ *  ->missed has for it (GROUP_FOR_...) */
 struct group_row {
 	uint32_t index;
-	bool met, joined;
+	bool met;
 	uint8_t missed;
 	uint8_t vip6[16], vip4[4];
-	uint64_t ask_at, ask_gap;
+	uint64_t ask_at, ask_gap, since;
 };
 
 /** struct group_tag - by which a datagram finds its group */
@@ -77,7 +78,7 @@ struct dp_group {
 	struct group_receiver *receiver;
 	struct group_sender *sender, *next;
 	uint64_t epoch, next_epoch; /* of these */
-	bool joined;		    /* somebody has, with the epoch of @next */
+	bool joined;		    /* a row has @since */
 	uint64_t next_at, until;
 	uint32_t own, ident;	/* @ident: of the next packet that is cut */
 	struct group_row *rows; /* in order of index */

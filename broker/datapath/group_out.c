@@ -89,7 +89,7 @@ static uint32_t room_for(const struct dp_group *g)
 
 static uint8_t whom(const struct group_row *row)
 {
-	return row->joined ? GROUP_FOR_JOINED : GROUP_FOR_OLD;
+	return row->since ? GROUP_FOR_JOINED : GROUP_FOR_OLD;
 }
 
 static void send_to(struct dp_group *g, const struct group_burst *b,

@@ -53,22 +53,51 @@ static void test_renewed(void **state)
 	net_send(&s->net, 0, &sp);
 	assert_int_equal(stage_get(s, 1), 1);
 	assert_int_equal(dp_group_sends(s->g[0]), before + 1);
-	/* two, one behind the other: who has both lacks the one before them */
+	/* two, one behind the other: the first is never sent under, as who was late
+	 * with it cannot get it any more; both wait no longer than a second */
 	circle_timer(&s->c);
 	stage_epoch(s, 0);
-	stage_epoch(s, 1);
 	circle_timer(&s->c);
 	stage_epoch(s, 0);
+	net_send(&s->net, 0, &sp);
+	assert_int_equal(stage_get(s, 1), 1);
 	stage_epoch(s, 1);
 	net_send(&s->net, 0, &sp);
 	assert_int_equal(stage_get(s, 1), 1);
-	assert_int_equal(dp_group_sends(s->g[0]), before + 2);
+	assert_int_equal(dp_group_sends(s->g[0]), before + 1);
 	/* the same again: not a later one */
 	assert_int_equal(dp_group_epoch(s->g[0], &s->c.p[0].keys, s->c.p[0].g,
 					&s->c.p[0].id, s->c.p[0].index),
 			 -NTM_ESTATE);
 	net_send(&s->net, 0, &sp);
 	assert_int_equal(stage_get(s, 1), 1);
+	s->net.now += DP_GROUP_SWITCH + 1;
+	net_send(&s->net, 0, &sp);
+	assert_int_equal(stage_get(s, 1), 1);
+	assert_int_equal(dp_group_sends(s->g[0]), before + 3);
+	stage_close(s);
+}
+
+/* so many in a second that receivers would forget what is sent under */
+static void test_many(void **state)
+{
+	struct stage *s = stage_open(GROUP_AUTH_MAC);
+	struct spec sp = stage_packet(0, 4, 64);
+	uint64_t sends = dp_group_sends(s->g[0]);
+
+	(void)state;
+	for (unsigned int i = 0; i < 3 * GROUP_EPOCHS_MAX; i++) {
+		circle_timer(&s->c);
+		stage_epoch(s, 0);
+		net_send(&s->net, 0, &sp);
+		assert_int_equal(stage_get(s, 1), 1);
+		assert_true(s->c.p[0].keys.epoch - dp_group_sends(s->g[0]) <
+			    GROUP_EPOCHS_MAX);
+		stage_epoch(s, 1);
+		net_send(&s->net, 0, &sp);
+		assert_int_equal(stage_get(s, 1), 1);
+	}
+	assert_true(dp_group_sends(s->g[0]) > sends);
 	stage_close(s);
 }
 
@@ -122,6 +151,35 @@ static void test_joined(void **state)
 	}
 }
 
+/* others join while it does: the GMS gives it the key of the newest epoch alone, whichever
+ * of these it came with; it hears what is sent from the first packet on */
+static void test_joined_late(void **state)
+{
+	(void)state;
+	for (unsigned int others = 1; others < 2 * GROUP_EPOCHS_MAX; others++) {
+		struct stage *s = stage_open(GROUP_AUTH_MAC);
+		struct spec sp = stage_packet(0, 4, 64);
+
+		dp_group_free(s->g[1]);
+		circle_remove(&s->c, 0, 1);
+		stage_epoch(s, 0);
+		circle_add(&s->c, 0, 1, 0);
+		stage_epoch(s, 0);
+		dp_group_meet(s->g[0], s->c.p[1].index, vip6_b, vip4_b);
+		for (unsigned int i = 0; i < others; i++) {
+			circle_timer(&s->c);
+			stage_epoch(s, 0);
+		}
+		stage_join(s, 1);
+		net_send(&s->net, 0, &sp);
+		assert_int_equal(stage_get(s, 1), 1);
+		s->net.now += DP_GROUP_SWITCH + 1;
+		net_send(&s->net, 0, &sp);
+		assert_int_equal(stage_get(s, 1), 1);
+		stage_close(s);
+	}
+}
+
 /* and for the others all is as it was: one copy, straight or by the relay */
 static void test_others_join(void **state)
 {
@@ -143,12 +201,18 @@ static void test_others_join(void **state)
 	dp_group_relay(s->g[0], before.epoch, NULL, NULL, 0);
 	net_send(&s->net, 0, &sp);
 	assert_int_equal(stage_get(s, 1), 1);
-	/* two that come one behind the other: the first is one of the others then */
+	/* two that come one behind the other; the relay is that of the epoch before both */
+	dp_group_relay(s->g[0], before.epoch, &at, &places, 1);
+	dp_group_relay(s->g[0], before.epoch + 1, &at, &places, 1);
 	stage_epoch(s, 1);
 	circle_add(&s->c, 0, 4, 0);
 	stage_epoch(s, 0);
 	stage_epoch(s, 1);
+	dp_group_relay(s->g[0], before.epoch + 2, &at, &places, 1);
 	net_send(&s->net, 0, &sp);
+	net_settle(&s->net);
+	/* and the batch that signs those before */
+	assert_int_equal(stage_pass_on(s, fd, &before), 2);
 	assert_int_equal(stage_get(s, 1), 1);
 	assert_int_equal(stage_counters(s, 1).rx.replayed, 0);
 	close(fd);
@@ -160,7 +224,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_removed),
 		cmocka_unit_test(test_renewed),
+		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_joined),
+		cmocka_unit_test(test_joined_late),
 		cmocka_unit_test(test_others_join),
 	};
 
