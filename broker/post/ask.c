@@ -140,8 +140,9 @@ int post_ask(struct post *p, const struct post_ask *a, web_fn *done, void *arg,
 	     struct web_call **out)
 {
 	struct headers h = {.n = 0};
+	struct web_server box;
 	struct web_request r = {
-		.server = a->server,
+		.server = a->server ? a->server : &box,
 		.method = a->method,
 		.path = a->path,
 		.json = a->json,
@@ -158,16 +159,18 @@ int post_ask(struct post *p, const struct post_ask *a, web_fn *done, void *arg,
 		.done = done,
 		.arg = arg,
 	};
-	const char *dot = strchr(a->server->name, '.');
-	int err = -NTM_ENOMEM;
+	int err = a->server ? 0 : post_box(p, &box);
+	const char *dot;
 
+	if (err)
+		return err;
 	/* our token speaks for us: to servers of our own domain alone */
+	dot = strchr(r.server->name, '.');
 	if (!a->bearer && (!dot || strcmp(dot + 1, p->who.domain)))
 		return -NTM_EPERM;
 	headers_make(p, a, &h);
 	r.headers = (const char *const *)h.line;
-	if (!h.failed)
-		err = web_start(p->web, &r, out);
+	err = h.failed ? -NTM_ENOMEM : web_start(p->web, &r, out);
 	post_flush_soon(p);
 	headers_free(&h);
 	return err;

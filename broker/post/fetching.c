@@ -218,18 +218,13 @@ static void on_temporal(void *arg, const struct web_answer *a)
 
 static int ask_temporal(struct fetching *f)
 {
-	struct web_server box;
 	char path[128];
-	struct post_ask ask = {.server = &box,
-			       .method = "GET",
-			       .path = path,
-			       .together = true};
-	int err = post_box(f->post, &box);
+	struct post_ask ask = {.method = "GET", .path = path, .together = true};
 
 	if (!*f->temporal)
 		return -NTM_EAGAIN; /* the list will have it */
 	snprintf(path, sizeof(path), "/v1/temporal-keys/%s", f->temporal);
-	return err ? err : post_ask(f->post, &ask, on_temporal, f, &f->call);
+	return post_ask(f->post, &ask, on_temporal, f, &f->call);
 }
 
 /* --- the end
@@ -250,16 +245,7 @@ static void on_off_list(void *arg, const struct web_answer *a)
 
 static int ask_off_list(struct fetching *f)
 {
-	struct web_server box;
-	char path[64];
-	struct post_ask ask = {.server = &box,
-			       .method = "DELETE",
-			       .path = path,
-			       .together = true};
-	int err = post_box(f->post, &box);
-
-	snprintf(path, sizeof(path), "/v1/cache/%lld", (long long)f->entry);
-	return err ? err : post_ask(f->post, &ask, on_off_list, f, &f->call);
+	return inbox_off_list(f->post, f->entry, on_off_list, f, &f->call);
 }
 
 static void on_confirmed(void *arg, const struct web_answer *a)

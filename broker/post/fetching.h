@@ -100,6 +100,9 @@ void inbox_each_direct(struct inbox *b,
 		       void (*fn)(void *arg, struct fetching *f), void *arg);
 /** the job of item @id; NULL: none */
 struct fetching *inbox_job(struct inbox *b, int64_t id);
+/** entry @entry off the box's list (inbox_sync.c). Return: as post_ask() */
+NTM_MUST_CHECK int inbox_off_list(struct post *p, int64_t entry, web_fn *done,
+				  void *arg, struct web_call **out);
 /** the folder of an item */
 bool inbox_folder(const struct post *p, int64_t id, char *path, size_t size);
 

@@ -265,16 +265,7 @@ static void on_gone(void *arg, const struct web_answer *a)
 
 void fetching_gone(struct fetching *f)
 {
-	struct web_server box;
-	char path[64];
-	struct post_ask ask = {.server = &box,
-			       .method = "DELETE",
-			       .path = path,
-			       .together = true};
-
-	snprintf(path, sizeof(path), "/v1/cache/%lld", (long long)f->entry);
-	if (post_box(f->post, &box) ||
-	    post_ask(f->post, &ask, on_gone, f, &f->call))
+	if (inbox_off_list(f->post, f->entry, on_gone, f, &f->call))
 		fetching_later(f, -NTM_ENOTFOUND, NULL, 0);
 }
 

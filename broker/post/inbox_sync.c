@@ -66,6 +66,17 @@ static void word_over(struct word *w, bool failed)
 	news_next(b);
 }
 
+int inbox_off_list(struct post *p, int64_t entry, web_fn *done, void *arg,
+		   struct web_call **out)
+{
+	char path[64];
+	struct post_ask ask = {
+		.method = "DELETE", .path = path, .together = true};
+
+	snprintf(path, sizeof(path), "/v1/cache/%lld", (long long)entry);
+	return post_ask(p, &ask, done, arg, out);
+}
+
 static void on_news_off(void *arg, const struct web_answer *a)
 {
 	struct word *w = arg;
@@ -79,17 +90,10 @@ static void on_news(void *arg, int err)
 {
 	struct word *w = arg;
 	struct post *p = w->inbox->post;
-	struct web_server box;
-	char path[64];
-	struct post_ask ask = {.server = &box,
-			       .method = "DELETE",
-			       .path = path,
-			       .together = true};
 
-	snprintf(path, sizeof(path), "/v1/cache/%lld", (long long)w->entry);
 	asking_changed(p->face);
-	if ((err && err != -NTM_ENOTFOUND) || post_box(p, &box) ||
-	    post_ask(p, &ask, on_news_off, w, &w->call))
+	if ((err && err != -NTM_ENOTFOUND) ||
+	    inbox_off_list(p, w->entry, on_news_off, w, &w->call))
 		word_over(w, true);
 }
 
@@ -413,18 +417,14 @@ static void on_page(void *arg, const struct web_answer *a)
 
 static void page_ask(struct inbox *b)
 {
-	struct web_server box;
 	char path[96];
-	struct post_ask ask = {.server = &box,
-			       .method = "GET",
-			       .path = path,
-			       .json_max = PAGE_MAX};
-	int err = post_box(b->post, &box);
+	struct post_ask ask = {
+		.method = "GET", .path = path, .json_max = PAGE_MAX};
+	int err;
 
 	snprintf(path, sizeof(path), "/v1/cache?after=%lld&limit=" PAGE_TEXT,
 		 (long long)b->after);
-	if (!err)
-		err = post_ask(b->post, &ask, on_page, b, &b->listing);
+	err = post_ask(b->post, &ask, on_page, b, &b->listing);
 	if (err)
 		listing_failed(b, err_text(err));
 }

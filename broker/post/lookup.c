@@ -92,14 +92,12 @@ static void on_prekeys(void *arg, const struct web_answer *a)
 static int begin(struct lookup *u, const char *name)
 {
 	struct post *p = u->all->post;
-	struct web_server box;
 	char path[FQDN_MAX + 32];
-	struct post_ask ask = {.server = &box, .method = "GET", .path = path};
-	int err = post_box(p, &box);
+	struct post_ask ask = {.method = "GET", .path = path};
+	int err;
 
 	snprintf(path, sizeof(path), "/v1/prekeys/%s", name);
-	if (!err)
-		err = post_ask(p, &ask, on_prekeys, u, &u->call);
+	err = post_ask(p, &ask, on_prekeys, u, &u->call);
 	if (err)
 		return err;
 	strcpy(u->name, name);

@@ -120,7 +120,7 @@ void post_item_id(const struct post_ids *ids, uint8_t out[static ITEM_ID_LEN]);
 
 /** struct post_ask - one request; what is NULL or 0 is left out */
 struct post_ask {
-	const struct web_server *server;
+	const struct web_server *server; /* NULL: our box */
 	const char *method, *path;
 	const char *bearer; /* NULL: our token, in our domain alone; "": none */
 	const struct post_ids *ids; /* NTM-Application, -Service, -Item */
@@ -138,7 +138,7 @@ struct post_ask {
 	bool last, together;		  /* as in web.h */
 };
 /** Return: 0 and @done will be called; -NTM_EPERM (our token is not for that server);
- *  or an error */
+ *  what post_box() says; or an error */
 NTM_MUST_CHECK int post_ask(struct post *p, const struct post_ask *a,
 			    web_fn *done, void *arg, struct web_call **out);
 /** our box. Return: 0, -NTM_ENOLOGIN, -NTM_ENOTFOUND (the domain has none) */

@@ -192,12 +192,10 @@ static void on_prekeys(void *arg, const struct web_answer *a)
 
 int sending_ask_prekeys(struct sending *s)
 {
-	struct web_server box;
 	char path[300];
-	struct post_ask ask = {.server = &box, .method = "GET", .path = path};
+	struct post_ask ask = {.method = "GET", .path = path};
 	const json_t *known =
 		recent_get(s->post->recent, s->asked, post_now(s->post));
-	int err = post_box(s->post, &box);
 
 	if (known) {
 		prekeys_taken(
@@ -205,5 +203,5 @@ int sending_ask_prekeys(struct sending *s)
 		return 0;
 	}
 	snprintf(path, sizeof(path), "/v1/prekeys/%s", s->asked);
-	return err ? err : post_ask(s->post, &ask, on_prekeys, s, &s->call);
+	return post_ask(s->post, &ask, on_prekeys, s, &s->call);
 }

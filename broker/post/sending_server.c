@@ -82,18 +82,15 @@ static void on_servers(void *arg, const struct web_answer *a)
 
 int sending_ask_servers(struct sending *s)
 {
-	struct web_server box;
-	struct post_ask ask = {
-		.server = &box, .method = "GET", .path = SERVERS};
+	struct post_ask ask = {.method = "GET", .path = SERVERS};
 	const json_t *known =
 		recent_get(s->post->recent, SERVERS, post_now(s->post));
-	int err = post_box(s->post, &box);
 
 	if (known) {
 		servers_take(s, known);
 		return 0;
 	}
-	return err ? err : post_ask(s->post, &ask, on_servers, s, &s->call);
+	return post_ask(s->post, &ask, on_servers, s, &s->call);
 }
 
 int sending_leave_server(struct sending *s, const struct web_answer *a)
