@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "common/file.h"
+#include "common/keysharing.h"
 #include "libntmcrypto/groupnode.h"
 #include "servers/datadir.h"
 #include "servers/removed.h"
@@ -187,20 +188,17 @@ static struct as_conn *conn_of(struct as *as, const uint8_t *ed_pub)
 
 static int tell_key(struct as *as, struct as_conn *conn, const struct shared *k)
 {
-	Ntm__KeySharing body = NTM__KEY_SHARING__INIT;
-	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
 	int64_t left = k->made + 2 * (int64_t)as->conf->as_lifetime -
 		       loop_wall(as->loop);
 
 	if (left <= 0)
 		return 0;
-	body.id = k->id;
-	body.key = (ProtobufCBinaryData){NTMC_KEY_LEN, (uint8_t *)k->key.b};
-	body.aead = NTMC_AES_256_GCM;
-	body.lifetime_s = (uint32_t)left;
-	msg.body_case = NTM__ENVELOPE__BODY_KEY_SHARING;
-	msg.key_sharing = &body;
-	return channel_send(conn->channel, &msg);
+	return keysharing_send(
+		conn->channel,
+		&(struct keysharing){.id = k->id,
+				     .key = &k->key,
+				     .aead = NTMC_AES_256_GCM,
+				     .lifetime_s = (uint32_t)left});
 }
 
 static bool is_due(const struct as *as, const struct groupmanager *s)

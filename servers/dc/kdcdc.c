@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/keysharing.h"
 #include "common/log.h"
 #include "servers/dc/abroad.h"
 #include "servers/dc/courier.h"
@@ -51,8 +52,6 @@ bool kdcdc_id_is_used(const struct dc *dc, uint64_t id)
 
 static int share_key(struct dc *dc, struct domain *d)
 {
-	Ntm__KeySharing body = NTM__KEY_SHARING__INIT;
-	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
 	struct domain_key *k = &d->next;
 	struct ntmc_key kdcdc;
 	uint64_t id;
@@ -70,14 +69,14 @@ static int share_key(struct dc *dc, struct domain *d)
 	err = datagram_domain_keys(&kdcdc, k->id, ntmc_aead_preferred(),
 				   &k->keys);
 	if (!err) {
-		body.id = k->id;
-		body.key = (ProtobufCBinaryData){NTMC_KEY_LEN, kdcdc.b};
-		body.aead = k->keys.aead;
-		body.lifetime_s = DOMAIN_KEY_S;
-		msg.txn = d->share_txn = ++dc->domains->txn;
-		msg.body_case = NTM__ENVELOPE__BODY_KEY_SHARING;
-		msg.key_sharing = &body;
-		err = channel_send(d->channel, &msg);
+		d->share_txn = ++dc->domains->txn;
+		err = keysharing_send(
+			d->channel,
+			&(struct keysharing){.txn = d->share_txn,
+					     .id = k->id,
+					     .key = &kdcdc,
+					     .aead = k->keys.aead,
+					     .lifetime_s = DOMAIN_KEY_S});
 	}
 	ntmc_key_clear(&kdcdc);
 	k->until = loop_now(dc->loop) + LOOP_S(DOMAIN_KEY_S);

@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/keysharing.h"
 #include "common/log.h"
 #include "servers/dc/state.h"
 #include "servers/removed.h"
@@ -77,8 +78,6 @@ static struct notifier *notifier_put(struct notify *n, const uint8_t *fp)
 
 static int share_key(struct dc *dc, struct notifier *s, bool fresh)
 {
-	Ntm__KeySharing body = NTM__KEY_SHARING__INIT;
-	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
 	uint64_t now = loop_now(dc->loop);
 
 	if (fresh) {
@@ -87,14 +86,12 @@ static int share_key(struct dc *dc, struct notifier *s, bool fresh)
 		ntmc_key_random(NULL, &s->key);
 		s->renew = now + LOOP_S(NOTIFIER_KEY_S / 2);
 	}
-	body.id = s->key_id;
-	body.key = (ProtobufCBinaryData){NTMC_KEY_LEN, s->key.b};
-	body.aead = ntmc_aead_preferred();
-	body.lifetime_s = NOTIFIER_KEY_S;
-	msg.txn = ++dc->notify->txn;
-	msg.body_case = NTM__ENVELOPE__BODY_KEY_SHARING;
-	msg.key_sharing = &body;
-	return channel_send(s->channel, &msg);
+	return keysharing_send(
+		s->channel, &(struct keysharing){.txn = ++dc->notify->txn,
+						 .id = s->key_id,
+						 .key = &s->key,
+						 .aead = ntmc_aead_preferred(),
+						 .lifetime_s = NOTIFIER_KEY_S});
 }
 
 /* --- links ------------------------------------------------------------------------ */

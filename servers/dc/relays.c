@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/keysharing.h"
 #include "common/log.h"
 #include "servers/dc/relays_impl.h"
 #include "servers/removed.h"
@@ -156,8 +157,6 @@ static uint64_t draw_id(struct dc *dc, struct relay *r)
 
 static int share_key(struct dc *dc, struct relay *r)
 {
-	Ntm__KeySharing body = NTM__KEY_SHARING__INIT;
-	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
 	struct relay_key *k = &r->keys[1 - r->key];
 	uint64_t now = loop_now(dc->loop);
 	struct ntmc_key kdcrs;
@@ -169,14 +168,14 @@ static int share_key(struct dc *dc, struct relay *r)
 	err = datagram_relay_keys(&kdcrs, k->id, ntmc_aead_preferred(),
 				  &k->keys);
 	if (!err) {
-		body.id = k->id;
-		body.key = (ProtobufCBinaryData){NTMC_KEY_LEN, kdcrs.b};
-		body.aead = k->keys.aead;
-		body.lifetime_s = RELAY_KEY_S;
-		msg.txn = r->share_txn = ++dc->relays->txn;
-		msg.body_case = NTM__ENVELOPE__BODY_KEY_SHARING;
-		msg.key_sharing = &body;
-		err = channel_send(r->channel, &msg);
+		r->share_txn = ++dc->relays->txn;
+		err = keysharing_send(
+			r->channel,
+			&(struct keysharing){.txn = r->share_txn,
+					     .id = k->id,
+					     .key = &kdcrs,
+					     .aead = k->keys.aead,
+					     .lifetime_s = RELAY_KEY_S});
 	}
 	ntmc_key_clear(&kdcrs);
 	if (err)

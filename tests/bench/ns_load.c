@@ -29,6 +29,7 @@
 #include "common/addr.h"
 #include "common/channel.h"
 #include "common/frame.h"
+#include "common/keysharing.h"
 #include "servers/servercert.h"
 
 #define PROCESS_MAX 15000
@@ -247,19 +248,14 @@ struct dc {
 
 static void dc_open(struct channel *c, void *arg)
 {
-	Ntm__KeySharing body = NTM__KEY_SHARING__INIT;
-	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
 	struct dc *dc = arg;
 
 	channel_set_idle(c, 0);
-	body.id = shared->key_id;
-	body.key = (ProtobufCBinaryData){NTMC_KEY_LEN, shared->kdcns.b};
-	body.aead = NTMC_AES_256_GCM;
-	body.lifetime_s = 86400;
-	msg.txn = 1;
-	msg.body_case = NTM__ENVELOPE__BODY_KEY_SHARING;
-	msg.key_sharing = &body;
-	if (channel_send(c, &msg))
+	if (keysharing_send(c, &(struct keysharing){.txn = 1,
+						    .id = shared->key_id,
+						    .key = &shared->kdcns,
+						    .aead = NTMC_AES_256_GCM,
+						    .lifetime_s = 86400}))
 		die("key sharing");
 	dc->channel = c;
 }

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "common/channel.h"
+#include "common/keysharing.h"
 #include "common/log.h"
 #include "servers/servercert.h"
 #include "tests/bench/relay_load.h"
@@ -144,8 +145,6 @@ static void dc_signal(void *arg, int fd, unsigned int events)
 
 static void dc_open(struct channel *c, void *arg)
 {
-	Ntm__KeySharing body = NTM__KEY_SHARING__INIT;
-	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
 	struct dc *dc = arg;
 	struct ntmc_key key;
 
@@ -154,14 +153,11 @@ static void dc_open(struct channel *c, void *arg)
 	if (datagram_relay_keys(&key, dc->id, NTMC_AES_256_GCM, &dc->keys))
 		die("keys");
 	channel_set_idle(c, 0);
-	body.id = dc->id;
-	body.key = (ProtobufCBinaryData){NTMC_KEY_LEN, key.b};
-	body.aead = NTMC_AES_256_GCM;
-	body.lifetime_s = 86400;
-	msg.txn = 1;
-	msg.body_case = NTM__ENVELOPE__BODY_KEY_SHARING;
-	msg.key_sharing = &body;
-	if (channel_send(c, &msg))
+	if (keysharing_send(c, &(struct keysharing){.txn = 1,
+						    .id = dc->id,
+						    .key = &key,
+						    .aead = NTMC_AES_256_GCM,
+						    .lifetime_s = 86400}))
 		die("key sharing");
 }
 

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "common/keysharing.h"
 #include "common/log.h"
 #include "servers/cli.h"
 #include "servers/sockets.h"
@@ -231,8 +232,9 @@ uint32_t relay_direct(struct relay *r, uint64_t path_id,
 
 void relay_share_key(struct relay *r)
 {
-	Ntm__KeySharing body = NTM__KEY_SHARING__INIT;
-	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
+	struct keysharing k = {.key = &r->key,
+			       .aead = NTMC_AES_256_GCM,
+			       .lifetime_s = 7 * 86400};
 
 	ntmc_random(NULL, &r->id, sizeof(r->id));
 	ntmc_key_random(NULL, &r->key);
@@ -240,14 +242,9 @@ void relay_share_key(struct relay *r)
 		datagram_relay_keys(&r->key, r->id, NTMC_AES_256_GCM, &r->keys),
 		0);
 	r->key_acked = false;
-	body.id = r->id;
-	body.key = (ProtobufCBinaryData){NTMC_KEY_LEN, r->key.b};
-	body.aead = NTMC_AES_256_GCM;
-	body.lifetime_s = 7 * 86400;
-	msg.txn = ++r->txn;
-	msg.body_case = NTM__ENVELOPE__BODY_KEY_SHARING;
-	msg.key_sharing = &body;
-	assert_int_equal(channel_send(r->link, &msg), 0);
+	k.id = r->id;
+	k.txn = ++r->txn;
+	assert_int_equal(keysharing_send(r->link, &k), 0);
 }
 
 static void dc_open(struct channel *c, void *arg)
