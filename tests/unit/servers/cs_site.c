@@ -93,27 +93,9 @@ void set_sick(const char *item, int err)
 	pthread_mutex_unlock(&box_lock);
 }
 
-static int listen_at(struct addr *at)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
-	    on = 1;
-
-	if (!addr_is_set(at))
-		assert_int_equal(addr_parse("127.0.0.1:0", 0, at), 0);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	assert_int_equal(bind(fd, &at->sa, addr_len(at)), 0);
-	assert_int_equal(listen(fd, 128), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&ss, &len), 0);
-	assert_int_equal(addr_from_sockaddr((struct sockaddr *)&ss, len, at),
-			 0);
-	return fd;
-}
-
 void box_begin(void)
 {
-	int fd = listen_at(&box_addr);
+	int fd = site_listen(&box_addr);
 	struct http_conf c = {.loop = site.loop,
 			      .name = "box",
 			      .fds = &fd,
@@ -143,7 +125,7 @@ void cs_begin(void)
 	env.loop = site.loop;
 	env.dir = site.dir;
 	env.conf = &site.conf;
-	env.sockets.tcp[0] = listen_at(&cs_addr);
+	env.sockets.tcp[0] = site_listen(&cs_addr);
 	env.sockets.n_tcp = 1;
 	env.sockets.admin = -1;
 	site.conf.cs_port = addr_port(&cs_addr);

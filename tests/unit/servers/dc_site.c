@@ -62,18 +62,8 @@ const Ntm__RegistrationResponse *registration(struct peer *p,
 					      const uint8_t *challenge)
 {
 	Ntm__RegistrationRequest q = NTM__REGISTRATION_REQUEST__INIT;
-	Ntm__Signal msg = NTM__SIGNAL__INIT;
-	const Ntm__Signal *r;
 
-	if (challenge)
-		q.challenge = (ProtobufCBinaryData){16, (uint8_t *)challenge};
-	msg.body_case = NTM__SIGNAL__BODY_REGISTRATION_REQUEST;
-	msg.registration_request = &q;
-	datagram_pad_registration(&msg);
-	r = peer_call(p, &msg);
-	assert_non_null(r);
-	assert_int_equal(r->body_case, NTM__SIGNAL__BODY_REGISTRATION_RESPONSE);
-	return r->registration_response;
+	return peer_registration(p, &q, challenge);
 }
 
 bool was_withdrawn(void *arg)

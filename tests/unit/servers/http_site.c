@@ -192,9 +192,7 @@ static const struct http_route routes[] = {
 
 void http_begin(unsigned int per_source, unsigned int header_s)
 {
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd;
 	struct http_conf c = {.loop = site.loop,
 			      .name = "test",
 			      .fds = &fd,
@@ -213,12 +211,8 @@ void http_begin(unsigned int per_source, unsigned int header_s)
 			      .idle_s = header_s,
 			      .stall_s = header_s};
 
-	assert_int_equal(addr_parse("127.0.0.1:0", 0, &at), 0);
-	assert_int_equal(bind(fd, &at.sa, addr_len(&at)), 0);
-	assert_int_equal(listen(fd, 128), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&ss, &len), 0);
-	assert_int_equal(addr_from_sockaddr((struct sockaddr *)&ss, len, &at),
-			 0);
+	memset(&at, 0, sizeof(at));
+	fd = site_listen(&at);
 	assert_int_equal(http_new(&c, &http), 0);
 }
 

@@ -19,21 +19,8 @@ struct addr ns_addr;
 
 void ns_begin(void)
 {
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
-	    on = 1;
-	struct addr a = ns_addr;
+	int fd = site_listen(&ns_addr);
 
-	if (!addr_is_set(&a))
-		assert_int_equal(addr_parse("127.0.0.1:0", 0, &a), 0);
-	assert_true(fd >= 0);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	assert_int_equal(bind(fd, &a.sa, addr_len(&a)), 0);
-	assert_int_equal(listen(fd, 128), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&ss, &len), 0);
-	assert_int_equal(
-		addr_from_sockaddr((struct sockaddr *)&ss, len, &ns_addr), 0);
 	site.conf.ns_port = addr_port(&ns_addr);
 	memset(&env, 0, sizeof(env));
 	env.loop = site.loop;

@@ -309,62 +309,50 @@ void peer_send(struct peer *p, Ntm__Signal *msg)
 	(void)!send(p->fd, buf, (size_t)len, 0);
 }
 
-struct waiting {
-	struct peer *p;
-	uint32_t txn;
-	uint64_t until;
-};
-
-static bool has_answer(void *arg)
-{
-	struct waiting *w = arg;
-
-	return (w->p->got && w->p->got->txn == w->txn) ||
-	       loop_now_exact(w->p->site->loop) > w->until;
-}
-
 const Ntm__Signal *peer_call(struct peer *p, Ntm__Signal *msg)
 {
-	struct waiting w = {p, 0, 0};
-
 	if (!msg->txn)
 		msg->txn = ++p->txn;
-	w.txn = p->asked = msg->txn;
-	w.until = loop_now_exact(p->site->loop) + LOOP_S(2);
+	p->asked = msg->txn;
 	if (p->got)
 		ntm__signal__free_unpacked(p->got, NULL);
 	p->got = NULL;
 	peer_send(p, msg);
-	assert_true(site_wait(p->site, has_answer, &w));
-	return p->got && p->got->txn == w.txn ? p->got : NULL;
+	return site_answer(p->site, &p->got, p->asked);
+}
+
+const Ntm__RegistrationResponse *peer_registration(struct peer *p,
+						   Ntm__RegistrationRequest *q,
+						   const uint8_t *challenge)
+{
+	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	const Ntm__Signal *r;
+
+	if (challenge)
+		q->challenge = (ProtobufCBinaryData){16, (uint8_t *)challenge};
+	msg.body_case = NTM__SIGNAL__BODY_REGISTRATION_REQUEST;
+	msg.registration_request = q;
+	datagram_pad_registration(&msg);
+	r = peer_call(p, &msg);
+	assert_non_null(r);
+	assert_int_equal(r->body_case, NTM__SIGNAL__BODY_REGISTRATION_RESPONSE);
+	return r->registration_response;
 }
 
 void peer_register(struct peer *p)
 {
 	Ntm__RegistrationRequest q = NTM__REGISTRATION_REQUEST__INIT;
-	Ntm__Signal msg = NTM__SIGNAL__INIT;
-	const Ntm__Signal *r;
+	const Ntm__RegistrationResponse *r = peer_registration(p, &q, NULL);
 	uint8_t challenge[16];
 
-	msg.body_case = NTM__SIGNAL__BODY_REGISTRATION_REQUEST;
-	msg.registration_request = &q;
-	datagram_pad_registration(&msg);
-	r = peer_call(p, &msg);
-	assert_non_null(r);
-	assert_int_equal(r->body_case, NTM__SIGNAL__BODY_REGISTRATION_RESPONSE);
-	assert_int_equal(r->registration_response->code, 0);
-	if (r->registration_response->challenge.len) {
-		memcpy(challenge, r->registration_response->challenge.data,
-		       sizeof(challenge));
-		q.challenge =
-			(ProtobufCBinaryData){sizeof(challenge), challenge};
-		msg.txn = 0;
-		r = peer_call(p, &msg);
-		assert_non_null(r);
-		assert_int_equal(r->registration_response->code, 0);
-		assert_int_equal(r->registration_response->challenge.len, 0);
+	assert_int_equal(r->code, 0);
+	if (r->challenge.len) {
+		memcpy(challenge, r->challenge.data, sizeof(challenge));
+		r = peer_registration(p, &q, challenge);
+		assert_int_equal(r->code, 0);
+		assert_int_equal(r->challenge.len, 0);
 	}
-	p->boot = r->registration_response->boot;
+	p->boot = r->boot;
 }
 
 const Ntm__Signal *peer_direction(struct peer *p, const char *fqdn)

@@ -63,6 +63,11 @@ void peer_login_request(struct peer *p, Ntm__LoginRequest *q,
 void peer_send(struct peer *p, Ntm__Signal *msg);
 /** send and wait for an answer with the same txn; NULL after 2 s */
 const Ntm__Signal *peer_call(struct peer *p, Ntm__Signal *msg);
+/** one request @q with @challenge (16 bytes; NULL: as it is); asserts that it was
+ *  answered. Return: that, until the next answer comes */
+const Ntm__RegistrationResponse *peer_registration(struct peer *p,
+						   Ntm__RegistrationRequest *q,
+						   const uint8_t *challenge);
 /** registration with the challenge; asserts success */
 void peer_register(struct peer *p);
 const Ntm__Signal *peer_direction(struct peer *p, const char *fqdn);

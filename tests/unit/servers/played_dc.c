@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "common/keysharing.h"
+
 /* --- datagrams ------------------------------------------------------------------ */
 
 uint32_t played_dc_send(struct played_dc *p, struct played_link *l,
@@ -206,24 +208,18 @@ static const struct channel_ops in_ops = {
 
 static void out_open(struct channel *c, void *arg)
 {
-	Ntm__KeySharing body = NTM__KEY_SHARING__INIT;
-	Ntm__Envelope msg = NTM__ENVELOPE__INIT;
 	struct played_dc *p = arg;
 	struct ntmc_key key;
-	uint64_t id;
+	struct keysharing k = {.txn = 5,
+			       .key = &key,
+			       .aead = NTMC_AES_256_GCM,
+			       .lifetime_s = 86400};
 
 	ntmc_key_random(NULL, &key);
-	ntmc_random(NULL, &id, sizeof(id));
-	link_take(&p->out, &key, id, NTMC_AES_256_GCM, true);
+	ntmc_random(NULL, &k.id, sizeof(k.id));
+	link_take(&p->out, &key, k.id, k.aead, true);
 	p->out.ready = false;
-	body.id = id;
-	body.key = (ProtobufCBinaryData){NTMC_KEY_LEN, key.b};
-	body.aead = NTMC_AES_256_GCM;
-	body.lifetime_s = 86400;
-	msg.txn = 5;
-	msg.body_case = NTM__ENVELOPE__BODY_KEY_SHARING;
-	msg.key_sharing = &body;
-	assert_int_equal(channel_send(c, &msg), 0);
+	assert_int_equal(keysharing_send(c, &k), 0);
 }
 
 static void out_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
@@ -280,28 +276,9 @@ void played_dc_forget(struct played_dc *p)
 	memset(&p->out, 0, sizeof(p->out));
 }
 
-/* --- waiting ------------------------------------------------------------------------ */
-
-struct waiting {
-	struct played_dc *p;
-	uint32_t txn;
-	uint64_t until;
-};
-
-static bool has_answer(void *arg)
-{
-	struct waiting *w = arg;
-
-	return (w->p->got && w->p->got->txn == w->txn) ||
-	       loop_now_exact(w->p->site->loop) > w->until;
-}
-
 const Ntm__Signal *played_dc_answer(struct played_dc *p, uint32_t txn)
 {
-	struct waiting w = {p, txn, loop_now_exact(p->site->loop) + LOOP_S(2)};
-
-	assert_true(site_wait(p->site, has_answer, &w));
-	return p->got && p->got->txn == txn ? p->got : NULL;
+	return site_answer(p->site, &p->got, txn);
 }
 
 const char *played_dc_add(struct played_dc *p)

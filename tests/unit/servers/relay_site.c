@@ -71,9 +71,8 @@ registration(struct peer *p, const struct said *said, const uint8_t *challenge)
 	Ntm__RegistrationRequest q = NTM__REGISTRATION_REQUEST__INIT;
 	Ntm__RelayRtt rtt[2], *rtts[2];
 	Ntm__Address a[2], *addrs[2];
-	Ntm__Signal msg = NTM__SIGNAL__INIT;
+	const Ntm__RegistrationResponse *r;
 	struct addr addr[2];
-	const Ntm__Signal *r;
 	size_t n = 0;
 
 	if (said->reachable)
@@ -99,16 +98,9 @@ registration(struct peer *p, const struct said *said, const uint8_t *challenge)
 	}
 	q.relays = rtts;
 	q.mapping = NTM__NAT_MAPPING__MAPPING_DEPENDENT;
-	if (challenge)
-		q.challenge = (ProtobufCBinaryData){16, (uint8_t *)challenge};
-	msg.body_case = NTM__SIGNAL__BODY_REGISTRATION_REQUEST;
-	msg.registration_request = &q;
-	datagram_pad_registration(&msg);
-	r = peer_call(p, &msg);
-	assert_non_null(r);
-	assert_int_equal(r->body_case, NTM__SIGNAL__BODY_REGISTRATION_RESPONSE);
-	assert_int_equal(r->registration_response->code, 0);
-	return r->registration_response;
+	r = peer_registration(p, &q, challenge);
+	assert_int_equal(r->code, 0);
+	return r;
 }
 
 const Ntm__RegistrationResponse *come(struct peer *p, const struct said *said)

@@ -44,6 +44,52 @@ bool site_wait(struct site *s, bool (*cond)(void *), void *arg)
 	return true;
 }
 
+struct waiting {
+	const struct site *site;
+	Ntm__Signal *const *got;
+	uint32_t txn;
+	uint64_t until;
+};
+
+static bool is_answer(const struct waiting *w)
+{
+	return *w->got && (*w->got)->txn == w->txn;
+}
+
+static bool is_over(void *arg)
+{
+	const struct waiting *w = arg;
+
+	return is_answer(w) || loop_now_exact(w->site->loop) > w->until;
+}
+
+const Ntm__Signal *site_answer(struct site *s, Ntm__Signal *const *got,
+			       uint32_t txn)
+{
+	struct waiting w = {s, got, txn, loop_now_exact(s->loop) + LOOP_S(2)};
+
+	assert_true(site_wait(s, is_over, &w));
+	return is_answer(&w) ? *got : NULL;
+}
+
+int site_listen(struct addr *at)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
+	    on = 1;
+
+	if (!addr_is_set(at))
+		assert_int_equal(addr_parse("127.0.0.1:0", 0, at), 0);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	assert_int_equal(bind(fd, &at->sa, addr_len(at)), 0);
+	assert_int_equal(listen(fd, 128), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&ss, &len), 0);
+	assert_int_equal(addr_from_sockaddr((struct sockaddr *)&ss, len, at),
+			 0);
+	return fd;
+}
+
 static bool port_free(int type, unsigned int port)
 {
 	struct sockaddr_in6 any = {.sin6_family = AF_INET6,

@@ -53,6 +53,12 @@ void site_stop_dc(struct site *s);
 unsigned int site_free_port(void);
 /** turn the loop until @cond or 10 s; Return: @cond came true */
 bool site_wait(struct site *s, bool (*cond)(void *), void *arg);
+/** turn the loop until *@got answers @txn. Return: it; NULL: no such one in 2 s */
+const Ntm__Signal *site_answer(struct site *s, Ntm__Signal *const *got,
+			       uint32_t txn);
+/** a TCP socket listening at @at; one that is not set: at a free port of 127.0.0.1,
+ *  which it then says */
+int site_listen(struct addr *at);
 /** turn the loop until the AS's link to the DC stands */
 void site_wait_link(struct site *s);
 /** an admin command of the AS that must succeed */

@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "cs_clock.h"
 #include "cs_site.h"
 
 /* --- what goes to the disk ---------------------------------------------------------------- */
@@ -158,43 +159,10 @@ static void acknowledged(void **state)
 
 /* --- whose time is over ------------------------------------------------------------------- */
 
-#define DAY 86400
-
-static int64_t later_s;
-
-static uint64_t clock_mono(void *arg)
-{
-	struct timespec t;
-
-	(void)arg;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return LOOP_S((uint64_t)(t.tv_sec + later_s)) + (uint64_t)t.tv_nsec;
-}
-
-static int64_t clock_wall(void *arg)
-{
-	(void)arg;
-	return ntmc_now(NULL) + later_s;
-}
-
-static void on_done(struct desk_job *job, int err)
-{
-	(void)err;
-	__atomic_store_n(&job->err, 1, __ATOMIC_SEQ_CST);
-}
-
-/* it is @days after the test began; what that made the Cache Server do is done */
+/* it is @days after the test began */
 static void day(int days)
 {
-	struct desk_job behind = {.done = on_done};
-	uint64_t before = cs->turns;
-
-	later_s = (int64_t)days * DAY;
-	while (cs->turns == before)
-		assert_int_equal(loop_turn(site.loop, false), 0);
-	desk_do(cs->desk, &behind);
-	while (!__atomic_load_n(&behind.err, __ATOMIC_SEQ_CST))
-		assert_int_equal(loop_turn(site.loop, false), 0);
+	cs_clock_later((int64_t)days * DAY);
 }
 
 /* what the store says to @sql, as another program reads it */
@@ -289,7 +257,7 @@ static void over(void **state)
 	upload("same", ONE); /* the same blob, for 30 days */
 	left = half("left", 0);
 	moved = half("moved", 5);
-	loop_set_clock(site.loop, clock_mono, clock_wall, NULL);
+	cs_clock_take();
 	day(1);
 	assert_true(has_item("aged") && has_blob());
 	day(3);
@@ -309,7 +277,7 @@ static void over(void **state)
 				"(SELECT count(*) FROM asks) + "
 				"(SELECT sum(bytes) FROM accounts)"),
 			 0);
-	loop_set_clock(site.loop, NULL, NULL, NULL);
+	cs_clock_give_back();
 }
 
 int main(void)

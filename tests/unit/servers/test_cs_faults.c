@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "cs_clock.h"
 #include "cs_site.h"
 #include "libntmcrypto/blobsum.h"
 
@@ -66,43 +67,13 @@ static void sync_fails(void **state)
 
 /* --- the clock ---------------------------------------------------------------------------- */
 
-#define DAY 86400
-
-static int64_t ahead_s, later_s;
-
-static uint64_t clock_mono(void *arg)
-{
-	struct timespec t;
-
-	(void)arg;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return LOOP_S((uint64_t)(t.tv_sec + later_s)) + (uint64_t)t.tv_nsec;
-}
-
-static int64_t clock_wall(void *arg)
-{
-	(void)arg;
-	return ntmc_now(NULL) + later_s + ahead_s;
-}
-
-static void on_done(struct desk_job *job, int err)
-{
-	(void)err;
-	__atomic_store_n(&job->err, 1, __ATOMIC_SEQ_CST);
-}
-
-/* the clock of the Cache Server goes on by @s; what that made it do is done */
+/* the clock goes on by @s */
 static void turn(int64_t s)
 {
-	struct desk_job behind = {.done = on_done};
-	uint64_t before = cs->turns;
+	static int64_t later;
 
-	later_s += s;
-	while (cs->turns == before)
-		assert_int_equal(loop_turn(site.loop, false), 0);
-	desk_do(cs->desk, &behind);
-	while (!__atomic_load_n(&behind.err, __ATOMIC_SEQ_CST))
-		assert_int_equal(loop_turn(site.loop, false), 0);
+	later += s;
+	cs_clock_later(later);
 }
 
 /* A clock that was set ahead ends nothing at once: there is time to set it right. The
@@ -114,21 +85,21 @@ static void clock_ahead(void **state)
 	(void)state;
 	upload("aged", ONE);
 	before = number("expired");
-	loop_set_clock(site.loop, clock_mono, clock_wall, NULL);
+	cs_clock_take();
 	turn(61);
-	ahead_s = 40 * DAY;
+	cs_clock_ahead(40 * DAY);
 	turn(61);
 	turn(61);
-	ahead_s = 0;
+	cs_clock_ahead(0);
 	turn(61);
 	assert_int_equal(number("expired"), before);
 	/* nobody did: then it is so */
-	ahead_s = 40 * DAY;
+	cs_clock_ahead(40 * DAY);
 	turn(61);
 	assert_int_equal(number("expired"), before);
 	turn(6 * 3600 + 61);
 	assert_true(number("expired") > before);
-	loop_set_clock(site.loop, NULL, NULL, NULL);
+	cs_clock_give_back();
 }
 
 static unsigned int descriptors(void)
