@@ -129,14 +129,7 @@ static void test_not_asked(void **state)
 	assert_flows();
 }
 
-static int end(void **state)
-{
-	(void)state;
-	world_down(&world);
-	return 0;
-}
-
-#define M(name) cmocka_unit_test_teardown(name, end)
+#define M(name) cmocka_unit_test_teardown(name, story_teardown)
 
 int main(void)
 {

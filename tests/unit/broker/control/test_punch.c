@@ -485,14 +485,7 @@ static void test_hold_bounded(void **state)
 	assert_int_equal(b->got[0], sent);
 }
 
-static int end(void **state)
-{
-	(void)state;
-	world_down(&world);
-	return 0;
-}
-
-#define P(name) cmocka_unit_test_teardown(name, end)
+#define P(name) cmocka_unit_test_teardown(name, story_teardown)
 
 int main(void)
 {

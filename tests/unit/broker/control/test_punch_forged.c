@@ -224,14 +224,7 @@ static void test_named_addresses(void **state)
 	assert_flows();
 }
 
-static int end(void **state)
-{
-	(void)state;
-	world_down(&world);
-	return 0;
-}
-
-#define P(name) cmocka_unit_test_teardown(name, end)
+#define P(name) cmocka_unit_test_teardown(name, story_teardown)
 
 int main(void)
 {

@@ -17,13 +17,6 @@ static void begin(bool nat, enum nat_rule mapping)
 	world_run(&world, 200);
 }
 
-static int end(void **state)
-{
-	(void)state;
-	world_down(&world);
-	return 0;
-}
-
 /* One probe, one more registration, and then silence. */
 static void test_measured_and_told(void **state)
 {
@@ -208,7 +201,7 @@ static void test_none(void **state)
 	assert_int_equal(dc_told(world.dc, a)->requests, 2);
 }
 
-#define R(name) cmocka_unit_test_teardown(name, end)
+#define R(name) cmocka_unit_test_teardown(name, story_teardown)
 
 int main(void)
 {
