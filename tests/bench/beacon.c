@@ -8,9 +8,7 @@
  * A log line is "<microseconds since 1970> <sequence>". One clock serves all hosts of
  * a lab, so a move's time and the arrivals can be compared. Ends at SIGTERM.
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -22,6 +20,8 @@
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "tests/bench/sockets.h"
 
 #define BEACON_MS 10
 
@@ -39,38 +39,6 @@ static uint64_t now_us(void)
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000;
-}
-
-static int serve_socket(const char *port)
-{
-	struct sockaddr_in6 sa = {.sin6_family = AF_INET6,
-				  .sin6_port = htons((uint16_t)atoi(port))};
-	int fd = socket(AF_INET6, SOCK_DGRAM, 0), off = 0;
-
-	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
-		perror("beacon: bind");
-		exit(1);
-	}
-	return fd;
-}
-
-static int send_socket(const char *name, const char *port)
-{
-	struct addrinfo hints = {.ai_socktype = SOCK_DGRAM}, *ai;
-	int err = getaddrinfo(name, port, &hints, &ai), fd;
-
-	if (err) {
-		fprintf(stderr, "beacon: %s: %s\n", name, gai_strerror(err));
-		exit(1);
-	}
-	fd = socket(ai->ai_family, SOCK_DGRAM, 0);
-	if (fd < 0 || connect(fd, ai->ai_addr, ai->ai_addrlen) < 0) {
-		perror("beacon: connect");
-		exit(1);
-	}
-	freeaddrinfo(ai);
-	return fd;
 }
 
 static void run(int fd, bool connected, FILE *log, long ms)
@@ -133,7 +101,8 @@ int main(int argc, char **argv)
 		perror(argv[serve ? 3 : 4]);
 		return 1;
 	}
-	fd = serve ? serve_socket(argv[2]) : send_socket(argv[2], argv[3]);
+	fd = serve ? socket_bound(argv[2])
+		   : socket_connected(SOCK_DGRAM, argv[2], argv[3]);
 	run(fd, !serve, log, argc == 6 ? atol(argv[5]) : BEACON_MS);
 	return fclose(log) ? 1 : 0;
 }

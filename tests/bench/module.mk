@@ -6,7 +6,7 @@ BENCH_TOOLS := $(patsubst tests/bench/%.c,$(O)/tests/bench/%,\
 	tests/bench/stream.c)
 # They run under ntm-run, where a sanitizer's library would not be the first.
 $(BENCH_TOOLS): SANFLAGS :=
-$(BENCH_TOOLS): $(O)/tests/bench/%: $(O)/obj/tests/bench/%.o
+$(BENCH_TOOLS): $(O)/tests/bench/%: $(O)/obj/tests/bench/%.o $(O)/obj/tests/bench/sockets.o
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^

@@ -11,7 +11,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,6 +19,8 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "tests/bench/sockets.h"
 
 #define CHUNK 8192
 
@@ -81,27 +82,9 @@ static int sink(const char *port, const char *log_path)
 	return fclose(log) ? 1 : 0;
 }
 
-static int source_connect(const char *name, const char *port)
-{
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *ai;
-	int err = getaddrinfo(name, port, &hints, &ai), fd;
-
-	if (err) {
-		fprintf(stderr, "stream: %s: %s\n", name, gai_strerror(err));
-		exit(1);
-	}
-	fd = socket(ai->ai_family, SOCK_STREAM, 0);
-	if (fd < 0 || connect(fd, ai->ai_addr, ai->ai_addrlen) < 0) {
-		perror("stream: connect");
-		exit(1);
-	}
-	freeaddrinfo(ai);
-	return fd;
-}
-
 static int source(const char *name, const char *port, size_t chunk)
 {
-	int fd = source_connect(name, port);
+	int fd = socket_connected(SOCK_STREAM, name, port);
 	static uint8_t buf[CHUNK];
 	struct timespec due;
 	uint64_t at = 0;

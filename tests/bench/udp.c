@@ -10,7 +10,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -20,6 +19,8 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "tests/bench/sockets.h"
 
 #define BATCH	  64
 #define SIZES_MAX 64
@@ -41,36 +42,12 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+/* with room for bursts */
 static int bound(const char *port)
 {
-	struct sockaddr_in6 sa = {.sin6_family = AF_INET6,
-				  .sin6_port = htons((uint16_t)atoi(port))};
-	int fd = socket(AF_INET6, SOCK_DGRAM, 0), off = 0, big = 8 << 20;
+	int fd = socket_bound(port), big = 8 << 20;
 
-	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &big, sizeof(big));
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
-		perror("udp: bind");
-		exit(1);
-	}
-	return fd;
-}
-
-static int connected(const char *name, const char *port)
-{
-	struct addrinfo hints = {.ai_socktype = SOCK_DGRAM}, *ai;
-	int err = getaddrinfo(name, port, &hints, &ai), fd;
-
-	if (err) {
-		fprintf(stderr, "udp: %s: %s\n", name, gai_strerror(err));
-		exit(1);
-	}
-	fd = socket(ai->ai_family, SOCK_DGRAM, 0);
-	if (fd < 0 || connect(fd, ai->ai_addr, ai->ai_addrlen) < 0) {
-		perror("udp: connect");
-		exit(1);
-	}
-	freeaddrinfo(ai);
 	return fd;
 }
 
@@ -139,7 +116,7 @@ static int cmd_flood(char **argv)
 
 	if (!n_sizes)
 		return 2;
-	fd = connected(argv[2], argv[3]);
+	fd = socket_connected(SOCK_DGRAM, argv[2], argv[3]);
 	memset(msgs, 0, sizeof(msgs));
 	end = now_ns() + (uint64_t)(atof(argv[4]) * 1e9);
 	while (!ended && now_ns() < end) {
@@ -185,7 +162,8 @@ static int by_value(const void *a, const void *b)
 
 static int cmd_rtt(char **argv)
 {
-	int count = atoi(argv[4]), fd = connected(argv[2], argv[3]), i, n = 0;
+	int count = atoi(argv[4]),
+	    fd = socket_connected(SOCK_DGRAM, argv[2], argv[3]), i, n = 0;
 	uint64_t *rtt = calloc((size_t)count + 1, sizeof(*rtt));
 	struct pollfd p = {fd, POLLIN, 0};
 	uint64_t got, due = now_ns();

@@ -51,37 +51,10 @@ exit_run()
 # exit_nginx [RATE]: a plain nginx at EXIT_HOST, port 80; its log of addresses is `web`
 exit_nginx()
 {
-	local home
-	home=$(lab_home $EXIT_HOST)
-	mkdir -p "$LAB/www"
 	lab_root $EXIT_HOST sh -c \
 		'echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start'
-	cat >"$home/nginx.conf" <<-END
-	daemon off;
-	worker_processes 1;
-	pid $home/nginx.pid;
-	error_log stderr;
-	events { }
-	http {
-		log_format from '\$remote_addr \$request';
-		access_log $(lab_log web) from;
-		client_body_temp_path $home/tmp;
-		proxy_temp_path $home/tmp;
-		fastcgi_temp_path $home/tmp;
-		uwsgi_temp_path $home/tmp;
-		scgi_temp_path $home/tmp;
-		sendfile on;
-		sendfile_max_chunk 16k;
-		limit_rate ${1-0};
-		server {
-			listen 80;
-			listen [::]:80;
-			root $LAB/www;
-		}
-	}
-	END
-	: >"$(lab_log web)"
-	lab_give "$home/nginx.conf" "$(lab_log web)"
-	lab_start nginx user $EXIT_HOST nginx -e stderr -c "$home/nginx.conf"
+	ntm_nginx_conf $EXIT_HOST 80 "sendfile_max_chunk 16k; limit_rate ${1-0};"
+	lab_start nginx user $EXIT_HOST nginx -e stderr \
+		-c "$(lab_home $EXIT_HOST)/nginx.conf"
 	wait_for 5 "lab_listens $EXIT_HOST tcp 80"
 }

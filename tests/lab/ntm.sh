@@ -119,14 +119,14 @@ ntm_web()
 	wait_for 5 "ntm_listens $1 tcp $2"
 }
 
-# ntm_slow_web HOST PORT RATE: nginx over $LAB/www that sends RATE bytes a second
-# (5m) on a connection, so that nothing waits at the receiver; log `web`.
-ntm_slow_web()
+# ntm_nginx_conf HOST PORT LINES: makes nginx.conf in HOST's home: one process over $LAB/www,
+# its log of addresses is `web`; LINES: more of its http block
+ntm_nginx_conf()
 {
 	local home
 	home=$(lab_home "$1")
 	mkdir -p "$LAB/www"
-	cat >"$home/slow.conf" <<-END
+	cat >"$home/nginx.conf" <<-END
 	daemon off;
 	worker_processes 1;
 	pid $home/nginx.pid;
@@ -141,8 +141,7 @@ ntm_slow_web()
 		uwsgi_temp_path $home/tmp;
 		scgi_temp_path $home/tmp;
 		sendfile on;
-		limit_rate $3;
-		send_timeout 600;
+		$3
 		server {
 			listen $2;
 			listen [::]:$2;
@@ -151,8 +150,15 @@ ntm_slow_web()
 	}
 	END
 	: >"$(lab_log web)"
-	lab_give "$home/slow.conf" "$(lab_log web)"
-	ntm_start nginx "$1" nginx -e stderr -c "$home/slow.conf"
+	lab_give "$home/nginx.conf" "$(lab_log web)"
+}
+
+# ntm_slow_web HOST PORT RATE: nginx over $LAB/www that sends RATE bytes a second
+# (5m) on a connection, so that nothing waits at the receiver; log `web`.
+ntm_slow_web()
+{
+	ntm_nginx_conf "$1" "$2" "limit_rate $3; send_timeout 600;"
+	ntm_start nginx "$1" nginx -e stderr -c "$(lab_home "$1")/nginx.conf"
 	wait_for 5 "ntm_listens $1 tcp $2"
 }
 
