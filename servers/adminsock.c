@@ -10,23 +10,19 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
-#include <utlist.h>
 
 #include "common/acceptor.h"
 #include "common/log.h"
 #include "common/unixsock.h"
+#include "servers/visitor.h"
 
 #define ANSWER_MAX	(256u << 20) /* of a client: a million devices */
 #define SOCKET_NAME_MAX 32
 
 struct client {
-	struct client *prev, *next;
+	struct visitor v; /* first */
 	struct adminsock *sock;
-	int fd;
-	struct loop_io *io;
-	struct loop_timer *timer;
-	struct loop_task end;
-	size_t in_len, out_len, out_done;
+	size_t in_len;
 	char in[ADMINSOCK_LINE_MAX];
 	char *out;
 };
@@ -36,8 +32,7 @@ struct adminsock {
 	struct acceptor *acceptor;
 	adminsock_fn *fn;
 	void *arg;
-	struct client *clients;
-	unsigned int n_clients;
+	struct visitors clients;
 };
 
 static void socket_name(const char *role, char out[SOCKET_NAME_MAX])
@@ -72,50 +67,20 @@ int adminsock_bind(const char *dir, const char *role, int *out)
 
 /* --- server ------------------------------------------------------------------- */
 
-static void client_free(void *arg)
+static void client_free(struct visitor *v)
 {
-	struct client *c = arg;
+	struct client *c = (struct client *)v;
 
-	loop_io_del(c->io);
-	loop_timer_free(c->timer);
-	close(c->fd);
 	explicit_bzero(c->in, sizeof(c->in));
 	free(c->out);
 	free(c);
 }
 
-static void client_end(struct client *c)
-{
-	if (c->end.queued)
-		return;
-	loop_io_set(c->io, 0);
-	DL_DELETE(c->sock->clients, c);
-	c->sock->n_clients--;
-	loop_defer_task(c->sock->loop, &c->end);
-}
-
-static void client_timeout(void *arg)
-{
-	client_end(arg);
-}
-
 static void client_write(struct client *c)
 {
-	while (c->out_done < c->out_len) {
-		ssize_t n = send(c->fd, c->out + c->out_done,
-				 c->out_len - c->out_done, MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN) {
-			loop_io_set(c->io, LOOP_WRITE);
-			return;
-		}
-		if (n <= 0)
-			break;
-		c->out_done += (size_t)n;
-	}
-	client_end(c);
+	/* one answer is all that a client gets */
+	if (visitor_write(&c->v, c->out) && !c->v.out_len)
+		visitor_end(&c->v);
 }
 
 static void client_answer(struct client *c, size_t len)
@@ -131,7 +96,7 @@ static void client_answer(struct client *c, size_t len)
 				   err_name(NTM_EINVAL), "text",
 				   "no such command");
 	c->out = json_dumps(answer, JSON_COMPACT);
-	c->out_len = c->out ? strlen(c->out) : 0;
+	c->v.out_len = c->out ? strlen(c->out) : 0;
 	json_decref(answer);
 	json_decref(request);
 	client_write(c);
@@ -141,26 +106,20 @@ static void client_ready(void *arg, int fd, unsigned int events)
 {
 	struct client *c = arg;
 	char *end;
-	ssize_t n;
 
+	(void)fd;
+	(void)events;
 	if (c->out) {
 		client_write(c);
 		return;
 	}
-	(void)events;
-	n = recv(fd, c->in + c->in_len, sizeof(c->in) - c->in_len, 0);
-	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+	if (!visitor_read(&c->v, c->in, sizeof(c->in), &c->in_len))
 		return;
-	if (n <= 0) {
-		client_end(c);
-		return;
-	}
-	c->in_len += (size_t)n;
 	end = memchr(c->in, '\n', c->in_len);
 	if (end)
 		client_answer(c, (size_t)(end - c->in));
 	else if (c->in_len == sizeof(c->in))
-		client_end(c);
+		visitor_end(&c->v);
 }
 
 static int client_new(struct adminsock *a, int fd)
@@ -171,21 +130,10 @@ static int client_new(struct adminsock *a, int fd)
 	if (!c)
 		return -NTM_ENOMEM;
 	c->sock = a;
-	c->fd = fd;
-	c->end = (struct loop_task){.fn = client_free, .arg = c};
-	r = loop_timer_new(a->loop, client_timeout, c, &c->timer);
-	if (!r)
-		r = loop_io_add(a->loop, fd, LOOP_READ, false, client_ready, c,
-				&c->io);
-	if (r) {
-		loop_timer_free(c->timer);
+	r = visitor_new(&a->clients, &c->v, fd, client_ready);
+	if (r)
 		free(c);
-		return r;
-	}
-	loop_timer_arm(c->timer, LOOP_S(ADMINSOCK_IDLE_S));
-	DL_APPEND(a->clients, c);
-	a->n_clients++;
-	return 0;
+	return r;
 }
 
 static void comes(void *arg, int fd, const struct addr *from)
@@ -193,7 +141,7 @@ static void comes(void *arg, int fd, const struct addr *from)
 	struct adminsock *a = arg;
 
 	(void)from;
-	if (a->n_clients == ADMINSOCK_CLIENTS_MAX ||
+	if (a->clients.n == ADMINSOCK_CLIENTS_MAX ||
 	    !unixsock_is_ours_or_root(fd) || client_new(a, fd))
 		close(fd);
 }
@@ -206,7 +154,12 @@ int adminsock_new(struct loop *l, int fd, adminsock_fn *fn, void *arg,
 
 	if (!a)
 		return -NTM_ENOMEM;
-	*a = (struct adminsock){.loop = l, .fn = fn, .arg = arg};
+	*a = (struct adminsock){.loop = l,
+				.fn = fn,
+				.arg = arg,
+				.clients = {.loop = l,
+					    .idle_s = ADMINSOCK_IDLE_S,
+					    .free = client_free}};
 	r = acceptor_new(l, "admin", comes, a, &a->acceptor);
 	if (!r)
 		r = acceptor_add(a->acceptor, fd);
@@ -228,8 +181,8 @@ void adminsock_free(struct adminsock *a)
 {
 	if (!a)
 		return;
-	while (a->clients)
-		client_end(a->clients);
+	while (a->clients.first)
+		visitor_end(a->clients.first);
 	acceptor_free(a->acceptor);
 	/* behind its clients, which look at it when they go */
 	if (loop_defer(a->loop, adminsock_destroy, a))

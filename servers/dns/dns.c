@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <utlist.h>
 
 #include "common/file.h"
 #include "common/acceptor.h"
@@ -16,6 +15,7 @@
 #include "servers/datadir.h"
 #include "servers/dns/rate.h"
 #include "servers/dns/zone.h"
+#include "servers/visitor.h"
 
 #define QUERY_MAX   4096
 #define PER_TURN    64
@@ -23,13 +23,9 @@
 #define TCP_HEAD    2
 
 struct conn {
-	struct conn *prev, *next;
+	struct visitor v; /* first */
 	struct dns *dns;
-	int fd;
-	struct loop_io *io;
-	struct loop_timer *timer;
-	struct loop_task end;
-	size_t in_len, out_len, out_done;
+	size_t in_len;
 	uint8_t in[TCP_HEAD + QUERY_MAX];
 	uint8_t out[TCP_HEAD + ZONE_TCP_MAX];
 };
@@ -47,8 +43,7 @@ struct dns {
 	struct socket udp[ROLE_SOCKETS_MAX];
 	size_t n_udp;
 	struct acceptor *tcp;
-	struct conn *conns;
-	unsigned int n_conns;
+	struct visitors conns;
 	uint64_t queries, limited, refused_conns;
 	struct loop_task destroy;
 };
@@ -139,63 +134,19 @@ static void udp_readable(void *arg, int fd, unsigned int events)
 
 /* --- TCP ---------------------------------------------------------------------- */
 
-static void conn_free(void *arg)
+static void conn_free(struct visitor *v)
 {
-	struct conn *c = arg;
-
-	loop_io_del(c->io);
-	loop_timer_free(c->timer);
-	close(c->fd);
-	free(c);
-}
-
-static void conn_end(struct conn *c)
-{
-	if (c->end.queued)
-		return;
-	loop_io_set(c->io, 0);
-	DL_DELETE(c->dns->conns, c);
-	c->dns->n_conns--;
-	loop_defer_task(c->dns->loop, &c->end);
-}
-
-static void conn_timeout(void *arg)
-{
-	conn_end(arg);
-}
-
-/* send what stands in @out; false when the connection ended */
-static bool conn_write(struct conn *c)
-{
-	while (c->out_done < c->out_len) {
-		ssize_t n = send(c->fd, c->out + c->out_done,
-				 c->out_len - c->out_done, MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN) {
-			loop_io_set(c->io, LOOP_WRITE);
-			return true;
-		}
-		if (n <= 0) {
-			conn_end(c);
-			return false;
-		}
-		c->out_done += (size_t)n;
-	}
-	c->out_len = c->out_done = 0;
-	loop_io_set(c->io, LOOP_READ);
-	return true;
+	free(v);
 }
 
 /* answer the queries that are complete, one at a time */
 static bool conn_answer(struct conn *c)
 {
-	while (!c->out_len && c->in_len >= TCP_HEAD) {
+	while (!c->v.out_len && c->in_len >= TCP_HEAD) {
 		size_t len = (size_t)c->in[0] << 8 | c->in[1], n;
 
 		if (len > QUERY_MAX) {
-			conn_end(c);
+			visitor_end(&c->v);
 			return false;
 		}
 		if (c->in_len < TCP_HEAD + len)
@@ -206,14 +157,14 @@ static bool conn_answer(struct conn *c)
 		c->in_len -= TCP_HEAD + len;
 		memmove(c->in, c->in + TCP_HEAD + len, c->in_len);
 		if (!n) {
-			conn_end(c);
+			visitor_end(&c->v);
 			return false;
 		}
 		c->out[0] = (uint8_t)(n >> 8);
 		c->out[1] = (uint8_t)n;
-		c->out_len = TCP_HEAD + n;
-		loop_timer_arm(c->timer, LOOP_S(DNS_TCP_IDLE_S));
-		if (!conn_write(c))
+		c->v.out_len = TCP_HEAD + n;
+		visitor_wake(&c->v);
+		if (!visitor_write(&c->v, c->out))
 			return false;
 	}
 	return true;
@@ -222,21 +173,14 @@ static bool conn_answer(struct conn *c)
 static void conn_ready(void *arg, int fd, unsigned int events)
 {
 	struct conn *c = arg;
-	ssize_t n;
 
-	if (events & LOOP_WRITE && (!conn_write(c) || !conn_answer(c)))
+	(void)fd;
+	if (events & LOOP_WRITE &&
+	    (!visitor_write(&c->v, c->out) || !conn_answer(c)))
 		return;
-	if (!(events & LOOP_READ) || c->out_len)
-		return;
-	n = recv(fd, c->in + c->in_len, sizeof(c->in) - c->in_len, 0);
-	if (n < 0 && (errno == EINTR || errno == EAGAIN))
-		return;
-	if (n <= 0) {
-		conn_end(c);
-		return;
-	}
-	c->in_len += (size_t)n;
-	conn_answer(c);
+	if (events & LOOP_READ && !c->v.out_len &&
+	    visitor_read(&c->v, c->in, sizeof(c->in), &c->in_len))
+		conn_answer(c);
 }
 
 static int conn_new(struct dns *d, int fd)
@@ -247,21 +191,10 @@ static int conn_new(struct dns *d, int fd)
 	if (!c)
 		return -NTM_ENOMEM;
 	c->dns = d;
-	c->fd = fd;
-	c->end = (struct loop_task){.fn = conn_free, .arg = c};
-	r = loop_timer_new(d->loop, conn_timeout, c, &c->timer);
-	if (!r)
-		r = loop_io_add(d->loop, fd, LOOP_READ, false, conn_ready, c,
-				&c->io);
-	if (r) {
-		loop_timer_free(c->timer);
+	r = visitor_new(&d->conns, &c->v, fd, conn_ready);
+	if (r)
 		free(c);
-		return r;
-	}
-	loop_timer_arm(c->timer, LOOP_S(DNS_TCP_IDLE_S));
-	DL_APPEND(d->conns, c);
-	d->n_conns++;
-	return 0;
+	return r;
 }
 
 static void comes(void *arg, int fd, const struct addr *from)
@@ -269,10 +202,10 @@ static void comes(void *arg, int fd, const struct addr *from)
 	struct dns *d = arg;
 
 	(void)from;
-	if (d->n_conns == DNS_TCP_MAX) {
-		/* the longest silent one makes room for who asks */
+	if (d->conns.n == DNS_TCP_MAX) {
+		/* the oldest one makes room for who asks */
 		d->refused_conns++;
-		conn_end(d->conns);
+		visitor_end(d->conns.first);
 	}
 	if (conn_new(d, fd))
 		close(fd);
@@ -341,6 +274,8 @@ int dns_new(const struct role_env *env, struct dns **out)
 	if (!d)
 		return -NTM_ENOMEM;
 	d->loop = env->loop;
+	d->conns = (struct visitors){
+		.loop = d->loop, .idle_s = DNS_TCP_IDLE_S, .free = conn_free};
 	r = dns_zone(d, env);
 	if (!r)
 		r = rate_new(env->conf->dns_rate, env->conf->dns_slip,
@@ -373,8 +308,8 @@ void dns_free(struct dns *d)
 {
 	if (!d)
 		return;
-	while (d->conns)
-		conn_end(d->conns);
+	while (d->conns.first)
+		visitor_end(d->conns.first);
 	for (size_t i = 0; i < d->n_udp; i++) {
 		loop_io_del(d->udp[i].io);
 		close(d->udp[i].fd);
@@ -391,6 +326,6 @@ json_t *dns_admin(struct dns *d, const char *command, json_t *request)
 		return NULL;
 	return json_pack("{s:b, s:I, s:I, s:i, s:I}", "ok", 1, "queries",
 			 (json_int_t)d->queries, "limited",
-			 (json_int_t)d->limited, "connections", (int)d->n_conns,
+			 (json_int_t)d->limited, "connections", (int)d->conns.n,
 			 "connections_refused", (json_int_t)d->refused_conns);
 }

@@ -18,7 +18,7 @@ $(foreach t,relay forward,$(eval $(call unit-test,unit-servers-$(t),\
 $(foreach t,relay_dc fanout,$(eval $(call unit-test,unit-servers-$(t),\
 	$(addprefix tests/unit/servers/,test_$(t).c relay.c site.c peer.c),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
-$(foreach t,paths outbox items ended crowd,$(eval $(call unit-test,unit-servers-$(t),\
+$(foreach t,paths outbox items ended crowd visitor,$(eval $(call unit-test,unit-servers-$(t),\
 	tests/unit/servers/test_$(t).c,servers common ntmcrypto,$(SERVERS_PKGS))))
 $(foreach t,domains domains_withdraw,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) far_site played_dc relay_site played_rs site peer)\
