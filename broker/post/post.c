@@ -14,6 +14,7 @@
 #include "broker/post/outbox.h"
 #include "broker/post/prekeys.h"
 #include "broker/post/recent.h"
+#include "broker/post/removal.h"
 #include "common/log.h"
 
 #define QUIET_S	    2  /* without work, before we end */
@@ -63,7 +64,7 @@ static bool busy(struct post *p)
 		return asking_busy(p->face);
 	return outbox_busy(p->outbox) || inbox_busy(p->inbox) ||
 	       prekeys_busy(p->prekeys) || asking_busy(p->face) ||
-	       door_busy(p->door);
+	       door_busy(p->door) || removal_busy(p->removal);
 }
 
 static unsigned int sooner(unsigned int a, unsigned int b)
@@ -170,6 +171,8 @@ int post_open(struct post *p, const char *config, const char *state)
 		err = outbox_open(p, &p->outbox);
 	if (!err)
 		err = inbox_open(p, &p->inbox);
+	if (!err)
+		err = removal_open(p, &p->removal);
 	return err;
 }
 
@@ -178,6 +181,7 @@ void post_close(struct post *p)
 	p->ending = true;
 	door_close(p->door);
 	turn_close(p);
+	removal_close(p->removal);
 	asking_close(p->face);
 	lookups_close(p->lookups);
 	inbox_close(p->inbox);

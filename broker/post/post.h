@@ -40,6 +40,7 @@ struct lookups;
 struct outbox;
 struct prekeys;
 struct recent;
+struct removal;
 struct turn;
 
 #define POST_RETRY_FIRST_S 2
@@ -70,6 +71,7 @@ struct post {
 	bool ending;
 
 	struct turn *turn;
+	struct removal *removal;
 };
 
 /** make and free the parts; @link, @face and @door are main.c's */
@@ -105,7 +107,8 @@ NTM_MUST_CHECK int post_flush_now(struct post *p);
 bool post_flush_due(const struct post *p);
 /** files of items were written: they are on the disk before the rows */
 void post_files_written(struct post *p);
-/** the folder @path goes when what was written is on the disk */
+/** the folder @path goes when what was written is on the disk: after this turn its name
+ *  is free, and what was in it goes in later ones (removal.h) */
 void post_remove_later(struct post *p, const char *path);
 
 /* --- asking servers ---------------------------------------------------------- */

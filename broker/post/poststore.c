@@ -117,6 +117,11 @@ static const char *const statements[POST_STATEMENTS] = {
 	[OUT_LEFT] = "SELECT id, application, service, item, cs FROM out "
 		     "WHERE id >= ?1 AND cs LIKE '%\"left\":%' "
 		     "ORDER BY id LIMIT 1",
+	/* of this number: does no row need its folder? Numbers are given once */
+	[OUT_FOLDER_OVER] = "SELECT NOT EXISTS (SELECT 1 FROM out WHERE "
+			    "id = ?1 AND state IN (0, 1, 5)) AND ?1 <= "
+			    "(SELECT seq FROM sqlite_sequence WHERE "
+			    "name = 'out')",
 	[OUT_SIZE] = "UPDATE out SET payload = ?2, size = ?3 WHERE id = ?1",
 	[OUT_SEAL] = "UPDATE out SET seal2 = seal1, seal1 = ?2 WHERE id = ?1",
 	[OUT_SENT] = "UPDATE out SET sent = ?2 WHERE id = ?1",
@@ -260,6 +265,10 @@ static const char *const statements[POST_STATEMENTS] = {
 	/* what began so, and was not heard of since ?1, by whatever way */
 	[IN_STALE] = "SELECT id FROM inb WHERE direct = 1 AND entry IS NULL "
 		     "AND state = 0 AND at < ?1",
+	/* as OUT_FOLDER_OVER */
+	[IN_OVER] = "SELECT NOT EXISTS (SELECT 1 FROM inb WHERE id = ?1 AND "
+		    "state IN (0, 1, 2)) AND ?1 <= (SELECT seq FROM "
+		    "sqlite_sequence WHERE name = 'inb')",
 	/* of sender ?1: here, and not yet taken */
 	[IN_COUNT] = "SELECT count(*) FROM inb WHERE sender = ?1 AND state < 3",
 	[PREKEY_NEW] = "INSERT INTO prekey (id, fqdn, priv, pub, not_before, "

@@ -8,7 +8,8 @@
  * servers and answer to clients is held. At the end of the turn files of items are
  * synced (one syncfs() for all of them), then the store commits, then what was held
  * leaves. So twenty items that move on together wait for the disk once, and while it is
- * busy the next ones gather.
+ * busy the next ones gather. Folders that go are only renamed then (removal.h): nobody waits
+ * for what is of no use any more.
  *
  * When that fails (a full disk) nothing of the turn has happened: clients are refused,
  * requests are dropped, and every job begins again from its row.
@@ -17,8 +18,6 @@
  * emptied WIPE_S after a turn wrote, so this is not left to the end of the process.
  */
 #include <fcntl.h>
-#include <ftw.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,11 +27,11 @@
 #include "broker/post/outbox.h"
 #include "broker/post/post.h"
 #include "broker/post/prekeys.h"
+#include "broker/post/removal.h"
 #include "common/log.h"
 
-#define RESTART_S  10
-#define WIPE_S	   1
-#define REMOVE_FDS 16
+#define RESTART_S 10
+#define WIPE_S	  1
 
 struct turn_remove {
 	struct turn_remove *next;
@@ -49,23 +48,14 @@ struct turn {
 	struct turn_remove *removes;
 };
 
-static int remove_one(const char *path, const struct stat *st, int flag,
-		      struct FTW *f)
-{
-	(void)st, (void)flag, (void)f;
-	remove(path);
-	return 0;
-}
-
-static void removes_do(struct turn *t, bool really)
+static void removes_do(struct turn *t, struct removal *removal, bool really)
 {
 	struct turn_remove *r;
 
 	while ((r = t->removes)) {
 		t->removes = r->next;
-		if (really)
-			nftw(r->path, remove_one, REMOVE_FDS,
-			     FTW_DEPTH | FTW_PHYS);
+		if (really && removal)
+			removal_add(removal, r->path);
 		free(r);
 	}
 }
@@ -103,7 +93,6 @@ int post_flush_now(struct post *p)
 {
 	int err = write_all(p);
 
-	removes_do(p->turn, !err);
 	if (err) {
 		log_err("post",
 			"%s cannot be written; all begins again from "
@@ -115,6 +104,7 @@ int post_flush_now(struct post *p)
 	}
 	web_release(p->web);
 	asking_release(p->face, err);
+	removes_do(p->turn, p->removal, !err);
 	return err;
 }
 
@@ -196,8 +186,8 @@ void turn_close(struct post *p)
 	err = write_all(p);
 	if (err)
 		log_err("post", "%s cannot be written", p->who.dir);
-	removes_do(t, !err);
 	asking_release(p->face, err);
+	removes_do(t, p->removal, !err);
 	close(t->dir);
 	loop_timer_free(t->wipe);
 	p->turn = NULL;
