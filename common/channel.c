@@ -4,10 +4,8 @@
  *
  * Theory of operation
  *
- * One event function (on_event) drives the state of enum channel_state. Reading
- * stops after CHANNEL_READS records a turn so that no session holds up the others.
- * A read takes a whole TLS record, so nothing readable is left inside GnuTLS where
- * epoll could not see it.
+ * One event function (on_event) drives the state of enum channel_state; what comes is
+ * read in channel_read.c.
  *
  * One timer serves each state: the handshake's limit, then idleness, then the limit
  * of finishing. Idleness counts whole messages, so that dripping bytes do not keep
@@ -36,9 +34,6 @@
 #include "common/log.h"
 #include "common/tlshello.h"
 
-#define FRAME_HEAD	 4
-#define TLS_RECORD_MAX	 16384
-#define CHANNEL_READS	 4 /* records in a turn */
 #define KEEPALIVE_IDLE_S 30
 #define KEEPALIVE_STEP_S 10
 #define KEEPALIVE_COUNT	 3
@@ -59,19 +54,19 @@ static void try_write(struct channel *c);
 
 /* --- state ------------------------------------------------------------------------- */
 
-static void update_io(struct channel *c)
+void channel_update_io(struct channel *c)
 {
-	unsigned int events = LOOP_READ;
+	unsigned int events = c->resting ? 0 : LOOP_READ;
 
 	if (c->state == CHANNEL_CONNECTING)
 		events = LOOP_WRITE;
-	else if (c->tls_wants_write || c->read_wants_write ||
+	else if (c->tls_wants_write || (c->read_wants_write && !c->resting) ||
 		 (c->state >= CHANNEL_OPEN && c->queue.len))
 		events |= LOOP_WRITE;
 	loop_io_set(c->io, events);
 }
 
-static void arm_timer(struct channel *c)
+void channel_arm_timer(struct channel *c)
 {
 	unsigned int s = c->state == CHANNEL_OPEN      ? c->idle_s
 			 : c->state == CHANNEL_CLOSING ? CHANNEL_FINISH_S
@@ -89,13 +84,15 @@ void channel_set_state(struct channel *c, enum channel_state state)
 		log_debug(c->name, "%s -> %s", state_names[c->state],
 			  state_names[state]);
 	c->state = state;
+	if (state != CHANNEL_OPEN)
+		c->resting = false; /* the peer's end is waited for */
 	if (state != CHANNEL_DEAD) {
-		arm_timer(c);
-		update_io(c);
+		channel_arm_timer(c);
+		channel_update_io(c);
 	}
 }
 
-static void channel_die(struct channel *c, int err)
+void channel_die(struct channel *c, int err)
 {
 	if (c->state == CHANNEL_DEAD)
 		return;
@@ -106,6 +103,8 @@ static void channel_die(struct channel *c, int err)
 	loop_io_del(c->io);
 	c->io = NULL;
 	loop_timer_disarm(c->timer);
+	if (c->rest)
+		loop_timer_disarm(c->rest);
 	loop_defer_task(c->loop, &c->task);
 }
 
@@ -115,6 +114,7 @@ static void channel_free(struct channel *c)
 		channel_listener_gone(c);
 	loop_io_del(c->io);
 	loop_timer_free(c->timer);
+	loop_timer_free(c->rest);
 	tls_session_free(c->tls);
 	if (c->fd >= 0)
 		close(c->fd);
@@ -177,7 +177,7 @@ static void try_handshake(struct channel *c)
 		channel_die(c, tls_error(c->tls));
 		return;
 	}
-	update_io(c);
+	channel_update_io(c);
 }
 
 /* Is it for somebody else? A hello in pieces is not: whoever sends it byte by byte
@@ -211,118 +211,6 @@ static void try_connect(struct channel *c)
 	}
 	channel_set_state(c, CHANNEL_HANDSHAKE);
 	try_handshake(c);
-}
-
-/* --- reading ------------------------------------------------------------------------- */
-
-static uint32_t get_u32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-	       (uint32_t)p[2] << 8 | p[3];
-}
-
-static size_t frame_max(const struct channel *c)
-{
-	return c->listener && !tls_peer(c->tls) ? CHANNEL_FRAME_ANONYMOUS
-						: CHANNEL_FRAME_MAX;
-}
-
-/* The next whole frame; 1 when it was delivered, 0 when more is needed. */
-static int next_frame(struct channel *c)
-{
-	ProtobufCMessage *msg;
-	uint32_t len;
-	int ret;
-
-	if (c->in.len < FRAME_HEAD)
-		return 0;
-	len = get_u32(buffer_peek(&c->in));
-	if (len > frame_max(c))
-		return -NTM_EDECODE;
-	if (c->in.len < FRAME_HEAD + (size_t)len)
-		return 0;
-	ret = datagram_unpack(&ntm__envelope__descriptor,
-			      buffer_peek(&c->in) + FRAME_HEAD, len, &msg);
-	if (ret)
-		return ret;
-	buffer_consume(&c->in, FRAME_HEAD + (size_t)len);
-	arm_timer(c);
-	c->ops->message(c, (const Ntm__Envelope *)msg, c->arg);
-	datagram_free(msg);
-	return 1;
-}
-
-static int take_bytes(struct channel *c)
-{
-	int used;
-
-	if (!c->in.len)
-		return 0;
-	used = c->ops->bytes(c, buffer_peek(&c->in), c->in.len, c->arg);
-	if (used <= 0)
-		return used;
-	buffer_consume(&c->in, (size_t)used);
-	if (c->state == CHANNEL_OPEN)
-		arm_timer(c);
-	return 0;
-}
-
-static int take_frames(struct channel *c)
-{
-	int ret;
-
-	if (c->ops->bytes && c->state == CHANNEL_OPEN)
-		return take_bytes(c);
-	if (c->state == CHANNEL_CLOSING)
-		buffer_consume(&c->in, c->in.len);
-	do {
-		ret = c->state == CHANNEL_OPEN ? next_frame(c) : 0;
-	} while (ret == 1);
-	return ret;
-}
-
-/* The peer has closed its end: orderly between frames, else not. */
-static void on_peer_end(struct channel *c)
-{
-	if (c->state == CHANNEL_CLOSING)
-		channel_die(c, c->queue.len ? -NTM_ECLOSED : 0);
-	else
-		channel_die(c, c->in.len ? -NTM_ECLOSED : 0);
-}
-
-static void try_read(struct channel *c)
-{
-	enum tls_outcome outcome = TLS_OK;
-	uint8_t *room;
-	size_t got;
-	int i, ret;
-
-	c->read_wants_write = false;
-	for (i = 0; i < CHANNEL_READS && c->state != CHANNEL_DEAD; i++) {
-		ret = buffer_reserve(&c->in, TLS_RECORD_MAX, &room);
-		if (ret) {
-			channel_die(c, ret);
-			return;
-		}
-		outcome = tls_read(c->tls, room, TLS_RECORD_MAX, &got);
-		if (outcome != TLS_OK)
-			break;
-		buffer_grow(&c->in, got);
-		ret = take_frames(c);
-		if (ret) {
-			channel_die(c, ret);
-			return;
-		}
-	}
-	if (c->in.len == 0)
-		buffer_clear(&c->in);
-	if (outcome == TLS_CLOSED)
-		on_peer_end(c);
-	else if (outcome == TLS_FAILED)
-		/* once all of ours is out, how the peer leaves is its affair */
-		channel_die(c, c->flushed ? 0 : tls_error(c->tls));
-	else if (outcome == TLS_WANT_WRITE)
-		c->read_wants_write = true;
 }
 
 /* --- writing -------------------------------------------------------------------------- */
@@ -371,7 +259,7 @@ static void try_write(struct channel *c)
 		c->ops->drained(c, c->arg);
 	try_finish(c);
 	if (c->state != CHANNEL_DEAD)
-		update_io(c);
+		channel_update_io(c);
 }
 
 static void on_event(void *arg, int fd, unsigned int events)
@@ -385,9 +273,9 @@ static void on_event(void *arg, int fd, unsigned int events)
 		return;
 	else if (c->state == CHANNEL_HANDSHAKE)
 		try_handshake(c);
-	if (((events & LOOP_READ) || c->read_wants_write) &&
+	if (((events & LOOP_READ) || c->read_wants_write) && !c->resting &&
 	    (c->state == CHANNEL_OPEN || c->state == CHANNEL_CLOSING))
-		try_read(c);
+		channel_read(c);
 	try_write(c);
 }
 
@@ -437,7 +325,7 @@ int channel_new_take(struct loop *l, struct tls_context *ctx, int fd,
 		addr_clear(&c->remote_addr);
 	snprintf(c->name, sizeof(c->name), "channel %s",
 		 addr_format(&c->remote_addr, text));
-	buffer_init(&c->in, FRAME_HEAD + CHANNEL_FRAME_MAX + TLS_RECORD_MAX);
+	buffer_init(&c->in, CHANNEL_IN_MAX);
 	buffer_init(&c->queue, CHANNEL_QUEUE_MAX);
 	ret = tls_session_new(ctx, fd, listener != NULL, true, &c->tls);
 	if (ret == 0)
@@ -490,7 +378,7 @@ int channel_send(struct channel *c, const Ntm__Envelope *msg)
 		return -NTM_ECLOSED;
 	if (len > CHANNEL_FRAME_MAX)
 		return -NTM_ETOOBIG;
-	ret = buffer_reserve(&c->queue, FRAME_HEAD + len, &room);
+	ret = buffer_reserve(&c->queue, CHANNEL_FRAME_HEAD + len, &room);
 	if (ret) {
 		/* it asks and does not read; memory is not for that */
 		channel_die(c, ret);
@@ -500,12 +388,12 @@ int channel_send(struct channel *c, const Ntm__Envelope *msg)
 	room[1] = (uint8_t)(len >> 16);
 	room[2] = (uint8_t)(len >> 8);
 	room[3] = (uint8_t)len;
-	ntm__envelope__pack(msg, room + FRAME_HEAD);
-	buffer_grow(&c->queue, FRAME_HEAD + len);
+	ntm__envelope__pack(msg, room + CHANNEL_FRAME_HEAD);
+	buffer_grow(&c->queue, CHANNEL_FRAME_HEAD + len);
 	if (c->state == CHANNEL_OPEN)
-		arm_timer(c);
+		channel_arm_timer(c);
 	/* written by the next event: many small messages make one record */
-	update_io(c);
+	channel_update_io(c);
 	return 0;
 }
 
@@ -554,7 +442,7 @@ void channel_set_idle(struct channel *c, unsigned int seconds)
 {
 	c->idle_s = seconds;
 	if (c->state == CHANNEL_OPEN)
-		arm_timer(c);
+		channel_arm_timer(c);
 }
 
 bool channel_was_taken(const struct channel *c)

@@ -84,6 +84,9 @@ void channel_finish(struct channel *c);
 void channel_close(struct channel *c);
 /** close when no message came in or was sent for so long; 0: never */
 void channel_set_idle(struct channel *c, unsigned int seconds);
+/** what comes is left with the peer for so long, from now; messages that came already
+ *  wait, too. Each call begins anew. Not for raw ones; without memory nothing rests */
+void channel_rest(struct channel *c, uint64_t ns);
 /** hello(): the socket is the caller's from now on until closed(), which closes it;
  *  the session counts as a half-open one, and ends after CHANNEL_TAKEN_S */
 int channel_take(struct channel *c);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * channel_impl - what channel.c and channel_listener.c share
+ * channel_impl - what channel.c, channel_read.c and channel_listener.c share
  *
- * Owner:    see channel.h. For these two files alone.
+ * Owner:    see channel.h. For these files alone.
  */
 #ifndef NTM_COMMON_CHANNEL_IMPL_H
 #define NTM_COMMON_CHANNEL_IMPL_H
@@ -10,6 +10,11 @@
 #include "common/addr.h"
 #include "common/buffer.h"
 #include "common/channel.h"
+
+#define CHANNEL_FRAME_HEAD 4
+#define CHANNEL_RECORD_MAX 16384 /* of TLS */
+#define CHANNEL_IN_MAX                                                         \
+	(CHANNEL_FRAME_HEAD + CHANNEL_FRAME_MAX + CHANNEL_RECORD_MAX)
 
 struct channel_source;
 
@@ -38,6 +43,8 @@ struct channel {
 	int fd;
 	struct loop_io *io;
 	struct loop_timer *timer; /* handshake, idle or finish */
+	struct loop_timer
+		*rest; /* until it is read again; NULL: it never rested */
 	struct tls_session *tls;
 	enum channel_state state;
 	bool opened;	       /* the handshake was done */
@@ -47,6 +54,7 @@ struct channel {
 	bool flushed;	       /* CLOSING: our end of TLS is closed */
 	bool tls_wants_write;  /* handshake or write waits for room */
 	bool read_wants_write; /* a read does (TLS key update) */
+	bool resting;	       /* OPEN: nothing is read until @rest */
 	unsigned int idle_s;
 	int err; /* for closed() */
 	struct buffer in, queue;
@@ -66,6 +74,15 @@ NTM_MUST_CHECK int channel_new_take(struct loop *l, struct tls_context *ctx,
 				    const struct channel_ops *ops, void *arg,
 				    struct channel **out);
 void channel_set_state(struct channel *c, enum channel_state state);
+
+void channel_die(struct channel *c, int err);
+/** the state's time limit, from now */
+void channel_arm_timer(struct channel *c);
+/** the events that it waits for now */
+void channel_update_io(struct channel *c);
+
+/** channel_read.c: what has come, as much as a turn allows */
+void channel_read(struct channel *c);
 
 /** the listener's books: handshake done; session freed */
 void channel_listener_opened(struct channel *c);

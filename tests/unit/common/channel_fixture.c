@@ -46,6 +46,8 @@ static void on_message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 	s->last_len = ntm__envelope__get_packed_size(msg);
 	if (s->answer)
 		send_txn(c, msg->txn + 1000, 0);
+	if (s->rest)
+		channel_rest(c, s->rest);
 	if (s->finish_on_message)
 		channel_finish(c);
 	if (s->close_on_message)

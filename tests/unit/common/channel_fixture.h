@@ -30,6 +30,7 @@ struct side {
 	size_t last_len;
 	struct channel *channel; /* the last one opened */
 	bool answer, close_on_message, finish_on_message;
+	uint64_t rest; /* ns, after each message; 0: none */
 };
 
 struct fixture {

@@ -88,6 +88,47 @@ static void test_idle(void **state)
 	assert_int_equal(f->server.err, -NTM_ETIMEOUT);
 }
 
+/* What came waits, in its order, and what is sent does not; frames that were read with
+ * the one before wait as well. */
+static void test_rest(void **state)
+{
+	struct fixture *f = *state;
+	struct channel *c = dial(f, f->client_ctx);
+
+	await(f, f->client.opened && f->server.opened);
+	f->server.answer = true;
+	channel_rest(f->server.channel, LOOP_S(3));
+	for (uint32_t i = 1; i <= 20; i++)
+		send_txn(c, i, 0);
+	send_txn(f->server.channel, 7, 0);
+	await(f, f->client.messages == 1);
+	pass(f, LOOP_S(2));
+	assert_int_equal(f->server.messages, 0);
+	/* each call begins anew */
+	channel_rest(f->server.channel, LOOP_S(2));
+	pass(f, LOOP_S(2) - 1);
+	assert_int_equal(f->server.messages, 0);
+	/* the first of them makes it rest again: the others lie in the buffer */
+	f->server.rest = 1;
+	for (uint32_t i = 1; i <= 20; i++) {
+		pass(f, 1);
+		await(f, f->server.messages == i);
+		some_turns(f);
+		assert_int_equal(f->server.messages, i);
+		assert_int_equal(f->server.last_txn, i);
+	}
+	await(f, f->client.messages == 21);
+	/* one that ends does not wait, nor is it waited for */
+	f->server.rest = LOOP_S(3);
+	pass(f, 1);
+	send_txn(c, 21, 0);
+	await(f, f->server.messages == 21);
+	channel_finish(f->server.channel);
+	await(f, f->server.closed && f->client.closed);
+	assert_int_equal(f->server.err, 0);
+	assert_int_equal(f->client.err, 0);
+}
+
 static void test_idle_off(void **state)
 {
 	struct fixture *f = *state;
@@ -330,6 +371,7 @@ int main(void)
 		test(test_handshake_timeout),
 		test(test_client_handshake_timeout),
 		test(test_idle),
+		test(test_rest),
 		test(test_idle_off),
 		test(test_finish_timeout),
 		test(test_large_hello),
