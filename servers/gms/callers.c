@@ -300,11 +300,14 @@ static void opened(struct channel *c, void *arg)
 		return;
 	}
 	HASH_ADD_PTR(gms->callers, channel, ca);
+	pace_opened(ca);
 }
 
 static void message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 {
-	struct caller *ca = caller_of(arg, c);
+	struct gms *gms = arg;
+	struct caller *ca = caller_of(gms, c);
+	uint64_t repaired = gms->stats.repaired;
 
 	if (!ca)
 		return;
@@ -337,9 +340,11 @@ static void message(struct channel *c, const Ntm__Envelope *msg, void *arg)
 		channel_close(c);
 	}
 	/* one word, by which it is a member: who says others would stay for good */
-	ca = caller_of(arg, c);
+	ca = caller_of(gms, c);
 	if (ca && ca->stranger)
 		channel_finish(c);
+	else if (ca && gms->stats.repaired == repaired)
+		pace_said(ca); /* what we lacked is no burden */
 }
 
 static void closed(struct channel *c, int err, void *arg)

@@ -127,64 +127,14 @@ static int append(struct caller *ca, const Ntm__GroupSubmit *m,
 	return r == -NTM_EFORK || r == -NTM_ESTATE ? -NTM_EAGAIN : r;
 }
 
-/* struct author - who has written of late: a second connection gives nobody more */
-struct author {
-	UT_hash_handle hh;
-	uint8_t ed_pub[NTMC_KEY_LEN];
-	int64_t window;
-	unsigned int n;
-};
-
-static struct author *author_of(struct caller *ca)
-{
-	struct author *a;
-
-	HASH_FIND(hh, ca->gms->authors, ca->ed_pub, NTMC_KEY_LEN, a);
-	if (a)
-		return a;
-	a = calloc(1, sizeof(*a));
-	if (!a)
-		return NULL;
-	memcpy(a->ed_pub, ca->ed_pub, sizeof(a->ed_pub));
-	HASH_ADD(hh, ca->gms->authors, ed_pub, sizeof(a->ed_pub), a);
-	return a;
-}
-
-static bool is_over(const struct author *a, int64_t now)
-{
-	return now - a->window >= GMS_WINDOW_S || now < a->window;
-}
-
-void entries_sweep(struct gms *gms, bool all)
-{
-	int64_t now = ntmc_now(NULL);
-	struct author *a, *tmp;
-
-	HASH_ITER (hh, gms->authors, a, tmp) {
-		if (!all && !is_over(a, now))
-			continue;
-		HASH_DEL(gms->authors, a);
-		free(a);
-	}
-}
-
 static bool too_often(struct caller *ca, const struct group_entry *e)
 {
-	int64_t now = ntmc_now(NULL);
 	struct ledger_group *lg = ledger_find(ca->gms->ledger, e->id);
 	struct follow *f = lg ? follow_find(ca, lg) : NULL;
-	struct author *a;
 
 	if (f && follow_ahead(f))
 		return false; /* it gives back what we lack */
-	a = author_of(ca);
-	if (!a)
-		return true;
-	if (is_over(a, now)) {
-		a->window = now;
-		a->n = 0;
-	}
-	return a->n++ >= GMS_ENTRIES;
+	return !pace_writes(ca);
 }
 
 void entries_submit(struct caller *ca, uint32_t txn, const Ntm__GroupSubmit *m)

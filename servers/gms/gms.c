@@ -123,7 +123,7 @@ static void tick(void *arg)
 		look_at_certificate(gms);
 		defined_tidy(gms);
 	}
-	entries_sweep(gms, false);
+	pace_sweep(gms, false);
 	gms->held = clockguard_holds(&gms->guard, gms->loop, "gms");
 	ledger_each(gms->ledger, look_at, gms);
 	ledger_tidy(gms->ledger);
@@ -212,7 +212,7 @@ static void gms_destroy(void *arg)
 	servercert_clear(&gms->cert);
 	servercert_clear(&gms->cert_before);
 	ntmc_identity_clear(&gms->id);
-	entries_sweep(gms, true);
+	pace_sweep(gms, true);
 	free(gms->news);
 	free(gms);
 }
@@ -290,7 +290,7 @@ json_t *gms_admin(struct gms *gms, const char *command, json_t *request)
 	return json_pack(
 		"{s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
 		"s:I, "
-		"s:I}",
+		"s:I, s:I}",
 		"ok", 1, "as_link", asfeed_is_fed(gms->asfeed), "dc_link",
 		replica_is_linked(gms->replica), "relayed",
 		N(replica_count(gms->replica)), "groups",
@@ -298,7 +298,8 @@ json_t *gms_admin(struct gms *gms, const char *command, json_t *request)
 		N(HASH_COUNT(gms->callers)), "entries", N(s->entries),
 		"refused", N(s->refused), "renewals", N(s->renewals), "news",
 		N(s->news), "repaired", N(s->repaired), "forks", N(s->forks),
-		"wants", N(s->wants), "certificate_days",
+		"wants", N(s->wants), "slowed", N(s->slowed),
+		"certificate_days",
 		N((gms->cert.not_after - loop_wall(gms->loop)) / DAILY_S));
 #undef N
 }

@@ -94,6 +94,11 @@ void people_leave(struct caller *ca, uint32_t txn, const Ntm__GroupLeave *m)
 
 	if (!r && m->index != index)
 		r = -NTM_EPERM;
+	if (!r && ledger_person(lg, index)->leaving) {
+		/* said again: all the others know, or hear it at their hello */
+		caller_ack(ca, txn, 0);
+		return;
+	}
 	if (!r) {
 		l.index = m->index;
 		l.epoch = m->epoch;

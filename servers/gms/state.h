@@ -7,6 +7,7 @@
  *   gms.c      start, stop, clock, admin
  *   callers.c  nodes' connections, who they are
  *   entries.c  what members write
+ *   pace.c     how much of us one device has
  *   people.c   what else they say, and ask
  *   follow.c   who follows which group, and what each is told
  *   asfeed.c   what the AS says: keys, who was withdrawn
@@ -28,8 +29,10 @@
 #define GMS_FOLLOWED	 64 /* groups that one connection follows */
 #define GMS_FOUNDED	 64 /* groups that one node has founded and is in */
 #define GMS_WINDOW_S	 10
-#define GMS_ENTRIES	 10 /* entries of one device in a window */
-#define GMS_ACKS	 64 /* that wait for the disk, of one connection */
+#define GMS_ENTRIES	 10   /* entries of one device in a window */
+#define GMS_SAID	 1024 /* messages of one device at once */
+#define GMS_SAID_S	 50   /* and a second from then on */
+#define GMS_ACKS	 64   /* that wait for the disk, of one connection */
 #define GMS_IDLE_S	 600
 #define GMS_WANT_S	 60	     /* between two welcomes for one member */
 #define GMS_KEEP_S	 (7 * 86400) /* the log of a group that has ended */
@@ -40,9 +43,9 @@
 #define GMS_NEWS_MAX	 49152 /* bytes of entries in one Group News */
 #define GMS_NEWS_ENTRIES 200
 
-struct author;
 struct caller;
 struct news;
+struct pace;
 
 /** struct follow - a member that is told of a group
  * @told: the epoch of the last news
@@ -63,6 +66,7 @@ struct follow {
 /** struct caller - a node's connection
  * @stranger: of another domain, and no member that we know of yet
  * @ours:  of our domain; @kngms: valid where @has_key
+ * @slowed: it has said more than one device may, once
  * @parts: of the entry that it is about to submit
  * @acks:  txns to answer when the disk has what they were about
  */
@@ -72,7 +76,7 @@ struct caller {
 	struct channel *channel;
 	uint8_t ed_pub[NTMC_KEY_LEN];
 	char fqdn[NTMC_FQDN_MAX + 1];
-	bool ours, stranger, has_key;
+	bool ours, stranger, has_key, slowed;
 	struct ntmc_key kngms;
 	struct follow *follows[GMS_FOLLOWED];
 	unsigned int n_follows;
@@ -86,7 +90,8 @@ struct caller {
 };
 
 struct gms_stats {
-	uint64_t entries, refused, renewals, news, repaired, forks, wants;
+	uint64_t entries, refused, renewals, news, repaired, forks, wants,
+		slowed;
 };
 
 struct gms {
@@ -102,8 +107,8 @@ struct gms {
 	struct news *news; /* follow.c */
 	struct channel_listener *listeners[ROLE_SOCKETS_MAX];
 	struct caller *callers;
-	struct author *authors; /* entries.c */
-	struct plan *plans;	/* defined.c */
+	struct pace *paces; /* pace.c */
+	struct plan *plans; /* defined.c */
 	unsigned int n_plans;
 	unsigned int n_strangers;
 	struct loop_timer *clock, *flush;
@@ -143,9 +148,17 @@ void caller_known(struct caller *ca);
 
 /* entries.c */
 void entries_parts(struct caller *ca, const Ntm__GroupParts *m);
-/** forget who has not written of late, or everybody */
-void entries_sweep(struct gms *gms, bool all);
 void entries_submit(struct caller *ca, uint32_t txn, const Ntm__GroupSubmit *m);
+
+/* pace.c */
+/** a connection: where its device has said too much before, it waits */
+void pace_opened(struct caller *ca);
+/** it has said something, which was done: one more counts */
+void pace_said(struct caller *ca);
+/** it writes an entry. Return: false: not now (RATE) */
+NTM_MUST_CHECK bool pace_writes(struct caller *ca);
+/** forget who has said nothing of late, or everybody */
+void pace_sweep(struct gms *gms, bool all);
 
 /* people.c */
 void people_acked(struct caller *ca, uint32_t txn, const Ntm__GroupAck *m);

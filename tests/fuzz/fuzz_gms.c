@@ -99,6 +99,11 @@ void channel_set_idle(struct channel *c, uint32_t seconds)
 	want(c->open && seconds);
 }
 
+void channel_rest(struct channel *c, uint64_t ns)
+{
+	want(c->open && ns);
+}
+
 const struct ntmc_cert *channel_peer(const struct channel *c)
 {
 	return &c->cert;
@@ -135,6 +140,12 @@ void replica_look(struct gms *g, struct ledger_group *l)
 void replica_tell(struct follow *f)
 {
 	want(f->caller->channel->open && is_member(f->caller->channel));
+}
+
+uint64_t loop_now(struct loop *l)
+{
+	(void)l;
+	return LOOP_S(1);
 }
 
 int64_t loop_wall(struct loop *l)
@@ -383,7 +394,7 @@ static void second(void)
 	gms.flushing = false;
 	want(!r);
 	callers_flushed(&gms, r);
-	entries_sweep(&gms, true);
+	pace_sweep(&gms, true);
 	if (lg() && ledger_is_left(lg()) && !ledger_ended(lg()))
 		follow_end(&gms, lg());
 }
@@ -525,7 +536,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (l)
 			look_over(l);
 	} while (l);
-	entries_sweep(&gms, true);
+	pace_sweep(&gms, true);
 	plan("undefine"); /* where it still waits */
 	wall += GMS_KEEP_S + 1;
 	defined_tidy(&gms);

@@ -138,7 +138,7 @@ void rig_ask_people(struct gms_member *who)
 
 int rig_submit(struct gms_member *who, struct group_change *c)
 {
-	entries_sweep(gms, true); /* the limit has a test of its own */
+	pace_sweep(gms, true); /* the limit has a test of its own */
 	rig_ask_people(who);
 	assert_int_equal(gms_member_submit(who, c), 0);
 	return rig_wait_ack(who);

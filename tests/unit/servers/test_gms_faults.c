@@ -21,7 +21,7 @@ static struct ledger_group *lg(void)
 
 static int hand_in(struct gms_member *who, const uint8_t *entry, size_t len)
 {
-	entries_sweep(gms, true);
+	pace_sweep(gms, true);
 	gms_member_send_entry(who, entry, len, NULL);
 	return rig_wait_ack(who);
 }
@@ -191,7 +191,7 @@ static void thousand(void **state)
 
 	(void)state;
 	assert_int_equal(rig_add(1), 0);
-	entries_sweep(gms, true);
+	pace_sweep(gms, true);
 	for (i = 0; i < 1000 && r != -NTM_ERATE; i++) {
 		len = policy_entry(&m[0], 60 + i, entry);
 		gms_member_send_entry(&m[0], entry, len, NULL);
@@ -401,7 +401,7 @@ static void invented(void **state)
 	}
 	assert_int_equal(m[1].ack_code, NTM_ERATE);
 	assert_int_equal(gms->stats.repaired, 0);
-	entries_sweep(gms, true);
+	pace_sweep(gms, true);
 	m[1].invented = 0;
 	gms_member_hello(&m[1]);
 	rig_assert_together(2);
