@@ -89,6 +89,11 @@ bool plain_ok(const char *text)
 	size_t n;
 
 	for (; *text; text += n) {
+		/* nearly all that there is; of a long list each byte comes by here */
+		if (*text >= 0x20 && *text < 0x7f) {
+			n = 1;
+			continue;
+		}
 		n = character(text, &c);
 		if (!n)
 			return false;

@@ -107,9 +107,13 @@ static int line_handle(const char *line, client_progress_fn *fn,
 	return -err_by_name(json_string_value(json_object_get(j, "error")));
 }
 
+#define WELL                                                                   \
+	"{\"ok\":true" /* as ntm-post begins, where it is asked for a line */
+
+/* @raw: may be NULL: see client_line_to() */
 static int call(const char *socket, const json_t *request,
 		client_progress_fn *fn, const void *arg, unsigned int limit_s,
-		json_t **answer)
+		char **raw, json_t **answer)
 {
 	const struct timeval limit = {.tv_sec = limit_s};
 	char *line = NULL;
@@ -136,10 +140,15 @@ static int call(const char *socket, const json_t *request,
 	}
 	do {
 		errno = 0;
-		if (getline(&line, &size, in) > 0)
-			err = line_handle(line, fn, arg, answer);
-		else
+		if (getline(&line, &size, in) <= 0) {
 			err = errno == EAGAIN ? -NTM_ETIMEOUT : -NTM_ECLOSED;
+		} else if (raw && !strncmp(line, WELL, strlen(WELL))) {
+			*raw = line;
+			line = NULL;
+			err = 0;
+		} else {
+			err = line_handle(line, fn, arg, answer);
+		}
 	} while (err == 1);
 	free(line);
 	fclose(in);
@@ -150,7 +159,7 @@ int client_call(const json_t *request, client_progress_fn *fn, const void *arg,
 		json_t **answer)
 {
 	return call(CLIENT_CONTROL, request, fn, arg, fn ? 0 : CLIENT_LIMIT_S,
-		    answer);
+		    NULL, answer);
 }
 
 /* Nobody listens on post.sock. Return: why, with a sentence where err.def has none */
@@ -181,14 +190,30 @@ static int post_why(json_t **answer)
 	return err;
 }
 
-int client_call_to(const char *socket, const json_t *request,
-		   unsigned int limit_s, json_t **answer)
+static int call_to(const char *socket, const json_t *request,
+		   unsigned int limit_s, char **raw, json_t **answer)
 {
-	int err = call(socket, request, NULL, NULL, limit_s, answer);
+	int err = call(socket, request, NULL, NULL, limit_s, raw, answer);
 
 	return err == -NTM_ENOBROKER && !strcmp(socket, CLIENT_POST)
 		       ? post_why(answer)
 		       : err;
+}
+
+int client_call_to(const char *socket, const json_t *request,
+		   unsigned int limit_s, json_t **answer)
+{
+	return call_to(socket, request, limit_s, NULL, answer);
+}
+
+int client_line_to(const char *socket, const json_t *request,
+		   unsigned int limit_s, char **line, json_t **why)
+{
+	int err;
+
+	*line = NULL;
+	err = call_to(socket, request, limit_s, line, why);
+	return err || *line ? err : -NTM_EDECODE;
 }
 
 const char *client_text(int err, const json_t *answer)

@@ -40,6 +40,16 @@ NTM_MUST_CHECK int client_call_to(const char *socket, const json_t *request,
 				  unsigned int limit_s, json_t **answer);
 
 /**
+ * client_line_to() - the same for an answer that is too long for a tree of objects
+ * @line: as it came, malloc()ed; it begins with "ok", true
+ * @why:  of an error, as *@answer; else NULL
+ * Return: as client_call_to()
+ */
+NTM_MUST_CHECK int client_line_to(const char *socket, const json_t *request,
+				  unsigned int limit_s, char **line,
+				  json_t **why);
+
+/**
  * client_connect() - a connection to a socket of the runtime folder
  * Return: a descriptor, or -NTM_ENOBROKER, -NTM_EPERM, -NTM_ESYSTEM
  */

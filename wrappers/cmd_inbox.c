@@ -7,52 +7,68 @@
 #include "common/out.h"
 #include "wrappers/items.h"
 
-#define COLUMNS 5
+#define COLUMNS	  5
+#define SIZE_TEXT 32 /* of out_bytes(), whatever the number */
 
-static const char *cell(const json_t *row, size_t i)
+/* Text that is put together, or borrowed where there is nothing to put. @to: room for it
+ * all, moves on */
+static const char *what(const struct inbox_row *r, char **to)
 {
-	const char *text = json_string_value(json_array_get(row, i));
-
-	return text ? text : "";
-}
-
-/* whose it is where it is another program's, its title, what the sender says of it */
-static char *what(const json_t *row)
-{
-	const char *title = cell(row, 2), *message = cell(row, 3);
-	const char *of = cell(row, 7), *quote = *message ? "\"" : "";
-	size_t size = strlen(title) + strlen(message) + strlen(of) + 16;
-	char *out = malloc(size);
+	const char *of = r->application, *begin = *to;
 
 	if (!strcmp(of, ITEMS_APPLICATION))
 		of = "";
-	if (!*message && !*title)
-		title = "-";
-	if (out)
-		snprintf(out, size, "%s%s%s%s%s%s%s", of, *of ? ": " : "",
-			 title, *title && *message ? ": " : "", quote, message,
-			 quote);
-	return out;
+	if (!*of && !*r->message)
+		return *r->title ? r->title : "-";
+	if (*of)
+		*to = stpcpy(stpcpy(*to, of), ": ");
+	*to = stpcpy(*to, *r->message || *r->title ? r->title : "-");
+	if (*r->title && *r->message)
+		*to = stpcpy(*to, ": ");
+	if (*r->message)
+		*to = stpcpy(stpcpy(stpcpy(*to, "\""), r->message), "\"");
+	++*to; /* behind its end */
+	return begin;
 }
 
-/* Return: false: no memory */
-static bool cells_fill(char **c, const json_t *row)
+static const char *state(const struct inbox_row *r, char **to)
 {
-	json_int_t size = json_integer_value(json_array_get(row, 4));
-	const char *state = cell(row, 5), *text = cell(row, 6);
-	size_t room = strlen(state) + strlen(text) + 3;
-	char number[24];
+	const char *begin = *to;
 
-	snprintf(number, sizeof(number), "%lld",
-		 (long long)json_integer_value(json_array_get(row, 0)));
-	c[0] = strdup(number);
-	c[1] = strdup(cell(row, 1));
-	c[2] = what(row);
-	c[3] = strdup(size ? out_bytes(size) : "-");
-	c[4] = malloc(room);
-	if (c[4])
-		snprintf(c[4], room, "%s%s%s", state, *text ? ": " : "", text);
-	return c[0] && c[1] && c[2] && c[3] && c[4];
+	if (!*r->text)
+		return r->state;
+	*to = stpcpy(stpcpy(stpcpy(*to, r->state), ": "), r->text) + 1;
+	return begin;
+}
+
+static const char *text_put(char **to, const char *text)
+{
+	const char *begin = *to;
+
+	*to = stpcpy(*to, text) + 1;
+	return begin;
+}
+
+/* whose it is where it is another program's, its title, what the sender says of it.
+ * Return: what is to be freed with the cells; NULL: no memory */
+static char *cells_fill(const char **c, const struct inbox_row *r)
+{
+	char number[24];
+	char *room = malloc(sizeof(number) + SIZE_TEXT +
+			    strlen(r->application) + strlen(r->title) +
+			    strlen(r->message) + strlen(r->state) +
+			    strlen(r->text) + 16),
+	     *to = room;
+
+	if (!room)
+		return NULL;
+	snprintf(number, sizeof(number), "%lld", (long long)r->number);
+	c[0] = text_put(&to, number);
+	c[1] = r->from;
+	c[2] = what(r, &to);
+	c[3] = r->size ? text_put(&to, out_bytes(r->size)) : "-";
+	c[4] = state(r, &to);
+	return room;
 }
 
 /* is an item of that program asked for? */
@@ -64,49 +80,64 @@ static bool shown(const struct command_args *a, const char *application)
 	       !strcmp(a->application, application);
 }
 
-/* those that are not asked for go; @list: of rows or of items */
-static void select_shown(const struct command_args *a, json_t *list)
+/* those that are not asked for go */
+static void select_rows(const struct command_args *a, struct inbox_rows *l)
 {
-	size_t i = json_array_size(list);
-	const json_t *one;
+	size_t i, n = 0;
 
-	while (i--) {
-		one = json_array_get(list, i);
-		if (!shown(a, json_is_array(one)
-				      ? cell(one, 7)
-				      : out_text(one, "application", "")))
-			json_array_remove(list, i);
-	}
+	for (i = 0; i < l->n; i++)
+		if (shown(a, l->row[i].application))
+			l->row[n++] = l->row[i];
+	l->n = n;
+}
+
+static void select_items(const struct command_args *a, json_t *items)
+{
+	size_t i = json_array_size(items);
+
+	while (i--)
+		if (!shown(a, out_text(json_array_get(items, i), "application",
+				       "")))
+			json_array_remove(items, i);
+}
+
+static int rows_print(const struct command_args *a, const struct inbox_rows *l)
+{
+	static const char *const heads[COLUMNS] = {"NUMBER", "FROM", "WHAT",
+						   "SIZE", "STATE"};
+	const char **cells = calloc(l->n * COLUMNS + 1, sizeof(*cells));
+	char **rooms = calloc(l->n + 1, sizeof(*rooms));
+	size_t i, n = 0;
+	int status = 0;
+
+	while (cells && rooms && n < l->n &&
+	       (rooms[n] = cells_fill(cells + n * COLUMNS, &l->row[n])))
+		n++;
+	if (n == l->n && cells && rooms)
+		out_table(heads, COLUMNS, cells, n);
+	else
+		status = command_fail(a, -NTM_ENOMEM, err_text(-NTM_ENOMEM));
+	for (i = 0; i < n; i++)
+		free(rooms[i]);
+	free(rooms);
+	free(cells);
+	return status;
 }
 
 static int inbox_print(const struct command_args *a)
 {
-	static const char *const heads[COLUMNS] = {"NUMBER", "FROM", "WHAT",
-						   "SIZE", "STATE"};
-	json_t *rows;
-	bool logged_in;
-	char **cells;
-	size_t i, n;
+	struct inbox_rows l;
+	int status = 0;
 
-	if (items_rows(a, &rows, &logged_in))
+	if (items_rows(a, &l))
 		return 1;
-	select_shown(a, rows);
-	n = json_array_size(rows);
-	cells = calloc(n * COLUMNS + 1, sizeof(*cells));
-	for (i = 0; cells && i < n; i++)
-		if (!cells_fill(cells + i * COLUMNS, json_array_get(rows, i)))
-			break;
-	if (!n)
-		items_none("nothing is there", logged_in);
-	else if (i == n)
-		out_table(heads, COLUMNS, (const char *const *)cells, n);
+	select_rows(a, &l);
+	if (!l.n)
+		items_none("nothing is there", l.logged_in);
 	else
-		command_fail(a, -NTM_ENOMEM, NULL);
-	for (i = 0; cells && i < n * COLUMNS; i++)
-		free(cells[i]);
-	free(cells);
-	json_decref(rows);
-	return 0;
+		status = rows_print(a, &l);
+	inbox_rows_clear(&l);
+	return status;
 }
 
 int cmd_inbox(const struct command_args *a)
@@ -118,7 +149,7 @@ int cmd_inbox(const struct command_args *a)
 		return inbox_print(a);
 	if (items_all(a, "inbox", &items, &logged_in))
 		return 1;
-	select_shown(a, items);
+	select_items(a, items);
 	j = json_pack("{s:b, s:b, s:O}", "ok", 1, "logged_in", logged_in,
 		      "items", items);
 	command_json(a, j);

@@ -17,9 +17,8 @@
 #include "wrappers/client.h"
 
 #define PAUSE_MS       200
-#define ITEMS_PAGE     1000 /* of ntm-post */
-#define AGAIN_MAX      50   /* pauses: ntm-post that died is started by then */
-#define COLUMNS	       80   /* of a terminal that does not say */
+#define AGAIN_MAX      50 /* pauses: ntm-post that died is started by then */
+#define COLUMNS	       80 /* of a terminal that does not say */
 #define CELLS_MAX      20
 #define CELLS_MIN      5
 #define NAME_MIN       8
@@ -114,31 +113,39 @@ int items_all(const struct command_args *a, const char *cmd, json_t **out,
 	return 0;
 }
 
-int items_rows(const struct command_args *a, json_t **out, bool *logged_in)
+/* Those behind the last one. Return: as inbox_rows_add() */
+static int rows_ask(const struct command_args *a, struct inbox_rows *l)
 {
-	json_t *all = json_array(), *answer, *rows;
-	json_int_t after = 0;
-	size_t n;
+	json_int_t after = l->n ? (json_int_t)l->row[l->n - 1].number : 0;
+	json_t *request = json_pack("{s:s, s:b, s:I}", "cmd", "inbox", "brief",
+				    1, "after", after),
+	       *why = NULL;
+	char *answer = NULL;
+	int r = client_line_to(CLIENT_POST, request, CLIENT_LIMIT_S, &answer,
+			       &why);
 
+	json_decref(request);
+	if (!r)
+		r = inbox_rows_add(l, answer);
+	if (r < 0) {
+		plain_json(why, NULL);
+		command_fail(a, r, client_text(r, why));
+	}
+	json_decref(why);
+	return r;
+}
+
+int items_rows(const struct command_args *a, struct inbox_rows *out)
+{
+	int n;
+
+	*out = (struct inbox_rows){NULL};
 	do {
-		if (items_call(a,
-			       json_pack("{s:s, s:b, s:I}", "cmd", "inbox",
-					 "brief", 1, "after", after),
-			       &answer)) {
-			json_decref(all);
-			return 1;
-		}
-		*logged_in = json_is_true(json_object_get(answer, "logged_in"));
-		rows = json_object_get(answer, "rows");
-		n = json_array_size(rows);
-		if (n)
-			after = json_integer_value(
-				json_array_get(json_array_get(rows, n - 1), 0));
-		json_array_extend(all, rows);
-		json_decref(answer);
-	} while (n == ITEMS_PAGE);
-	*out = all;
-	return 0;
+		n = rows_ask(a, out);
+	} while (n == INBOX_ROWS_PAGE);
+	if (n < 0)
+		inbox_rows_clear(out);
+	return n < 0;
 }
 
 void items_none(const char *text, bool logged_in)

@@ -8,6 +8,7 @@
 #define NTM_WRAPPERS_ITEMS_H
 
 #include "common/err.h"
+#include "wrappers/inbox_rows.h"
 #include "wrappers/ntm.h"
 
 #define ITEMS_APPLICATION "ntm"	      /* of what the commands send and take */
@@ -31,8 +32,8 @@ json_t *items_get(const struct command_args *a, const char *cmd, json_int_t id);
  *  status 1 */
 int items_all(const struct command_args *a, const char *cmd, json_t **out,
 	      bool *logged_in);
-/** all of the inbox as rows (docs/control.md, `brief`), for a table. As items_all() */
-int items_rows(const struct command_args *a, json_t **out, bool *logged_in);
+/** all of the inbox, for a table; inbox_rows_clear() it. Return: 0, or the exit status 1 */
+int items_rows(const struct command_args *a, struct inbox_rows *out);
 /** says @text, of an empty list; and the likely reason where there is no login */
 void items_none(const char *text, bool logged_in);
 /** @word as a number of list @cmd. Return: 0: it is none, and that was said */

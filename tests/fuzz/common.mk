@@ -14,3 +14,5 @@ $(eval $(call fuzz-target,tlshello,tests/fuzz/fuzz_tlshello.c \
 	common/tlshello.c,))
 $(eval $(call fuzz-target,frame,tests/fuzz/fuzz_frame.c common/frame.c \
 	$(FUZZ_DATAGRAM),$(FUZZ_DATAGRAM_PKGS)))
+$(eval $(call fuzz-target,jsonread,tests/fuzz/fuzz_jsonread.c common/jsonread.c,\
+	jansson))

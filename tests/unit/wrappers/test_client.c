@@ -54,9 +54,10 @@ static void broker_serve(int listener, const struct answer *a)
 	_exit(n < 0);
 }
 
-/* What client_call() makes of a broker that answers @a and goes. */
-static int ask(const struct answer *a, client_progress_fn *fn, const void *arg,
-	       json_t **answer)
+/* What client_call() makes of a broker that answers @a and goes; client_line_to(), where
+ * there is @line. */
+static int ask_either(const struct answer *a, client_progress_fn *fn,
+		      const void *arg, char **line, json_t **answer)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	json_t *request = json_pack("{s:s, s:i}", "cmd", "try", "n", 7);
@@ -74,11 +75,18 @@ static int ask(const struct answer *a, client_progress_fn *fn, const void *arg,
 		broker_serve(listener, a);
 	}
 	close(listener);
-	err = client_call(request, fn, arg, answer);
+	err = line ? client_line_to(CLIENT_CONTROL, request, 10, line, answer)
+		   : client_call(request, fn, arg, answer);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	json_decref(request);
 	return err;
+}
+
+static int ask(const struct answer *a, client_progress_fn *fn, const void *arg,
+	       json_t **answer)
+{
+	return ask_either(a, fn, arg, NULL, answer);
 }
 
 static int ask_text(const char *text, json_t **answer)
@@ -161,6 +169,40 @@ static void test_refused(void **state)
 	json_decref(answer);
 	assert_int_equal(ask_text("{\"ok\":null}\n", &answer), -NTM_ESERVER);
 	json_decref(answer);
+}
+
+/* a line as it came, but what it says is wrong is read */
+static void test_line(void **state)
+{
+	static const struct {
+		const char *text, *line;
+		int err;
+	} say[] = {
+		{"{\"ok\":true,\"x\":[1,}\n", "{\"ok\":true,\"x\":[1,}\n", 0},
+		{"{\"seq\":1}\n{\"ok\":true}\n", "{\"ok\":true}\n", 0},
+		{"{\"ok\":false,\"error\":\"STORE\"}\n", NULL, -NTM_ESTORE},
+		{"{\"x\":1,\"ok\":true}\n", NULL, -NTM_EDECODE},
+		{"[\n", NULL, -NTM_EDECODE},
+		{"", NULL, -NTM_ECLOSED},
+	};
+	json_t *why;
+	char *line;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(say) / sizeof(say[0]); i++) {
+		const struct answer a = {.text = say[i].text,
+					 .len = strlen(say[i].text)};
+
+		assert_int_equal(ask_either(&a, NULL, NULL, &line, &why),
+				 say[i].err);
+		if (say[i].line)
+			assert_string_equal(line, say[i].line);
+		else
+			assert_null(line);
+		free(line);
+		json_decref(why);
+	}
 }
 
 /* --- bad --------------------------------------------------------------------------- */
@@ -282,6 +324,7 @@ int main(void)
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_progress),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_line),
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_nobody),
