@@ -67,6 +67,9 @@ static int take(struct grouplink *l, const uint8_t *b, size_t len,
 	case GROUPWORD_END:
 		groups_end(gs, word.id);
 		break;
+	case GROUPWORD_KEEP:
+		groups_keep(gs, word.id);
+		break;
 	case GROUPWORD_RELAY:
 		groups_relay(gs, &word);
 		ntmc_wipe(word.key, sizeof(word.key));

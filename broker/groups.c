@@ -194,6 +194,37 @@ void groups_end(struct groups *gs, const uint8_t id[static GROUP_ID_LEN])
 		end(gs, o);
 }
 
+void groups_keep(struct groups *gs, const uint8_t id[static GROUP_ID_LEN])
+{
+	struct groups_one *o = find(gs, id);
+
+	if (o)
+		o->said = true;
+}
+
+bool groups_known(const struct groups *gs)
+{
+	return !gs || !loop_timer_armed(gs->unknown);
+}
+
+void groups_unsure(struct groups *gs)
+{
+	if (!gs || loop_timer_armed(gs->unknown))
+		return;
+	loop_timer_arm(gs->unknown, GROUPS_UNKNOWN);
+	datapath_refuse(gs->w->dp, false);
+}
+
+/* whoever is not let in now is not */
+static void known(void *arg)
+{
+	struct groups *gs = arg;
+
+	loop_timer_disarm(gs->unknown);
+	datapath_refuse(gs->w->dp, true);
+	peers_each(gs->w->peers, apply_policy, NULL);
+}
+
 void groups_begin(struct groups *gs)
 {
 	for (struct groups_one *o = gs->list; o; o = o->next)
@@ -209,6 +240,8 @@ void groups_all(struct groups *gs)
 		if (!o->said)
 			end(gs, o);
 	}
+	if (!groups_known(gs))
+		known(gs);
 }
 
 /* --- control packets ------------------------------------------------------------------- */
@@ -353,6 +386,10 @@ int groups_new(struct worker *w, struct groups **out)
 	if (!gs)
 		return -NTM_ENOMEM;
 	gs->w = w;
+	if (loop_timer_new(w->loop, known, gs, &gs->unknown)) {
+		free(gs);
+		return -NTM_ENOMEM;
+	}
 	policy_set_groups(w->policy, has, gs);
 	*out = gs;
 	return 0;
@@ -364,5 +401,6 @@ void groups_free(struct groups *gs)
 		return;
 	policy_set_groups(gs->w->policy, NULL, NULL);
 	groups_forget(gs);
+	loop_timer_free(gs->unknown);
 	free(gs);
 }

@@ -25,6 +25,7 @@ struct dp_group;
 
 #define GROUPS_LABEL	  "group" /* NAME.group.DOMAIN */
 #define GROUPS_CONNECTING 32	  /* members looked up at one time */
+#define GROUPS_UNKNOWN	  LOOP_S(2)
 #define GROUPS_RANGES	  3 /* entries of the page, one with IPv6 beside */
 
 NTM_MUST_CHECK int groups_new(struct worker *w, struct groups **out);
@@ -41,6 +42,7 @@ void groups_valid(struct groups *gs, const struct groupword *word);
 /** where packets of the present epoch are replicated; another epoch's: nothing */
 void groups_relay(struct groups *gs, const struct groupword *word);
 void groups_end(struct groups *gs, const uint8_t id[static GROUP_ID_LEN]);
+void groups_keep(struct groups *gs, const uint8_t id[static GROUP_ID_LEN]);
 /** ntm-member begins to say all; and has said all: the others are gone */
 void groups_begin(struct groups *gs);
 void groups_all(struct groups *gs);
@@ -50,6 +52,11 @@ NTM_MUST_CHECK int groups_say(struct groups *gs, const struct groupword *word);
 void groups_set_ear(struct groups *gs,
 		    void (*heard)(void *arg, const struct groupword *word),
 		    void (*again)(void *arg), void *arg);
+/** tunnels of the worker before are here: until ntm-member has said all, or GROUPS_UNKNOWN
+ *  has passed, who is not let in may be a member of a group, and nothing is ended for that */
+void groups_unsure(struct groups *gs);
+/** false: it is so. NULL: true */
+bool groups_known(const struct groups *gs);
 /** there is a session, maybe another one: all is to be said again */
 void groups_again(struct groups *gs);
 

@@ -38,7 +38,7 @@ struct groups_one {
 };
 
 /** struct groups - @connecting: members looked up by name, under way; @reverse: what
- *  groups_reverse() answered */
+ *  groups_reverse() answered; @unknown: armed until groups_known() */
 struct groups {
 	struct worker *w;
 	struct groups_one *list;
@@ -47,6 +47,7 @@ struct groups {
 	void (*again)(void *arg);
 	void *ear;
 	unsigned int connecting;
+	struct loop_timer *unknown;
 	char reverse[FQDN_MAX + 1];
 };
 

@@ -171,6 +171,7 @@ size_t groupword_put(const struct groupword *g,
 	case GROUPWORD_ALL:
 		break;
 	case GROUPWORD_END:
+	case GROUPWORD_KEEP:
 		wire_put(&w, g->id, GROUP_ID_LEN);
 		break;
 	case GROUPWORD_VALID:
@@ -201,6 +202,7 @@ int groupword_get(const uint8_t *b, size_t len, struct groupword *out)
 	case GROUPWORD_ALL:
 		break;
 	case GROUPWORD_END:
+	case GROUPWORD_KEEP:
 		wire_get(&w, g.id, GROUP_ID_LEN);
 		break;
 	case GROUPWORD_VALID:

@@ -8,7 +8,8 @@
  *           before. Connected, it says EPOCH for each of its groups, then ALL: what the
  *           worker had beside these it forgets. When the worker ends, so does the
  *           connection: ntm-member connects again. When ntm-member ends, the worker
- *           uses each epoch for as long as it was told to.
+ *           uses each epoch for as long as it was told to; the next ntm-member, which
+ *           has no key before the GMS has spoken, says KEEP until then.
  * A message is u8 kind | body, numbers big-endian. An epoch travels in a memfd, as the
  * names of 2048 members fit no message.
  *
@@ -22,6 +23,7 @@
  *   6 RELAY    member -> worker   GroupID | u64 epoch | u32 place | u8 AEAD | key (32) |
  *                                 u8 count | up to 4 x (u8 4 or 16 | address | u16
  *                                 port); none: no relay any more
+ *   7 KEEP     member -> worker   GroupID
  */
 #ifndef NTM_BROKER_GROUPWORD_H
 #define NTM_BROKER_GROUPWORD_H
@@ -47,6 +49,8 @@
  * @GROUPWORD_CONTROL: a group control packet: one to be sent (index: ours), or one that
  *                     came, whose sender's signature holds
  * @GROUPWORD_RELAY:   where packets of the epoch are replicated, and our place there
+ * @GROUPWORD_KEEP:    the group is there, nothing is known of its epoch yet: what the
+ *                     worker has is good for as long as it was told
  */
 enum groupword_kind {
 	GROUPWORD_EPOCH = 1,
@@ -55,6 +59,7 @@ enum groupword_kind {
 	GROUPWORD_ALL,
 	GROUPWORD_CONTROL,
 	GROUPWORD_RELAY,
+	GROUPWORD_KEEP,
 };
 
 /**

@@ -363,7 +363,7 @@ void peer_apply_policy(struct peer *p)
 	struct policy_grant g;
 
 	policy_check(p->w->policy, p->w->account->fqdn, p->fqdn, &g);
-	if (!g.in && !p->outward && p->tunnel) {
+	if (!g.in && !p->outward && p->tunnel && groups_known(p->w->groups)) {
 		peer_close(p, NTM_EPOLICY, true);
 		return;
 	}

@@ -6,6 +6,7 @@
 
 #include "broker/account.h"
 #include "broker/datapath/ports.h"
+#include "broker/groups.h"
 #include "broker/peer.h"
 #include "broker/relayed.h"
 #include "broker/resolve.h"
@@ -418,6 +419,7 @@ static void blob_restore(void *arg, const char *key, const void *data,
 		log_warn(r->fqdn, "what the keeper kept of it is unusable");
 		peer_free(p);
 	} else if (p && !r->idle) {
+		groups_unsure(ps->w->groups);
 		peer_resume(p);
 	}
 	statefile_free(&r->base);

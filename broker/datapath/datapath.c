@@ -291,6 +291,11 @@ void datapath_serve_exit(struct datapath *dp)
 	dp->general.serves = true;
 }
 
+void datapath_refuse(struct datapath *dp, bool say)
+{
+	dp->mute = !say;
+}
+
 void datapath_set_offload(struct datapath *dp, const struct dp_offload *o)
 {
 	batch_set_gso(dp->batch, o->gso && dp->gso_works);

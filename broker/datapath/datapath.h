@@ -111,6 +111,9 @@ void datapath_set_virtual(struct datapath *dp, const struct dp_range *r,
 void datapath_set_exit(struct datapath *dp, struct dp_tunnel *t);
 /** we are an exit: packets of tunnels may go anywhere, and any may go to them */
 void datapath_serve_exit(struct datapath *dp);
+/** @say false: packets to ports that a peer may not reach are lost without a word to either
+ *  side, so that its connections outlive a moment in which its rights are not known */
+void datapath_refuse(struct datapath *dp, bool say);
 
 /**
  * struct dp_offload - for tests, and for people whose kernel passes the test and

@@ -81,7 +81,8 @@ static void refuse_port(struct dp_tunnel *t, const uint8_t *pkt,
 	uint32_t size;
 
 	t->n.bad_port++;
-	if (t->closed || !seal_ready(t) || !addr_is_set(&t->remote) ||
+	if (t->closed || t->dp->mute || !seal_ready(t) ||
+	    !addr_is_set(&t->remote) ||
 	    !dp_limit_ok(&t->dp->limit_refuse, loop_now(t->dp->loop),
 			 REFUSE_PER_S))
 		return;

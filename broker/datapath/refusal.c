@@ -37,6 +37,8 @@ void refusal_ended(struct dp_tunnel *t, const uint8_t *pkt,
 	size_t len = reset_back(pkt, in, rst);
 
 	t->n.bad_port++;
+	if (t->dp->mute)
+		return;
 	if (len)
 		answer(t->dp, t, rst, len);
 	else

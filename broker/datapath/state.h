@@ -132,6 +132,7 @@ struct datapath {
 	struct dp_limit limit_icmp, limit_refuse;
 	struct dp_totals totals; /* of closed tunnels, and of none */
 	bool gso_works, gro_works;
+	bool mute; /* datapath_refuse() */
 };
 
 bool dp_limit_ok(struct dp_limit *l, uint64_t now, unsigned int max);

@@ -98,7 +98,8 @@ void member_stop(struct member *m, enum member_state to)
 	loop_timer_disarm(m->silent);
 	loop_timer_disarm(m->turn);
 	loop_timer_disarm(m->leaves_due);
-	if (had)
+	/* BEHIND after a start: nothing is known that speaks against a key given before */
+	if (had || to != MEMBER_BEHIND)
 		m->s.ops->keys(m->s.arg, NULL, m->index);
 	member_set_state(m, to);
 	if (to == MEMBER_OUT || to == MEMBER_FORKED)

@@ -247,6 +247,9 @@ void news_take(struct member *m, const Ntm__GroupNews *n)
 	if (!r)
 		r = take_seal(m, n);
 	if (r) {
+		if (m->shut_out && !m->keys.epoch)
+			/* a key of before our start is of an epoch that is over */
+			m->s.ops->keys(m->s.arg, NULL, m->index);
 		member_stop(m, r == -NTM_EFORK ? MEMBER_FORKED : MEMBER_BEHIND);
 		if (m->shut_out && !m->wants && !m->welcome_epoch) {
 			m->wants = true;

@@ -58,6 +58,7 @@ struct part_saw {
  * @valid_until: loop's clock, ns: until then the epoch may be used
  * @renewal_at: the same: then the GMS makes another one
  * @said_epoch: that the worker has, on this connection; 0: none
+ * @spoken: our engine has said since our start whether there is a key
  */
 struct part {
 	struct part *prev, *next;
@@ -78,7 +79,7 @@ struct part {
 	uint32_t asking[PART_ASKING]; /* silent ones; ntm-post has to answer */
 	unsigned int n_asking;
 	int64_t shown; /* the item, ntm-post's number */
-	bool adding, founding, over, planned, patient;
+	bool adding, founding, over, planned, patient, spoken;
 	uint8_t plan[GROUP_ID_LEN]; /* where @planned */
 	struct part_saw saw[NODE_SAW_MAX];
 	unsigned int n_saw;

@@ -19,13 +19,16 @@
 #include "common/log.h"
 #include "common/unixsock.h"
 
-#define AGAIN_S 1
+#define AGAIN_MIN                                                              \
+	LOOP_MS(20) /* the keeper holds the socket for the next worker */
+#define AGAIN_MAX LOOP_S(1)
 
 struct words {
 	struct node *node;
 	int fd;
 	struct loop_io *io;
 	struct loop_timer *again;
+	uint64_t gap; /* to the next try */
 };
 
 static void hang_up(struct words *w)
@@ -41,7 +44,8 @@ static void failed(struct words *w, int err)
 {
 	log_debug("member", "the worker takes no keys: %s", err_text(err));
 	hang_up(w);
-	loop_timer_arm(w->again, LOOP_S(AGAIN_S));
+	loop_timer_arm(w->again, w->gap);
+	w->gap = w->gap * 2 < AGAIN_MAX ? w->gap * 2 : AGAIN_MAX;
 }
 
 static uint32_t valid_s(const struct part *p)
@@ -138,6 +142,7 @@ void words_part(struct words *w, struct part *p)
 {
 	int r;
 
+	p->spoken = true;
 	if (!w || w->fd < 0)
 		return;
 	r = part_say(w, p);
@@ -203,6 +208,22 @@ static int dial(struct words *w)
 			   &w->io);
 }
 
+/* of one that is not said the worker keeps nothing */
+static int part_again(struct words *w, struct part *p)
+{
+	struct groupword keep = {.kind = GROUPWORD_KEEP};
+
+	p->said_epoch = 0;
+	if (p->over)
+		return 0;
+	if (member_keys(p->m))
+		return part_say(w, p);
+	if (p->spoken)
+		return 0;
+	memcpy(keep.id, member_id(p->m), sizeof(keep.id));
+	return groupword_send(w->fd, &keep);
+}
+
 static void on_again(void *arg)
 {
 	struct groupword all = {.kind = GROUPWORD_ALL};
@@ -211,14 +232,14 @@ static void on_again(void *arg)
 	int r = dial(w);
 
 	DL_FOREACH (w->node->parts, p)
-		p->said_epoch = 0;
-	DL_FOREACH (w->node->parts, p)
-		if (!r && !p->over && member_keys(p->m))
-			r = part_say(w, p);
+		if (!r)
+			r = part_again(w, p);
 	if (!r)
 		r = groupword_send(w->fd, &all);
 	if (r)
 		failed(w, r);
+	else
+		w->gap = AGAIN_MIN;
 }
 
 int words_open(struct node *n, struct words **out)
@@ -229,6 +250,7 @@ int words_open(struct node *n, struct words **out)
 		return -NTM_ENOMEM;
 	w->node = n;
 	w->fd = -1;
+	w->gap = AGAIN_MIN;
 	if (loop_timer_new(n->loop, on_again, w, &w->again)) {
 		free(w);
 		return -NTM_ENOMEM;

@@ -296,6 +296,12 @@ void datapath_set_virtual(struct datapath *dp, const struct dp_range *r,
 	(void)n;
 }
 
+void datapath_refuse(struct datapath *dp, bool say)
+{
+	(void)dp;
+	(void)say;
+}
+
 void datapath_set_exit(struct datapath *dp, struct dp_tunnel *t)
 {
 	(void)dp;

@@ -170,6 +170,13 @@ static void test_all(void **state)
 	groups_all(gs);
 	assert_true(found("chat" HERE));
 	assert_false(found("band" HERE));
+	/* one that has just started, and knows nothing of keys yet */
+	groups_begin(gs);
+	groups_keep(gs, c[0].p[0].keys.id);
+	groups_keep(gs, c[1].p[0].keys.id);
+	groups_all(gs);
+	assert_true(found("chat" HERE));
+	assert_false(found("band" HERE));
 	circle_timer(&c[0]);
 	assert_int_equal(say(a, &c[0], "chat"), 0);
 	worker_logged_out(&a->w, 0);
