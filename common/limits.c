@@ -347,6 +347,7 @@ static const struct limit group_parts[] = {
 };
 static const struct limit group_submit[] = {
 	GROUP_ENTRY(entry), KEY_OR_NONE(sealer),
+	MANY_FIXED(prekeys, GROUP_PREKEY_LEN, GROUP_JOIN_MAX),
 };
 static const struct limit group_logged[] = {
 	GROUP_ENTRY(entry), KEY_OR_NONE(sealer), FIXED_OR_NONE(part, GROUP_PART_LEN),

@@ -14,6 +14,7 @@
 #include "libntmcrypto/ntmcrypto.h"
 
 #define GROUP_ID_LEN	  16
+#define GROUP_PREKEY_LEN  (NTMC_KEY_LEN + 8 + NTMC_SIG_LEN) /* groupkey.h */
 #define GROUP_TOKEN_LEN	  16
 #define GROUP_MEMBERS_MAX 2048
 #define GROUP_JOIN_MAX	  64   /* members in one add entry */
@@ -112,11 +113,15 @@ bool group_token_used(const struct group *g,
 /** the index that the next who is added gets */
 uint32_t group_next_index(const struct group *g);
 
-/** struct group_joiner - who is added */
+/** struct group_joiner - who is added
+ * @prekey: its first group prekey, which the GMS gets beside the entry; it is not in it.
+ *          Zeros: none is known
+ */
 struct group_joiner {
 	uint8_t token[GROUP_TOKEN_LEN], ed_pub[NTMC_KEY_LEN];
 	uint8_t rights;
 	const char *fqdn;
+	uint8_t prekey[GROUP_PREKEY_LEN];
 };
 
 /** struct group_leave - a member's own wish to leave, signed by it */

@@ -277,6 +277,10 @@ static void cmd_leave(struct ask *a)
 		ask_fail(a, r,
 			 "the group cannot be forgotten: its store cannot be "
 			 "written; see whether the disk is full");
+	else if (r && member_index(p->m) == GROUP_SERVER)
+		ask_fail(a, r,
+			 "this device is not in the group yet; with --here it "
+			 "does not join");
 	else if (r)
 		ask_fail(a, r,
 			 "the group's server cannot be reached now, and "

@@ -253,9 +253,17 @@ static int seal_all(struct member *m, const struct group_entry *e,
 static void send_entry(struct member *m, const uint8_t *entry, size_t len,
 		       const uint8_t *sealer)
 {
+	const struct group_change *c = &m->wish.c;
+	ProtobufCBinaryData prekeys[GROUP_JOIN_MAX];
 	Ntm__Envelope e = NTM__ENVELOPE__INIT;
 	Ntm__GroupSubmit body = NTM__GROUP_SUBMIT__INIT;
+	size_t i;
 
+	/* so whoever makes a generation before they come has a part for them */
+	for (i = 0; c->kind == GROUP_ADD && i < c->n_joiners; i++)
+		prekeys[body.n_prekeys++] =
+			member_bytes(c->joiners[i].prekey, GROUP_PREKEY_LEN);
+	body.prekeys = prekeys;
 	body.entry = member_bytes(entry, len);
 	if (sealer)
 		body.sealer = member_bytes(sealer, NTMC_KEY_LEN);

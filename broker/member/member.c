@@ -245,6 +245,17 @@ bool member_prepare(struct member *m)
 	return true;
 }
 
+/* the server is heard no more, whatever it knows */
+static int leave_here(struct member *m)
+{
+	if (memberstore_drop(m->s.store, m->id)) {
+		m->leaving = false;
+		return -NTM_ESTORE;
+	}
+	member_stop(m, MEMBER_OUT);
+	return 0;
+}
+
 int member_leave(struct member *m, bool here)
 {
 	Ntm__Envelope e = NTM__ENVELOPE__INIT;
@@ -252,9 +263,12 @@ int member_leave(struct member *m, bool here)
 	struct group_leave l;
 
 	here |= m->state == MEMBER_FORKED;
-	if (m->state == MEMBER_OUT || m->welcome_epoch || (!m->online && !here))
+	if (m->state == MEMBER_OUT ||
+	    (!here && (m->welcome_epoch || !m->online)))
 		return -NTM_ESTATE;
 	m->leaving = true;
+	if (m->welcome_epoch) /* without a log nobody can be told */
+		return leave_here(m);
 	group_leave_sign(m->s.id, m->g, m->index, &l);
 	member_stop(m, MEMBER_BEHIND);
 	body.group = member_bytes(m->id, sizeof(m->id));
@@ -266,15 +280,7 @@ int member_leave(struct member *m, bool here)
 	e.body_case = NTM__ENVELOPE__BODY_GROUP_LEAVE;
 	e.group_leave = &body;
 	member_say(m, &e);
-	if (!here)
-		return 0;
-	/* whether it has the wish or not: what this server says is heard no more */
-	if (memberstore_drop(m->s.store, m->id)) {
-		m->leaving = false;
-		return -NTM_ESTORE;
-	}
-	member_stop(m, MEMBER_OUT);
-	return 0;
+	return here ? leave_here(m) : 0;
 }
 
 enum member_state member_state(const struct member *m)

@@ -167,7 +167,8 @@ NTM_MUST_CHECK int member_submit(struct member *m,
 bool member_prepare(struct member *m);
 /** keys end now; the store forgets the group when the GMS has the wish.
  *  @here: at once, whether the GMS hears of it or not; so it is where the log was forked,
- *  as the GMS is believed nothing. Return: 0, -NTM_ESTATE, -NTM_ESTORE */
+ *  as the GMS is believed nothing. Who joins, and has no log yet, can leave no other way.
+ *  Return: 0, -NTM_ESTATE, -NTM_ESTORE */
 NTM_MUST_CHECK int member_leave(struct member *m, bool here);
 
 enum member_state member_state(const struct member *m);

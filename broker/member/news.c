@@ -42,6 +42,8 @@ static void back(struct member *m, const struct member_own *before)
 static int find_share(struct member *m, const struct group_entry *e,
 		      const Ntm__GroupLogged *l, struct ntmc_key *share)
 {
+	/* who joins is in the log here, and knows its index when all of it is taken */
+	const struct group_member *me = group_find_key(m->g, m->s.id->ed_pub);
 	uint8_t hash[NTMC_HASH_LEN];
 	int i, r = -NTM_ENOTFOUND;
 
@@ -50,8 +52,8 @@ static int find_share(struct member *m, const struct group_entry *e,
 		*share = m->own.share;
 		return 0;
 	}
-	for (i = 0; r && i < 2 && l->part.len; i++)
-		r = group_part_open(e, m->index, l->sealer.data,
+	for (i = 0; r && me && i < 2 && l->part.len; i++)
+		r = group_part_open(e, me->index, l->sealer.data,
 				    &m->own.prekey[i].priv,
 				    m->own.prekey[i].pub, l->part.data, share);
 	m->own.used |= !r;
@@ -88,7 +90,11 @@ static int step(struct member *m, const struct group_entry *e,
 		r = group_secret_step(&m->own.secret, e, &share);
 	ntmc_key_clear(&share);
 	if (r) {
-		member_named(m, MEMBER_SAW_SHUT_OUT, e->author, e->epoch, r);
+		/* who has never been in a log can ask nobody for a welcome */
+		member_named(m,
+			     m->index == GROUP_SERVER ? MEMBER_SAW_LATE
+						      : MEMBER_SAW_SHUT_OUT,
+			     e->author, e->epoch, r);
 		m->shut_out = true;
 	}
 	return r;

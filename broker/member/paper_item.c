@@ -144,6 +144,7 @@ static int take_accept(struct papers *all, const char *from, const uint8_t *b,
 	}
 	if (r)
 		return r;
+	group_prekey_put(&a.prekey, p->accepted);
 	p->state = PAPER_ACCEPTED;
 	p->handed = true;
 	r = paper_store(p);

@@ -28,7 +28,7 @@
 
 #define AGAIN_S	   5
 #define LATE_S	   86400 /* papers go so long after their invite has ended */
-#define VERSION	   1
+#define VERSION	   2 /* 1 is without what the inviter has of an acceptance */
 #define TOKEN_TEXT (NTMC_BASE64URL_LEN(GROUP_TOKEN_LEN) + 3)
 
 /* --- the store ---------------------------------------------------------------------- */
@@ -48,6 +48,7 @@ int paper_store(struct paper *p)
 	wire_put(&w, p->prekey.pub, NTMC_KEY_LEN);
 	wire_put_number(&w, p->welcome_len, 2);
 	wire_put(&w, p->welcome, p->welcome_len);
+	wire_put(&w, p->accepted, sizeof(p->accepted));
 	r = memberstore_paper_put(p->all->node->store, p->i.token, b, w.len);
 	ntmc_wipe(b, sizeof(b));
 	return r;
@@ -75,7 +76,9 @@ static void paper_load(void *arg, const uint8_t *token, const uint8_t *body,
 	p->welcome_len = (size_t)wire_get_number(&w, 2);
 	if (p->welcome_len <= sizeof(p->welcome))
 		wire_get(&w, p->welcome, p->welcome_len);
-	if (!wire_ends(&w) || version != VERSION ||
+	if (version == VERSION)
+		wire_get(&w, p->accepted, sizeof(p->accepted));
+	if (!wire_ends(&w) || version < 1 || version > VERSION ||
 	    group_invite_open(p->bytes, p->len, &p->i) ||
 	    memcmp(p->i.token, token, GROUP_TOKEN_LEN)) {
 		log_err("member", "an invitation in the store makes no sense");
@@ -256,6 +259,7 @@ static void add_members(struct papers *all, struct part *part)
 					    .fqdn = p->i.invitee};
 		memcpy(to->token, p->i.token, sizeof(to->token));
 		memcpy(to->ed_pub, p->i.invitee_key, sizeof(to->ed_pub));
+		memcpy(to->prekey, p->accepted, sizeof(to->prekey));
 		p->adding = true;
 		c.n_joiners++;
 	}
@@ -330,6 +334,20 @@ static void step(struct papers *all, struct paper *p)
 	}
 }
 
+/* Return: false: it waits no more. Its engine tells us when that has ended, too */
+static bool is_in_time(struct papers *all, struct paper *p, int64_t now)
+{
+	struct part *part;
+
+	if (p->state == PAPER_ACCEPTED || now <= p->i.expires + LATE_S)
+		return true;
+	part = part_by_id(all->node, p->i.id);
+	if (p->state != PAPER_WELCOMED || !part ||
+	    member_index(part->m) != GROUP_SERVER)
+		return false;
+	return part->over || !member_leave(part->m, true);
+}
+
 void papers_work(struct papers *all)
 {
 	int64_t now = node_now(all->node);
@@ -339,11 +357,10 @@ void papers_work(struct papers *all)
 	if (!all || all->node->ending)
 		return;
 	DL_FOREACH_SAFE (all->list, p, tmp) {
-		if (p->state != PAPER_ACCEPTED && p->state != PAPER_WELCOMED &&
-		    now > p->i.expires + LATE_S)
-			paper_drop(p);
-		else
+		if (is_in_time(all, p, now))
 			step(all, p);
+		else
+			paper_drop(p);
 	}
 	DL_FOREACH_SAFE (all->node->parts, part, next)
 		if (!part->over && member_state(part->m) == MEMBER_JOINED &&
@@ -357,7 +374,7 @@ static void on_later(void *arg)
 	papers_work(arg);
 }
 
-void papers_joined(struct papers *all, struct part *part)
+void papers_left(struct papers *all, const struct part *part)
 {
 	struct paper *p, *tmp;
 
@@ -365,6 +382,11 @@ void papers_joined(struct papers *all, struct part *part)
 		if (p->state == PAPER_WELCOMED &&
 		    !memcmp(p->i.id, member_id(part->m), GROUP_ID_LEN))
 			paper_drop(p);
+}
+
+void papers_joined(struct papers *all, struct part *part)
+{
+	papers_left(all, part);
 	/* not in the midst of the news */
 	loop_timer_arm(all->later, 0);
 }

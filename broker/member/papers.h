@@ -25,7 +25,8 @@
  *                                                   the device was removed before, time
  * @PAPER_INVITED:  we are invited.                  Leaves by: the person, time
  * @PAPER_AGREED:   the person has accepted.         Leaves by: welcome, time
- * @PAPER_WELCOMED: RN1 is here, the log is not yet. Leaves by: the log
+ * @PAPER_WELCOMED: RN1 is here, the log is not yet. Leaves by: the log, the group is left
+ *                                                   or has gone, time
  * @PAPER_DECLINED: the person has not: the inviter is to hear.
  *                                                   Leaves by: ntm-post has it, time
  * @PAPER_REFUSED:  the other has declined ours.     Leaves by: another invitation, time
@@ -44,7 +45,9 @@ enum paper_state {
  * struct paper - secret
  * @handed: ntm-post has what this state is to send
  * @bytes:  the invite as it is signed; @i: what it says
- * @prekey: of the acceptance
+ * @prekey: of the acceptance, of the invitee
+ * @accepted: the same as the inviter has it: public, signed. Zeros: it was accepted by an
+ *          older program
  */
 struct paper {
 	struct paper *prev, *next;
@@ -54,6 +57,7 @@ struct paper {
 	size_t len;
 	struct group_invite i;
 	struct member_prekey prekey;
+	uint8_t accepted[GROUP_PREKEY_LEN];
 	uint8_t welcome[GROUP_WELCOME_MAX];
 	size_t welcome_len;
 	struct papers *all;
@@ -73,6 +77,8 @@ void papers_work(struct papers *p);
 void papers_fetch(struct papers *p);
 /** a group has its log */
 void papers_joined(struct papers *p, struct part *part);
+/** this device is out of it: what led there leads there no more */
+void papers_left(struct papers *p, const struct part *part);
 /** what became of the entry that adds */
 void papers_added(struct papers *p, struct part *part, int code);
 bool papers_busy(const struct papers *p);

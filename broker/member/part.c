@@ -39,7 +39,10 @@ static void on_send(void *arg, Ntm__Envelope *msg)
 
 static void part_over(void *arg)
 {
-	part_free(arg);
+	struct part *p = arg;
+
+	papers_left(p->node->papers, p);
+	part_free(p);
 }
 
 static void on_state(void *arg, struct member *m, enum member_state before)

@@ -76,10 +76,12 @@ static int create(struct caller *ca, const Ntm__GroupSubmit *m)
 static int repair(struct caller *ca, struct follow *f,
 		  const Ntm__GroupSubmit *m)
 {
+	const struct ledger_written w = {
+		.entry = m->entry.data,
+		.len = m->entry.len,
+		.sealer = m->sealer.len ? m->sealer.data : NULL};
 	struct gms *gms = ca->gms;
-	int r = ledger_append(gms->ledger, f->lg, m->entry.data, m->entry.len,
-			      m->sealer.len ? m->sealer.data : NULL, NULL, 0,
-			      true, NULL);
+	int r = ledger_append(gms->ledger, f->lg, &w, true, NULL);
 
 	if (r)
 		return r;
@@ -101,6 +103,13 @@ static int repair(struct caller *ca, struct follow *f,
 static int append(struct caller *ca, const Ntm__GroupSubmit *m,
 		  const struct group_entry *e)
 {
+	uint8_t prekeys[GROUP_JOIN_MAX][GROUP_PREKEY_LEN];
+	struct ledger_written w = {.entry = m->entry.data,
+				   .len = m->entry.len,
+				   .sealer = m->sealer.len ? m->sealer.data
+							   : NULL,
+				   .prekeys = prekeys,
+				   .n_prekeys = m->n_prekeys};
 	struct gms *gms = ca->gms;
 	ProtobufCBinaryData id = {GROUP_ID_LEN, (uint8_t *)e->id};
 	struct ledger_group *lg;
@@ -119,10 +128,11 @@ static int append(struct caller *ca, const Ntm__GroupSubmit *m,
 	fits = !memcmp(ca->group, e->id, GROUP_ID_LEN) && ca->epoch == e->epoch;
 	if (ca->n_parts)
 		qsort(ca->parts, ca->n_parts, sizeof(*ca->parts), by_index);
-	r = ledger_append(gms->ledger, lg, m->entry.data, m->entry.len,
-			  m->sealer.len ? m->sealer.data : NULL,
-			  fits ? ca->parts : NULL, fits ? ca->n_parts : 0,
-			  false, NULL);
+	w.parts = fits ? ca->parts : NULL;
+	w.n_parts = fits ? ca->n_parts : 0;
+	for (size_t i = 0; i < m->n_prekeys; i++)
+		memcpy(prekeys[i], m->prekeys[i].data, GROUP_PREKEY_LEN);
+	r = ledger_append(gms->ledger, lg, &w, false, NULL);
 	/* of a past that is over: another one was first, the news says which */
 	return r == -NTM_EFORK || r == -NTM_ESTATE ? -NTM_EAGAIN : r;
 }

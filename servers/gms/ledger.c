@@ -88,7 +88,7 @@ static const char *const statements[N_STATEMENTS] = {
 
 /* --- in memory --------------------------------------------------------------------- */
 
-static void group_row_free(struct ledger_group *lg)
+void ledger_group_free(struct ledger_group *lg)
 {
 	if (!lg)
 		return;
@@ -101,7 +101,7 @@ static void group_row_free(struct ledger_group *lg)
 void ledger_group_drop(struct ledger *l, struct ledger_group *lg)
 {
 	HASH_DEL(l->groups, lg);
-	group_row_free(lg);
+	ledger_group_free(lg);
 }
 
 struct ledger_group *ledger_find(struct ledger *l,
@@ -211,90 +211,7 @@ static struct ledger_person *people_of(const struct ledger_group *lg,
 	return all;
 }
 
-/* --- at the start ------------------------------------------------------------------- */
-
-static int load_people(struct ledger *l, struct ledger_group *lg)
-{
-	struct store *s = l->store;
-	int r;
-
-	store_bind_blob(s, PEOPLE_OF, 1, lg->id, sizeof(lg->id));
-	while ((r = store_step(s, PEOPLE_OF)) == 1) {
-		struct ledger_person *p = ledger_person_of(
-			lg, (uint32_t)store_int(s, PEOPLE_OF, 0));
-
-		if (!p)
-			continue;
-		p->serial = (uint64_t)store_int(s, PEOPLE_OF, 1);
-		store_blob(s, PEOPLE_OF, 2, p->prekey, sizeof(p->prekey));
-		p->acked = (uint64_t)store_int(s, PEOPLE_OF, 3);
-		store_blob(s, PEOPLE_OF, 4, p->confirmation,
-			   sizeof(p->confirmation));
-		p->seen = store_int(s, PEOPLE_OF, 5);
-		p->leave.index = p->index;
-		p->leave.epoch = (uint64_t)store_int(s, PEOPLE_OF, 6);
-		p->leaving = store_blob(s, PEOPLE_OF, 7, p->leave.sig,
-					sizeof(p->leave.sig)) ==
-			     sizeof(p->leave.sig);
-	}
-	return r;
-}
-
-static int load_group(struct ledger *l, struct ledger_group *lg)
-{
-	struct store *s = l->store;
-	size_t len = store_blob(s, GROUPS_ALL, 4, NULL, 0);
-	uint8_t *state = malloc(len + 1);
-	int r = -NTM_EDECODE;
-
-	if (!state)
-		return -NTM_ENOMEM;
-	store_blob(s, GROUPS_ALL, 4, state, len);
-	if (store_blob(s, GROUPS_ALL, 0, lg->id, sizeof(lg->id)) ==
-		    sizeof(lg->id) &&
-	    store_blob(s, GROUPS_ALL, 1, lg->rn2.b, sizeof(lg->rn2.b)) ==
-		    sizeof(lg->rn2.b) &&
-	    store_blob(s, GROUPS_ALL, 2, lg->seal, sizeof(lg->seal)) ==
-		    sizeof(lg->seal))
-		r = group_load(state, len, &lg->g);
-	free(state);
-	lg->renewed = store_int(s, GROUPS_ALL, 3);
-	lg->ended = store_int(s, GROUPS_ALL, 5);
-	if (!r && memcmp(group_id(lg->g), lg->id, sizeof(lg->id)))
-		r = -NTM_EDECODE;
-	if (r)
-		return r;
-	lg->n = group_size(lg->g);
-	lg->people = calloc(lg->n, sizeof(*lg->people));
-	if (!lg->people)
-		return -NTM_ENOMEM;
-	for (len = 0; len < lg->n; len++)
-		lg->people[len].index = group_at(lg->g, len)->index;
-	return 0;
-}
-
-static int load_all(struct ledger *l)
-{
-	struct ledger_group *lg, *tmp;
-	int r, err = 0;
-
-	while (!err && (r = store_step(l->store, GROUPS_ALL)) == 1) {
-		lg = calloc(1, sizeof(*lg));
-		err = lg ? load_group(l, lg) : -NTM_ENOMEM;
-		if (err)
-			group_row_free(lg);
-		else
-			HASH_ADD(hh, l->groups, id, sizeof(lg->id), lg);
-	}
-	if (err)
-		store_reset(l->store, GROUPS_ALL);
-	else
-		err = r;
-	HASH_ITER (hh, l->groups, lg, tmp)
-		if (!err)
-			err = load_people(l, lg);
-	return err;
-}
+/* --- the store ----------------------------------------------------------------------- */
 
 int ledger_open(const char *path, const struct ntmc_identity *id,
 		const struct ntmc_env *env, struct ledger **out)
@@ -309,7 +226,7 @@ int ledger_open(const char *path, const struct ntmc_identity *id,
 	r = store_open(path, schema, sizeof(schema) / sizeof(schema[0]),
 		       statements, N_STATEMENTS, &l->store);
 	if (!r)
-		r = load_all(l);
+		r = ledger_load(l);
 	if (r)
 		ledger_close(l);
 	else
@@ -325,7 +242,7 @@ void ledger_close(struct ledger *l)
 		return;
 	HASH_ITER (hh, l->groups, lg, tmp) {
 		HASH_DEL(l->groups, lg);
-		group_row_free(lg);
+		ledger_group_free(lg);
 	}
 	if (l->store)
 		store_close(l->store);
@@ -423,9 +340,8 @@ static int new_rn2(struct ledger *l, struct ledger_group *lg)
 
 /* one transaction: @next is what the group becomes; @old: what it was, or NULL */
 static int commit(struct ledger *l, struct ledger_group *next,
-		  const struct ledger_group *old, const uint8_t *entry,
-		  size_t len, const uint8_t *sealer,
-		  const struct ledger_part *parts, size_t n_parts)
+		  const struct ledger_group *old,
+		  const struct ledger_written *w)
 {
 	size_t i;
 	int r = new_rn2(l, next);
@@ -435,9 +351,12 @@ static int commit(struct ledger *l, struct ledger_group *next,
 	if (r)
 		return r;
 	l->stale = true;
-	r = put_entry(l, next, entry, len, sealer);
-	for (i = 0; !r && i < n_parts; i++)
-		r = put_part(l, next, &parts[i]);
+	r = put_entry(l, next, w->entry, w->len, w->sealer);
+	for (i = 0; !r && i < w->n_parts; i++)
+		r = put_part(l, next, &w->parts[i]);
+	/* who has come with this entry stands last */
+	for (i = next->n - w->n_prekeys; !r && i < next->n; i++)
+		r = ledger_person_put(l, next, &next->people[i]);
 	if (!r)
 		r = drop_gone(l, next, old);
 	if (!r)
@@ -451,6 +370,7 @@ int ledger_create(struct ledger *l, const uint8_t ed_pub[static NTMC_KEY_LEN],
 		  const char *fqdn, const uint8_t *entry, size_t len,
 		  struct ledger_group **out)
 {
+	const struct ledger_written w = {.entry = entry, .len = len};
 	const struct group_member *founder;
 	struct ledger_group *lg = calloc(1, sizeof(*lg));
 	const uint8_t *key;
@@ -472,11 +392,10 @@ int ledger_create(struct ledger *l, const uint8_t ed_pub[static NTMC_KEY_LEN],
 	if (!r) {
 		lg->n = 1;
 		lg->people = calloc(1, sizeof(*lg->people));
-		r = lg->people ? commit(l, lg, NULL, entry, len, NULL, NULL, 0)
-			       : -NTM_ENOMEM;
+		r = lg->people ? commit(l, lg, NULL, &w) : -NTM_ENOMEM;
 	}
 	if (r) {
-		group_row_free(lg);
+		ledger_group_free(lg);
 		return r;
 	}
 	HASH_ADD(hh, l->groups, id, sizeof(lg->id), lg);
@@ -516,13 +435,14 @@ static int by_index(const void *a, const void *b)
  * welcome again.
  */
 static int check_parts(const struct ledger_group *lg, const struct group *g,
-		       const struct group_entry *e, const uint8_t *sealer,
-		       const struct ledger_part *parts, size_t n)
+		       const struct group_entry *e,
+		       const struct ledger_written *w)
 {
+	const struct ledger_part *parts = w->parts;
 	struct ledger_part key;
-	size_t i;
+	size_t i, n = w->n_parts;
 
-	if ((e->commitment != NULL) != (sealer != NULL) || (n && !sealer))
+	if ((e->commitment != NULL) != (w->sealer != NULL) || (n && !w->sealer))
 		return -NTM_EINVAL;
 	for (i = 0; i < n; i++)
 		if (!group_find(g, parts[i].index) ||
@@ -541,9 +461,39 @@ static int check_parts(const struct ledger_group *lg, const struct group *g,
 	return 0;
 }
 
+/* of those who have come with the entry: they stand last in @next */
+static int take_prekeys(struct ledger_group *next, size_t before,
+			const struct group_entry *e,
+			const struct ledger_written *w)
+{
+	static const uint8_t none[GROUP_PREKEY_LEN];
+	struct group_prekey k;
+	size_t i;
+	int r = 0;
+
+	if (w->n_prekeys &&
+	    (e->kind != GROUP_ADD || w->n_prekeys != next->n - before))
+		return -NTM_EINVAL;
+	for (i = 0; !r && i < w->n_prekeys; i++) {
+		struct ledger_person *p = &next->people[before + i];
+
+		if (!memcmp(w->prekeys[i], none, sizeof(none)))
+			continue;
+		r = group_prekey_get(w->prekeys[i], GROUP_PREKEY_LEN, &k);
+		if (!r && (!k.serial || k.serial > INT64_MAX))
+			r = -NTM_EAUTH;
+		if (!r)
+			r = group_prekey_verify(
+				&k, next->id,
+				group_at(next->g, before + i)->ed_pub);
+		memcpy(p->prekey, w->prekeys[i], sizeof(p->prekey));
+		p->serial = k.serial;
+	}
+	return r;
+}
+
 int ledger_append(struct ledger *l, struct ledger_group *lg,
-		  const uint8_t *entry, size_t len, const uint8_t *sealer,
-		  const struct ledger_part *parts, size_t n_parts, bool repair,
+		  const struct ledger_written *w, bool repair,
 		  enum group_why *why)
 {
 	struct ledger_group next = *lg;
@@ -556,18 +506,20 @@ int ledger_append(struct ledger *l, struct ledger_group *lg,
 	next.g = NULL;
 	r = copy_group(lg->g, &next.g);
 	if (!r)
-		r = group_apply(next.g, entry, len, why);
+		r = group_apply(next.g, w->entry, w->len, why);
 	if (!r)
-		r = group_entry_get(entry, len, &e);
+		r = group_entry_get(w->entry, w->len, &e);
 	if (!r && !repair)
-		r = check_parts(lg, next.g, &e, sealer, parts, n_parts);
+		r = check_parts(lg, next.g, &e, w);
 	if (!r) {
 		next.n = group_size(next.g);
 		next.people = people_of(lg, next.g);
 		r = next.people ? 0 : -NTM_ENOMEM;
 	}
 	if (!r)
-		r = commit(l, &next, lg, entry, len, sealer, parts, n_parts);
+		r = take_prekeys(&next, lg->n, &e, w);
+	if (!r)
+		r = commit(l, &next, lg, w);
 	if (r) {
 		group_free(next.g);
 		free(next.people);
@@ -590,9 +542,8 @@ int ledger_renew(struct ledger *l, struct ledger_group *lg)
 {
 	struct group_change c = {.kind = GROUP_RENEW};
 	uint8_t entry[GROUP_ENTRY_MAX];
-	size_t len;
-	int r = group_make(l->env, lg->g, l->id, &c, entry, &len, NULL);
+	struct ledger_written w = {.entry = entry};
+	int r = group_make(l->env, lg->g, l->id, &c, entry, &w.len, NULL);
 
-	return r ? r
-		 : ledger_append(l, lg, entry, len, NULL, NULL, 0, false, NULL);
+	return r ? r : ledger_append(l, lg, &w, false, NULL);
 }

@@ -36,6 +36,22 @@ struct ledger_part {
 	const uint8_t *part; /* GROUP_PART_LEN */
 };
 
+/** struct ledger_written - the next entry, and what comes beside it; borrowed
+ * @sealer:  NTMC_KEY_LEN bytes, where the entry commits to a share; else NULL
+ * @parts:   by index
+ * @prekeys: of those whom an add entry names, in its order; zeros: none is known. No list
+ *           where @n_prekeys is 0
+ */
+struct ledger_written {
+	const uint8_t *entry;
+	size_t len;
+	const uint8_t *sealer;
+	const struct ledger_part *parts;
+	size_t n_parts;
+	const uint8_t (*prekeys)[GROUP_PREKEY_LEN];
+	size_t n_prekeys;
+};
+
 /**
  * ledger_open() - the store at @path, made when it is missing
  * @id:  the GMS's identity, which signs seals and renewals; borrowed
@@ -86,18 +102,18 @@ NTM_MUST_CHECK int ledger_create(struct ledger *l,
 				 size_t len, struct ledger_group **out);
 /**
  * ledger_append() - the next entry, with parts for all who stay and have a prekey
- * @sealer: NTMC_KEY_LEN bytes, where the entry commits to a share; else NULL
+ * Who is added with a prekey gets a part of each entry from then on, whether it has been
+ * here or not.
  * @repair: a member gives back what a store that was restored lacks: without parts
  * @why:    may be NULL
  *
- * Return: 0; nothing changed: -NTM_ESTORE; -NTM_EEXPIRED (it has ended); -NTM_EINVAL (a part is missing, or too many);
+ * Return: 0; nothing changed: -NTM_ESTORE; -NTM_EEXPIRED (it has ended); -NTM_EINVAL (a
+ *         part is missing, or too many; prekeys, but not one for each who is added);
+ *         -NTM_EAUTH (a prekey that is not the member's);
  *         as group_apply() says: -NTM_EEXISTS: it is the last one already
  */
 NTM_MUST_CHECK int ledger_append(struct ledger *l, struct ledger_group *lg,
-				 const uint8_t *entry, size_t len,
-				 const uint8_t *sealer,
-				 const struct ledger_part *parts,
-				 size_t n_parts, bool repair,
+				 const struct ledger_written *w, bool repair,
 				 enum group_why *why);
 /** a renew entry of the GMS's own. Return: as ledger_append() */
 NTM_MUST_CHECK int ledger_renew(struct ledger *l, struct ledger_group *lg);

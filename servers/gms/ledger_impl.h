@@ -63,6 +63,16 @@ enum ledger_statement {
 struct ledger_person *ledger_person_of(const struct ledger_group *lg,
 				       uint32_t index);
 
+/** all that the store has. Return: 0, -NTM_ESTORE, -NTM_EDECODE, -NTM_ENOMEM */
+NTM_MUST_CHECK int ledger_load(struct ledger *l);
+
+/** one that is in no table; NULL is fine */
+void ledger_group_free(struct ledger_group *lg);
+/** of the transaction that is open. Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int ledger_person_put(struct ledger *l,
+				     const struct ledger_group *lg,
+				     const struct ledger_person *p);
+
 /** takes it out of memory; what follows it has gone */
 void ledger_group_drop(struct ledger *l, struct ledger_group *lg);
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static int put_person(struct ledger *l, const struct ledger_group *lg,
+int ledger_person_put(struct ledger *l, const struct ledger_group *lg,
 		      const struct ledger_person *p)
 {
 	struct store *s = l->store;
@@ -83,7 +83,7 @@ int ledger_leave(struct ledger *l, struct ledger_group *lg,
 	with = *p;
 	with.leave = *leave;
 	with.leaving = true;
-	r = put_person(l, lg, &with);
+	r = ledger_person_put(l, lg, &with);
 	if (!r)
 		*p = with;
 	return r;
@@ -124,7 +124,7 @@ static int flush_group(struct ledger *l, struct ledger_group *lg)
 
 		if (!p->dirty)
 			continue;
-		r = put_person(l, lg, p);
+		r = ledger_person_put(l, lg, p);
 		store_bind_blob(l->store, PARTS_DONE, 1, lg->id,
 				sizeof(lg->id));
 		store_bind_int(l->store, PARTS_DONE, 2, p->index);

@@ -38,6 +38,10 @@ ntm_wait_online a
 wait_for 40 '[ "$(group_get a band .members)" = 2 ]' \
 	"group a status band; group a list; tail -n 30 $(state_dir a)/broker.log"
 ok "who accepted while the inviter was off is added, and is off"
+for i in 1 2; do
+	group a rekey band >"$LAB/out" 2>&1 || not_ok "no new key: $(cat "$LAB/out")"
+done
+ok "before it has ever been there the key is made anew, twice"
 ntm_up b
 ntm_wait_online b
 group_in 40 b band 2

@@ -338,6 +338,9 @@ static void entry(struct channel *c, const uint8_t *data, size_t len)
 	struct group_change change;
 	struct group *none = NULL;
 	Ntm__Envelope e = NTM__ENVELOPE__INIT;
+	uint8_t prekey[GROUP_PREKEY_LEN] = {0};
+	ProtobufCBinaryData list[2] = {bytes(prekey, sizeof(prekey)),
+				       bytes(prekey, sizeof(prekey))};
 	Ntm__GroupSubmit body = NTM__GROUP_SUBMIT__INIT;
 	const struct group *g = lg() ? ledger_state(lg()) : NULL;
 	size_t n;
@@ -363,6 +366,12 @@ static void entry(struct channel *c, const uint8_t *data, size_t len)
 	group_free(none);
 	if (r)
 		return;
+	if (change.kind == GROUP_ADD && data[0] & 16) {
+		memcpy(prekey, data,
+		       len < sizeof(prekey) ? len : sizeof(prekey));
+		body.prekeys = list;
+		body.n_prekeys = 1 + (data[0] >> 5 & 1);
+	}
 	/* a byte of it is another one */
 	if (len > 3)
 		b[data[2] % n] ^= data[3];

@@ -300,22 +300,35 @@ int seat_remove(struct seat *s, int who)
 	return seat_submit(s, &c);
 }
 
-void seat_add(int who, uint8_t rights)
+size_t seat_named(int who, uint8_t rights, struct member_prekey *k,
+		  uint8_t welcome[static GROUP_WELCOME_MAX])
 {
 	struct seat *s = &seats[who];
 	struct group_joiner j = {.rights = rights, .fqdn = s->peer.fqdn};
 	struct group_change c = {
 		.kind = GROUP_ADD, .joiners = &j, .n_joiners = 1};
-	uint8_t welcome[GROUP_WELCOME_MAX];
-	struct member_prekey k;
+	struct group_prekey p = {.serial = 1};
 	size_t len;
 
+	ntmc_x25519_keygen(NULL, &k->priv, k->pub);
+	memcpy(p.pub, k->pub, sizeof(p.pub));
+	group_prekey_sign(&s->peer.id, member_id(seats[0].m), &p);
+	group_prekey_put(&p, j.prekey);
 	ntmc_random(NULL, j.token, sizeof(j.token));
 	memcpy(j.ed_pub, s->peer.id.ed_pub, sizeof(j.ed_pub));
 	assert_int_equal(seat_submit(&seats[0], &c), 0);
 	len = member_welcome(seats[0].m, welcome);
 	assert_int_not_equal(len, 0);
-	ntmc_x25519_keygen(NULL, &k.priv, k.pub);
+	return len;
+}
+
+void seat_add(int who, uint8_t rights)
+{
+	struct seat *s = &seats[who];
+	uint8_t welcome[GROUP_WELCOME_MAX];
+	struct member_prekey k;
+	size_t len = seat_named(who, rights, &k, welcome);
+
 	assert_int_equal(member_join(&s->setup, welcome, len, &k, 1, &s->m), 0);
 	seat_online(s);
 	assert_true(seats_turn(has_key, s));

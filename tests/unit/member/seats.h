@@ -63,6 +63,9 @@ void seat_online(struct seat *s);
 void seat_offline(struct seat *s);
 /** its process ends, and starts again with the store */
 void seat_restart(struct seat *s);
+/** by seat 0: its prekey and the entry; nothing of @who. Return: the welcome's bytes */
+size_t seat_named(int who, uint8_t rights, struct member_prekey *k,
+		  uint8_t welcome[static GROUP_WELCOME_MAX]);
 /** by seat 0, whole: entry, welcome, hello */
 void seat_add(int who, uint8_t rights);
 /** wait for what a wish became */

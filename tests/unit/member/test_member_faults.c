@@ -207,9 +207,6 @@ static void test_forged(void **state)
 static void test_early(void **state)
 {
 	struct seat *s = &seats[1];
-	struct group_joiner j = {.rights = 0, .fqdn = s->peer.fqdn};
-	struct group_change c = {
-		.kind = GROUP_ADD, .joiners = &j, .n_joiners = 1};
 	Ntm__Envelope e = NTM__ENVELOPE__INIT;
 	Ntm__GroupLeave leave = NTM__GROUP_LEAVE__INIT;
 	Ntm__GroupWant want = NTM__GROUP_WANT__INIT;
@@ -219,11 +216,7 @@ static void test_early(void **state)
 	size_t len;
 
 	(void)state;
-	ntmc_random(NULL, j.token, sizeof(j.token));
-	memcpy(j.ed_pub, s->peer.id.ed_pub, sizeof(j.ed_pub));
-	assert_int_equal(seat_submit(&seats[0], &c), 0);
-	len = member_welcome(seats[0].m, welcome);
-	ntmc_x25519_keygen(NULL, &k.priv, k.pub);
+	len = seat_named(1, 0, &k, welcome);
 	assert_int_equal(member_join(&s->setup, welcome, len, &k, 1, &s->m), 0);
 	leave.group = member_bytes(member_id(s->m), GROUP_ID_LEN);
 	leave.signature = member_bytes(sig, sizeof(sig));

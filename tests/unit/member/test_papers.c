@@ -5,6 +5,8 @@
  */
 #include "paper_stage.h"
 
+#include "broker/member/chat.h"
+
 static unsigned int count(enum paper_state state, const char *account)
 {
 	struct paper *p;
@@ -226,6 +228,18 @@ static void accepted(void **state)
 	assert_int_equal(p->state, PAPER_ACCEPTED);
 	assert_ptr_equal(papers_first(papers), p);
 	assert_null(p->next);
+	/* its prekey goes with the entry, after a start as well */
+	papers_close(papers);
+	assert_int_equal(papers_open(&node, &papers), 0);
+	node.papers = papers;
+	p = papers_first(papers);
+	assert_memory_equal(p->accepted, b + 1 + GROUP_ID_LEN + GROUP_TOKEN_LEN,
+			    GROUP_PREKEY_LEN);
+	part.m->state = MEMBER_JOINED;
+	papers_work(papers);
+	assert_int_equal(part.m->wish.c.n_joiners, 1);
+	assert_memory_equal(part.m->wish.c.joiners[0].prekey, p->accepted,
+			    GROUP_PREKEY_LEN);
 }
 
 /* whom we added was removed before we could give it the welcome: it is not added again */
@@ -302,6 +316,44 @@ static void welcomed(void **state)
 	assert_memory_not_equal(p->welcome, b, len);
 }
 
+/* a welcome whose log never comes: it goes with its time, or when the person has enough */
+static void forgotten(void **state)
+{
+	struct group_invite i = stage_invite(&ann, THEY);
+	uint8_t b[GROUP_WELCOME_MAX], hash[NTMC_HASH_LEN] = {1};
+	struct group_secret s = {.epoch = 2, .generation = 1};
+	struct part *made;
+	struct paper *p;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(chat_open(&node, &node.chat), 0);
+	memcpy(s.id, i.id, sizeof(s.id));
+	strcpy(s.name, i.name);
+	len = group_welcome_put(&s, hash, b);
+	for (int late = 0; late < 2; late++) {
+		stage_invited(&ann, THEY, &i);
+		p = papers_first(papers);
+		assert_int_equal(papers_accept(papers, p), 0);
+		while (p->sending) /* ntm-post is not there */
+			assert_int_equal(loop_turn(node.loop, true), 0);
+		stage_item(THEY, "welcome", b, len);
+		papers_work(papers);
+		made = part_by_id(&node, i.id);
+		assert_non_null(made);
+		assert_ptr_equal(papers_first(papers), p);
+		if (late)
+			p->i.expires -= 12 * DAY;
+		else
+			assert_int_equal(member_leave(made->m, true), 0);
+		papers_work(papers);
+		assert_int_equal(loop_turn(node.loop, false), 0);
+		assert_null(part_by_id(&node, i.id));
+		assert_null(papers_first(papers));
+	}
+	chat_close(node.chat);
+}
+
 /* a server that makes up wishes for welcomes, without end */
 static void wished(void **state)
 {
@@ -357,9 +409,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, stage_setup, stage_teardown)
-		T(forged),   T(names),	  T(thousand),
-		T(accounts), T(accepted), T(welcomed),
-		T(wished),   T(learned),  T(removed_unwelcomed),
+		T(forged),    T(names),	   T(thousand),
+		T(accounts),  T(accepted), T(welcomed),
+		T(wished),    T(learned),  T(removed_unwelcomed),
+		T(forgotten),
 	};
 
 	return cmocka_run_group_tests_name("papers", tests, stage_identities,

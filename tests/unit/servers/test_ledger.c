@@ -26,6 +26,25 @@ static void again(struct desk *d)
 	d->lg = ledger_find(d->l, d->c.id);
 }
 
+/* what comes beside an entry */
+struct submission {
+	uint8_t sealer[NTMC_KEY_LEN], part[PEOPLE][GROUP_PART_LEN];
+	struct ledger_part parts[PEOPLE];
+	size_t n;
+};
+
+/* the entry that the circle has made; @s: NULL: there is nothing beside it */
+static int append(struct desk *d, const struct submission *s)
+{
+	const struct ledger_written w = {.entry = d->c.entry,
+					 .len = d->c.len,
+					 .sealer = s ? s->sealer : NULL,
+					 .parts = s ? s->parts : NULL,
+					 .n_parts = s ? s->n : 0};
+
+	return ledger_append(d->l, d->lg, &w, false, NULL);
+}
+
 static void prekey(struct desk *d, unsigned int who)
 {
 	struct person *p = &d->c.p[who];
@@ -53,10 +72,7 @@ static void desk_open(struct desk *d)
 			 0);
 	for (i = 1; i < 3; i++) {
 		circle_add(&d->c, 0, i, 0);
-		assert_int_equal(ledger_append(d->l, d->lg, d->c.entry,
-					       d->c.len, NULL, NULL, 0, false,
-					       NULL),
-				 0);
+		assert_int_equal(append(d, NULL), 0);
 	}
 	for (i = 0; i < 3; i++)
 		prekey(d, i);
@@ -71,13 +87,7 @@ static void desk_close(struct desk *d)
 	circle_close(&d->c);
 }
 
-/* a refresh or removal by @author; parts for all but those in @without */
-struct submission {
-	uint8_t sealer[NTMC_KEY_LEN], part[PEOPLE][GROUP_PART_LEN];
-	struct ledger_part parts[PEOPLE];
-	size_t n;
-};
-
+/* a refresh or removal by @author; parts for all but @without */
 static void submit(struct desk *d, unsigned int author,
 		   struct group_change *change, int without,
 		   struct submission *s)
@@ -107,12 +117,6 @@ static void submit(struct desk *d, unsigned int author,
 	}
 }
 
-static int append(struct desk *d, const struct submission *s)
-{
-	return ledger_append(d->l, d->lg, d->c.entry, d->c.len, s->sealer,
-			     s->parts, s->n, false, NULL);
-}
-
 static void test_append(void **state)
 {
 	struct group_change refresh = {.kind = GROUP_REFRESH};
@@ -134,9 +138,7 @@ static void test_append(void **state)
 	submit(&d, 1, &refresh, -1, &s);
 	s.parts[s.n - 1].index = 7;
 	assert_int_equal(append(&d, &s), -NTM_EINVAL);
-	assert_int_equal(ledger_append(d.l, d.lg, d.c.entry, d.c.len, NULL,
-				       NULL, 0, false, NULL),
-			 -NTM_EINVAL);
+	assert_int_equal(append(&d, NULL), -NTM_EINVAL);
 	assert_int_equal(group_epoch(ledger_state(d.lg)), 3);
 	before = *ledger_rn2(d.lg);
 	submit(&d, 1, &refresh, -1, &s);
@@ -156,6 +158,64 @@ static void test_append(void **state)
 	circle_close(&d.c);
 	ledger_close(d.l);
 	fixture_rmdir(d.dir);
+}
+
+static int append_with(struct desk *d,
+		       const uint8_t (*prekeys)[GROUP_PREKEY_LEN], size_t n)
+{
+	const struct ledger_written w = {.entry = d->c.entry,
+					 .len = d->c.len,
+					 .prekeys = prekeys,
+					 .n_prekeys = n};
+
+	return ledger_append(d->l, d->lg, &w, false, NULL);
+}
+
+/* who is added with a prekey is left out by nobody, before it was ever here */
+static void test_prekeys(void **state)
+{
+	struct group_change refresh = {.kind = GROUP_REFRESH};
+	uint8_t k[2][GROUP_PREKEY_LEN] = {{0}};
+	struct submission s;
+	struct desk d;
+
+	(void)state;
+	desk_open(&d);
+	circle_add(&d.c, 0, 3, 0);
+	/* too many; another one's; with another kind of entry */
+	assert_int_equal(append_with(&d, k, 2), -NTM_EINVAL);
+	group_prekey_put(&d.c.p[2].prekey, k[0]);
+	assert_int_equal(append_with(&d, k, 1), -NTM_EAUTH);
+	group_prekey_put(&d.c.p[3].prekey, k[0]);
+	k[0][NTMC_KEY_LEN + 7] ^= 1; /* another serial */
+	assert_int_equal(append_with(&d, k, 1), -NTM_EAUTH);
+	k[0][NTMC_KEY_LEN + 7] ^= 1;
+	assert_int_equal(group_epoch(ledger_state(d.lg)), 3);
+	assert_int_equal(append_with(&d, k, 1), 0);
+	/* it is there with the entry, whenever the GMS ends */
+	again(&d);
+	assert_memory_equal(ledger_person(d.lg, 3)->prekey, k[0], sizeof(k[0]));
+	submit(&d, 0, &refresh, 3, &s);
+	assert_int_equal(append(&d, &s), -NTM_EINVAL);
+	submit(&d, 0, &refresh, -1, &s);
+	assert_int_equal(append(&d, &s), 0);
+	/* its own hello brings the same one */
+	assert_int_equal(ledger_prekey(d.l, d.lg, 3, k[0], sizeof(k[0])),
+			 -NTM_EEXISTS);
+	circle_spread(&d.c);
+	circle_timer(&d.c);
+	assert_int_equal(append_with(&d, k, 1), -NTM_EINVAL);
+	/* of whom none is known: it is as if there were none */
+	assert_int_equal(ledger_renew(d.l, d.lg), 0);
+	desk_close(&d);
+	desk_open(&d);
+	memset(k, 0, sizeof(k));
+	circle_add(&d.c, 0, 3, 0);
+	assert_int_equal(append_with(&d, k, 1), 0);
+	assert_true(!ledger_person(d.lg, 3)->serial);
+	submit(&d, 0, &refresh, 3, &s);
+	assert_int_equal(append(&d, &s), 0);
+	desk_close(&d);
 }
 
 static void test_create(void **state)
@@ -413,9 +473,9 @@ static void test_kill(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_create), cmocka_unit_test(test_append),
-		cmocka_unit_test(test_away),   cmocka_unit_test(test_people),
-		cmocka_unit_test(test_kill),
+		cmocka_unit_test(test_create),	cmocka_unit_test(test_append),
+		cmocka_unit_test(test_away),	cmocka_unit_test(test_people),
+		cmocka_unit_test(test_prekeys), cmocka_unit_test(test_kill),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
