@@ -6,7 +6,7 @@
  * device, go straight where both are online, and wait at the Cache Server else, so a
  * member that comes back once in the last quarter of evict_s is heard. Every item of this
  * kind, and every seal that is shown, is a sign of its sender. One question of each is
- * answered in ANSWER_S.
+ * answered in ANSWER_S, and RECENT_MAX of all (recent.h): four members ask at a time.
  */
 #include "broker/member/alive.h"
 
@@ -89,11 +89,8 @@ int alive_take(struct papers *all, const char *from, const uint8_t *b,
 		return -NTM_ENOTFOUND;
 	alive_sign(p, who);
 	if (*b != ALIVE_ASKS ||
-	    (p->assured && now - p->assured < LOOP_S(ANSWER_S) &&
-	     p->assured_index == who->index))
+	    !recent_take(&p->assured, who->index, now, LOOP_S(ANSWER_S)))
 		return 0;
-	p->assured = now;
-	p->assured_index = who->index;
 	if (say(p, who, ALIVE_ANSWERS, NULL, NULL))
 		log_warn("member", "%s: %s is not told that we are here",
 			 member_name(p->m), who->fqdn);

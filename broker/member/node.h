@@ -21,6 +21,7 @@
 
 #include "broker/groupword.h"
 #include "broker/member/member.h"
+#include "broker/member/recent.h"
 #include "broker/post/who.h"
 
 #define NODE_GROUPS_MAX 64
@@ -71,11 +72,8 @@ struct part {
 	struct loop_timer *retell;   /* and the next one, all the time */
 	uint64_t round;		     /* of the latter */
 	uint64_t told;		     /* the epoch that this was for */
-	uint64_t answered;	     /* when one was last, and which one */
-	uint32_t answered_index;
-	uint64_t
-		assured; /* when who asked was told that we are here, and who */
-	uint32_t assured_index;
+	struct recent corrected; /* who showed an old seal, was shown ours */
+	struct recent assured;	 /* who asked, was told that we are here */
 	uint32_t asking[PART_ASKING]; /* silent ones; ntm-post has to answer */
 	unsigned int n_asking;
 	int64_t shown; /* the item, ntm-post's number */

@@ -16,8 +16,8 @@
  * most as many times as there are others who do not know or cannot answer, and one more.
  * The item before is taken back, if nobody has fetched it: nothing gathers for who is away.
  *
- * Who shows an older seal than ours, or one of another past, is shown ours, once in
- * ANSWER_S: so one that the server tells nothing hears of it, too.
+ * Who shows an older seal than ours, or one of another past, is shown ours, each once in
+ * ANSWER_S (recent.h): so one that the server tells nothing hears of it, too.
  */
 #include <string.h>
 
@@ -140,11 +140,7 @@ int tell_take(struct papers *all, const char *from, const uint8_t *b,
 	r = member_told(p->m, b, len, who->index);
 	if (r != -NTM_ESTATE && r != -NTM_EFORK)
 		return r == -NTM_EAGAIN ? 0 : r;
-	if (p->answered && now - p->answered < LOOP_S(ANSWER_S) &&
-	    p->answered_index == who->index)
-		return 0;
-	p->answered = now;
-	p->answered_index = who->index;
-	show(p, who);
+	if (recent_take(&p->corrected, who->index, now, LOOP_S(ANSWER_S)))
+		show(p, who);
 	return 0;
 }

@@ -5,6 +5,8 @@ $(eval $(call unit-test,unit-member-store,tests/unit/member/test_memberstore.c \
 $(foreach t,member member_faults member_join member_silence member_witness,$(eval $(call unit-test,unit-$(subst _,-,$(t)),\
 	$(addprefix tests/unit/member/,test_$(t).c seats.c) $(addprefix tests/unit/servers/,gms_stage.c site.c peer.c),\
 	member servers common ntmcrypto,$(SERVERS_PKGS))))
+$(eval $(call unit-test,unit-member-recent,tests/unit/member/test_recent.c,\
+	member common ntmcrypto,$(COMMON_PKGS) $(CRYPTO_PKGS)))
 $(eval $(call unit-test,unit-chat-store,tests/unit/member/test_chatstore.c,\
 	member common ntmcrypto,$(COMMON_PKGS) $(CRYPTO_PKGS)))
 $(eval $(call unit-test,unit-chat,\
