@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
-SERVERS_TESTS := tokens exits login mapping wake zone rate tables folder run gate
+SERVERS_TESTS := tokens exits login mapping wake zone rate tables folder run
 $(foreach t,$(SERVERS_TESTS),$(eval $(call unit-test,unit-servers-$(t),\
 	tests/unit/servers/test_$(t).c tests/unit/servers/site.c tests/unit/servers/peer.c,\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(foreach t,direction registration withdraw restart,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) dc_site site peer),\
+	servers common ntmcrypto,$(SERVERS_PKGS))))
+$(foreach t,gate gate_through,$(eval $(call unit-test,unit-servers-$(t),\
+	$(patsubst %,tests/unit/servers/%.c,test_$(t) gate_site site peer),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(foreach t,ns ns_strangers,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) ns_site site peer),\
