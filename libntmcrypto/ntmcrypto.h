@@ -209,6 +209,10 @@ NTM_MUST_CHECK int ntmc_x25519(const struct ntmc_key *priv,
 			       const uint8_t pub[static NTMC_KEY_LEN],
 			       struct ntmc_key *shared);
 
+/** false for the low-order points, with which ntmc_x25519() fails whatever the other key
+ *  is: for a key that somebody else is to use, later. Takes no time */
+bool ntmc_x25519_public_ok(const uint8_t pub[static NTMC_KEY_LEN]);
+
 void ntmc_ed25519_keygen(const struct ntmc_env *env, struct ntmc_key *priv,
 			 uint8_t pub[static NTMC_KEY_LEN]);
 void ntmc_ed25519_public(const struct ntmc_key *priv,

@@ -183,7 +183,7 @@ static bool has_prekey(const struct member *m, size_t i)
 	return memcmp(m->people[i], none, sizeof(none)) != 0;
 }
 
-/* a member's prekey, checked; what is not its own is named, and nobody is sealed to it */
+/* a member's prekey, checked; what is not its own is named, and nothing is sealed to it */
 static int prekey_of(struct member *m, size_t i, struct group_prekey *out)
 {
 	uint32_t index = group_at(m->g, i)->index;
@@ -219,6 +219,28 @@ struct parts {
 	size_t n;
 };
 
+/* Who has no prekey that a share can be sealed to gets bytes that open for nobody, and asks
+ * for a welcome: no member keeps an entry from being made, and least of all its own
+ * removal. The GMS may have given us another one than its own, too. */
+static int seal_one(struct member *m, size_t i, const struct group_sealer *s,
+		    uint8_t out[static GROUP_PART_LEN])
+{
+	uint32_t index = group_at(m->g, i)->index;
+	struct group_prekey k;
+	int r = prekey_of(m, i, &k);
+
+	if (!r) {
+		r = group_part_seal(s, index, k.pub, &m->own.share, out);
+		if (r)
+			member_named(m, MEMBER_SAW_PREKEY, index,
+				     group_epoch(m->g), r);
+	}
+	if (!r || r == -NTM_ENOMEM)
+		return r;
+	ntmc_random(m->s.env, out, GROUP_PART_LEN);
+	return 0;
+}
+
 static int seal_all(struct member *m, const struct group_entry *e,
 		    const struct group_sealer *s, struct parts *p)
 {
@@ -227,15 +249,11 @@ static int seal_all(struct member *m, const struct group_entry *e,
 
 	for (i = 0; !r && i < m->n_people; i++) {
 		uint32_t index = group_at(m->g, i)->index;
-		struct group_prekey k;
 
 		if (index == m->index || group_entry_removes(e, index) ||
 		    !has_prekey(m, i))
 			continue;
-		r = prekey_of(m, i, &k);
-		if (!r)
-			r = group_part_seal(s, index, k.pub, &m->own.share,
-					    p->b[p->n]);
+		r = seal_one(m, i, s, p->b[p->n]);
 		ntm__group_part__init(&p->part[p->n]);
 		p->part[p->n].index = index;
 		p->part[p->n].part = member_bytes(p->b[p->n], GROUP_PART_LEN);
@@ -354,7 +372,7 @@ static void check_all(struct member *m)
 	size_t i;
 
 	for (i = 0; i < m->n_people; i++)
-		if (has_prekey(m, i) && prekey_of(m, i, &k))
+		if (has_prekey(m, i) && prekey_of(m, i, &k) == -NTM_ENOMEM)
 			return;
 }
 

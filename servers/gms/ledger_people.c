@@ -39,6 +39,9 @@ int ledger_prekey(struct ledger *l, struct ledger_group *lg, uint32_t index,
 	if (k.serial <= p->serial || k.serial > INT64_MAX)
 		return -NTM_EEXISTS;
 	r = group_prekey_verify(&k, lg->id, group_find(lg->g, index)->ed_pub);
+	/* else nobody could seal a part to it, and so none make an entry */
+	if (!r && !ntmc_x25519_public_ok(k.pub))
+		r = -NTM_EAUTH;
 	if (r)
 		return r;
 	memcpy(p->prekey, prekey, sizeof(p->prekey));

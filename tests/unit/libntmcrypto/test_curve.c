@@ -112,6 +112,11 @@ static void x25519_low_order(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(u); i++) {
 		unhex(u[i], p, 32);
 		assert_int_equal(ntmc_x25519(&k, p, &out), -NTM_EAUTH);
+		assert_false(ntmc_x25519_public_ok(p));
+		p[31] |= 0x80;
+		assert_false(ntmc_x25519_public_ok(p));
+		p[4] ^= 1;
+		assert_true(ntmc_x25519_public_ok(p));
 	}
 	assert_int_equal(out.b[0], 0x5a);
 }

@@ -2,7 +2,7 @@
 $(eval $(call unit-test,unit-member-store,tests/unit/member/test_memberstore.c \
 	$(addprefix tests/unit/libntmcrypto/,groups.c fixture.c),\
 	member common ntmcrypto,$(COMMON_PKGS) $(CRYPTO_PKGS)))
-$(foreach t,member member_faults member_join member_silence member_witness,$(eval $(call unit-test,unit-$(subst _,-,$(t)),\
+$(foreach t,member member_faults member_join member_prekey member_silence member_witness,$(eval $(call unit-test,unit-$(subst _,-,$(t)),\
 	$(addprefix tests/unit/member/,test_$(t).c seats.c) $(addprefix tests/unit/servers/,gms_stage.c site.c peer.c),\
 	member servers common ntmcrypto,$(SERVERS_PKGS))))
 $(eval $(call unit-test,unit-member-recent,tests/unit/member/test_recent.c,\
