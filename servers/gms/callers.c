@@ -14,7 +14,9 @@
  *
  * A node that has been further than the ledger (which was restored from a backup) is
  * told so, and gives back the entries, which vouch for themselves. RN2 of those epochs
- * is gone: as soon as the ledger is where the node was, it renews. Parts are gone, too, so
+ * is gone: as soon as the ledger is where the node was, and nobody who is here was further
+ * and gives, it renews, and tells nobody of an epoch between: a second seal of it would
+ * look like a fork. Until then nothing else moves the group on. Parts are gone, too, so
  * such entries are taken without: nobody may say so who cannot show our own seal of a
  * later epoch, or a member could begin an epoch that nobody else has a share of.
  */
@@ -209,6 +211,7 @@ static void hello(struct caller *ca, const Ntm__GroupHello *m)
 	f->told = m->epoch;
 	f->more = false;
 	f->ahead = past ? shown_ahead(lg, m, f->past) : 0;
+	f->gave = loop_now(gms->loop);
 	if (past && !f->ahead) {
 		/* it has invented an epoch, or shows nothing: it hears no news, as what
 		 * we have is not what it has */

@@ -72,7 +72,17 @@ static int create(struct caller *ca, const Ntm__GroupSubmit *m)
 			     m->entry.len, &lg);
 }
 
-/* what a restored store lacks: as soon as it has it all, a new RN2 */
+/* We were led another way than the node has gone: it is told so, and a person decides. */
+static void another_way(struct caller *ca, struct follow *f)
+{
+	const struct group *g = ledger_state(f->lg);
+
+	ca->gms->stats.forks++;
+	caller_gone(ca, group_id(g), -NTM_EFORK, group_epoch(g));
+	follow_free(f);
+}
+
+/* What a restored store lacks. As soon as it has all that anybody gives: a new RN2. */
 static int repair(struct caller *ca, struct follow *f,
 		  const Ntm__GroupSubmit *m)
 {
@@ -80,24 +90,29 @@ static int repair(struct caller *ca, struct follow *f,
 		.entry = m->entry.data,
 		.len = m->entry.len,
 		.sealer = m->sealer.len ? m->sealer.data : NULL};
+	enum group_why why = GROUP_FINE;
 	struct gms *gms = ca->gms;
-	int r = ledger_append(gms->ledger, f->lg, &w, true, NULL);
+	struct ledger_group *lg = f->lg;
+	int r = ledger_append(gms->ledger, lg, &w, true, &why);
 
+	if (why == GROUP_OLD)
+		return -NTM_EEXISTS; /* another one was faster: go on */
+	if (why == GROUP_FORK)
+		another_way(ca, f);
 	if (r)
 		return r;
 	gms->stats.repaired++;
-	if (group_epoch(ledger_state(f->lg)) < f->ahead)
-		return 0;
-	if (memcmp(group_hash(ledger_state(f->lg)), f->past, NTMC_HASH_LEN)) {
+	f->gave = loop_now(gms->loop);
+	if (group_epoch(ledger_state(lg)) >= f->ahead &&
+	    memcmp(group_hash(ledger_state(lg)), f->past, NTMC_HASH_LEN)) {
 		log_err("gms",
 			"%s has led a group from an old store another way than "
 			"it had gone",
 			ca->fqdn);
 		gms->stats.forks++;
 	}
-	f->told = f->ahead;
-	f->ahead = 0;
-	return follow_renew(gms, f->lg, true);
+	/* who was further, this one too, goes on; the clock looks after who does not */
+	return follow_gives(gms, lg) ? 0 : follow_renew(gms, lg, true);
 }
 
 static int append(struct caller *ca, const Ntm__GroupSubmit *m,
@@ -125,6 +140,9 @@ static int append(struct caller *ca, const Ntm__GroupSubmit *m,
 		return repair(ca, f, m);
 	if (e->author != index)
 		return -NTM_EPERM;
+	/* others were first, if not here: the news says which */
+	if (follow_gives(gms, lg))
+		return -NTM_EAGAIN;
 	fits = !memcmp(ca->group, e->id, GROUP_ID_LEN) && ca->epoch == e->epoch;
 	if (ca->n_parts)
 		qsort(ca->parts, ca->n_parts, sizeof(*ca->parts), by_index);

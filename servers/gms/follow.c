@@ -134,6 +134,17 @@ bool follow_ahead(struct follow *f)
 	return f->ahead;
 }
 
+bool follow_gives(struct gms *gms, struct ledger_group *lg)
+{
+	struct follow *f, *head = ledger_arg(lg);
+	uint64_t now = loop_now(gms->loop);
+
+	DL_FOREACH (head, f)
+		if (follow_ahead(f) && now - f->gave < LOOP_S(GMS_GIVE_S))
+			return true;
+	return false;
+}
+
 void follow_news(struct follow *f)
 {
 	const struct group *g = ledger_state(f->lg);
@@ -142,7 +153,7 @@ void follow_news(struct follow *f)
 	Ntm__GroupNews body = NTM__GROUP_NEWS__INIT;
 	struct news *n;
 
-	if (f->more || follow_ahead(f))
+	if (f->more || follow_ahead(f) || !ledger_renewed(f->lg))
 		return; /* its acknowledgement, or what we lack, comes first */
 	if (caller_needs_key(f->caller)) {
 		/* it came before the AS: its next hello names its login */
@@ -340,6 +351,8 @@ int follow_renew(struct gms *gms, struct ledger_group *lg, bool now)
 
 	/* a clock that was put back must not end renewals */
 	if (!now && age >= 0 && age < group_policy(g)->renew_s)
+		return 0;
+	if (!now && follow_gives(gms, lg))
 		return 0;
 	r = ledger_renew(gms->ledger, lg);
 	if (r) {

@@ -333,7 +333,6 @@ static int new_rn2(struct ledger *l, struct ledger_group *lg)
 	int64_t now = ntmc_now(l->env);
 
 	ntmc_key_random(l->env, &lg->rn2);
-	lg->renewed = now;
 	return group_seal_make(l->id, lg->g, &lg->rn2, now,
 			       now + group_policy(lg->g)->max_age_s, lg->seal);
 }
@@ -391,6 +390,7 @@ int ledger_create(struct ledger *l, const uint8_t ed_pub[static NTMC_KEY_LEN],
 	}
 	if (!r) {
 		lg->n = 1;
+		lg->renewed = ntmc_now(l->env);
 		lg->people = calloc(1, sizeof(*lg->people));
 		r = lg->people ? commit(l, lg, NULL, &w) : -NTM_ENOMEM;
 	}
@@ -504,6 +504,7 @@ int ledger_append(struct ledger *l, struct ledger_group *lg,
 		return -NTM_EEXPIRED;
 	next.people = NULL;
 	next.g = NULL;
+	next.renewed = repair ? 0 : ntmc_now(l->env);
 	r = copy_group(lg->g, &next.g);
 	if (!r)
 		r = group_apply(next.g, w->entry, w->len, why);

@@ -76,7 +76,8 @@ size_t ledger_count(const struct ledger *l);
 const struct group *ledger_state(const struct ledger_group *lg);
 const uint8_t *ledger_seal(const struct ledger_group *lg);
 const struct ntmc_key *ledger_rn2(const struct ledger_group *lg);
-/** when the present RN2 was made */
+/** when the present RN2 was made; 0: it is nobody's: the epoch was given back to us, and
+ *  once had another one. It is renewed before anybody is told of it */
 int64_t ledger_renewed(const struct ledger_group *lg);
 /** for whoever pushes: anything of the owner's */
 void ledger_set_arg(struct ledger_group *lg, void *arg);

@@ -39,6 +39,7 @@
 #define GMS_SESSIONS	 16384
 #define GMS_STRANGERS	 256 /* of other domains, that follow nothing (yet) */
 #define GMS_STRANGER_S	 10  /* for as long */
+#define GMS_GIVE_S	 10  /* an old store waits for who has what it lacks */
 #define GMS_FLUSH_MS	 100
 #define GMS_NEWS_MAX	 49152 /* bytes of entries in one Group News */
 #define GMS_NEWS_ENTRIES 200
@@ -50,7 +51,8 @@ struct pace;
 /** struct follow - a member that is told of a group
  * @told: the epoch of the last news
  * @ahead: the node has had a later one than we, as our own seal of it shows: what we lack
- *         is taken from it. @past: th of that epoch
+ *         is taken from it. @past: th of that epoch. @gave: when it gave last, or came;
+ *         loop_now()
  * @more: it was not told all; the rest when it has acknowledged
  */
 struct follow {
@@ -58,7 +60,7 @@ struct follow {
 	struct caller *caller;
 	struct ledger_group *lg;
 	uint32_t index;
-	uint64_t told, ahead;
+	uint64_t told, ahead, gave;
 	uint8_t past[NTMC_HASH_LEN];
 	bool more;
 };
@@ -229,7 +231,9 @@ NTM_MUST_CHECK int follow_new(struct caller *ca, struct ledger_group *lg,
 void follow_free(struct follow *f);
 /** does the node have what we lack, still? Another may have given it back meanwhile */
 bool follow_ahead(struct follow *f);
-/** what @f has not been told yet */
+/** does anybody here have what we lack, and gives it? Then nothing else moves @lg on */
+bool follow_gives(struct gms *gms, struct ledger_group *lg);
+/** what @f has not been told yet; nothing where the epoch was given back to us just now */
 void follow_news(struct follow *f);
 /** all of @lg: news; those that are no members any more: Gone */
 void follow_push(struct gms *gms, struct ledger_group *lg);
@@ -244,7 +248,7 @@ void follow_wants(struct gms *gms, struct ledger_group *lg);
 void follow_end(struct gms *gms, struct ledger_group *lg);
 /** the connection before ends, where a member comes by a second one */
 void follow_only(struct follow *f);
-/** the GMS's own entry, if it is time (or @now); Return: 0, ledger_renew()'s */
+/** the GMS's own entry, if it is time and nobody gives back what we lack (or @now); Return: 0, ledger_renew()'s */
 NTM_MUST_CHECK int follow_renew(struct gms *gms, struct ledger_group *lg,
 				bool now);
 

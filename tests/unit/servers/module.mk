@@ -55,7 +55,7 @@ $(foreach t,cs cs_faults cs_disk,$(eval $(call unit-test,unit-servers-$(t),\
 $(eval $(call unit-test,unit-servers-ledger,tests/unit/servers/test_ledger.c \
 	$(addprefix tests/unit/libntmcrypto/,groups.c fixture.c),\
 	servers common ntmcrypto,$(SERVERS_PKGS)))
-$(foreach t,gms gms_abroad gms_wishes gms_faults gms_pace,$(eval $(call unit-test,unit-servers-$(t),\
+$(foreach t,gms gms_abroad gms_wishes gms_faults gms_pace gms_restored,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) gms_rig gms_stage gms_member site peer),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(eval $(call unit-test,unit-servers-gms_relay,\
