@@ -34,5 +34,5 @@ $(eval $(call fuzz-target,tokens,tests/fuzz/fuzz_tokens.c servers/tokens.c \
 # What devices say to a GMS; its store is real.
 $(eval $(call fuzz-target,gms,tests/fuzz/fuzz_gms.c \
 	$(addprefix servers/gms/,callers.c entries.c pace.c people.c follow.c defined.c ledger.c \
-	ledger_end.c ledger_people.c ledger_plans.c) $(addprefix common/,store.c file.c addr.c \
+	ledger_end.c ledger_load.c ledger_people.c ledger_plans.c) $(addprefix common/,store.c file.c addr.c \
 	err.c log.c grouprules.c) $(FUZZ_DATAGRAM),sqlite3 jansson $(FUZZ_DATAGRAM_PKGS)))
