@@ -86,8 +86,8 @@ for h in a c e; do group_in 30 $h band 3; done
 assert_contains "$(group b list)" "in no group" "who left has nothing"
 group_joins d band a "${N[d]}"
 for h in a c d e; do group_in 40 $h band 4; done
-assert_eq "$(group a log band --json | jq -r '[.entries[].kind] | .[0:3] | join(" ")')" \
-	"create add add" "the log says what happened"
+assert_eq "$(group a log band --json | jq -r '[.entries[].kind] | .[0:5] | join(" ")')" \
+	"create add refresh refresh add" "the log says what happened"
 
 # all processes end, and go on
 for h in a c d e; do lab_as_user $h ntm down; done
