@@ -131,13 +131,17 @@ static void decline_plan(struct ask *a)
 	ask_answer(a, NULL);
 }
 
-static void decide(struct ask *a, void (*plan)(struct ask *a),
+/* @agreed: one that the person has accepted is meant as well */
+static void decide(struct ask *a, bool agreed, void (*plan)(struct ask *a),
 		   int (*fn)(struct papers *all, struct paper *p))
 {
 	struct papers *all = ask_node(a)->papers;
+	const char *name = ask_text(a, "group");
 	struct paper *p;
-	int r = papers_find(all, ask_text(a, "group"), &p);
+	int r = papers_find(all, PAPER_INVITED, name, &p);
 
+	if (r == -NTM_ENOTFOUND && agreed)
+		r = papers_find(all, PAPER_AGREED, name, &p);
 	if (r == -NTM_ENOTFOUND) {
 		plans_look(ask_node(a)->plans, a, plan);
 		return;
@@ -152,7 +156,8 @@ static void decide(struct ask *a, void (*plan)(struct ask *a),
 	if (r == -NTM_EEXISTS)
 		ask_fail(a, r,
 			 "this device is in, or joins, a group of that name; "
-			 "leave that one first, or decline this");
+			 "leave that one first, with --here where it is not in "
+			 "yet, or decline it");
 	else if (r == -NTM_EEXPIRED)
 		ask_fail(a, r, "the invitation has run out; ask for another");
 	else
@@ -161,10 +166,10 @@ static void decide(struct ask *a, void (*plan)(struct ask *a),
 
 void asks_accept(struct ask *a)
 {
-	decide(a, accept_plan, papers_accept);
+	decide(a, false, accept_plan, papers_accept);
 }
 
 void asks_decline(struct ask *a)
 {
-	decide(a, decline_plan, papers_decline);
+	decide(a, true, decline_plan, papers_decline);
 }

@@ -61,6 +61,9 @@ static const char *why_not(int err, char *buf, size_t size)
 	switch (-err) {
 	case NTM_EEXISTS:
 		return "is a member, or invited, already";
+	case NTM_EPIN:
+		return "is a member with the key of an old device; remove that "
+		       "first, then invite again";
 	case NTM_ENOTFOUND:
 		return "cannot be told where the group's server is";
 	case NTM_ELIMIT:

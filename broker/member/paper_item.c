@@ -158,14 +158,16 @@ static int take_decline(struct papers *all, const char *from, const uint8_t *b,
 {
 	struct paper *p =
 		len == GROUP_TOKEN_LEN ? papers_by_token(all, b) : NULL;
+	enum paper_state before;
 	int r;
 
-	if (!p || p->state != PAPER_ASKED || strcmp(p->i.invitee, from))
+	if (!p || !paper_is_open(p) || strcmp(p->i.invitee, from))
 		return -NTM_ENOTFOUND;
+	before = p->state;
 	p->state = PAPER_REFUSED;
 	r = paper_store(p);
 	if (r)
-		p->state = PAPER_ASKED;
+		p->state = before;
 	return r;
 }
 
@@ -246,7 +248,7 @@ bool paper_wanted(struct papers *all, const char *service, const char *from)
 	if (!accept && strcmp(service, "welcome"))
 		return false;
 	for (p = papers_first(all); p; p = p->next)
-		if (p->state == (accept ? PAPER_ASKED : PAPER_AGREED) &&
+		if ((accept ? paper_is_open(p) : p->state == PAPER_AGREED) &&
 		    !strcmp(accept ? p->i.invitee : p->i.inviter, from))
 			return true;
 	return !accept && papers_is_mate(all, from);

@@ -19,27 +19,46 @@ static void refused_drop(struct papers *all, const struct paper *like)
 			paper_drop(p);
 }
 
+/* of the same name by its old key: the device is another one now. What is on its way into
+ * the log stays. Return: how many of ours are open; -NTM_EEXISTS: it is invited already */
+static int open_ones(struct papers *all, const struct part *part,
+		     const char *name, const uint8_t *key)
+{
+	struct paper *p, *tmp;
+	int asked = 0;
+
+	DL_FOREACH_SAFE (all->list, p, tmp) {
+		bool same = !memcmp(p->i.id, member_id(part->m), GROUP_ID_LEN);
+
+		if (p->state != PAPER_ASKED && p->state != PAPER_ACCEPTED)
+			continue;
+		if (same && !memcmp(p->i.invitee_key, key, NTMC_KEY_LEN))
+			return -NTM_EEXISTS;
+		if (same && !p->adding && !strcmp(p->i.invitee, name))
+			paper_drop(p);
+		else
+			asked++;
+	}
+	return asked;
+}
+
 int papers_invite(struct papers *all, struct part *part, const char *name,
 		  const uint8_t key[static NTMC_KEY_LEN], uint8_t rights)
 {
 	struct node *n = all->node;
 	const struct group *g = member_group(part->m);
-	struct paper *p, like = {.state = PAPER_ASKED};
+	struct paper like = {.state = PAPER_ASKED};
 	const uint8_t *server_key;
-	unsigned int asked = 0;
 	int r;
 
 	if (group_find_key(g, key))
 		return -NTM_EEXISTS;
-	DL_FOREACH (all->list, p) {
-		if (p->state != PAPER_ASKED && p->state != PAPER_ACCEPTED)
-			continue;
-		asked++;
-		if (!memcmp(p->i.id, group_id(g), GROUP_ID_LEN) &&
-		    !memcmp(p->i.invitee_key, key, NTMC_KEY_LEN))
-			return -NTM_EEXISTS;
-	}
-	if (asked >= PAPERS_ASKED_MAX)
+	if (papers_mate(part, name))
+		return -NTM_EPIN; /* no entry has a name twice */
+	r = open_ones(all, part, name, key);
+	if (r < 0)
+		return r;
+	if (r >= PAPERS_ASKED_MAX)
 		return -NTM_ELIMIT;
 	memcpy(like.i.id, group_id(g), GROUP_ID_LEN);
 	strcpy(like.i.name, member_name(part->m));
@@ -63,12 +82,13 @@ int papers_invite(struct papers *all, struct part *part, const char *name,
 	return papers_add(all, &like);
 }
 
-int papers_find(struct papers *all, const char *text, struct paper **out)
+int papers_find(struct papers *all, enum paper_state state, const char *text,
+		struct paper **out)
 {
 	struct paper *p, *found = NULL;
 
 	DL_FOREACH (all->list, p) {
-		if (p->state != PAPER_INVITED ||
+		if (p->state != state ||
 		    (strcmp(p->i.name, text) && strcmp(p->i.inviter, text) &&
 		     strcmp(part_id_text(p->i.id), text)))
 			continue;
@@ -80,7 +100,8 @@ int papers_find(struct papers *all, const char *text, struct paper **out)
 	return found ? 0 : -NTM_ENOTFOUND;
 }
 
-/* NAME.group.DOMAIN means one group on a device */
+/* NAME.group.DOMAIN means one group on a device. An invitation of another member to the same
+ * one is no other group: the first inviter may be gone */
 static bool is_taken(struct papers *all, const struct paper *p)
 {
 	struct paper *other;
@@ -92,8 +113,9 @@ static bool is_taken(struct papers *all, const struct paper *p)
 			return true;
 	DL_FOREACH (all->list, other)
 		if (other != p &&
-		    (other->state == PAPER_AGREED ||
-		     other->state == PAPER_WELCOMED) &&
+		    (other->state == PAPER_WELCOMED ||
+		     (other->state == PAPER_AGREED &&
+		      memcmp(other->i.id, p->i.id, GROUP_ID_LEN))) &&
 		    !strcmp(other->i.name, p->i.name) &&
 		    !strcmp(other->i.server, p->i.server))
 			return true;
@@ -103,29 +125,70 @@ static bool is_taken(struct papers *all, const struct paper *p)
 /* What the person says stands when it is on the disk */
 static int answer(struct papers *all, struct paper *p, enum paper_state state)
 {
+	enum paper_state before = p->state;
 	int r;
 
 	p->state = state;
+	p->handed = false;
 	r = paper_store(p);
 	if (r)
-		p->state = PAPER_INVITED;
+		p->state = before;
 	else
 		papers_work(all);
 	return r;
 }
 
+static int decline(struct papers *all, struct paper *p)
+{
+	/* its acceptance is on its way to ntm-post: the end of that is not ours */
+	return p->sending ? -NTM_EAGAIN : answer(all, p, PAPER_DECLINED);
+}
+
+/* another one that was accepted, for the same group; @inviter: of that one, NULL: of any */
+static struct paper *agreed(struct papers *all, const struct paper *p,
+			    const char *inviter)
+{
+	struct paper *other;
+
+	DL_FOREACH (all->list, other)
+		if (other != p && other->state == PAPER_AGREED &&
+		    !memcmp(other->i.id, p->i.id, GROUP_ID_LEN) &&
+		    (!inviter || !strcmp(other->i.inviter, inviter)))
+			return other;
+	return NULL;
+}
+
+/* Whichever inviter adds us, with which acceptance: the GMS has the prekey of that, so all
+ * have the same */
 int papers_accept(struct papers *all, struct paper *p)
 {
+	const struct paper *twin = agreed(all, p, NULL);
+	struct paper *before;
+	int r;
+
 	if (is_taken(all, p))
 		return -NTM_EEXISTS;
 	if (p->i.expires < node_now(all->node))
 		return -NTM_EEXPIRED;
-	ntmc_x25519_keygen(NULL, &p->prekey.priv, p->prekey.pub);
+	if (twin)
+		p->prekey = twin->prekey;
+	else
+		ntmc_x25519_keygen(NULL, &p->prekey.priv, p->prekey.pub);
 	p->handed = false;
-	return answer(all, p, PAPER_AGREED);
+	r = answer(all, p, PAPER_AGREED);
+	before = r ? NULL : agreed(all, p, p->i.inviter);
+	if (before)
+		paper_drop(before);
+	return r;
 }
 
 int papers_decline(struct papers *all, struct paper *p)
 {
-	return answer(all, p, PAPER_DECLINED);
+	struct paper *other;
+	int r = 0;
+
+	/* all that were accepted, or one of them would bring it in */
+	while (!r && p->state == PAPER_AGREED && (other = agreed(all, p, NULL)))
+		r = decline(all, other);
+	return r ? r : decline(all, p);
 }

@@ -224,13 +224,23 @@ static const struct group_member *added(const struct part *part,
 }
 
 /* its entry is in the log: the device gets RN1; unless it has gone from the group since,
- * as an invitation makes a member once */
+ * as an invitation makes a member once. Who is a member by another one, or whose name is an
+ * old device's that is, is in no entry: it would be refused with all who are in it */
 static void welcome(struct paper *p, struct part *part)
 {
 	const struct group *g = member_group(part->m);
 
 	if (added(part, p)) {
 		hand_welcome(p, part);
+	} else if (group_find_key(g, p->i.invitee_key) ||
+		   papers_mate(part, p->i.invitee)) {
+		log_warn("member", "%s: %s is not added: it is a member%s",
+			 member_name(part->m), p->i.invitee,
+			 group_find_key(g, p->i.invitee_key)
+				 ? " already"
+				 : " with another key; remove that first");
+		paper_drop(p);
+		asking_changed(part->node->asks);
 	} else if (group_token_used(g, p->i.token) ||
 		   node_now(p->all->node) > p->i.expires + LATE_S) {
 		log_info("member", "%s: the invitation of %s is over",
@@ -238,6 +248,22 @@ static void welcome(struct paper *p, struct part *part)
 		paper_drop(p);
 		asking_changed(part->node->asks);
 	}
+}
+
+bool paper_is_open(const struct paper *p)
+{
+	struct part *part = part_by_id(p->all->node, p->i.id);
+
+	return p->state == PAPER_ASKED ||
+	       (p->state == PAPER_ACCEPTED && !p->sending && !p->adding &&
+		!(part && added(part, p)));
+}
+
+static bool may_add(const struct paper *p, const struct part *part, size_t with)
+{
+	return p->state == PAPER_ACCEPTED && !p->sending &&
+	       !memcmp(p->i.id, member_id(part->m), GROUP_ID_LEN) &&
+	       !added(part, p) && with < GROUP_JOIN_MAX && !(p->alone && with);
 }
 
 /* all that were accepted, in one entry */
@@ -251,9 +277,7 @@ static void add_members(struct papers *all, struct part *part)
 	DL_FOREACH (all->list, p) {
 		struct group_joiner *to = &j[c.n_joiners];
 
-		if (p->state != PAPER_ACCEPTED || p->sending ||
-		    memcmp(p->i.id, member_id(part->m), GROUP_ID_LEN) ||
-		    added(part, p) || c.n_joiners == GROUP_JOIN_MAX)
+		if (!may_add(p, part, c.n_joiners))
 			continue;
 		*to = (struct group_joiner){.rights = p->i.rights,
 					    .fqdn = p->i.invitee};
@@ -262,6 +286,8 @@ static void add_members(struct papers *all, struct part *part)
 		memcpy(to->prekey, p->accepted, sizeof(to->prekey));
 		p->adding = true;
 		c.n_joiners++;
+		if (p->alone)
+			break;
 	}
 	if (!c.n_joiners)
 		return;
@@ -275,7 +301,11 @@ static void add_members(struct papers *all, struct part *part)
 void papers_added(struct papers *all, struct part *part, int code)
 {
 	struct paper *p, *tmp;
+	size_t n = 0;
 
+	DL_FOREACH (all->list, p)
+		n += p->adding &&
+		     !memcmp(p->i.id, member_id(part->m), GROUP_ID_LEN);
 	DL_FOREACH_SAFE (all->list, p, tmp) {
 		if (!p->adding ||
 		    memcmp(p->i.id, member_id(part->m), GROUP_ID_LEN))
@@ -284,6 +314,10 @@ void papers_added(struct papers *all, struct part *part, int code)
 		if (!code || code == -NTM_EAGAIN || code == -NTM_ECLOSED ||
 		    code == -NTM_ESTATE || code == -NTM_ERATE)
 			continue;
+		if (n > 1) { /* one of them may be all that is wrong */
+			p->alone = true;
+			continue;
+		}
 		log_warn("member", "%s cannot be added: %s", p->i.invitee,
 			 err_text(code));
 		paper_drop(p);
@@ -386,7 +420,14 @@ void papers_left(struct papers *all, const struct part *part)
 
 void papers_joined(struct papers *all, struct part *part)
 {
+	struct paper *p, *tmp;
+
 	papers_left(all, part);
+	/* another inviter's, for the same group */
+	DL_FOREACH_SAFE (all->list, p, tmp)
+		if (p->state == PAPER_AGREED &&
+		    !memcmp(p->i.id, member_id(part->m), GROUP_ID_LEN))
+			paper_drop(p);
 	/* not in the midst of the news */
 	loop_timer_arm(all->later, 0);
 }

@@ -22,9 +22,10 @@
  * @PAPER_ASKED:    we have invited.                 Leaves by: acceptance, time
  * @PAPER_ACCEPTED: it was accepted: an entry is to add the device, then a welcome is to
  *                  be sent.                         Leaves by: ntm-post has the welcome,
- *                                                   the device was removed before, time
+ *                                                   the device was removed before, or is
+ *                                                   a member otherwise; decline, time
  * @PAPER_INVITED:  we are invited.                  Leaves by: the person, time
- * @PAPER_AGREED:   the person has accepted.         Leaves by: welcome, time
+ * @PAPER_AGREED:   the person has accepted.         Leaves by: welcome, the person, time
  * @PAPER_WELCOMED: RN1 is here, the log is not yet. Leaves by: the log, the group is left
  *                                                   or has gone, time
  * @PAPER_DECLINED: the person has not: the inviter is to hear.
@@ -45,6 +46,7 @@ enum paper_state {
  * struct paper - secret
  * @handed: ntm-post has what this state is to send
  * @bytes:  the invite as it is signed; @i: what it says
+ * @alone: an entry with others was refused: the next one names nobody else
  * @prekey: of the acceptance, of the invitee
  * @accepted: the same as the inviter has it: public, signed. Zeros: it was accepted by an
  *          older program
@@ -52,7 +54,7 @@ enum paper_state {
 struct paper {
 	struct paper *prev, *next;
 	enum paper_state state;
-	bool handed, sending, adding;
+	bool handed, sending, adding, alone;
 	uint8_t bytes[GROUP_INVITE_MAX];
 	size_t len;
 	struct group_invite i;
@@ -91,13 +93,16 @@ struct paper *papers_first(struct papers *p);
 const struct held *papers_held(const struct papers *p, size_t *n);
 /** what @from has sent unasked is fetched. Return: false: there is nothing of it */
 bool papers_fetch_held(struct papers *p, const char *from);
-/** invitations that wait for the person, by group's name, ID or inviter.
+/** invitations to us in @state, by group's name, ID or inviter.
  *  Return: 0, -NTM_ENOTFOUND, -NTM_EEXISTS (several) */
-NTM_MUST_CHECK int papers_find(struct papers *p, const char *text,
-			       struct paper **out);
+NTM_MUST_CHECK int papers_find(struct papers *p, enum paper_state state,
+			       const char *text, struct paper **out);
+/** one of ours: nothing leads its device into the log yet */
+bool paper_is_open(const struct paper *p);
 
 /** invite @name, whose key is @key, to @part's group.
- *  Return: 0, -NTM_EEXISTS (it is a member, or invited already), -NTM_ELIMIT,
+ *  Return: 0, -NTM_EEXISTS (it is a member, or invited already), -NTM_EPIN (a member
+ *  has its name, with another key), -NTM_ELIMIT,
  *  -NTM_ENOTFOUND (where the GMS is is not known), -NTM_ESTORE, -NTM_ENOMEM */
 NTM_MUST_CHECK int papers_invite(struct papers *p, struct part *part,
 				 const char *name,
@@ -105,6 +110,8 @@ NTM_MUST_CHECK int papers_invite(struct papers *p, struct part *part,
 				 uint8_t rights);
 /** Return: 0, -NTM_EEXISTS (we are in a group of that name), -NTM_EEXPIRED, -NTM_ESTORE */
 NTM_MUST_CHECK int papers_accept(struct papers *p, struct paper *paper);
+/** also one that was accepted, while nobody has answered that.
+ *  Return: 0, -NTM_EAGAIN (its acceptance leaves just now), -NTM_ESTORE */
 NTM_MUST_CHECK int papers_decline(struct papers *p, struct paper *paper);
 
 /* --- paper_item.c: what comes in items --- */

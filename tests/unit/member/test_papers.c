@@ -125,13 +125,15 @@ static void thousand(void **state)
 		strcpy(i.name, "walkers");
 		stage_invited(&ann, THEY, &i);
 	}
-	assert_int_equal(papers_find(papers, "walkers", &found), 0);
+	assert_int_equal(papers_find(papers, PAPER_INVITED, "walkers", &found),
+			 0);
 	assert_int_equal(papers_accept(papers, found), 0);
 	assert_int_equal(papers_invite(papers, &part, THEY, ann.ed_pub, 0), 0);
 	/* what waits can be thrown away, one by one; then there is room again */
-	assert_int_equal(papers_find(papers, "choir", &found), -NTM_EEXISTS);
+	assert_int_equal(papers_find(papers, PAPER_INVITED, "choir", &found),
+			 -NTM_EEXISTS);
 	strcpy(from, part_id_text(papers_first(papers)->i.id));
-	assert_int_equal(papers_find(papers, from, &found), 0);
+	assert_int_equal(papers_find(papers, PAPER_INVITED, from, &found), 0);
 	assert_int_equal(papers_decline(papers, found), 0);
 	{
 		struct group_invite i =
@@ -222,9 +224,7 @@ static void accepted(void **state)
 	assert_int_equal(p->state, PAPER_ASKED);
 	stage_item(THEY, "accept", b, len);
 	assert_int_equal(p->state, PAPER_ACCEPTED);
-	/* again; and too late to decline */
-	stage_item(THEY, "accept", b, len);
-	stage_item(THEY, "decline", p->i.token, GROUP_TOKEN_LEN);
+	stage_item(THEY, "accept", b, len); /* again */
 	assert_int_equal(p->state, PAPER_ACCEPTED);
 	assert_ptr_equal(papers_first(papers), p);
 	assert_null(p->next);
@@ -240,6 +240,12 @@ static void accepted(void **state)
 	assert_int_equal(part.m->wish.c.n_joiners, 1);
 	assert_memory_equal(part.m->wish.c.joiners[0].prekey, p->accepted,
 			    GROUP_PREKEY_LEN);
+	/* too late to decline, as the entry is on its way; it was refused: not yet */
+	stage_item(THEY, "decline", p->i.token, GROUP_TOKEN_LEN);
+	assert_int_equal(p->state, PAPER_ACCEPTED);
+	p->adding = false;
+	stage_item(THEY, "decline", p->i.token, GROUP_TOKEN_LEN);
+	assert_int_equal(p->state, PAPER_REFUSED);
 }
 
 /* whom we added was removed before we could give it the welcome: it is not added again */
