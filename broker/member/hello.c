@@ -12,13 +12,19 @@
 
 #include "common/log.h"
 
+/* The GMS takes none but later serials. One of a disk of yesterday is to be above all that
+ * were told since, which nobody here remembers: so the time is in it, with room for a
+ * thousand of one second. A prekey is good for an epoch. */
 void member_new_prekey(struct member *m)
 {
 	struct member_prekey *k = m->own.prekey;
+	uint64_t now = (uint64_t)ntmc_now(m->s.env) * 1000;
 
 	k[1] = k[0];
 	ntmc_x25519_keygen(m->s.env, &k[0].priv, k[0].pub);
 	m->own.serial++;
+	if (m->own.serial < now && now <= INT64_MAX)
+		m->own.serial = now;
 	m->own.used = false;
 }
 
@@ -28,7 +34,8 @@ static bool prekey_to_tell(struct member *m, uint8_t out[GROUP_PREKEY_LEN])
 {
 	struct group_prekey p;
 
-	if (m->own.used) {
+	/* without a log there is no place for it on the disk */
+	if (m->own.used && group_epoch(m->g)) {
 		struct member_own before = m->own;
 		int r;
 

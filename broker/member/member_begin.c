@@ -172,12 +172,16 @@ int member_rejoin(struct member *m, const uint8_t *welcome, size_t len)
 	if (!r)
 		r = group_new(&g);
 	if (!r) {
-		m->past_epoch = group_epoch(m->g);
-		memcpy(m->past_hash, group_hash(m->g), NTMC_HASH_LEN);
+		if (group_epoch(m->g)) { /* else it is the second welcome */
+			m->past_epoch = group_epoch(m->g);
+			memcpy(m->past_hash, group_hash(m->g), NTMC_HASH_LEN);
+		}
 		group_free(m->g);
 		m->g = g;
 		m->own.secret = s;
 		m->own.waiting = false;
+		/* what the GMS has is a later one, which went with our disk */
+		m->own.used = true;
 		m->welcome_epoch = s.epoch;
 		memcpy(m->welcome_hash, hash, sizeof(hash));
 		m->wants = false;

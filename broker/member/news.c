@@ -257,7 +257,7 @@ void news_take(struct member *m, const Ntm__GroupNews *n)
 			/* a key of before our start is of an epoch that is over */
 			m->s.ops->keys(m->s.arg, NULL, m->index);
 		member_stop(m, r == -NTM_EFORK ? MEMBER_FORKED : MEMBER_BEHIND);
-		if (m->shut_out && !m->wants && !m->welcome_epoch) {
+		if (m->shut_out && !m->wants && m->index != GROUP_SERVER) {
 			m->wants = true;
 			duty_want(m);
 		}

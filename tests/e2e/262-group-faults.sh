@@ -49,6 +49,10 @@ group_in 40 b band 2
 assert_contains "$(group b status band)" "without a share" "it says what it noticed"
 assert_eq "$(group a verify band | head -n 1)" "$(group b verify band | head -n 1)" \
 	"and has the key again"
+group a rekey band >"$LAB/out" || not_ok "no new secret: $(cat "$LAB/out")"
+group_in 30 b band 2
+assert_eq "$(group a verify band | head -n 1)" "$(group b verify band | head -n 1)" \
+	"and of what is made anew behind it"
 
 # the server is away: what was known is told, and a change says what it waits for
 lab_stop server-server KILL

@@ -211,6 +211,22 @@ static void seat_begins(struct seat *s, const char *db, const uint8_t *id)
 	seat_online(s);
 }
 
+static bool prekey_told(void *arg)
+{
+	const struct seat *s = arg;
+	const struct ledger_group *lg =
+		ledger_find(gms->ledger, member_id(s->m));
+
+	return !s->m->own.used &&
+	       ledger_person(lg, member_index(s->m))->serial ==
+		       s->m->own.serial;
+}
+
+static bool wants(void *arg)
+{
+	return ((struct seat *)arg)->m->wants;
+}
+
 /* a member whose disk is of yesterday opens nothing: another one gives it a welcome */
 static void test_old_member(void **state)
 {
@@ -247,10 +263,24 @@ static void test_old_member(void **state)
 	assert_int_not_equal(len, 0);
 	/* not without having asked */
 	assert_int_equal(member_rejoin(seats[1].m, welcome, len), -NTM_ESTATE);
+	/* on its way for so long that a generation has followed it */
+	assert_int_equal(seat_submit_kind(&seats[1], GROUP_REFRESH), 0);
 	assert_int_equal(member_rejoin(s->m, welcome, len), 0);
+	assert_true(seats_turn(wants, s));
+	len = member_welcome(seats[1].m, welcome);
+	/* nobody's disk is back within the second in which it was lost */
+	for (int64_t lost = ntmc_now(NULL); ntmc_now(NULL) == lost;)
+		seats_step();
+	assert_int_equal(member_rejoin(s->m, welcome, len), 0);
+	seats_together(SEATS);
+	/* the others have a prekey of it again that it has, too */
+	assert_true(seats_turn(prekey_told, s));
+	s->saw = 0;
+	assert_int_equal(seat_submit_kind(&seats[1], GROUP_REFRESH), 0);
 	seats_together(SEATS);
 	assert_int_equal(seat_submit_kind(s, GROUP_REFRESH), 0);
 	seats_together(SEATS);
+	assert_int_equal(s->saw, 0);
 }
 
 /* the server is silent, and so are we from not_after on */
