@@ -8,7 +8,8 @@
  * share needs all members' prekeys first. Its share is on the disk before it leaves: if we
  * end here, the entry may come back to us as news, without a part, as its author has the
  * share. Another one's entry may be first: the GMS says AGAIN, the news says which, and the
- * wish is made anew from there, without members that have gone meanwhile.
+ * wish is made anew from there, without members that have gone meanwhile. So it is where
+ * somebody has told the GMS of its first prekey since we asked: it lacks a part then.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +87,9 @@ void author_end(struct member *m, int code)
 
 	if (!m->wish.state)
 		return;
+	/* nobody else knows that it is due */
+	if (ours && code && m->wish.c.kind == GROUP_REFRESH)
+		loop_timer_arm(m->turn, LOOP_S(MEMBER_TURN_S));
 	change_clear(&m->wish.c);
 	memset(&m->wish, 0, sizeof(m->wish));
 	if (!ours)
@@ -411,10 +415,21 @@ void author_answer(struct member *m, const Ntm__GroupAnswer *a)
 
 /* --- what became of it --------------------------------------------------------------- */
 
+static bool seals_parts(const struct group_change *c)
+{
+	return c->kind == GROUP_REMOVE || c->kind == GROUP_REFRESH;
+}
+
 void author_acked(struct member *m, int code)
 {
 	if (m->wish.state != WISH_SUBMITTED || !code || code == -NTM_EEXISTS)
 		return; /* the news ends it */
+	if (code == -NTM_EINVAL && seals_parts(&m->wish.c) &&
+	    ++m->wish.short_of < MEMBER_PARTS_TRIES) {
+		m->wish.state = WISH_WAITS;
+		author_go(m);
+		return;
+	}
 	if (code != -NTM_EAGAIN) {
 		author_end(m, code);
 		return;

@@ -25,6 +25,7 @@
 #define MEMBER_AGAIN_S	     5	     /* until the server knows a new login */
 #define MEMBER_WANT_S	     65	     /* the server passes one on in a minute */
 #define MEMBER_TRIES	     16	     /* entries made anew before we give up */
+#define MEMBER_PARTS_TRIES   4	     /* of an entry whose parts do not suffice */
 #define MEMBER_TURN_S	     10	     /* until the next member's turn */
 #define MEMBER_EVICTED	     64	     /* in one entry */
 #define MEMBER_EVICTORS	     4	     /* members whose turn it is to evict */
@@ -45,7 +46,7 @@ struct wish {
 	enum wish_state state;
 	struct group_change c; /* its lists are ours */
 	bool ours;	       /* a duty: nobody waits for it */
-	unsigned int tries;
+	unsigned int tries, short_of; /* @short_of: parts, so often */
 	uint64_t epoch; /* that the entry would begin */
 	uint32_t txn;
 };

@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: MIT
+$(eval $(call unit-test,unit-member-author,\
+	$(addprefix tests/unit/member/,test_member_author.c seats.c) $(addprefix tests/unit/servers/,gms_stage.c site.c peer.c),\
+	member servers common ntmcrypto,$(SERVERS_PKGS)))
 $(eval $(call unit-test,unit-member-store,tests/unit/member/test_memberstore.c \
 	$(addprefix tests/unit/libntmcrypto/,groups.c fixture.c),\
 	member common ntmcrypto,$(COMMON_PKGS) $(CRYPTO_PKGS)))

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* test_member_author - what a member wants of its group, while others do something, too */
+#include "seats.h"
+
+/* somebody who has told of no prekey says hello between our question and the entry: that
+ * lacks a part, and is made anew with it */
+static void test_first_prekey(void **state)
+{
+	struct group_joiner j = {.fqdn = seats[1].peer.fqdn};
+	struct group_change c = {
+		.kind = GROUP_ADD, .joiners = &j, .n_joiners = 1};
+	struct group_change refresh = {.kind = GROUP_REFRESH};
+	struct group_prekey k = {.serial = 1};
+	uint8_t b[GROUP_PREKEY_LEN];
+	struct ledger_group *lg;
+	uint64_t epoch;
+
+	(void)state;
+	ntmc_random(NULL, j.token, sizeof(j.token));
+	memcpy(j.ed_pub, seats[1].peer.id.ed_pub, sizeof(j.ed_pub));
+	assert_int_equal(seat_submit(&seats[0], &c), 0);
+	epoch = group_epoch(member_group(seats[0].m));
+	seats[0].done = 1;
+	assert_int_equal(member_submit(seats[0].m, &refresh), 0);
+	while (seats[0].m->wish.state != WISH_SUBMITTED)
+		seats_step();
+	lg = ledger_find(gms->ledger, member_id(seats[0].m));
+	assert_int_equal(group_epoch(ledger_state(lg)), epoch);
+	ntmc_random(NULL, k.pub, sizeof(k.pub));
+	group_prekey_sign(&seats[1].peer.id, member_id(seats[0].m), &k);
+	group_prekey_put(&k, b);
+	assert_int_equal(ledger_prekey(gms->ledger, lg, 1, b, sizeof(b)), 0);
+	while (seats[0].done > 0)
+		seats_step();
+	assert_int_equal(seats[0].done, 0);
+	assert_int_equal(gms->stats.refused, 1);
+	assert_int_equal(group_epoch(member_group(seats[0].m)), epoch + 1);
+}
+
+/* a refresh that the server did not take is made some seconds later */
+static void test_refused_refresh(void **state)
+{
+	uint32_t generation = group_generation(member_group(seats[0].m));
+	struct member *m = seats[0].m;
+
+	(void)state;
+	assert_int_equal(
+		author_want(m, &(struct group_change){.kind = GROUP_REFRESH},
+			    true),
+		0);
+	author_end(m, -NTM_ERATE);
+	seats_wait_s(MEMBER_TURN_S);
+	for (int i = 0; i < 1000 && group_generation(member_group(m)) ==
+					    generation;
+	     i++)
+		seats_step();
+	assert_int_equal(group_generation(member_group(m)), generation + 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, seats_setup, seats_teardown)
+		T(test_first_prekey),
+		T(test_refused_refresh),
+	};
+
+	return cmocka_run_group_tests(tests, seats_up, seats_down);
+}
