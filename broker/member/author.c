@@ -156,7 +156,11 @@ void author_go(struct member *m)
 		return;
 	}
 	m->wish.state = WISH_ASKS;
-	author_ask(m);
+	/* the pages of two answers, one beside the other, make none: what is on its way
+	 * is ours as well */
+	if (!m->asking ||
+	    loop_now(m->s.loop) - m->asked > LOOP_S(MEMBER_ANSWER_S))
+		author_ask(m);
 }
 
 /* --- prekeys ------------------------------------------------------------------------ */
@@ -176,6 +180,7 @@ static void ask_from(struct member *m, uint32_t from)
 void author_ask(struct member *m)
 {
 	m->asking = true;
+	m->asked = loop_now(m->s.loop);
 	m->n_people = 0;
 	ask_from(m, 0);
 }

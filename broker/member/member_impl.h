@@ -25,13 +25,14 @@
 #define MEMBER_AGAIN_S	     5	     /* until the server knows a new login */
 #define MEMBER_WANT_S	     65	     /* the server passes one on in a minute */
 #define MEMBER_TRIES	     16	     /* entries made anew before we give up */
-#define MEMBER_PARTS_TRIES   4	     /* of an entry whose parts do not suffice */
-#define MEMBER_TURN_S	     10	     /* until the next member's turn */
-#define MEMBER_EVICTED	     64	     /* in one entry */
-#define MEMBER_EVICTORS	     4	     /* members whose turn it is to evict */
-#define MEMBER_ASKED	     16	     /* silent ones that are asked at a time */
-#define MEMBER_LEAVES	     16	     /* wishes to leave that are remembered */
-#define MEMBER_LEAVE_MS	     100     /* for each member before us */
+#define MEMBER_PARTS_TRIES   4	 /* of an entry whose parts do not suffice */
+#define MEMBER_ANSWER_S	     10	 /* for which an answer is waited for */
+#define MEMBER_TURN_S	     10	 /* until the next member's turn */
+#define MEMBER_EVICTED	     64	 /* in one entry */
+#define MEMBER_EVICTORS	     4	 /* members whose turn it is to evict */
+#define MEMBER_ASKED	     16	 /* silent ones that are asked at a time */
+#define MEMBER_LEAVES	     16	 /* wishes to leave that are remembered */
+#define MEMBER_LEAVE_MS	     100 /* for each member before us */
 #define MEMBER_LEAVE_MAX_MS  5000
 
 /** enum wish_state - life of what member_submit() wants
@@ -44,10 +45,10 @@ enum wish_state { WISH_NONE, WISH_WAITS, WISH_ASKS, WISH_SUBMITTED };
 
 struct wish {
 	enum wish_state state;
-	struct group_change c; /* its lists are ours */
-	bool ours;	       /* a duty: nobody waits for it */
+	struct group_change c;	      /* its lists are ours */
+	bool ours;		      /* a duty: nobody waits for it */
 	unsigned int tries, short_of; /* @short_of: parts, so often */
-	uint64_t epoch; /* that the entry would begin */
+	uint64_t epoch;		      /* that the entry would begin */
 	uint32_t txn;
 };
 
@@ -81,6 +82,7 @@ struct member {
 	uint64_t straight_epoch, straight_said; /* ours: of which epoch, when */
 	struct loop_timer *straight;
 	struct wish wish;
+	uint64_t asked; /* loop's ns, when @asking began */
 	struct group_leave leaves[MEMBER_LEAVES]; /* of others, verified */
 	size_t n_leaves;
 	uint64_t

@@ -188,6 +188,7 @@ int gms_new(const struct role_env *env, struct gms **out)
 	gms->env = env;
 	gms->loop = env->loop;
 	gms->conf = env->conf;
+	gms->people_page = GMS_PEOPLE;
 	r = gms_open(gms);
 	if (r) {
 		log_err("gms", "cannot start: %s", err_text(r));

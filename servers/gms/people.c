@@ -34,8 +34,8 @@ void people_acked(struct caller *ca, uint32_t txn, const Ntm__GroupAck *m)
 }
 
 struct answer {
-	Ntm__GroupPerson person[200];
-	Ntm__GroupPerson *list[200];
+	Ntm__GroupPerson person[GMS_PEOPLE];
+	Ntm__GroupPerson *list[GMS_PEOPLE];
 };
 
 void people_question(struct caller *ca, uint32_t txn,
@@ -60,7 +60,7 @@ void people_question(struct caller *ca, uint32_t txn,
 
 		if (p->index < m->from)
 			continue;
-		if (body.n_people == 200)
+		if (body.n_people == ca->gms->people_page)
 			break;
 		ntm__group_person__init(to);
 		to->index = p->index;

@@ -43,6 +43,7 @@
 #define GMS_FLUSH_MS	 100
 #define GMS_NEWS_MAX	 49152 /* bytes of entries in one Group News */
 #define GMS_NEWS_ENTRIES 200
+#define GMS_PEOPLE	 200 /* members in one Group Answer */
 
 struct caller;
 struct news;
@@ -113,6 +114,7 @@ struct gms {
 	struct plan *plans; /* defined.c */
 	unsigned int n_plans;
 	unsigned int n_strangers;
+	unsigned int people_page; /* members in one answer; tests take less */
 	struct loop_timer *clock, *flush;
 	bool flushing;
 	struct clockguard guard;

@@ -502,6 +502,7 @@ static void start(void)
 
 	log_set_level(LOG_ERR);
 	gms.conf = &conf;
+	gms.people_page = GMS_PEOPLE;
 	for (fill = 0; fill <= WHO_MAX; fill++)
 		ntmc_identity_new(&env,
 				  fill < WHO_MAX ? &who[fill].id : &gms.id);

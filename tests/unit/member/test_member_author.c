@@ -57,12 +57,40 @@ static void test_refused_refresh(void **state)
 	assert_int_equal(group_generation(member_group(m)), generation + 1);
 }
 
+/* a person looks at the members while another change is made, in a group that does not fit
+ * into one answer */
+static void test_pages(void **state)
+{
+	struct group_change refresh = {.kind = GROUP_REFRESH};
+
+	(void)state;
+	for (int i = 1; i < SEATS; i++)
+		seat_add(i, 0);
+	seats_together(SEATS);
+	gms->people_page = 1;
+	/* before it, so that its question is on its way; and after it */
+	seats[0].answered = false;
+	assert_true(member_prepare(seats[0].m));
+	assert_int_equal(seat_submit(&seats[0], &refresh), 0);
+	assert_true(seats[0].answered);
+	assert_int_equal(seats[0].m->wish.tries, 0);
+	seats_together(SEATS);
+	seats[0].done = 1;
+	assert_int_equal(member_submit(seats[0].m, &refresh), 0);
+	assert_true(member_prepare(seats[0].m));
+	while (seats[0].done > 0)
+		seats_step();
+	assert_int_equal(seats[0].done, 0);
+	seats_together(SEATS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, seats_setup, seats_teardown)
 		T(test_first_prekey),
 		T(test_refused_refresh),
+		T(test_pages),
 	};
 
 	return cmocka_run_group_tests(tests, seats_up, seats_down);
