@@ -53,6 +53,26 @@ static bool copy_joiners(struct group_change *to, const struct group_change *c)
 	return ok;
 }
 
+static int by_number(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* in order of index, each once, as an entry has them: who wants it need not know. Return:
+ * how many */
+static size_t in_order(uint32_t *gone, size_t n)
+{
+	size_t i, k = 0;
+
+	qsort(gone, n, sizeof(*gone), by_number);
+	for (i = 0; i < n; i++)
+		if (!k || gone[i] != gone[k - 1])
+			gone[k++] = gone[i];
+	return k;
+}
+
 /* only what belongs to its kind is read, so only that is copied */
 static int change_copy(struct group_change *to, const struct group_change *c)
 {
@@ -72,9 +92,11 @@ static int change_copy(struct group_change *to, const struct group_change *c)
 		to->leave = copy_of(c->leave, sizeof(*c->leave));
 		ok = to->leave;
 	} else if (c->kind == GROUP_REMOVE) {
-		to->gone = copy_of(c->gone, c->n_gone * sizeof(*c->gone));
-		to->n_gone = c->n_gone;
-		ok = to->gone;
+		uint32_t *gone = copy_of(c->gone, c->n_gone * sizeof(*c->gone));
+
+		to->n_gone = gone ? in_order(gone, c->n_gone) : 0;
+		to->gone = gone;
+		ok = gone;
 	}
 	if (!ok)
 		change_clear(to);

@@ -156,7 +156,7 @@ void member_message(struct member *m, const Ntm__Envelope *msg);
 
 /**
  * member_submit() - a change of the group: made, and made anew if others were first
- * @c: @share is not read; copied. Joiners' and gone ones' lists too
+ * @c: @share is not read; copied. Joiners' and gone ones' lists too, these in any order
  * Return: 0: ops.done() comes later; -NTM_EAGAIN (one is under way), -NTM_ESTATE,
  *         -NTM_ENOMEM
  */

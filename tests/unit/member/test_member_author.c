@@ -50,9 +50,8 @@ static void test_refused_refresh(void **state)
 		0);
 	author_end(m, -NTM_ERATE);
 	seats_wait_s(MEMBER_TURN_S);
-	for (int i = 0; i < 1000 && group_generation(member_group(m)) ==
-					    generation;
-	     i++)
+	for (int i = 0;
+	     i < 1000 && group_generation(member_group(m)) == generation; i++)
 		seats_step();
 	assert_int_equal(group_generation(member_group(m)), generation + 1);
 }
@@ -84,6 +83,26 @@ static void test_pages(void **state)
 	seats_together(SEATS);
 }
 
+/* in the order in which they were named, one of them by its account as well */
+static void test_remove_order(void **state)
+{
+	uint32_t gone[4];
+	struct group_change c = {.kind = GROUP_REMOVE,
+				 .reason = GROUP_REMOVED,
+				 .gone = gone,
+				 .n_gone = 4};
+
+	(void)state;
+	for (int i = 1; i < SEATS; i++)
+		seat_add(i, 0);
+	gone[0] = gone[2] = member_index(seats[3].m);
+	gone[1] = gone[3] = member_index(seats[1].m);
+	assert_int_equal(seat_submit(&seats[0], &c), 0);
+	assert_int_equal(group_size(member_group(seats[0].m)), 2);
+	assert_non_null(
+		group_find(member_group(seats[0].m), member_index(seats[2].m)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -91,6 +110,7 @@ int main(void)
 		T(test_first_prekey),
 		T(test_refused_refresh),
 		T(test_pages),
+		T(test_remove_order),
 	};
 
 	return cmocka_run_group_tests(tests, seats_up, seats_down);
