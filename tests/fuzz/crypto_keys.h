@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "libntmcrypto/blob.h"
+#include "libntmcrypto/receipt.h"
 
 #define FUZZ_NOW 1800000000 /* some second in 2027 */
 #define FUZZ_DAY 86400
@@ -120,6 +121,12 @@ static inline void fuzz_item_open(struct fuzz_item *f)
 	f->item[0] = 5;
 	f->names = (struct item_names){f->item, "alice.example.net",
 				       "bob.example.net"};
+}
+
+/* one identity is enough: the sender's is the receiver's, too */
+static inline struct receipt fuzz_item_receipt(const struct fuzz_item *f)
+{
+	return (struct receipt){f->names, f->k.b, .code = 0};
 }
 
 static inline void fuzz_item_close(struct fuzz_item *f)

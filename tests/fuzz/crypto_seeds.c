@@ -87,12 +87,13 @@ static void noises(void)
 	}
 }
 
-/* what fuzz_item opens: a sealed key, the same under T, a blob, a state */
+/* what fuzz_item opens: a sealed key, the same under T, a blob, a state, a receipt */
 static void items(void)
 {
 	uint8_t msg[4096], wrapped[ITEM_KEY_MAX];
 	struct fuzz_item f;
 	struct blob_state st;
+	struct receipt r;
 	struct blob *b;
 	size_t len, n;
 
@@ -118,6 +119,10 @@ static void items(void)
 	memcpy(msg + 1, st.b, sizeof(st.b));
 	put("item/state", msg, 1 + sizeof(st.b));
 	blob_free(b);
+	msg[0] = 4;
+	r = fuzz_item_receipt(&f);
+	must(!receipt_sign(&f.sender, &f.k, &r, msg + 1));
+	put("item/receipt", msg, 1 + RECEIPT_LEN);
 	fuzz_item_close(&f);
 }
 

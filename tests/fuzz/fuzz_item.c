@@ -3,7 +3,8 @@
  * fuzz_item - any bytes as what an item's receiver opens
  *
  * The first byte chooses: 0 a key sealed to the prekey, 1 the same under T, 2 a
- * blob, 3 a saved state that is gone on from. Keys are fixed, so the seeds pass.
+ * blob, 3 a saved state that is gone on from, 4 a receipt, which the sender opens. Keys
+ * are fixed, so the seeds pass.
  */
 #include "tests/fuzz/crypto_keys.h"
 
@@ -54,6 +55,19 @@ static void chunks_open(struct blob *b, const uint8_t *data, size_t len)
 		must(blob_hash(b, buf) == -NTM_ESTATE);
 }
 
+/* Whatever passes is the receipt that fuzz_item_receipt() makes, in either cipher */
+static void receipt_open(const uint8_t *data, size_t len)
+{
+	struct receipt r = fuzz_item_receipt(&world);
+	uint8_t msg[RECEIPT_LEN];
+
+	if (receipt_verify(world.sender.ed_pub, &world.k, &r, data, len))
+		return;
+	must(len == RECEIPT_LEN);
+	must(!receipt_sign(&world.sender, &world.k, &r, msg));
+	must(msg[0] != data[0] || !memcmp(msg, data, len));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -66,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		fuzz_item_open(&world);
 	if (!len)
 		return 0;
-	select = *data++ & 3;
+	select = *data++ % 5;
 	len--;
 	if (select == 0) {
 		key_open(data, len);
@@ -77,6 +91,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 			chunks_open(b, data, len);
 			blob_free(b);
 		}
+	} else if (select == 4) {
+		receipt_open(data, len);
 	} else if (select == 3 && len >= sizeof(st.b)) {
 		memcpy(st.b, data, sizeof(st.b));
 		if (!blob_resume(&world.k, world.item, &st, &b)) {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* items - of docs/vectors.txt: prekey, sealed key, blob (docs/exchange.md, Sealing) */
+/* items - of docs/vectors.txt: prekey, sealed key, blob, receipt (docs/exchange.md, Sealing) */
 #include "tests/vectors/vectors.h"
 
 #include <assert.h>
 #include <string.h>
 
 #include "libntmcrypto/blob.h"
+#include "libntmcrypto/receipt.h"
 
 #define NOW    1800000000 /* some second in 2027 */
 #define DAY    86400
@@ -58,10 +59,10 @@ static size_t certificate(const struct ntmc_env *env,
 }
 
 static void write_blob(FILE *out, vectors_hex_fn *hex, const struct ntmc_key *k,
-		       const uint8_t *item, const struct ntmc_identity *id)
+		       const uint8_t *item, const struct ntmc_identity *id,
+		       uint8_t hash[static NTMC_HASH_LEN])
 {
 	uint8_t buf[BLOB_HEADER + sizeof(TEXT) + NTMC_TAG_LEN + BLOB_SEAL];
-	uint8_t hash[NTMC_HASH_LEN];
 	size_t len = strlen(TEXT);
 	struct blob *b;
 	int r;
@@ -79,8 +80,28 @@ static void write_blob(FILE *out, vectors_hex_fn *hex, const struct ntmc_key *k,
 	fprintf(out, "\nname: blob\n");
 	hex(out, "payload", TEXT, len);
 	hex(out, "blob", buf, blob_size(len));
-	hex(out, "hash", hash, sizeof(hash));
+	hex(out, "hash", hash, NTMC_HASH_LEN);
 	blob_free(b);
+}
+
+/* it is here; and it is refused */
+static void write_receipts(FILE *out, vectors_hex_fn *hex,
+			   const struct ntmc_key *k,
+			   const struct item_names *names, const uint8_t *hash,
+			   const struct ntmc_identity *receiver)
+{
+	struct receipt r = {*names, hash, .code = 0};
+	uint8_t msg[RECEIPT_LEN];
+	int err;
+
+	fprintf(out, "\nname: receipt\n");
+	err = receipt_sign(receiver, k, &r, msg);
+	assert(!err && msg[0] == NTMC_AES_256_GCM);
+	hex(out, "received", msg, sizeof(msg));
+	r.code = NTM_EAUTH;
+	err = receipt_sign(receiver, k, &r, msg);
+	assert(!err);
+	hex(out, "refused, code AUTH", msg, sizeof(msg));
 }
 
 void vectors_write_items(FILE *out, vectors_hex_fn *hex)
@@ -130,5 +151,6 @@ void vectors_write_items(FILE *out, vectors_hex_fn *hex)
 	hex(out, "T", t.b, sizeof(t.b));
 	hex(out, "hash of T", hash, sizeof(hash));
 	hex(out, "sealed twice", sealed, sealed_len);
-	write_blob(out, hex, &k, item, &sender);
+	write_blob(out, hex, &k, item, &sender, hash);
+	write_receipts(out, hex, &k, &names, hash, &receiver);
 }

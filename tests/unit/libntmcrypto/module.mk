@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 CRYPTO_TESTS := aead base64url blob blobsum ca cert curve digest group groupgk groupinvite groupkey groupnode groupprekeys \
 	grouppacket identity item kdf \
-	noise password replay secret trust
+	noise password receipt replay secret trust
 CRYPTO_TEST_noise := tests/unit/libntmcrypto/noise_model.c \
 	tests/unit/libntmcrypto/noise_vectors.c
 $(foreach t,group groupgk groupinvite groupkey groupprekeys grouppacket,\
