@@ -12,6 +12,9 @@ struct end {
 	struct item item;
 	char receiver[FQDN_MAX + 1];
 	int code;
+	bool has_receipt;
+	uint8_t receipt
+		[RECEIPT_LEN]; /* the sender's to read: it is not looked at */
 	bool used, over;
 };
 
@@ -88,6 +91,7 @@ static int confirm_run(struct desk_job *job, struct items *s)
 {
 	struct end *e = (struct end *)job;
 	int r = items_confirm(s, e->item.number, e->receiver, e->code,
+			      e->has_receipt ? e->receipt : NULL,
 			      ntmc_now(NULL), &e->over),
 	    used;
 
@@ -115,24 +119,38 @@ static void confirm_done(struct desk_job *job, int err)
 	free(e);
 }
 
+/* Return: what is wrong with the body, or NULL */
+static const char *read_word(const json_t *body, uint8_t hash[NTMC_HASH_LEN],
+			     struct end *e)
+{
+	const json_t *code = json_object_get(body, "code");
+
+	if (!json_is_integer(code) || json_integer_value(code) < 0 ||
+	    json_integer_value(code) > 65535 ||
+	    !cs_bytes(body, "hash", hash, NTMC_HASH_LEN))
+		return "hash is the blob's, code 0 or an error's number";
+	e->code = (int)json_integer_value(code);
+	e->has_receipt = json_object_get(body, "receipt");
+	return e->has_receipt && !cs_bytes(body, "receipt", e->receipt,
+					   RECEIPT_LEN)
+		       ? "receipt has 81 bytes"
+		       : NULL;
+}
+
 void cs_post_confirmation(struct http_request *q, void *arg)
 {
 	struct cs *cs = arg;
-	const json_t *code = json_object_get(http_json(q), "code");
 	uint8_t hash[NTMC_HASH_LEN];
+	struct end word = {.code = 0}, *e;
+	const char *wrong;
 	struct receiver r;
 	struct item item;
-	struct end *e;
 
 	if (!cs_ticket(cs, q, &item, &r))
 		return;
-	if (!json_is_integer(code) || json_integer_value(code) < 0 ||
-	    json_integer_value(code) > 65535 ||
-	    !cs_bytes(http_json(q), "hash", hash, sizeof(hash))) {
-		http_answer_error(q, 400, -NTM_EINVAL,
-				  "hash is the blob's, code 0 or an error's "
-				  "number",
-				  NULL);
+	wrong = read_word(http_json(q), hash, &word);
+	if (wrong) {
+		http_answer_error(q, 400, -NTM_EINVAL, wrong, NULL);
 		return;
 	}
 	if (!item.has_hash || memcmp(hash, item.hash, sizeof(hash))) {
@@ -144,7 +162,9 @@ void cs_post_confirmation(struct http_request *q, void *arg)
 	if (!e)
 		return;
 	strcpy(e->receiver, r.name);
-	e->code = (int)json_integer_value(code);
+	e->code = word.code;
+	e->has_receipt = word.has_receipt;
+	memcpy(e->receipt, word.receipt, sizeof(e->receipt));
 	e->job = (struct desk_job){.run = confirm_run, .done = confirm_done};
 	desk_do(cs->desk, &e->job);
 }

@@ -56,6 +56,8 @@ static const char *const schema[] = {
 	" DELETE FROM items WHERE number = (SELECT item FROM ended WHERE"
 	" account = new.account ORDER BY seq LIMIT 1) AND (SELECT ended FROM"
 	" accounts WHERE name = new.account) > 20000; END;",
+	/* a receiver's word, which its sender alone can read */
+	"ALTER TABLE receivers ADD COLUMN receipt BLOB;",
 };
 
 static_assert(ITEMS_ENDED_MAX == 20000, "item_ends");
@@ -64,7 +66,7 @@ static_assert(ITEMS_ENDED_MAX == 20000, "item_ends");
 	"number, sender, application, service, items.item, message,"           \
 	" items.state, created, expires, size, hash"
 #define RECEIVER_COLUMNS                                                       \
-	"name, receivers.state, at, code, ticket, key_hash, key"
+	"name, receivers.state, at, code, ticket, key_hash, key, receipt"
 static const char *const statements[] = {
 	[JOB_BEGIN] = "SAVEPOINT job",
 	[JOB_KEEP] = "RELEASE job",
@@ -97,6 +99,8 @@ static const char *const statements[] = {
 		" WHERE ticket_hash = ?1",
 	[RECEIVER_STATE] = "UPDATE receivers SET state = ?3, at = ?4, code = ?5"
 			   " WHERE item = ?1 AND name = ?2",
+	[RECEIVER_RECEIPT] = "UPDATE receivers SET receipt = ?3"
+			     " WHERE item = ?1 AND name = ?2",
 	[RECEIVERS_OF] = "SELECT " RECEIVER_COLUMNS " FROM receivers"
 			 " WHERE item = ?1 ORDER BY name",
 	[RECEIVERS_WAITING] = "SELECT 1 FROM receivers WHERE item = ?1"
@@ -241,6 +245,8 @@ void items_read_receiver(struct items *s, enum statement st, int first,
 		store_blob(s->store, st, first + 6, out->key, sizeof(out->key));
 	if (out->key_len > sizeof(out->key))
 		out->key_len = 0;
+	out->has_receipt = store_blob(s->store, st, first + 7, out->receipt,
+				      RECEIPT_LEN) == RECEIPT_LEN;
 }
 
 int items_one(struct items *s, enum statement st, struct item *out)

@@ -14,7 +14,7 @@
 
 #include "common/err.h"
 #include "common/fqdn.h"
-#include "libntmcrypto/ntmcrypto.h"
+#include "libntmcrypto/receipt.h"
 #include "servers/http.h"
 
 #define ITEMS_KEY_MAX	  2048
@@ -71,6 +71,7 @@ struct item {
 	uint8_t hash[NTMC_HASH_LEN]; /* of the blob */
 };
 
+/** struct receiver - @receipt: what it confirmed with, for its sender to read */
 struct receiver {
 	char name[FQDN_MAX + 1];
 	enum receiver_state state;
@@ -80,6 +81,8 @@ struct receiver {
 	uint8_t ticket[ITEMS_TICKET_LEN], key_hash[NTMC_HASH_LEN];
 	size_t key_len;
 	uint8_t key[ITEMS_KEY_MAX];
+	bool has_receipt;
+	uint8_t receipt[RECEIPT_LEN];
 };
 
 /** struct items_limits - of one account; @closed: nobody's new items */
@@ -119,9 +122,11 @@ NTM_MUST_CHECK int items_complete(struct items *s, int64_t number,
 NTM_MUST_CHECK int items_cancel(struct items *s, int64_t number);
 /** its blob is not here: the sender is told, and may send it again. Return: 0, -NTM_ENOTFOUND */
 NTM_MUST_CHECK int items_lose(struct items *s, int64_t number);
-/** @code: 0, or why not (positive). @over: nobody needs the blob any more */
+/** @code: 0, or why not (positive); @receipt: RECEIPT_LEN bytes, or NULL.
+ *  @over: nobody needs the blob any more */
 NTM_MUST_CHECK int items_confirm(struct items *s, int64_t number,
-				 const char *name, int code, int64_t now,
+				 const char *name, int code,
+				 const uint8_t *receipt, int64_t now,
 				 bool *over);
 /** forgets an item: its time is over */
 NTM_MUST_CHECK int items_forget(struct items *s, int64_t number);

@@ -273,8 +273,17 @@ static int close_receiver(struct items *s, int64_t number, bool *over)
 	return r ? 0 : end_item(s, number, ITEM_DONE);
 }
 
+static int receipt_keep(struct items *s, int64_t number, const char *name,
+			const uint8_t *receipt)
+{
+	store_bind_int(s->store, RECEIVER_RECEIPT, 1, number);
+	store_bind_text(s->store, RECEIVER_RECEIPT, 2, name);
+	store_bind_blob(s->store, RECEIVER_RECEIPT, 3, receipt, RECEIPT_LEN);
+	return store_run(s->store, RECEIVER_RECEIPT);
+}
+
 int items_confirm(struct items *s, int64_t number, const char *name, int code,
-		  int64_t now, bool *over)
+		  const uint8_t *receipt, int64_t now, bool *over)
 {
 	struct receiver have;
 	int r = items_receiver(s, number, name, &have);
@@ -287,6 +296,8 @@ int items_confirm(struct items *s, int64_t number, const char *name, int code,
 	r = receiver_set(s, number, name,
 			 code ? RECEIVER_REFUSED : RECEIVER_RECEIVED, code,
 			 now);
+	if (!r && receipt)
+		r = receipt_keep(s, number, name, receipt);
 	if (!r)
 		r = ask_add(s, number, ASK_STATUS, name);
 	return r ? r : close_receiver(s, number, over);

@@ -8,11 +8,15 @@
 
 static void add_receiver(void *arg, const struct receiver *r)
 {
-	json_array_append_new(
-		arg, json_pack("{s:s, s:s, s:I, s:i, s:s}", "name", r->name,
-			       "state", receiver_state_name(r->state), "at",
-			       (json_int_t)r->at, "code", r->code, "error",
-			       err_name(r->code)));
+	json_t *j = json_pack("{s:s, s:s, s:I, s:i, s:s}", "name", r->name,
+			      "state", receiver_state_name(r->state), "at",
+			      (json_int_t)r->at, "code", r->code, "error",
+			      err_name(r->code));
+
+	if (r->has_receipt)
+		json_object_set_new(j, "receipt",
+				    cs_base64(r->receipt, RECEIPT_LEN));
+	json_array_append_new(arg, j);
 }
 
 json_t *cs_item_json(struct cs *cs, const struct item *i)

@@ -334,7 +334,10 @@ def conform(cs):
     key = cs.ask(200, "GET", "/v1/keys/" + b64(key_hash), mine)
     if key["message"] != "gr\u00fc\u00dfe" or key["hash"] != hash_text:
         fail("the key came with %r" % key)
-    confirm = {"hash": hash_text, "code": 0}
+    receipt = b64(os.urandom(81))
+    confirm = {"hash": hash_text, "code": 0, "receipt": receipt}
+    cs.ask(400, "POST", "/v1/confirmations", mine, dict(confirm, receipt="AAAA"),
+           lax=True)
     cs.ask(409, "POST", "/v1/confirmations", mine,
            dict(confirm, hash=named(b"x")))
     cs.ask(400, "POST", "/v1/confirmations", mine, {"code": -1}, lax=True)
@@ -342,7 +345,8 @@ def conform(cs):
     cs.ask(200, "POST", "/v1/confirmations", mine, confirm)
     cs.ask(404, "GET", "/v1/keys/" + b64(key_hash), mine)
     got = cs.item("x1")
-    if got["state"] != "done" or got["to"][0]["state"] != "received":
+    if (got["state"] != "done" or got["to"][0]["state"] != "received"
+            or got["to"][0]["receipt"] != receipt):
         fail("the sender sees %r" % got)
     cs.ask(404, "GET", "/v1/items/none")
     cs.begin("x3", 5)

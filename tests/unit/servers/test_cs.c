@@ -14,6 +14,13 @@
 #include "cs_site.h"
 #include "libntmcrypto/blobsum.h"
 
+/* 81 bytes; what they say is none of the Cache Server's business */
+#define RECEIPT                                                                \
+	"AbCdEfGhIjKlMnOpQrStUvWxYz01"                                         \
+	"AbCdEfGhIjKlMnOpQrStUvWxYz01"                                         \
+	"AbCdEfGhIjKlMnOpQrStUvWxYz01"                                         \
+	"AbCdEfGhIjKlMnOpQrSt_-AA"
+
 static void whole_way(void **state)
 {
 	struct peer p = stranger("phone.carol.example.net");
@@ -41,11 +48,18 @@ static void whole_way(void **state)
 	begin(&s, &alice, "GET", NULL, "/v1/items/whole");
 	expect_text(&s, 200, "state", "complete");
 	confirm(&s, &p, key.ticket, 0);
+	s.body[strlen(s.body) - 1] = '\0';
+	strcat(s.body, ",\"receipt\":\"" RECEIPT "\"}");
 	expect(&s, 200);
 	free(s.a.got);
 	wait_exchange(&status, "status", "whole", alice.fqdn);
 	begin(&s, &alice, "GET", NULL, "/v1/items/whole");
 	expect_text(&s, 200, "state", "done");
+	/* its sender gets the receipt, as it came */
+	begin(&s, &alice, "GET", NULL, "/v1/items/whole");
+	expect(&s, 200);
+	assert_non_null(strstr(s.a.got, "\"receipt\":\"" RECEIPT "\""));
+	free(s.a.got);
 	/* the blob is gone; the confirmation may come again */
 	begin(&s, &p, "GET", key.ticket, "/v1/data/%s", hash_text);
 	expect_error(&s.a, 404, "NOTFOUND");
@@ -168,6 +182,34 @@ static void three(void **state)
 	expect(&s, 200);
 	assert_non_null(strstr(s.a.got, "\"state\":\"refused\""));
 	assert_non_null(strstr(s.a.got, "\"error\":\"POLICY\""));
+	assert_null(strstr(s.a.got, "\"receipt\""));
+	free(s.a.got);
+}
+
+/* One that is too short, too long, or no text is none; and says nothing of the item. */
+static void receipts(void **state)
+{
+	static const char *const bad[] = {
+		"\"\"", "\"AAAA\"", "\"" RECEIPT "AAAA\"", "7", "null", "{}"};
+	struct peer p = stranger("one.b.example.net");
+	struct search f;
+	struct say s;
+
+	(void)state;
+	upload("receipts", p.fqdn);
+	wait_exchange(&f, "data", "receipts", p.fqdn);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		confirm(&s, &p, f.ticket, 0);
+		s.body[strlen(s.body) - 1] = '\0';
+		strcat(s.body, ",\"receipt\":");
+		strcat(s.body, bad[i]);
+		strcat(s.body, "}");
+		expect_error(&s.a, 400, "INVAL");
+	}
+	begin(&s, &alice, "GET", NULL, "/v1/items/receipts");
+	expect_text(&s, 200, "state", "complete");
+	confirm(&s, &p, f.ticket, 0);
+	expect(&s, 200);
 	free(s.a.got);
 }
 
@@ -356,10 +398,11 @@ static void quota(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(whole_way),  cmocka_unit_test(in_batches),
-		cmocka_unit_test(three),      cmocka_unit_test(offsets),
-		cmocka_unit_test(wrong_hash), cmocka_unit_test(not_yours),
-		cmocka_unit_test(quota),      cmocka_unit_test(withdrawn),
+		cmocka_unit_test(whole_way), cmocka_unit_test(in_batches),
+		cmocka_unit_test(three),     cmocka_unit_test(receipts),
+		cmocka_unit_test(offsets),   cmocka_unit_test(wrong_hash),
+		cmocka_unit_test(not_yours), cmocka_unit_test(quota),
+		cmocka_unit_test(withdrawn),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

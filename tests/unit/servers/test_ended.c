@@ -101,7 +101,7 @@ static void ended(void **state)
 	/* the one that ended last stays, though it is the oldest: its sender is to
 	 * see how */
 	assert_int_equal(items_complete(s, first, hash), 0);
-	assert_int_equal(items_confirm(s, first, TO, 0, NOW, &over), 0);
+	assert_int_equal(items_confirm(s, first, TO, 0, NULL, NOW, &over), 0);
 	assert_true(over && is_there(first));
 	assert_false(is_there(second));
 	assert_int_equal(items_get(s, first, &i), 0);
