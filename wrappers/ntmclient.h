@@ -140,7 +140,8 @@ struct ntm_item {
 /**
  * struct ntm_item_receiver - one receiver of an item sent
  * @state: "sending", "waiting" (the server has it), "told" (the receiver's domain
- *         knows), "received", "refused", "failed"
+ *         knows), "received" (by its own signed word, or straight from here), "refused",
+ *         "failed"
  * @at:    since when
  * @error: 0, or why it was refused (AUTH, DECODE ...) or failed (NONAME, PIN ...); as
  *         of struct ntm_item

@@ -273,6 +273,9 @@ static int ask_confirm(struct fetching *f)
 			      f->state == IN_REFUSED ? f->code : 0);
 	int err;
 
+	if (f->has_receipt)
+		json_object_set_new(j, "receipt",
+				    post_binary(f->receipt, RECEIPT_LEN));
 	ask.json = j;
 	err = j ? post_ask(f->post, &ask, on_confirmed, f, &f->call)
 		: -NTM_ENOMEM;

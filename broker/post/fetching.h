@@ -10,6 +10,7 @@
 #include "broker/post/inbox.h"
 #include "broker/post/unpack.h"
 #include "libntmcrypto/blob.h"
+#include "libntmcrypto/receipt.h"
 
 #define FETCHING_SAVE (64u << 20) /* bytes between two saved states */
 
@@ -20,6 +21,7 @@
  * @have: bytes of the next chunk in @buf; @from: where this download began; @at: the
  *        bytes before it are here
  * @held: where somebody keeps a pointer to this; cleared at the end. Or NULL
+ * @receipt: our word on it, of a row that is HAVE, REFUSED or TAKEN and could make one
  * @verified: the seal was the sender's; @failure: what ended the download
  */
 struct fetching {
@@ -28,6 +30,8 @@ struct fetching {
 	int64_t id, entry;
 	enum in_state state;
 	int code; /* of a refusal */
+	bool has_receipt;
+	uint8_t receipt[RECEIPT_LEN];
 	unsigned int tries;
 	char sender[FQDN_MAX + 1];
 	struct post_ids ids;

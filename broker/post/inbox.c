@@ -27,9 +27,6 @@
 #include "broker/post/inbox_impl.h"
 #include "common/log.h"
 
-/* as long as item_key_unwrap() takes a key, and clocks that are off */
-#define HAD_S (ITEM_RETENTION_S + PREKEY_LIFE_MAX_S + 86400)
-
 /* --- folders
  * ------------------------------------------------------------------------------- */
 
@@ -82,6 +79,7 @@ void fetching_later(struct fetching *f, int err, const char *text,
 {
 	struct store *st = f->post->store;
 	unsigned int wait = post_retry_s(f->tries);
+	enum post_statement which;
 
 	if (retry_s > POST_WAIT_SERVER_S)
 		retry_s = POST_WAIT_SERVER_S;
@@ -90,29 +88,17 @@ void fetching_later(struct fetching *f, int err, const char *text,
 	log_info("inbox", "item %lld of %s: %s; again in %u s",
 		 (long long)f->id, f->sender, text ? text : err_text(err),
 		 wait);
-	store_bind_int(st, IN_TRY, 1, f->id);
-	store_bind_int(st, IN_TRY, 2, post_now(f->post) + wait);
-	store_bind_int(st, IN_TRY, 3, f->tries + 1);
-	store_bind_int(st, IN_TRY, 4, -err);
-	store_bind_text(st, IN_TRY, 5, text ? text : err_text(err));
-	if (store_run(st, IN_TRY))
+	which = f->state == IN_REFUSED ? IN_PUT_OFF : IN_TRY;
+	store_bind_int(st, which, 1, f->id);
+	store_bind_int(st, which, 2, post_now(f->post) + wait);
+	store_bind_int(st, which, 3, f->tries + 1);
+	if (which == IN_TRY) {
+		store_bind_int(st, which, 4, -err);
+		store_bind_text(st, which, 5, text ? text : err_text(err));
+	}
+	if (store_run(st, which))
 		post_store_failed(f->post, "inbox");
 	over(f);
-}
-
-static int row_state(struct post *p, int64_t id, enum in_state state, int err,
-		     const char *text)
-{
-	struct store *st = p->store;
-
-	store_bind_int(st, IN_STATE, 1, id);
-	store_bind_int(st, IN_STATE, 2, state);
-	store_bind_int(st, IN_STATE, 3, -err);
-	store_bind_text(st, IN_STATE, 4,
-			text  ? text
-			: err ? err_text(err)
-			      : "");
-	return store_run(st, IN_STATE);
 }
 
 /* "report.pdf", "photos and 3 more", or what a text begins with */
@@ -176,39 +162,13 @@ static void arrived(struct fetching *f)
 		desktop_say(f->post->desktop, f->sender, title);
 }
 
-/* The row's state, the blob it is of, and no key any more: all of it or nothing */
-static int row_settle(struct fetching *f, enum in_state state, int err,
-		      const char *text)
-{
-	struct store *st = f->post->store;
-	int r = store_begin(st);
-
-	if (r)
-		return r;
-	r = row_state(f->post, f->id, state, err, text);
-	if (!r) {
-		store_bind_int(st, IN_SETTLE, 1, f->id);
-		store_bind_text(st, IN_SETTLE, 2, f->data_hash);
-		r = store_run(st, IN_SETTLE);
-	}
-	if (!r && state == IN_HAVE) {
-		store_bind_text(st, HAD_PUT, 1, f->data_hash);
-		store_bind_int(st, HAD_PUT, 2, post_now(f->post) + HAD_S);
-		r = store_run(st, HAD_PUT);
-	}
-	if (!r)
-		r = store_commit(st);
-	if (r)
-		store_rollback(st);
-	return r;
-}
-
 void fetching_state(struct fetching *f, enum in_state state, int err,
 		    const char *text)
 {
 	struct inbox *b = f->inbox;
-	int r = state == IN_HELD ? row_state(f->post, f->id, state, err, text)
-				 : row_settle(f, state, err, text);
+	int r = state == IN_HELD
+			? inbox_row_state(f->post, f->id, state, err, text)
+			: inbox_row_settle(f, state, err, text);
 
 	if (r) {
 		fetching_later(f, r, NULL, 0);
@@ -301,6 +261,8 @@ static int job_fill(struct fetching *f)
 	store_blob(st, IN_GET, 18, f->signer, sizeof(f->signer));
 	f->code = (int)store_int(st, IN_GET, 22);
 	f->tries = (unsigned int)store_int(st, IN_GET, 25);
+	f->has_receipt = store_blob(st, IN_GET, 28, f->receipt, RECEIPT_LEN) ==
+			 RECEIPT_LEN;
 	cs = json_loads(store_text(st, IN_GET, 12), 0, NULL);
 	err = post_server(f->post, cs, &f->cs);
 	json_decref(cs);
@@ -387,9 +349,10 @@ static void job_start(struct inbox *b, int64_t id)
 	int r;
 
 	if (!wanted(b->post, id)) {
-		if (row_state(b->post, id, IN_HELD, -NTM_EPOLICY,
-			      "its sender is not allowed to send unasked; "
-			      "`ntm receive` with its number fetches it"))
+		if (inbox_row_state(
+			    b->post, id, IN_HELD, -NTM_EPOLICY,
+			    "its sender is not allowed to send unasked; "
+			    "`ntm receive` with its number fetches it"))
 			log_err("inbox", "the store cannot be written");
 		/* ntm-member may have asked this sender for it */
 		else if (row_of_group(b->post, id))
@@ -575,7 +538,7 @@ int inbox_taken(struct inbox *b, int64_t id)
 	int r = state_of(b, id);
 
 	if (r == IN_HAVE)
-		r = row_state(b->post, id, IN_TAKEN, 0, NULL);
+		r = inbox_row_state(b->post, id, IN_TAKEN, 0, NULL);
 	else if (r >= 0)
 		r = -NTM_ESTATE;
 	if (r)

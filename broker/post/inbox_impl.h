@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * inbox_impl - shared by inbox.c (rows and jobs), inbox_sync.c (the box's list) and
- * arrival.c (what comes straight)
+ * inbox_impl - shared by inbox.c (rows and jobs), inbox_settle.c (their end), inbox_sync.c
+ * (the box's list) and arrival.c (what comes straight)
  *
  * Owner: inbox.c. Context: loop thread.
  */
@@ -58,6 +58,19 @@ struct inbox {
 		[TALLIES]; /* of arrival.c; the oldest is the next to go */
 	size_t tally_next;
 };
+
+/* --- inbox_settle.c --- */
+
+/** @text: NULL: @err's own. Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int inbox_row_state(struct post *p, int64_t id,
+				   enum in_state state, int err,
+				   const char *text);
+/** HAVE or REFUSED: the row's state, the blob it is of, our word on it, and no key any
+ *  more; all of it or nothing. Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int inbox_row_settle(struct fetching *f, enum in_state state,
+				    int err, const char *text);
+
+/* --- inbox.c, inbox_sync.c --- */
 
 /** it is here no more: row and folder */
 NTM_MUST_CHECK int inbox_row_delete(struct post *p, int64_t id);

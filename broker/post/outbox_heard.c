@@ -1,11 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* outbox_heard - what became of items that were sent, as their CS says */
+/*
+ * outbox_heard - what became of items that were sent
+ *
+ * Theory of operation
+ *
+ * A CS is asked, and says of each receiver what it knows. It is believed that the item
+ * waits, and that it will not be fetched: nothing is lost by that but what it can lose
+ * anyway. That a receiver has it is believed by the receiver's own receipt alone, which
+ * the CS hands on. One that claims it without that is counted, and changes nothing: the
+ * item waits on.
+ */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/post/outbox_impl.h"
 #include "common/log.h"
+#include "libntmcrypto/receipt.h"
 
 void outbox_asking_free(struct asking *a)
 {
@@ -19,7 +31,119 @@ void outbox_asking_free(struct asking *a)
 	free(a);
 }
 
-static int receiver_update(struct store *st, int64_t id, const json_t *j)
+/* struct sent - what a receipt has to be of; @known: there is all of it */
+struct sent {
+	int64_t id;
+	bool known;
+	struct ntmc_key k;
+	uint8_t item[ITEM_ID_LEN], blob[NTMC_HASH_LEN];
+	char sender[FQDN_MAX + 1];
+};
+
+static int sent_read(struct store *st, int64_t id, struct sent *s)
+{
+	struct post_ids ids;
+	int r;
+
+	memset(s, 0, sizeof(*s));
+	s->id = id;
+	store_bind_int(st, OUT_GET, 1, id);
+	r = store_step(st, OUT_GET);
+	if (r <= 0)
+		return r ? r : -NTM_ENOTFOUND;
+	snprintf(ids.application, sizeof(ids.application), "%s",
+		 store_text(st, OUT_GET, 1));
+	snprintf(ids.service, sizeof(ids.service), "%s",
+		 store_text(st, OUT_GET, 2));
+	snprintf(ids.item, sizeof(ids.item), "%s", store_text(st, OUT_GET, 3));
+	post_item_id(&ids, s->item);
+	s->known = store_blob(st, OUT_GET, 5, s->k.b, sizeof(s->k.b)) ==
+			   sizeof(s->k.b) &&
+		   store_blob(st, OUT_GET, 8, s->blob, sizeof(s->blob)) ==
+			   sizeof(s->blob);
+	snprintf(s->sender, sizeof(s->sender), "%s",
+		 store_text(st, OUT_GET, 21));
+	store_reset(st, OUT_GET);
+	return 0;
+}
+
+/* Who signed the prekey that K was sealed to. Return: 1, 0: @name is no receiver, or the
+ * last word on it is said; -NTM_ESTORE */
+static int signer_read(struct store *st, const struct sent *s, const char *name,
+		       uint8_t signer[static NTMC_KEY_LEN], int64_t *claims)
+{
+	int r;
+
+	memset(signer, 0, NTMC_KEY_LEN); /* of which nothing verifies */
+	store_bind_int(st, TO_SIGNER, 1, s->id);
+	store_bind_text(st, TO_SIGNER, 2, name);
+	r = store_step(st, TO_SIGNER);
+	if (r <= 0)
+		return r;
+	(void)store_blob(st, TO_SIGNER, 0, signer, NTMC_KEY_LEN);
+	*claims = store_int(st, TO_SIGNER, 1);
+	store_reset(st, TO_SIGNER);
+	return 1;
+}
+
+/* A CS says that it was received, and cannot show it */
+static int claim(struct store *st, const struct sent *s, const char *name,
+		 int64_t before)
+{
+	if (!before)
+		log_warn("outbox",
+			 "item %lld: its Cache Server says that %s has "
+			 "received it, without the signature of that device; "
+			 "this is not believed",
+			 (long long)s->id, name);
+	store_bind_int(st, TO_CLAIM, 1, s->id);
+	store_bind_text(st, TO_CLAIM, 2, name);
+	return store_run(st, TO_CLAIM);
+}
+
+static int receiver_state(struct store *st, const struct sent *s,
+			  enum to_state state, bool proven, const json_t *j)
+{
+	store_bind_int(st, TO_HEARD, 1, s->id);
+	store_bind_text(st, TO_HEARD, 2,
+			json_string_value(json_object_get(j, "name")));
+	store_bind_int(st, TO_HEARD, 3, state);
+	store_bind_int(st, TO_HEARD, 4,
+		       json_integer_value(json_object_get(j, "code")));
+	store_bind_int(st, TO_HEARD, 5,
+		       json_integer_value(json_object_get(j, "at")));
+	store_bind_int(st, TO_HEARD, 6, proven);
+	return store_run(st, TO_HEARD);
+}
+
+/* The last word on a receiver. That it has the item only its receipt says; that it
+ * does not get it a server may say as well. */
+static int receiver_end(struct store *st, const struct sent *s,
+			enum to_state state, const char *name, const json_t *j)
+{
+	json_int_t code = json_integer_value(json_object_get(j, "code"));
+	uint8_t signer[NTMC_KEY_LEN], msg[RECEIPT_LEN];
+	struct receipt r = {{s->item, s->sender, name},
+			    s->blob,
+			    .code = state == TO_RECEIVED ? 0
+				    : code > 0 && code < 65536
+					    ? (unsigned int)code
+					    : UINT_MAX};
+	int64_t claims;
+	bool proven;
+	int err = signer_read(st, s, name, signer, &claims);
+
+	if (err <= 0)
+		return err;
+	proven = s->known && !post_binary_get(j, "receipt", msg, sizeof(msg)) &&
+		 !receipt_verify(signer, &s->k, &r, msg, sizeof(msg));
+	if (state == TO_RECEIVED && !proven)
+		return claim(st, s, name, claims);
+	return receiver_state(st, s, state, proven, j);
+}
+
+static int receiver_update(struct store *st, const struct sent *s,
+			   const json_t *j)
 {
 	static const struct {
 		const char *word;
@@ -35,16 +159,28 @@ static int receiver_update(struct store *st, int64_t id, const json_t *j)
 	for (i = 0; name && word && i < 4; i++) {
 		if (strcmp(word, words[i].word))
 			continue;
-		store_bind_int(st, TO_HEARD, 1, id);
-		store_bind_text(st, TO_HEARD, 2, name);
-		store_bind_int(st, TO_HEARD, 3, words[i].state);
-		store_bind_int(st, TO_HEARD, 4,
-			       json_integer_value(json_object_get(j, "code")));
-		store_bind_int(st, TO_HEARD, 5,
-			       json_integer_value(json_object_get(j, "at")));
-		return store_run(st, TO_HEARD);
+		return words[i].state < TO_RECEIVED
+			       ? receiver_state(st, s, words[i].state, false, j)
+			       : receiver_end(st, s, words[i].state, name, j);
 	}
 	return 0;
+}
+
+/* Return: 0, -NTM_ESTORE */
+static int receivers_update(struct store *st, int64_t id, const json_t *list)
+{
+	struct sent s;
+	int r = sent_read(st, id, &s);
+	size_t i;
+	json_t *j;
+
+	json_array_foreach(list, i, j)
+	{
+		if (!r)
+			r = receiver_update(st, &s, j);
+	}
+	ntmc_wipe(&s, sizeof(s));
+	return r;
 }
 
 /* The CS has lost it: its disk was, or it was restored from a copy. Our box may have
@@ -66,20 +202,13 @@ static int state_take(struct outbox *o, int64_t id, const json_t *answer)
 	struct store *st = o->post->store;
 	struct sending *s = outbox_job_find(o, id);
 	int r = outbox_row_state(o, id);
-	size_t i;
-	json_t *j;
 
 	/* what has ended, or is being cancelled, is so whatever the CS says */
 	if (r != OUT_OPEN && r != OUT_SENT_ALL)
 		return r < 0 ? r : 0;
 	if (state && !strcmp(state, "lost"))
 		return r == OUT_OPEN ? 0 : send_anew(o, id);
-	r = 0;
-	json_array_foreach(json_object_get(answer, "to"), i, j)
-	{
-		if (!r)
-			r = receiver_update(st, id, j);
-	}
+	r = receivers_update(st, id, json_object_get(answer, "to"));
 	store_bind_int(st, TO_COUNT, 1, id);
 	store_bind_int(st, TO_COUNT, 2, TO_FOUND);
 	store_bind_int(st, TO_COUNT, 3, TO_TOLD);

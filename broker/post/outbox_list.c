@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* outbox_list - the outbox as a person or program is shown it */
+#include <stdio.h>
 #include <string.h>
 
 #include "broker/post/sending.h"
@@ -21,52 +22,82 @@ static const char *const to_words[] = {
 };
 
 /* why a receiver, or its box, does not take it: for the sender */
-static const char *to_text(int64_t state, int code)
+static const char *refusal_text(int code)
 {
-	if (code == NTM_ENONAME)
-		return "no such name, or no device of it takes items yet";
-	if (state != TO_REFUSED)
-		return err_text(code);
 	switch (code) {
 	case NTM_EAUTH:
-		return "the receiver refused it: what came there is not what "
-		       "was sent; send it again";
+		return "what came there is not what was sent; send it again";
 	case NTM_EDECODE:
-		return "the receiver refused it: it breaks a rule for items";
+		return "it breaks a rule for items";
 	case NTM_EEXPIRED:
 		return "the receiver's key for it is gone; send it again";
 	default:
-		return err_text(code);
+		return NULL;
 	}
+}
+
+/* The row that TO_LIST stands on. Return: false: there is nothing to say */
+static bool to_text(struct store *st, int64_t state, char *out, size_t size)
+{
+	int code = (int)store_int(st, TO_LIST, 3);
+	bool own = store_int(st, TO_LIST, 5) == 2 || store_int(st, TO_LIST, 7);
+	const char *why = state == TO_REFUSED ? refusal_text(code) : NULL;
+
+	if (why)
+		snprintf(out, size, "%s: %s",
+			 own ? "the receiver refused it"
+			     : "the servers say, without the receiver's "
+			       "signature, that it refused it",
+			 why);
+	else if (code == NTM_ENONAME)
+		snprintf(out, size,
+			 "no such name, or no device of it takes items yet");
+	else if (code)
+		snprintf(out, size, "%s", err_text(code));
+	else if (store_int(st, TO_LIST, 8) && state < TO_RECEIVED)
+		snprintf(out, size,
+			 "its Cache Server says that it was received, without "
+			 "the receiver's signature; this is not believed");
+	return why || code ||
+	       (store_int(st, TO_LIST, 8) && state < TO_RECEIVED);
+}
+
+/* the row that TO_LIST stands on */
+static json_t *receiver_json(struct store *st)
+{
+	int64_t state = store_int(st, TO_LIST, 1);
+	int64_t claims = store_int(st, TO_LIST, 8);
+	int code = (int)store_int(st, TO_LIST, 3);
+	char text[200];
+	json_t *j;
+
+	if (state < 0 || state > TO_FAILED)
+		state = TO_FAILED;
+	j = json_pack("{s:s, s:s, s:I}", "name", store_text(st, TO_LIST, 0),
+		      "state", to_words[state], "at",
+		      (json_int_t)store_int(st, TO_LIST, 4));
+	if (store_int(st, TO_LIST, 5) == 2)
+		json_object_set_new(j, "by", json_string("direct"));
+	else if (state >= TO_WAITING && state <= TO_REFUSED)
+		json_object_set_new(j, "by", json_string("server"));
+	if (store_int(st, TO_LIST, 7))
+		json_object_set_new(j, "signed", json_true());
+	if (claims)
+		json_object_set_new(j, "claims", json_integer(claims));
+	if (code)
+		json_object_set_new(j, "error", json_string(err_name(code)));
+	if (to_text(st, state, text, sizeof(text)))
+		json_object_set_new(j, "text", json_string(text));
+	return j;
 }
 
 static json_t *receivers_json(struct store *st, int64_t id)
 {
-	json_t *list = json_array(), *j;
+	json_t *list = json_array();
 
 	store_bind_int(st, TO_LIST, 1, id);
-	while (store_step(st, TO_LIST) > 0) {
-		int64_t state = store_int(st, TO_LIST, 1);
-		int code = (int)store_int(st, TO_LIST, 3);
-
-		j = json_pack(
-			"{s:s, s:s, s:I}", "name", store_text(st, TO_LIST, 0),
-			"state",
-			to_words[state >= 0 && state <= TO_FAILED ? state
-								  : TO_FAILED],
-			"at", (json_int_t)store_int(st, TO_LIST, 4));
-		if (store_int(st, TO_LIST, 5) == 2)
-			json_object_set_new(j, "by", json_string("direct"));
-		else if (state >= TO_WAITING && state <= TO_REFUSED)
-			json_object_set_new(j, "by", json_string("server"));
-		if (code) {
-			json_object_set_new(j, "error",
-					    json_string(err_name(code)));
-			json_object_set_new(j, "text",
-					    json_string(to_text(state, code)));
-		}
-		json_array_append_new(list, j);
-	}
+	while (store_step(st, TO_LIST) > 0)
+		json_array_append_new(list, receiver_json(st));
 	return list;
 }
 

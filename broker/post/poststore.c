@@ -67,6 +67,14 @@ static const char *const schema[] = {
 	"AND data_hash IS NOT NULL AND state <> 1;"
 	/* few of many */
 	"CREATE INDEX out_left ON out (id) WHERE cs LIKE '%\"left\":%';",
+	/* who signed the prekey, and so the receipt; proven: the state is by a receipt;
+	 * claims: how often a CS said that it was received, and had none. Our own, of
+	 * what is here */
+	"ALTER TABLE receiver ADD COLUMN signer BLOB;"
+	"ALTER TABLE receiver ADD COLUMN proven INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE receiver ADD COLUMN claims INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE inb ADD COLUMN receipt BLOB;"
+	"ALTER TABLE had ADD COLUMN receipt BLOB;",
 };
 
 #define OUT_COLUMNS                                                            \
@@ -77,7 +85,7 @@ static const char *const schema[] = {
 	"id, sender, application, service, item, message, state, wanted, "     \
 	"entry, key_hash, data_hash, size, cs, ticket, temporal, at, "         \
 	"expires, k, signer, blob, fetched, title, err, text, next_try, "      \
-	"tries, direct, settled"
+	"tries, direct, settled, receipt"
 
 /* a blob that is to be fetched, or the word on it to be given */
 #define IN_WORK                                                                \
@@ -125,6 +133,7 @@ static const char *const statements[POST_STATEMENTS] = {
 	[OUT_SIZE] = "UPDATE out SET payload = ?2, size = ?3 WHERE id = ?1",
 	[OUT_SEAL] = "UPDATE out SET seal2 = seal1, seal1 = ?2 WHERE id = ?1",
 	[OUT_SENT] = "UPDATE out SET sent = ?2 WHERE id = ?1",
+	[OUT_HASH] = "UPDATE out SET hash = ?2 WHERE id = ?1",
 	[OUT_DONE] = "UPDATE out SET hash = ?2, sent = size WHERE id = ?1",
 	[OUT_WIPE] = "UPDATE out SET k = NULL, seal1 = NULL, seal2 = NULL "
 		     "WHERE id = ?1",
@@ -148,16 +157,21 @@ static const char *const statements[POST_STATEMENTS] = {
 	[NAME_DONE] = "UPDATE name SET done = 1 WHERE out = ?1 AND name = ?2",
 	[NAME_DELETE] = "DELETE FROM name WHERE out = ?1",
 	[TO_NEW] = "INSERT OR REPLACE INTO receiver (out, name, state, t, "
-		   "wrapped, err, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-	[TO_LIST] = "SELECT name, state, t, err, at, direct, posted "
-		    "FROM receiver "
+		   "wrapped, err, at, signer) "
+		   "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	[TO_LIST] = "SELECT name, state, t, err, at, direct, posted, proven, "
+		    "claims FROM receiver "
 		    "WHERE out = ?1 ORDER BY name",
 	[TO_KEY] = "SELECT wrapped FROM receiver WHERE out = ?1 AND name = ?2",
 	[TO_STATE] = "UPDATE receiver SET state = ?3, err = ?4, at = ?5 "
 		     "WHERE out = ?1 AND name = ?2",
+	[TO_SIGNER] = "SELECT signer, claims FROM receiver "
+		      "WHERE out = ?1 AND name = ?2 AND state < 4",
 	/* a CS's word; what has ended stays as it ended */
-	[TO_HEARD] = "UPDATE receiver SET state = ?3, err = ?4, at = ?5 "
-		     "WHERE out = ?1 AND name = ?2 AND state < 4",
+	[TO_HEARD] = "UPDATE receiver SET state = ?3, err = ?4, at = ?5, "
+		     "proven = ?6 WHERE out = ?1 AND name = ?2 AND state < 4",
+	[TO_CLAIM] = "UPDATE receiver SET claims = claims + 1 "
+		     "WHERE out = ?1 AND name = ?2",
 	[TO_LATE] = "UPDATE receiver SET state = 6, err = ?2, at = ?3 "
 		    "WHERE out = ?1 AND state < 4",
 	[TO_DIRECT] = "UPDATE receiver SET direct = ?3 "
@@ -169,9 +183,8 @@ static const char *const statements[POST_STATEMENTS] = {
 	[TO_WAIT] = "UPDATE receiver SET state = 2, at = ?2 WHERE out = ?1 AND "
 		    "state = 1",
 	/* who has yet to get it gets all of it anew */
-	[TO_ANEW] =
-		"UPDATE receiver SET state = 0, posted = 0 WHERE out = ?1 AND "
-		"state BETWEEN 1 AND 3",
+	[TO_ANEW] = "UPDATE receiver SET state = 0, posted = 0, claims = 0 "
+		    "WHERE out = ?1 AND state BETWEEN 1 AND 3",
 	[TO_COUNT] = "SELECT count(*) FROM receiver WHERE out = ?1 AND "
 		     "state BETWEEN ?2 AND ?3",
 	[TO_WIPE] = "UPDATE receiver SET t = NULL, wrapped = NULL "
@@ -212,8 +225,10 @@ static const char *const statements[POST_STATEMENTS] = {
 		     "next_try = 0, tries = 0 WHERE id = ?1",
 	[IN_TRY] = "UPDATE inb SET next_try = ?2, tries = ?3, err = ?4, "
 		   "text = ?5 WHERE id = ?1",
+	/* a refusal's word: why it is refused stays */
+	[IN_PUT_OFF] = "UPDATE inb SET next_try = ?2, tries = ?3 WHERE id = ?1",
 	[IN_SOON] = "UPDATE inb SET next_try = 0 WHERE next_try > 0 AND "
-		    "(err IN (?1, ?2, ?3) OR next_try > ?4)",
+		    "(err IN (?1, ?2, ?3) OR state = 3 OR next_try > ?4)",
 	[IN_WANT] = "UPDATE inb SET wanted = 1, next_try = 0, "
 		    "state = CASE state WHEN 1 THEN 0 ELSE state END "
 		    "WHERE id = ?1",
@@ -221,8 +236,8 @@ static const char *const statements[POST_STATEMENTS] = {
 			 "state = CASE state WHEN 1 THEN 0 ELSE state END "
 			 "WHERE state < 2",
 	/* nothing of its key is kept when it is here, or will never be */
-	[IN_SETTLE] = "UPDATE inb SET settled = ?2, k = NULL, signer = NULL, "
-		      "blob = NULL, fetched = 0 WHERE id = ?1",
+	[IN_SETTLE] = "UPDATE inb SET settled = ?2, receipt = ?3, k = NULL, "
+		      "signer = NULL, blob = NULL, fetched = 0 WHERE id = ?1",
 	/* another item under the IDs of one that is done with */
 	[IN_ANEW] =
 		"UPDATE inb SET state = 0, err = 0, text = NULL, "
@@ -231,11 +246,14 @@ static const char *const statements[POST_STATEMENTS] = {
 		"data_hash IS NOT NULL AND data_hash IS NOT settled",
 	/* one that was here before is not fetched again, whoever lists it */
 	[IN_KNOWN] = "UPDATE inb SET state = 5, settled = data_hash, "
-		     "next_try = 0, tries = 0 WHERE id = ?1 AND state IN "
+		     "receipt = (SELECT receipt FROM had "
+		     "WHERE hash = data_hash), next_try = 0, tries = 0 WHERE "
+		     "id = ?1 AND state IN "
 		     "(0, 1) AND "
 		     "entry IS NOT NULL AND "
 		     "data_hash IN (SELECT hash FROM had)",
-	[HAD_PUT] = "INSERT OR REPLACE INTO had (hash, until) VALUES (?1, ?2)",
+	[HAD_PUT] = "INSERT OR REPLACE INTO had (hash, until, receipt) "
+		    "VALUES (?1, ?2, ?3)",
 	[HAD_OLD] = "DELETE FROM had WHERE until < ?1",
 	/* under another K what was here is nothing */
 	[IN_KEY] = "UPDATE inb SET blob = CASE WHEN k = ?2 THEN blob "

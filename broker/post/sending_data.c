@@ -89,6 +89,16 @@ static void on_complete(void *arg, const struct web_answer *a)
 		sending_end(s, OUT_SENT_ALL, 0, NULL);
 }
 
+/* Before the CS can have all of it: a receipt is of this blob. Return: 0, -NTM_ESTORE */
+static int hash_keep(struct sending *s)
+{
+	struct store *st = s->post->store;
+
+	store_bind_int(st, OUT_HASH, 1, s->id);
+	store_bind_blob(st, OUT_HASH, 2, s->seal.hash, sizeof(s->seal.hash));
+	return store_run(st, OUT_HASH);
+}
+
 static int ask_complete(struct sending *s)
 {
 	char path[128];
@@ -100,12 +110,12 @@ static int ask_complete(struct sending *s)
 	json_t *j = json_pack("{s:o, s:I}", "hash",
 			      post_binary(s->seal.hash, sizeof(s->seal.hash)),
 			      "size", (json_int_t)s->size);
-	int err;
+	int err = j ? hash_keep(s) : -NTM_ENOMEM;
 
 	snprintf(path, sizeof(path), "/v1/items/%s/complete", s->ids.item);
 	ask.json = j;
-	err = j ? post_ask(s->post, &ask, on_complete, s, &s->call)
-		: -NTM_ENOMEM;
+	if (!err)
+		err = post_ask(s->post, &ask, on_complete, s, &s->call);
 	json_decref(j);
 	return err;
 }
@@ -144,6 +154,8 @@ static int ask_small(struct sending *s, struct post_ask *ask)
 
 	if (n < 0 || more)
 		return n < 0 ? (int)n : -NTM_ESTATE;
+	if (hash_keep(s))
+		return -NTM_ESTORE;
 	ntmc_base64url_encode(s->seal.hash, sizeof(s->seal.hash), text);
 	snprintf(hash, sizeof(hash), "NTM-Hash: %s", text);
 	snprintf(offset, sizeof(offset), "NTM-Offset: %llu",

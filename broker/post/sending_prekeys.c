@@ -30,19 +30,27 @@ int sending_name_next(struct sending *s)
 	return r;
 }
 
-/* One more receiver; without @wrapped it gets nothing, because of @err */
+/* struct sealed - T, K sealed to a prekey, and the key that signed that */
+struct sealed {
+	struct ntmc_key t;
+	uint8_t wrapped[ITEM_KEY_MAX];
+	size_t len;
+	const uint8_t *signer;
+};
+
+/* One more receiver; without @k it gets nothing, because of @err */
 static int receiver_put(struct sending *s, const char *name,
-			const struct ntmc_key *t, const uint8_t *wrapped,
-			size_t len, int err)
+			const struct sealed *k, int err)
 {
 	struct store *st = s->post->store;
 
 	store_bind_int(st, TO_NEW, 1, s->id);
 	store_bind_text(st, TO_NEW, 2, name);
-	store_bind_int(st, TO_NEW, 3, wrapped ? TO_FOUND : TO_FAILED);
-	if (wrapped) {
-		store_bind_blob(st, TO_NEW, 4, t->b, sizeof(t->b));
-		store_bind_blob(st, TO_NEW, 5, wrapped, len);
+	store_bind_int(st, TO_NEW, 3, k ? TO_FOUND : TO_FAILED);
+	if (k) {
+		store_bind_blob(st, TO_NEW, 4, k->t.b, sizeof(k->t.b));
+		store_bind_blob(st, TO_NEW, 5, k->wrapped, k->len);
+		store_bind_blob(st, TO_NEW, 8, k->signer, NTMC_KEY_LEN);
 	}
 	store_bind_int(st, TO_NEW, 6, -err);
 	store_bind_int(st, TO_NEW, 7, post_now(s->post));
@@ -78,15 +86,14 @@ int prekey_parse(const json_t *j, struct prekey *p, uint8_t *cert,
  * -NTM_ECERT (a domain whose CA is not known) */
 static int prekey_take(struct sending *s, const json_t *j)
 {
-	uint8_t cert[NTMC_CERT_MAX], wrapped[ITEM_KEY_MAX];
+	uint8_t cert[NTMC_CERT_MAX];
 	struct post *p = s->post;
 	struct item_names names = {s->item, p->who.fqdn, NULL};
 	struct prekey pk;
 	struct ntmc_cert c;
-	struct ntmc_key t;
+	struct sealed k = {.signer = c.ed_pub};
 	const char *account;
 	long cert_len;
-	size_t len = 0;
 	int err = prekey_parse(j, &pk, cert, &cert_len);
 
 	if (err || !fqdn_is_within(pk.fqdn, s->asked)) {
@@ -102,8 +109,7 @@ static int prekey_take(struct sending *s, const json_t *j)
 	err = sending_count(s, TO_FOUND, TO_TOLD);
 	if (err < 0 || err >= OUTBOX_RECEIVERS_MAX)
 		return err < 0 ? err
-			       : receiver_put(s, pk.fqdn, NULL, NULL, 0,
-					      -NTM_ELIMIT);
+			       : receiver_put(s, pk.fqdn, NULL, -NTM_ELIMIT);
 	err = prekey_verify(&pk, p->who.trust, cert, (size_t)cert_len,
 			    post_now(p), &c);
 	if (!err)
@@ -112,12 +118,12 @@ static int prekey_take(struct sending *s, const json_t *j)
 	if (!err)
 		err = item_key_wrap(p->env, p->who.id, p->who.cert_der,
 				    p->who.cert_len, &names, &pk, &s->k,
-				    wrapped, &len);
+				    k.wrapped, &k.len);
 	if (err)
-		return receiver_put(s, pk.fqdn, NULL, NULL, 0, err);
-	ntmc_key_random(p->env, &t);
-	err = receiver_put(s, pk.fqdn, &t, wrapped, len, 0);
-	ntmc_key_clear(&t);
+		return receiver_put(s, pk.fqdn, NULL, err);
+	ntmc_key_random(p->env, &k.t);
+	err = receiver_put(s, pk.fqdn, &k, 0);
+	ntmc_key_clear(&k.t);
 	return err;
 }
 
@@ -130,7 +136,7 @@ static int prekeys_take(struct sending *s, const json_t *list)
 	if (err)
 		return err;
 	if (!json_array_size(list))
-		err = receiver_put(s, s->asked, NULL, NULL, 0, -NTM_ENONAME);
+		err = receiver_put(s, s->asked, NULL, -NTM_ENONAME);
 	json_array_foreach(list, i, j)
 	{
 		if (!err && i < OUTBOX_RECEIVERS_MAX)
@@ -179,7 +185,7 @@ static void on_prekeys(void *arg, const struct web_answer *a)
 		return;
 	}
 	if (err) {
-		err = receiver_put(s, s->asked, NULL, NULL, 0, err);
+		err = receiver_put(s, s->asked, NULL, err);
 		if (!err)
 			err = name_done(s);
 	} else {

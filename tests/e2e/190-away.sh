@@ -61,6 +61,8 @@ wait_for 30 '[ "$(items_newest a outbox .state)" = done ]' \
 	"lab_as_user a ntm outbox; tail -n 30 $(state_dir a)/broker.log"
 assert_eq "$(items_newest a outbox '.to | map(.state) | unique | join(",")')" received \
 	"the outbox has three confirmations"
+assert_eq "$(items_newest a outbox '.to | map(.signed) | unique | join(",")')" true \
+	"each of them is signed by its receiver"
 wait_for 20 '[ -z "$(lab_as_user sa find "$(server_dir sa)/cs" -size +2000k -type f)" ]'
 ok "the blob is gone from the Cache Server"
 

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 # 195-away-evil - a Cache Server that serves changed, cut, grown, reordered or swapped
 # data, or another item's key, and a sender whose list of files has tricks in it: all of
-# it is refused with a sentence, to both sides, and nothing is written
-# limit: 240
+# it is refused with a sentence, to both sides, and nothing is written; and one that says
+# that an item was received, which nobody has fetched
+# limit: 300
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/faults.sh"
@@ -125,3 +126,39 @@ assert_eq "$(what_lies | grep -v /good.file || :)" "" "nothing was written"
 for path in "$(lab_home b)/evil" /tmp/ev "$(state_dir b)/evil"; do
 	[ ! -e "$path" ] || not_ok "$path was written"
 done
+
+# --- a Cache Server that says of the newest item that it was received
+# says STATE [KIND]: of its receiver; and has our box told, so that the sender asks
+says()
+{
+	lab_stop server-server
+	lab_as_user server /usr/bin/python3 - "$dir/cs/cs.db" "$@" <<-'EOF'
+		import os, sqlite3, sys
+		db = sqlite3.connect(sys.argv[1])
+		n, = db.execute("SELECT max(number) FROM items").fetchone()
+		db.execute("UPDATE receivers SET state = ?, receipt = ? WHERE item = ?",
+		           (sys.argv[2], os.urandom(81) if sys.argv[3:] == ["forged"] else None, n))
+		db.execute("INSERT OR REPLACE INTO asks (item, kind, name, tries, due)"
+		           " SELECT item, 3, name, 0, 0 FROM receivers WHERE item = ?", (n,))
+		db.commit()
+	EOF
+	ntm_server_start server
+}
+lab_as_user b ntm down
+items_text a "$B" "for b, who is away"
+items_await a outbox .state waiting
+RECEIVED=3
+for kind in bare forged; do
+	before=$(items_newest a outbox '.to[0].claims // 0')
+	says $RECEIVED $kind
+	items_await a outbox ".to[0].claims > $before" true -1 60
+	assert_eq "$(items_newest a outbox '.state + " " + .to[0].state')" \
+		"waiting waiting" "a word that is $kind is not believed"
+done
+assert_contains "$(lab_as_user a ntm outbox)" "without the receiver's signature" \
+	"the person is told: $(items_newest a outbox '.to[0].text')"
+says 2
+ntm_up b
+items_await b inbox .state here -1 60
+items_await a outbox '.to[0] | "\(.state) \(.signed)"' "received true" -1 60
+ok "and when it was received its receiver says so"

@@ -2,6 +2,10 @@
 # SPDX-License-Identifier: MIT
 """servers - a box and a Cache Server in memory, for test_post (docs/exchange.md)
 
+Of receipts: "claim": what the CS says of every item, to its sender: "bare": received; "forged": with a
+receipt of random bytes; "replayed": with the last that came, of whatever item; "refused":
+that, for DECODE; "mute": it hands on no receipt; "unheard": N confirmations get 503.
+
 Usage: servers.py KEY-AND-CERTIFICATE; prints its port. Faults are ordered by
 POST /test {"cut": BYTES, "flip": true, "fail": N, "instead": [[FILE, BYTES], ...]}: the
 next body is cut there, the blobs have a byte changed, the next N requests get 503, the
@@ -29,8 +33,9 @@ LOCK = threading.RLock()
 PREKEYS, TEMPORAL, ITEMS, LISTS = {}, {}, {}, {}
 FAULT = {}
 COUNT = {"entry": 0, "bytes": 0, "lists": 0, "temporal": 0, "prekeys": 0, "requests": 0,
-         "parts": 0, "given": 0}
+         "parts": 0, "given": 0, "receipts": 0, "unheard": 0}
 EVER = []
+RECEIPTS = []
 
 
 def b64(b):
@@ -77,6 +82,7 @@ class Handler(BaseHTTPRequestHandler):
                     for i in ITEMS.values():
                         i["data"].clear()
                         i["state"] = "open"
+                        i["to"] = {n: ["waiting", 0, None] for n in i["to"]}
                 if FAULT.pop("news", False):
                     for i in ITEMS.values():
                         listed(i["from"], i, "status", {})
@@ -187,7 +193,8 @@ class Handler(BaseHTTPRequestHandler):
                 i = ITEMS.setdefault(key, {
                     "from": key[0], "ids": key[1:], "data": bytearray(), "size": body["size"],
                     "keys": {k["to"]: k["key"] for k in body["keys"]},
-                    "state": "open", "to": {k["to"]: ["waiting", 0] for k in body["keys"]}})
+                    "state": "open",
+                    "to": {k["to"]: ["waiting", 0, None] for k in body["keys"]}})
                 if i["keys"] != {k["to"]: k["key"] for k in body["keys"]}:
                     self.fail(409, "EXISTS")
                     return
@@ -248,7 +255,7 @@ class Handler(BaseHTTPRequestHandler):
             self.fail(503, "SERVER")
             return
         self.answer(200, {"state": "lost" if FAULT.get("lost") else i["state"], "to": [
-            {"name": n, "state": s[0], "code": s[1], "at": 1} for n, s in i["to"].items()]})
+            said(n, *s) for n, s in i["to"].items()]})
 
     def delete_items(self, part):
         i = self.item()
@@ -292,10 +299,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def post_confirmations(self, part):
         body = self.json()
+        if FAULT.get("unheard", 0) > 0:
+            FAULT["unheard"] -= 1
+            COUNT["unheard"] += 1
+            self.fail(503, "SERVER")
+            return
         with LOCK:
             i = next(i for i in ITEMS.values() if i.get("hash") == body["hash"])
             i["to"][self.headers["NTM-Node"]] = ["refused" if body["code"] else "received",
-                                                 body["code"]]
+                                                 body["code"], body.get("receipt")]
+            COUNT["receipts"] += "receipt" in body
+            RECEIPTS.append(body.get("receipt"))
             listed(i["from"], i, "status", {"from": self.headers["NTM-Node"]})
         self.answer(200, {})
 
@@ -330,6 +344,21 @@ class Part(Handler):
         data = self.wfile.getvalue()
         return {"status": self.status,
                 **({"json": json.loads(data)} if self.is_json else {"data": b64(data)})}
+
+
+def said(name, state, code, receipt):
+    """of a receiver, to the sender"""
+    claim = FAULT.get("claim")
+    if claim == "refused":
+        state, code = "refused", 8
+    elif claim:
+        state, code = "received", 0
+        receipt = {"bare": None, "forged": b64(os.urandom(81)),
+                   "replayed": RECEIPTS[-1] if RECEIPTS else None}[claim]
+    if FAULT.get("mute"):
+        receipt = None
+    return {"name": name, "state": state, "code": code, "at": 1,
+            **({"receipt": receipt} if receipt else {})}
 
 
 def cs():
