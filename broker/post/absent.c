@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* absent - who could not be reached straight a moment ago */
+/* absent - who could not be reached a moment ago */
 #include "broker/post/absent.h"
 
 #include <stdio.h>
@@ -34,7 +34,7 @@ void absent_clear(struct absent *a)
 	memset(a, 0, sizeof(*a));
 }
 
-void absent_put(struct absent *a, const char *name, uint64_t now_ns)
+void absent_put(struct absent *a, const char *name, uint64_t until_ns)
 {
 	struct one *o = NULL;
 	size_t i;
@@ -45,7 +45,7 @@ void absent_put(struct absent *a, const char *name, uint64_t now_ns)
 	if (!o)
 		o = &a->list[a->next++ % ABSENT_MAX];
 	snprintf(o->name, sizeof(o->name), "%s", name);
-	o->until_ns = now_ns + LOOP_S(ABSENT_S);
+	o->until_ns = until_ns;
 }
 
 bool absent_is(const struct absent *a, const char *name, uint64_t now_ns)

@@ -148,7 +148,8 @@ static void attempt_failed(struct attempt *x, int err)
 	}
 	if (!x->reached && (err == -NTM_EUNREACHABLE || err == -NTM_ETIMEOUT))
 		absent_put(x->direct->s->post->absent, x->name,
-			   loop_now(x->direct->s->post->loop));
+			   loop_now(x->direct->s->post->loop) +
+				   LOOP_S(ABSENT_S));
 	log_info("outbox", "item %lld does not go straight to %s: %s",
 		 (long long)x->direct->s->id, x->name, err_text(err));
 	attempt_over(x);

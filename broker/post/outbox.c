@@ -85,6 +85,26 @@ void sending_later(struct sending *s, int err, const char *text,
 	over(s);
 }
 
+void sending_put_off(struct sending *s, int err, const char *text,
+		     unsigned int retry_s)
+{
+	if (retry_s > s->late_retry_s)
+		s->late_retry_s = retry_s;
+	if (s->late)
+		return;
+	s->late = err;
+	snprintf(s->late_text, sizeof(s->late_text), "%s",
+		 text ? text : err_text(err));
+}
+
+void sending_done(struct sending *s, enum out_state state)
+{
+	if (s->late)
+		sending_later(s, s->late, s->late_text, s->late_retry_s);
+	else
+		sending_end(s, state, 0, NULL);
+}
+
 void sending_answer(struct sending *s, const struct web_answer *a)
 {
 	bool again;
@@ -131,6 +151,32 @@ int outbox_row_end(struct post *p, int64_t id, enum out_state state, int err,
 	return r;
 }
 
+/* Those that are not found yet, and with @which those receivers, get nothing */
+static int rest_fail(struct post *p, int64_t id, enum post_statement which,
+		     int err)
+{
+	const enum post_statement all[] = {which, NAME_REST};
+	struct store *st = p->store;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < 2; i++) {
+		store_bind_int(st, all[i], 1, id);
+		store_bind_int(st, all[i], 2, -err);
+		store_bind_int(st, all[i], 3, post_now(p));
+		r = store_run(st, all[i]);
+	}
+	store_bind_int(st, NAME_DONE_ALL, 1, id);
+	return r ? r : store_run(st, NAME_DONE_ALL);
+}
+
+/* What fails after others have it, or can fetch it, fails for the rest alone */
+static enum out_state rest_end(struct sending *s, int err)
+{
+	if (rest_fail(s->post, s->id, TO_REST, err))
+		post_store_failed(s->post, "outbox");
+	return sending_count(s, TO_WAITING, TO_TOLD) ? OUT_SENT_ALL : OUT_ENDED;
+}
+
 void sending_end(struct sending *s, enum out_state state, int err,
 		 const char *text)
 {
@@ -150,7 +196,9 @@ void sending_end(struct sending *s, enum out_state state, int err,
 	}
 	log_info("outbox", "item %lld %s%s%s", (long long)s->id, said[state],
 		 text ? ": " : "", text ? text : "");
-	if (state == OUT_FAILED && s->cs.n_addrs)
+	if (state == OUT_FAILED && s->whole)
+		state = rest_end(s, err);
+	else if (state == OUT_FAILED && s->cs.n_addrs)
 		state = OUT_FAILING;
 	if (outbox_row_end(s->post, s->id, state, err, text))
 		post_store_failed(s->post, "outbox");
@@ -191,6 +239,9 @@ static int job_fill(struct sending *s)
 	s->expires = store_int(st, OUT_GET, 12);
 	s->tries = (unsigned int)store_int(st, OUT_GET, 18);
 	s->known = (uint64_t)store_int(st, OUT_GET, 20);
+	s->whole = store_int(st, OUT_GET, 22) &&
+		   store_blob(st, OUT_GET, 8, s->hash, sizeof(s->hash)) ==
+			   sizeof(s->hash);
 	s->message = strdup(store_text(st, OUT_GET, 13));
 	if (strcmp(store_text(st, OUT_GET, 21), s->post->who.fqdn))
 		return -NTM_EPERM;
@@ -309,17 +360,26 @@ static size_t ids_of(struct store *st, enum post_statement which,
 /* Who has not fetched it by now never will: its key is not kept for them. */
 static int late_end(struct post *p, int64_t id)
 {
-	struct store *st = p->store;
-	int r;
+	int r = rest_fail(p, id, TO_LATE, -NTM_EEXPIRED);
 
-	store_bind_int(st, TO_LATE, 1, id);
-	store_bind_int(st, TO_LATE, 2, NTM_EEXPIRED);
-	store_bind_int(st, TO_LATE, 3, post_now(p));
-	r = store_run(st, TO_LATE);
 	return r ? r
 		 : outbox_row_end(
 			   p, id, OUT_ENDED, -NTM_EEXPIRED,
 			   "not everybody fetched it before its time was over");
+}
+
+void sending_expired(struct sending *s)
+{
+	int r = sending_count(s, TO_WAITING, TO_REFUSED);
+
+	if (!r) {
+		sending_end(s, OUT_FAILED, -NTM_EEXPIRED,
+			    "it could not be sent before its time was over");
+		return;
+	}
+	if (r < 0 || late_end(s->post, s->id))
+		post_store_failed(s->post, "outbox");
+	over(s);
 }
 
 static int row_delete(struct post *p, int64_t id)

@@ -187,13 +187,38 @@ static int receivers_update(struct store *st, int64_t id, const json_t *list)
  * been, too, and the receiver's has let T go: so all of it once more. */
 static int send_anew(struct outbox *o, int64_t id)
 {
+	struct sending *s = outbox_job_find(o, id);
 	int r;
 
+	if (s)
+		sending_free(s);
 	log_info("outbox", "item %lld: the Cache Server has lost it",
 		 (long long)id);
 	store_bind_int(o->post->store, TO_ANEW, 1, id);
 	r = store_run(o->post->store, TO_ANEW);
 	return r ? r : outbox_row_end(o->post, id, OUT_OPEN, 0, NULL);
+}
+
+/* the CS had all of it, and some receivers are yet to be found */
+static bool is_whole(struct store *st, int64_t id)
+{
+	bool whole;
+
+	store_bind_int(st, OUT_GET, 1, id);
+	whole = store_step(st, OUT_GET) > 0 && store_int(st, OUT_GET, 22);
+	store_reset(st, OUT_GET);
+	return whole;
+}
+
+static bool names_left(struct store *st, int64_t id)
+{
+	bool left;
+
+	store_bind_int(st, NAME_NEXT, 1, id);
+	store_bind_text(st, NAME_NEXT, 2, "");
+	left = store_step(st, NAME_NEXT) > 0;
+	store_reset(st, NAME_NEXT);
+	return left;
 }
 
 static int state_take(struct outbox *o, int64_t id, const json_t *answer)
@@ -207,7 +232,8 @@ static int state_take(struct outbox *o, int64_t id, const json_t *answer)
 	if (r != OUT_OPEN && r != OUT_SENT_ALL)
 		return r < 0 ? r : 0;
 	if (state && !strcmp(state, "lost"))
-		return r == OUT_OPEN ? 0 : send_anew(o, id);
+		return r == OUT_OPEN && !is_whole(st, id) ? 0
+							  : send_anew(o, id);
 	r = receivers_update(st, id, json_object_get(answer, "to"));
 	store_bind_int(st, TO_COUNT, 1, id);
 	store_bind_int(st, TO_COUNT, 2, TO_FOUND);
@@ -215,7 +241,7 @@ static int state_take(struct outbox *o, int64_t id, const json_t *answer)
 	if (!r && (r = store_step(st, TO_COUNT)) > 0) {
 		r = (int)store_int(st, TO_COUNT, 0);
 		store_reset(st, TO_COUNT);
-		if (r)
+		if (r || names_left(st, id))
 			return 0;
 		if (s)
 			sending_free(s); /* it did not hear the CS's answer */

@@ -75,12 +75,15 @@ static const char *const schema[] = {
 	"ALTER TABLE receiver ADD COLUMN claims INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE inb ADD COLUMN receipt BLOB;"
 	"ALTER TABLE had ADD COLUMN receipt BLOB;",
+	/* whole: its CS has had all of it; kept: until when, as the CS said */
+	"ALTER TABLE out ADD COLUMN whole INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE out ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;",
 };
 
 #define OUT_COLUMNS                                                            \
 	"id, application, service, item, state, k, payload, size, hash, "      \
 	"seal1, seal2, created, expires, message, title, err, text, "          \
-	"next_try, tries, cs, sent, sender"
+	"next_try, tries, cs, sent, sender, whole, kept"
 #define IN_COLUMNS                                                             \
 	"id, sender, application, service, item, message, state, wanted, "     \
 	"entry, key_hash, data_hash, size, cs, ticket, temporal, at, "         \
@@ -113,14 +116,18 @@ static const char *const statements[POST_STATEMENTS] = {
 		     "WHERE state IN (0, 1, 5, 6) LIMIT 100))",
 	[OUT_FIND] = "SELECT id FROM out WHERE application = ?1 AND "
 		     "service = ?2 AND item = ?3",
+	/* 0: all of it is to be sent, again */
 	[OUT_STATE] = "UPDATE out SET state = ?2, err = ?3, text = ?4, "
-		      "next_try = ?5, tries = 0 WHERE id = ?1",
+		      "next_try = ?5, tries = 0, whole = CASE ?2 WHEN 0 THEN 0 "
+		      "ELSE whole END WHERE id = ?1",
 	[OUT_TRY] = "UPDATE out SET next_try = ?2, tries = ?3, err = ?4, "
 		    "text = ?5 WHERE id = ?1",
 	[OUT_PUT_OFF] =
 		"UPDATE out SET next_try = ?2, tries = ?3 WHERE id = ?1",
 	[OUT_OVER] = "UPDATE out SET state = 3, next_try = 0 WHERE id = ?1",
-	[OUT_CS] = "UPDATE out SET cs = ?2 WHERE id = ?1",
+	[OUT_CS] = "UPDATE out SET cs = ?2, whole = CASE "
+		   "json_extract(cs, '$.name') WHEN json_extract(?2, '$.name') "
+		   "THEN whole ELSE 0 END WHERE id = ?1",
 	/* from ?1 on: an item whose Cache Servers are not all told that it left */
 	[OUT_LEFT] = "SELECT id, application, service, item, cs FROM out "
 		     "WHERE id >= ?1 AND cs LIKE '%\"left\":%' "
@@ -134,7 +141,8 @@ static const char *const statements[POST_STATEMENTS] = {
 	[OUT_SEAL] = "UPDATE out SET seal2 = seal1, seal1 = ?2 WHERE id = ?1",
 	[OUT_SENT] = "UPDATE out SET sent = ?2 WHERE id = ?1",
 	[OUT_HASH] = "UPDATE out SET hash = ?2 WHERE id = ?1",
-	[OUT_DONE] = "UPDATE out SET hash = ?2, sent = size WHERE id = ?1",
+	[OUT_DONE] = "UPDATE out SET hash = ?2, sent = size, whole = 1 "
+		     "WHERE id = ?1",
 	[OUT_WIPE] = "UPDATE out SET k = NULL, seal1 = NULL, seal2 = NULL "
 		     "WHERE id = ?1",
 	[OUT_DELETE] = "DELETE FROM out WHERE id = ?1",
@@ -152,8 +160,14 @@ static const char *const statements[POST_STATEMENTS] = {
 	[SMALL_GET] = "SELECT payload FROM small WHERE out = ?1",
 	[SMALL_DELETE] = "DELETE FROM small WHERE out = ?1",
 	[NAME_NEW] = "INSERT OR IGNORE INTO name (out, name) VALUES (?1, ?2)",
-	[NAME_NEXT] = "SELECT name FROM name WHERE out = ?1 AND done = 0 "
-		      "LIMIT 1",
+	/* behind ?2 */
+	[NAME_NEXT] = "SELECT name FROM name WHERE out = ?1 AND done = 0 AND "
+		      "name > ?2 ORDER BY name LIMIT 1",
+	/* who was never found gets nothing, because of ?2 */
+	[NAME_REST] = "INSERT OR IGNORE INTO receiver (out, name, state, err, "
+		      "at) SELECT out, name, 6, ?2, ?3 FROM name WHERE "
+		      "out = ?1 AND done = 0",
+	[NAME_DONE_ALL] = "UPDATE name SET done = 1 WHERE out = ?1",
 	[NAME_DONE] = "UPDATE name SET done = 1 WHERE out = ?1 AND name = ?2",
 	[NAME_DELETE] = "DELETE FROM name WHERE out = ?1",
 	[TO_NEW] = "INSERT OR REPLACE INTO receiver (out, name, state, t, "
@@ -174,6 +188,9 @@ static const char *const statements[POST_STATEMENTS] = {
 		     "WHERE out = ?1 AND name = ?2",
 	[TO_LATE] = "UPDATE receiver SET state = 6, err = ?2, at = ?3 "
 		    "WHERE out = ?1 AND state < 4",
+	/* the same, of those that no CS has the key of */
+	[TO_REST] = "UPDATE receiver SET state = 6, err = ?2, at = ?3 "
+		    "WHERE out = ?1 AND state < 2",
 	[TO_DIRECT] = "UPDATE receiver SET direct = ?3 "
 		      "WHERE out = ?1 AND name = ?2",
 	/* the CS has the keys of those who are ready */

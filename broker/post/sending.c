@@ -9,6 +9,10 @@
  * (direct.c); T for those who do not, a CS (sending_server.c), then the keys. The answer to
  * the keys says how much of the blob the CS has, and sending_data.c sends the rest. As each
  * answer is in the store before the next step, a job that begins again finds its place.
+ *
+ * Who cannot be served now, as a server is away, is put off: the job goes on for the
+ * others, and ends as one that is tried again. Those who are found then are added to the
+ * item at the CS.
  */
 #include "broker/post/sending.h"
 
@@ -106,10 +110,10 @@ static bool code_again(int code)
 	       code == NTM_ESERVER;
 }
 
-/* Return: the last code that asks for patience, 0, or an error */
+/* Who cannot be served now is put off. Return: 0, -NTM_ESTORE */
 static int results_take(struct sending *s, const json_t *results)
 {
-	int err = 0, wait = 0, code;
+	int err = 0, code;
 	const char *name;
 	size_t i;
 	json_t *j;
@@ -121,12 +125,15 @@ static int results_take(struct sending *s, const json_t *results)
 		if (err || !name)
 			continue;
 		if (code_again(code))
-			wait = code;
+			sending_put_off(s, -code, NULL, 0);
 		else
 			err = sending_receiver(
 				s, name, code ? TO_FAILED : TO_READY, code);
 	}
-	return err ? err : -wait;
+	/* who has to wait is not asked at once again */
+	if (!err && s->late)
+		s->found = sending_count(s, TO_FOUND, TO_FOUND);
+	return err;
 }
 
 static void on_temporal(void *arg, const struct web_answer *a)
@@ -285,25 +292,27 @@ static int ask_cancel(struct sending *s)
 
 /* --- steps --------------------------------------------------------------------------- */
 
+/* Those who are not online. Return: 0, or an error */
 static int ask_next(struct sending *s)
 {
 	int r;
 
-	if (s->state != OUT_OPEN)
-		return ask_cancel(s);
-	r = sending_name_next(s);
-	if (r)
-		return r < 0 ? r : sending_ask_prekeys(s);
 	r = sending_count(s, TO_FOUND, TO_FOUND);
 	if (r < 0)
 		return r;
-	/* a box that says nothing of any of them is not asked at once again */
-	if (r && r == s->found)
-		return -NTM_EAGAIN;
-	s->found = r;
-	if (r)
+	if (r && r != s->found) {
+		s->found = r;
 		return ask_temporal(s);
-	return s->cs.n_addrs ? ask_keys(s) : sending_ask_servers(s);
+	}
+	/* a box that says nothing of any of them is not asked at once again */
+	if (r && !s->late)
+		sending_put_off(s, -NTM_EAGAIN, NULL, 0);
+	r = sending_count(s, TO_READY, s->whole ? TO_READY : TO_TOLD);
+	if (r > 0)
+		return s->cs.n_addrs ? ask_keys(s) : sending_ask_servers(s);
+	if (!r)
+		sending_done(s, OUT_SENT_ALL);
+	return r;
 }
 
 /* Before anything else: to who is online. Return: as direct_start() */
@@ -315,41 +324,52 @@ static int straight(struct sending *s)
 	return direct_start(s);
 }
 
+/* Return: 0: all that was to be done here is begun, or the job has ended */
+static int step_open(struct sending *s)
+{
+	int r;
+
+	if (post_now(s->post) >= s->expires) {
+		sending_expired(s);
+		return 0;
+	}
+	r = sending_name_next(s);
+	if (r)
+		return r < 0 ? r : sending_ask_prekeys(s);
+	r = sending_count(s, TO_FOUND, TO_REFUSED);
+	if (!r && !s->late)
+		sending_end(s, OUT_FAILED, -NTM_ENONAME,
+			    "no receiver can get it");
+	if (r < 0 || (!r && !s->late))
+		return r;
+	r = straight(s);
+	if (r)
+		return r < 0 ? r : 0;
+	r = sending_count(s, TO_FOUND, TO_TOLD);
+	if (r < 0)
+		return r;
+	if (r)
+		return ask_next(s);
+	sending_done(s, OUT_ENDED);
+	return 0;
+}
+
+static int step_over(struct sending *s)
+{
+	int r = straight(s);
+
+	if (r)
+		return r < 0 ? r : 0;
+	if (s->cs.n_addrs && post_now(s->post) < s->expires)
+		return ask_cancel(s);
+	sending_end(s, OUT_CANCELLED, 0, NULL);
+	return 0;
+}
+
 void sending_step(struct sending *s)
 {
-	int r = 0;
+	int r = s->state == OUT_OPEN ? step_open(s) : step_over(s);
 
-	if (s->state != OUT_OPEN && (r = straight(s)))
-		goto out;
-	if (s->state != OUT_OPEN &&
-	    (!s->cs.n_addrs || post_now(s->post) >= s->expires)) {
-		sending_end(s, OUT_CANCELLED, 0, NULL);
-		return;
-	}
-	if (s->state == OUT_OPEN && post_now(s->post) >= s->expires) {
-		sending_end(s, OUT_FAILED, -NTM_EEXPIRED,
-			    "it could not be sent before its time was over");
-		return;
-	}
-	if (s->state == OUT_OPEN && !sending_name_next(s)) {
-		r = sending_count(s, TO_FOUND, TO_REFUSED);
-		if (!r) {
-			sending_end(s, OUT_FAILED, -NTM_ENONAME,
-				    "no receiver can get it");
-			return;
-		}
-		r = r < 0 ? r : straight(s);
-		if (r)
-			goto out;
-		r = sending_count(s, TO_FOUND, TO_TOLD);
-		if (!r) {
-			sending_end(s, OUT_ENDED, 0, NULL);
-			return;
-		}
-	}
-	if (r >= 0)
-		r = ask_next(s);
-out:
 	if (r < 0)
 		sending_later(s, r, NULL, 0);
 }

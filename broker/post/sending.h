@@ -15,7 +15,10 @@
 
 /**
  * struct sending - a row that is worked on
- * @asked:  the name whose prekeys are asked for
+ * @asked:  the name whose prekeys are asked for; @passed: those up to here were, in this run
+ * @late:   why some receivers have to wait while the others get it, or 0; @late_retry_s,
+ *          @late_text: as of sending_later()
+ * @whole:  the CS has had all of it; @hash: its name then
  * @known: what the CS had when it was last asked; what is more is progress
  * @found:  receivers that T was sent to the box for, when it was asked last
  * @told:   how often the CS has named another offset than ours
@@ -34,7 +37,12 @@ struct sending {
 	unsigned int tries;
 	enum out_state state;
 	char *message;
-	char asked[FQDN_MAX + 1];
+	char asked[FQDN_MAX + 1], passed[FQDN_MAX + 1];
+	int late;
+	unsigned int late_retry_s;
+	char late_text[FQDN_MAX + 100];
+	bool whole;
+	uint8_t hash[NTMC_HASH_LEN];
 	int found;
 	json_t *cs_json;
 	struct web_server cs;
@@ -69,6 +77,14 @@ void sending_end(struct sending *s, enum out_state state, int err,
 /** an answer that is no success: later, or never */
 void sending_answer(struct sending *s, const struct web_answer *a);
 
+/** its time is over: as far as it came */
+void sending_expired(struct sending *s);
+/** nothing more can be done now: @state, or later where somebody has to wait */
+void sending_done(struct sending *s, enum out_state state);
+/** one receiver, or some, cannot be served now: the others are; @text may be NULL */
+void sending_put_off(struct sending *s, int err, const char *text,
+		     unsigned int retry_s);
+
 /** a receiver's state, and its word in an error. Return: 0, -NTM_ESTORE */
 NTM_MUST_CHECK int sending_receiver(struct sending *s, const char *name,
 				    enum to_state state, int code);
@@ -77,8 +93,8 @@ int sending_count(struct sending *s, enum to_state from, enum to_state to);
 
 /* --- sending_prekeys.c --- */
 
-/** a name whose receivers are not known yet. Return: 1 and s->asked, 0 all are done,
- *  -NTM_ESTORE */
+/** a name whose receivers are not known yet, and that was not put off in this run.
+ *  Return: 1 and s->asked, 0 none, -NTM_ESTORE */
 int sending_name_next(struct sending *s);
 /** the prekeys of s->asked; then the next step. Return: 0, or as post_ask() */
 NTM_MUST_CHECK int sending_ask_prekeys(struct sending *s);

@@ -5,6 +5,7 @@
  * A name's prekeys are asked of the box of our domain. Each is verified, pinned, and K is
  * sealed to it once: the result is kept, so the same request made again is the same
  * request. A name without any, or whose prekey is not genuine, is a receiver that failed.
+ * One whose domain does not answer waits, and keeps none of the others waiting.
  */
 #include "broker/post/sending.h"
 
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include "broker/account.h"
+#include "broker/post/absent.h"
 #include "broker/post/recent.h"
 #include "common/log.h"
 
@@ -21,6 +23,7 @@ int sending_name_next(struct sending *s)
 	int r;
 
 	store_bind_int(st, NAME_NEXT, 1, s->id);
+	store_bind_text(st, NAME_NEXT, 2, s->passed);
 	r = store_step(st, NAME_NEXT);
 	if (r > 0) {
 		snprintf(s->asked, sizeof(s->asked), "%s",
@@ -55,6 +58,35 @@ static int receiver_put(struct sending *s, const char *name,
 	store_bind_int(st, TO_NEW, 6, -err);
 	store_bind_int(st, TO_NEW, 7, post_now(s->post));
 	return store_run(st, TO_NEW);
+}
+
+/* Not now: the other names first, and this one in the next run */
+static void name_put_off(struct sending *s, int err, const char *text)
+{
+	snprintf(s->passed, sizeof(s->passed), "%s", s->asked);
+	sending_put_off(s, err, text, 0);
+}
+
+/* What answers or does not as a whole: the domain of s->asked; or an account where that
+ * is not known */
+static const char *domain_asked(const struct sending *s)
+{
+	const char *account = account_of(s->asked);
+	const char *domain = who_server_domain(&s->post->who, s->asked);
+
+	if (!domain && account)
+		domain = who_server_domain(&s->post->who, account);
+	return domain ? domain : account ? account : s->asked;
+}
+
+static void unreachable(struct sending *s)
+{
+	char why[FQDN_MAX + 100];
+
+	snprintf(why, sizeof(why),
+		 "the servers of %s's domain do not answer; is the name right?",
+		 s->asked);
+	name_put_off(s, -NTM_EUNREACHABLE, why);
 }
 
 static int name_done(struct sending *s)
@@ -152,32 +184,35 @@ static int prekeys_take(struct sending *s, const json_t *list)
 
 static void prekeys_taken(struct sending *s, int err)
 {
-	if (err)
-		sending_later(s, err,
-			      err == -NTM_ECERT
-				      ? "the receiver's domain is not known "
-					"here; `ntm allow` with its name lets "
-					"it in"
-				      : NULL,
-			      0);
+	if (err == -NTM_ECERT)
+		name_put_off(s, err,
+			     "the receiver's domain is not known here; "
+			     "`ntm allow` with its name lets it in");
+	if (err && err != -NTM_ECERT)
+		sending_later(s, err, NULL, 0);
 	else
 		sending_step(s);
+}
+
+/* Is it the other domain that cannot answer, and not our box? */
+static bool is_its_domain(const struct web_answer *a, int err)
+{
+	return !a->err && (err == -NTM_EUNREACHABLE || err == -NTM_ETIMEOUT ||
+			   err == -NTM_EAGAIN);
 }
 
 static void on_prekeys(void *arg, const struct web_answer *a)
 {
 	struct sending *s = arg;
-	char why[FQDN_MAX + 100];
 	bool again;
 	int err = web_error(a, &again);
 
 	s->call = NULL;
-	if (err == -NTM_EUNREACHABLE && again) {
-		snprintf(why, sizeof(why),
-			 "the servers of %s's domain do not answer; is the "
-			 "name right?",
-			 s->asked);
-		sending_later(s, err, why, 0);
+	if (err && is_its_domain(a, err)) {
+		absent_put(s->post->absent, domain_asked(s),
+			   loop_now(s->post->loop) + LOOP_S(SILENT_S));
+		unreachable(s);
+		sending_step(s);
 		return;
 	}
 	if (err && again) {
@@ -196,6 +231,16 @@ static void on_prekeys(void *arg, const struct web_answer *a)
 	prekeys_taken(s, err);
 }
 
+/* Another name of its domain was asked for a moment ago, in vain: with many such those
+ * who can get the item would wait for each of them. The only name is asked for. */
+static bool is_silent(const struct sending *s)
+{
+	return (*s->passed ||
+		sending_count((struct sending *)s, TO_FOUND, TO_FAILED) > 0) &&
+	       absent_is(s->post->absent, domain_asked(s),
+			 loop_now(s->post->loop));
+}
+
 int sending_ask_prekeys(struct sending *s)
 {
 	char path[300];
@@ -206,6 +251,11 @@ int sending_ask_prekeys(struct sending *s)
 	if (known) {
 		prekeys_taken(
 			s, prekeys_take(s, json_object_get(known, "prekeys")));
+		return 0;
+	}
+	if (is_silent(s)) {
+		unreachable(s);
+		sending_step(s);
 		return 0;
 	}
 	snprintf(path, sizeof(path), "/v1/prekeys/%s", s->asked);

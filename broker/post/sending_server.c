@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/post/choice.h"
 #include "broker/post/recent.h"
@@ -20,7 +21,11 @@
 static int cs_keep(struct sending *s, json_t *cs)
 {
 	char *text = cs ? json_dumps(cs, JSON_COMPACT) : NULL;
-	int err = cs ? post_server(s->post, cs, &s->cs) : -NTM_ENOMEM;
+	char was[sizeof(s->cs.name)];
+	int err;
+
+	strcpy(was, s->cs.name);
+	err = cs ? post_server(s->post, cs, &s->cs) : -NTM_ENOMEM;
 
 	if (!err && !text)
 		err = -NTM_ENOMEM;
@@ -30,6 +35,7 @@ static int cs_keep(struct sending *s, json_t *cs)
 		err = store_run(s->post->store, OUT_CS);
 	}
 	if (!err) {
+		s->whole = s->whole && !strcmp(was, s->cs.name);
 		json_decref(s->cs_json);
 		s->cs_json = json_incref(cs);
 	}

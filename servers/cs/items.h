@@ -17,9 +17,10 @@
 #include "libntmcrypto/receipt.h"
 #include "servers/http.h"
 
-#define ITEMS_KEY_MAX	  2048
-#define ITEMS_TICKET_LEN  32
-#define ITEMS_WAITING_MAX 20000 /* of one account */
+#define ITEMS_KEY_MAX	    2048
+#define ITEMS_TICKET_LEN    32
+#define ITEMS_RECEIVERS_MAX 256	  /* of one item, with those that came later */
+#define ITEMS_WAITING_MAX   20000 /* of one account */
 #define ITEMS_ENDED_MAX                                                        \
 	20000 /* the same; the one that ended first is forgotten */
 
@@ -109,7 +110,9 @@ NTM_MUST_CHECK int items_job_end(struct items *s, bool keep);
 /**
  * items_add() - an item and its receivers, whose keys' hashes and tickets are made here
  * @item: number and state are set
- * Return: 0; 1: it was there, the same; -NTM_EEXISTS: another one of its name;
+ * Receivers may be added to one that is there: those that wait are named again.
+ * Return: 0; 1: it was there, the same; 2: it was, and has receivers more;
+ *         -NTM_EEXISTS: another one of its name;
  *         -NTM_EOFFLINE: closed; -NTM_ELIMIT: too many, -NTM_ETOOBIG: too much of the account; -NTM_ESTORE
  */
 NTM_MUST_CHECK int items_add(struct items *s, struct item *item,

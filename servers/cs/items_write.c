@@ -101,9 +101,20 @@ static int add_receiver(struct items *s, int64_t number, int64_t now,
 	return store_run(s->store, RECEIVER_ADD);
 }
 
+static int ask_add(struct items *s, int64_t number, enum ask_kind kind,
+		   const char *name)
+{
+	store_bind_int(s->store, ASK_ADD, 1, number);
+	store_bind_int(s->store, ASK_ADD, 2, kind);
+	store_bind_text(s->store, ASK_ADD, 3, name);
+	return store_run(s->store, ASK_ADD);
+}
+
+/* struct same - @have: receivers that are there; @found: of those asked for */
 struct same {
 	const struct receiver *r;
-	size_t n, found;
+	size_t n, have, found;
+	bool differs;
 };
 
 static void compare(void *arg, const struct receiver *have)
@@ -111,17 +122,22 @@ static void compare(void *arg, const struct receiver *have)
 	struct same *c = arg;
 	uint8_t hash[NTMC_HASH_LEN];
 
+	c->have++;
 	for (size_t i = 0; i < c->n; i++) {
 		if (strcmp(c->r[i].name, have->name))
 			continue;
 		ntmc_sha256(c->r[i].key, c->r[i].key_len, hash);
-		c->found += !memcmp(hash, have->key_hash, NTMC_HASH_LEN);
+		c->found++;
+		c->differs |= memcmp(hash, have->key_hash, NTMC_HASH_LEN) != 0;
 		return;
 	}
-	c->found = SIZE_MAX / 2; /* one more than asked for */
+	/* who has it, or refused it, is not named any more */
+	c->differs |=
+		have->state == RECEIVER_WAITING || have->state == RECEIVER_TOLD;
 }
 
-/* is what is there what is asked for once more? */
+/* Is what is there what is asked for, or a part of it? Return: 1 the same, 0 there are
+ * receivers more, -NTM_EEXISTS, -NTM_ELIMIT, -NTM_ESTORE */
 static int is_same(struct items *s, const struct item *have,
 		   const struct item *item, const struct receiver *r, size_t n)
 {
@@ -130,9 +146,32 @@ static int is_same(struct items *s, const struct item *have,
 
 	if (err)
 		return err;
-	return c.found == n && have->size == item->size && counts(have->state)
-		       ? 1
-		       : -NTM_EEXISTS;
+	if (c.differs || have->size != item->size ||
+	    (!counts(have->state) && have->state != ITEM_DONE))
+		return -NTM_EEXISTS;
+	if (c.found == n)
+		return counts(have->state) ? 1 : -NTM_EEXISTS;
+	return c.have + n - c.found > ITEMS_RECEIVERS_MAX ? -NTM_ELIMIT : 0;
+}
+
+/* Those of @r that @item has not yet: told of what there is. Return: 2, -NTM_ESTORE */
+static int grow(struct items *s, const struct item *item, int64_t now,
+		struct receiver *r, size_t n)
+{
+	struct receiver have;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < n; i++) {
+		err = items_receiver(s, item->number, r[i].name, &have);
+		if (err != -NTM_ENOTFOUND)
+			continue;
+		err = add_receiver(s, item->number, now, &r[i]);
+		if (!err)
+			err = ask_add(s, item->number, ASK_KEY, r[i].name);
+		if (!err && item->state == ITEM_COMPLETE)
+			err = ask_add(s, item->number, ASK_DATA, r[i].name);
+	}
+	return err ? err : 2;
 }
 
 static int insert_item(struct items *s, struct item *item, const char *account)
@@ -167,9 +206,16 @@ int items_add(struct items *s, struct item *item, const char *account,
 		err = items_forget(s, have.number);
 	} else if (!err) {
 		err = is_same(s, &have, item, r, n);
-		if (err == 1)
+		if (!err && limits->closed)
+			return -NTM_EOFFLINE;
+		if (!err && counts(have.state))
+			err = grow(s, &have, item->created, r, n);
+		if (err > 0)
 			*item = have;
-		return err;
+		if (err)
+			return err;
+		/* all others have it, and the data is gone: from the beginning */
+		err = items_forget(s, have.number);
 	} else if (err == -NTM_ENOTFOUND) {
 		err = 0;
 	}
@@ -249,15 +295,6 @@ static int receiver_set(struct items *s, int64_t number, const char *name,
 	store_bind_int(s->store, RECEIVER_STATE, 4, now);
 	store_bind_int(s->store, RECEIVER_STATE, 5, code);
 	return store_run(s->store, RECEIVER_STATE);
-}
-
-static int ask_add(struct items *s, int64_t number, enum ask_kind kind,
-		   const char *name)
-{
-	store_bind_int(s->store, ASK_ADD, 1, number);
-	store_bind_int(s->store, ASK_ADD, 2, kind);
-	store_bind_text(s->store, ASK_ADD, 3, name);
-	return store_run(s->store, ASK_ADD);
 }
 
 /* somebody needs it no more: does anybody? */

@@ -15,7 +15,7 @@ struct add {
 	struct item item;
 	char account[FQDN_MAX + 1];
 	struct items_limits limits;
-	bool was_there;
+	bool was_there, grew;
 	size_t n;
 	struct receiver r[];
 };
@@ -25,8 +25,17 @@ static int add_run(struct desk_job *job, struct items *s)
 	struct add *a = (struct add *)job;
 	int r = items_add(s, &a->item, a->account, a->r, a->n, &a->limits);
 
-	a->was_there = r == 1;
-	return r == 1 ? 0 : r;
+	a->was_there = r > 0;
+	a->grew = r == 2;
+	return r > 0 ? 0 : r;
+}
+
+static json_int_t offset_of(struct cs *cs, const struct item *item)
+{
+	return (json_int_t)(item->state == ITEM_COMPLETE
+				    ? item->size
+				    : uploads_offset(cs->uploads,
+						     item->number));
 }
 
 static void add_done(struct desk_job *job, int err)
@@ -40,16 +49,14 @@ static void add_done(struct desk_job *job, int err)
 	else if (err)
 		cs_answer(cs, a->q, err);
 	else
-		http_answer_json(
-			a->q, a->was_there ? 200 : 201,
-			json_pack("{s:I, s:I}", "offset",
-				  (json_int_t)uploads_offset(cs->uploads,
-							     a->item.number),
-				  "expires", (json_int_t)a->item.expires));
-	if (!err && !a->was_there) {
+		http_answer_json(a->q, a->was_there ? 200 : 201,
+				 json_pack("{s:I, s:I}", "offset",
+					   offset_of(cs, &a->item), "expires",
+					   (json_int_t)a->item.expires));
+	if (!err && !a->was_there)
 		atomic_fetch_add(&cs->stats.items, 1);
+	if (!err && (!a->was_there || a->grew))
 		exchange_wake(cs->exchange);
-	}
 	ntmc_wipe(a, sizeof(*a) + a->n * sizeof(a->r[0]));
 	free(a);
 }

@@ -13,7 +13,8 @@ next downloads get so much of the files. "forget": the CS forgets its items; "re
 all that was ever listed is listed again, and has expired, "announce": as it was before
 there were data; "news": of each item its sender is told that there is news, "lost": the
 CS says it has no data of any, "wipe": it has none; "no_prekeys": 503; "huge": an answer with prekeys is; "endless": the list never ends; "deaf": N questions for an item's state
-get 503; "no_batch": there is none; "odd_batch": its answers are too few; "empty": N answers with results have none.
+get 503; "no_batch": there is none; "odd_batch": its answers are too few; "empty": N answers with results have none;
+"away": names that end so are of a domain that does not answer; "again": names whose box takes no temporal key now.
 """
 import base64
 import hashlib
@@ -33,7 +34,7 @@ LOCK = threading.RLock()
 PREKEYS, TEMPORAL, ITEMS, LISTS = {}, {}, {}, {}
 FAULT = {}
 COUNT = {"entry": 0, "bytes": 0, "lists": 0, "temporal": 0, "prekeys": 0, "requests": 0,
-         "parts": 0, "given": 0, "receipts": 0, "unheard": 0}
+         "parts": 0, "given": 0, "grown": 0, "receipts": 0, "unheard": 0}
 EVER = []
 RECEIPTS = []
 
@@ -130,6 +131,9 @@ class Handler(BaseHTTPRequestHandler):
         if FAULT.get("no_prekeys", False):
             self.fail(503, "SERVER")
             return
+        if part[0].endswith(FAULT.get("away") or " "):
+            self.fail(503, "UNREACHABLE")
+            return
         found = [{"name": n, **p} for n, p in PREKEYS.items()
                  if n == part[0] or n.endswith("." + part[0])]
         if FAULT.pop("huge", False):
@@ -144,6 +148,9 @@ class Handler(BaseHTTPRequestHandler):
         for k in self.json()["keys"]:
             t = unb64(k["key"])
             h = b64(hashlib.sha256(b"ntm temporal hash v1" + t).digest())
+            if k["to"] in FAULT.get("again", []):
+                results.append({"to": k["to"], "code": 4, "error": "AGAIN"})
+                continue
             TEMPORAL[h] = (k["to"], k["key"])
             TEMPORAL[(k["to"], self.headers["NTM-Node"], self.ids())] = h
             results.append({"to": k["to"], "code": 0, "error": "OK"})
@@ -195,9 +202,17 @@ class Handler(BaseHTTPRequestHandler):
                     "keys": {k["to"]: k["key"] for k in body["keys"]},
                     "state": "open",
                     "to": {k["to"]: ["waiting", 0, None] for k in body["keys"]}})
-                if i["keys"] != {k["to"]: k["key"] for k in body["keys"]}:
+                given = {k["to"]: k["key"] for k in body["keys"]}
+                if any(i["keys"].get(n, key) != key for n, key in given.items()) or any(
+                        i["to"][n][0] == "waiting" for n in set(i["keys"]) - set(given)):
                     self.fail(409, "EXISTS")
                     return
+                more = set(given) - set(i["keys"])
+                COUNT["grown"] += len(more)
+                i["keys"].update(given)
+                i["to"].update({n: ["waiting", 0, None] for n in more})
+                if i["state"] == "complete":
+                    self.list_item(i, more)
             self.answer(201, {"offset": len(i["data"]), "expires": 0})
         else:
             self.complete(self.item(), body["hash"], body["size"])
@@ -210,17 +225,24 @@ class Handler(BaseHTTPRequestHandler):
             i["data"].clear()
             self.fail(409, "AUTH", offset=0)
             return
+        if i["state"] == "complete":
+            self.answer(200, {"hash": digest, "size": size})
+            return
         with LOCK:
             if FAULT.pop("flip", False):
                 i["data"][40] ^= 1
             i["state"], i["hash"] = "complete", digest
-            for to, key in i["keys"].items():
-                listed(to, i, "item", {
-                    "key_hash": b64(hashlib.sha256(unb64(key)).digest()),
-                    "data_hash": digest, "size": size,
-                    "ticket": b64(hashlib.sha256(to.encode() + digest.encode()).digest()),
-                    "temporal_hash": TEMPORAL.get((to, i["from"], i["ids"]), "")})
+            self.list_item(i, i["keys"])
         self.answer(200, {"hash": digest, "size": size})
+
+    def list_item(self, i, names):
+        digest = i["hash"]
+        for to in names:
+            listed(to, i, "item", {
+                "key_hash": b64(hashlib.sha256(unb64(i["keys"][to])).digest()),
+                "data_hash": digest, "size": i["size"],
+                "ticket": b64(hashlib.sha256(to.encode() + digest.encode()).digest()),
+                "temporal_hash": TEMPORAL.get((to, i["from"], i["ids"]), "")})
 
     def patch_items(self, part):
         i = self.item()

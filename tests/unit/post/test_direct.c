@@ -337,7 +337,7 @@ static void test_absent(void **state)
 	assert_int_equal(loop_io_add(w.loop, r.fd, LOOP_READ, false, on_relay,
 				     NULL, &r.io),
 			 0);
-	absent_put(w.mn.post.absent, CN, loop_now(w.loop));
+	absent_put(w.mn.post.absent, CN, loop_now(w.loop) + LOOP_S(ABSENT_S));
 	send_item(json_pack("{s:s}", "text", "two"));
 	outbox_is("done", "received");
 	went("server");

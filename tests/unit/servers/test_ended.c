@@ -132,9 +132,136 @@ static void waiting(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+#define ALSO "pad.carol.example.com"
+
+/* Item @n for @n_to names, whose keys begin with @key. Return: as items_add() says */
+static int add_for(unsigned int n, const char *const *to, size_t n_to,
+		   uint8_t key, struct item *i)
+{
+	const struct items_limits limits = {.bytes = 1000, .n = WAITING_MAX};
+	static struct receiver r[ITEMS_RECEIVERS_MAX + 2];
+
+	*i = (struct item){.created = NOW, .expires = NOW + 1000, .size = 10};
+	memset(r, 0, sizeof(r));
+	strcpy(i->sender, SENDER);
+	strcpy(i->application, "ntm");
+	strcpy(i->service, "file");
+	snprintf(i->item, sizeof(i->item), "%u", n);
+	for (size_t k = 0; k < n_to; k++) {
+		strcpy(r[k].name, to[k]);
+		r[k].key[0] = key;
+		r[k].key_len = 1;
+	}
+	return items_add(s, i, ACCOUNT, r, n_to, &limits);
+}
+
+static char asked_for[256];
+
+static void ask_note(void *arg, const struct ask *a)
+{
+	char line[FQDN_MAX + 16];
+
+	(void)arg;
+	snprintf(line, sizeof(line), "%d %s, ", (int)a->kind, a->name);
+	assert_true(strlen(asked_for) + strlen(line) < sizeof(asked_for));
+	strcat(asked_for, line);
+}
+
+static void asks_are(const char *text)
+{
+	*asked_for = '\0';
+	assert_int_equal(items_asks_due(s, NOW, 0, 20, ask_note, NULL), 0);
+	assert_string_equal(asked_for, text);
+}
+
+static void asks_done(void)
+{
+	struct ask a = {.kind = ASK_STATUS};
+
+	for (a.id = 1; a.id < 20; a.id++)
+		assert_int_equal(items_asked(s, &a, 0, NOW), 0);
+}
+
+/* A sender that found one of its receivers later names it beside those that wait: it
+ * comes to the item that is there. Another key, or one left out, is another item. */
+static void joins(void **state)
+{
+	static const char *const to[] = {TO, ALSO}, *const more[] = {ALSO, TO};
+	uint8_t hash[NTMC_HASH_LEN] = {1};
+	struct item i, first;
+	struct receiver r;
+
+	(void)state;
+	assert_int_equal(add_for(1, to, 1, 1, &first), 0);
+	assert_int_equal(items_complete(s, first.number, hash), 0);
+	asks_done();
+	assert_int_equal(add_for(1, to, 1, 1, &i), 1);
+	assert_int_equal(add_for(1, to, 1, 2, &i), -NTM_EEXISTS);
+	assert_int_equal(add_for(1, more, 1, 1, &i), -NTM_EEXISTS);
+	asks_are("");
+	assert_int_equal(add_for(1, to, 2, 1, &i), 2);
+	assert_int_equal(i.number, first.number);
+	assert_int_equal(i.state, ITEM_COMPLETE);
+	asks_are("1 " ALSO ", 2 " ALSO ", ");
+	assert_int_equal(items_receiver(s, i.number, ALSO, &r), 0);
+	assert_true(r.has_ticket && r.state == RECEIVER_WAITING);
+	assert_int_equal(add_for(1, more, 2, 1, &i), 1);
+}
+
+/* Who has it is named no more; when all have it, the data is gone: it begins anew. */
+static void joins_late(void **state)
+{
+	const char *to[] = {TO, ALSO, "tab.dave.example.com"};
+	uint8_t hash[NTMC_HASH_LEN] = {1};
+	struct item i, first;
+	struct receiver r;
+	bool over;
+
+	(void)state;
+	assert_int_equal(add_for(1, to, 2, 1, &first), 0);
+	assert_int_equal(items_complete(s, first.number, hash), 0);
+	assert_int_equal(
+		items_confirm(s, first.number, TO, 0, NULL, NOW, &over), 0);
+	assert_int_equal(add_for(1, to + 1, 2, 1, &i), 2);
+	assert_int_equal(items_receiver(s, i.number, TO, &r), 0);
+	assert_int_equal(r.state, RECEIVER_RECEIVED);
+	for (int k = 1; k < 3; k++)
+		assert_int_equal(items_confirm(s, first.number, to[k], 0, NULL,
+					       NOW, &over),
+				 0);
+	assert_true(over);
+	/* the same once more: all of it is done */
+	assert_int_equal(add_for(1, to + 1, 2, 1, &i), -NTM_EEXISTS);
+	to[0] = "new.erin.example.com";
+	assert_int_equal(add_for(1, to, 1, 1, &i), 0);
+	assert_int_equal(i.state, ITEM_OPEN);
+	assert_int_equal(items_cancel(s, i.number), 0);
+	assert_int_equal(add_for(1, to, 2, 1, &i), -NTM_EEXISTS);
+}
+
+/* Who adds for ever is stopped. */
+static void joins_without_end(void **state)
+{
+	static char names[ITEMS_RECEIVERS_MAX + 1][32];
+	const char *to[ITEMS_RECEIVERS_MAX + 1];
+	struct item i;
+	size_t n;
+
+	(void)state;
+	for (n = 0; n <= ITEMS_RECEIVERS_MAX; n++) {
+		snprintf(names[n], sizeof(names[n]), "d%zu.bob.example.net", n);
+		to[n] = names[n];
+	}
+	assert_int_equal(add_for(1, to, 64, 1, &i), 0);
+	assert_int_equal(add_for(1, to, ITEMS_RECEIVERS_MAX, 1, &i), 2);
+	assert_int_equal(add_for(1, to, ITEMS_RECEIVERS_MAX + 1, 1, &i),
+			 -NTM_ELIMIT);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {T(ended), T(waiting)};
+	const struct CMUnitTest tests[] = {T(ended), T(waiting), T(joins),
+					   T(joins_late), T(joins_without_end)};
 
 	return cmocka_run_group_tests_name("ended", tests, NULL, NULL);
 }
