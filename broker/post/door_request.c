@@ -186,22 +186,32 @@ bool door_request_body(struct door_request *q, const uint8_t *data, size_t len)
 /* --- all is here
  * ---------------------------------------------------------------------------- */
 
-/* the message, %XX undone as far as it is that */
-static void message_read(const char *text, char out[static 257])
+/* The message, %XX undone. Return: false: it is none: as at a CS, UTF-8 of at most 256
+ * bytes, without control characters; a person and programs read it */
+static bool message_read(const char *text, char out[static 257])
 {
 	size_t n = 0;
-	unsigned int c;
+	json_t *utf8;
+	char c;
 
 	while (*text && n < 256) {
-		if (*text == '%' && sscanf(text + 1, "%2x", &c) == 1 &&
-		    c >= ' ' && text[1] && text[2]) {
-			out[n++] = (char)c;
-			text += 3;
-		} else {
-			out[n++] = *text++;
+		c = *text++;
+		if (c == '%') {
+			char hex[3] = {text[0], text[0] ? text[1] : '\0', '\0'};
+
+			if (strspn(hex, "0123456789abcdefABCDEF") != 2)
+				return false;
+			c = (char)strtol(hex, NULL, 16);
+			text += 2;
 		}
+		if ((unsigned char)c < ' ' || c == 0x7f)
+			return false;
+		out[n++] = c;
 	}
 	out[n] = '\0';
+	utf8 = *text ? NULL : json_string(out);
+	json_decref(utf8);
+	return utf8;
 }
 
 /* the hash of what is complete now; the request is over with its job */
@@ -283,7 +293,12 @@ static void keys_done(struct door_request *q, const json_t *j)
 	long len = post_binary_any(key, "key", wrapped, sizeof(wrapped));
 	int err;
 
-	message_read(door_request_field(q, "NTM-Message"), message);
+	if (!message_read(door_request_field(q, "NTM-Message"), message)) {
+		door_request_refuse(q, 400, -NTM_EINVAL,
+				    "the message is UTF-8 of at most 256 "
+				    "bytes, without control characters");
+		return;
+	}
 	if (len < 0 || !to || strcmp(to, q->post->who.fqdn) ||
 	    json_integer_value(json_object_get(j, "size")) < 1 ||
 	    of.expires <= post_now(q->post)) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "broker/post/fetching.h"
+#include "common/plain.h"
 
 static const char *state_word(int64_t state, bool ready, bool fetching)
 {
@@ -16,6 +17,16 @@ static const char *state_word(int64_t state, bool ready, bool fetching)
 	default:
 		return "refused";
 	}
+}
+
+/* What others chose. A row with a text that is no UTF-8 is shown, too: who reads a list
+ * from its end on takes a row that is not there for the end */
+static json_t *others_text(const char *text)
+{
+	char buf[ITEM_PATH_MAX];
+	json_t *j = json_string(text);
+
+	return j ? j : json_string(plain_text(text, buf, sizeof(buf)));
 }
 
 static json_t *row_json(struct post *p, const struct fetching *job)
@@ -39,14 +50,14 @@ static json_t *row_json(struct post *p, const struct fetching *job)
 			*folder = '\0';
 	}
 	j = json_pack(
-		"{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, "
+		"{s:I, s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:I, s:I, s:I, s:I, "
 		"s:b, s:s, s:b}",
 		"id", (json_int_t)store_int(st, IN_LIST, 0), "from", sender,
 		"application", store_text(st, IN_LIST, 2), "service",
 		store_text(st, IN_LIST, 3), "item", store_text(st, IN_LIST, 4),
-		"message", store_text(st, IN_LIST, 5), "state",
+		"message", others_text(store_text(st, IN_LIST, 5)), "state",
 		state_word(state, ready, job != NULL), "title",
-		store_text(st, IN_LIST, 21), "size",
+		others_text(store_text(st, IN_LIST, 21)), "size",
 		(json_int_t)store_int(st, IN_LIST, 11), "fetched",
 		(json_int_t)got, "at", (json_int_t)store_int(st, IN_LIST, 15),
 		"expires", (json_int_t)store_int(st, IN_LIST, 16), "allowed",

@@ -15,6 +15,7 @@
 #include "broker/post/arrival.h"
 #include "broker/post/door.h"
 #include "broker/post/link.h"
+#include "broker/post/outbox.h"
 #include "common/addr.h"
 #include "common/log.h"
 #include "tests/unit/post/disk.h"
@@ -228,13 +229,17 @@ static void went(const char *by)
 static void test_straight(void **state)
 {
 	json_int_t before = fault("{}");
+	json_t *j;
 
 	(void)state;
 	send_big(3000000);
 	big_here();
 	went("direct");
-	send_item(json_pack("{s:s}", "text", "hello"));
-	taken(await(&w.cn, "inbox", "here"));
+	send_item(json_pack("{s:s, s:s}", "text", "hello", "message",
+			    "gr\xc3\xbc\xc3\x9f 100%"));
+	j = await(&w.cn, "inbox", "here");
+	assert_string_equal(text(j, "message"), "gr\xc3\xbc\xc3\x9f 100%");
+	taken(j);
 	outbox_is("done", "received");
 	went("direct");
 	assert_int_equal(fault("{}"), before);
@@ -552,6 +557,24 @@ static void test_waiting(void **state)
 	went("server");
 }
 
+/* What is no text is no message here, as it is none at a Cache Server. */
+static void test_message(void **state)
+{
+	const char *to = CN;
+	struct outbox_order o = {.ids = {"ntm", "text", "x1"}, .to = &to};
+	struct pack_result what;
+	int64_t id;
+
+	(void)state;
+	o.n_to = 1;
+	o.text = "one";
+	o.message = "gr\xfc";
+	assert_int_equal(outbox_send(w.mn.post.outbox, &o, &id, &what), 0);
+	taken(await(&w.cn, "inbox", "here"));
+	outbox_is("done", NULL);
+	went("server");
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -562,7 +585,7 @@ int main(void)
 		TEST(test_not_allowed), TEST(test_nobody_knows),
 		TEST(test_name_again),	TEST(test_cancel),
 		TEST(test_absent),	TEST(test_together),
-		TEST(test_waiting),
+		TEST(test_waiting),	TEST(test_message),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

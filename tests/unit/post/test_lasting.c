@@ -369,6 +369,35 @@ static void test_parts_left(void **state)
 	json_decref(j);
 }
 
+/* A row whose texts are no UTF-8, from wherever it is, is in the list as all others:
+ * one that is missing would be its end. */
+static void test_odd_text(void **state)
+{
+	struct store *st = w.cn.post.store;
+	json_t *j, *row;
+
+	(void)state;
+	(void)part_left("odd", 1);
+	store_bind_text(st, IN_DIRECT_NEW, 1, MN);
+	store_bind_text(st, IN_DIRECT_NEW, 2, "ntm");
+	store_bind_text(st, IN_DIRECT_NEW, 3, "file");
+	store_bind_text(st, IN_DIRECT_NEW, 4, "two");
+	store_bind_text(st, IN_DIRECT_NEW, 5, "gr\xfc");
+	store_bind_int(st, IN_DIRECT_NEW, 6, 1);
+	store_bind_int(st, IN_DIRECT_NEW, 7, post_now(&w.cn.post));
+	store_bind_int(st, IN_DIRECT_NEW, 8, INT64_MAX);
+	assert_int_equal(store_run(st, IN_DIRECT_NEW), 0);
+	store_bind_int(st, IN_TITLE, 1, 2);
+	store_bind_text(st, IN_TITLE, 2, "\xff");
+	assert_int_equal(store_run(st, IN_TITLE), 0);
+	j = ask(&w.cn, json_pack("{s:s}", "cmd", "inbox"));
+	assert_int_equal(json_array_size(json_object_get(j, "items")), 2);
+	row = json_array_get(json_object_get(j, "items"), 1);
+	assert_string_equal(text(row, "message"), "gr?");
+	assert_string_equal(text(row, "title"), "?");
+	json_decref(j);
+}
+
 static void rows_new(struct store *st, int64_t from, int64_t to, int receivers)
 {
 	int i;
@@ -501,6 +530,7 @@ int main(void)
 		TEST(test_soon),
 		TEST(test_other_login),
 		TEST(test_failed_is_told),
+		TEST(test_odd_text),
 		TEST(test_long_outbox),
 		TEST(test_too_many),
 		TEST(test_forgotten),
