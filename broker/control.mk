@@ -9,8 +9,8 @@ CONTROL_SRC := broker/domains.c $(addprefix broker/,account.c statefile.c login.
 	session.c registration.c presence.c request.c keepalive.c feeler.c notify.c revocation.c writer.c pins.c pins_file.c pins_server.c \
 	policy.c handshake.c direction.c \
 	peer.c peer_keys.c peer_control.c peer_ask.c peers.c early.c shake.c path.c path_probe.c path_health.c \
-	relayed.c pmtu.c relay.c relay_seen.c relay_told.c punch.c \
-	gate.c gatelist.c \
+	relayed.c pmtu.c relay.c relay_seen.c relay_told.c punch.c punch_ends.c punch_save.c \
+	gate.c gate_way.c gatelist.c \
 	peer_route.c resolve.c exit.c portmap.c asking.c posterlink.c poster_kind.c postlink.c memberlink.c poster_child.c brokerconf.c groups.c \
 	groupname.c groupmember.c groupword.c groupplace.c worker.c worker_names.c) \
 	$(O)/gen/broker/state.pb-c.c

@@ -25,13 +25,9 @@
  * answer: OFF, all is rerouted, streams stay for GATE_LINGER_S for what is under way.
  * Where that was in vain, UDP is tried less often.
  *
- * A stream whose TCP does not take more than GATE_QUEUE bytes loses what comes: the
- * TCP inside finds its speed by that, as on any link.
- *
- * Trust: the server must show a certificate of role RS of our domain's CA, and gets
- * nothing but sealed datagrams, as the relay and all the network do.
+ * The streams themselves, and whom they trust: gate_way.c.
  */
-#include "broker/gate.h"
+#include "broker/gate_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,43 +37,8 @@
 #include "broker/relay.h"
 #include "broker/session.h"
 #include "broker/timers.h"
-#include "common/channel.h"
-#include "common/gateframe.h"
 #include "common/log.h"
-
-#define GATE_QUEUE (256u * 1024)
-
-/* struct way - to one relay's gate
- * @at:     which of its addresses is used or tried; @source: ours towards it
- * @as:     from where its datagrams seem to come, by side */
-struct way {
-	struct gate *g;
-	struct gate_entry e;
-	struct channel *c;
-	struct tls_context *tls;
-	bool open;
-	size_t at;
-	struct addr source;
-	struct addr as[GATE_SIDES];
-	uint64_t again_ns;
-	unsigned int pause_ms;
-};
-
-struct gate {
-	struct worker *w;
-	enum gate_state state;
-	char *folder;
-	struct way ways[GATES_MAX];
-	size_t n;
-	struct way *dc; /* USED: it carries Signals */
-	bool reroute;	/* as soon as the session is online */
-	uint64_t moved_ns, used_ns, left_ns;
-	unsigned int probe_s;
-	size_t probe_at; /* which address of the DC */
-	uint32_t probe;	 /* request under way; 0: none */
-	struct loop_timer *retry, *udp, *linger;
-	struct loop_task destroy;
-};
+#include "common/tls.h"
 
 static const char *const state_names[] = {
 	[GATE_OFF] = "OFF", [GATE_TRYING] = "TRYING", [GATE_USED] = "USED"};
@@ -108,19 +69,7 @@ static void gate_set_state(struct gate *g, enum gate_state state)
 		loop_timer_disarm(g->linger);
 }
 
-/* --- streams --------------------------------------------------------------------------- */
-
-static void way_connect(struct way *y);
-
-static void way_close(struct way *y)
-{
-	struct channel *c = y->c;
-
-	y->c = NULL; /* its closed() is not for us */
-	y->open = false;
-	if (c)
-		channel_close(c);
-}
+/* --- ways ------------------------------------------------------------------------------ */
 
 static void close_all(void *arg)
 {
@@ -131,158 +80,30 @@ static void close_all(void *arg)
 	loop_timer_disarm(g->retry);
 }
 
-/* TRYING again: by UDP, too */
-static void gate_lost(struct gate *g)
+void gate_lost(struct gate *g)
 {
 	gate_set_state(g, GATE_TRYING);
 	session_woke(g->w->session);
 }
 
-static void way_later(struct way *y)
-{
-	struct gate *g = y->g;
-
-	y->at = 0;
-	y->pause_ms = y->pause_ms ? 2 * y->pause_ms : GATE_RETRY_MS;
-	if (y->pause_ms > GATE_RETRY_MAX_MS)
-		y->pause_ms = GATE_RETRY_MAX_MS;
-	y->again_ns = now_ns(g) + LOOP_MS(y->pause_ms);
-	if (!loop_timer_armed(g->retry))
-		loop_timer_arm(g->retry, LOOP_MS(y->pause_ms));
-}
-
-static void on_open(struct channel *c, void *arg)
-{
-	struct way *y = arg;
-
-	if (y->c != c)
-		return;
-	y->open = true;
-	y->pause_ms = 0;
-	if (y->g->state == GATE_TRYING)
-		session_by_gate(y->g->w->session);
-	else if (y->g->state == GATE_USED)
-		worker_rerouted(y->g->w);
-}
-
-static void on_closed(struct channel *c, int err, void *arg)
-{
-	struct way *y = arg;
-	struct gate *g = y->g;
-	char text[ADDR_TEXT_LEN];
-	bool was_open = y->open;
-
-	if (y->c != c)
-		return;
-	y->c = NULL;
-	y->open = false;
-	log_debug("gate", "no TLS with %s: %s",
-		  addr_format(&y->e.addrs[y->at], text), err_text(err));
-	if (g->state == GATE_OFF)
-		return;
-	if (!was_open && ++y->at < y->e.n)
-		way_connect(y);
-	else
-		way_later(y);
-	if (g->state == GATE_USED && y == g->dc)
-		gate_lost(g);
-}
-
-static void take_dc(struct way *y, struct gateframe *f)
+void gate_answered(struct way *y)
 {
 	struct gate *g = y->g;
 	char text[ADDR_TEXT_LEN];
 
-	if (!addr_is_set(&y->as[GATE_DC]))
-		return; /* it was asked nothing */
-	if (g->state == GATE_TRYING) {
-		log_warn("gate",
-			 "UDP is blocked here: relayed by TLS, through %s on "
-			 "port %u",
-			 addr_format_ip(&y->e.addrs[y->at], text), y->e.port);
-		gate_set_state(g, GATE_USED);
-		g->dc = y;
-		g->reroute = true;
-		g->used_ns = now_ns(g);
-		g->probe_s = GATE_PROBE_S;
-		if (g->left_ns &&
-		    g->used_ns - g->left_ns < LOOP_S(GATE_RELAPSE_S))
-			g->probe_s = 2 * GATE_PROBE_MAX_S;
-		loop_timer_arm(g->udp, LOOP_S(g->probe_s));
-	}
-	datapath_carried(g->w->dp, f->data, f->len, &y->as[GATE_DC]);
-}
-
-static int on_bytes(struct channel *c, uint8_t *data, size_t len, void *arg)
-{
-	struct way *y = arg;
-	struct gateframe f;
-	size_t done = 0;
-	int n;
-
-	if (y->c != c)
-		return (int)len;
-	while ((n = gateframe_get(data + done, len - done, &f)) > 0) {
-		done += (size_t)n;
-		if (f.side == GATE_DC)
-			take_dc(y, &f);
-		else if (addr_is_set(&y->as[GATE_RELAY]))
-			datapath_carried(y->g->w->dp, f.data, f.len,
-					 &y->as[GATE_RELAY]);
-	}
-	datapath_carried_end(y->g->w->dp);
-	return n < 0 ? n : (int)done;
-}
-
-static const struct channel_ops ops = {
-	.open = on_open,
-	.bytes = on_bytes,
-	.closed = on_closed,
-};
-
-static int way_try(struct way *y)
-{
-	struct worker *w = y->g->w;
-	const struct account *a = w->account;
-	struct addr to = y->e.addrs[y->at];
-	unsigned int mtu;
-	int err;
-
-	addr_set_port(&to, y->e.port);
-	err = w->env->route(w->env->ctx, &to, &y->source, &mtu);
-	if (err)
-		return err;
-	tls_context_free(y->tls); /* its channel has gone */
-	y->tls = NULL;
-	/* under our own CA: a relay of a domain that we allow is none of ours */
-	err = tls_context_new(&a->secrets->id, a->cert_der, a->cert_len,
-			      a->ca_der, a->ca_len, NULL, a->constraint.fp,
-			      &y->tls);
-	if (err)
-		return err;
-	tls_context_set_roles(y->tls, NTMC_ROLE_RS);
-	tls_context_set_env(y->tls, &w->env->crypto);
-	for (int i = 0; i < GATE_SIDES; i++)
-		addr_clear(&y->as[i]);
-	return channel_connect(w->loop, y->tls, &to.sa, addr_len(&to), &ops, y,
-			       &y->c);
-}
-
-/* The next of its addresses to which there is a route. */
-static void way_connect(struct way *y)
-{
-	if (y->c || !y->g->w->account->logged_in)
+	if (g->state != GATE_TRYING)
 		return;
-	for (; y->at < y->e.n; y->at++)
-		if (!way_try(y))
-			return;
-	way_later(y);
-}
-
-static void way_want(struct way *y)
-{
-	if (!y->c && now_ns(y->g) >= y->again_ns)
-		way_connect(y);
+	log_warn("gate",
+		 "UDP is blocked here: relayed by TLS, through %s on port %u",
+		 addr_format_ip(&y->e.addrs[y->at], text), y->e.port);
+	gate_set_state(g, GATE_USED);
+	g->dc = y;
+	g->reroute = true;
+	g->used_ns = now_ns(g);
+	g->probe_s = GATE_PROBE_S;
+	if (g->left_ns && g->used_ns - g->left_ns < LOOP_S(GATE_RELAPSE_S))
+		g->probe_s = 2 * GATE_PROBE_MAX_S;
+	loop_timer_arm(g->udp, LOOP_S(g->probe_s));
 }
 
 static void retry_due(void *arg)
@@ -320,28 +141,6 @@ static bool carrier_takes(void *arg, const struct addr *to)
 	struct gate *g = arg;
 
 	return way_of(g, to) || is_dc(g, to);
-}
-
-static void way_put(struct way *y, enum gate_side side, const struct addr *to,
-		    const uint8_t *data, size_t len, size_t seg)
-{
-	y->as[side] = *to;
-	for (size_t at = 0; at < len; at += seg) {
-		size_t n = len - at < seg ? len - at : seg;
-		uint8_t *room;
-
-		if (channel_queued(y->c) > GATE_QUEUE)
-			channel_flush(y->c);
-		if (channel_queued(y->c) > GATE_QUEUE)
-			return;
-		room = channel_room(y->c, GATEFRAME_HEAD + n);
-		if (!room)
-			return;
-		gateframe_put(room, side, n);
-		memcpy(room + GATEFRAME_HEAD, data + at, n);
-		channel_put(y->c, GATEFRAME_HEAD + n);
-	}
-	channel_flush(y->c);
 }
 
 static void carrier_send(void *arg, const struct addr *to, const uint8_t *data,

@@ -26,7 +26,7 @@
  * PUNCH_DIRECT_S and nothing came by the relay for PUNCH_HEARD_S, when the tunnel ends
  * or changes its Path ID, or when the relay is silent and not in use.
  */
-#include "broker/punch.h"
+#include "broker/punch_impl.h"
 
 #include <string.h>
 
@@ -194,9 +194,9 @@ static struct punch *punch_place(struct peer *p)
 	return &l[0];
 }
 
-static int punch_fill(struct punch *u, uint64_t path_id,
-		      const struct route_relay *relay,
-		      const struct ntmc_key *ktun, enum ntmc_aead_alg aead)
+int punch_fill(struct punch *u, uint64_t path_id,
+	       const struct route_relay *relay, const struct ntmc_key *ktun,
+	       enum ntmc_aead_alg aead)
 {
 	int err = datagram_punch_keys_of(ktun, path_id, aead, &u->keys);
 
@@ -251,14 +251,6 @@ static bool wanted(const struct punch *u)
 	return false;
 }
 
-static bool owns(const struct punch *u, const struct addr *a)
-{
-	for (size_t i = 0; u->path_id && i < u->relay.n; i++)
-		if (addr_equal(&u->relay.addrs[i], a))
-			return true;
-	return false;
-}
-
 /* Does the other one hold the same end, under the keys that the relay has? */
 static bool superseded(const struct punch *u)
 {
@@ -282,7 +274,7 @@ static bool spare(const struct punch *u)
 	if (dead && superseded(u))
 		return true;
 	if (p->state != PEER_UP || !c || c->state != PATH_PROVEN ||
-	    owns(u, &c->addr))
+	    punch_is_at(u, &c->addr))
 		return false;
 	if (dead)
 		return true;
@@ -357,7 +349,7 @@ void punch_again(struct peer *p, const struct addr *a)
 	for (size_t i = 0; i < PUNCHES_MAX; i++) {
 		struct punch *u = &p->punches.list[i];
 
-		if (!owns(u, a) ||
+		if (!punch_is_at(u, a) ||
 		    loop_now(p->w->loop) - u->sent_ns < LOOP_MS(PUNCH_FIRST_MS))
 			continue;
 		u->tries = 0;
@@ -457,138 +449,6 @@ void punch_datagram(struct worker *w, const struct packet_header *h,
 		if (a.sent_ms > u->acked_ms && a.sent_ms <= u->sent_ms)
 			punch_answered(u, &a);
 		return;
-	}
-}
-
-/* --- questions ---------------------------------------------------------------------------------- */
-
-bool punch_owns(const struct peer *p, const struct addr *a)
-{
-	return punch_at(p, a) != NULL;
-}
-
-const struct punch *punch_at(const struct peer *p, const struct addr *a)
-{
-	for (size_t i = 0; i < PUNCHES_MAX; i++) {
-		const struct punch *u = &p->punches.list[i];
-
-		if (owns(u, a))
-			return u;
-	}
-	return NULL;
-}
-
-bool punch_addr(const struct peer *p, uint64_t path_id, struct addr *out)
-{
-	for (size_t i = 0; i < PUNCHES_MAX; i++) {
-		const struct punch *u = &p->punches.list[i];
-
-		if (!u->path_id || !addr_is_set(&u->source) ||
-		    (path_id && (u->path_id ^ path_id) & ~1ull))
-			continue;
-		*out = u->relay.addrs[u->at];
-		return true;
-	}
-	return false;
-}
-
-/* What was heard last: another end may have been left to itself for a while. */
-const char *punch_limit(const struct peer *p)
-{
-	const struct punch *u = NULL;
-
-	for (size_t i = 0; i < PUNCHES_MAX; i++) {
-		const struct punch *o = &p->punches.list[i];
-
-		if (o->path_id && o->answered_ns &&
-		    (!u || o->answered_ns > u->answered_ns))
-			u = o;
-	}
-	if (u && u->code == NTM_ELIMIT)
-		return "the relay forwards no more for this account today: its "
-		       "limit is reached";
-	if (u && u->peer_code == NTM_ELIMIT)
-		return "the relay forwards no more for the peer's account "
-		       "today: its limit is reached";
-	return NULL;
-}
-
-size_t punch_observed(const struct peer *p, struct addr *out, size_t max)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < PUNCHES_MAX && n < max; i++) {
-		const struct punch *u = &p->punches.list[i];
-		size_t j = 0;
-
-		if (!u->path_id || !addr_is_set(&u->observed))
-			continue;
-		while (j < n && !addr_equal(&out[j], &u->observed))
-			j++;
-		if (j == n)
-			out[n++] = u->observed;
-	}
-	return n;
-}
-
-/* --- the keeper's blob --------------------------------------------------------------------------- */
-
-size_t punch_save(const struct peer *p, struct punch_packed *out)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < PUNCHES_MAX; i++) {
-		const struct punch *u = &p->punches.list[i];
-		Ntm__State__Punch *m = &out->msg[n];
-
-		if (!u->path_id)
-			continue;
-		ntm__state__punch__init(m);
-		m->relay = u->relay.id;
-		m->path_id = u->path_id;
-		m->aead = u->aead;
-		m->ktun.data = (uint8_t *)u->ktun.b;
-		m->ktun.len = NTMC_KEY_LEN;
-		m->n_addresses = u->relay.n;
-		m->addresses = out->addrs[n];
-		for (size_t j = 0; j < u->relay.n; j++) {
-			/* the one in use first */
-			size_t at = (u->at + j) % u->relay.n;
-			uint8_t *b = out->bytes[n][j];
-
-			out->addrs[n][j].data = b;
-			out->addrs[n][j].len =
-				statefile_addr_put(&u->relay.addrs[at], b);
-		}
-		out->list[n++] = m;
-	}
-	return n;
-}
-
-void punch_restore(struct peer *p, Ntm__State__Punch *const *list, size_t n)
-{
-	size_t k = 0;
-
-	for (size_t i = 0; i < n && k < PUNCHES_MAX; i++) {
-		const Ntm__State__Punch *m = list[i];
-		struct punch *u = &p->punches.list[k];
-		struct route_relay relay = {.id = m->relay};
-		struct ntmc_key ktun;
-
-		for (size_t j = 0; j < m->n_addresses; j++)
-			if (relay.n < RELAY_ADDRS_MAX &&
-			    !statefile_addr_get(&m->addresses[j],
-						&relay.addrs[relay.n]))
-				relay.n++;
-		if (!relay.n || m->path_id < 2 || m->ktun.len != NTMC_KEY_LEN ||
-		    (m->aead != NTMC_AES_256_GCM &&
-		     m->aead != NTMC_CHACHA20_POLY1305))
-			continue;
-		memcpy(ktun.b, m->ktun.data, NTMC_KEY_LEN);
-		if (!punch_fill(u, m->path_id, &relay, &ktun,
-				(enum ntmc_aead_alg)m->aead))
-			k++;
-		ntmc_key_clear(&ktun);
 	}
 }
 
