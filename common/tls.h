@@ -2,9 +2,11 @@
 /*
  * tls - TLS 1.3 sessions over a non-blocking socket, by GnuTLS
  *
- * Five outcomes; the caller (channel.c) owns socket and readiness. This file and
- * libntmcrypto are the only ones that know GnuTLS. Peers are named by CA and role,
- * not by host name: addresses are pinned, certificates come from the domain's CA.
+ * Five outcomes; the caller (channel.c) owns socket and readiness. What is behind this
+ * header (tls.c, tls_context.c, tls_verify.c) and libntmcrypto know GnuTLS, and beside
+ * them only servers/http.c, whose library wants its certificates so. Peers are named by
+ * CA and role, not by host name: addresses are pinned, certificates come from the
+ * domain's CA.
  */
 #ifndef NTM_COMMON_TLS_H
 #define NTM_COMMON_TLS_H
