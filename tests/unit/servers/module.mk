@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
-SERVERS_TESTS := tokens exits login mapping wake zone rate tables folder run
+SERVERS_TESTS := tokens exits login login_again mapping wake zone rate tables run
 $(foreach t,$(SERVERS_TESTS),$(eval $(call unit-test,unit-servers-$(t),\
 	tests/unit/servers/test_$(t).c tests/unit/servers/site.c tests/unit/servers/peer.c,\
+	servers common ntmcrypto,$(SERVERS_PKGS))))
+$(foreach t,folder enrol,$(eval $(call unit-test,unit-servers-$(t),\
+	$(patsubst %,tests/unit/servers/%.c,test_$(t) folder),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(foreach t,direction registration withdraw restart,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) dc_site site peer),\

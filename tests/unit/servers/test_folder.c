@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* test_folder - init, configuration, join string, backup, journal, relays, manual */
+/* test_folder - init, configuration, join string, backup, journal, manual */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -18,63 +18,7 @@
 #include "common/join.h"
 #include "servers/cli.h"
 #include "servers/dc/journal.h"
-#include "servers/enrol.h"
-#include "servers/servercert.h"
-#include "site.h"
-
-static char dir[64];
-static int saved_out, saved_err;
-
-static void hush(void)
-{
-	int null = open("/dev/null", O_WRONLY);
-
-	fflush(stdout);
-	fflush(stderr);
-	saved_out = dup(STDOUT_FILENO);
-	saved_err = dup(STDERR_FILENO);
-	dup2(null, STDOUT_FILENO);
-	dup2(null, STDERR_FILENO);
-	close(null);
-}
-
-static void unhush(void)
-{
-	fflush(stdout);
-	fflush(stderr);
-	dup2(saved_out, STDOUT_FILENO);
-	dup2(saved_err, STDERR_FILENO);
-	close(saved_out);
-	close(saved_err);
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	strcpy(dir, "/tmp/ntm-folder-XXXXXX");
-	return mkdtemp(dir) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	char command[128];
-
-	(void)state;
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	return system(command);
-}
-
-static int init(const char *name)
-{
-	struct cli c = {.domain = "Example.ORG", .user = "root"};
-	int r;
-
-	snprintf(c.dir, sizeof(c.dir), "%s/%s", dir, name);
-	hush();
-	r = cli_init(&c);
-	unhush();
-	return r;
-}
+#include "folder.h"
 
 static void init_refuses_overwrite(void **state)
 {
@@ -83,20 +27,15 @@ static void init_refuses_overwrite(void **state)
 	char path[128];
 
 	(void)state;
-	assert_int_equal(init("a"), 0);
+	assert_int_equal(folder_init("a"), 0);
 	snprintf(path, sizeof(path), "%s/a/as/ca.key", dir);
 	assert_int_equal(file_read_private(path, 4096, &before, &len), 0);
-	assert_int_equal(init("a"), CLI_FAILED);
+	assert_int_equal(folder_init("a"), CLI_FAILED);
 	assert_int_equal(file_read_private(path, 4096, &after, &len2), 0);
 	assert_int_equal(len, len2);
 	assert_memory_equal(before, after, len);
 	file_free(before, len);
 	file_free(after, len2);
-}
-
-static void write_text(const char *path, const char *text)
-{
-	assert_int_equal(file_write(path, text, strlen(text), 0600), 0);
 }
 
 static void conf_errors(void **state)
@@ -133,13 +72,13 @@ static void conf_errors(void **state)
 	(void)state;
 	snprintf(path, sizeof(path), "%s/conf", dir);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		write_text(path, cases[i].text);
+		folder_write(path, cases[i].text);
 		assert_int_equal(serverconf_load(path, &c, error), -NTM_ECONF);
 		assert_non_null(strstr(error, path));
 		if (!strstr(error, cases[i].says))
 			fail_msg("case %zu: %s", i, error);
 	}
-	write_text(path, "[server]\ndomain = X.org\n");
+	folder_write(path, "[server]\ndomain = X.org\n");
 	assert_int_equal(serverconf_load(path, &c, error), 0);
 	assert_string_equal(c.domain, "x.org");
 	assert_int_equal(c.dc_keepalive, 25);
@@ -210,9 +149,9 @@ static int backup(const char *from, const char *file, bool restore, bool force)
 	snprintf(c.dir, sizeof(c.dir), "%s/%s", dir, from);
 	snprintf(path, sizeof(path), "%s/%s", dir, file);
 	c.args[0] = path;
-	hush();
+	folder_hush();
 	r = restore ? cli_restore(&c) : cli_backup(&c);
-	unhush();
+	folder_unhush();
 	return r;
 }
 
@@ -258,7 +197,7 @@ static void backup_restore(void **state)
 	size_t len;
 
 	(void)state;
-	assert_int_equal(init("a"), 0);
+	assert_int_equal(folder_init("a"), 0);
 	assert_int_equal(backup("a", "file", false, false), 0);
 	snprintf(path, sizeof(path), "%s/file", dir);
 	assert_int_equal(stat(path, &st), 0);
@@ -340,10 +279,10 @@ static void journal_full_disk(void **state)
 	tight = old;
 	tight.rlim_cur = 4096;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
-	hush();
+	folder_hush();
 	assert_int_equal(journal_put(l, j, 2), -NTM_ESTORE);
 	assert_int_equal(journal_put(l, j, 3), -NTM_ESTORE);
-	unhush();
+	folder_unhush();
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 	/* room again: it works again, and one bad job is alone with its fate */
 	assert_int_equal(journal_put(l, j, 4), 0);
@@ -354,205 +293,6 @@ static void journal_full_disk(void **state)
 	assert_int_equal(journal_boot(j), 2);
 	journal_close(j);
 	loop_free(l);
-}
-
-/* --- a relay elsewhere ----------------------------------------------------------- */
-
-/* the text that the domain in @name gives a relay */
-static size_t enrol_text(const char *name, char text[static ENROL_TEXT_MAX])
-{
-	char path[128], error[SERVERCONF_ERROR_LEN];
-	struct server_conf c;
-	struct enrol e;
-	int len;
-
-	snprintf(path, sizeof(path), "%s/%s/ntm-server.conf", dir, name);
-	assert_int_equal(serverconf_load(path, &c, error), 0);
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	assert_int_equal(enrol_new(path, &c, ENROL_RELAY, ntmc_now(NULL), &e),
-			 0);
-	len = enrol_format(&e, text);
-	assert_true(len > 0);
-	enrol_clear(&e);
-	serverconf_clear(&c);
-	return (size_t)len;
-}
-
-/* init, enrol, renew ... of a server elsewhere: of role RS, or NS */
-static int elsewhere(const char *name, enum enrol_kind kind, const char *verb,
-		     const char *file)
-{
-	struct cli c = {.user = "root", .args = {verb, file}, .n_args = 2};
-	bool made = !strcmp(verb, "init");
-	int r;
-
-	snprintf(c.dir, sizeof(c.dir), "%s/%s", dir, name);
-	*(kind == ENROL_RELAY	   ? &c.relay
-	  : kind == ENROL_NOTIFIER ? &c.ns
-				   : &c.cs) = made ? file : NULL;
-	hush();
-	r = made		     ? cli_init(&c)
-	    : kind == ENROL_RELAY    ? cli_relay(&c, verb)
-	    : kind == ENROL_NOTIFIER ? cli_ns(&c, verb)
-				     : cli_cs(&c, verb);
-	unhush();
-	return r;
-}
-
-static int relay_command(const char *name, const char *verb, const char *file)
-{
-	return elsewhere(name, ENROL_RELAY, verb, file);
-}
-
-static int ns_command(const char *name, const char *verb, const char *file)
-{
-	return elsewhere(name, ENROL_NOTIFIER, verb, file);
-}
-
-static int cs_command(const char *name, const char *verb, const char *file)
-{
-	return elsewhere(name, ENROL_CACHE, verb, file);
-}
-
-static void relay_elsewhere(void **state)
-{
-	struct servercert before, after;
-	char path[128], file[128];
-	uint8_t *conf;
-	size_t len;
-
-	(void)state;
-	assert_int_equal(init("home"), 0);
-	snprintf(file, sizeof(file), "%s/enrolled", dir);
-	assert_int_equal(relay_command("home", "enrol", file), 0);
-	assert_int_equal(relay_command("home", "enrol", file), CLI_FAILED);
-	assert_int_equal(relay_command("away", "init", file), 0);
-	assert_int_equal(relay_command("away", "init", file), CLI_FAILED);
-	snprintf(path, sizeof(path), "%s/away/ntm-server.conf", dir);
-	assert_int_equal(file_read(path, 1 << 16, &conf, &len), 0);
-	assert_non_null(strstr((char *)conf, "\nroles = rs\n"));
-	assert_non_null(strstr((char *)conf, "\ndomain = example.org\n"));
-	assert_non_null(strstr((char *)conf, ":4502"));
-	file_free(conf, len);
-	snprintf(path, sizeof(path), "%s/away", dir);
-	assert_int_equal(servercert_load(path, "rs", &before), 0);
-	assert_string_equal(before.domain.domain, "example.org");
-	assert_int_equal(servercert_load(path, "dc", &after), -NTM_ENOTFOUND);
-	/* a new certificate, but not another domain's */
-	assert_int_equal(unlink(file), 0);
-	assert_int_equal(relay_command("home", "enrol", file), 0);
-	assert_int_equal(relay_command("away", "renew", file), 0);
-	assert_int_equal(servercert_load(path, "rs", &after), 0);
-	servercert_clear(&before);
-	servercert_clear(&after);
-	assert_int_equal(relay_command("away", "enrol", "/nowhere"),
-			 CLI_FAILED);
-	assert_int_equal(relay_command("away", "renew", path), CLI_FAILED);
-}
-
-/* The same for a Notification Server; neither takes what is for the other one. */
-static void notifier_elsewhere(void **state)
-{
-	struct servercert cert;
-	char path[128], file[128];
-	uint8_t *conf;
-	size_t len;
-
-	(void)state;
-	assert_int_equal(init("home"), 0);
-	snprintf(file, sizeof(file), "%s/enrolled", dir);
-	assert_int_equal(ns_command("home", "enrol", file), 0);
-	assert_int_equal(relay_command("away", "init", file), CLI_FAILED);
-	assert_int_equal(ns_command("away", "init", file), 0);
-	snprintf(path, sizeof(path), "%s/away/ntm-server.conf", dir);
-	assert_int_equal(file_read(path, 1 << 16, &conf, &len), 0);
-	assert_non_null(strstr((char *)conf, "\nroles = ns\n"));
-	assert_non_null(strstr((char *)conf, ":4502"));
-	file_free(conf, len);
-	snprintf(path, sizeof(path), "%s/away", dir);
-	assert_int_equal(servercert_load(path, "ns", &cert), 0);
-	servercert_clear(&cert);
-	assert_int_equal(servercert_load(path, "rs", &cert), -NTM_ENOTFOUND);
-	assert_int_equal(relay_command("away", "renew", file), CLI_FAILED);
-	assert_int_equal(ns_command("away", "renew", file), 0);
-	assert_int_equal(ns_command("away", "drain", file), CLI_USAGE);
-}
-
-/* A Cache Server elsewhere has a name of its own, and is told where AS and box are. */
-static void cache_elsewhere(void **state)
-{
-	char path[128], file[128], digits[NTMC_FP_TEXT_LEN], name[64];
-	uint8_t *conf, der[NTMC_CERT_MAX], fp[NTMC_FP_LEN];
-	struct ntmc_cert cert;
-	size_t len;
-
-	(void)state;
-	assert_int_equal(init("home"), 0);
-	snprintf(file, sizeof(file), "%s/enrolled", dir);
-	assert_int_equal(cs_command("home", "enrol", file), 0);
-	assert_int_equal(ns_command("away", "init", file), CLI_FAILED);
-	assert_int_equal(cs_command("away", "init", file), 0);
-	snprintf(path, sizeof(path), "%s/away/ntm-server.conf", dir);
-	assert_int_equal(file_read(path, 1 << 16, &conf, &len), 0);
-	assert_non_null(strstr((char *)conf, "\nroles = cs\n"));
-	assert_non_null(strstr((char *)conf, ":4501"));
-	assert_non_null(strstr((char *)conf, ":4508"));
-	assert_null(strstr((char *)conf, ":4502"));
-	file_free(conf, len);
-	snprintf(path, sizeof(path), "%s/away", dir);
-	assert_int_equal(servercert_der(path, "cs", der, &len), 0);
-	assert_int_equal(ntmc_cert_parse(der, len, &cert), 0);
-	assert_int_equal(cert.roles, NTMC_ROLE_CS);
-	ntmc_fingerprint(cert.ed_pub, fp);
-	ntmc_fingerprint_text(fp, digits);
-	snprintf(name, sizeof(name), "cs-%.16s.example.org", digits);
-	assert_string_equal(cert.fqdn, name);
-	assert_int_equal(cs_command("away", "remove", digits), 0);
-	assert_int_equal(cs_command("away", "drain", file), CLI_USAGE);
-	/* where there is no box there is nothing for it to do */
-	snprintf(path, sizeof(path), "%s/home/ntm-server.conf", dir);
-	write_text(path, "[server]\ndomain = example.org\n[box]\nport = 0\n");
-	assert_int_equal(unlink(file), 0);
-	assert_int_equal(cs_command("home", "enrol", file), CLI_FAILED);
-}
-
-static void enrolment_damaged(void **state)
-{
-	static const char *const lines[] = {"domain",	   "dc ",     "ca ",
-					    "certificate", "ed25519", "x25519"};
-	char text[ENROL_TEXT_MAX], bad[ENROL_TEXT_MAX];
-	struct enrol e;
-	size_t len;
-
-	(void)state;
-	assert_int_equal(init("whole"), 0);
-	len = enrol_text("whole", text);
-	assert_int_equal(enrol_parse(text, len, &e), 0);
-	assert_string_equal(e.domain, "example.org");
-	for (size_t i = 0; i < len; i++)
-		assert_true(enrol_parse(text, i, &e) < 0);
-	memcpy(bad, text, len);
-	bad[len] = 'x';
-	assert_int_equal(enrol_parse(bad, len + 1, &e), -NTM_EDECODE);
-	/* one byte in each line */
-	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		char *at = strstr(text, lines[i]), *end = strchr(at, '\n');
-
-		memcpy(bad, text, len);
-		bad[end - text - 1] ^= 1;
-		if (i != 1) /* another port is another port */
-			assert_true(enrol_parse(bad, len, &e) < 0);
-		bad[end - text - 1] = '\0';
-		assert_true(enrol_parse(bad, len, &e) < 0);
-		/* without the line */
-		memcpy(bad, text, (size_t)(at - text));
-		memcpy(bad + (at - text), end + 1,
-		       len - (size_t)(end + 1 - text));
-		if (i != 1 || !strstr(end, "\ndc "))
-			assert_true(enrol_parse(bad,
-						len - (size_t)(end + 1 - at),
-						&e) < 0);
-	}
 }
 
 /* --- manual ---------------------------------------------------------------------- */
@@ -592,15 +332,13 @@ static void manual_names_every_key(void **state)
 	file_free(page, len);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, folder_setup, folder_teardown)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(init_refuses_overwrite), T(conf_errors),
 		T(join_strings),	   T(backup_restore),
 		T(journal_full_disk),	   T(manual_names_every_key),
-		T(relay_elsewhere),	   T(notifier_elsewhere),
-		T(cache_elsewhere),	   T(enrolment_damaged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
