@@ -16,17 +16,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "common/addr.h"
+#include "common/datagram.h"
 #include "common/log.h"
-#include "servers/cli.h"
-#include "servers/dc/state.h"
-#include "servers/sockets.h"
+#include "tests/bench/dc_load.h"
 
 #define BATCH	   64
 #define ROUNDS	   6
@@ -35,9 +33,7 @@
 #define CHECK_EACH 1000 /* answers opened in full: one of so many */
 #define SEALED_MAX 160	/* bytes of what a node says first */
 
-static char dir[] = "/tmp/ntm-dc-load-XXXXXX";
-
-static void die(const char *what)
+void die(const char *what)
 {
 	fprintf(stderr, "dc_load: %s: %s\n", what, strerror(errno));
 	exit(1);
@@ -51,7 +47,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void pin(int cpu)
+void pin(int cpu)
 {
 	cpu_set_t set;
 
@@ -61,133 +57,20 @@ static void pin(int cpu)
 		fprintf(stderr, "dc_load: not pinned\n");
 }
 
-/* node ids and keys follow from the number, so that both sides know them */
-static uint64_t id_of(uint32_t i)
+uint64_t id_of(uint32_t i)
 {
 	return (uint64_t)i * UINT64_C(0x9e3779b97f4a7c15) | 1;
 }
 
-static void kntmdc_of(uint32_t i, struct ntmc_key *k)
+void kntmdc_of(uint32_t i, struct ntmc_key *k)
 {
 	memset(k, 0x5a, sizeof(*k));
 	memcpy(k->b, &i, sizeof(i));
 }
 
-static void fqdn_of(uint32_t i, char *out, size_t size)
+void fqdn_of(uint32_t i, char *out, size_t size)
 {
 	snprintf(out, size, "device-%u.account-%u.example.org", i, i / 4);
-}
-
-/* --- the DC's process -------------------------------------------------------- */
-
-static void add_node(struct dc *dc, uint32_t i, const struct endpoint *at)
-{
-	uint8_t ed[32], x[32], sig[64];
-	struct node_keys k = {.ed_pub = ed, .x_pub = x, .x_sig = sig};
-	struct ntmc_key kntmdc;
-	char fqdn[128];
-	struct node *n;
-	uint32_t h;
-
-	fqdn_of(i, fqdn, sizeof(fqdn));
-	k.fqdn = fqdn;
-	memset(ed, 0x11, sizeof(ed));
-	memcpy(ed, &i, sizeof(i));
-	memset(x, 0x22, sizeof(x));
-	memset(sig, 0x33, sizeof(sig));
-	kntmdc_of(i, &kntmdc);
-	if (nodes_put(&dc->nodes, &k, &h) ||
-	    nodes_add_session(&dc->nodes, h, id_of(i), &kntmdc,
-			      NTMC_AES_256_GCM, (uint32_t)(time(NULL) + 86400)))
-		die("a node");
-	n = nodes_at(&dc->nodes, h);
-	n->at = *at;
-	n->flags |= NODE_PROVEN;
-	n->heard_s = n->registered_s = dc_now_s(dc);
-	for (uint8_t a = 0; a < 4; a++) { /* IPv4 and IPv6 of two interfaces */
-		n->addrs[a].ip[15] = (uint8_t)(a + 1);
-		n->addrs[a].ip[0] = 0x20;
-		n->addrs[a].ip[1] = 0x01;
-		n->addrs[a].port = 4500;
-	}
-	n->n_addrs = 4;
-}
-
-static struct dc *start_dc(struct role_env *env, struct server_conf *conf)
-{
-	char path[128], error[SERVERCONF_ERROR_LEN];
-	struct dc *dc;
-
-	snprintf(path, sizeof(path), "%s/ntm-server.conf", dir);
-	if (serverconf_load(path, conf, error))
-		die(error);
-	conf->dc_port = 14502;
-	conf->dc_loopback = true;
-	conf->dc_direction_rate = 0;
-	conf->dc_keepalive = 3600;
-	env->conf = conf;
-	env->dir = dir;
-	if (loop_new(&env->loop) ||
-	    sockets_bind(role_find("dc"), conf, dir, &env->sockets, error))
-		die(error);
-	close(env->sockets.admin);
-	if (dc_new(env, &dc))
-		die("dc_new");
-	return dc;
-}
-
-static void run_dc(uint32_t nodes, uint16_t load_port, int ready)
-{
-	struct endpoint at = {.port = load_port};
-	static struct server_conf conf;
-	static struct role_env env;
-	struct dc *dc;
-
-	pin(0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	dc = start_dc(&env, &conf);
-	at.ip[10] = at.ip[11] = 0xff;
-	at.ip[12] = 127;
-	at.ip[15] = 1;
-	for (uint32_t i = 0; i < nodes; i++)
-		add_node(dc, i, &at);
-	if (write(ready, "r", 1) != 1 || loop_run(env.loop))
-		die("run");
-}
-
-static double cpu_seconds(pid_t pid)
-{
-	unsigned long user, sys;
-	char path[64];
-	FILE *f;
-	int n;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	f = fopen(path, "re");
-	if (!f)
-		die(path);
-	n = fscanf(f,
-		   "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u "
-		   "%lu %lu",
-		   &user, &sys);
-	fclose(f);
-	return n == 2 ? (double)(user + sys) / (double)sysconf(_SC_CLK_TCK) : 0;
-}
-
-static void init_folder(void)
-{
-	struct cli c = {.domain = "example.org",
-			.user = "root",
-			.listen = {"127.0.0.1"},
-			.n_listen = 1};
-	FILE *quiet;
-
-	if (!mkdtemp(dir))
-		die(dir);
-	strcpy(c.dir, dir);
-	quiet = freopen("/dev/null", "w", stdout);
-	if (!quiet || cli_init(&c))
-		die("init");
 }
 
 /* --- all the nodes --------------------------------------------------------------- */
@@ -500,40 +383,6 @@ static uint16_t port_of(int fd)
 	return addr_port(&a);
 }
 
-static pid_t fork_dc(uint32_t nodes, uint16_t port)
-{
-	int ready[2];
-	pid_t pid;
-	char c;
-
-	if (pipe(ready))
-		die("pipe");
-	pid = fork();
-	if (pid < 0)
-		die("fork");
-	if (!pid) {
-		close(ready[0]);
-		run_dc(nodes, port, ready[1]);
-		_exit(0);
-	}
-	close(ready[1]);
-	if (read(ready[0], &c, 1) != 1)
-		die("the DC did not start");
-	close(ready[0]);
-	return pid;
-}
-
-static void end_dc(pid_t pid)
-{
-	char command[64];
-
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	if (system(command))
-		fprintf(stderr, "dc_load: %s is left over\n", dir);
-}
-
 static void print_figure(FILE *out, const char *name, double value,
 			 const char *unit, bool at_least, double target)
 {
@@ -550,16 +399,16 @@ static int measure_rate(const struct kind *k, FILE *out)
 	char name[64];
 
 	load_init(&l, k);
-	l.dc = fork_dc(k->nodes, port_of(l.fd));
+	l.dc = dc_fork(k->nodes, port_of(l.fd));
 	pin(1);
 	start_cpu = 0;
 	for (int i = 0; i < ROUNDS; i++) {
 		if (i == 1)
-			start_cpu = cpu_seconds(l.dc);
+			start_cpu = dc_cpu_seconds(l.dc);
 		rounds[i] = round_of(&l, k);
 	}
-	cpu = cpu_seconds(l.dc) - start_cpu;
-	end_dc(l.dc);
+	cpu = dc_cpu_seconds(l.dc) - start_cpu;
+	dc_end(l.dc);
 	if (l.sealed_at == l.n_sealed)
 		fprintf(stderr, "dc_load: ran out of sealed datagrams\n");
 	if (l.wrong || !l.checked) {
@@ -589,7 +438,7 @@ static int measure_memory(FILE *out)
 	pid_t pid;
 	FILE *f;
 
-	pid = fork_dc(1000000, 1);
+	pid = dc_fork(1000000, 1);
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
 	f = fopen(path, "re");
 	if (!f)
@@ -598,7 +447,7 @@ static int measure_memory(FILE *out)
 		if (!strncmp(line, "VmRSS:", 6))
 			kib = strtol(line + 6, NULL, 10);
 	fclose(f);
-	end_dc(pid);
+	dc_end(pid);
 	if (!kib)
 		return 1;
 	print_figure(out, "dc-memory.1000000-nodes", (double)kib / 1024, "MiB",
@@ -616,7 +465,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	log_set_level(LOG_ERR);
-	init_folder();
+	dc_folder();
 	if (!strcmp(argv[1], "memory"))
 		return measure_memory(out);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)

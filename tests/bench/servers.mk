@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Figures of the DC; tests/bench/dc-*.sh run them.
-$(O)/tests/bench/dc_load: $(O)/obj/tests/bench/dc_load.o \
+$(O)/tests/bench/dc_load: $(call objs,$(addprefix tests/bench/,dc_load.c dc_load_dc.c)) \
 		$(call lib,servers common ntmcrypto)
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
