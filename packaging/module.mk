@@ -7,9 +7,7 @@ MAN1 := wrappers/ntm-run.1 wrappers/ntm.1 wrappers/ntm-group.1 broker/ntm-broker
 MAN3 := wrappers/ntmclient.3
 MAN5 := servers/ntm-server.conf.5
 MAN8 := servers/ntm-server.8
-DOCS := README.md INSTALL LICENSE docs/architecture.md docs/protocol.md \
-        docs/vectors.txt docs/threat-model.md docs/control.md docs/exchange.md \
-        docs/exchange.yaml docs/example-items.c
+DOCS := README.md INSTALL LICENSE $(wildcard docs/*)
 MANDIR := $(PREFIX)/share/man
 DOCDIR := $(PREFIX)/share/doc/ntmobile
 UNITDIR := $(PREFIX)/lib/systemd/system

@@ -28,6 +28,9 @@ done
 [ -x "$prefix/libexec/ntm/ntm-portmap" ] || fail "nobody asks the router"
 [ -x "$prefix/libexec/ntm/ntm-post" ] || fail "nobody sends items"
 [ -x "$prefix/libexec/ntm/ntm-member" ] || fail "nobody is in a group"
+for doc in $(grep -o 'docs/[a-z.-]*[a-z]' README.md | sort -u); do
+	[ -s "$prefix/share/doc/ntmobile/${doc#docs/}" ] || fail "the README names $doc"
+done
 # A program of somebody else's, with the installed header and library.
 flags=$(PKG_CONFIG_PATH=$prefix/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$tmp/root \
 	pkg-config --cflags --libs ntmclient) || fail "there is no ntmclient.pc"
