@@ -89,13 +89,16 @@ int grouprules_take(const json_t *rules, struct group_policy *p,
 			 key);
 		return -NTM_EINVAL;
 	}
-	/* the log may have less: what a member does then is GROUP_EVICT_MIN_S */
-	if (!group_policy_ok(&set) || (json_object_get(rules, "evict") &&
-				       set.evict_s < GROUP_EVICT_MIN_S)) {
+	/* the log may have less: what a member does then is GROUP_EVICT_MIN_S; a seal that
+	 * ends when the next one is made leaves all without a key for a moment */
+	if (!group_policy_ok(&set) ||
+	    set.max_age_s < set.renew_s + GROUPRULES_AGE_MORE_S ||
+	    (json_object_get(rules, "evict") &&
+	     set.evict_s < GROUP_EVICT_MIN_S)) {
 		snprintf(why, GROUPRULES_WHY_LEN,
 			 "keep is 0 to 30 s, renew 60 s to 7 days, evict 900 s "
-			 "to a year, the others 60 s to a year, refresh and "
-			 "max-age not below renew");
+			 "to a year, the others 60 s to a year, refresh not "
+			 "below renew, max-age 60 s above it or more");
 		return -NTM_EINVAL;
 	}
 	*p = set;

@@ -11,7 +11,8 @@
 
 #include "common/err.h"
 
-#define GROUPRULES_WHY_LEN 160
+#define GROUPRULES_WHY_LEN    160
+#define GROUPRULES_AGE_MORE_S 60 /* that max-age is above renew, at least */
 
 struct group_policy; /* libntmcrypto/group.h */
 

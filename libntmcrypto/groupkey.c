@@ -382,12 +382,15 @@ int group_seal_read(const struct group *g, const uint8_t *seal, size_t len,
 	return 0;
 }
 
+#define CLOCK_MAX ((int64_t)1 << 52)
+
 int group_seal_check(const struct group *g, const uint8_t *seal, size_t len,
 		     const struct ntmc_key *rn2, int64_t now,
 		     int64_t *not_after)
 {
 	uint8_t hash[NTMC_HASH_LEN];
 	struct seal s;
+	int64_t end;
 
 	if (len != GROUP_SEAL_LEN)
 		return -NTM_EDECODE;
@@ -405,11 +408,14 @@ int group_seal_check(const struct group *g, const uint8_t *seal, size_t len,
 	rn2_hash(rn2, hash);
 	if (!ntmc_equal(hash, s.rn2, sizeof(hash)))
 		return -NTM_EAUTH;
-	if (s.not_before > now + GROUP_CLOCK_S)
+	/* far from what can overflow */
+	if (now < 0 || now > CLOCK_MAX || s.not_before > now + GROUP_CLOCK_S)
 		return -NTM_ECLOCK;
 	if (s.not_after <= now)
 		return -NTM_EEXPIRED;
-	*not_after = s.not_after;
+	/* how long, the members have decided: the GMS may say less */
+	end = now + g->policy.max_age_s;
+	*not_after = s.not_after < end ? s.not_after : end;
 	return 0;
 }
 

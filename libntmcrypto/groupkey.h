@@ -132,7 +132,8 @@ NTM_MUST_CHECK int group_seal_make(const struct ntmc_identity *id,
 /**
  * group_seal_check() - may RN2 be used?
  * @now: by the GMS's clock, as far as it is known
- * @not_after: nothing is sent later than that without a newer word of the GMS
+ * @not_after: nothing is sent later than that without a newer word of the GMS; what the
+ *             seal says, but at most the policy's max_age_s from @now on
  *
  * Return: 0; -NTM_EDECODE; -NTM_ENOTFOUND (another group), -NTM_ESTATE (an epoch that
  *         is over), -NTM_EAGAIN (one that has not come), -NTM_EFORK (another past);

@@ -23,6 +23,7 @@
 #define MEMBER_PARTS	     400     /* in one message */
 #define MEMBER_ACK_SPREAD_NS 500000u /* for each member of the group */
 #define MEMBER_AGAIN_S	     5	     /* until the server knows a new login */
+#define MEMBER_LATER_S	     60	     /* until a restored one has been told */
 #define MEMBER_WANT_S	     65	     /* the server passes one on in a minute */
 #define MEMBER_TRIES	     16	     /* entries made anew before we give up */
 #define MEMBER_PARTS_TRIES   4	 /* of an entry whose parts do not suffice */

@@ -278,6 +278,17 @@ void news_take(struct member *m, const Ntm__GroupNews *n)
 	author_go(m);
 }
 
+/* Who is removed is told of a later epoch than its own, and who joins of the one it joins
+ * with at least. */
+static bool is_of_before(const struct member *m, const Ntm__GroupGone *g)
+{
+	uint64_t ours = group_epoch(m->g);
+
+	if (m->welcome_epoch > ours)
+		ours = m->welcome_epoch;
+	return g->epoch < ours || (g->code == NTM_ENONAME && g->epoch == ours);
+}
+
 void news_gone(struct member *m, const Ntm__GroupGone *g)
 {
 	switch (g->code) {
@@ -308,6 +319,14 @@ void news_gone(struct member *m, const Ntm__GroupGone *g)
 		return;
 	case NTM_ENONAME:
 	case NTM_EEXPIRED: /* all have left */
+		if (is_of_before(m, g)) {
+			/* a store of before we came: others will bring it up to date */
+			member_named(m, MEMBER_SAW_ROLLBACK, GROUP_SERVER,
+				     g->epoch, -NTM_EAGAIN);
+			member_stop(m, MEMBER_BEHIND);
+			loop_timer_arm(m->again, LOOP_S(MEMBER_LATER_S));
+			return;
+		}
 		member_stop(m, MEMBER_OUT);
 		return;
 	default:

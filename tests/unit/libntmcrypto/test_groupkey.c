@@ -274,6 +274,36 @@ static int check(struct circle *c, const uint8_t *seal, int64_t now)
 	return r;
 }
 
+/* W10: how long a seal lasts the members have said, in the group's rules; the server may
+ * say less, and have a clock of any kind */
+static void test_seal_age(void **state)
+{
+	static const int64_t clocks[] = {INT64_MIN, -1, INT64_MAX,
+					 INT64_MAX - 7200, (int64_t)1 << 53};
+	uint8_t seal[GROUP_SEAL_LEN];
+	int64_t not_after = 0, age;
+	struct circle c;
+	size_t i;
+
+	(void)state;
+	circle_band(&c, 2);
+	age = group_policy(c.p[1].g)->max_age_s;
+	assert_int_equal(
+		group_seal_make(&c.gms, c.log, &c.rn2, FIXTURE_NOW,
+				FIXTURE_NOW + (int64_t)10 * 365 * 86400, seal),
+		0);
+	assert_int_equal(group_seal_check(c.p[1].g, seal, sizeof(seal), &c.rn2,
+					  FIXTURE_NOW + 7, &not_after),
+			 0);
+	assert_int_equal(not_after, FIXTURE_NOW + 7 + age);
+	for (i = 0; i < sizeof(clocks) / sizeof(clocks[0]); i++)
+		assert_int_not_equal(group_seal_check(c.p[1].g, seal,
+						      sizeof(seal), &c.rn2,
+						      clocks[i], &not_after),
+				     0);
+	circle_close(&c);
+}
+
 /* W7, W9: RN2 that is old, another's, or not the same for all */
 static void test_seal(void **state)
 {
@@ -398,6 +428,7 @@ int main(void)
 		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_prekey),
 		cmocka_unit_test(test_seal),
+		cmocka_unit_test(test_seal_age),
 		cmocka_unit_test(test_fork),
 		cmocka_unit_test(test_welcome),
 	};

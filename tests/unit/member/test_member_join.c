@@ -72,12 +72,46 @@ static void test_late_without_prekey(void **state)
 	assert_int_equal(memberstore_list(s->store, NULL, 0), 0);
 }
 
+static bool is_joined(void *arg)
+{
+	return member_state(((struct seat *)arg)->m) == MEMBER_JOINED;
+}
+
+/* a server restored from a backup of before it came says that it is no member: it waits
+ * until others have told the server, and has wiped nothing */
+static void test_server_of_before(void **state)
+{
+	struct seat *s = &seats[1];
+
+	(void)state;
+	seats_gms_stop();
+	stage_copy("gms/gms.db", "backup");
+	stage_gms_start();
+	seat_online(&seats[0]);
+	seats_together(1);
+	seat_add(1, GROUP_ALL_RIGHTS);
+	seats_together(2);
+	seats_gms_stop();
+	stage_copy("backup", "gms/gms.db");
+	stage_gms_start();
+	s->saw = 0;
+	seat_online(s);
+	for (int i = 0; i < 300; i++)
+		seats_step();
+	assert_int_equal(member_state(s->m), MEMBER_BEHIND);
+	assert_true(s->saw & 1u << MEMBER_SAW_ROLLBACK);
+	seat_online(&seats[0]);
+	assert_true(seats_turn(is_joined, s));
+	assert_int_equal(group_size(member_group(seats[0].m)), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, seats_setup, seats_teardown)
 		T(test_late),
 		T(test_late_without_prekey),
+		T(test_server_of_before),
 	};
 
 	return cmocka_run_group_tests(tests, seats_up, seats_down);
