@@ -117,6 +117,8 @@ struct http_route {
  * @domain:  of it
  * @refuses: a server with a good certificate that is refused all the same, as the
  *           administrator removed it; asked every HTTP_PEER_S of a connection. Or NULL
+ * @hold:    several requests of one batch begin (@on), or have begun: what they ask for
+ *           may share a commit. By any of the threads, several at a time. Or NULL
  * @threads: 0: as many as processors, at least 2
  * @connections, @per_source, @header_s, @idle_s, @stall_s: 0: the usual
  */
@@ -129,6 +131,7 @@ struct http_conf {
 	const struct ntmc_trust *trust;
 	const char *domain;
 	bool (*refuses)(void *arg, const struct ntmc_cert *peer);
+	void (*hold)(void *arg, bool on);
 	const struct http_route *routes;
 	size_t n_routes;
 	void *arg;

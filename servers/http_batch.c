@@ -214,7 +214,11 @@ void http_batch(struct http_request *q, void *arg)
 			return;
 		}
 	}
+	if (n > 1 && q->conf->hold)
+		q->conf->hold(q->conf->arg, true);
 	for (i = 0; i < n; i++)
 		part_run(b->parts[i].q);
+	if (n > 1 && q->conf->hold)
+		q->conf->hold(q->conf->arg, false);
 	one_less(b);
 }

@@ -195,8 +195,10 @@ const struct http_route box_routes[] = {
 	  node_start, NULL, api_servers_get },
 	{ "POST", "/v1/servers", HTTP_JSON, NTMC_ROLE_CS, BOX_BODY_MAX,
 	  server_start, NULL, api_servers_post },
-	{ "POST", "/v1/exchange", HTTP_JSON, NTMC_ROLE_CS, BOX_BODY_MAX,
-	  server_start, NULL, api_exchange_post },
+	{ "POST", "/v1/exchange", HTTP_JSON | HTTP_BATCH, NTMC_ROLE_CS,
+	  BOX_BODY_MAX, server_start, NULL, api_exchange_post },
+	{ "POST", "/v1/exchanges", HTTP_JSON, NTMC_ROLE_CS, HTTP_BATCH_BODY,
+	  server_start, NULL, http_batch },
 	{ "POST", "/v1/batch", HTTP_NODE | HTTP_JSON, 0, HTTP_BATCH_BODY,
 	  node_start, NULL, http_batch },
 };

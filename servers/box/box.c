@@ -226,6 +226,11 @@ static bool is_removed(void *arg, const struct ntmc_cert *peer)
 	return removed_has(b->env->dir, fp);
 }
 
+static void hold(void *arg, bool on)
+{
+	clerk_hold(((struct box *)arg)->clerk, on);
+}
+
 static int open_http(struct box *b)
 {
 	const struct role_sockets *s = &b->env->sockets;
@@ -239,6 +244,7 @@ static int open_http(struct box *b)
 			      .trust = b->cert.trust,
 			      .domain = box_domain(b),
 			      .refuses = is_removed,
+			      .hold = hold,
 			      .routes = box_routes,
 			      .n_routes = box_n_routes,
 			      .arg = b};

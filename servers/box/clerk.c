@@ -7,7 +7,8 @@
  * Threads of HTTP and the loop append jobs to a list under a lock. The clerk takes the
  * whole list, up to BATCH_MAX, runs it as one transaction, and calls each job's done()
  * behind the commit: nobody hears of success before the disk has it, and a burst of
- * requests costs one fsync. A job that fails by its own fault has changed nothing, or
+ * requests costs one fsync. While a batch of requests brings its jobs (clerk_hold()) it
+ * does not begin with the first of them. A job that fails by its own fault has changed nothing, or
  * nothing that is wrong to keep; one that fails by the store fails the whole batch.
  *
  * What is for the loop thread (numbers of lists, questions for the DC) goes to a second
@@ -47,7 +48,7 @@ struct clerk {
 	pthread_mutex_t lock; /* everything below */
 	pthread_cond_t more;
 	struct clerk_job *head, **tail;
-	unsigned int n;
+	unsigned int n, held;
 	bool stop;
 	struct clerk_post *posts, **posts_tail;
 	uint64_t jobs, commits, failed;
@@ -166,6 +167,22 @@ static void finish_batch(struct clerk *c, struct clerk_job *batch, int err)
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* the others of the first job's batch, for a moment; under the lock */
+static void await_others(struct clerk *c)
+{
+	struct timespec end;
+	int r = 0;
+
+	if (!c->held)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_nsec += CLERK_HOLD_MS * 1000000;
+	end.tv_sec += end.tv_nsec / 1000000000;
+	end.tv_nsec %= 1000000000;
+	while (c->held && !c->stop && !r)
+		r = pthread_cond_timedwait(&c->more, &c->lock, &end);
+}
+
 /* NULL: it is time to end, and nothing is left */
 static struct clerk_job *take_batch(struct clerk *c)
 {
@@ -175,6 +192,8 @@ static struct clerk_job *take_batch(struct clerk *c)
 	pthread_mutex_lock(&c->lock);
 	while (!c->head && !c->stop)
 		pthread_cond_wait(&c->more, &c->lock);
+	if (c->head)
+		await_others(c);
 	batch = last = c->head;
 	if (batch) {
 		for (; last->next && n < BATCH_MAX; n++)
@@ -211,13 +230,24 @@ int clerk_ask(struct clerk *c, struct clerk_job *job)
 	if (c->n == CLERK_QUEUE_MAX || c->stop) {
 		r = -NTM_ELIMIT;
 	} else {
+		if (!c->head) /* else it has been woken, or looks before it waits */
+			pthread_cond_signal(&c->more);
 		*c->tail = job;
 		c->tail = &job->next;
 		c->n++;
-		pthread_cond_signal(&c->more);
 	}
 	pthread_mutex_unlock(&c->lock);
 	return r;
+}
+
+void clerk_hold(struct clerk *c, bool on)
+{
+	pthread_mutex_lock(&c->lock);
+	if (on)
+		c->held++;
+	else if (!--c->held)
+		pthread_cond_signal(&c->more);
+	pthread_mutex_unlock(&c->lock);
 }
 
 void clerk_status(struct clerk *c, struct clerk_stats *out)
@@ -234,6 +264,7 @@ int clerk_new(struct loop *l, struct shelf *shelf, const struct clerk_ops *ops,
 	      void *arg, struct clerk **out)
 {
 	struct clerk *c = calloc(1, sizeof(*c));
+	pthread_condattr_t clock;
 	int r = -NTM_ESYSTEM;
 
 	if (!c)
@@ -244,7 +275,10 @@ int clerk_new(struct loop *l, struct shelf *shelf, const struct clerk_ops *ops,
 	c->tail = &c->head;
 	c->posts_tail = &c->posts;
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_cond_init(&c->more, NULL);
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->more, &clock);
+	pthread_condattr_destroy(&clock);
 	c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (c->wake >= 0)
 		r = loop_io_add(l, c->wake, LOOP_READ, false, woken, c, &c->io);

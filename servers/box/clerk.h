@@ -49,6 +49,10 @@ NTM_MUST_CHECK int clerk_new(struct loop *l, struct shelf *shelf,
 void clerk_free(struct clerk *c);
 /** Return: 0: @done will be called; -NTM_ELIMIT */
 NTM_MUST_CHECK int clerk_ask(struct clerk *c, struct clerk_job *job);
+/** more is about to be asked (@on), or has been: that may share a commit, for which the
+ *  clerk waits CLERK_HOLD_MS at most. Each @on has its end; any thread */
+#define CLERK_HOLD_MS 5
+void clerk_hold(struct clerk *c, bool on);
 /** runs what was posted, or waits for it a while; for who ends, in the loop thread */
 void clerk_wait(struct clerk *c);
 /** @post runs in the loop thread, in the order of posts and changes */

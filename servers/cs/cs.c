@@ -388,6 +388,11 @@ static int open_exchange(struct cs *cs)
 	return r;
 }
 
+static void hold(void *arg, bool on)
+{
+	desk_hold(((struct cs *)arg)->desk, on);
+}
+
 static int open_http(struct cs *cs)
 {
 	const struct role_sockets *s = &cs->env->sockets;
@@ -400,6 +405,7 @@ static int open_http(struct cs *cs)
 		.certificate = cs->pem.certificate,
 		.trust = cs->cert.trust,
 		.domain = cs->cert.domain.domain,
+		.hold = hold,
 		.routes = cs_routes,
 		.n_routes = cs_n_routes,
 		.arg = cs,

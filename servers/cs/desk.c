@@ -6,7 +6,8 @@
  *
  * The writer takes all jobs that wait, runs them in one transaction, each in a
  * savepoint, commits, and calls them back in their order. So what a client is told is
- * on the disk, and a hundred clients wait for one fsync. When the commit fails (a full
+ * on the disk, and a hundred clients wait for one fsync. While a batch of requests brings
+ * its jobs (desk_hold()) it does not begin with the first of them. When the commit fails (a full
  * disk) each job runs once more alone: one that makes the store smaller may succeed
  * where the others cannot.
  *
@@ -22,6 +23,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 #include "common/log.h"
 
@@ -33,8 +35,9 @@ struct desk {
 	pthread_t threads[THREADS];
 	unsigned int n_threads;
 
-	pthread_mutex_t lock; /* below */
-	pthread_cond_t more;
+	pthread_mutex_t lock;		   /* below */
+	pthread_cond_t more, more_errands; /* for the writer; for the others */
+	unsigned int held;
 	struct desk_job *jobs, **jobs_tail;
 	struct desk_errand *errands, **errands_tail;
 	unsigned int busy;
@@ -98,8 +101,26 @@ static bool is_idle(const struct desk *d)
 static void work_done(struct desk *d)
 {
 	d->busy--;
-	if (d->stop && is_idle(d))
-		pthread_cond_broadcast(&d->more);
+	if (d->stop && is_idle(d)) {
+		pthread_cond_signal(&d->more);
+		pthread_cond_broadcast(&d->more_errands);
+	}
+}
+
+/* the others of the first job's batch, for a moment; under the lock */
+static void await_others(struct desk *d)
+{
+	struct timespec end;
+	int r = 0;
+
+	if (!d->held)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_nsec += DESK_HOLD_MS * 1000000;
+	end.tv_sec += end.tv_nsec / 1000000000;
+	end.tv_nsec %= 1000000000;
+	while (d->held && !r)
+		r = pthread_cond_timedwait(&d->more, &d->lock, &end);
 }
 
 static void *writer(void *arg)
@@ -109,15 +130,17 @@ static void *writer(void *arg)
 	prctl(PR_SET_NAME, "cs-desk");
 	pthread_mutex_lock(&d->lock);
 	for (;;) {
-		struct desk_job *jobs = d->jobs;
+		struct desk_job *jobs;
 		unsigned int n;
 
-		if (!jobs) {
+		if (!d->jobs) {
 			if (d->stop && is_idle(d))
 				break;
 			pthread_cond_wait(&d->more, &d->lock);
 			continue;
 		}
+		await_others(d);
+		jobs = d->jobs;
 		d->jobs = NULL;
 		d->jobs_tail = &d->jobs;
 		d->busy++;
@@ -146,7 +169,7 @@ static void *runner(void *arg)
 		if (!e) {
 			if (d->stop && is_idle(d))
 				break;
-			pthread_cond_wait(&d->more, &d->lock);
+			pthread_cond_wait(&d->more_errands, &d->lock);
 			continue;
 		}
 		d->errands = e->next;
@@ -167,12 +190,17 @@ static void *runner(void *arg)
 int desk_new(const char *path, struct desk **out)
 {
 	struct desk *d = calloc(1, sizeof(*d));
+	pthread_condattr_t clock;
 	int r;
 
 	if (!d)
 		return -NTM_ENOMEM;
 	pthread_mutex_init(&d->lock, NULL);
-	pthread_cond_init(&d->more, NULL);
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&d->more, &clock);
+	pthread_condattr_destroy(&clock);
+	pthread_cond_init(&d->more_errands, NULL);
 	d->jobs_tail = &d->jobs;
 	d->errands_tail = &d->errands;
 	r = items_open(path, &d->items);
@@ -195,12 +223,14 @@ void desk_free(struct desk *d)
 		return;
 	pthread_mutex_lock(&d->lock);
 	d->stop = true;
-	pthread_cond_broadcast(&d->more);
+	pthread_cond_signal(&d->more);
+	pthread_cond_broadcast(&d->more_errands);
 	pthread_mutex_unlock(&d->lock);
 	for (unsigned int i = 0; i < d->n_threads; i++)
 		pthread_join(d->threads[i], NULL);
 	items_close(d->items);
 	pthread_cond_destroy(&d->more);
+	pthread_cond_destroy(&d->more_errands);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
 }
@@ -210,9 +240,10 @@ void desk_do(struct desk *d, struct desk_job *job)
 	job->next = NULL;
 	job->err = 0;
 	pthread_mutex_lock(&d->lock);
+	if (!d->jobs) /* else it has been woken, or looks before it waits */
+		pthread_cond_signal(&d->more);
 	*d->jobs_tail = job;
 	d->jobs_tail = &job->next;
-	pthread_cond_broadcast(&d->more);
 	pthread_mutex_unlock(&d->lock);
 }
 
@@ -222,7 +253,17 @@ void desk_send(struct desk *d, struct desk_errand *e)
 	pthread_mutex_lock(&d->lock);
 	*d->errands_tail = e;
 	d->errands_tail = &e->next;
-	pthread_cond_broadcast(&d->more);
+	pthread_cond_signal(&d->more_errands);
+	pthread_mutex_unlock(&d->lock);
+}
+
+void desk_hold(struct desk *d, bool on)
+{
+	pthread_mutex_lock(&d->lock);
+	if (on)
+		d->held++;
+	else if (!--d->held)
+		pthread_cond_signal(&d->more);
 	pthread_mutex_unlock(&d->lock);
 }
 

@@ -9,6 +9,8 @@
 #ifndef NTM_SERVERS_CS_DESK_H
 #define NTM_SERVERS_CS_DESK_H
 
+#include <stdbool.h>
+
 #include "common/err.h"
 #include "servers/cs/items.h"
 
@@ -40,6 +42,10 @@ NTM_MUST_CHECK int desk_new(const char *path, struct desk **out);
 void desk_free(struct desk *d);
 void desk_do(struct desk *d, struct desk_job *job);
 void desk_send(struct desk *d, struct desk_errand *e);
+/** more jobs are about to come (@on), or have come: those may share a commit, for which
+ *  the writer waits DESK_HOLD_MS at most. Each @on has its end */
+#define DESK_HOLD_MS 5
+void desk_hold(struct desk *d, bool on);
 
 /** struct desk_stats - since the start */
 struct desk_stats {

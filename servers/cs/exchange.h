@@ -4,7 +4,8 @@
  * it be listed
  *
  * Owner:   the role. Context: a thread of its own, by libcurl; exchange_wake() from any.
- * Limits:  EXCHANGE_RUNNING requests at once, of one item and kind each. What was asked
+ * Limits:  EXCHANGE_RUNNING requests at once, of HTTP_BATCH_MAX exchange requests each, of
+ *          one item and kind each. What was asked
  *          without success stands in the store, and is asked again after 5 s, doubling
  *          to 10 min; while the box cannot be reached nothing is counted.
  */

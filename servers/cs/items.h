@@ -185,7 +185,8 @@ struct ask {
 	unsigned int tries;
 	char name[FQDN_MAX + 1]; /* of the receiver */
 };
-typedef void items_ask_fn(void *arg, const struct ask *ask);
+/** Return: false: no more of them */
+typedef bool items_ask_fn(void *arg, const struct ask *ask);
 /** at most @max that are due, with ids after @after. */
 NTM_MUST_CHECK int items_asks_due(struct items *s, int64_t now, int64_t after,
 				  unsigned int max, items_ask_fn *fn,

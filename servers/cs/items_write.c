@@ -367,7 +367,10 @@ int items_asks_due(struct items *s, int64_t now, int64_t after,
 		a.kind = (enum ask_kind)store_int(s->store, ASKS_DUE, 2);
 		items_copy_text(s, ASKS_DUE, 3, a.name, sizeof(a.name));
 		a.tries = (unsigned int)store_int(s->store, ASKS_DUE, 4);
-		fn(arg, &a);
+		if (!fn(arg, &a)) {
+			store_reset(s->store, ASKS_DUE);
+			return 0;
+		}
 	}
 	return r;
 }

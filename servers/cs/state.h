@@ -8,7 +8,7 @@
  *   transfers.c  its data comes and goes
  *   listing.c    how its sender sees it
  *   ending.c     it is cancelled, or confirmed
- *   exchange.c   what the box is asked
+ *   exchange.c, exchange_*.c  what the box is asked
  *
  * Owner:   cs.c makes and frees it. Context: what has no lock is set before the
  *          threads start and stays; see each part's header.

@@ -28,9 +28,10 @@ char hash_text[48];
 static pthread_mutex_t box_lock = PTHREAD_MUTEX_INITIALIZER;
 static json_t *exchanges; /* what came */
 int box_code;
-unsigned int n_registered;
+unsigned int n_registered, n_batches;
 static const char *sick_item; /* what is said of its keys ends so */
 static int sick_err;
+static unsigned int n_odd;
 
 static bool is_text(const struct http_request *q, const char *key,
 		    const char *text)
@@ -63,6 +64,21 @@ static void on_exchange(struct http_request *q, void *arg)
 	http_answer_json(q, 200, json_pack("{s:o}", "results", results));
 }
 
+static void on_exchanges(struct http_request *q, void *arg)
+{
+	bool odd;
+
+	__atomic_fetch_add(&n_batches, 1, __ATOMIC_SEQ_CST);
+	pthread_mutex_lock(&box_lock);
+	odd = n_odd;
+	n_odd -= odd;
+	pthread_mutex_unlock(&box_lock);
+	if (odd)
+		http_answer_json(q, 200, json_pack("{s:[]}", "answers"));
+	else
+		http_batch(q, arg);
+}
+
 static void on_server(struct http_request *q, void *arg)
 {
 	(void)arg;
@@ -73,10 +89,16 @@ static void on_server(struct http_request *q, void *arg)
 static const struct http_route box_routes[] = {
 	{.method = "POST",
 	 .path = "/v1/exchange",
-	 .flags = HTTP_JSON,
+	 .flags = HTTP_JSON | HTTP_BATCH,
 	 .roles = NTMC_ROLE_CS,
 	 .body_max = 100000,
 	 .done = on_exchange},
+	{.method = "POST",
+	 .path = "/v1/exchanges",
+	 .flags = HTTP_JSON,
+	 .roles = NTMC_ROLE_CS,
+	 .body_max = HTTP_BATCH_BODY,
+	 .done = on_exchanges},
 	{.method = "POST",
 	 .path = "/v1/servers",
 	 .flags = HTTP_JSON,
@@ -93,6 +115,13 @@ void set_sick(const char *item, int err)
 	pthread_mutex_unlock(&box_lock);
 }
 
+void set_odd(unsigned int n)
+{
+	pthread_mutex_lock(&box_lock);
+	n_odd = n;
+	pthread_mutex_unlock(&box_lock);
+}
+
 void box_begin(void)
 {
 	int fd = site_listen(&box_addr);
@@ -106,7 +135,8 @@ void box_begin(void)
 			      .trust = box_cert.trust,
 			      .domain = SITE_DOMAIN,
 			      .routes = box_routes,
-			      .n_routes = 2};
+			      .n_routes = sizeof(box_routes) /
+					  sizeof(box_routes[0])};
 
 	assert_int_equal(http_new(&c, &box), 0);
 }

@@ -22,15 +22,17 @@ extern struct http *box; /* NULL: away */
 /** a blob, and its SHA-256 */
 extern uint8_t data[SIZE + 1], hash[32];
 extern char hash_text[48];
-/** what the box says of each receiver; how often the CS registered */
+/** what the box says of each receiver; how often the CS registered, and asked */
 extern int box_code;
-extern unsigned int n_registered;
+extern unsigned int n_registered, n_batches;
 
 int setup(void **state);
 int teardown(void **state);
 void box_begin(void);
 /** what is said of @item's keys ends in @err; NULL: of none */
 void set_sick(const char *item, int err);
+/** the next @n answers to several exchange requests in one have none */
+void set_odd(unsigned int n);
 void cs_begin(void);
 void cs_end(void);
 /** of the status */

@@ -320,6 +320,83 @@ static void exchange_refused(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
+/* @x: taken */
+static json_t *one_of(const char *method, const char *path, json_t *x)
+{
+	return json_pack("{s:s, s:s, s:o}", "method", method, "path", path,
+			 "json", x);
+}
+
+static json_t *said(const char *to, const char *item)
+{
+	return one_of("POST", "/v1/exchange",
+		      exchange_of(&near, NULL, alice.fqdn, to, item));
+}
+
+/* the first result of @i's answer; -status where it has none */
+static long long nth_code(json_t *o, size_t i)
+{
+	json_t *a = field_at(o, "answers", i);
+
+	return field_number(a, "status") == 200
+		       ? field_number(field_at(json_object_get(a, "json"),
+					       "results", 0),
+				      "code")
+		       : -field_number(a, "status");
+}
+
+/* Several in one request: each is checked, done and refused as if it came alone. */
+static void several_exchanges(void **state)
+{
+	static const long long want[] = {0,    -400, 0,	   NTM_ENONAME,
+					 -400, -400, -400, 0};
+	const struct web w = {&near, "POST", "/v1/exchanges", .as_cs = true},
+			 node = {&near, "POST", "/v1/batch", .peer = &alice},
+			 nobody = {&near, "POST", "/v1/exchanges",
+				   .peer = &alice};
+	json_t *list = json_array(), *o;
+
+	(void)state;
+	assert_int_equal(publish(&near, &bob), 200);
+	assert_int_equal(publish(&far, &carol), 200);
+	json_array_append_new(list, said(bob.fqdn, "i1"));
+	json_array_append_new(list, one_of("POST", "/v1/exchange",
+					   bent("kind", json_string("x"))));
+	json_array_append_new(list, said(carol.fqdn, "i2"));
+	json_array_append_new(list, said("phone.bob." SITE_DOMAIN, "i3"));
+	json_array_append_new(
+		list, one_of("POST", "/v1/exchange", bent("cs", json_null())));
+	json_array_append_new(list,
+			      one_of("POST", "/v1/servers", json_object()));
+	json_array_append_new(list, json_pack("{s:s, s:s}", "method", "POST",
+					      "path", "/v1/exchange"));
+	json_array_append_new(list, said(bob.fqdn, "i4"));
+	assert_int_equal(web(&w, json_pack("{s:O}", "requests", list), &o),
+			 200);
+	assert_int_equal(json_array_size(json_object_get(o, "answers")), 8);
+	for (size_t i = 0; i < 8; i++)
+		assert_int_equal(nth_code(o, i), want[i]);
+	json_decref(o);
+	assert_int_equal(list_len(&near, &bob), 2);
+	assert_int_equal(list_len(&far, &carol), 1);
+	/* none, too many, no list; who is no Cache Server */
+	assert_int_equal(web(&w, json_pack("{s:[]}", "requests"), NULL), 400);
+	while (json_array_size(list) <= HTTP_BATCH_MAX)
+		json_array_append_new(list, said(bob.fqdn, "i5"));
+	assert_int_equal(web(&w, json_pack("{s:O}", "requests", list), NULL),
+			 400);
+	assert_int_equal(web(&w, json_object(), NULL), 400);
+	assert_int_equal(
+		web(&nobody, json_pack("{s:O}", "requests", list), NULL), 403);
+	json_array_clear(list);
+	json_array_append_new(list, said(bob.fqdn, "i6"));
+	assert_int_equal(web(&node, json_pack("{s:o}", "requests", list), &o),
+			 200);
+	assert_int_equal(nth_code(o, 0), -403);
+	json_decref(o);
+	assert_int_equal(list_len(&near, &bob), 2);
+}
+
 struct answers {
 	unsigned int n, limited;
 };
@@ -458,6 +535,7 @@ int main(void)
 		T(several),
 		T(other_domain_is_away),
 		T(exchange_refused),
+		T(several_exchanges),
 		T(one_account),
 		T(liar),
 		cmocka_unit_test(as_described),

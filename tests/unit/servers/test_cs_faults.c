@@ -18,6 +18,9 @@
 #include "cs_site.h"
 #include "libntmcrypto/blobsum.h"
 
+#define TOGETHER 40
+#define ROUNDS	 20
+
 /* the disk fails once, in the middle of data */
 static _Atomic bool disk_fails;
 
@@ -147,6 +150,12 @@ static bool nothing_asked(void *arg)
 	return number("asks") == 0;
 }
 
+static bool one_asked(void *arg)
+{
+	(void)arg;
+	return number("asks") == 1;
+}
+
 /* a box that is away, then refuses: nothing is forgotten, over a restart */
 static void box_away(void **state)
 {
@@ -208,6 +217,158 @@ static void one_sick(void **state)
 	cancel("well");
 	cancel("ill");
 	cancel("fit");
+}
+
+/* @n items of alice's to bob, their keys in one request */
+static void keys_together(const char *name, int n)
+{
+	json_t *list = json_array(), *all;
+	char path[64], item[32], *text;
+	struct say s;
+
+	for (int i = 0; i < n; i++) {
+		snprintf(item, sizeof(item), "%s-%d", name, i);
+		snprintf(path, sizeof(path), "/v1/items/%s/keys", item);
+		json_array_append_new(
+			list,
+			json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:s}, "
+				  "s:{s:i, s:[{s:s, s:s}]}}",
+				  "method", "POST", "path", path, "headers",
+				  "NTM-Application", "ntm", "NTM-Service",
+				  "file", "NTM-Item", item, "NTM-To", bob.fqdn,
+				  "json", "size", SIZE, "keys", "to", bob.fqdn,
+				  "key", "c2VhbGVk"));
+	}
+	all = json_pack("{s:o}", "requests", list);
+	text = json_dumps(all, 0);
+	begin(&s, &alice, "POST", NULL, "/v1/batch");
+	s.a.body = text;
+	expect(&s, 200);
+	free(s.a.got);
+	free(text);
+	json_decref(all);
+}
+
+static void on_done(struct desk_job *job, int err)
+{
+	(void)err;
+	__atomic_store_n(&job->err, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Jobs that a batch brings one after the other share a commit. */
+static void one_commit(void **state)
+{
+	const struct timespec ms = {.tv_nsec = 1000000};
+	struct desk_job jobs[2];
+	struct desk_stats before, after;
+
+	(void)state;
+	desk_status(cs->desk, &before);
+	for (int i = 0; i < ROUNDS; i++) {
+		jobs[0] = jobs[1] = (struct desk_job){.done = on_done};
+		desk_hold(cs->desk, true);
+		desk_do(cs->desk, &jobs[0]);
+		nanosleep(&ms, NULL); /* in which the writer would begin */
+		desk_do(cs->desk, &jobs[1]);
+		desk_hold(cs->desk, false);
+		while (!__atomic_load_n(&jobs[1].err, __ATOMIC_SEQ_CST))
+			assert_int_equal(loop_turn(site.loop, false), 0);
+	}
+	desk_status(cs->desk, &after);
+	/* on a busy machine a moment may be longer than DESK_HOLD_MS */
+	assert_in_range(after.commits - before.commits, ROUNDS, ROUNDS * 3 / 2);
+	/* who holds it for long keeps nobody waiting */
+	jobs[0] = (struct desk_job){.done = on_done};
+	desk_hold(cs->desk, true);
+	desk_do(cs->desk, &jobs[0]);
+	while (!__atomic_load_n(&jobs[0].err, __ATOMIC_SEQ_CST))
+		assert_int_equal(loop_turn(site.loop, false), 0);
+	desk_hold(cs->desk, false);
+}
+
+/* What waits for a box that is back goes together; the one that it finds wrong is
+ * refused, the others are told. */
+static void together(void **state)
+{
+	struct search f;
+	char item[16];
+
+	(void)state;
+	assert_true(site_wait(&site, nothing_asked, NULL));
+	http_free(box);
+	box = NULL;
+	keys_together("of-many", TOGETHER);
+	assert_int_equal(number("asks"), TOGETHER);
+	set_sick("of-many-7", -NTM_EINVAL);
+	n_batches = 0;
+	box_begin();
+	wait_exchange(&f, "status", "of-many-7", alice.fqdn);
+	for (int i = 0; i < TOGETHER; i++) {
+		snprintf(item, sizeof(item), "of-many-%d", i);
+		if (i != 7)
+			wait_exchange(&f, "key", item, bob.fqdn);
+	}
+	assert_true(site_wait(&site, nothing_asked, NULL));
+	/* one to see whether it is there, the others, what became of one of them */
+	assert_in_range(n_batches, 2, 5);
+	set_sick(NULL, 0);
+	for (int i = 0; i < TOGETHER; i++) {
+		snprintf(item, sizeof(item), "of-many-%d", i);
+		if (i != 7) /* that one is over */
+			cancel(item);
+	}
+}
+
+/* An answer with too few of them counts for none: asked again, nobody is refused. */
+static void odd_answer(void **state)
+{
+	struct search f;
+	struct say s;
+
+	(void)state;
+	set_odd(1);
+	keys(&s, &alice, "odd", ONE, SIZE);
+	expect(&s, 201);
+	free(s.a.got);
+	wait_exchange(&f, "key", "odd", ONE);
+	assert_true(site_wait(&site, nothing_asked, NULL));
+	begin(&s, &alice, "GET", NULL, "/v1/items/odd");
+	expect(&s, 200);
+	assert_non_null(strstr(s.a.got, "\"told\""));
+	free(s.a.got);
+	cancel("odd");
+}
+
+/* One of several that the box cannot do now: the others are told, in that same request */
+static void one_later(void **state)
+{
+	struct search f;
+	struct say s;
+
+	(void)state;
+	assert_true(site_wait(&site, nothing_asked, NULL));
+	set_sick("cough", -NTM_ESERVER);
+	http_free(box);
+	box = NULL;
+	keys(&s, &alice, "first", bob.fqdn, SIZE);
+	expect(&s, 201);
+	free(s.a.got);
+	keys(&s, &alice, "cough", bob.fqdn, SIZE);
+	expect(&s, 201);
+	free(s.a.got);
+	keys(&s, &alice, "hale", bob.fqdn, SIZE);
+	expect(&s, 201);
+	free(s.a.got);
+	box_begin();
+	wait_exchange(&f, "key", "first", bob.fqdn);
+	wait_exchange(&f, "key", "hale", bob.fqdn);
+	assert_true(site_wait(&site, one_asked, NULL));
+	set_sick(NULL, 0);
+	wait_exchange(&f, "key", "cough", bob.fqdn);
+	assert_true(site_wait(&site, nothing_asked, NULL));
+	cancel("first");
+	cancel("cough");
+	cancel("hale");
 }
 
 /* what an upload left that began when its item was just complete; and one of an item that
@@ -299,6 +460,8 @@ int main(void)
 		cmocka_unit_test(many_open),  cmocka_unit_test(box_away),
 		cmocka_unit_test(sync_fails), cmocka_unit_test(one_sick),
 		cmocka_unit_test(left_over),  cmocka_unit_test(body_of_nobody),
+		cmocka_unit_test(together),   cmocka_unit_test(one_later),
+		cmocka_unit_test(odd_answer), cmocka_unit_test(one_commit),
 		cmocka_unit_test(restored),   cmocka_unit_test(clock_ahead),
 	};
 

@@ -60,10 +60,11 @@ static int64_t add(void)
 	return item.number;
 }
 
-static void take(void *arg, const struct ask *a)
+static bool take(void *arg, const struct ask *a)
 {
 	(void)arg;
 	asks[n_asks++] = *a;
+	return true;
 }
 
 /* the rows that are due: for keys first */
