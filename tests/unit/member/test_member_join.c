@@ -77,6 +77,13 @@ static bool is_joined(void *arg)
 	return member_state(((struct seat *)arg)->m) == MEMBER_JOINED;
 }
 
+static bool is_given_back(void *arg)
+{
+	return group_size(ledger_state(
+		       ledger_find(gms->ledger, member_id(seats[0].m)))) == 2 &&
+	       is_joined(arg);
+}
+
 /* a server restored from a backup of before it came says that it is no member: it waits
  * until others have told the server, and has wiped nothing */
 static void test_server_of_before(void **state)
@@ -101,6 +108,9 @@ static void test_server_of_before(void **state)
 	assert_int_equal(member_state(s->m), MEMBER_BEHIND);
 	assert_true(s->saw & 1u << MEMBER_SAW_ROLLBACK);
 	seat_online(&seats[0]);
+	assert_true(seats_turn(is_given_back, &seats[0]));
+	assert_int_equal(member_state(s->m), MEMBER_BEHIND);
+	seats_wait_s(MEMBER_LATER_S + 1);
 	assert_true(seats_turn(is_joined, s));
 	assert_int_equal(group_size(member_group(seats[0].m)), 2);
 }
