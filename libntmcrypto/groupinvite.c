@@ -163,7 +163,8 @@ int group_accept_get(const uint8_t *b, size_t len,
 			sizeof(text));
 	if (ntmc_ed25519_verify(invite->invitee_key, text, n,
 				b + len - NTMC_SIG_LEN) ||
-	    group_prekey_verify(&a.prekey, a.id, invite->invitee_key))
+	    group_prekey_verify(&a.prekey, a.id, invite->invitee_key) ||
+	    !ntmc_x25519_public_ok(a.prekey.pub))
 		return -NTM_EAUTH;
 	if (invite->expires <= now)
 		return -NTM_EEXPIRED;

@@ -486,6 +486,8 @@ static int take_prekeys(struct ledger_group *next, size_t before,
 			r = group_prekey_verify(
 				&k, next->id,
 				group_at(next->g, before + i)->ed_pub);
+		if (!r && !ntmc_x25519_public_ok(k.pub))
+			r = -NTM_EAUTH; /* as in ledger_prekey() */
 		memcpy(p->prekey, w->prekeys[i], sizeof(p->prekey));
 		p->serial = k.serial;
 	}

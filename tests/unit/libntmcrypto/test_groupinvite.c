@@ -133,6 +133,14 @@ static void test_accept(void **state)
 					  p.invite.expires, &got),
 			 -NTM_EEXPIRED);
 	/* another one's prekey in it */
+	/* a prekey to which nobody can seal; one that is another's */
+	memset(p.accept.prekey.pub, 0, sizeof(p.accept.prekey.pub));
+	group_prekey_sign(&p.invitee, p.invite.id, &p.accept.prekey);
+	group_accept_make(&p.invitee, &p.accept, b);
+	assert_int_equal(
+		group_accept_get(b, sizeof(b), &p.invite, FIXTURE_NOW, &got),
+		-NTM_EAUTH);
+	ntmc_x25519_keygen(&p.env, &p.priv, p.accept.prekey.pub);
 	group_prekey_sign(&p.other, p.invite.id, &p.accept.prekey);
 	group_accept_make(&p.invitee, &p.accept, b);
 	assert_int_equal(

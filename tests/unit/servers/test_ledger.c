@@ -176,6 +176,7 @@ static void test_prekeys(void **state)
 {
 	struct group_change refresh = {.kind = GROUP_REFRESH};
 	uint8_t k[2][GROUP_PREKEY_LEN] = {{0}};
+	struct group_prekey weak = {.serial = 1};
 	struct submission s;
 	struct desk d;
 
@@ -190,6 +191,10 @@ static void test_prekeys(void **state)
 	k[0][NTMC_KEY_LEN + 7] ^= 1; /* another serial */
 	assert_int_equal(append_with(&d, k, 1), -NTM_EAUTH);
 	k[0][NTMC_KEY_LEN + 7] ^= 1;
+	/* its own, but nobody can seal to it */
+	group_prekey_sign(&d.c.p[3].id, d.c.id, &weak);
+	group_prekey_put(&weak, k[1]);
+	assert_int_equal(append_with(&d, k + 1, 1), -NTM_EAUTH);
 	assert_int_equal(group_epoch(ledger_state(d.lg)), 3);
 	assert_int_equal(append_with(&d, k, 1), 0);
 	/* it is there with the entry, whenever the GMS ends */
