@@ -226,6 +226,14 @@ static void next(struct left *l)
 	}
 }
 
+void left_new(struct left *l, int64_t id)
+{
+	if (l->call || id >= l->id)
+		return; /* its turn comes, or after the next start */
+	l->id = id;
+	l->at = 0;
+}
+
 void left_work(struct left *l)
 {
 	if (!l->call && l->post->who.logged_in)

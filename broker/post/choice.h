@@ -4,7 +4,8 @@
  *
  * Owner:    struct outbox. Context: loop thread.
  * The one that was chosen stands in the item's row, and under "left" there those that
- * it was taken away from: they are told to forget it, at each start, until they answer.
+ * it was taken away from, or that it did not need after all: they are told to forget it,
+ * at each start, until they answer.
  */
 #ifndef NTM_BROKER_POST_CHOICE_H
 #define NTM_BROKER_POST_CHOICE_H
@@ -30,6 +31,8 @@ NTM_MUST_CHECK int left_open(struct post *p, struct left **out);
 void left_close(struct left *l); /* NULL is fine */
 /** tells each that has not answered since the start */
 void left_work(struct left *l);
+/** item @id has one more */
+void left_new(struct left *l, int64_t id);
 bool left_busy(const struct left *l);
 
 #endif

@@ -61,7 +61,7 @@ struct attempt {
 struct direct {
 	struct sending *s;
 	struct attempt *attempts;
-	bool withdraws;
+	bool withdraws, alone;
 };
 
 static void attempt_ask(struct attempt *x);
@@ -580,7 +580,8 @@ static struct attempt *attempt_new(struct direct *d, const char *name)
 	return x;
 }
 
-/* Is this one to be asked? Of a CS's receivers none is: it has their keys */
+/* Is this one to be asked? Of a CS's receivers only who waits alone, while that has not
+ * all of it: one of several that is named there no more would change the others' item */
 static bool is_meant(const struct direct *d, struct store *st)
 {
 	int64_t state = store_int(st, TO_LIST, 1);
@@ -589,7 +590,8 @@ static bool is_meant(const struct direct *d, struct store *st)
 
 	if (d->withdraws)
 		return direct == 1 && state < TO_RECEIVED;
-	return !posted && (state == TO_FOUND || state == TO_READY);
+	return (!posted || d->alone) &&
+	       (state == TO_FOUND || state == TO_READY);
 }
 
 static bool is_absent(const struct direct *d, struct store *st)
@@ -613,6 +615,7 @@ int direct_start(struct sending *s)
 		return -NTM_ENOMEM;
 	d->s = s;
 	d->withdraws = s->state != OUT_OPEN; /* cancelled, or failed */
+	d->alone = sending_alone(s);
 	store_bind_int(st, TO_LIST, 1, s->id);
 	while (r > 0 && (r = store_step(st, TO_LIST)) > 0)
 		if (is_meant(d, st) && !is_absent(d, st) &&

@@ -2,7 +2,8 @@
 /*
  * direct - an item on its way straight to the receivers that are online
  *
- * Owner:    struct sending, before it asks for anything else. Context: loop thread.
+ * Owner:    struct sending, before it asks for anything else, and where a long upload is
+ *           needed no more (sending_look.c). Context: loop thread.
  * States:   an attempt for each receiver, a few at a time; sending_step() goes on when
  *           the last is over. Whom it did not reach gets the item by a CS.
  */

@@ -42,6 +42,7 @@ void sending_free(struct sending *s)
 	}
 	web_cancel(s->call);
 	direct_free(s->direct);
+	sending_look_end(s);
 	loop_timer_free(s->turn);
 	sealing_close(&s->seal);
 	json_decref(s->cs_json);

@@ -40,6 +40,11 @@ int sending_count(struct sending *s, enum to_state from, enum to_state to)
 	return r;
 }
 
+bool sending_alone(struct sending *s)
+{
+	return !s->late && sending_count(s, TO_FOUND, TO_TOLD) == 1;
+}
+
 /* --- temporal keys ------------------------------------------------------------------- */
 
 /* Calls @key for each receiver in @from..@to; @names: "a, b". Return: how many */
@@ -350,6 +355,8 @@ static int step_open(struct sending *s)
 		return r;
 	if (r)
 		return ask_next(s);
+	if (!s->late && s->cs.n_addrs && (r = sending_drop_server(s)))
+		return r;
 	sending_done(s, OUT_ENDED);
 	return 0;
 }

@@ -4,7 +4,8 @@
  *
  * Owner:    outbox.c. Context: loop thread.
  * Files:    sending.c takes the steps, sending_prekeys.c finds the receivers,
- *           sending_server.c a Cache Server, sending_data.c sends the blob.
+ *           sending_server.c a Cache Server, sending_data.c sends the blob,
+ *           sending_look.c looks meanwhile whether that is needed.
  */
 #ifndef NTM_BROKER_POST_SENDING_H
 #define NTM_BROKER_POST_SENDING_H
@@ -24,6 +25,8 @@
  * @told:   how often the CS has named another offset than ours
  * @direct: attempts to reach receivers run; @tried: they are over, or there was nobody
  * @offset: what the CS has
+ * @look: the next look for receivers that are online by now, after so many @looks;
+ * @looking: @looked is asked. @looked_straight: they were, and that way was tried
  */
 struct sending {
 	struct outbox *outbox;
@@ -59,6 +62,12 @@ struct sending {
 
 	struct sealing seal;
 	uint64_t offset;
+
+	struct loop_timer *look;
+	struct web_call *looking;
+	char looked[FQDN_MAX + 1];
+	unsigned int looks;
+	bool looked_straight;
 	struct sending *next;
 };
 
@@ -90,6 +99,8 @@ NTM_MUST_CHECK int sending_receiver(struct sending *s, const char *name,
 				    enum to_state state, int code);
 /** how many receivers are in these states. Return: that, or -NTM_ESTORE */
 int sending_count(struct sending *s, enum to_state from, enum to_state to);
+/** does one receiver wait, and no other one, also none that is yet to be found? */
+bool sending_alone(struct sending *s);
 
 /* --- sending_prekeys.c --- */
 
@@ -110,6 +121,17 @@ NTM_MUST_CHECK int sending_ask_servers(struct sending *s);
 /** this CS is left, for what @a says. Return: as sending_ask_servers() */
 NTM_MUST_CHECK int sending_leave_server(struct sending *s,
 					const struct web_answer *a);
+
+/** everybody has it without the CS: that is told to forget its part, by and by.
+ *  Return: 0, -NTM_ESTORE, -NTM_ENOMEM */
+NTM_MUST_CHECK int sending_drop_server(struct sending *s);
+
+/* --- sending_look.c --- */
+
+/** a long upload begins, or goes on */
+void sending_look_soon(struct sending *s);
+/** no more of it */
+void sending_look_end(struct sending *s);
 
 /* --- sending_data.c --- */
 

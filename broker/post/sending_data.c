@@ -184,6 +184,7 @@ static int ask_data(struct sending *s)
 	ask.more[0] = offset;
 	ask.read = on_read;
 	ask.length = s->size - s->offset;
+	sending_look_soon(s);
 	return post_ask(s->post, &ask, on_data, s, &s->call);
 }
 

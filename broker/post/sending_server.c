@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "broker/post/choice.h"
+#include "broker/post/outbox_impl.h"
 #include "broker/post/recent.h"
 #include "common/log.h"
 
@@ -40,6 +41,25 @@ static int cs_keep(struct sending *s, json_t *cs)
 		s->cs_json = json_incref(cs);
 	}
 	free(text);
+	return err;
+}
+
+int sending_drop_server(struct sending *s)
+{
+	json_t *none = json_object(), *row = choice_row(s, none);
+	char *text = row ? json_dumps(row, JSON_COMPACT) : NULL;
+	int err = text ? 0 : -NTM_ENOMEM;
+
+	if (!err) {
+		store_bind_int(s->post->store, OUT_CS, 1, s->id);
+		store_bind_text(s->post->store, OUT_CS, 2, text);
+		err = store_run(s->post->store, OUT_CS);
+	}
+	if (!err)
+		left_new(s->outbox->left, s->id);
+	free(text);
+	json_decref(row);
+	json_decref(none);
 	return err;
 }
 

@@ -13,7 +13,7 @@ next downloads get so much of the files. "forget": the CS forgets its items; "re
 all that was ever listed is listed again, and has expired, "announce": as it was before
 there were data; "news": of each item its sender is told that there is news, "lost": the
 CS says it has no data of any, "wipe": it has none; "no_prekeys": 503; "huge": an answer with prekeys is; "endless": the list never ends; "deaf": N questions for an item's state
-get 503; "no_batch": there is none; "odd_batch": its answers are too few; "empty": N answers with results have none;
+get 503; "no_batch": there is none; "hold": BYTES: no upload gets further until it is null; "odd_batch": its answers are too few; "empty": N answers with results have none;
 "away": names that end so are of a domain that does not answer; "again": names whose box takes no temporal key now.
 """
 import base64
@@ -31,6 +31,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)) + "/../../e2e")
 import blobname  # noqa: E402
 
 LOCK = threading.RLock()
+HELD = threading.Condition(LOCK)
 PREKEYS, TEMPORAL, ITEMS, LISTS = {}, {}, {}, {}
 FAULT = {}
 COUNT = {"entry": 0, "bytes": 0, "lists": 0, "temporal": 0, "prekeys": 0, "requests": 0,
@@ -77,6 +78,7 @@ class Handler(BaseHTTPRequestHandler):
         if part[0] == "test":
             with LOCK:
                 FAULT.update(self.json())
+                HELD.notify_all()
                 if FAULT.pop("forget", False):
                     ITEMS.clear()
                 if FAULT.pop("wipe", False):
@@ -252,9 +254,16 @@ class Handler(BaseHTTPRequestHandler):
             self.fail(409, "STATE", offset=len(i["data"]))
             return
         with LOCK:
+            i["by"] = self
             cut = FAULT.pop("cut", None)
         while left:
             n = min(left, 65536)
+            with HELD:
+                HELD.wait_for(lambda: FAULT.get("hold") is None
+                              or len(i["data"]) < FAULT["hold"])
+                if i["by"] is not self:  # a newer one has taken over
+                    self.close_connection = True
+                    return
             if cut is not None:
                 n = min(n, cut)
                 cut -= n
@@ -262,6 +271,9 @@ class Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 return
             got = self.rfile.read(n)
+            if not got:
+                self.close_connection = True
+                return
             i["data"] += got
             COUNT["bytes"] += len(got)
             left -= len(got)

@@ -15,7 +15,7 @@
 #include "broker/post/arrival.h"
 #include "broker/post/door.h"
 #include "broker/post/link.h"
-#include "broker/post/outbox.h"
+#include "broker/post/outbox_impl.h"
 #include "common/addr.h"
 #include "common/log.h"
 #include "tests/unit/post/disk.h"
@@ -323,6 +323,118 @@ static void test_fall_back(void **state)
 	assert_in_range(fault("{}"), 2000000, 2000000 + 800000 + 65552 + 4096);
 }
 
+/* The Cache Server hears that it may forget its part. */
+static void forgotten(void)
+{
+	uint64_t next = 0, end = loop_now_exact(w.loop) + LOOP_S(10);
+
+	while (servers_count("{}", "cancelled") != 1) {
+		assert_true(loop_now_exact(w.loop) < end);
+		turn(&next);
+	}
+}
+
+/* The Cache Server has its key and some of it, and is gone: who is online by the next try
+ * gets it straight, and that server is told to forget its part. */
+static void test_back(void **state)
+{
+	uint64_t next = 0;
+
+	(void)state;
+	r.closed = true;
+	fault("{\"cut\": 500000}");
+	send_big(2000000);
+	while (fault("{}") < 500000)
+		turn(&next);
+	r.closed = false;
+	big_here();
+	went("direct");
+	assert_int_equal(fault("{}"), 500000);
+	forgotten();
+}
+
+/* Of several who have a key there all get it there, and it stays one item. */
+static void test_several(void **state)
+{
+	uint64_t next = 0;
+
+	(void)state;
+	r.closed = true;
+	fault("{\"cut\": 500000}");
+	file_fill(at("%s/big", w.dir), 2000000, 9);
+	send_item(json_pack("{s:[s], s:[s, s]}", "files", at("%s/big", w.dir),
+			    "to", CN, MN));
+	while (fault("{}") < 500000)
+		turn(&next);
+	r.closed = false;
+	json_decref(await(&w.cn, "inbox", "here"));
+	went("server");
+	assert_int_equal(servers_count("{}", "cancelled"), 0);
+}
+
+static void look(struct sending *s)
+{
+	uint64_t next = 0;
+
+	assert_non_null(s->look);
+	loop_timer_arm(s->look, 0);
+	do {
+		turn(&next);
+	} while (!loop_timer_armed(s->look) || s->looking);
+}
+
+/* The Cache Server is getting a large one when its receiver comes online. */
+static void test_look(void **state)
+{
+	struct sending *s;
+	unsigned int looks;
+	uint64_t next = 0;
+
+	(void)state;
+	r.closed = true;
+	fault("{\"hold\": 1000000}");
+	send_big(24000000);
+	while (fault("{}") < 1000000)
+		turn(&next);
+	s = outbox_job_find(w.mn.post.outbox, 1);
+	assert_non_null(s);
+	looks = s->looks;
+	look(s); /* nobody: it goes on as it was */
+	assert_int_equal(s->looks, looks + 1);
+	assert_non_null(s->call);
+	r.closed = false;
+	loop_timer_arm(s->look, 0);
+	big_here();
+	went("direct");
+	assert_in_range(fault("{}"), 1000000, 1000000 + 65536);
+	forgotten();
+}
+
+/* ... and goes again before it has all: the rest by the server, from there on. */
+static void test_look_in_vain(void **state)
+{
+	uint64_t next = 0, up;
+
+	(void)state;
+	r.closed = true;
+	fault("{\"hold\": 1000000}");
+	send_big(24000000);
+	while (fault("{}") < 1000000)
+		turn(&next);
+	r.closed = false;
+	r.cut_up = up = r.up + 3000000;
+	loop_timer_arm(outbox_job_find(w.mn.post.outbox, 1)->look, 0);
+	while (r.cut_up != NEVER)
+		turn(&next);
+	r.closed = true;
+	fault("{\"hold\": null}");
+	big_here();
+	went("server");
+	/* all of it went up there, and of that the receiver has fetched the rest */
+	assert_in_range(fault("{}"), 2 * 24000000 - 3000000 - 70000,
+			2 * 24000000 - 3000000 + 200000);
+}
+
 /* Who could not be reached is not looked for again at once. */
 static void test_absent(void **state)
 {
@@ -579,13 +691,15 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_straight),	TEST(test_order),
-		TEST(test_cut),		TEST(test_word_lost),
-		TEST(test_fall_back),	TEST(test_restart),
-		TEST(test_not_allowed), TEST(test_nobody_knows),
-		TEST(test_name_again),	TEST(test_cancel),
-		TEST(test_absent),	TEST(test_together),
-		TEST(test_waiting),	TEST(test_message),
+		TEST(test_straight),	 TEST(test_order),
+		TEST(test_cut),		 TEST(test_word_lost),
+		TEST(test_fall_back),	 TEST(test_back),
+		TEST(test_several),	 TEST(test_look),
+		TEST(test_look_in_vain), TEST(test_restart),
+		TEST(test_not_allowed),	 TEST(test_nobody_knows),
+		TEST(test_name_again),	 TEST(test_cancel),
+		TEST(test_absent),	 TEST(test_together),
+		TEST(test_waiting),	 TEST(test_message),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
