@@ -359,7 +359,7 @@ static size_t ids_of(struct store *st, enum post_statement which,
 }
 
 /* Who has not fetched it by now never will: its key is not kept for them. */
-static int late_end(struct post *p, int64_t id)
+int outbox_row_late(struct post *p, int64_t id)
 {
 	int r = rest_fail(p, id, TO_LATE, -NTM_EEXPIRED);
 
@@ -378,7 +378,7 @@ void sending_expired(struct sending *s)
 			    "it could not be sent before its time was over");
 		return;
 	}
-	if (r < 0 || late_end(s->post, s->id))
+	if (r < 0 || outbox_row_late(s->post, s->id))
 		post_store_failed(s->post, "outbox");
 	over(s);
 }
@@ -417,7 +417,7 @@ void outbox_tidy(struct outbox *o)
 	r = store_run(p->store, OUT_SOON);
 	n = ids_of(p->store, OUT_LATE, now - LATE_S, ids);
 	for (i = 0; !r && i < n; i++)
-		r = late_end(p, ids[i]);
+		r = outbox_row_late(p, ids[i]);
 	n = ids_of(p->store, OUT_EXPIRED, now - SHOWN_S, ids);
 	for (i = 0; !r && i < n; i++)
 		r = row_delete(p, ids[i]);

@@ -19,6 +19,8 @@
 #include "common/log.h"
 #include "libntmcrypto/receipt.h"
 
+#define CLOCKS_S 600 /* its clock may be ahead of ours */
+
 void outbox_asking_free(struct asking *a)
 {
 	struct asking **at = &a->outbox->askings;
@@ -250,6 +252,23 @@ static int state_take(struct outbox *o, int64_t id, const json_t *answer)
 	return r;
 }
 
+/* Has the CS kept it for as long as it said, or as it was asked to? */
+static bool is_over(struct outbox *o, int64_t id)
+{
+	struct store *st = o->post->store;
+	int64_t end, kept;
+
+	store_bind_int(st, OUT_GET, 1, id);
+	if (store_step(st, OUT_GET) <= 0)
+		return false;
+	end = store_int(st, OUT_GET, 12);
+	kept = store_int(st, OUT_GET, 23);
+	store_reset(st, OUT_GET);
+	if (kept > 0 && kept < end)
+		end = kept;
+	return post_now(o->post) + CLOCKS_S >= end;
+}
+
 static void on_asked(void *arg, const struct web_answer *a)
 {
 	struct asking *x = arg;
@@ -263,7 +282,9 @@ static void on_asked(void *arg, const struct web_answer *a)
 	if (!err)
 		err = state_take(o, x->id, a->json);
 	else if (a->status == 404 && outbox_row_state(o, x->id) == OUT_SENT_ALL)
-		err = send_anew(o, x->id); /* restored from before it came */
+		err = is_over(o, x->id) ? outbox_row_late(o->post, x->id)
+					/* restored from before it came */
+					: send_anew(o, x->id);
 	else if (!again)
 		err = 0; /* it has forgotten the item */
 	outbox_asking_free(x);

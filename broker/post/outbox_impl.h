@@ -33,6 +33,8 @@ struct asking {
 NTM_MUST_CHECK int outbox_row_end(struct post *p, int64_t id,
 				  enum out_state state, int err,
 				  const char *text);
+/** its time is over: who has not fetched it never will. Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int outbox_row_late(struct post *p, int64_t id);
 /** Return: enum out_state, or an error */
 NTM_MUST_CHECK int outbox_row_state(struct outbox *o, int64_t id);
 /** the job of item @id; NULL: none */

@@ -143,6 +143,7 @@ static const char *const statements[POST_STATEMENTS] = {
 	[OUT_HASH] = "UPDATE out SET hash = ?2 WHERE id = ?1",
 	[OUT_DONE] = "UPDATE out SET hash = ?2, sent = size, whole = 1 "
 		     "WHERE id = ?1",
+	[OUT_KEPT] = "UPDATE out SET kept = ?2 WHERE id = ?1",
 	[OUT_WIPE] = "UPDATE out SET k = NULL, seal1 = NULL, seal2 = NULL "
 		     "WHERE id = ?1",
 	[OUT_DELETE] = "DELETE FROM out WHERE id = ?1",

@@ -31,6 +31,7 @@ enum post_statement {
 	OUT_SENT,
 	OUT_HASH,
 	OUT_DONE,
+	OUT_KEPT,
 	OUT_WIPE,
 	OUT_DELETE,
 	OUT_LATE,

@@ -233,6 +233,11 @@ static void on_keys(void *arg, const struct web_answer *a)
 	}
 	store_bind_int(s->post->store, TO_POSTED, 1, s->id);
 	err = store_run(s->post->store, TO_POSTED);
+	store_bind_int(s->post->store, OUT_KEPT, 1, s->id);
+	store_bind_int(s->post->store, OUT_KEPT, 2,
+		       json_integer_value(json_object_get(a->json, "expires")));
+	if (!err)
+		err = store_run(s->post->store, OUT_KEPT);
 	if (err)
 		sending_later(s, err, NULL, 0);
 	else

@@ -14,6 +14,7 @@ all that was ever listed is listed again, and has expired, "announce": as it was
 there were data; "news": of each item its sender is told that there is news, "lost": the
 CS says it has no data of any, "wipe": it has none; "no_prekeys": 503; "huge": an answer with prekeys is; "endless": the list never ends; "deaf": N questions for an item's state
 get 503; "no_batch": there is none; "hold": BYTES: no upload gets further until it is null; "odd_batch": its answers are too few; "empty": N answers with results have none;
+"life": the CS keeps an item for so many seconds;
 "away": names that end so are of a domain that does not answer; "again": names whose box takes no temporal key now.
 """
 import base64
@@ -24,6 +25,7 @@ import os
 import ssl
 import sys
 import threading
+import time
 from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -215,7 +217,9 @@ class Handler(BaseHTTPRequestHandler):
                 i["to"].update({n: ["waiting", 0, None] for n in more})
                 if i["state"] == "complete":
                     self.list_item(i, more)
-            self.answer(201, {"offset": len(i["data"]), "expires": 0})
+            life = FAULT.get("life", 0)
+            self.answer(201, {"offset": len(i["data"]),
+                              "expires": int(time.time()) + life if life else body["expires"]})
         else:
             self.complete(self.item(), body["hash"], body["size"])
 
@@ -287,6 +291,9 @@ class Handler(BaseHTTPRequestHandler):
         if FAULT.get("deaf", 0) > 0:
             FAULT["deaf"] -= 1
             self.fail(503, "SERVER")
+            return
+        if not i:
+            self.fail(404, "NOTFOUND")
             return
         self.answer(200, {"state": "lost" if FAULT.get("lost") else i["state"], "to": [
             said(n, *s) for n, s in i["to"].items()]})

@@ -45,6 +45,48 @@ static void nobody_sends(void)
 	who_load_policy(&w.cn.post.who);
 }
 
+/* An item waits, and @s seconds later its Cache Server knows it no more. Return: how
+ * often T was sent to the box since; @state: of its row then */
+static json_int_t forgotten_after(int64_t s, const char *state)
+{
+	json_int_t before;
+
+	nobody_sends();
+	send_item(json_pack("{s:s}", "text", "one"));
+	outbox_is("waiting", "waiting");
+	before = servers_count("{\"forget\": true}", "temporal");
+	clock_set(&w.mn, s);
+	outbox_work(w.mn.post.outbox);
+	while (outbox_busy(w.mn.post.outbox))
+		assert_int_equal(loop_turn(w.loop, true), 0);
+	json_decref(await(&w.mn, "outbox", state));
+	clock_set(&w.mn, 0);
+	return servers_count("{}", "temporal") - before;
+}
+
+/* A Cache Server that has kept an item for as long as its administrator lets it is not
+ * sent it again and again; one that lost it before is. */
+static void test_kept(void **state)
+{
+	json_t *j;
+
+	(void)state;
+	(void)fault("{\"life\": 86400}");
+	assert_int_equal(forgotten_after(2 * DAY, "done"), 0);
+	j = newest(&w.mn, "outbox");
+	assert_string_equal(text(j, "error"), "EXPIRED");
+	json_decref(j);
+	assert_int_equal(forgotten_after(DAY / 2, "waiting"), 1);
+}
+
+/* At the end of its 30 days, the sender is on. */
+static void test_kept_all(void **state)
+{
+	(void)state;
+	assert_int_equal(forgotten_after(30 * DAY + 7 * 3600, "done"), 0);
+	outbox_is("done", "failed");
+}
+
 /* Who never fetches it does not keep its key alive, and the row goes in the end. */
 static void test_late(void **state)
 {
@@ -521,6 +563,8 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, ends_open, ends_close)
 	const struct CMUnitTest tests[] = {
 		TEST(test_late),
+		TEST(test_kept),
+		TEST(test_kept_all),
 		TEST(test_lost_when_over),
 		TEST(test_lost_when_received),
 		TEST(test_lost),
