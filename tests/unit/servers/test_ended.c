@@ -157,7 +157,7 @@ static int add_for(unsigned int n, const char *const *to, size_t n_to,
 
 static char asked_for[256];
 
-static void ask_note(void *arg, const struct ask *a)
+static bool ask_note(void *arg, const struct ask *a)
 {
 	char line[FQDN_MAX + 16];
 
@@ -165,6 +165,7 @@ static void ask_note(void *arg, const struct ask *a)
 	snprintf(line, sizeof(line), "%d %s, ", (int)a->kind, a->name);
 	assert_true(strlen(asked_for) + strlen(line) < sizeof(asked_for));
 	strcat(asked_for, line);
+	return true;
 }
 
 static void asks_are(const char *text)
