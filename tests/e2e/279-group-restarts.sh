@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# 278-group-restarts - ntm-member and the worker are killed while a group is in use: a TCP
+# 279-group-restarts - ntm-member and the worker are killed while a group is in use: a TCP
 # connection that comes in by `ntm allow @band` goes on, and so do the group's packets; also
 # while the GMS is away, from which alone a new ntm-member could have a key. Whoever is
 # removed meanwhile is out when it is back
