@@ -238,7 +238,8 @@ static const char *folder_why(int err, const char *dir, char why[static 512])
 	return why;
 }
 
-static int receive_files(const struct command_args *a, json_t *item)
+static int receive_files(const struct command_args *a, json_t *item,
+			 struct placed *record)
 {
 	const struct place_way way = {.how = how(a),
 				      .placed = on_placed,
@@ -253,7 +254,8 @@ static int receive_files(const struct command_args *a, json_t *item)
 	bool left;
 	size_t i;
 
-	status = place_tree(out_text(item, "folder", ""), dir, &way, &files);
+	status = place_tree(out_text(item, "folder", ""), record, dir, &way,
+			    &files);
 	left = status > 0;
 	if (status < 0)
 		status = command_fail(a, status, folder_why(status, dir, why));
@@ -271,15 +273,16 @@ static int receive_files(const struct command_args *a, json_t *item)
 	return left ? LEFT : status;
 }
 
-/* One that is here. Return: exit status, or LEFT */
-static int receive_one(const struct command_args *a, json_t *item)
+/* What it is: text, or files. Return: as receive_one() */
+static int receive_what(const struct command_args *a, json_t *item,
+			struct placed *record)
 {
 	const struct place_list none = {NULL, 0};
 	char *text = NULL;
 	int fd = text_open(item, &text), status;
 
 	if (fd < 0)
-		status = receive_files(a, item);
+		status = receive_files(a, item, record);
 	else if (a->on_receive)
 		status = command_run(a, item, &none, fd);
 	else if (a->json)
@@ -291,8 +294,52 @@ static int receive_one(const struct command_args *a, json_t *item)
 	if (fd >= 0)
 		close(fd);
 	free(text);
+	return status;
+}
+
+/* Is it there still? Who had it before us may have taken it. Return: 0, or an error */
+static int still_here(const json_t *item)
+{
+	json_t *ask = json_pack("{s:s, s:I}", "cmd", "inbox", "id",
+				out_int(item, "id"));
+	json_t *answer = NULL, *now;
+	int err = client_call_to(CLIENT_POST, ask, CLIENT_LIMIT_S, &answer);
+
+	now = json_array_get(json_object_get(answer, "items"), 0);
+	if (!err && strcmp(out_text(now, "state", ""), "here"))
+		err = -NTM_ENOTFOUND;
+	json_decref(answer);
+	json_decref(ask);
+	return err;
+}
+
+static int not_ours(const struct command_args *a, const json_t *item, int err)
+{
+	char why[256];
+
+	snprintf(why, sizeof(why), "item %lld: %s",
+		 (long long)out_int(item, "id"),
+		 err == -NTM_EAGAIN
+			 ? "another program is taking it; if it stays in the "
+			   "inbox, run `ntm receive` again"
+		 : err == -NTM_ENOTFOUND ? "another program has taken it"
+					 : client_text(err, NULL));
+	return command_fail(a, err, why);
+}
+
+/* One that is here, ours alone from the first look to `taken`: else two would hand it to
+ * their commands. Return: exit status, or LEFT */
+static int receive_one(const struct command_args *a, json_t *item)
+{
+	struct placed *record = NULL;
+	int err = placed_open(out_text(item, "folder", ""), &record), status;
+
+	if (!err)
+		err = still_here(item);
+	status = err ? not_ours(a, item, err) : receive_what(a, item, record);
 	if (!status)
 		status = taken(a, item);
+	placed_close(record);
 	if (!status)
 		command_json(a, item);
 	return status;

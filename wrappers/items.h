@@ -68,6 +68,7 @@ void items_interrupt_end(const char *text);
 
 /* --- placing what came (place.c) --- */
 
+struct placed;
 enum place_exists { PLACE_ASK, PLACE_REFUSE, PLACE_OVERWRITE, PLACE_RENAME };
 
 /** struct place_list - absolute paths; {NULL, 0} is an empty one */
@@ -96,21 +97,28 @@ struct place_way {
 
 /**
  * place_tree() - all that lies in @folder/tree goes into @dir, each as a whole
- * @placed: all that this item has become, also what an earlier call placed: a record
- *          beside the tree has it. place_list_clear() it
+ * @record: of @folder; it stays open until the item is taken, so that nobody else places
+ *          it, or hands it to a command, meanwhile
+ * @placed: all that this item has become, also what an earlier call placed: @record
+ *          has it. place_list_clear() it
  * Return: 0, 1 where something was left (it stays in the tree), or an error
  */
-NTM_MUST_CHECK int place_tree(const char *folder, const char *dir,
-			      const struct place_way *way,
+NTM_MUST_CHECK int place_tree(const char *folder, struct placed *record,
+			      const char *dir, const struct place_way *way,
 			      struct place_list *placed);
 
 /* --- the record of them (placed.c) --- */
 
 #define PLACED_MAX (64u << 20) /* bytes: 100,000 names, tried several times */
 
-struct placed;
-
-/** read the record of @folder, and go on with it. Return: 0, -NTM_ESTORE, -NTM_ENOMEM */
+/**
+ * placed_open() - read the record of @folder, and go on with it
+ *
+ * The item is the caller's alone until placed_close(), or its end, however it ends. What
+ * others did before may be that they took it: look whether it is there still.
+ * Return: 0, -NTM_EAGAIN (another program has it open), -NTM_ENOTFOUND (no such folder),
+ * -NTM_ESTORE, -NTM_ENOMEM
+ */
 NTM_MUST_CHECK int placed_open(const char *folder, struct placed **out);
 void placed_close(struct placed *p); /* NULL is fine */
 /** @name is about to become @path. Return: 0, -NTM_ESTORE, -NTM_ENOMEM */

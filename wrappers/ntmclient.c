@@ -386,17 +386,24 @@ int ntm_items_place(int64_t id, const char *folder, enum ntm_items_exists how,
 						  : PLACE_REFUSE,
 	};
 	struct place_list placed = {NULL, 0};
+	struct placed *record = NULL;
 	struct ntm_item item;
 	int err = here(id, &item);
 	size_t i;
 
-	if (err)
-		return err;
-	err = place_tree(item.folder, folder, &way, &placed);
+	if (!err)
+		err = placed_open(item.folder, &record);
+	if (!err)
+		err = here(id, &item); /* who had it before may have taken it */
+	if (!err)
+		err = place_tree(item.folder, record, folder, &way, &placed);
 	for (i = 0; err >= 0 && fn && i < placed.n; i++)
 		fn(arg, placed.path[i]);
 	place_list_clear(&placed);
-	return err < 0 ? err : err ? -NTM_EEXISTS : ntm_items_taken(id);
+	if (err >= 0)
+		err = err ? -NTM_EEXISTS : ntm_items_taken(id);
+	placed_close(record);
+	return err;
 }
 
 /* --- errors

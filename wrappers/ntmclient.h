@@ -234,7 +234,7 @@ typedef void ntm_items_placed_fn(void *arg, const char *path);
  * Takes as long as copying does; runs cp(1) and rm(1) where @folder is on another file
  * system. Return: 0, EXISTS (something was left: the item stays), NOTFOUND (no such
  * item or folder), STATE (the item is not here), INVAL (a path is too long), PERM, STORE,
- * or as ntm_items_inbox()
+ * AGAIN (also: another program is placing it), or as ntm_items_inbox()
  */
 int ntm_items_place(int64_t id, const char *folder, enum ntm_items_exists how,
 		    ntm_items_placed_fn *fn, void *arg);

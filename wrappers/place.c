@@ -275,10 +275,11 @@ static int tree_place(struct placing *p, struct place_list *placed)
 	return err ? err : placed_paths(p->record, p->tree_fd, placed);
 }
 
-int place_tree(const char *folder, const char *dir, const struct place_way *way,
-	       struct place_list *placed)
+int place_tree(const char *folder, struct placed *record, const char *dir,
+	       const struct place_way *way, struct place_list *placed)
 {
-	struct placing p = {.folder = folder, .dir = dir, .way = way};
+	struct placing p = {
+		.folder = folder, .record = record, .dir = dir, .way = way};
 	int err = 0;
 
 	if ((size_t)snprintf(p.tree, sizeof(p.tree), "%s/tree", folder) >=
@@ -290,12 +291,10 @@ int place_tree(const char *folder, const char *dir, const struct place_way *way,
 		err = errno == EACCES ? -NTM_EPERM : -NTM_ENOTFOUND;
 	if (!err) {
 		p.tree_fd = open(p.tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		err = p.tree_fd < 0 ? -NTM_ENOTFOUND
-				    : placed_open(folder, &p.record);
+		err = p.tree_fd < 0 ? -NTM_ENOTFOUND : 0;
 	}
 	if (!err)
 		err = tree_place(&p, placed);
-	placed_close(p.record);
 	if (p.tree_fd >= 0)
 		close(p.tree_fd);
 	if (p.dir_fd >= 0)

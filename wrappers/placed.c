@@ -5,12 +5,15 @@
  * A file of lines in the item's folder, appended to: "i NAME\0PATH\0" before a name is
  * moved, "d NAME\0PATH\0" after it. Who is killed in between leaves either the name in
  * the tree, or its path here: so a command that is run for the item gets all of its
- * files, and nothing is placed twice. It goes with the folder.
+ * files, and nothing is placed twice. It goes with the folder. Who has it open has it
+ * locked: two that place one item would undo each other's copies.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -46,6 +49,18 @@ static int record_read(struct placed *p)
 	return ftruncate(p->fd, (off_t)p->len) ? -NTM_ESTORE : 0;
 }
 
+/* The lock ends with the descriptor, which no other program inherits. */
+static int record_open(struct placed *p, const char *path)
+{
+	p->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
+		     0600);
+	if (p->fd < 0)
+		return errno == ENOENT ? -NTM_ENOTFOUND : -NTM_ESTORE;
+	if (flock(p->fd, LOCK_EX | LOCK_NB))
+		return errno == EWOULDBLOCK ? -NTM_EAGAIN : -NTM_ESTORE;
+	return record_read(p);
+}
+
 int placed_open(const char *folder, struct placed **out)
 {
 	struct placed *p = calloc(1, sizeof(*p));
@@ -57,12 +72,7 @@ int placed_open(const char *folder, struct placed **out)
 	p->fd = -1;
 	if ((size_t)snprintf(path, sizeof(path), "%s/placed", folder) <
 	    sizeof(path))
-		p->fd = open(path,
-			     O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC |
-				     O_NOFOLLOW,
-			     0600);
-	if (p->fd >= 0)
-		err = record_read(p);
+		err = record_open(p, path);
 	if (err) {
 		placed_close(p);
 		return err;

@@ -106,6 +106,21 @@ assert_eq "$(grep ^arg "$home/log" | sort | uniq -c | awk '{ print $1, $3 }')" \
 2 $home/got/three" "hands all of it over again, and places nothing twice"
 assert_eq "$(items_count b inbox here)" 0 "and takes it"
 
+# --- two at once: the second would hand the item to its command, too, or undo a copy
+
+lab_as_user a sh -c 'echo 1 >five; ntm send five bob' >"$LAB/out"
+items_here b 1
+lab_as_user b touch hold
+lab_start first user b ntm receive --to=got \
+	--on-receive='touch begun; while [ -e hold ]; do sleep 0.1; done'
+wait_for 10 "[ -e $home/begun ]" "cat $(lab_log first)"
+assert_fails "a second \`ntm receive\` is refused" lab_as_user b ntm receive --to=got
+assert_contains "$(cat "$LAB/log/assert_fails")" "another program is taking it" "and says why"
+lab_as_user b rm hold
+lab_join first
+assert_eq "$(items_count b inbox here)" 0 "the first one takes the item"
+assert_eq "$(lab_as_user b cat got/five)" 1 "and has placed it"
+
 # --- JSON
 
 items_text a bob "for a script"

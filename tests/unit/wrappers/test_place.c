@@ -57,9 +57,16 @@ static int place_in(const char *to, enum place_exists how)
 	const struct place_way way = {
 		.how = how, .placed = on_placed, .left = on_left};
 
+	struct placed *record;
+	int r = placed_open(dir, &record);
+
 	place_list_clear(&all);
 	left = 0;
-	return place_tree(dir, to, &way, &all);
+	if (!r) {
+		r = place_tree(dir, record, to, &way, &all);
+		placed_close(record);
+	}
+	return r;
 }
 
 static int place(enum place_exists how)
@@ -121,6 +128,22 @@ static void test_record(void **state)
 	assert_string_equal(all.path[0], "/x/folder");
 	assert_string_equal(all.path[1], "/x/a (2).txt");
 	assert_int_not_equal(access(at("%s/tree/a.txt", dir), F_OK), 0);
+}
+
+/* Two at once would undo each other's copies: whole files would be lost. */
+static void test_one_at_a_time(void **state)
+{
+	struct placed *p, *other;
+
+	(void)state;
+	assert_int_equal(placed_open(dir, &p), 0);
+	assert_int_equal(placed_open(dir, &other), -NTM_EAGAIN);
+	assert_int_equal(place(PLACE_REFUSE), -NTM_EAGAIN);
+	assert_int_equal(placed, 0);
+	placed_close(p);
+	assert_int_equal(place(PLACE_REFUSE), 0);
+	assert_int_equal(placed, 2);
+	assert_int_equal(placed_open(at("%s/gone", dir), &p), -NTM_ENOTFOUND);
 }
 
 static void test_refused(void **state)
@@ -211,10 +234,11 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_all),	      TEST(test_refused),
-		TEST(test_overwrite), TEST(test_overwrite_empty),
-		TEST(test_link),      TEST(test_record),
-		TEST(test_hidden),    TEST(test_long),
+		TEST(test_all),		  TEST(test_refused),
+		TEST(test_overwrite),	  TEST(test_overwrite_empty),
+		TEST(test_link),	  TEST(test_record),
+		TEST(test_hidden),	  TEST(test_long),
+		TEST(test_one_at_a_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
