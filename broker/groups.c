@@ -178,6 +178,16 @@ void groups_moved(struct groups *gs)
 		groupplace_again(o->place);
 }
 
+void groups_slept(struct groups *gs, unsigned int slept_s)
+{
+	uint64_t slept = LOOP_S((uint64_t)slept_s);
+
+	for (struct groups_one *o = gs ? gs->list : NULL; o; o = o->next) {
+		o->until_ns -= o->until_ns < slept ? o->until_ns : slept;
+		dp_group_until(o->dp, o->until_ns);
+	}
+}
+
 static void end(struct groups *gs, struct groups_one *o)
 {
 	log_info(o->name, "it has ended here");

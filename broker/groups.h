@@ -88,6 +88,8 @@ void groups_datagram(struct groups *gs, const struct packet_header *h,
 		     uint8_t *buf, size_t len);
 /** we have moved, or slept: relays are to know where we are */
 void groups_moved(struct groups *gs);
+/** the loop's clock stood still for so long, and keys are good for less than they seem */
+void groups_slept(struct groups *gs, unsigned int slept_s);
 /** the peer's state changed */
 void groups_peer(struct groups *gs, struct peer *p);
 /** is the peer called @fqdn a member of @group, NAME.group.DOMAIN; NULL: of any? Not if

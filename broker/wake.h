@@ -2,7 +2,7 @@
 /*
  * wake - the machine, or this process, slept: time passed that nobody saw
  *
- * Owner:    worker_main.c. Context: loop thread.
+ * Owner:    worker_main.c; member/main.c. Context: loop thread.
  */
 #ifndef NTM_BROKER_WAKE_H
 #define NTM_BROKER_WAKE_H

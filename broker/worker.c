@@ -418,6 +418,7 @@ void worker_woke(struct worker *w, unsigned int slept_s)
 	log_info("worker", "woke after %u s: all paths are looked at", slept_s);
 	locals_changed(w);
 	peers_each(w->peers, wake_one, &slept_s);
+	groups_slept(w->groups, slept_s);
 	groups_moved(w->groups);
 	session_woke(w->session);
 	notify_moved(w->notify);

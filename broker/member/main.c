@@ -12,13 +12,20 @@
 #include "broker/member/node.h"
 #include "broker/post/isolate.h"
 #include "broker/poster_child.h"
+#include "broker/wake.h"
 #include "common/wipefree.h"
 
 struct program {
 	struct poster_child child;
 	struct node node;
+	struct wake *wake;
 	int ask_fd;
 };
+
+static void on_wake(void *arg, unsigned int slept_s)
+{
+	node_woke(&((struct program *)arg)->node, slept_s);
+}
 
 static bool take(void *arg, const char *name, int fd)
 {
@@ -54,6 +61,8 @@ static int run(void *arg)
 	if (!err)
 		err = poster_child_heed(&p->child);
 	if (!err)
+		err = wake_open(n->loop, on_wake, p, &p->wake);
+	if (!err)
 		err = isolate_post(n->who.dir);
 	if (!err) {
 		node_work(n);
@@ -61,6 +70,7 @@ static int run(void *arg)
 	}
 	if (err)
 		log_err("member", "%s", err_text(err));
+	wake_close(p->wake);
 	node_close(n);
 	return err;
 }

@@ -125,7 +125,8 @@ void member_clocks(struct member *m, int64_t now)
 	if (!loop_timer_armed(m->ack))
 		loop_timer_arm(m->ack,
 			       r % (group_size(m->g) * MEMBER_ACK_SPREAD_NS));
-	loop_timer_arm(m->silent, LOOP_S(m->not_after - now));
+	m->silent_at = loop_now(m->s.loop) + LOOP_S(m->not_after - now);
+	loop_timer_arm(m->silent, m->silent_at - loop_now(m->s.loop));
 	straight_epoch(m);
 	/* RN1 was made anew in this generation, or it is told of it now */
 	if (!loop_timer_armed(m->turn) ||
@@ -137,6 +138,21 @@ void member_clocks(struct member *m, int64_t now)
 			       wait + LOOP_S(duty_turns(m) * MEMBER_TURN_S));
 	}
 	m->turn_generation = group_generation(m->g);
+}
+
+void member_slept(struct member *m, unsigned int slept_s)
+{
+	uint64_t now = loop_now(m->s.loop), slept = LOOP_S((uint64_t)slept_s);
+
+	if (!loop_timer_armed(m->silent))
+		return;
+	m->silent_at -= m->silent_at < slept ? m->silent_at : slept;
+	if (m->silent_at > now) {
+		loop_timer_arm(m->silent, m->silent_at - now);
+		return;
+	}
+	loop_timer_disarm(m->silent);
+	member_silent(m);
 }
 
 /* --- the connection ---------------------------------------------------------------------- */

@@ -151,6 +151,8 @@ const uint8_t *member_seal(const struct member *m);
 /** there is a connection to the GMS: hello */
 void member_online(struct member *m);
 void member_offline(struct member *m);
+/** the loop's clock stood still for so long: a seal that has ended meanwhile has ended */
+void member_slept(struct member *m, unsigned int slept_s);
 /** what the GMS says of this group, and its NTM ACKs */
 void member_message(struct member *m, const Ntm__Envelope *msg);
 

@@ -73,6 +73,7 @@ struct member {
 	struct member_login login;    /* as the last hello named it */
 	int64_t not_after, heard;     /* by the GMS's clock */
 	uint64_t refresh_due;	      /* loop's ns; @turn is not before */
+	uint64_t silent_at;	      /* loop's ns, of @silent */
 	uint32_t index, txn, leave_txn, create_txn, turn_generation;
 	struct group_prekeys *genuine;
 	uint8_t (*people)[GROUP_PREKEY_LEN]; /* of the answer, by position */

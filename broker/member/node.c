@@ -71,6 +71,22 @@ void node_server_lost(struct node *n)
 	say(n, "look");
 }
 
+void node_woke(struct node *n, unsigned int slept_s)
+{
+	uint64_t slept = LOOP_S((uint64_t)slept_s);
+	struct part *p;
+
+	log_info("member", "woke after %u s", slept_s);
+	DL_FOREACH (n->parts, p) {
+		p->valid_until -=
+			p->valid_until < slept ? p->valid_until : slept;
+		p->renewal_at -= p->renewal_at < slept ? p->renewal_at : slept;
+		if (!p->over && p->m)
+			member_slept(p->m, slept_s);
+	}
+	servers_renew(n);
+}
+
 static void login_came(void *arg)
 {
 	struct node *n = arg;

@@ -128,6 +128,8 @@ bool node_renew_login(struct node *n, struct ask *a);
 /** a GMS of our domain has ended the connection: whether the DC is there still, the worker
  *  is to see */
 void node_server_lost(struct node *n);
+/** the machine slept: seals have come nearer to their end, connections are dead */
+void node_woke(struct node *n, unsigned int slept_s);
 
 /* --- groups (part.c) --------------------------------------------------------------------- */
 

@@ -302,6 +302,17 @@ static void test_frozen(void **state)
 	assert_false(seats[1].has_keys);
 	assert_int_equal(member_state(seats[1].m), MEMBER_FROZEN);
 	assert_true(seats[1].saw & 1u << MEMBER_SAW_SILENT);
+	/* a machine that sleeps: its clock stands still, the seal's time does not */
+	seat_online(&seats[0]);
+	seat_online(&seats[1]);
+	seats_together(2);
+	seat_offline(&seats[1]);
+	member_slept(seats[1].m, 60);
+	assert_true(seats[1].has_keys);
+	member_slept(seats[1].m, 60);
+	assert_int_equal(member_state(seats[1].m), MEMBER_FROZEN);
+	assert_false(seats[1].has_keys);
+	seats_wait_s(101);
 	/* who was connected heard nothing either; the server's word makes both go on */
 	assert_int_equal(member_state(seats[0].m), MEMBER_FROZEN);
 	seat_online(&seats[0]);

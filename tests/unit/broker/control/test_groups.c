@@ -184,6 +184,31 @@ static void test_all(void **state)
 	assert_int_equal(say(a, &c[0], "chat"), -NTM_ENOLOGIN);
 }
 
+static json_int_t valid_s(void)
+{
+	json_t *list = groups_json(a->w.groups);
+	json_int_t s = json_integer_value(
+		json_object_get(json_array_get(list, 0), "valid_s"));
+
+	json_decref(list);
+	return s;
+}
+
+/* the loop's clock stands still meanwhile: nothing is sent under a key that is over */
+static void test_slept(void **state)
+{
+	json_int_t before;
+
+	(void)state;
+	assert_int_equal(say(a, &c[0], "chat"), 0);
+	before = valid_s();
+	assert_in_range(before, 598, 600);
+	worker_woke(&a->w, 500);
+	assert_in_range(valid_s(), before - 502, before - 500);
+	worker_woke(&a->w, 7 * 86400);
+	assert_int_equal(valid_s(), 0);
+}
+
 static bool up(void *arg)
 {
 	struct peer *p = node_peer(a, b);
@@ -331,8 +356,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_names),	  T(test_subject),    T(test_all),
-		T(test_comes_in), T(test_false_name), T(test_place),
+		T(test_names), T(test_subject),	 T(test_all),
+		T(test_slept), T(test_comes_in), T(test_false_name),
+		T(test_place),
 	};
 
 	log_open("test", LOG_ERR, NULL);
