@@ -51,7 +51,8 @@ void ask_late(struct ask *a, struct part *p)
 	const char *what = p->founding
 				   ? "the group is founded when it does, see "
 				     "`ntm-group list`"
-				   : "the change is made when it does, see "
+				   : "the change is made when it does, if "
+				     "this device is up until then; see "
 				     "`ntm-group log`";
 	const char *trouble = server_trouble(p->server);
 	char text[400];

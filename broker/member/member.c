@@ -98,6 +98,14 @@ void member_stop(struct member *m, enum member_state to)
 	loop_timer_disarm(m->silent);
 	loop_timer_disarm(m->turn);
 	loop_timer_disarm(m->leaves_due);
+	if (to == MEMBER_FORKED && !m->own.forked) {
+		m->own.forked = true;
+		if (memberstore_put(m->s.store, m->g, &m->own))
+			log_err("member",
+				"%s: that its log was forked cannot be "
+				"written down",
+				m->own.secret.name);
+	}
 	/* BEHIND after a start: nothing is known that speaks against a key given before */
 	if (had || to != MEMBER_BEHIND)
 		m->s.ops->keys(m->s.arg, NULL, m->index);
@@ -177,13 +185,51 @@ static bool submit_first(struct member *m)
 	return true;
 }
 
+static void say_leave(struct member *m)
+{
+	Ntm__Envelope e = NTM__ENVELOPE__INIT;
+	Ntm__GroupLeave body = NTM__GROUP_LEAVE__INIT;
+	struct group_leave l;
+
+	group_leave_sign(m->s.id, m->g, m->index, &l);
+	body.group = member_bytes(m->id, sizeof(m->id));
+	body.index = l.index;
+	body.epoch = l.epoch;
+	body.signature = member_bytes(l.sig, sizeof(l.sig));
+	m->leave_txn = ++m->txn;
+	e.txn = m->leave_txn;
+	e.body_case = NTM__ENVELOPE__BODY_GROUP_LEAVE;
+	e.group_leave = &body;
+	member_say(m, &e);
+}
+
+/* said again until the GMS has it, also after a start; what could open anything is gone */
+static int keep_leave(struct member *m)
+{
+	struct member_own left = m->own;
+	int r;
+
+	ntmc_key_clear(&left.secret.rn1);
+	ntmc_wipe(left.prekey, sizeof(left.prekey));
+	ntmc_key_clear(&left.share);
+	left.waiting = false;
+	left.leaving = true;
+	r = memberstore_put(m->s.store, m->g, &left);
+	if (!r)
+		m->own = left;
+	member_own_clear(&left);
+	return r ? -NTM_ESTORE : 0;
+}
+
 void member_online(struct member *m)
 {
 	m->online = true;
 	silence_online(m, true);
 	if (m->state == MEMBER_OUT || m->state == MEMBER_FORKED)
 		return;
-	if (!submit_first(m))
+	if (m->leaving)
+		say_leave(m);
+	else if (!submit_first(m))
 		member_hello(m);
 }
 
@@ -274,28 +320,21 @@ static int leave_here(struct member *m)
 
 int member_leave(struct member *m, bool here)
 {
-	Ntm__Envelope e = NTM__ENVELOPE__INIT;
-	Ntm__GroupLeave body = NTM__GROUP_LEAVE__INIT;
-	struct group_leave l;
+	int r;
 
 	here |= m->state == MEMBER_FORKED;
 	if (m->state == MEMBER_OUT ||
 	    (!here && (m->welcome_epoch || !m->online)))
 		return -NTM_ESTATE;
+	/* without a log nobody can be told */
+	r = m->welcome_epoch || here ? 0 : keep_leave(m);
+	if (r)
+		return r;
 	m->leaving = true;
-	if (m->welcome_epoch) /* without a log nobody can be told */
+	if (m->welcome_epoch)
 		return leave_here(m);
-	group_leave_sign(m->s.id, m->g, m->index, &l);
 	member_stop(m, MEMBER_BEHIND);
-	body.group = member_bytes(m->id, sizeof(m->id));
-	body.index = l.index;
-	body.epoch = l.epoch;
-	body.signature = member_bytes(l.sig, sizeof(l.sig));
-	m->leave_txn = ++m->txn;
-	e.txn = m->leave_txn;
-	e.body_case = NTM__ENVELOPE__BODY_GROUP_LEAVE;
-	e.group_leave = &body;
-	member_say(m, &e);
+	say_leave(m);
 	return here ? leave_here(m) : 0;
 }
 

@@ -212,6 +212,9 @@ int member_load(const struct member_setup *setup,
 		return r;
 	}
 	m->index = me->index;
+	m->leaving = m->own.leaving;
+	if (m->own.forked)
+		m->state = MEMBER_FORKED;
 	silence_load(m);
 	if (memberstore_seal_get(setup->store, id, m->seal))
 		memset(m->seal, 0, sizeof(m->seal));

@@ -147,6 +147,15 @@ int memberstore_tidy(struct memberstore *s)
 
 /* --- what is sealed ------------------------------------------------------------- */
 
+/* one byte; what is not waiting, leaving or forked had a 0 or 1 in it always */
+enum { WAITING = 1, LEAVING = 2, FORKED = 4, FLAGS_END = 8 };
+
+static unsigned int flags_of(const struct member_own *own)
+{
+	return (own->waiting ? WAITING : 0) | (own->leaving ? LEAVING : 0) |
+	       (own->forked ? FORKED : 0);
+}
+
 static void own_put(const struct member_own *own, const uint8_t *hash,
 		    uint8_t out[static OWN_LEN])
 {
@@ -167,7 +176,7 @@ static void own_put(const struct member_own *own, const uint8_t *hash,
 	}
 	wire_put_number(&w, own->serial, 8);
 	wire_put_number(&w, own->used, 1);
-	wire_put_number(&w, own->waiting, 1);
+	wire_put_number(&w, flags_of(own), 1);
 	wire_put(&w, own->entry_hash, NTMC_HASH_LEN);
 	wire_put(&w, own->share.b, NTMC_KEY_LEN);
 	ntmc_wipe(welcome, sizeof(welcome));
@@ -178,7 +187,7 @@ static int own_get(const uint8_t b[static OWN_LEN], struct member_own *out,
 {
 	struct wire_in w = wire_in(b, OWN_LEN);
 	const uint8_t *welcome;
-	unsigned int version, used, waiting;
+	unsigned int version, used, flags;
 	size_t n;
 	int i, r;
 
@@ -192,13 +201,15 @@ static int own_get(const uint8_t b[static OWN_LEN], struct member_own *out,
 	}
 	out->serial = wire_get_number(&w, 8);
 	used = (unsigned int)wire_get_number(&w, 1);
-	waiting = (unsigned int)wire_get_number(&w, 1);
+	flags = (unsigned int)wire_get_number(&w, 1);
 	wire_get(&w, out->entry_hash, NTMC_HASH_LEN);
 	wire_get(&w, out->share.b, NTMC_KEY_LEN);
 	out->used = used;
-	out->waiting = waiting;
+	out->waiting = flags & WAITING;
+	out->leaving = flags & LEAVING;
+	out->forked = flags & FORKED;
 	if (!wire_ends(&w) || version != OWN_VERSION || used > 1 ||
-	    waiting > 1 || n > GROUP_WELCOME_MAX)
+	    flags >= FLAGS_END || n > GROUP_WELCOME_MAX)
 		r = -NTM_EDECODE;
 	else
 		r = group_welcome_get(welcome, n, &out->secret, hash);

@@ -27,12 +27,14 @@ struct member_prekey {
  * @serial:  of the first
  * @used:    a part has come for the first: another one is due
  * @waiting: an entry of ours may have been taken: its SHA-256 and its share
+ * @leaving: its person has left, and the GMS is to hear of it; RN1 and prekeys are zeros
+ * @forked:  two pasts were proven: no key ever again
  */
 struct member_own {
 	struct group_secret secret;
 	struct member_prekey prekey[2];
 	uint64_t serial;
-	bool used, waiting;
+	bool used, waiting, leaving, forked;
 	uint8_t entry_hash[NTMC_HASH_LEN];
 	struct ntmc_key share;
 };

@@ -382,6 +382,9 @@ int part_load(struct node *n, const uint8_t id[static GROUP_ID_LEN])
 	setup = setup_of(p);
 	r = member_load(&setup, id, &p->m);
 	if (!r) {
+		/* that there is no key any more */
+		p->spoken = member_is_leaving(p->m) ||
+			    member_state(p->m) == MEMBER_FORKED;
 		name = group_server(member_group(p->m), &key);
 		r = part_begin(p, name, key);
 	}

@@ -114,6 +114,28 @@ static void test_leave(void **state)
 	assert_int_equal(member_leave(seats[2].m, false), -NTM_ESTATE);
 }
 
+/* the wish is lost with the connection, and its process ends: it is said again, and the
+ * device has no key meanwhile */
+static void test_leave_lost(void **state)
+{
+	struct seat *s = &seats[3];
+
+	(void)state;
+	add_all();
+	assert_int_equal(member_leave(s->m, false), 0);
+	seat_offline(s);
+	assert_int_equal(memberstore_list(s->store, NULL, 0), 1);
+	seat_restart(s);
+	assert_true(member_is_leaving(s->m));
+	assert_int_equal(s->m->own.secret.rn1.b[0] | s->m->own.secret.rn1.b[1],
+			 0);
+	assert_true(seats_turn(is_out, s));
+	assert_false(s->has_keys);
+	assert_int_equal(memberstore_list(s->store, NULL, 0), 0);
+	while (group_size(member_group(seats[0].m)) == SEATS)
+		seats_step();
+}
+
 /* entries and shares wait at the server; a process that ended goes on from its store */
 static void test_away(void **state)
 {
@@ -363,10 +385,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, seats_setup, seats_teardown)
-		T(test_life),	    T(test_two_at_once),
-		T(test_leave),	    T(test_away),
-		T(test_old_server), T(test_dies_with_a_wish),
-		T(test_old_member), T(test_frozen),
+		T(test_life),
+		T(test_two_at_once),
+		T(test_leave),
+		T(test_leave_lost),
+		T(test_away),
+		T(test_old_server),
+		T(test_dies_with_a_wish),
+		T(test_old_member),
+		T(test_frozen),
 		T(test_turn),
 	};
 

@@ -100,6 +100,12 @@ static void test_two_logs(void **state)
 	assert_int_equal(member_state(seats[1].m), MEMBER_FORKED);
 	assert_false(seats[1].has_keys);
 	group_free(before);
+	/* a start makes nothing of that good */
+	seat_restart(&seats[1]);
+	for (int i = 0; i < 100; i++)
+		seats_step();
+	assert_int_equal(member_state(seats[1].m), MEMBER_FORKED);
+	assert_false(seats[1].has_keys);
 	/* it is left without the server, which is believed nothing any more */
 	seat_offline(&seats[1]);
 	assert_int_equal(member_leave(seats[1].m, false), 0);
