@@ -10,6 +10,9 @@
  * member, and again after HOLDS_S. What another key has been pinned for gets nothing: its
  * coordinator would be the one to read along.
  *
+ * While a member's domain does not answer, what is pinned for the name counts: the others
+ * do not wait for it, and ntm-post holds to its pins when it seals.
+ *
  * Names are asked for at the same time, each again while ntm-post says that it is asking.
  */
 #include <stdlib.h>
@@ -30,9 +33,11 @@
 struct name {
 	char fqdn[NTMC_FQDN_MAX + 1];
 	uint8_t key[NTMC_KEY_LEN];
-	int err; /* -NTM_EAGAIN: it is asked for */
+	uint8_t wanted[NTMC_KEY_LEN]; /* the log's */
+	int err;		      /* -NTM_EAGAIN: it is asked for */
 	unsigned int looks;
 	bool calling; /* ntm-post is to answer */
+	bool pinned;  /* its domain does not answer: what is pinned? */
 	uint64_t until;
 	struct chat_known *all;
 	UT_hash_handle hh;
@@ -84,13 +89,27 @@ static bool is_lasting(int err)
 	       err == -NTM_EINVAL || err == -NTM_EPERM;
 }
 
+static void look(struct name *u);
+
+/* by its domain not now; by the pin, maybe */
+static void not_now(struct name *u, int err)
+{
+	log_debug("member", "%s: %s", u->fqdn, err_text(err));
+	if (u->pinned) {
+		asked(u, -NTM_EUNREACHABLE, FAILS_S);
+		return;
+	}
+	u->pinned = true;
+	look(u);
+}
+
 static void on_who(void *arg, int err, const json_t *answer)
 {
 	struct name *u = arg;
 	int r;
 
 	u->calling = false;
-	if ((err == -NTM_EAGAIN || err == -NTM_ELIMIT) &&
+	if ((err == -NTM_EAGAIN || err == -NTM_ELIMIT) && !u->pinned &&
 	    ++u->looks < LOOKS_MAX) {
 		if (!loop_timer_armed(u->all->again))
 			loop_timer_arm(u->all->again, LOOP_MS(LOOK_MS));
@@ -98,20 +117,24 @@ static void on_who(void *arg, int err, const json_t *answer)
 	}
 	if (!err) {
 		r = key_take(u, json_object_get(answer, "devices"));
-		asked(u, r, r ? FAILS_S : HOLDS_S);
+		asked(u, r, r || u->pinned ? FAILS_S : HOLDS_S);
 	} else if (is_lasting(err)) {
 		asked(u, err, FAILS_S);
 	} else {
-		log_debug("member", "%s: %s", u->fqdn, err_text(err));
-		asked(u, -NTM_EUNREACHABLE, FAILS_S);
+		not_now(u, err);
 	}
 }
 
 static void look(struct name *u)
 {
-	if (postcall_ask(u->all->node->post,
-			 json_pack("{s:s, s:s}", "cmd", "who", "name", u->fqdn),
-			 on_who, u))
+	json_t *j = json_pack("{s:s, s:s}", "cmd", "who", "name", u->fqdn);
+	char key[NTMC_BASE64URL_LEN(NTMC_KEY_LEN) + 3];
+
+	if (j && u->pinned) {
+		ntmc_base64url_encode(u->wanted, sizeof(u->wanted), key);
+		json_object_set_new(j, "key", json_string(key));
+	}
+	if (postcall_ask(u->all->node->post, j, on_who, u))
 		asked(u, -NTM_EUNREACHABLE, FAILS_S);
 	else
 		u->calling = true;
@@ -151,6 +174,8 @@ int chat_known(struct chat_known *k, const struct group_member *m)
 	}
 	u->err = -NTM_EAGAIN;
 	u->looks = 0;
+	u->pinned = false;
+	memcpy(u->wanted, m->ed_pub, sizeof(u->wanted));
 	k->asking++;
 	/* from the loop: whoever asked first is to hear of all others, too */
 	loop_timer_arm(k->again, 0);

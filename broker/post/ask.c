@@ -182,8 +182,8 @@ int post_ask(struct post *p, const struct post_ask *a, web_fn *done, void *arg,
 /* A key must be the one that the worker knows, and the one that items came under: the
  * worker may have met a device for the first time when its key had changed. What the
  * person has compared stands above both. Whom the worker never met is pinned here. */
-int post_pin(struct post *p, const char *fqdn,
-	     const uint8_t ed_pub[static NTMC_KEY_LEN])
+int post_pinned(struct post *p, const char *fqdn,
+		const uint8_t ed_pub[static NTMC_KEY_LEN])
 {
 	uint8_t fp[NTMC_FP_LEN], kept[NTMC_FP_LEN];
 	bool verified;
@@ -197,13 +197,22 @@ int post_pin(struct post *p, const char *fqdn,
 	r = store_step(p->store, PIN_GET);
 	if (r < 0)
 		return r;
-	if (r) {
-		store_blob(p->store, PIN_GET, 0, kept, sizeof(kept));
-		store_reset(p->store, PIN_GET);
-		return memcmp(kept, fp, sizeof(fp)) ? -NTM_EPIN : 0;
-	}
-	if (!met)
-		return 0;
+	if (!r)
+		return met;
+	store_blob(p->store, PIN_GET, 0, kept, sizeof(kept));
+	store_reset(p->store, PIN_GET);
+	return memcmp(kept, fp, sizeof(fp)) ? -NTM_EPIN : 0;
+}
+
+int post_pin(struct post *p, const char *fqdn,
+	     const uint8_t ed_pub[static NTMC_KEY_LEN])
+{
+	uint8_t fp[NTMC_FP_LEN];
+	int met = post_pinned(p, fqdn, ed_pub);
+
+	if (met != -NTM_ENOTFOUND)
+		return met;
+	ntmc_fingerprint(ed_pub, fp);
 	store_bind_text(p->store, PIN_PUT, 1, fqdn);
 	store_bind_blob(p->store, PIN_PUT, 2, fp, sizeof(fp));
 	return store_run(p->store, PIN_PUT);

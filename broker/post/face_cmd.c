@@ -249,6 +249,22 @@ static json_t *cmd_forget(struct post *p, const json_t *j)
 		   : json_pack("{s:b, s:b}", "ok", 1, "known", known);
 }
 
+/* is that its key? what is known here, while its domain cannot be asked */
+static json_t *who_pinned_here(struct post *p, const json_t *j,
+			       const char *name)
+{
+	uint8_t key[NTMC_KEY_LEN];
+	int err = post_binary_get(j, "key", key, sizeof(key));
+
+	if (err)
+		return refuse(-NTM_EINVAL, NULL);
+	err = post_pinned(p, name, key);
+	if (err)
+		return refuse(err, NULL);
+	return json_pack("{s:b, s:[{s:s, s:o}]}", "ok", 1, "devices", "name",
+			 name, "key", post_binary(key, sizeof(key)));
+}
+
 static json_t *cmd_who(struct post *p, const json_t *j)
 {
 	char name[FQDN_MAX + 1];
@@ -260,6 +276,8 @@ static json_t *cmd_who(struct post *p, const json_t *j)
 	if (fqdn_normalize(text(j, "name"), name) || !strchr(name, '.'))
 		return refuse(-NTM_EINVAL, "name one, as device.account.domain "
 					   "or account.domain");
+	if (json_object_get(j, "key"))
+		return who_pinned_here(p, j, name);
 	err = lookup_name(p->lookups, name, &devices);
 	if (err == -NTM_ENONAME)
 		return refuse(err, "no such name, or no device of it takes "

@@ -162,7 +162,11 @@ NTM_MUST_CHECK int post_binary_get(const json_t *j, const char *key, void *out,
 NTM_MUST_CHECK long post_binary_any(const json_t *j, const char *key, void *out,
 				    size_t max);
 
-/** is @fp the key of @fqdn, as far as we know? learned when it is new.
+/** is @ed_pub the key of @fqdn, as far as we know?
+ *  Return: 0, -NTM_EPIN, -NTM_EUNVERIFIED, -NTM_ENOTFOUND (never met), -NTM_ESTORE */
+NTM_MUST_CHECK int post_pinned(struct post *p, const char *fqdn,
+			       const uint8_t ed_pub[static NTMC_KEY_LEN]);
+/** is @ed_pub the key of @fqdn, as far as we know? learned when it is new.
  *  Return: 0, -NTM_EPIN, -NTM_EUNVERIFIED, -NTM_ESTORE */
 NTM_MUST_CHECK int post_pin(struct post *p, const char *fqdn,
 			    const uint8_t ed_pub[static NTMC_KEY_LEN]);

@@ -22,15 +22,15 @@ static char dir[32];
 
 /* --- the played ntm-post ------------------------------------------------------------------- */
 
-static json_t *who(struct office *o, const char *name)
+static json_t *refused(const char *error)
+{
+	return json_pack("{s:b, s:s}", "ok", 0, "error", error);
+}
+
+static json_t *key_of(struct office *o, const char *name)
 {
 	char key[NTMC_BASE64URL_LEN(NTMC_KEY_LEN) + 3];
 
-	/* it looks names up: the first answer is that it is doing so */
-	if (o->whos++ % 2 == 0)
-		return json_pack("{s:b, s:s}", "ok", 0, "error", "AGAIN");
-	if (o->bad && !strcmp(o->bad, name))
-		return json_pack("{s:b, s:s}", "ok", 0, "error", "CERT");
 	for (int i = 0; i < SEATS; i++) {
 		if (strcmp(nodes[i].who.fqdn, name))
 			continue;
@@ -47,7 +47,37 @@ static json_t *who(struct office *o, const char *name)
 		return json_pack("{s:b, s:[{s:s, s:s}]}", "ok", 1, "devices",
 				 "name", name, "key", key);
 	}
-	return json_pack("{s:b, s:s}", "ok", 0, "error", "NONAME");
+	return refused("NONAME");
+}
+
+static json_t *who(struct office *o, const char *name)
+{
+	/* it looks names up: the first answer is that it is doing so */
+	if (o->whos++ % 2 == 0)
+		return refused("AGAIN");
+	if (o->bad && !strcmp(o->bad, name))
+		return refused("CERT");
+	if (o->away && !strcmp(o->away, name))
+		return refused("UNREACHABLE");
+	return key_of(o, name);
+}
+
+/* nobody is asked */
+static json_t *pinned(struct office *o, const json_t *j)
+{
+	const char *key;
+	json_t *a, *kept;
+
+	if (o->unmet)
+		return refused("NOTFOUND");
+	a = key_of(o, json_string_value(json_object_get(j, "name")));
+	kept = json_object_get(json_array_get(json_object_get(a, "devices"), 0),
+			       "key");
+	key = json_string_value(json_object_get(j, "key"));
+	if (!strcmp(json_string_value(kept), key))
+		return a;
+	json_decref(a);
+	return refused("PIN");
 }
 
 static json_t *send_take(struct office *o, const json_t *j)
@@ -99,7 +129,10 @@ static json_t *answer(struct office *o, const json_t *j)
 	size_t i;
 
 	if (!strcmp(cmd, "who"))
-		return who(o, json_string_value(json_object_get(j, "name")));
+		return json_object_get(j, "key")
+			       ? pinned(o, j)
+			       : who(o, json_string_value(
+						json_object_get(j, "name")));
 	if (!strcmp(cmd, "send"))
 		return o->deaf ? NULL : send_take(o, j);
 	if (!strcmp(cmd, "inbox"))

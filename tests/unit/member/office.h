@@ -20,6 +20,7 @@
  * @sent:  requests "send", in order; @inbox: items that are here
  * @deaf:  it answers no "send"; @lies: the key that it has pinned for all names
  * @bad:   a name whose certificate is none
+ * @away:  a name whose domain does not answer; @unmet: nor has it a pin for it
  * @known: further devices, whose names and keys it knows
  */
 struct office {
@@ -28,7 +29,8 @@ struct office {
 	json_t *sent, *inbox;
 	bool deaf;
 	const uint8_t *lies;
-	const char *bad;
+	const char *bad, *away;
+	bool unmet;
 	const struct group_joiner *known;
 	size_t n_known;
 	unsigned int whos, items;

@@ -210,6 +210,39 @@ static void test_no_certificate(void **state)
 	chat_line_free(l);
 }
 
+/* a member whose domain does not answer holds up nobody; what is pinned for its name counts */
+static void test_away_domain(void **state)
+{
+	struct ntmc_identity eve;
+	struct chat_line *l;
+	int64_t n;
+
+	(void)state;
+	ntmc_identity_new(NULL, &eve);
+	offices[0].away = nodes[1].who.fqdn;
+	n = say(0, "all of us", NULL);
+	becomes(0, n, CHAT_SENT);
+	assert_int_equal(json_array_size(offices[0].sent), 1);
+	assert_true(office_deliver(0, 0, 2));
+	assert_true(office_deliver(0, 0, 1));
+	/* another key's */
+	offices[2].away = nodes[1].who.fqdn;
+	offices[2].lies = eve.ed_pub;
+	n = say(2, "not for eve", NULL);
+	becomes(2, n, CHAT_SENT);
+	l = line_at(2, n - 1);
+	assert_non_null(strstr(l->why, "another key"));
+	chat_line_free(l);
+	/* never met: it waits, as nobody vouches for the key */
+	offices[1].away = nodes[2].who.fqdn;
+	offices[1].unmet = true;
+	n = say(1, "later", NULL);
+	for (int i = 0; i < 200; i++)
+		seats_step();
+	assert_int_equal(json_array_size(offices[1].sent), 0);
+	ntmc_identity_clear(&eve);
+}
+
 /* a message that waits and is damaged is passed over */
 static void test_damaged(void **state)
 {
@@ -458,10 +491,11 @@ static void test_crowd(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_talk),		T(test_marks),	   T(test_to_whom),
-		T(test_another_key),	T(test_strangers), T(test_ahead),
-		T(test_expected),	T(test_files),	   T(test_clock),
-		T(test_no_certificate), T(test_damaged),   T(test_crowd),
+		T(test_talk),		T(test_marks),	     T(test_to_whom),
+		T(test_another_key),	T(test_strangers),   T(test_ahead),
+		T(test_expected),	T(test_files),	     T(test_clock),
+		T(test_no_certificate), T(test_away_domain), T(test_damaged),
+		T(test_crowd),
 	};
 
 	return cmocka_run_group_tests(tests, seats_up, seats_down);
