@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -109,29 +110,132 @@ static int rename_to(int from_fd, const char *name, int to_fd, const char *to,
 	return renameat(from_fd, name, to_fd, to);
 }
 
-/* From another file system: copied beside its place, then renamed. */
+/* --- from another file system ------------------------------------------------------------ */
+
+/*
+ * A copy is made in a folder of its own beside its place, and renamed from there. Others
+ * may write where that is: they know its name, but not its number, cannot put anything
+ * into it (0700), and what we do there goes by its descriptor, whatever they do with the
+ * name. Of one who was killed it stays, until the item is placed by the next.
+ */
+struct beside {
+	char name[NAME_MAX + 1], path[64]; /* path: of "part" in it */
+	int fd;
+};
+
+/* Is it ours? Where owners are not known (vfat) it is if nobody can plant links there. */
+static bool is_private(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return false;
+	if (st.st_uid == geteuid())
+		return true;
+	if (!symlinkat("x", fd, "x")) {
+		unlinkat(fd, "x", 0);
+		return false;
+	}
+	return errno == EPERM;
+}
+
+static int beside_enter(const struct placing *p, struct beside *b)
+{
+	/* inherited: cp and rm find it by this number */
+	b->fd = openat(p->dir_fd, b->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	if (b->fd < 0)
+		return -NTM_ESTORE;
+	if (!is_private(b->fd)) {
+		close(b->fd);
+		return -NTM_EPERM;
+	}
+	snprintf(b->path, sizeof(b->path), "/proc/self/fd/%d/part", b->fd);
+	return 0;
+}
+
+static void beside_end(const struct placing *p, struct beside *b)
+{
+	remove_tree(b->path);
+	close(b->fd);
+	unlinkat(p->dir_fd, b->name, AT_REMOVEDIR);
+}
+
+/* Return: bytes of the prefix that all of this item's have */
+static size_t beside_prefix(const struct placing *p, char *out, size_t size)
+{
+	const char *item = strrchr(p->folder, '/');
+	int n = snprintf(out, size, ".ntm.%s.", item ? item + 1 : "item");
+
+	return n > 0 && (size_t)n + 17 <= size ? (size_t)n : 0;
+}
+
+/* of those who were killed */
+static void beside_clean(const struct placing *p)
+{
+	struct beside b;
+	size_t n = beside_prefix(p, b.name, sizeof(b.name));
+	char prefix[NAME_MAX + 1];
+	DIR *d = NULL;
+	struct dirent *e;
+	int fd = openat(p->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (n && fd >= 0)
+		d = fdopendir(fd);
+	if (!d) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	strcpy(prefix, b.name);
+	while ((e = readdir(d))) {
+		if (strncmp(e->d_name, prefix, n) != 0)
+			continue;
+		snprintf(b.name, sizeof(b.name), "%s", e->d_name);
+		if (!beside_enter(p, &b))
+			beside_end(p, &b);
+	}
+	closedir(d);
+}
+
+static int beside_make(const struct placing *p, struct beside *b)
+{
+	size_t n = beside_prefix(p, b->name, sizeof(b->name));
+	uint64_t r;
+
+	if (!n || getrandom(&r, sizeof(r), 0) != sizeof(r))
+		return -NTM_ESYSTEM;
+	snprintf(b->name + n, sizeof(b->name) - n, "%016llx",
+		 (unsigned long long)r);
+	if (mkdirat(p->dir_fd, b->name, 0700))
+		return errno == EACCES || errno == EPERM || errno == EROFS
+			       ? -NTM_EPERM
+			       : -NTM_ESTORE;
+	return beside_enter(p, b);
+}
+
 static int move_across(struct placing *p, const char *name, const char *to,
 		       bool replace)
 {
-	const char *item = strrchr(p->folder, '/');
-	char from[PATH_MAX], part[PATH_MAX], part_name[NAME_MAX + 1];
+	char from[PATH_MAX];
+	struct beside b;
 	int err;
 
 	if ((size_t)snprintf(from, sizeof(from), "%s/%s", p->tree, name) >=
-		    sizeof(from) ||
-	    (size_t)snprintf(part_name, sizeof(part_name), ".ntm.%s.part",
-			     item ? item + 1 : "item") >= sizeof(part_name) ||
-	    (size_t)snprintf(part, sizeof(part), "%s/%s", p->dir, part_name) >=
-		    sizeof(part))
+	    sizeof(from))
 		return -NTM_EINVAL;
-	remove_tree(part); /* of one that was killed */
-	err = copy(from, part);
-	if (!err && syncfs(p->dir_fd)) /* what it was copied from goes next */
-		err = -NTM_ESTORE;
-	if (!err && rename_to(p->dir_fd, part_name, p->dir_fd, to, replace))
-		err = taken(errno) ? -NTM_EEXISTS : -NTM_ESTORE;
+	beside_clean(p);
+	err = beside_make(p, &b);
 	if (err)
-		remove_tree(part);
+		return err;
+	err = copy(from, b.path);
+	/* what it was copied from goes next: the copy is on the disk before, and its name */
+	if (!err && syncfs(p->dir_fd))
+		err = -NTM_ESTORE;
+	if (!err && rename_to(b.fd, "part", p->dir_fd, to, replace))
+		err = taken(errno) ? -NTM_EEXISTS : -NTM_ESTORE;
+	if (!err && fsync(p->dir_fd) && syncfs(p->dir_fd))
+		err = -NTM_ESTORE;
+	beside_end(p, &b);
 	return err;
 }
 

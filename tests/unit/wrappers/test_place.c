@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test_place - what came is placed as a whole, and nothing is replaced unasked */
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -230,6 +231,62 @@ static void test_long(void **state)
 	assert_non_null(strstr(all.path[2], "\xe6\xbc\xa2 (2).pdf"));
 }
 
+/* how many names there are in @path beside . and .. */
+static int names_in(const char *path)
+{
+	struct dirent *e;
+	DIR *d = opendir(path);
+	int n = -2;
+
+	assert_non_null(d);
+	while ((e = readdir(d)))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* To another file system, where others may write: by a folder that nobody else can put
+ * anything into, and whose name nobody knew before. Links that stand where it could be are
+ * not followed; what a killed one left goes. */
+static void test_across(void **state)
+{
+	const char *item = strrchr(dir, '/') + 1;
+	char to[64] = "/dev/shm/ntm-place-XXXXXX", path[192];
+	struct stat here, there;
+
+	(void)state;
+	assert_non_null(mkdtemp(to));
+	assert_int_equal(stat(dir, &here), 0);
+	assert_int_equal(stat(to, &there), 0);
+	if (here.st_dev == there.st_dev) {
+		rmdir(to);
+		print_message("/dev/shm and /tmp are one file system here\n");
+		skip();
+	}
+	mkdir(at("%s/victim", dir), 0700);
+	file_put(at("%s/victim/part", dir), "mine", 4);
+	/* at the name that was once used, and at one that could be */
+	snprintf(path, sizeof(path), "%s/.ntm.%s.part", to, item);
+	assert_int_equal(symlink(at("%s/victim/part", dir), path), 0);
+	snprintf(path, sizeof(path), "%s/.ntm.%s.0", to, item);
+	assert_int_equal(symlink(at("%s/victim", dir), path), 0);
+	/* of a killed one */
+	snprintf(path, sizeof(path), "%s/.ntm.%s.1", to, item);
+	assert_int_equal(mkdir(path, 0700), 0);
+	strcat(path, "/part");
+	file_put(path, "half", 4);
+	assert_int_equal(place_in(to, PLACE_REFUSE), 0);
+	assert_int_equal(placed, 2);
+	snprintf(path, sizeof(path), "%s/a.txt", to);
+	assert_true(is(path, "new"));
+	snprintf(path, sizeof(path), "%s/folder/in", to);
+	assert_true(is(path, "in"));
+	assert_true(is(at("%s/victim/part", dir), "mine"));
+	assert_int_equal(names_in(to), 4); /* both, and both links */
+	assert_int_equal(names_in(at("%s/tree", dir)), 0);
+	folder_remove(to);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -238,7 +295,7 @@ int main(void)
 		TEST(test_overwrite),	  TEST(test_overwrite_empty),
 		TEST(test_link),	  TEST(test_record),
 		TEST(test_hidden),	  TEST(test_long),
-		TEST(test_one_at_a_time),
+		TEST(test_one_at_a_time), TEST(test_across),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
