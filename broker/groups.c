@@ -21,6 +21,7 @@
 #include "broker/account.h"
 #include "broker/datapath/group.h"
 #include "broker/groupplace.h"
+#include "broker/memberlink.h"
 #include "broker/peer.h"
 #include "broker/policy.h"
 #include "common/log.h"
@@ -219,7 +220,8 @@ bool groups_known(const struct groups *gs)
 
 void groups_unsure(struct groups *gs)
 {
-	if (!gs || loop_timer_armed(gs->unknown))
+	if (!gs || loop_timer_armed(gs->unknown) ||
+	    !memberlink_has_groups(gs->w->memberlink))
 		return;
 	loop_timer_arm(gs->unknown, GROUPS_UNKNOWN);
 	datapath_refuse(gs->w->dp, false);

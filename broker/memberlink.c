@@ -99,6 +99,11 @@ static bool has_store(const struct memberlink *m)
 	       !access(path, F_OK);
 }
 
+bool memberlink_has_groups(const struct memberlink *m)
+{
+	return m && has_store(m);
+}
+
 void memberlink_session(struct memberlink *m)
 {
 	if (!m)

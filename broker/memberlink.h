@@ -21,6 +21,8 @@ bool memberlink_is_installed(void);
 /** takes over what a worker before this one left. Return: 0, -NTM_ENOMEM */
 NTM_MUST_CHECK int memberlink_new(struct worker *w, struct memberlink **out);
 void memberlink_free(struct memberlink *m);
+/** has this node a store of groups, and so an ntm-member that will say them? NULL: no */
+bool memberlink_has_groups(const struct memberlink *m);
 /** the session has begun, was renewed, or has ended: its file has changed */
 void memberlink_session(struct memberlink *m);
 void memberlink_online(struct memberlink *m);

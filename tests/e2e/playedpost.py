@@ -49,7 +49,9 @@ def answer(ask):
 class Played(socketserver.StreamRequestHandler):
     def handle(self):
         for line in self.rfile:
-            self.wfile.write(json.dumps(answer(json.loads(line))).encode() + b"\n")
+            # without blanks, as ntm-post writes
+            text = json.dumps(answer(json.loads(line)), separators=(",", ":"))
+            self.wfile.write(text.encode() + b"\n")
 
 
 servers = [socketserver.ThreadingUnixStreamServer(f"{folder}/{name}.sock", Played) for name in ("control", "post")]
