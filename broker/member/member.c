@@ -88,6 +88,17 @@ ProtobufCBinaryData member_bytes(const void *p, size_t len)
 	return (ProtobufCBinaryData){len, (uint8_t *)p};
 }
 
+void member_keep_fork(struct member *m)
+{
+	if (m->own.forked)
+		return;
+	m->own.forked = true;
+	if (memberstore_put(m->s.store, m->g, &m->own))
+		log_err("member",
+			"%s: that its log was forked cannot be written down",
+			m->own.secret.name);
+}
+
 void member_stop(struct member *m, enum member_state to)
 {
 	bool had = m->keys.epoch;
@@ -98,14 +109,6 @@ void member_stop(struct member *m, enum member_state to)
 	loop_timer_disarm(m->silent);
 	loop_timer_disarm(m->turn);
 	loop_timer_disarm(m->leaves_due);
-	if (to == MEMBER_FORKED && !m->own.forked) {
-		m->own.forked = true;
-		if (memberstore_put(m->s.store, m->g, &m->own))
-			log_err("member",
-				"%s: that its log was forked cannot be "
-				"written down",
-				m->own.secret.name);
-	}
 	/* BEHIND after a start: nothing is known that speaks against a key given before */
 	if (had || to != MEMBER_BEHIND)
 		m->s.ops->keys(m->s.arg, NULL, m->index);

@@ -106,6 +106,8 @@ void member_named(struct member *m, enum member_saw what, uint32_t who,
 ProtobufCBinaryData member_bytes(const void *p, size_t len);
 /** keys are wiped, and @to is the state */
 void member_stop(struct member *m, enum member_state to);
+/* two pasts that the GMS has signed: never again a key, nor after a start */
+void member_keep_fork(struct member *m);
 /** acknowledge, silence, turn: after news with a seal */
 void member_clocks(struct member *m, int64_t now);
 

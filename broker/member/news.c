@@ -221,6 +221,9 @@ static int take_seal(struct member *m, const Ntm__GroupNews *n)
 	if (!r)
 		r = group_keys_derive(&m->own.secret, m->g, &rn2, &m->keys);
 	ntmc_key_clear(&rn2);
+	/* the GMS has signed both; an entry of another past may be anybody's bytes */
+	if (r == -NTM_EFORK)
+		member_keep_fork(m);
 	if (r)
 		member_named(
 			m, r == -NTM_EFORK ? MEMBER_SAW_FORK : MEMBER_SAW_SEAL,

@@ -69,6 +69,7 @@ int member_told(struct member *m, const uint8_t *seal, size_t len, uint32_t who)
 	r = past_hash(m, epoch, ours);
 	if (!r && memcmp(theirs, ours, sizeof(ours))) {
 		member_named(m, MEMBER_SAW_TWO_LOGS, who, epoch, -NTM_EFORK);
+		member_keep_fork(m);
 		member_stop(m, MEMBER_FORKED);
 		r = -NTM_EFORK;
 	}
