@@ -16,26 +16,23 @@
 
 /* --- orders --- */
 /* "report.pdf and 3 more", or a text's beginning */
-static void title_make(const struct outbox_order *order, char *title,
-		       size_t size)
+static void title_make(const struct outbox_order *order,
+		       const struct pack_result *what, char *title, size_t size)
 {
-	const char *slash;
-
 	if (!order->n_paths) {
 		snprintf(title, size, "%.60s", order->text);
 		title[strcspn(title, "\n")] = '\0';
 		return;
 	}
-	slash = strrchr(order->paths[0], '/');
 	if (order->n_paths == 1)
-		snprintf(title, size, "%s", slash ? slash + 1 : "");
+		snprintf(title, size, "%s", what->name);
 	else
-		snprintf(title, size, "%.200s and %zu more",
-			 slash ? slash + 1 : "", order->n_paths - 1);
+		snprintf(title, size, "%.200s and %zu more", what->name,
+			 order->n_paths - 1);
 }
 
 static int row_new(struct outbox *o, const struct outbox_order *order,
-		   int64_t *id)
+		   const struct pack_result *what, int64_t *id)
 {
 	struct store *st = o->post->store;
 	int64_t now = post_now(o->post);
@@ -45,7 +42,7 @@ static int row_new(struct outbox *o, const struct outbox_order *order,
 	int err;
 
 	ntmc_key_random(o->post->env, &k);
-	title_make(order, title, sizeof(title));
+	title_make(order, what, title, sizeof(title));
 	post_trim(title);
 	store_bind_text(st, OUT_NEW, 1, order->ids.application);
 	store_bind_text(st, OUT_NEW, 2, order->ids.service);
@@ -134,7 +131,7 @@ int outbox_send(struct outbox *o, const struct outbox_order *order, int64_t *id,
 	err = store_begin(st);
 	if (err)
 		goto out;
-	err = row_new(o, order, id);
+	err = row_new(o, order, what, id);
 	if (!err)
 		err = what->payload <= OUTBOX_SMALL
 			      ? small_keep(o, *id, p, what)

@@ -207,6 +207,21 @@ static int link_list(struct listing *l, int at, const char *name,
 	return entry_put(l, ENTRY_LINK, st);
 }
 
+/* /proc and some file systems in user space say of files that they are empty, and give
+ * bytes all the same: what would arrive is nothing, and be said to be received. */
+static int empty_check(struct listing *l, int fd)
+{
+	char byte;
+	ssize_t n = pread(fd, &byte, 1, 0);
+
+	if (n < 0)
+		return refuse_errno(l, l->real);
+	return n ? refuse(l, -NTM_EINVAL, l->real,
+			  "how long it is cannot be known before it is read; "
+			  "send a copy of it")
+		 : 0;
+}
+
 /* @name below @at; l->real and l->entry.path name it already */
 static int list_at(struct listing *l, int at, const char *name)
 {
@@ -230,7 +245,9 @@ static int list_at(struct listing *l, int at, const char *name)
 		if (!err)
 			err = folder_list(l, fd);
 	} else {
-		err = entry_put(l, ENTRY_FILE, &st);
+		err = st.st_size ? 0 : empty_check(l, fd);
+		if (!err)
+			err = entry_put(l, ENTRY_FILE, &st);
 	}
 	if (fd >= 0)
 		close(fd);
@@ -238,9 +255,27 @@ static int list_at(struct listing *l, int at, const char *name)
 }
 
 struct top {
-	char *real;
-	const char *name;
+	char *real, *name;
 };
+
+/* What is at @path is called at the receiver as it was called here: of a link the name
+ * of what it leads to would tell what nobody wrote. Only what ends in "." or ".." has no
+ * name there. */
+static char *top_name(const char *path, const char *real)
+{
+	size_t end = strlen(path), begin;
+
+	while (end && path[end - 1] == '/')
+		end--;
+	for (begin = end; begin && path[begin - 1] != '/';)
+		begin--;
+	path += begin;
+	end -= begin;
+	if (!end || (end == 1 && *path == '.') ||
+	    (end == 2 && !strncmp(path, "..", 2)))
+		return strdup(strrchr(real, '/') + 1);
+	return strndup(path, end);
+}
 
 static int by_top(const void *a, const void *b)
 {
@@ -281,15 +316,19 @@ static int paths_list(struct listing *l, const char *const *paths, size_t n)
 		tops[i].real = realpath(paths[i], NULL);
 		if (!tops[i].real)
 			err = refuse_errno(l, paths[i]);
-		else
-			tops[i].name = strrchr(tops[i].real, '/') + 1;
+		else if (!(tops[i].name = top_name(paths[i], tops[i].real)))
+			err = -NTM_ENOMEM;
 	}
 	if (!err) {
+		snprintf(l->out->name, sizeof(l->out->name), "%s",
+			 tops[0].name);
 		qsort(tops, n, sizeof(*tops), by_top);
 		err = tops_list(l, tops, n);
 	}
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		free(tops[i].real);
+		free(tops[i].name);
+	}
 	free(tops);
 	return err;
 }

@@ -13,18 +13,21 @@
 #ifndef NTM_BROKER_POST_PACK_H
 #define NTM_BROKER_POST_PACK_H
 
+#include <limits.h>
+
 #include "broker/post/manifest.h"
 
 /**
  * struct pack_result - what was listed
  * @payload: bytes; @files, @folders: counts; @left_out: links that lead outside,
  *           sockets and the like; @first_left_out: the first of them, or empty
+ * @name:    what the first path is called at the receiver; empty of a text
  * @why:     on error: one sentence that names the file
  */
 struct pack_result {
 	uint64_t payload;
 	size_t files, folders, left_out;
-	char first_left_out[ITEM_PATH_MAX + 1];
+	char first_left_out[ITEM_PATH_MAX + 1], name[NAME_MAX + 1];
 	char why[ITEM_PATH_MAX + 128];
 };
 
@@ -32,9 +35,11 @@ struct pack;
 
 /**
  * pack_list() - list @n absolute @paths, or @text (@n 0), in memory
- * Links among @paths themselves are followed. No two may end in one name.
+ * Links among @paths themselves are followed, and keep their name. No two may end in one
+ * name.
  * Return: 0, -NTM_ENOTFOUND, -NTM_EPERM, -NTM_EEXISTS (one name twice),
- *         -NTM_EINVAL (a name that cannot be sent), -NTM_ELIMIT (too many entries),
+ *         -NTM_EINVAL (a name that cannot be sent, or a file that says it is empty, and
+ *         is not), -NTM_ELIMIT (too many entries),
  *         -NTM_ESTORE, -NTM_ENOMEM
  */
 NTM_MUST_CHECK int pack_list(const char *const *paths, size_t n,

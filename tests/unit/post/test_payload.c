@@ -234,6 +234,51 @@ static void test_refused(void **state)
 	folder_remove(w.dir);
 }
 
+/* what @path is called at the receiver */
+static void called(const struct world *w, const char *path, const char *name)
+{
+	static uint8_t buf[4096];
+	struct pack_result r;
+	struct pack *p;
+
+	assert_int_equal(pack_list(&path, 1, NULL, &r, &p), 0);
+	assert_string_equal(r.name, name);
+	assert_int_equal(pack_save(p, at("%s/out", w->dir)), 0);
+	assert_true(r.payload <= sizeof(buf));
+	assert_int_equal(pack_read(p, 0, buf, r.payload), 0);
+	assert_non_null(memmem(buf, r.payload, name, strlen(name)));
+	assert_null(memmem(buf, r.payload, "target", 6));
+	pack_close(p);
+}
+
+/* As the person wrote it: of a link not its target's name. "." has no name of its own. */
+static void test_names(void **state)
+{
+	struct pack_result r;
+	const char *path;
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	mkdir(at("%s/src/target", w.dir), 0700);
+	file_fill(at("%s/src/target/in", w.dir), 10, 1);
+	file_fill(at("%s/src/target.pdf", w.dir), 10, 1);
+	assert_int_equal(symlink("target.pdf", at("%s/src/latest.pdf", w.dir)),
+			 0);
+	assert_int_equal(symlink("target", at("%s/src/newest", w.dir)), 0);
+	called(&w, at("%s/src/latest.pdf", w.dir), "latest.pdf");
+	called(&w, at("%s/src/newest/", w.dir), "newest");
+	called(&w, at("%s/src/folder/sub//", w.dir), "sub");
+	called(&w, at("%s/src/folder/sub/.", w.dir), "sub");
+	called(&w, at("%s/src/folder/sub/../sub", w.dir), "sub");
+	/* one that says it has no bytes, and has some */
+	path = "/proc/version";
+	assert_int_equal(pack_make(at("%s/out", w.dir), &path, 1, &r),
+			 -NTM_EINVAL);
+	assert_non_null(strstr(r.why, "/proc/version: how long it is"));
+	folder_remove(w.dir);
+}
+
 /* One folder of more names than an item has: it is said what to do. */
 static void test_many(void **state)
 {
@@ -397,6 +442,7 @@ int main(void)
 		cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_changed),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_lies),

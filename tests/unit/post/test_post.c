@@ -53,6 +53,23 @@ static void test_text(void **state)
 	assert_null(newest(&w.cn, "inbox"));
 }
 
+/* What a bar and the outbox call it, also where a shell has written "photos/" */
+static void test_title(void **state)
+{
+	json_t *j;
+
+	(void)state;
+	mkdir(at("%s/photos", w.dir), 0700);
+	file_put(at("%s/photos/one", w.dir), "1", 1);
+	send_item(json_pack("{s:[s]}", "files", at("%s/photos/", w.dir)));
+	j = newest(&w.mn, "outbox");
+	assert_string_equal(text(j, "title"), "photos");
+	json_decref(j);
+	j = await(&w.cn, "inbox", "here");
+	assert_string_equal(text(j, "title"), "photos");
+	taken(j);
+}
+
 static void test_big(void **state)
 {
 	(void)state;
@@ -368,14 +385,14 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, ends_open, ends_close)
 	const struct CMUnitTest tests[] = {
-		TEST(test_text),      TEST(test_big),
-		TEST(test_cut),	      TEST(test_servers_ill),
-		TEST(test_restart),   TEST(test_held),
-		TEST(test_forged),    TEST(test_cancel),
-		TEST(test_nobody),    TEST(test_other_key),
-		TEST(test_met_late),  TEST(test_changed),
-		TEST(test_many),      TEST(test_no_batch),
-		TEST(test_odd_batch),
+		TEST(test_text),	TEST(test_title),
+		TEST(test_big),		TEST(test_cut),
+		TEST(test_servers_ill), TEST(test_restart),
+		TEST(test_held),	TEST(test_forged),
+		TEST(test_cancel),	TEST(test_nobody),
+		TEST(test_other_key),	TEST(test_met_late),
+		TEST(test_changed),	TEST(test_many),
+		TEST(test_no_batch),	TEST(test_odd_batch),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
