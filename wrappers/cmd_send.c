@@ -97,6 +97,7 @@ static int name_add(const struct command_args *a, const char *word, json_t *to,
 {
 	char why[300], shown[128];
 	struct stat st;
+	json_t *name;
 	bool is_file = !strchr(word, '.') && !lstat(word, &st);
 
 	if (is_file && like_name(word))
@@ -107,7 +108,13 @@ static int name_add(const struct command_args *a, const char *word, json_t *to,
 			 plain_text(word, shown, sizeof(shown)));
 		return command_fail(a, -NTM_EINVAL, why);
 	}
-	json_array_append_new(to, name_json(word, domain));
+	name = name_json(word, domain);
+	if (!name) {
+		snprintf(why, sizeof(why), "%s is no name: it is no UTF-8 text",
+			 plain_text(word, shown, sizeof(shown)));
+		return command_fail(a, -NTM_EINVAL, why);
+	}
+	json_array_append_new(to, name);
 	return 0;
 }
 

@@ -50,40 +50,75 @@ static int ask(json_t *request, unsigned int limit_s, json_t **answer)
 	return err;
 }
 
-static json_t *strings(const char *const *list)
+/* Member @key of @j. What is no UTF-8 is in no JSON: left out, others would get the item,
+ * or the rest of it. Return: 0, or INVAL and @why */
+static int set_text(json_t *j, const char *key, const char *value, char *why,
+		    size_t size)
 {
-	json_t *j = json_array();
-
-	for (; list && *list; list++)
-		json_array_append_new(j, json_string(*list));
-	return j;
+	if (!value || !json_object_set_new(j, key, json_string(value)))
+		return 0;
+	snprintf(why, size, "%s: it is no UTF-8 text", key);
+	return -NTM_EINVAL;
 }
 
-static void set(json_t *j, const char *key, const char *value)
+/* The same of a list; @what each of them is */
+static int set_list(json_t *j, const char *key, const char *const *list,
+		    const char *what, char *why, size_t size)
 {
-	if (value)
-		json_object_set_new(j, key, json_string(value));
+	json_t *to = json_array();
+	size_t i;
+
+	json_object_set_new(j, key, to);
+	for (i = 0; list[i]; i++)
+		if (json_array_append_new(to, json_string(list[i]))) {
+			snprintf(why, size, "%s %zu is no UTF-8 text", what,
+				 i + 1);
+			return -NTM_EINVAL;
+		}
+	return 0;
+}
+
+static int order_put(json_t *j, const struct ntm_items_order *order, char *why,
+		     size_t size)
+{
+	int err = 0;
+
+	if (order->to)
+		err = set_list(j, "to", order->to, "receiver", why, size);
+	if (!err && order->files)
+		err = set_list(j, "files", order->files, "the path of file",
+			       why, size);
+	if (!err)
+		err = set_text(j, "text", order->text, why, size);
+	if (!err)
+		err = set_text(j, "message", order->message, why, size);
+	if (!err)
+		err = set_text(j, "application", order->application, why, size);
+	if (!err)
+		err = set_text(j, "service", order->service, why, size);
+	return err ? err : set_text(j, "item", order->item, why, size);
 }
 
 int ntm_items_send(const struct ntm_items_order *order, int64_t *id, char *why,
 		   size_t why_size)
 {
-	json_t *j = json_pack("{s:s, s:o}", "cmd", "send", "to",
-			      strings(order->to)),
-	       *answer;
+	json_t *j = json_pack("{s:s}", "cmd", "send"), *answer;
+	char nobody[1];
 	int err;
 
-	if (order->files)
-		json_object_set_new(j, "files", strings(order->files));
-	set(j, "text", order->text);
-	set(j, "message", order->message);
-	set(j, "application", order->application);
-	set(j, "service", order->service);
-	set(j, "item", order->item);
+	if (!why) {
+		why = nobody;
+		why_size = sizeof(nobody);
+	}
+	err = j ? order_put(j, order, why, why_size) : 0;
+	if (err) {
+		json_decref(j);
+		return err;
+	}
 	err = ask(j, CLIENT_LIMIT_S, &answer);
 	if (!err)
 		*id = number(answer, "id");
-	else if (why)
+	else
 		snprintf(why, why_size, "%s", client_text(err, answer));
 	json_decref(answer);
 	return err;

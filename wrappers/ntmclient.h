@@ -91,7 +91,8 @@ struct ntm_items_order {
  * @id:  written on success: the item's number in the outbox
  * @why: @why_size bytes for the sentence that says what is wrong; may be NULL
  *
- * Return: 0 (its files are listed, nothing has been sent yet), INVAL, TOOBIG, LIMIT
+ * Return: 0 (its files are listed, nothing has been sent yet), INVAL (also what is no
+ * UTF-8, a path too: nothing is sent then), TOOBIG, LIMIT
  * (too many files: send them as an archive), EXISTS (an item with these IDs), NOTFOUND or
  * PERM (a file), CHANGED (a file, meanwhile), NOMEM, STORE, NOLOGIN, NOBROKER, AGAIN,
  * CLOSED (the outbox tells whether it has it), TIMEOUT, DECODE

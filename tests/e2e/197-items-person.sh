@@ -37,6 +37,10 @@ says a 1 "nothing on standard input, and no file is named" "ntm send bob"
 assert_eq "$(lab_as_user a ntm send bob --json </dev/null | jq -r .error)" INVAL \
 	"what is wrong with the input is JSON, too"
 says a 1 "is no UTF-8 text; send a file" 'printf "\377" | ntm send bob'
+says a 1 "?.bob is no name: it is no UTF-8 text" 'echo x | ntm send bob "$(printf "\\377.bob")"'
+says a 1 "its name is no UTF-8; rename it first" \
+	'f=./$(printf "\\377"); echo x >"$f"; ntm send "$f" bob; s=$?; rm "$f"; exit $s'
+assert_eq "$(lab_as_user a ntm outbox --json | jq ".items | length")" 0 "and nobody gets anything"
 says a 1 "./none: it does not exist" "ntm send ./none bob"
 says a 1 "secret: it may not be read" "touch secret; chmod 0 secret; ntm send secret bob"
 says a 1 "files come first, then names" "touch one; ntm send bob ./one"

@@ -6,3 +6,5 @@ $(eval $(call unit-test,unit-wrappers-place,tests/unit/wrappers/test_place.c \
 	tests/unit/post/fixture.c wrappers/place.c wrappers/placed.c,common,jansson))
 $(eval $(call unit-test,unit-wrappers-inbox_rows,tests/unit/wrappers/test_inbox_rows.c \
 	wrappers/inbox_rows.c,common,jansson))
+$(eval $(call unit-test,unit-wrappers-ntmclient,tests/unit/wrappers/test_ntmclient.c \
+	wrappers/ntmclient.c wrappers/client.c wrappers/place.c wrappers/placed.c,common,jansson))
