@@ -7,7 +7,7 @@ $(O)/gen/broker/%.pb-c.c $(O)/gen/broker/%.pb-c.h: broker/%.proto
 GENERATED += $(O)/gen/broker/state.pb-c.h
 CONTROL_SRC := broker/domains.c $(addprefix broker/,account.c statefile.c login.c as_link.c \
 	session.c registration.c presence.c request.c keepalive.c feeler.c notify.c revocation.c writer.c pins.c pins_file.c pins_server.c \
-	policy.c handshake.c direction.c \
+	policy.c policy_line.c handshake.c direction.c \
 	peer.c peer_keys.c peer_control.c peer_ask.c peers.c early.c shake.c path.c path_probe.c path_health.c \
 	relayed.c pmtu.c relay.c relay_seen.c relay_told.c punch.c punch_ends.c punch_save.c \
 	gate.c gate_way.c gatelist.c \

@@ -12,21 +12,32 @@
 #include "broker/policy.h"
 #include "broker/postlink.h"
 
+static json_t *rule_json(const struct worker *w, const struct policy_rule *r)
+{
+	char id[NTMC_BASE64URL_LEN(GROUP_ID_LEN) + 3];
+	json_t *ports = json_array(), *j;
+
+	for (size_t i = 0; i < r->n_ports; i++)
+		json_array_append_new(ports, json_integer(r->ports[i]));
+	j = json_pack("{s:s, s:o}", "subject", r->subject, "ports", ports);
+	if (*r->subject != '@')
+		return j;
+	json_object_set_new(j, "group", json_string(groups_rule(w->groups, r)));
+	if (r->bound) {
+		ntmc_base64url_encode(r->id, sizeof(r->id), id);
+		json_object_set_new(j, "id", json_string(id));
+	}
+	return j;
+}
+
 static void allow_list(struct ask *call)
 {
-	const struct policy *pol = control_worker(call)->policy;
-	json_t *list = json_array(), *ports;
+	const struct worker *w = control_worker(call);
+	json_t *list = json_array();
 
-	for (size_t i = 0; i < policy_count(pol); i++) {
-		const struct policy_rule *r = policy_rule(pol, i);
-
-		ports = json_array();
-		for (size_t j = 0; j < r->n_ports; j++)
-			json_array_append_new(ports, json_integer(r->ports[j]));
+	for (size_t i = 0; i < policy_count(w->policy); i++)
 		json_array_append_new(list,
-				      json_pack("{s:s, s:o}", "subject",
-						r->subject, "ports", ports));
-	}
+				      rule_json(w, policy_rule(w->policy, i)));
 	ask_answer(call, json_pack("{s:o}", "allowed", list));
 }
 
@@ -83,6 +94,7 @@ static void allow_gone(void *arg)
 
 static void allow_apply(struct worker *w)
 {
+	groups_bind(w->groups);
 	if (w->account->logged_in)
 		peers_each(w->peers, apply, NULL);
 	postlink_policy(w->postlink);
@@ -125,17 +137,40 @@ static bool is_allowed(const struct policy *p, const char *subject)
 	return false;
 }
 
+/* @NAME of a rule that is there: the group may have gone, or another one bear its name. */
+static bool is_rule_of(const struct policy *p,
+		       char subject[static FQDN_MAX + 1])
+{
+	const char *found = NULL;
+	size_t n = strlen(subject);
+
+	for (size_t i = 0; i < policy_count(p); i++) {
+		const char *s = policy_rule(p, i)->subject;
+
+		if (strncmp(s, subject, n) || (s[n] && s[n] != '.'))
+			continue;
+		if (found && strcmp(found, s))
+			return false;
+		found = s;
+	}
+	if (found)
+		snprintf(subject, FQDN_MAX + 1, "%s", found);
+	return found != NULL;
+}
+
 /* What people type: one word is an account of ours; with a final dot, a domain; behind
  * an @ a group. */
-static int allow_subject(const struct worker *w, const char *text,
-			 char out[static FQDN_MAX + 1])
+static int allow_subject(const struct worker *w, const char *text, bool remove,
+			 struct policy_rule *r)
 {
 	const struct account *a = w->account;
-	char word[FQDN_MAX + 1];
+	char word[FQDN_MAX + 1], *out = r->subject;
 	int err = policy_subject(text, out);
 
 	if (!err && *out == '@')
-		return groups_subject(w->groups, out);
+		return remove && is_rule_of(w->policy, out)
+			       ? 0
+			       : groups_subject(w->groups, r);
 	if (err || strchr(text, '.') || is_allowed(w->policy, out))
 		return err;
 	if (!a->logged_in)
@@ -164,7 +199,9 @@ void control_allow(struct ask *call)
 		allow_list(call);
 		return;
 	}
-	err = allow_subject(w, ask_text(call, "subject"), r.subject);
+	err = allow_subject(
+		w, ask_text(call, "subject"),
+		json_is_true(json_object_get(ask_request(call), "remove")), &r);
 	if (err) {
 		ask_fail(call, err,
 			 err == -NTM_ENOLOGIN
@@ -173,7 +210,8 @@ void control_allow(struct ask *call)
 				   "domain"
 			 : err == -NTM_ENOTFOUND
 				 ? "no group of that name is here, or more "
-				   "than one: say @NAME.group.DOMAIN; "
+				   "than one: say @NAME.group.DOMAIN, and of "
+				   "two of one domain leave one first; "
 				   "`ntm-group list` shows yours"
 				 : "a subject is a device's name, "
 				   "account.domain, a domain or @GROUP");

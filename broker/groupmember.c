@@ -82,14 +82,15 @@ static bool is_member(const struct groups_one *o, const char *fqdn)
 	return false;
 }
 
-bool groups_has(const struct groups *gs, const char *group, const char *fqdn)
+bool groups_has(const struct groups *gs, const char *group, const uint8_t *id,
+		const char *fqdn)
 {
 	const struct groups_one *o;
 
 	if (!gs)
 		return false;
 	if (group) {
-		o = groups_by_name(gs, group);
+		o = groups_by_name(gs, group, id);
 		return o && is_member(o, fqdn);
 	}
 	for (o = gs->list; o; o = o->next)

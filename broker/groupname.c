@@ -13,6 +13,7 @@
 #include "broker/account.h"
 #include "broker/datapath/group.h"
 #include "broker/domains.h"
+#include "broker/policy.h"
 #include "common/log.h"
 
 #define LABEL_DOT GROUPS_LABEL "."
@@ -33,17 +34,26 @@ static const char *domain_of(const char *name)
 	return *dot ? dot : NULL;
 }
 
-const struct groups_one *groups_by_name(const struct groups *gs,
-					const char *name)
+/* Has the group that name, whole or the first word of it? */
+static bool is_called(const struct groups_one *o, const char *name)
 {
 	const char *domain = domain_of(name);
-	const struct groups_one *found = NULL;
-	size_t n = domain ? (size_t)(domain - name) - strlen("." LABEL_DOT) : 0;
+	size_t n = strcspn(name, ".");
 
-	for (const struct groups_one *o = domain ? gs->list : NULL; o;
-	     o = o->next) {
-		if (strlen(o->name) != n || strncmp(o->name, name, n) ||
-		    strcmp(o->domain, domain))
+	return strlen(o->name) == n && !strncmp(o->name, name, n) &&
+	       (domain ? !strcmp(o->domain, domain) : !name[n]);
+}
+
+const struct groups_one *groups_by_name(const struct groups *gs,
+					const char *name, const uint8_t *id)
+{
+	const struct groups_one *found = NULL;
+
+	if (!domain_of(name))
+		return NULL;
+	for (const struct groups_one *o = gs->list; o; o = o->next) {
+		if (!is_called(o, name) ||
+		    (id && memcmp(o->id, id, GROUP_ID_LEN)))
 			continue;
 		if (found)
 			return NULL;
@@ -52,28 +62,55 @@ const struct groups_one *groups_by_name(const struct groups *gs,
 	return found;
 }
 
-int groups_subject(const struct groups *gs, char text[static FQDN_MAX + 1])
+int groups_subject(const struct groups *gs, struct policy_rule *r)
 {
 	const struct groups_one *found = NULL;
 	char whole[FQDN_MAX + 1];
 
-	if (domain_of(text + 1))
-		return 0;
 	for (const struct groups_one *o = gs ? gs->list : NULL; o;
 	     o = o->next) {
-		if (strcmp(o->name, text + 1))
+		if (!is_called(o, r->subject + 1))
 			continue;
 		if (found)
 			return -NTM_ENOTFOUND;
 		found = o;
 	}
 	if (!found)
-		return -NTM_ENOTFOUND;
+		return domain_of(r->subject + 1) ? 0 : -NTM_ENOTFOUND;
 	if (fqdn_join(found->name, GROUPS_LABEL, found->domain, whole) ||
 	    strlen(whole) == FQDN_MAX)
 		return -NTM_EINVAL;
-	snprintf(text + 1, FQDN_MAX, "%s", whole);
+	snprintf(r->subject + 1, FQDN_MAX, "%s", whole);
+	memcpy(r->id, found->id, sizeof(r->id));
+	r->bound = true;
 	return 0;
+}
+
+void groups_bind(const struct groups *gs)
+{
+	char whole[FQDN_MAX + 1];
+
+	if (!gs || !gs->all)
+		return;
+	for (const struct groups_one *o = gs->list; o; o = o->next)
+		if (!fqdn_join(o->name, GROUPS_LABEL, o->domain, whole) &&
+		    groups_by_name(gs, whole, NULL) == o)
+			policy_bind(gs->w->policy, whole, o->id);
+}
+
+const char *groups_rule(const struct groups *gs, const struct policy_rule *r)
+{
+	bool other = false;
+
+	for (const struct groups_one *o = gs ? gs->list : NULL; o;
+	     o = o->next) {
+		if (!is_called(o, r->subject + 1))
+			continue;
+		if (r->bound && !memcmp(o->id, r->id, sizeof(r->id)))
+			return "here";
+		other = true;
+	}
+	return !r->bound ? "awaited" : other ? "other" : "away";
 }
 
 bool groups_is_name(const struct groups *gs, const char *name)
@@ -83,7 +120,7 @@ bool groups_is_name(const struct groups *gs, const char *name)
 
 	return domain && w->account->logged_in &&
 	       (!strcmp(domain, w->account->domain) ||
-		groups_by_name(gs, name) || domains_allowed(w, name));
+		groups_by_name(gs, name, NULL) || domains_allowed(w, name));
 }
 
 /* --- addresses --------------------------------------------------------------------------- */
@@ -160,7 +197,7 @@ int groups_find(const struct groups *gs, const char *name,
 		uint8_t vip6[static 16], uint8_t vip4[static 4])
 {
 	static const uint8_t none[16];
-	const struct groups_one *o = groups_by_name(gs, name);
+	const struct groups_one *o = groups_by_name(gs, name, NULL);
 
 	if (!o || !memcmp(o->vip6, none, sizeof(o->vip6)))
 		return -NTM_ENONAME;

@@ -124,6 +124,7 @@ static int enter(struct groups_one *o, struct groupword_epoch *e)
 	log_info(o->name, "epoch %llu: %zu members",
 		 (unsigned long long)e->keys.epoch, group_size(o->g));
 	worker_ranges(w);
+	groups_bind(o->gs);
 	peers_each(w->peers, apply_policy, NULL);
 	return 0;
 }
@@ -239,6 +240,7 @@ static void known(void *arg)
 
 void groups_begin(struct groups *gs)
 {
+	gs->all = false;
 	for (struct groups_one *o = gs->list; o; o = o->next)
 		o->said = false;
 }
@@ -252,6 +254,8 @@ void groups_all(struct groups *gs)
 		if (!o->said)
 			end(gs, o);
 	}
+	gs->all = true;
+	groups_bind(gs);
 	if (!groups_known(gs))
 		known(gs);
 }
@@ -386,9 +390,10 @@ void groups_forget(struct groups *gs)
 		drop(gs, gs->list);
 }
 
-static bool has(void *arg, const char *group, const char *peer)
+static bool has(void *arg, const char *group, const uint8_t *id,
+		const char *peer)
 {
-	return groups_has(arg, group, peer);
+	return groups_has(arg, group, id, peer);
 }
 
 int groups_new(struct worker *w, struct groups **out)

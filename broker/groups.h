@@ -21,6 +21,7 @@
 
 struct groups;
 struct peer;
+struct policy_rule;
 struct dp_group;
 
 #define GROUPS_LABEL	  "group" /* NAME.group.DOMAIN */
@@ -93,17 +94,26 @@ void groups_slept(struct groups *gs, unsigned int slept_s);
 /** the peer's state changed */
 void groups_peer(struct groups *gs, struct peer *p);
 /** is the peer called @fqdn a member of @group, NAME.group.DOMAIN; NULL: of any? Not if
- *  its identity is known to be another than the log's, and not of a group whose name
- *  another one has, too. NULL is fine */
-bool groups_has(const struct groups *gs, const char *group, const char *fqdn);
+ *  its identity is known to be another than the log's, and not of a group that has not the
+ *  @id, or without one (NULL) whose name another one has, too. NULL is fine */
+bool groups_has(const struct groups *gs, const char *group, const uint8_t *id,
+		const char *fqdn);
 /**
  * groups_subject() - what a person means by @NAME, for policy.h
- * @text: @NAME becomes @NAME.group.DOMAIN, of the one group of that name that is here;
- *        the whole name stays as it is
+ * @r: its subject @NAME becomes @NAME.group.DOMAIN, of the one group of that name that is
+ *     here, and is bound to it; a whole name stays as it is, and is bound when such a
+ *     group is here
  * Return: 0, -NTM_ENOTFOUND (none, or more than one), -NTM_EINVAL (too long)
  */
 NTM_MUST_CHECK int groups_subject(const struct groups *gs,
-				  char text[static FQDN_MAX + 1]);
+				  struct policy_rule *r);
+/** rules without ID of groups that are here are bound to these, once it is known which
+ *  ones there are */
+void groups_bind(const struct groups *gs);
+/** what the group of a rule is here, a word for people and programs: "here"; "other":
+ *  another one bears its name now; "away": this device is not in it, or has no key of it;
+ *  "awaited": the rule is of the first one of that name */
+const char *groups_rule(const struct groups *gs, const struct policy_rule *r);
 /** datapath's group_wants and group_control */
 void groups_wants(struct groups *gs, struct dp_group *g, uint32_t index);
 void groups_control(struct groups *gs, struct dp_group *g, uint64_t epoch,

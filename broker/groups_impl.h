@@ -38,7 +38,8 @@ struct groups_one {
 };
 
 /** struct groups - @connecting: members looked up by name, under way; @reverse: what
- *  groups_reverse() answered; @unknown: armed until groups_known() */
+ *  groups_reverse() answered; @unknown: armed until groups_known(); @all: ntm-member has
+ *  said all, so what is here is what there is */
 struct groups {
 	struct worker *w;
 	struct groups_one *list;
@@ -48,6 +49,7 @@ struct groups {
 	void *ear;
 	unsigned int connecting;
 	struct loop_timer *unknown;
+	bool all;
 	char reverse[FQDN_MAX + 1];
 };
 
@@ -55,10 +57,10 @@ struct groups {
 
 /** the group's addresses, as soon as its domain is known */
 void groups_address(struct groups_one *o, const struct groupword_epoch *e);
-/** the one group of that whole name. NULL: none, or two: a person may have accepted an
- *  invite to one that bears the other's name */
+/** the one group of that whole name, with that @id (NULL: any). NULL: none, or two: a person
+ *  may have accepted an invite to one that bears the other's name */
 const struct groups_one *groups_by_name(const struct groups *gs,
-					const char *name);
+					const char *name, const uint8_t *id);
 
 /* --- groupmember.c ------------------------------------------------------------ */
 

@@ -9,6 +9,7 @@
 
 #include "broker/account.h"
 #include "common/file.h"
+#include "common/log.h"
 
 #define POLICY_FILE_MAX (256 * 1024)
 #define POLICY_FILE	"policy"
@@ -18,12 +19,15 @@ struct rules {
 	struct policy_rule rule[POLICY_RULES_MAX];
 };
 
-/* struct change - what a person asked for, until the disk has it */
+enum change_kind { CHANGE_ALLOW, CHANGE_REMOVE, CHANGE_BIND };
+
+/* struct change - what a person asked for, or a group's ID, until the disk has it */
 struct change {
 	struct change *next;
 	struct policy *policy;
 	struct policy_rule rule;
-	bool remove, begun;
+	enum change_kind kind;
+	bool begun;
 	struct rules fresh; /* in force when written */
 	writer_fn *fn;
 	void *arg;
@@ -34,7 +38,8 @@ struct policy {
 	struct writer *writer;
 	struct rules rules;
 	struct change *changes; /* the first is being written */
-	bool (*has)(void *arg, const char *group, const char *peer);
+	bool (*has)(void *arg, const char *group, const uint8_t *id,
+		    const char *peer);
 	void *has_arg;
 };
 
@@ -44,64 +49,13 @@ static const char *group_in(const char *subject)
 	return *subject == '@' ? subject + 1 : NULL;
 }
 
-int policy_subject(const char *text, char out[static FQDN_MAX + 1])
-{
-	char name[FQDN_MAX + 1];
-	int err = fqdn_normalize(*text == '@' ? text + 1 : text, name);
-
-	if (!err && *text == '@' && strlen(name) == FQDN_MAX)
-		err = -NTM_EINVAL;
-	if (err)
-		return err;
-	snprintf(out, FQDN_MAX + 1, "%.1s%s", *text == '@' ? "@" : "", name);
-	return 0;
-}
-
 void policy_set_groups(struct policy *p,
 		       bool (*has)(void *arg, const char *group,
-				   const char *peer),
+				   const uint8_t *id, const char *peer),
 		       void *arg)
 {
 	p->has = has;
 	p->has_arg = arg;
-}
-
-static int port_parse(const char *text, uint16_t *out)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
-
-	if (*text < '0' || *text > '9' || *end || n < 1 || n > 65535)
-		return -NTM_ECONF;
-	*out = (uint16_t)n;
-	return 0;
-}
-
-int policy_parse_line(const char *line, struct policy_rule *out)
-{
-	char buf[POLICY_LINE_MAX], *save = NULL, *word;
-	struct policy_rule r = {.n_ports = 0};
-
-	if (snprintf(buf, sizeof(buf), "%s", line) >= (int)sizeof(buf))
-		return -NTM_ECONF;
-	word = strchr(buf, '#');
-	if (word)
-		*word = 0;
-	word = strtok_r(buf, " \t\r\n", &save);
-	if (!word)
-		return 0;
-	if (strcmp(word, "allow"))
-		return -NTM_ECONF;
-	word = strtok_r(NULL, " \t\r\n", &save);
-	if (!word || policy_subject(word, r.subject))
-		return -NTM_ECONF;
-	while ((word = strtok_r(NULL, " \t\r\n,", &save))) {
-		if (r.n_ports == POLICY_PORTS_MAX ||
-		    port_parse(word, &r.ports[r.n_ports++]))
-			return -NTM_ECONF;
-	}
-	*out = r;
-	return 1;
 }
 
 static int parse(struct rules *r, const char *path, char *text, char *why,
@@ -217,9 +171,10 @@ static void grant_add(struct policy_grant *g, const struct policy_rule *r)
 		g->ports[g->n_ports++] = r->ports[i];
 }
 
-static bool is_in(const struct policy *p, const char *group, const char *peer)
+static bool is_in(const struct policy *p, const char *group, const uint8_t *id,
+		  const char *peer)
 {
-	return p->has && p->has(p->has_arg, group, peer);
+	return p->has && p->has(p->has_arg, group, id, peer);
 }
 
 static bool is_meant(const struct policy *p, const struct policy_rule *r,
@@ -227,7 +182,8 @@ static bool is_meant(const struct policy *p, const struct policy_rule *r,
 {
 	const char *group = group_in(r->subject);
 
-	return group ? is_in(p, group, peer) : fqdn_is_within(peer, r->subject);
+	return group ? is_in(p, group, r->bound ? r->id : NULL, peer)
+		     : fqdn_is_within(peer, r->subject);
 }
 
 void policy_check(const struct policy *p, const char *own, const char *peer,
@@ -242,7 +198,7 @@ void policy_check(const struct policy *p, const char *own, const char *peer,
 		if (is_meant(p, &p->rules.rule[i], peer))
 			grant_add(out, &p->rules.rule[i]);
 	if (!out->in)
-		out->in = is_in(p, NULL, peer);
+		out->in = is_in(p, NULL, NULL, peer);
 }
 
 /* --- changes ---------------------------------------------------------------------- */
@@ -256,15 +212,38 @@ static int text_make(const struct rules *r, char **text, size_t *len)
 	fputs("# who may connect in: allow NAME|DOMAIN|@GROUP [PORT...]; see "
 	      "ntm-broker(1)\n",
 	      f);
-	for (size_t i = 0; i < r->n; i++) {
-		fprintf(f, "allow %s", r->rule[i].subject);
-		for (size_t j = 0; j < r->rule[i].n_ports; j++)
-			fprintf(f, " %u", r->rule[i].ports[j]);
-		fputc('\n', f);
-	}
+	for (size_t i = 0; i < r->n; i++)
+		policy_line_put(&r->rule[i], f);
 	if (!fclose(f))
 		return 0;
 	free(*text);
+	return -NTM_ENOMEM;
+}
+
+/* The file as people have it, their comments too, with the group's ID in it. */
+static int text_bind(const char *path, const struct policy_rule *rule,
+		     char **out, size_t *out_len)
+{
+	char *text, *rest, *line;
+	uint8_t *bytes;
+	size_t len;
+	FILE *f;
+	int err = file_read(path, POLICY_FILE_MAX, &bytes, &len);
+
+	if (err)
+		return err;
+	f = open_memstream(out, out_len);
+	rest = text = (char *)bytes;
+	while (f && (line = strsep(&rest, "\n"))) {
+		policy_line_bind(line, rule->subject, rule->id, f);
+		if (rest)
+			fputc('\n', f);
+	}
+	file_free((uint8_t *)text, len);
+	if (f && !fclose(f))
+		return 0;
+	if (f)
+		free(*out);
 	return -NTM_ENOMEM;
 }
 
@@ -277,23 +256,56 @@ static size_t position(const struct rules *r, const char *subject)
 	return i;
 }
 
-static int edit(struct rules *r, const struct policy_rule *rule, bool remove)
+static int put_rule(struct rules *r, const struct policy_rule *rule)
 {
 	size_t i = position(r, rule->subject);
 
-	if (!remove) {
-		if (i == POLICY_RULES_MAX)
-			return -NTM_ELIMIT;
-		r->n += i == r->n;
-		r->rule[i] = *rule;
-		return 0;
-	}
+	if (i == POLICY_RULES_MAX)
+		return -NTM_ELIMIT;
+	r->n += i == r->n;
+	r->rule[i] = *rule;
+	return 0;
+}
+
+/* People may have written a subject twice. */
+static int drop_rules(struct rules *r, const char *subject)
+{
+	size_t i = position(r, subject);
+
 	if (i == r->n)
 		return -NTM_ENOTFOUND;
-	memmove(&r->rule[i], &r->rule[i + 1],
-		(r->n - i - 1) * sizeof(r->rule[0]));
-	r->n--;
+	for (; i < r->n; i = position(r, subject)) {
+		memmove(&r->rule[i], &r->rule[i + 1],
+			(r->n - i - 1) * sizeof(r->rule[0]));
+		r->n--;
+	}
 	return 0;
+}
+
+static void bind_rules(struct rules *r, const struct policy_rule *rule)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		struct policy_rule *at = &r->rule[i];
+
+		if (at->bound || strcmp(at->subject, rule->subject))
+			continue;
+		at->bound = true;
+		memcpy(at->id, rule->id, sizeof(at->id));
+	}
+}
+
+static int edit(struct rules *r, const struct change *c)
+{
+	switch (c->kind) {
+	case CHANGE_ALLOW:
+		return put_rule(r, &c->rule);
+	case CHANGE_REMOVE:
+		return drop_rules(r, c->rule.subject);
+	case CHANGE_BIND:
+		bind_rules(r, &c->rule);
+		return 0;
+	}
+	return -NTM_EINVAL;
 }
 
 static void written(void *arg, int err);
@@ -308,14 +320,16 @@ static int change_begin(struct policy *p)
 
 	c->begun = true;
 	c->fresh = p->rules;
-	err = edit(&c->fresh, &c->rule, c->remove);
+	snprintf(path, sizeof(path), "%s/" POLICY_FILE, p->dir);
+	err = edit(&c->fresh, c);
 	if (!err)
 		err = file_make_folder(p->dir, 0700);
 	if (!err)
-		err = text_make(&c->fresh, &text, &len);
+		err = c->kind == CHANGE_BIND
+			      ? text_bind(path, &c->rule, &text, &len)
+			      : text_make(&c->fresh, &text, &len);
 	if (err)
 		return err;
-	snprintf(path, sizeof(path), "%s/" POLICY_FILE, p->dir);
 	return writer_replace(p->writer, path, (uint8_t *)text, len, written,
 			      c);
 }
@@ -325,6 +339,12 @@ static void change_end(struct policy *p, int err)
 	struct change *c = p->changes;
 
 	p->changes = c->next;
+	if (err && c->kind == CHANGE_BIND) {
+		log_warn(c->rule.subject,
+			 "the rule for it cannot be written with its ID: %s",
+			 err_text(err));
+		bind_rules(&p->rules, &c->rule);
+	}
 	if (!err)
 		p->rules = c->fresh;
 	if (c->fn)
@@ -342,7 +362,7 @@ static void written(void *arg, int err)
 }
 
 static int change_add(struct policy *p, const struct policy_rule *r,
-		      bool remove, writer_fn *fn, void *arg)
+		      enum change_kind kind, writer_fn *fn, void *arg)
 {
 	struct change *c = calloc(1, sizeof(*c)), **at = &p->changes;
 	bool first = !p->changes;
@@ -352,7 +372,7 @@ static int change_add(struct policy *p, const struct policy_rule *r,
 		return -NTM_ENOMEM;
 	c->policy = p;
 	c->rule = *r;
-	c->remove = remove;
+	c->kind = kind;
 	c->fn = fn;
 	c->arg = arg;
 	while (*at)
@@ -373,7 +393,7 @@ int policy_allow(struct policy *p, const struct policy_rule *r, writer_fn *fn,
 
 	if (policy_subject(r->subject, same) || strcmp(same, r->subject))
 		return -NTM_EINVAL;
-	return change_add(p, r, false, fn, arg);
+	return change_add(p, r, CHANGE_ALLOW, fn, arg);
 }
 
 int policy_remove(struct policy *p, const char *subject, writer_fn *fn,
@@ -384,7 +404,40 @@ int policy_remove(struct policy *p, const char *subject, writer_fn *fn,
 	if (strlen(subject) > FQDN_MAX)
 		return -NTM_ENOTFOUND;
 	strcpy(r.subject, subject);
-	return change_add(p, &r, true, fn, arg);
+	return change_add(p, &r, CHANGE_REMOVE, fn, arg);
+}
+
+static bool is_being_bound(const struct policy *p, const char *subject)
+{
+	const struct change *c = p->changes;
+
+	while (c &&
+	       (c->kind != CHANGE_BIND || strcmp(c->rule.subject, subject)))
+		c = c->next;
+	return c != NULL;
+}
+
+void policy_bind(struct policy *p, const char *group,
+		 const uint8_t id[static GROUP_ID_LEN])
+{
+	struct policy_rule r = {.bound = true};
+	bool found = false;
+	int err;
+
+	if (snprintf(r.subject, sizeof(r.subject), "@%s", group) > FQDN_MAX)
+		return;
+	memcpy(r.id, id, sizeof(r.id));
+	for (size_t i = 0; i < p->rules.n; i++)
+		found |= !p->rules.rule[i].bound &&
+			 !strcmp(p->rules.rule[i].subject, r.subject);
+	if (!found || is_being_bound(p, r.subject))
+		return;
+	err = change_add(p, &r, CHANGE_BIND, NULL, NULL);
+	if (!err)
+		return;
+	log_warn(r.subject, "the rule for it cannot be written with its ID: %s",
+		 err_text(err));
+	bind_rules(&p->rules, &r);
 }
 
 size_t policy_count(const struct policy *p)

@@ -4,9 +4,13 @@
  *
  * Owner:    the worker. Context: loop thread. File: policy, in the config folder, a
  * line each, written by `ntm allow` (which keeps no comments) and by people:
- *     allow SUBJECT [PORT...]      SUBJECT: device.account.domain, account.domain, a domain,
- *                                  or @NAME.group.DOMAIN: who is in that group now
+ *     allow SUBJECT [id=ID] [PORT...]
+ *                                  SUBJECT: device.account.domain, account.domain, a domain,
+ *                                  or @NAME.group.DOMAIN: who is in that group now; ID: its
+ *                                  GroupID, base64url
  *     # comment
+ * A group's name may be another group's one day, so a rule is of a GroupID; one that was
+ * written without is bound to the first group of that name, in the file as well.
  * Devices of the own account may always connect. Members of a group that we are in may
  * open tunnels, for its packets, but reach no port by that. No port named: every port. A line
  * that is none stops the start: FILE:LINE says which (nobody is let in by mistake).
@@ -17,10 +21,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "broker/writer.h"
 #include "common/err.h"
 #include "common/fqdn.h"
+#include "libntmcrypto/group.h"
 
 #define POLICY_RULES_MAX 256
 #define POLICY_PORTS_MAX 64 /* of one rule */
@@ -28,9 +34,12 @@
 
 struct policy;
 
-/** struct policy_rule - @n_ports 0: every port; @subject with its @ where it has one */
+/** struct policy_rule - @n_ports 0: every port; @subject with its @ where it has one; @bound:
+ *  of the group @id alone */
 struct policy_rule {
 	char subject[FQDN_MAX + 1];
+	bool bound;
+	uint8_t id[GROUP_ID_LEN];
 	uint16_t ports[POLICY_PORTS_MAX];
 	size_t n_ports;
 };
@@ -61,13 +70,20 @@ NTM_MUST_CHECK int policy_reload(struct policy *p, char *why, size_t why_size);
 
 /**
  * policy_set_groups() - who is in a group
- * @has: is @peer in @group (NAME.group.DOMAIN; NULL: in any that we are in)? Not called
- *       before; without one nobody is in any
+ * @has: is @peer in @group (NAME.group.DOMAIN; NULL: in any that we are in), if that is
+ *       @id (NULL: whichever)? Not called before; without one nobody is in any
  */
 void policy_set_groups(struct policy *p,
 		       bool (*has)(void *arg, const char *group,
-				   const char *peer),
+				   const uint8_t *id, const char *peer),
 		       void *arg);
+/**
+ * policy_bind() - @group, NAME.group.DOMAIN, is here: rules of that name without ID are its
+ * From then on they mean no other one. Where the disk does not take it, that holds for
+ * this process.
+ */
+void policy_bind(struct policy *p, const char *group,
+		 const uint8_t id[static GROUP_ID_LEN]);
 /** a subject as rules have it. Return: 0, -NTM_EINVAL; @out may be @text */
 NTM_MUST_CHECK int policy_subject(const char *text,
 				  char out[static FQDN_MAX + 1]);
@@ -88,7 +104,15 @@ NTM_MUST_CHECK int policy_remove(struct policy *p, const char *subject,
 size_t policy_count(const struct policy *p);
 /** borrowed until the next change */
 const struct policy_rule *policy_rule(const struct policy *p, size_t index);
+
+/* --- policy_line.c ------------------------------------------------------------------- */
+
 /** one line of the file. Return: 1 a rule, 0 none (empty, comment), -NTM_ECONF */
 NTM_MUST_CHECK int policy_parse_line(const char *line, struct policy_rule *out);
+/** the line of a rule, with its end */
+void policy_line_put(const struct policy_rule *r, FILE *f);
+/** @line, without its end, as it is; but for @id behind a subject @subject that has none */
+void policy_line_bind(const char *line, const char *subject,
+		      const uint8_t id[static GROUP_ID_LEN], FILE *f);
 
 #endif

@@ -21,6 +21,7 @@
 #include "broker/account.h"
 #include "broker/control.h"
 #include "broker/grouplink.h"
+#include "broker/groups.h"
 #include "broker/handover.h"
 #include "broker/hostenv.h"
 #include "broker/isolate.h"
@@ -126,6 +127,7 @@ static void on_hup(void *arg)
 		log_err("worker", "%s; the old rules stay", p->w.policy_why);
 		return;
 	}
+	groups_bind(p->w.groups);
 	if (p->w.account->logged_in)
 		peers_each(p->w.peers, apply, NULL);
 	postlink_policy(p->w.postlink);

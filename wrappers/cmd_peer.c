@@ -133,6 +133,20 @@ static json_t *ports_parse(const struct command_args *a)
 	return ports;
 }
 
+/* of a rule for a group that is not what its name says, or not yet */
+static const char *group_note(const json_t *item)
+{
+	const char *is = out_text(item, "group", "here");
+
+	if (!strcmp(is, "other"))
+		return "  (of an earlier group of that name)";
+	if (!strcmp(is, "away"))
+		return "  (this device is not in that group now)";
+	if (!strcmp(is, "awaited"))
+		return "  (of the first group of that name)";
+	return "";
+}
+
 static void allowed_print(const json_t *list)
 {
 	const json_t *item, *port, *ports;
@@ -148,7 +162,7 @@ static void allowed_print(const json_t *list)
 			fputs(" all ports", stdout);
 		json_array_foreach(ports, k, port)
 			printf(" %lld", (long long)json_integer_value(port));
-		putchar('\n');
+		puts(group_note(item));
 	}
 }
 

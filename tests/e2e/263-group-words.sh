@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # 263-group-words - a group that people have formed, and programs in it: socat by the
 # group's name, an unbroken stream while keys change, nothing for who was removed; and
-# @GROUP lets members connect in, as long as they are
+# @GROUP lets members connect in, as long as they are, and nobody of another group of that name
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/groups.sh"
@@ -60,3 +60,23 @@ assert_eq "$(tail -n 1 "$(lab_log hears-c)" | awk '{print $2}')" "$before" \
 	"who was removed hears nothing more"
 assert_fails "and does not connect in any more" \
 	ntm_run c curl -sf -m 5 "http://${NTM_NAME[b]}:8000/x"
+
+# b leaves; whoever founds another band does not inherit the rule
+group b leave band >"$LAB/out" 2>&1 || not_ok "b cannot leave: $(cat "$LAB/out")"
+wait_for 20 "lab_as_user b ntm allow | grep -q '^@$G 8000  (this device is not in that group now)'" \
+	"lab_as_user b ntm allow; group b list"
+lab_as_user b ntm allow "phone.bob.$NTM_DOMAIN" 9 >"$LAB/out"	# for its items
+group c create band >"$LAB/out" 2>&1 || not_ok "no other band: $(cat "$LAB/out")"
+group_joins b band c "${NTM_NAME[b]}"
+for h in b c; do group_in 40 $h band 2; done
+wait_for 20 "lab_as_user b ntm allow | grep -q '^@$G 8000  (of an earlier group of that name)'" \
+	"lab_as_user b ntm allow; group b list"
+assert_fails "a member of another band is not let in by the first one's rule" \
+	ntm_run c curl -sf -m 5 "http://${NTM_NAME[b]}:8000/x"
+lab_as_user b ntm allow @band 8000 >"$LAB/out" 2>&1 || not_ok "@band: $(cat "$LAB/out")"
+assert_eq "$(ntm_run c curl -sf -m 20 "http://${NTM_NAME[b]}:8000/x")" inside \
+	"once it is said of this one it is"
+group b leave band >"$LAB/out" 2>&1 || not_ok "b cannot leave: $(cat "$LAB/out")"
+wait_for 20 "lab_as_user b ntm allow | grep -q 'not in that group'" "lab_as_user b ntm allow"
+lab_as_user b ntm allow -r @band >"$LAB/out" 2>&1 || not_ok "not taken back: $(cat "$LAB/out")"
+assert_fails "-r @band finds the rule when the group has gone" grep -q @band "$LAB/out"

@@ -132,29 +132,87 @@ static void test_names(void **state)
 	/* another group that is called the same: neither is meant */
 	assert_int_equal(say(a, &c[1], "chat"), 0);
 	assert_false(found("chat" HERE));
-	assert_false(groups_has(gs, "chat" HERE, b->fqdn));
-	assert_true(groups_has(gs, NULL, b->fqdn));
+	assert_false(groups_has(gs, "chat" HERE, NULL, b->fqdn));
+	assert_true(groups_has(gs, NULL, NULL, b->fqdn));
+	/* but by its ID */
+	assert_true(groups_has(gs, "chat" HERE, c[0].id, b->fqdn));
+	assert_false(groups_has(gs, "band" HERE, c[0].id, b->fqdn));
 	groups_end(gs, c[1].id);
 	assert_true(found("chat" HERE));
-	assert_true(groups_has(gs, "chat" HERE, b->fqdn));
+	assert_true(groups_has(gs, "chat" HERE, NULL, b->fqdn));
+	assert_false(groups_has(gs, "chat" HERE, c[1].id, b->fqdn));
 	groups_end(gs, c[0].id);
 	assert_false(found("chat" HERE));
-	assert_false(groups_has(gs, NULL, b->fqdn));
+	assert_false(groups_has(gs, NULL, NULL, b->fqdn));
 }
 
 static void test_subject(void **state)
 {
-	char text[FQDN_MAX + 1] = "@chat";
+	struct policy_rule r = {.subject = "@chat"}, none = {.n_ports = 0};
+	struct groups *gs = a->w.groups;
 
 	(void)state;
-	assert_int_equal(groups_subject(a->w.groups, text), -NTM_ENOTFOUND);
+	assert_int_equal(groups_subject(gs, &r), -NTM_ENOTFOUND);
 	assert_int_equal(say(a, &c[0], "chat"), 0);
-	assert_int_equal(groups_subject(a->w.groups, text), 0);
-	assert_string_equal(text, "@chat" HERE);
-	assert_int_equal(groups_subject(a->w.groups, text), 0);
-	strcpy(text, "@chat");
+	assert_int_equal(groups_subject(gs, &r), 0);
+	assert_string_equal(r.subject, "@chat" HERE);
+	assert_true(r.bound);
+	assert_memory_equal(r.id, c[0].id, GROUP_ID_LEN);
+	assert_int_equal(groups_subject(gs, &r), 0);
+	assert_string_equal(groups_rule(gs, &r), "here");
+	strcpy(none.subject, "@band" HERE); /* of the first that comes */
+	assert_int_equal(groups_subject(gs, &none), 0);
+	assert_false(none.bound);
+	assert_string_equal(groups_rule(gs, &none), "awaited");
 	assert_int_equal(say(a, &c[1], "chat"), 0);
-	assert_int_equal(groups_subject(a->w.groups, text), -NTM_ENOTFOUND);
+	assert_string_equal(groups_rule(gs, &r), "here");
+	groups_end(gs, c[0].id);
+	assert_string_equal(groups_rule(gs, &r), "other");
+	groups_end(gs, c[1].id);
+	assert_string_equal(groups_rule(gs, &r), "away");
+	assert_int_equal(say(a, &c[0], "chat"), 0);
+	assert_int_equal(say(a, &c[1], "chat"), 0);
+	strcpy(r.subject, "@chat");
+	assert_int_equal(groups_subject(gs, &r), -NTM_ENOTFOUND);
+	strcpy(r.subject, "@chat" HERE);
+	assert_int_equal(groups_subject(gs, &r), -NTM_ENOTFOUND);
+}
+
+static bool is_bound(void *arg)
+{
+	const struct policy_rule *r = policy_rule(a->w.policy, 0);
+
+	return r && r->bound && !memcmp(r->id, arg, GROUP_ID_LEN);
+}
+
+/* a rule without ID is of the first group of that name, once all are known */
+static void test_bind(void **state)
+{
+	struct policy_rule r = {.subject = "@chat" HERE};
+	struct groups *gs = a->w.groups;
+
+	(void)state;
+	groups_begin(gs);
+	assert_int_equal(policy_allow(a->w.policy, &r, NULL, NULL), 0);
+	while (!policy_count(a->w.policy))
+		world_run(&world, 1);
+	/* two of that name, of which one came first: of neither */
+	assert_int_equal(say(a, &c[0], "chat"), 0);
+	assert_int_equal(say(a, &c[1], "chat"), 0);
+	groups_all(gs);
+	world_run(&world, 50);
+	assert_false(policy_rule(a->w.policy, 0)->bound);
+	groups_end(gs, c[1].id);
+	groups_begin(gs);
+	assert_int_equal(say(a, &c[0], "chat"), 0);
+	groups_all(gs);
+	assert_true(world_until(&world, 500, is_bound, c[0].id));
+	/* and no other one's later */
+	groups_end(gs, c[0].id);
+	assert_int_equal(say(a, &c[1], "chat"), 0);
+	assert_true(world_until(&world, 500, is_bound, c[0].id));
+	assert_true(groups_has(gs, "chat" HERE, NULL, b->fqdn));
+	assert_false(groups_has(gs, "chat" HERE, c[0].id, b->fqdn));
 }
 
 /* what ntm-member does not say again has ended; the same again changes nothing */
@@ -356,9 +414,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_names), T(test_subject),	 T(test_all),
-		T(test_slept), T(test_comes_in), T(test_false_name),
-		T(test_place),
+		T(test_names),	    T(test_subject), T(test_all),
+		T(test_bind),	    T(test_slept),   T(test_comes_in),
+		T(test_false_name), T(test_place),
 	};
 
 	log_open("test", LOG_ERR, NULL);

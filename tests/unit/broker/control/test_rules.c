@@ -375,13 +375,16 @@ static void test_challenge_sizes(void **state)
 /* struct members - who is in a group, for the policy */
 struct members {
 	const char *group, *peer;
+	uint8_t id[GROUP_ID_LEN];
 };
 
-static bool is_member(void *arg, const char *group, const char *peer)
+static bool is_member(void *arg, const char *group, const uint8_t *id,
+		      const char *peer)
 {
 	const struct members *m = arg;
 
-	return (!group || !strcmp(group, m->group)) && !strcmp(peer, m->peer);
+	return (!group || !strcmp(group, m->group)) && !strcmp(peer, m->peer) &&
+	       (!id || !memcmp(id, m->id, sizeof(m->id)));
 }
 
 static void policy_done(void *arg, int err)
@@ -391,7 +394,8 @@ static void policy_done(void *arg, int err)
 
 static void test_policy_groups(void **state)
 {
-	struct members m = {"chat.group.example.org", "phone.bob.example.org"};
+	struct members m = {
+		"chat.group.example.org", "phone.bob.example.org", {0}};
 	struct policy_rule r = {.n_ports = 1, .ports = {22}};
 	struct policy_grant g;
 	struct policy *p;
@@ -435,6 +439,129 @@ static void test_policy_groups(void **state)
 	policy_free(p);
 }
 
+/* what the policy file must be, once the disk has it */
+static void await_text(struct loop *loop, const char *want)
+{
+	char path[PATH_MAX];
+	uint8_t *text = NULL;
+	size_t len = 0;
+
+	snprintf(path, sizeof(path), "%s/policy", dir);
+	for (int i = 0; i < 1000; i++) {
+		assert_int_equal(file_read(path, 65536, &text, &len), 0);
+		if (len == strlen(want) && !memcmp(text, want, len))
+			break;
+		file_free(text, len);
+		text = NULL;
+		assert_int_equal(loop_turn(loop, true), 0);
+	}
+	assert_non_null(text);
+	file_free(text, len);
+}
+
+static bool lets_in(struct policy *p, const struct members *m)
+{
+	struct policy_grant g;
+
+	policy_check(p, "desk.alice.example.org", m->peer, &g);
+	return g.all || g.n_ports;
+}
+
+#define BAND "@band.group.example.org"
+
+/* a rule is of a group, whoever bears its name later */
+static void test_policy_bound(void **state)
+{
+	static const char by_hand[] = "# mine\n"
+				      "allow x.example.org 1\n"
+				      "  allow \t" BAND " 22, 23 # friends\n";
+	struct members m = {BAND + 1, "phone.bob.example.org", {7}};
+	char why[256], path[PATH_MAX];
+	const struct policy_rule *r;
+	struct policy *p;
+	int err = 1;
+
+	snprintf(path, sizeof(path), "%s/policy", dir);
+	assert_int_equal(file_write(path, by_hand, strlen(by_hand), 0600), 0);
+	assert_int_equal(policy_open(writer, dir, &p, why, sizeof(why)), 0);
+	policy_set_groups(p, is_member, &m);
+	assert_false(policy_rule(p, 1)->bound);
+	assert_true(lets_in(p, &m));
+	/* another name's group, then its own, said more than once */
+	policy_bind(p, "chat.group.example.org", m.id);
+	policy_bind(p, BAND + 1, m.id);
+	policy_bind(p, BAND + 1, m.id);
+	await_text(*state, "# mine\n"
+			   "allow x.example.org 1\n"
+			   "  allow \t" BAND " id=BwAAAAAAAAAAAAAAAAAAAA"
+			   " 22, 23 # friends\n");
+	assert_true(lets_in(p, &m));
+	/* another group of that name: not its members, nor is the rule its own */
+	m.id[0] = 8;
+	assert_false(lets_in(p, &m));
+	policy_bind(p, BAND + 1, m.id);
+	assert_int_equal(policy_reload(p, why, sizeof(why)), 0);
+	assert_false(lets_in(p, &m));
+	m.id[0] = 7;
+	assert_true(lets_in(p, &m));
+	/* written by ntm it is the same */
+	policy_free(p);
+	assert_int_equal(policy_open(writer, dir, &p, why, sizeof(why)), 0);
+	r = policy_rule(p, 1);
+	assert_true(r->bound && r->id[0] == 7 && r->n_ports == 2);
+	assert_int_equal(policy_remove(p, "x.example.org", policy_done, &err),
+			 0);
+	while (err == 1)
+		assert_int_equal(loop_turn(*state, true), 0);
+	assert_int_equal(policy_reload(p, why, sizeof(why)), 0);
+	r = policy_rule(p, 0);
+	assert_true(r->bound && r->id[0] == 7 && r->n_ports == 2);
+	policy_free(p);
+}
+
+static void test_policy_ids(void **state)
+{
+	struct policy_rule line;
+
+	(void)state;
+	/* what is no ID, one of no group, two of them */
+	assert_int_equal(policy_parse_line("allow " BAND " id=", &line),
+			 -NTM_ECONF);
+	assert_int_equal(
+		policy_parse_line("allow " BAND " id=BwAAAAAAAA", &line),
+		-NTM_ECONF);
+	assert_int_equal(
+		policy_parse_line("allow x.org id=BwAAAAAAAAAAAAAAAAAAAA",
+				  &line),
+		-NTM_ECONF);
+	assert_int_equal(policy_parse_line("allow " BAND
+					   " id=BwAAAAAAAAAAAAAAAAAAAA"
+					   " id=BwAAAAAAAAAAAAAAAAAAAA",
+					   &line),
+			 -NTM_ECONF);
+}
+
+/* a folder that nobody can write to: bound all the same, as long as this process lives */
+static void test_policy_bound_unwritten(void **state)
+{
+	static const char by_hand[] = "allow " BAND "\n";
+	struct members m = {BAND + 1, "phone.bob.example.org", {7}};
+	char why[256], path[PATH_MAX];
+	struct policy *p;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/policy", dir);
+	assert_int_equal(file_write(path, by_hand, strlen(by_hand), 0600), 0);
+	assert_int_equal(policy_open(writer, dir, &p, why, sizeof(why)), 0);
+	policy_set_groups(p, is_member, &m);
+	assert_int_equal(unlink(path), 0);
+	policy_bind(p, BAND + 1, m.id);
+	assert_true(policy_rule(p, 0)->bound && lets_in(p, &m));
+	m.id[0] = 8;
+	assert_false(lets_in(p, &m));
+	policy_free(p);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -445,6 +572,8 @@ int main(void)
 		T(test_servers),	 T(test_pins_are_bounded),
 		T(test_state_file),	 T(test_state_address),
 		T(test_challenge_sizes), T(test_policy_groups),
+		T(test_policy_bound),	 T(test_policy_bound_unwritten),
+		T(test_policy_ids),
 	};
 
 	log_open("test", LOG_ERR, NULL);
