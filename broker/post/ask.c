@@ -21,6 +21,7 @@ int post_box(struct post *p, struct web_server *out)
 	if (!w->n_box)
 		return -NTM_ENOTFOUND;
 	memset(out, 0, sizeof(*out));
+	out->ours = true;
 	for (i = 0; i < w->n_box && i < WEB_ADDRS_MAX; i++)
 		out->addrs[out->n_addrs++] = w->box[i];
 	if ((size_t)snprintf(out->name, sizeof(out->name), "box.%s",
@@ -44,6 +45,7 @@ int post_server(struct post *p, const json_t *cs, struct web_server *out)
 	if (!domain)
 		return -NTM_ECERT;
 	strcpy(out->name, name);
+	out->ours = !strcmp(domain, p->who.domain);
 	if (!who_ca_file(&p->who, domain, out->ca, sizeof(out->ca)))
 		return -NTM_EINVAL;
 	json_array_foreach(json_object_get(cs, "addresses"), i, a)
@@ -52,8 +54,7 @@ int post_server(struct post *p, const json_t *cs, struct web_server *out)
 
 		if (out->n_addrs < WEB_ADDRS_MAX && json_is_string(a) &&
 		    !addr_parse(json_string_value(a), 0, to) &&
-		    (!strcmp(domain, p->who.domain) ||
-		     addr_is_usable_remote(to)))
+		    (out->ours || addr_is_usable_remote(to)))
 			out->n_addrs++;
 	}
 	return out->n_addrs ? 0 : -NTM_EDECODE;

@@ -71,9 +71,14 @@ static void failed(struct fetching *f, int err)
 			       "the sender's certificate is of no domain that "
 			       "is allowed here; see `ntm allow`");
 		break;
+	case NTM_EEXPIRED:
+		if (!post_clock_agrees(f->post)) {
+			fetching_later(f, -NTM_ECLOCK, POST_CLOCK_TEXT, 0);
+			break;
+		}
+		/* fall through */
 	case NTM_EAUTH:
 	case NTM_EDECODE:
-	case NTM_EEXPIRED:
 	case NTM_EVERSION:
 		fetching_state(f, IN_REFUSED, err, fetching_refusal(err));
 		break;

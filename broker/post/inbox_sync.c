@@ -364,8 +364,9 @@ static void old_forget(struct inbox *b)
 
 static void listed(struct inbox *b)
 {
-	if (b->whole) {
+	if (b->whole)
 		gone_forget(b);
+	if (b->whole && post_clock_agrees(b->post)) {
 		old_forget(b);
 		arrival_forget_stale(b->post);
 	}

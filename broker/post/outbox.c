@@ -11,9 +11,6 @@
 #include "broker/post/outbox_impl.h"
 #include "common/log.h"
 
-#define LATE_S	86400		 /* words of the last minute come later */
-#define SHOWN_S ITEM_RETENTION_S /* after its end, in `ntm outbox` */
-
 /* --- folders --- */
 bool outbox_folder(const struct post *p, int64_t id, char *path, size_t size)
 {
@@ -113,6 +110,8 @@ void sending_answer(struct sending *s, const struct web_answer *a)
 
 	if (again)
 		sending_later(s, err, web_text(a), a->retry_s);
+	else if (sending_is_over(s))
+		sending_expired(s);
 	else
 		sending_end(s, OUT_FAILED, err, web_text(a));
 }
@@ -152,28 +151,10 @@ int outbox_row_end(struct post *p, int64_t id, enum out_state state, int err,
 	return r;
 }
 
-/* Those that are not found yet, and with @which those receivers, get nothing */
-static int rest_fail(struct post *p, int64_t id, enum post_statement which,
-		     int err)
-{
-	const enum post_statement all[] = {which, NAME_REST};
-	struct store *st = p->store;
-	int r = 0;
-
-	for (size_t i = 0; !r && i < 2; i++) {
-		store_bind_int(st, all[i], 1, id);
-		store_bind_int(st, all[i], 2, -err);
-		store_bind_int(st, all[i], 3, post_now(p));
-		r = store_run(st, all[i]);
-	}
-	store_bind_int(st, NAME_DONE_ALL, 1, id);
-	return r ? r : store_run(st, NAME_DONE_ALL);
-}
-
 /* What fails after others have it, or can fetch it, fails for the rest alone */
 static enum out_state rest_end(struct sending *s, int err)
 {
-	if (rest_fail(s->post, s->id, TO_REST, err))
+	if (outbox_rest_fail(s->post, s->id, TO_REST, err))
 		post_store_failed(s->post, "outbox");
 	return sending_count(s, TO_WAITING, TO_TOLD) ? OUT_SENT_ALL : OUT_ENDED;
 }
@@ -317,6 +298,7 @@ void outbox_work(struct outbox *o)
 		loop_timer_arm(o->due, LOOP_S(s));
 		return;
 	}
+	outbox_over(o);
 	who_load_known(&o->post->who);
 	left_work(o->left);
 	store_bind_int(st, OUT_DUE, 1, post_now(o->post));
@@ -345,28 +327,10 @@ static void on_due(void *arg)
 	outbox_work(arg);
 }
 
-/* --- rows that have had their time --- */
-static size_t ids_of(struct store *st, enum post_statement which,
-		     int64_t before, int64_t ids[static 64])
+bool sending_is_over(const struct sending *s)
 {
-	size_t n = 0;
-
-	store_bind_int(st, which, 1, before);
-	while (n < 64 && store_step(st, which) > 0)
-		ids[n++] = store_int(st, which, 0);
-	store_reset(st, which);
-	return n;
-}
-
-/* Who has not fetched it by now never will: its key is not kept for them. */
-int outbox_row_late(struct post *p, int64_t id)
-{
-	int r = rest_fail(p, id, TO_LATE, -NTM_EEXPIRED);
-
-	return r ? r
-		 : outbox_row_end(
-			   p, id, OUT_ENDED, -NTM_EEXPIRED,
-			   "not everybody fetched it before its time was over");
+	return s->state == OUT_OPEN && post_now(s->post) >= s->expires &&
+	       post_clock_agrees(s->post);
 }
 
 void sending_expired(struct sending *s)
@@ -381,48 +345,6 @@ void sending_expired(struct sending *s)
 	if (r < 0 || outbox_row_late(s->post, s->id))
 		post_store_failed(s->post, "outbox");
 	over(s);
-}
-
-static int row_delete(struct post *p, int64_t id)
-{
-	static const enum post_statement all[] = {TO_DELETE, NAME_DELETE,
-						  OUT_DELETE};
-	int r = store_begin(p->store);
-	size_t i;
-
-	if (r)
-		return r;
-	for (i = 0; !r && i < 3; i++) {
-		store_bind_int(p->store, all[i], 1, id);
-		r = store_run(p->store, all[i]);
-	}
-	if (!r)
-		r = store_commit(p->store);
-	if (r)
-		store_rollback(p->store);
-	return r;
-}
-
-void outbox_tidy(struct outbox *o)
-{
-	struct post *p = o->post;
-	int64_t now = post_now(p), ids[64];
-	size_t n, i;
-	int r = 0;
-
-	store_bind_int(p->store, OUT_SOON, 1, NTM_EUNREACHABLE);
-	store_bind_int(p->store, OUT_SOON, 2, NTM_ETIMEOUT);
-	store_bind_int(p->store, OUT_SOON, 3, NTM_ECLOSED);
-	store_bind_int(p->store, OUT_SOON, 4, now + POST_WAIT_MAX_S);
-	r = store_run(p->store, OUT_SOON);
-	n = ids_of(p->store, OUT_LATE, now - LATE_S, ids);
-	for (i = 0; !r && i < n; i++)
-		r = outbox_row_late(p, ids[i]);
-	n = ids_of(p->store, OUT_EXPIRED, now - SHOWN_S, ids);
-	for (i = 0; !r && i < n; i++)
-		r = row_delete(p, ids[i]);
-	if (r)
-		log_err("outbox", "the store cannot be written");
 }
 
 bool outbox_busy(const struct outbox *o)

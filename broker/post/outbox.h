@@ -54,6 +54,8 @@ void outbox_close(struct outbox *o);
 void outbox_tidy(struct outbox *o);
 /** what runs is not as the store says: it begins again from there, in @s seconds */
 void outbox_restart(struct outbox *o, unsigned int s);
+/** our clock is known to be right: what has had its time may end now */
+void outbox_clock_agrees(struct outbox *o);
 /** take what is due */
 void outbox_work(struct outbox *o);
 bool outbox_busy(const struct outbox *o);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * outbox_impl - shared by outbox.c (jobs), outbox_order.c (orders) and outbox_heard.c (what
- * became of them)
+ * outbox_impl - shared by outbox.c (jobs), outbox_order.c (orders), outbox_heard.c (what
+ * became of them) and outbox_over.c (what has had its time)
  *
  * Owner: outbox.c. Context: loop thread.
  */
@@ -17,6 +17,7 @@ struct outbox {
 	struct loop_timer *due;
 	struct left *left;
 	struct asking *askings;
+	bool tidy; /* what has had its time is to end, when the clock is known to be right */
 };
 
 /* struct asking - a CS is asked what became of an item */
@@ -35,6 +36,12 @@ NTM_MUST_CHECK int outbox_row_end(struct post *p, int64_t id,
 				  const char *text);
 /** its time is over: who has not fetched it never will. Return: 0, -NTM_ESTORE */
 NTM_MUST_CHECK int outbox_row_late(struct post *p, int64_t id);
+/** those that are not found yet, and with @which those receivers, get nothing, because of
+ *  @err. Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int outbox_rest_fail(struct post *p, int64_t id,
+				    enum post_statement which, int err);
+/** ends what outbox_tidy() asked for, if the clock is known to be right */
+void outbox_over(struct outbox *o);
 /** Return: enum out_state, or an error */
 NTM_MUST_CHECK int outbox_row_state(struct outbox *o, int64_t id);
 /** the job of item @id; NULL: none */

@@ -158,7 +158,7 @@ int post_open(struct post *p, const char *config, const char *state)
 	if (!err)
 		err = turn_open(p);
 	if (!err)
-		err = web_open(p->loop, &p->web);
+		err = web_open(p->loop, post_clock_heard, p, &p->web);
 	p->recent = recent_new();
 	p->absent = absent_new();
 	if (!err && (!p->recent || !p->absent))

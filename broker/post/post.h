@@ -46,7 +46,9 @@ struct turn;
 #define POST_RETRY_FIRST_S 2
 #define POST_RETRY_MAX_S   600
 #define POST_WAIT_SERVER_S 3600 /* of what servers ask us to wait */
-#define POST_WAIT_MAX_S	   4000 /* none of our waits is longer */
+#define POST_CLOCK_TEXT                                                        \
+	"this machine's clock is not that of its servers; set the time"
+#define POST_WAIT_MAX_S 4000 /* none of our waits is longer */
 
 struct post {
 	struct loop *loop;
@@ -69,6 +71,8 @@ struct post {
 	uint64_t rest_ns; /* until then nothing is begun: the store was full */
 	int broken;	  /* why there are no parts: every client is told */
 	bool ending;
+	int64_t date_base; /* seconds; of @dated: a server's Date less loop_now() (clock.c) */
+	bool dated;
 
 	struct turn *turn;
 	struct removal *removal;
@@ -171,6 +175,11 @@ NTM_MUST_CHECK int post_pinned(struct post *p, const char *fqdn,
 NTM_MUST_CHECK int post_pin(struct post *p, const char *fqdn,
 			    const uint8_t ed_pub[static NTMC_KEY_LEN]);
 int64_t post_now(const struct post *p);
+/** has a server of our domain answered, and is its clock within a day of ours? Before
+ *  that nothing ends by its time, and no key is wiped for it (clock.c) */
+bool post_clock_agrees(const struct post *p);
+/** such a server says that it is @date; @arg: struct post */
+void post_clock_heard(void *arg, int64_t date);
 /** drops bytes of a character that was cut off at the end */
 void post_trim(char *text);
 

@@ -112,10 +112,11 @@ static void again(struct prekeys *k, const char *why)
 	loop_timer_arm(k->retry, LOOP_S(s));
 }
 
-/* Only when the box was believed by its certificate, whose time our clock agrees with:
- * one that is years ahead would wipe all of them. */
+/* A clock that is ahead would wipe those that items still come to. */
 static void old_wipe(struct post *p)
 {
+	if (!post_clock_agrees(p))
+		return;
 	store_bind_int(p->store, PREKEY_OLD, 1, post_now(p) - ITEM_RETENTION_S);
 	if (store_run(p->store, PREKEY_OLD))
 		log_warn("prekeys", "old ones could not be wiped");

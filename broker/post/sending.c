@@ -339,7 +339,7 @@ static int step_open(struct sending *s)
 {
 	int r;
 
-	if (post_now(s->post) >= s->expires) {
+	if (sending_is_over(s)) {
 		sending_expired(s);
 		return 0;
 	}

@@ -86,6 +86,8 @@ void sending_end(struct sending *s, enum out_state state, int err,
 /** an answer that is no success: later, or never */
 void sending_answer(struct sending *s, const struct web_answer *a);
 
+/** is its time over? By a clock that a server has confirmed */
+bool sending_is_over(const struct sending *s);
 /** its time is over: as far as it came */
 void sending_expired(struct sending *s);
 /** nothing more can be done now: @state, or later where somebody has to wait */

@@ -115,7 +115,7 @@ int prekey_parse(const json_t *j, struct prekey *p, uint8_t *cert,
 }
 
 /* A device's prekey: verified, pinned, K sealed to it. Return: 0, -NTM_ESTORE,
- * -NTM_ECERT (a domain whose CA is not known) */
+ * -NTM_ECERT (a domain whose CA is not known), -NTM_ECLOCK (our clock is wrong) */
 static int prekey_take(struct sending *s, const json_t *j)
 {
 	uint8_t cert[NTMC_CERT_MAX];
@@ -151,6 +151,9 @@ static int prekey_take(struct sending *s, const json_t *j)
 		err = item_key_wrap(p->env, p->who.id, p->who.cert_der,
 				    p->who.cert_len, &names, &pk, &s->k,
 				    k.wrapped, &k.len);
+	if ((err == -NTM_EEXPIRED || err == -NTM_ECLOCK) &&
+	    !post_clock_agrees(p))
+		return -NTM_ECLOCK;
 	if (err)
 		return receiver_put(s, pk.fqdn, NULL, err);
 	ntmc_key_random(p->env, &k.t);
@@ -188,7 +191,9 @@ static void prekeys_taken(struct sending *s, int err)
 		name_put_off(s, err,
 			     "the receiver's domain is not known here; "
 			     "`ntm allow` with its name lets it in");
-	if (err && err != -NTM_ECERT)
+	if (err == -NTM_ECLOCK)
+		name_put_off(s, err, POST_CLOCK_TEXT);
+	if (err && err != -NTM_ECERT && err != -NTM_ECLOCK)
 		sending_later(s, err, NULL, 0);
 	else
 		sending_step(s);

@@ -81,6 +81,19 @@ static int outcome(const struct web_call *c, CURLcode code)
 	}
 }
 
+static void date_heard(const struct web_call *c)
+{
+	struct curl_header *h;
+	time_t date;
+
+	if (!c->ours ||
+	    curl_easy_header(c->easy, "Date", 0, CURLH_HEADER, -1, &h))
+		return;
+	date = curl_getdate(h->value, NULL);
+	if (date > 0)
+		c->web->dated(c->web->dated_arg, date);
+}
+
 static void call_done(struct web_call *c, CURLcode code)
 {
 	struct web_answer a = {.err = outcome(c, code)};
@@ -92,6 +105,8 @@ static void call_done(struct web_call *c, CURLcode code)
 		a.err = 0;
 	if (a.err)
 		log_debug("web", "%s", *c->error ? c->error : err_text(a.err));
+	else
+		date_heard(c);
 	curl_easy_getinfo(c->easy, CURLINFO_RETRY_AFTER, &retry);
 	a.retry_s = retry > 0 && retry < 86400 ? (unsigned int)retry : 0;
 	if (!a.err && c->got_len)
@@ -181,13 +196,16 @@ static int timer_changed(CURLM *multi, long ms, void *arg)
 	return 0;
 }
 
-int web_open(struct loop *l, struct web **out)
+int web_open(struct loop *l, void (*dated)(void *arg, int64_t date), void *arg,
+	     struct web **out)
 {
 	struct web *w = calloc(1, sizeof(*w));
 
 	if (!w)
 		return -NTM_ENOMEM;
 	w->loop = l;
+	w->dated = dated;
+	w->dated_arg = arg;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT))
 		goto err_free;
 	w->multi = curl_multi_init();

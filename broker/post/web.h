@@ -32,10 +32,12 @@ struct web_call;
  * struct web_server - @name: of the certificate; @ca: PEM file
  * @tunnel: not 0: the port of a device, found by its name and spoken to through the
  *          tunnel, which seals: plain HTTP. @addrs: the usual: none
+ * @ours:   of our own domain: what it says of the time counts
  */
 struct web_server {
 	char name[256];
 	uint16_t tunnel;
+	bool ours;
 	char ca[512];
 	struct addr addrs[WEB_ADDRS_MAX];
 	size_t n_addrs;
@@ -93,7 +95,10 @@ struct web_request {
 	void *arg;
 };
 
-NTM_MUST_CHECK int web_open(struct loop *l, struct web **out);
+/** @dated(@arg, its Date) before each answer of a server of ours is handed out */
+NTM_MUST_CHECK int web_open(struct loop *l,
+			    void (*dated)(void *arg, int64_t date), void *arg,
+			    struct web **out);
 /** no function is called any more */
 void web_close(struct web *w);
 /** Return: 0 and @done will be called once, or -NTM_ENOMEM, -NTM_EINVAL */

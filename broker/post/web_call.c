@@ -294,6 +294,7 @@ int web_call_set(struct web_call *c, const struct web_request *r)
 	c->easy = curl_easy_init();
 	if (!c->easy)
 		return -NTM_ENOMEM;
+	c->ours = r->server->ours && !r->server->tunnel;
 	rules_set(c, r);
 	err = where_set(c, r);
 	if (!err)

@@ -42,7 +42,7 @@ struct web_call {
 	uint64_t moved;
 	unsigned int unacked_ms;
 	int err; /* of read or write */
-	bool dead, held;
+	bool dead, held, ours;
 	struct web_small *small; /* may go with others; NULL: goes alone */
 	struct web_batch *with;	 /* goes with them */
 	struct web_batch *carries;
@@ -55,6 +55,8 @@ struct web_call {
 
 struct web {
 	struct loop *loop;
+	void (*dated)(void *arg, int64_t date);
+	void *dated_arg;
 	CURLM *multi;
 	struct loop_timer *timer;
 	struct web_call *calls;

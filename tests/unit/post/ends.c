@@ -129,9 +129,11 @@ void end_session(struct end *e)
 void end_run(struct end *e)
 {
 	const struct addr *door_at = e->post.door_at;
+	const struct ntmc_env *env = e->post.env;
 
 	memset(&e->post, 0, sizeof(e->post));
 	e->post.door_at = door_at;
+	e->post.env = env;
 	e->post.loop = w.loop;
 	assert_int_equal(post_open(&e->post, e->state, e->state), 0);
 	assert_true(e->post.who.logged_in);
@@ -299,4 +301,36 @@ void big_here(void)
 	assert_string_equal(text(j, "title"), "big");
 	taken(j);
 	outbox_is("done", "received");
+}
+
+/* --- clocks ------------------------------------------------------------------------ */
+
+static int64_t ahead;
+
+static int64_t later(void *arg)
+{
+	(void)arg;
+	return ntmc_now(NULL) + ahead;
+}
+
+static const struct ntmc_env clock_ahead = {.now = later};
+
+void clock_wrong(struct end *e, int64_t s)
+{
+	ahead = s;
+	e->post.env = s ? &clock_ahead : NULL;
+}
+
+void clock_set(struct end *e, int64_t s)
+{
+	clock_wrong(e, s);
+	do { /* an answer from before may come after this one's */
+		(void)fault(at("{\"ahead\": %lld}", (long long)s));
+	} while (!post_clock_agrees(&w.mn.post));
+}
+
+void nobody_sends(void)
+{
+	file_put(at("%s/policy", w.cn.state), "# nobody\n", 9);
+	who_load_policy(&w.cn.post.who);
 }

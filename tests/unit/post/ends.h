@@ -36,7 +36,8 @@ extern struct ends w;
 /** cmocka's setup and teardown of one test */
 int ends_open(void **state);
 int ends_close(void **state);
-/** a new identity and session; end_run() begins again with what is in the folder */
+/** a new identity and session; end_run() begins again with what is in the folder, and the
+ *  clock it had */
 void end_session(struct end *e);
 void end_run(struct end *e);
 /** a fault for the servers. Return: bytes of blobs they have moved so far */
@@ -65,5 +66,13 @@ void outbox_is(const char *state, const char *receiver);
 /** DIR/big, @len bytes, is sent; is here, the same, and taken */
 void send_big(size_t len);
 void big_here(void);
+/** CN lets nobody in */
+void nobody_sends(void);
+
+#define DAY 86400
+/** a clock that is wrong by @s seconds: the servers' is not */
+void clock_wrong(struct end *e, int64_t s);
+/** so much time has gone by, also at the servers; MN has heard of it */
+void clock_set(struct end *e, int64_t s);
 
 #endif

@@ -14,7 +14,7 @@ all that was ever listed is listed again, and has expired, "announce": as it was
 there were data; "news": of each item its sender is told that there is news, "lost": the
 CS says it has no data of any, "wipe": it has none; "no_prekeys": 503; "huge": an answer with prekeys is; "endless": the list never ends; "deaf": N questions for an item's state
 get 503; "no_batch": there is none; "hold": BYTES: no upload gets further until it is null; "odd_batch": its answers are too few; "empty": N answers with results have none;
-"life": the CS keeps an item for so many seconds;
+"life": the CS keeps an item for so many seconds; "ahead": their clocks are, by so many;
 "away": names that end so are of a domain that does not answer; "again": names whose box takes no temporal key now.
 """
 import base64
@@ -37,7 +37,7 @@ HELD = threading.Condition(LOCK)
 PREKEYS, TEMPORAL, ITEMS, LISTS = {}, {}, {}, {}
 FAULT = {}
 COUNT = {"entry": 0, "bytes": 0, "lists": 0, "temporal": 0, "prekeys": 0, "requests": 0,
-         "parts": 0, "given": 0, "grown": 0, "receipts": 0, "unheard": 0}
+         "parts": 0, "given": 0, "grown": 0, "receipts": 0, "unheard": 0, "puts": 0}
 EVER = []
 RECEIPTS = []
 
@@ -55,6 +55,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         pass
+
+    def date_time_string(self, timestamp=None):
+        return super().date_time_string(time.time() + FAULT.get("ahead", 0))
 
     def answer(self, status, body=None, **more):
         data = json.dumps(body if body is not None else more).encode()
@@ -128,6 +131,7 @@ class Handler(BaseHTTPRequestHandler):
     def put_prekeys(self, part):
         for p in self.json()["prekeys"]:
             PREKEYS[self.headers["NTM-Node"]] = p
+        COUNT["puts"] += 1
         self.answer(200, {})
 
     def get_prekeys(self, part):

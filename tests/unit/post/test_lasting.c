@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_lasting - what time does to items and keys: rows end and go, clocks that were
- * wrong do no harm
+ * test_lasting - what time does to items: rows end and go
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -14,36 +13,11 @@
 #include "broker/post/face.h"
 #include "broker/post/inbox.h"
 #include "broker/post/outbox.h"
-#include "broker/post/prekeys.h"
 #include "broker/state.pb-c.h"
 #include "broker/statefile.h"
 #include "common/log.h"
 #include "tests/unit/post/ends.h"
 #include "tests/unit/post/fixture.h"
-
-#define DAY 86400
-
-static int64_t ahead;
-
-static int64_t later(void *arg)
-{
-	(void)arg;
-	return ntmc_now(NULL) + ahead;
-}
-
-static const struct ntmc_env clock_ahead = {.now = later};
-
-static void clock_set(struct end *e, int64_t s)
-{
-	ahead = s;
-	e->post.env = s ? &clock_ahead : NULL;
-}
-
-static void nobody_sends(void)
-{
-	file_put(at("%s/policy", w.cn.state), "# nobody\n", 9);
-	who_load_policy(&w.cn.post.who);
-}
 
 /* An item waits, and @s seconds later its Cache Server knows it no more. Return: how
  * often T was sent to the box since; @state: of its row then */
@@ -244,54 +218,6 @@ static void test_changed_unseen(void **state)
 	munmap(map, len);
 	close(fd);
 	unlink(path);
-}
-
-static bool prekey_is_there(struct end *e,
-			    const uint8_t id[static PREKEY_ID_LEN])
-{
-	struct ntmc_key k;
-	int r = prekeys_find(e->post.prekeys, id, &k);
-
-	assert_true(!r || r == -NTM_ENOTFOUND);
-	return !r;
-}
-
-static void prekey_new(struct end *e, uint8_t n, int64_t not_after)
-{
-	struct store *st = e->post.store;
-	uint8_t b[64] = {n};
-
-	store_bind_blob(st, PREKEY_NEW, 1, b, PREKEY_ID_LEN);
-	store_bind_text(st, PREKEY_NEW, 2, e->fqdn);
-	store_bind_blob(st, PREKEY_NEW, 3, b, 32);
-	store_bind_blob(st, PREKEY_NEW, 4, b, 32);
-	store_bind_int(st, PREKEY_NEW, 5, not_after - 35 * DAY);
-	store_bind_int(st, PREKEY_NEW, 6, not_after);
-	store_bind_blob(st, PREKEY_NEW, 7, b, 64);
-	store_bind_blob(st, PREKEY_NEW, 8, b, 1);
-	assert_int_equal(store_run(st, PREKEY_NEW), 0);
-}
-
-/* A prekey that no item can come to any more is wiped, once the box was spoken to; a
- * clock that is years ahead wipes none. */
-static void test_prekeys(void **state)
-{
-	static const uint8_t one[PREKEY_ID_LEN] = {1}, two[PREKEY_ID_LEN] = {2};
-	int64_t now = ntmc_now(NULL);
-
-	(void)state;
-	prekey_new(&w.cn, 1, now - 31 * DAY);
-	prekey_new(&w.cn, 2, now - 29 * DAY);
-	clock_set(&w.cn, 400 * DAY);
-	prekeys_work(w.cn.post.prekeys);
-	assert_true(prekey_is_there(&w.cn, one));
-	clock_set(&w.cn, 0);
-	prekeys_session(w.cn.post.prekeys);
-	prekeys_work(w.cn.post.prekeys);
-	while (prekeys_busy(w.cn.post.prekeys))
-		assert_int_equal(loop_turn(w.loop, true), 0);
-	assert_false(prekey_is_there(&w.cn, one));
-	assert_true(prekey_is_there(&w.cn, two));
 }
 
 /* What failed for want of a network is tried when there is one, and a try that is put
@@ -569,7 +495,6 @@ int main(void)
 		TEST(test_lost_when_received),
 		TEST(test_lost),
 		TEST(test_changed_unseen),
-		TEST(test_prekeys),
 		TEST(test_parts_left),
 		TEST(test_soon),
 		TEST(test_other_login),

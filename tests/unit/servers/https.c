@@ -83,6 +83,7 @@ static void *client(void *arg)
 	const char *name = a->name ? a->name : server_name;
 	struct curl_slist *headers = NULL, *where = NULL;
 	char url[256], resolve[128];
+	struct curl_header *date;
 	CURL *e = curl_easy_init();
 
 	snprintf(url, sizeof(url), "https://%s:%u%s", name,
@@ -116,6 +117,8 @@ static void *client(void *arg)
 		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, a->method);
 	a->code = curl_easy_perform(e);
 	curl_easy_getinfo(e, CURLINFO_RESPONSE_CODE, &a->status);
+	if (!curl_easy_header(e, "Date", 0, CURLH_HEADER, -1, &date))
+		a->date = curl_getdate(date->value, NULL);
 	curl_easy_cleanup(e);
 	curl_slist_free_all(headers);
 	curl_slist_free_all(where);

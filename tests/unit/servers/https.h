@@ -24,6 +24,7 @@ struct https_ask {
 	bool with_cert, no_version, expect;
 	/* and what came of it */
 	long status;
+	time_t date; /* of the header field; 0: none */
 	CURLcode code;
 	char *got;
 	size_t got_len;
