@@ -169,6 +169,18 @@ static unsigned int number(const char *option, const char *text,
 	return (unsigned int)(v * scale);
 }
 
+/* One of them keeps what is there, the other one does not: whose word would count? */
+static void exists_take(bool *take, bool other)
+{
+	*take = true;
+	if (!other)
+		return;
+	fputs("ntm: receive takes --overwrite or --rename, not both; see `ntm "
+	      "receive --help`\n",
+	      stderr);
+	exit(EXIT_USAGE);
+}
+
 static void option_take_items(int c, const char *arg, struct command_args *a)
 {
 	switch (c) {
@@ -182,10 +194,10 @@ static void option_take_items(int c, const char *arg, struct command_args *a)
 		a->to = arg;
 		break;
 	case 'o':
-		a->overwrite = true;
+		exists_take(&a->overwrite, a->rename);
 		break;
 	case 'n':
-		a->rename = true;
+		exists_take(&a->rename, a->overwrite);
 		break;
 	case 'f':
 		a->follow = true;

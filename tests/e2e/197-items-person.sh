@@ -49,6 +49,8 @@ says a 2 "\"x\" is no number; \`ntm outbox\` shows the numbers" "ntm cancel x"
 says a 1 "no such item; see \`ntm outbox\`" "ntm cancel 999"
 says a 1 "no such item; see \`ntm inbox\`" "ntm receive 999"
 says a 2 "takes [FILE ...] NAME ..." "ntm send"
+says a 2 "takes --overwrite or --rename, not both" "ntm receive --overwrite --rename"
+says a 2 "takes --overwrite or --rename, not both" "ntm receive --rename --overwrite 1"
 status=0
 echo x | lab_as_user a ntm send nobody >"$LAB/out" 2>&1 || status=$?
 assert_eq "$status" 1 "to nobody: status"
