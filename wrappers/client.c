@@ -9,10 +9,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/rundir.h"
+#include "wrappers/child.h"
 
 int client_connect(const char *name)
 {
@@ -271,9 +271,8 @@ int client_sibling(const char *relative, char *buf, size_t size)
 
 int client_broker_start(void)
 {
+	char *argv[] = {"ntm-broker", "--background", NULL};
 	char path[PATH_MAX];
-	int status;
-	pid_t pid;
 
 	if (client_broker_runs())
 		return 0;
@@ -283,16 +282,5 @@ int client_broker_start(void)
 		      stderr);
 		return -NTM_ENOBROKER;
 	}
-	pid = fork();
-	if (pid < 0)
-		return -NTM_ESYSTEM;
-	if (pid == 0) {
-		execl(path, "ntm-broker", "--background", (char *)NULL);
-		_exit(127);
-	}
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -NTM_ESYSTEM;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0
-							     : -NTM_ENOBROKER;
+	return child_run(path, argv) ? -NTM_ENOBROKER : 0;
 }

@@ -4,6 +4,7 @@
 
 #include <getopt.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,6 +183,8 @@ int command_main(const struct command_set *set, int argc, char **argv)
 	struct command_args a = {.program = set->program};
 
 	json_set_alloc_funcs(malloc, free_wiped);
+	/* ignored by who started us, it would cost us how our children ended */
+	signal(SIGCHLD, SIG_DFL);
 	if (argc < 2) {
 		help_all(set, stderr);
 		return EXIT_USAGE;

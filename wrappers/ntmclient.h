@@ -233,7 +233,7 @@ typedef void ntm_items_placed_fn(void *arg, const char *path);
  *          interrupted placed; nothing is placed twice
  * A dot that a name begins with becomes '_': hidden files may be run unasked.
  * Takes as long as copying does; runs cp(1) and rm(1) where @folder is on another file
- * system. Return: 0, EXISTS (something was left: the item stays), NOTFOUND (no such
+ * system, of which the program notices nothing, whatever it does with SIGCHLD. Return: 0, EXISTS (something was left: the item stays), NOTFOUND (no such
  * item or folder), STATE (the item is not here), INVAL (a path is too long), PERM, STORE,
  * AGAIN (also: another program is placing it), or as ntm_items_inbox()
  */

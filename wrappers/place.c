@@ -12,22 +12,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "wrappers/child.h"
 #include "wrappers/items.h"
 
 #define RENAMES_MAX   1000
 #define NUMBER_MAX    6	 /* bytes of " (999)" */
 #define EXTENSION_MAX 32 /* bytes; what is longer is no ".tar" */
-
-extern char **environ;
 
 struct placing {
 	const char *folder, *dir;
@@ -42,25 +39,17 @@ struct placing {
 static int copy(const char *from, const char *to)
 {
 	char *argv[] = {"cp", "-aT", "--", (char *)from, (char *)to, NULL};
-	int status;
-	pid_t pid;
+	int status = child_run("cp", argv);
 
-	if (posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ))
-		return -NTM_ESYSTEM;
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -NTM_ESYSTEM;
-	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -NTM_ESTORE;
+	return status < 0 ? status : status ? -NTM_ESTORE : 0;
 }
 
+/* what is left of it goes with the item, or at the next try */
 static void remove_tree(const char *path)
 {
 	char *argv[] = {"rm", "-rf", "--", (char *)path, NULL};
-	pid_t pid;
 
-	if (!posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ))
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			;
+	(void)!child_run("rm", argv);
 }
 
 /* Is @error that of a name which is in use? */

@@ -111,7 +111,8 @@ assert_eq "$(items_count b inbox here)" 0 "and takes it"
 lab_as_user a sh -c 'echo 1 >five; ntm send five bob' >"$LAB/out"
 items_here b 1
 lab_as_user b touch hold
-lab_start first user b ntm receive --to=got \
+# as of a parent that ignores how its children end
+lab_start first user b env --ignore-signal=CHLD ntm receive --to=got \
 	--on-receive='touch begun; while [ -e hold ]; do sleep 0.1; done'
 wait_for 10 "[ -e $home/begun ]" "cat $(lab_log first)"
 assert_fails "a second \`ntm receive\` is refused" lab_as_user b ntm receive --to=got
