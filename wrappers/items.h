@@ -7,6 +7,8 @@
 #ifndef NTM_WRAPPERS_ITEMS_H
 #define NTM_WRAPPERS_ITEMS_H
 
+#include <sys/types.h>
+
 #include "common/err.h"
 #include "wrappers/inbox_rows.h"
 #include "wrappers/ntm.h"
@@ -106,6 +108,18 @@ struct place_way {
 NTM_MUST_CHECK int place_tree(const char *folder, struct placed *record,
 			      const char *dir, const struct place_way *way,
 			      struct place_list *placed);
+
+/* --- who may read it (place_mode.c) --- */
+
+/** what of this process's umask is about others than the owner */
+mode_t place_umask(void);
+/**
+ * place_mode() - takes @mask from @name in folder @at, and from all below it
+ *
+ * Links are not followed. Nobody else writes there.
+ * Return: 0, -NTM_ESTORE
+ */
+NTM_MUST_CHECK int place_mode(int at, const char *name, mode_t mask);
 
 /* --- the record of them (placed.c) --- */
 

@@ -2,7 +2,7 @@
 NTM_RUN_SRC := wrappers/ntm_run.c wrappers/program.c wrappers/client.c wrappers/child.c
 NTM_SRC := $(wildcard wrappers/cmd_*.c) wrappers/ntm.c wrappers/command.c wrappers/client.c wrappers/child.c \
            wrappers/secret_input.c wrappers/items.c wrappers/inbox_rows.c wrappers/place.c \
-           wrappers/placed.c
+           wrappers/place_mode.c wrappers/placed.c
 # ntm-run stands before every program's start: it links no cryptography.
 $(eval $(call program,ntm-run,$(NTM_RUN_SRC),common,jansson))
 # Of the library it wipes alone: starts are cheap where nothing loads GnuTLS.
@@ -17,7 +17,7 @@ $(eval $(call program,ntm-group,$(NTM_GROUP_SRC),common ntmcrypto,jansson libqre
 # symbol.
 CLIENT_LIB := $(O)/lib/libntmclient.so.0
 $(CLIENT_LIB): $(call objs,wrappers/ntmclient.c wrappers/client.c wrappers/child.c wrappers/place.c \
-		wrappers/placed.c common/rundir.c common/err.c) wrappers/ntmclient.map wrappers/module.mk
+		wrappers/place_mode.c wrappers/placed.c common/rundir.c common/err.c) wrappers/ntmclient.map wrappers/module.mk
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	@$(CC) -shared -Wl,-soname,libntmclient.so.0 $(ALL_CFLAGS) $(LDFLAGS) \

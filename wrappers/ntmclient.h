@@ -231,7 +231,8 @@ typedef void ntm_items_placed_fn(void *arg, const char *path);
  * @folder: exists; what comes from another file system is copied beside its place first
  * @fn:     may be NULL. It gets all of the item, also what an earlier call that was
  *          interrupted placed; nothing is placed twice
- * A dot that a name begins with becomes '_': hidden files may be run unasked.
+ * A dot that a name begins with becomes '_': hidden files may be run unasked. Others than
+ * the owner may do with files what their sender says and this process's umask allows.
  * Takes as long as copying does; runs cp(1) and rm(1) where @folder is on another file
  * system, of which the program notices nothing, whatever it does with SIGCHLD. Return: 0, EXISTS (something was left: the item stays), NOTFOUND (no such
  * item or folder), STATE (the item is not here), INVAL (a path is too long), PERM, STORE,

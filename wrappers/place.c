@@ -30,6 +30,7 @@ struct placing {
 	const char *folder, *dir;
 	char tree[PATH_MAX], real[PATH_MAX]; /* real: @dir, absolute */
 	int tree_fd, dir_fd;
+	mode_t mask;
 	struct placed *record;
 	const struct place_way *way;
 	bool left;
@@ -241,7 +242,9 @@ static int move(struct placing *p, const char *name, const char *to,
 	    (size_t)snprintf(from, sizeof(from), "%s/%s", p->tree, name) >=
 		    sizeof(from))
 		return -NTM_EINVAL;
-	err = placed_intend(p->record, name, path);
+	err = place_mode(p->tree_fd, name, p->mask);
+	if (!err)
+		err = placed_intend(p->record, name, path);
 	if (err)
 		return err;
 	if (rename_to(p->tree_fd, name, p->dir_fd, to, replace)) {
@@ -375,6 +378,7 @@ int place_tree(const char *folder, struct placed *record, const char *dir,
 		.folder = folder, .record = record, .dir = dir, .way = way};
 	int err = 0;
 
+	p.mask = place_umask();
 	if ((size_t)snprintf(p.tree, sizeof(p.tree), "%s/tree", folder) >=
 	    sizeof(p.tree))
 		return -NTM_EINVAL;

@@ -232,6 +232,48 @@ static void test_long(void **state)
 	assert_non_null(strstr(all.path[2], "\xe6\xbc\xa2 (2).pdf"));
 }
 
+static unsigned int mode(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_mode & 07777;
+}
+
+/* Who else may read it is said by the person's umask, not by who sent it. */
+static void test_umask(void **state)
+{
+	mode_t before;
+
+	(void)state;
+	chmod(at("%s/tree/folder", dir), 0755);
+	chmod(at("%s/tree/folder/in", dir), 0755);
+	chmod(at("%s/tree/a.txt", dir), 0644);
+	file_put(at("%s/tree/b", dir), "b", 1);
+	chmod(at("%s/tree/b", dir), 0600);
+	file_put(at("%s/others", dir), "x", 1);
+	chmod(at("%s/others", dir), 0644);
+	assert_int_equal(
+		symlink("../../others", at("%s/tree/folder/link", dir)), 0);
+	before = umask(027);
+	assert_int_equal(place(PLACE_REFUSE), 0);
+	assert_int_equal(umask(before), 027); /* ours it stays */
+	assert_int_equal(mode(at("%s/to/folder", dir)), 0750);
+	assert_int_equal(mode(at("%s/to/folder/in", dir)), 0750);
+	assert_int_equal(mode(at("%s/to/a.txt", dir)), 0640);
+	assert_int_equal(mode(at("%s/to/b", dir)), 0600);
+	assert_int_equal(mode(at("%s/others", dir)), 0644);
+	/* 022 is of what nobody may do to them anyhow */
+	file_put(at("%s/tree/c", dir), "c", 1);
+	chmod(at("%s/tree/c", dir), 0755);
+	before = umask(022);
+	assert_int_equal(place(PLACE_REFUSE), 0);
+	umask(0777);
+	assert_int_equal(place_umask(), 077); /* the owner's is left */
+	umask(before);
+	assert_int_equal(mode(at("%s/to/c", dir)), 0755);
+}
+
 /* how many names there are in @path beside . and .. */
 static int names_in(const char *path)
 {
@@ -300,6 +342,7 @@ int main(void)
 		TEST(test_link),	  TEST(test_record),
 		TEST(test_hidden),	  TEST(test_long),
 		TEST(test_one_at_a_time), TEST(test_across),
+		TEST(test_umask),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
