@@ -8,6 +8,12 @@
  * (groupmember.c). Whenever they change the policy is applied to all peers anew: tunnels
  * carry groups, so who is a member no more may have to go.
  *
+ * Packets' salts have a time, and who goes by another time than the others is not heard. So
+ * a group's time is its GMS's, which ntm-member says with each word of the epoch; between
+ * two words the loop's clock counts on. In an epoch it never goes back, so that no window
+ * that was given up is opened again; a new epoch has new keys, and may begin earlier. No
+ * nonce hangs on it: each salt is drawn anew.
+ *
  * When ntm-member has said nothing for longer than an epoch may be used, nothing is sent
  * any more; what others send is opened still, as they were told to be members.
  */
@@ -37,8 +43,31 @@ static struct groups_one *find(const struct groups *gs, const uint8_t *id)
 
 /* --- what ntm-member says ------------------------------------------------------------------------ */
 
-static void valid(struct groups_one *o, uint32_t valid_s)
+static int64_t time_now(void *ctx)
 {
+	const struct groups_one *o = ctx;
+	uint64_t now = loop_now(o->gs->w->loop);
+
+	return o->now + (int64_t)((now - o->now_ns) / LOOP_S(1));
+}
+
+static void random_bytes(void *ctx, void *buf, size_t len)
+{
+	const struct groups_one *o = ctx;
+
+	ntmc_random(&o->gs->w->env->crypto, buf, len);
+}
+
+static void time_set(struct groups_one *o, int64_t now)
+{
+	o->now = now;
+	o->now_ns = loop_now(o->gs->w->loop);
+}
+
+static void valid(struct groups_one *o, uint32_t valid_s, int64_t now)
+{
+	if (now > time_now(o))
+		time_set(o, now);
 	o->until_ns = loop_now(o->gs->w->loop) + LOOP_S((uint64_t)valid_s);
 	dp_group_until(o->dp, o->until_ns);
 }
@@ -74,7 +103,9 @@ static int make(struct groups *gs, const struct groupword_epoch *e,
 	memcpy(o->id, e->keys.id, sizeof(o->id));
 	snprintf(o->name, sizeof(o->name), "%s", e->name);
 	snprintf(o->domain, sizeof(o->domain), "%s", e->domain);
-	err = dp_group_new(gs->w->dp, &gs->w->env->crypto, o, &o->dp);
+	o->env = (struct ntmc_env){random_bytes, time_now, o};
+	time_set(o, e->now);
+	err = dp_group_new(gs->w->dp, &o->env, o, &o->dp);
 	if (!err)
 		err = groupplace_new(gs->w, o->dp, &o->place);
 	if (err) {
@@ -105,11 +136,16 @@ static void apply_policy(void *arg, struct peer *p)
 static int enter(struct groups_one *o, struct groupword_epoch *e)
 {
 	struct worker *w = o->gs->w;
-	int err = dp_group_epoch(o->dp, &e->keys, e->group,
-				 &w->account->secrets->id, e->index);
+	int64_t before = time_now(o);
+	int err;
 
-	if (err)
+	time_set(o, e->now);
+	err = dp_group_epoch(o->dp, &e->keys, e->group,
+			     &w->account->secrets->id, e->index);
+	if (err) {
+		time_set(o, before);
 		return err;
+	}
 	group_free(o->g);
 	o->g = e->group;
 	e->group = NULL;
@@ -143,7 +179,7 @@ int groups_epoch(struct groups *gs, struct groupword_epoch *e)
 	}
 	if (!err) {
 		o->said = true;
-		valid(o, e->valid_s);
+		valid(o, e->valid_s, e->now);
 	}
 	groupword_epoch_clear(e);
 	return err;
@@ -154,7 +190,7 @@ void groups_valid(struct groups *gs, const struct groupword *word)
 	struct groups_one *o = find(gs, word->id);
 
 	if (o && group_epoch(o->g) == word->epoch)
-		valid(o, word->valid_s);
+		valid(o, word->valid_s, word->now);
 }
 
 void groups_relay(struct groups *gs, const struct groupword *word)
@@ -185,6 +221,7 @@ void groups_slept(struct groups *gs, unsigned int slept_s)
 	uint64_t slept = LOOP_S((uint64_t)slept_s);
 
 	for (struct groups_one *o = gs ? gs->list : NULL; o; o = o->next) {
+		o->now += slept_s;
 		o->until_ns -= o->until_ns < slept ? o->until_ns : slept;
 		dp_group_until(o->dp, o->until_ns);
 	}

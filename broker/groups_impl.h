@@ -22,6 +22,7 @@ struct groupplace;
  * @vip4:  zeros also where another group has it
  * @until_ns: when it is frozen, unless ntm-member says more
  * @said:  since ntm-member began to say all
+ * @env:   the group's randomness and time; @now: what that was, at @now_ns of the loop
  */
 struct groups_one {
 	struct groups_one *next;
@@ -35,6 +36,9 @@ struct groups_one {
 	uint32_t index;
 	uint64_t until_ns;
 	bool said;
+	struct ntmc_env env;
+	int64_t now;
+	uint64_t now_ns;
 };
 
 /** struct groups - @connecting: members looked up by name, under way; @reverse: what

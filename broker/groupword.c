@@ -11,7 +11,7 @@
 #include "common/fqdn.h"
 #include "libntmcrypto/wire.h"
 
-#define VERSION 1
+#define VERSION 2
 
 /* --- an epoch ------------------------------------------------------------------------- */
 
@@ -45,6 +45,7 @@ int groupword_epoch_put(const struct groupword_epoch *e, uint8_t *out,
 	wire_put(&w, e->prefix, sizeof(e->prefix));
 	wire_put_number(&w, e->index, 4);
 	wire_put_number(&w, e->valid_s, 4);
+	wire_put_number(&w, (uint64_t)e->now, 8);
 	wire_put(&w, e->keys.data.b, NTMC_KEY_LEN);
 	wire_put(&w, e->keys.control.b, NTMC_KEY_LEN);
 	wire_put(&w, e->keys.relay.b, NTMC_KEY_LEN);
@@ -53,6 +54,14 @@ int groupword_epoch_put(const struct groupword_epoch *e, uint8_t *out,
 	if (!r)
 		*len = w.len + n;
 	return r;
+}
+
+static int64_t now_get(struct wire_in *w)
+{
+	uint64_t now = wire_get_number(w, 8);
+
+	w->bad |= now > (uint64_t)GROUPWORD_NOW_MAX;
+	return w->bad ? 0 : (int64_t)now;
 }
 
 /* what the group says itself, and whether all is possible together */
@@ -81,6 +90,7 @@ int groupword_epoch_get(const uint8_t *b, size_t len,
 	wire_get(&w, e.prefix, sizeof(e.prefix));
 	e.index = (uint32_t)wire_get_number(&w, 4);
 	e.valid_s = (uint32_t)wire_get_number(&w, 4);
+	e.now = now_get(&w);
 	wire_get(&w, e.keys.data.b, NTMC_KEY_LEN);
 	wire_get(&w, e.keys.control.b, NTMC_KEY_LEN);
 	wire_get(&w, e.keys.relay.b, NTMC_KEY_LEN);
@@ -178,6 +188,7 @@ size_t groupword_put(const struct groupword *g,
 		wire_put(&w, g->id, GROUP_ID_LEN);
 		wire_put_number(&w, g->epoch, 8);
 		wire_put_number(&w, g->valid_s, 4);
+		wire_put_number(&w, (uint64_t)g->now, 8);
 		break;
 	case GROUPWORD_CONTROL:
 		wire_put(&w, g->id, GROUP_ID_LEN);
@@ -209,6 +220,7 @@ int groupword_get(const uint8_t *b, size_t len, struct groupword *out)
 		wire_get(&w, g.id, GROUP_ID_LEN);
 		g.epoch = wire_get_number(&w, 8);
 		g.valid_s = (uint32_t)wire_get_number(&w, 4);
+		g.now = now_get(&w);
 		break;
 	case GROUPWORD_CONTROL:
 		wire_get(&w, g.id, GROUP_ID_LEN);

@@ -14,9 +14,9 @@
  * names of 2048 members fit no message.
  *
  *   1 EPOCH    member -> worker   nothing; a descriptor, with
- *              u8 1 | lp(name) | lp(domain) | prefix (8) | u32 index | u32 valid_s |
+ *              u8 2 | lp(name) | lp(domain) | prefix (8) | u32 index | u32 valid_s | u64 now |
  *              K_data (32) | K_control (32) | K_relay (32) | tag (8) | group_save()
- *   2 VALID    member -> worker   GroupID | u64 epoch | u32 valid_s
+ *   2 VALID    member -> worker   GroupID | u64 epoch | u32 valid_s | u64 now
  *   3 END      member -> worker   GroupID
  *   4 ALL      member -> worker   nothing
  *   5 CONTROL  both               GroupID | u64 epoch | u32 sender's index | text
@@ -39,6 +39,7 @@
 #define GROUPWORD_EPOCH_MAX  (1024 * 1024)
 #define GROUPWORD_PREFIX_LEN 8
 #define GROUPWORD_RELAYS_MAX 4
+#define GROUPWORD_NOW_MAX    ((int64_t)1 << 52)
 
 /**
  * enum groupword_kind
@@ -68,6 +69,7 @@ enum groupword_kind {
  * @prefix:  the first 8 bytes of the domain's virtual IPv6 addresses
  * @index:   this node's
  * @valid_s: seconds from now, until the seal's not_after; nothing is sent later
+ * @now:     seconds since 1970 by the GMS's clock, which all members' packets go by
  * @keys:    id, epoch, hash, data, control, relay, tag; the rest is zeros
  * @group:   its members, policy, epoch, hash; borrowed when it is sent, owned by who
  *           has decoded it
@@ -76,6 +78,7 @@ struct groupword_epoch {
 	char name[GROUP_NAME_MAX + 1], domain[NTMC_FQDN_MAX + 1];
 	uint8_t prefix[GROUPWORD_PREFIX_LEN];
 	uint32_t index, valid_s;
+	int64_t now;
 	struct group_keys keys;
 	struct group *group;
 };
@@ -111,6 +114,7 @@ struct groupword {
 	uint8_t id[GROUP_ID_LEN];
 	uint64_t epoch;
 	uint32_t index, valid_s;
+	int64_t now;
 	const uint8_t *text;
 	size_t text_len;
 	enum ntmc_aead_alg aead;

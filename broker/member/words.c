@@ -57,6 +57,19 @@ static uint32_t valid_s(const struct part *p)
 	return left > UINT32_MAX ? UINT32_MAX : (uint32_t)left;
 }
 
+/* The GMS's clock, which the seal's end is by: ours may be off, and packets of who goes by
+ * another time than the rest are taken by nobody. */
+static int64_t now_of(const struct part *p)
+{
+	uint64_t now = loop_now_exact(p->node->loop);
+	int64_t end = member_not_after(p->m), t;
+
+	t = p->valid_until > now
+		    ? end - (int64_t)((p->valid_until - now) / LOOP_S(1))
+		    : end + (int64_t)((now - p->valid_until) / LOOP_S(1));
+	return t < 0 ? 0 : t > GROUPWORD_NOW_MAX ? GROUPWORD_NOW_MAX : t;
+}
+
 /* the domain of a GMS is what stands behind the first dot of its name */
 static int epoch_say(struct words *w, struct part *p,
 		     const struct group_keys *k)
@@ -66,6 +79,7 @@ static int epoch_say(struct words *w, struct part *p,
 	const struct who *who = &w->node->who;
 	struct groupword_epoch e = {.index = member_index(p->m),
 				    .valid_s = valid_s(p),
+				    .now = now_of(p),
 				    .keys = *k,
 				    .group = (struct group *)g};
 	int r;
@@ -131,6 +145,7 @@ static int part_say(struct words *w, struct part *p)
 		word.kind = GROUPWORD_VALID;
 		word.epoch = k->epoch;
 		word.valid_s = valid_s(p);
+		word.now = now_of(p);
 		return groupword_send(w->fd, &word);
 	}
 	r = epoch_say(w, p, k);

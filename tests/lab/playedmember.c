@@ -144,8 +144,10 @@ static void dial(struct node *n)
 static void tell(struct node *n)
 {
 	static const struct groupword all = {.kind = GROUPWORD_ALL};
-	struct groupword_epoch e = {
-		.index = n->index, .valid_s = VALID_S, .group = p.g};
+	struct groupword_epoch e = {.index = n->index,
+				    .valid_s = VALID_S,
+				    .now = ntmc_now(NULL),
+				    .group = p.g};
 
 	snprintf(e.name, sizeof(e.name), "%s", p.name);
 	snprintf(e.domain, sizeof(e.domain), "%s", p.domain);

@@ -23,6 +23,9 @@ struct fake_group_relay {
 	uint8_t places;
 };
 struct fake_group_relay *fake_group_relay(struct datapath *dp);
+struct dp_group;
+/** what dp_group_new() was given */
+const struct ntmc_env *fake_group_env(const struct dp_group *g);
 void fake_output(struct datapath *dp, const uint8_t vip6[static 16]);
 
 #endif

@@ -13,6 +13,7 @@
 
 struct dp_group {
 	struct datapath *dp;
+	const struct ntmc_env *env;
 	void *arg;
 	uint64_t epoch;
 	uint32_t met[GROUP_MEMBERS_MAX];
@@ -24,13 +25,18 @@ int dp_group_new(struct datapath *dp, const struct ntmc_env *env, void *arg,
 {
 	struct dp_group *g = calloc(1, sizeof(*g));
 
-	(void)env;
 	if (!g)
 		return -NTM_ENOMEM;
 	g->dp = dp;
+	g->env = env;
 	g->arg = arg;
 	*out = g;
 	return 0;
+}
+
+const struct ntmc_env *fake_group_env(const struct dp_group *g)
+{
+	return g->env;
 }
 
 void dp_group_free(struct dp_group *g)

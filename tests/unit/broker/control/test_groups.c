@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/groups.h"
+#include "broker/groups_impl.h"
 #include "broker/policy.h"
 #include "common/log.h"
 #include "tests/unit/broker/control/fake_datapath.h"
@@ -76,10 +76,12 @@ static int teardown(void **state)
 }
 
 /* @x's epoch, as ntm-member of @n says it */
-static int say(struct node *n, struct circle *x, const char *name)
+static int say_at(struct node *n, struct circle *x, const char *name,
+		  int64_t now)
 {
 	struct person *p = &x->p[n == b];
-	struct groupword_epoch e = {.index = p->index, .valid_s = 600};
+	struct groupword_epoch e = {
+		.index = p->index, .valid_s = 600, .now = now};
 	uint8_t bytes[4096];
 	size_t len;
 
@@ -91,6 +93,11 @@ static int say(struct node *n, struct circle *x, const char *name)
 	assert_true(len < sizeof(bytes));
 	assert_int_equal(groupword_epoch_get(bytes, len, &e), 0);
 	return groups_epoch(n->w.groups, &e);
+}
+
+static int say(struct node *n, struct circle *x, const char *name)
+{
+	return say_at(n, x, name, 1800000000);
 }
 
 static bool found(const char *name)
@@ -267,6 +274,52 @@ static void test_slept(void **state)
 	assert_int_equal(valid_s(), 0);
 }
 
+static void word_at(int64_t now)
+{
+	struct groupword w = {.kind = GROUPWORD_VALID,
+			      .epoch = c[0].p[0].keys.epoch,
+			      .valid_s = 600,
+			      .now = now};
+
+	memcpy(w.id, c[0].id, sizeof(w.id));
+	groups_valid(a->w.groups, &w);
+}
+
+/* what packets go by: the GMS's time, whatever this machine's clock is put to */
+static void test_time(void **state)
+{
+	int64_t t = 1700000000; /* years before the world's wall clock */
+	const struct ntmc_env *env;
+	uint8_t some[2][8];
+
+	(void)state;
+	assert_int_equal(say_at(a, &c[0], "chat", t), 0);
+	env = fake_group_env(a->w.groups->list->dp);
+	assert_true(env != &a->w.env->crypto);
+	assert_int_equal(ntmc_now(env), t);
+	world_run(&world, 90000);
+	assert_in_range(ntmc_now(env), t + 90, t + 91);
+	/* in an epoch it goes on alone, whoever says so: no window opens again */
+	word_at(t);
+	assert_int_equal(say_at(a, &c[0], "chat", t - 5000), 0);
+	assert_in_range(ntmc_now(env), t + 90, t + 91);
+	word_at(t + 5000);
+	assert_int_equal(ntmc_now(env), t + 5000);
+	/* while the machine slept it went on */
+	worker_woke(&a->w, 300);
+	assert_int_equal(ntmc_now(env), t + 5300);
+	/* of another group nothing */
+	assert_int_equal(say_at(a, &c[1], "band", 7), 0);
+	assert_int_equal(ntmc_now(env), t + 5300);
+	/* another epoch has other keys: a server that was ahead may go back */
+	circle_timer(&c[0]);
+	assert_int_equal(say_at(a, &c[0], "chat", t + 400), 0);
+	assert_int_equal(ntmc_now(env), t + 400);
+	ntmc_random(env, some[0], 8);
+	ntmc_random(env, some[1], 8);
+	assert_memory_not_equal(some[0], some[1], 8);
+}
+
 static bool up(void *arg)
 {
 	struct peer *p = node_peer(a, b);
@@ -416,7 +469,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_names),	    T(test_subject), T(test_all),
 		T(test_bind),	    T(test_slept),   T(test_comes_in),
-		T(test_false_name), T(test_place),
+		T(test_false_name), T(test_place),   T(test_time),
 	};
 
 	log_open("test", LOG_ERR, NULL);

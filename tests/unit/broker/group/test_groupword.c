@@ -15,7 +15,9 @@ static struct circle c;
 
 static struct groupword_epoch make(unsigned int who)
 {
-	struct groupword_epoch e = {.index = c.p[who].index, .valid_s = 7200};
+	struct groupword_epoch e = {.index = c.p[who].index,
+				    .valid_s = 7200,
+				    .now = GROUPWORD_NOW_MAX};
 
 	strcpy(e.name, "chat");
 	strcpy(e.domain, "example.org");
@@ -51,6 +53,7 @@ static void same(const struct groupword_epoch *got,
 	assert_memory_equal(got->prefix, want->prefix, sizeof(got->prefix));
 	assert_int_equal(got->index, want->index);
 	assert_int_equal(got->valid_s, want->valid_s);
+	assert_int_equal(got->now, want->now);
 	assert_int_equal(got->keys.epoch, want->keys.epoch);
 	assert_memory_equal(got->keys.id, want->keys.id, GROUP_ID_LEN);
 	assert_memory_equal(got->keys.hash, want->keys.hash, NTMC_HASH_LEN);
@@ -134,7 +137,8 @@ static void test_words(void **state)
 		{.kind = GROUPWORD_VALID,
 		 .id = {4},
 		 .epoch = 1ull << 60,
-		 .valid_s = 7200},
+		 .valid_s = 7200,
+		 .now = 1800000000},
 		{.kind = GROUPWORD_CONTROL,
 		 .id = {5},
 		 .epoch = 9,
@@ -150,8 +154,9 @@ static void test_words(void **state)
 		 .relays = {{4, {192, 0, 2, 1}, 4503}, {16, {0x20, 1}, 1}},
 		 .n_relays = 2},
 	};
+	struct groupword got,
+		late = {.kind = GROUPWORD_VALID, .now = GROUPWORD_NOW_MAX};
 	uint8_t b[GROUPWORD_MAX + 1] = {0};
-	struct groupword got;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
@@ -164,6 +169,7 @@ static void test_words(void **state)
 		assert_memory_equal(got.id, w->id, sizeof(got.id));
 		assert_int_equal(got.epoch, w->epoch);
 		assert_int_equal(got.valid_s, w->valid_s);
+		assert_int_equal(got.now, w->now);
 		assert_int_equal(got.index, w->index);
 		assert_int_equal(got.text_len, w->text_len);
 		assert_int_equal(got.aead, w->aead);
@@ -178,6 +184,10 @@ static void test_words(void **state)
 						 -NTM_EDECODE);
 		assert_int_equal(groupword_get(b, len + 1, &got), -NTM_EDECODE);
 	}
+	/* a time that no clock has */
+	late.now++;
+	assert_int_equal(groupword_get(b, groupword_put(&late, b), &got),
+			 -NTM_EDECODE);
 	b[0] = 0;
 	assert_int_equal(groupword_get(b, 1, &got), -NTM_EDECODE);
 	b[0] = GROUPWORD_RELAY + 1;
