@@ -87,7 +87,8 @@ NTM_MUST_CHECK int outbox_send(struct outbox *o,
 /** Return: 0, -NTM_ENOTFOUND, -NTM_ESTATE (everybody has it, or it has ended) */
 NTM_MUST_CHECK int outbox_cancel(struct outbox *o, int64_t id);
 /** the CS at @cs knows something new of an item of ours; @done(arg, err) when the
- *  store has it. Return: 0, or an error and @done is not called */
+ *  store has it. Return: 0, or an error and @done is not called; -NTM_ENOTFOUND: there is
+ *  no such item, or that CS never had it from us */
 NTM_MUST_CHECK int outbox_ask(struct outbox *o, const struct post_ids *ids,
 			      const json_t *cs,
 			      void (*done)(void *arg, int err), void *arg);

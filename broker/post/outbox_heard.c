@@ -7,7 +7,8 @@
  * A CS is asked, and says of each receiver what it knows. It is believed that the item
  * waits, and that it will not be fetched: nothing is lost by that but what it can lose
  * anyway. That a receiver has it is believed by the receiver's own receipt alone, which
- * the CS hands on. One that claims it without that is counted, and changes nothing: the
+ * the CS hands on. Only one that the item went to is asked, whoever names another. One
+ * that claims it without that is counted, and changes nothing: the
  * item waits on.
  */
 #include <limits.h>
@@ -223,7 +224,8 @@ static bool names_left(struct store *st, int64_t id)
 	return left;
 }
 
-static int state_take(struct outbox *o, int64_t id, const json_t *answer)
+static int state_take(struct outbox *o, int64_t id, bool left,
+		      const json_t *answer)
 {
 	const char *state = json_string_value(json_object_get(answer, "state"));
 	struct store *st = o->post->store;
@@ -234,8 +236,9 @@ static int state_take(struct outbox *o, int64_t id, const json_t *answer)
 	if (r != OUT_OPEN && r != OUT_SENT_ALL)
 		return r < 0 ? r : 0;
 	if (state && !strcmp(state, "lost"))
-		return r == OUT_OPEN && !is_whole(st, id) ? 0
-							  : send_anew(o, id);
+		return left || (r == OUT_OPEN && !is_whole(st, id))
+			       ? 0
+			       : send_anew(o, id);
 	r = receivers_update(st, id, json_object_get(answer, "to"));
 	store_bind_int(st, TO_COUNT, 1, id);
 	store_bind_int(st, TO_COUNT, 2, TO_FOUND);
@@ -280,8 +283,9 @@ static void on_asked(void *arg, const struct web_answer *a)
 
 	x->call = NULL;
 	if (!err)
-		err = state_take(o, x->id, a->json);
-	else if (a->status == 404 && outbox_row_state(o, x->id) == OUT_SENT_ALL)
+		err = state_take(o, x->id, x->left, a->json);
+	else if (!x->left && a->status == 404 &&
+		 outbox_row_state(o, x->id) == OUT_SENT_ALL)
 		err = is_over(o, x->id) ? outbox_row_late(o->post, x->id)
 					/* restored from before it came */
 					: send_anew(o, x->id);
@@ -290,6 +294,36 @@ static void on_asked(void *arg, const struct web_answer *a)
 	outbox_asking_free(x);
 	loop_timer_arm(o->due, 0);
 	done(done_arg, err);
+}
+
+static bool is_named(const json_t *cs, const char *name)
+{
+	const char *has = json_string_value(json_object_get(cs, "name"));
+
+	return has && name && !strcmp(has, name);
+}
+
+/* Has @cs had item @id from us? Any other one knows nothing of it, whoever names it.
+ * Return: 0 and *@left; -NTM_ENOTFOUND, -NTM_ESTORE */
+static int cs_had(struct store *st, int64_t id, const json_t *cs, bool *left)
+{
+	const char *name = json_string_value(json_object_get(cs, "name"));
+	json_t *row, *one;
+	bool had = false;
+	size_t i;
+	int r;
+
+	store_bind_int(st, OUT_GET, 1, id);
+	r = store_step(st, OUT_GET);
+	if (r <= 0)
+		return r ? r : -NTM_ENOTFOUND;
+	row = json_loads(store_text(st, OUT_GET, 19), 0, NULL);
+	store_reset(st, OUT_GET);
+	*left = !is_named(row, name);
+	json_array_foreach(json_object_get(row, "left"), i, one) had =
+		had || is_named(one, name);
+	json_decref(row);
+	return had || !*left ? 0 : -NTM_ENOTFOUND;
 }
 
 int outbox_ask(struct outbox *o, const struct post_ids *ids, const json_t *cs,
@@ -305,6 +339,7 @@ int outbox_ask(struct outbox *o, const struct post_ids *ids, const json_t *cs,
 			       .together = true};
 	struct asking *x;
 	int64_t id;
+	bool left;
 	int r;
 
 	store_bind_text(st, OUT_FIND, 1, ids->application);
@@ -315,7 +350,9 @@ int outbox_ask(struct outbox *o, const struct post_ids *ids, const json_t *cs,
 		return r ? r : -NTM_ENOTFOUND;
 	id = store_int(st, OUT_FIND, 0);
 	store_reset(st, OUT_FIND);
-	r = post_server(o->post, cs, &server);
+	r = cs_had(st, id, cs, &left);
+	if (!r)
+		r = post_server(o->post, cs, &server);
 	if (r)
 		return r;
 	x = calloc(1, sizeof(*x));
@@ -323,6 +360,7 @@ int outbox_ask(struct outbox *o, const struct post_ids *ids, const json_t *cs,
 		return -NTM_ENOMEM;
 	*x = (struct asking){.outbox = o,
 			     .id = id,
+			     .left = left,
 			     .done = done,
 			     .arg = arg,
 			     .next = o->askings};

@@ -25,6 +25,7 @@ struct asking {
 	struct outbox *outbox;
 	struct web_call *call;
 	int64_t id;
+	bool left; /* the item was taken away from it: that it has none says nothing */
 	void (*done)(void *arg, int err);
 	void *arg;
 	struct asking *next;

@@ -11,7 +11,7 @@ POST /test {"cut": BYTES, "flip": true, "fail": N, "instead": [[FILE, BYTES], ..
 next body is cut there, the blobs have a byte changed, the next N requests get 503, the
 next downloads get so much of the files. "forget": the CS forgets its items; "relist":
 all that was ever listed is listed again, and has expired, "announce": as it was before
-there were data; "news": of each item its sender is told that there is news, "lost": the
+there were data; "news": of each item its sender is told that there is news, "stranger": by a CS that it never went to, "lost": the
 CS says it has no data of any, "wipe": it has none; "no_prekeys": 503; "huge": an answer with prekeys is; "endless": the list never ends; "deaf": N questions for an item's state
 get 503; "no_batch": there is none; "hold": BYTES: no upload gets further until it is null; "odd_batch": its answers are too few; "empty": N answers with results have none;
 "life": the CS keeps an item for so many seconds; "ahead": their clocks are, by so many;
@@ -93,7 +93,9 @@ class Handler(BaseHTTPRequestHandler):
                         i["to"] = {n: ["waiting", 0, None] for n in i["to"]}
                 if FAULT.pop("news", False):
                     for i in ITEMS.values():
-                        listed(i["from"], i, "status", {})
+                        listed(i["from"], i, "status",
+                               {"cs": {**cs(), "name": "other.example.org"}}
+                               if FAULT.get("stranger") else {})
                 for how in ("relist", "announce"):
                     if FAULT.pop(how, False):
                         relist(how)

@@ -414,6 +414,56 @@ static void test_token(void **state)
 			 -NTM_EPERM);
 }
 
+/* A Cache Server that an item never went to has nothing to say of it, whatever entry of
+ * the box names it; and one that it was taken away from does not bring it back. */
+static void test_stranger(void **state)
+{
+	struct store *st = w.mn.post.store;
+	uint64_t next = 0;
+	json_int_t keys;
+	json_t *cs, *row;
+	char *text;
+
+	(void)state;
+	nobody_sends();
+	send_item(json_pack("{s:s}", "text", "one"));
+	outbox_is("waiting", "waiting");
+	keys = servers_count("{\"lost\": true, \"stranger\": true, "
+			     "\"news\": true}",
+			     "temporal");
+	while (servers_count("{}", "listed") > 1)
+		turn(&next);
+	assert_int_equal(servers_count("{}", "temporal"), keys);
+	outbox_is("waiting", "waiting");
+
+	(void)fault("{\"stranger\": false, \"news\": true}");
+	while (servers_count("{}", "temporal") == keys)
+		turn(&next);
+	(void)fault("{\"lost\": false}");
+	outbox_is("waiting", "waiting");
+
+	keys = servers_count("{}", "temporal");
+	store_bind_int(st, OUT_GET, 1, 1);
+	assert_int_equal(store_step(st, OUT_GET), 1);
+	cs = json_loads(store_text(st, OUT_GET, 19), 0, NULL);
+	store_reset(st, OUT_GET);
+	row = json_pack("{s:s, s:O, s:[O]}", "name", "other.example.org",
+			"addresses", json_object_get(cs, "addresses"), "left",
+			cs);
+	text = json_dumps(row, JSON_COMPACT);
+	store_bind_int(st, OUT_CS, 1, 1);
+	store_bind_text(st, OUT_CS, 2, text);
+	assert_int_equal(store_run(st, OUT_CS), 0);
+	free(text);
+	json_decref(row);
+	json_decref(cs);
+	(void)fault("{\"lost\": true, \"news\": true}");
+	while (servers_count("{}", "listed") > 1)
+		turn(&next);
+	assert_int_equal(servers_count("{}", "temporal"), keys);
+	outbox_is("waiting", "waiting");
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, ends_open, ends_close)
@@ -424,6 +474,7 @@ int main(void)
 		TEST(test_names),	TEST(test_deaf),
 		TEST(test_empty),	TEST(test_huge),
 		TEST(test_full),	TEST(test_token),
+		TEST(test_stranger),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
