@@ -68,8 +68,8 @@ struct shelf_item {
 enum shelf_kind { SHELF_KEY, SHELF_DATA, SHELF_STATUS };
 
 /** struct shelf_exchange - @hash: of the sealed key or of the blob, @size of that;
- *  STATUS has none of them, and no ticket. @since: when the CS got the item: what one
- *  says that got it before another one changes nothing */
+ *  STATUS has none of them, and no ticket. @since: when the CS got the item, now at
+ *  most: what one says that got it before another one changes nothing */
 struct shelf_exchange {
 	enum shelf_kind kind;
 	struct shelf_item i;

@@ -47,7 +47,10 @@ static int entry_get(struct shelf *s, const struct shelf_exchange *x,
 	if (x->kind != SHELF_STATUS &&
 	    strcmp(store_text(s->store, ENTRY_GET, 4), x->cs)) {
 		/* its sender left that one for the one it is at */
-		out->same = store_int(s->store, ENTRY_GET, 5) > x->since;
+		int64_t since = store_int(s->store, ENTRY_GET, 5);
+
+		/* in a store of before that was believed as it came */
+		out->same = since <= s->now && since > x->since;
 	}
 	out->moved = x->kind != SHELF_STATUS && !column_is(s, 3, x->ticket);
 	store_reset(s->store, ENTRY_GET);
@@ -132,12 +135,16 @@ static int entry_moved(struct shelf *s, const struct shelf_exchange *x,
 	return store_run(s->store, st);
 }
 
-int shelf_put_exchange(struct shelf *s, const struct shelf_exchange *x)
+int shelf_put_exchange(struct shelf *s, const struct shelf_exchange *said)
 {
+	struct shelf_exchange here = *said, *x = &here;
 	int64_t expires, number;
 	struct known known;
 	int r = shelf_check_item(s, &x->i, &expires, &number);
 
+	/* a CS whose clock is ahead would keep the next one's word out */
+	if (x->since > s->now)
+		x->since = s->now;
 	if (!r)
 		r = entry_get(s, x, &known);
 	if (r || known.same)

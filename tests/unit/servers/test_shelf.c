@@ -420,6 +420,24 @@ static void moved(void **state)
 	commit();
 }
 
+/* One whose clock was ahead, or that says anything, keeps the next one's word out no
+ * longer than its own time goes on. */
+static void moved_ahead(void **state)
+{
+	(void)state;
+	begin(NOW);
+	says_by(SHELF_KEY, "one", NOW + 3600, 1);
+	says_by(SHELF_DATA, "one", INT64_MAX, 1);
+	is_at("one", true);
+	commit();
+	begin(NOW + 5);
+	says_by(SHELF_KEY, "two", NOW + 5, 2);
+	is_at("two", false);
+	says_by(SHELF_DATA, "two", NOW + 5, 2);
+	is_at("two", true);
+	commit();
+}
+
 /* Sent anew, at the same one: what the ticket before led to is not there any more. */
 static void anew(void **state)
 {
@@ -576,6 +594,7 @@ int main(void)
 		T(old_backup),
 		T(killed),
 		T(moved),
+		T(moved_ahead),
 		T(anew),
 		T(offered),
 		cmocka_unit_test_setup_teardown(listed, boxes_setup,
