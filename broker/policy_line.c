@@ -6,8 +6,8 @@
 
 #include "broker/policy.h"
 
-#define ID     "id="
-#define ID_LEN (sizeof(" " ID) - 1 + NTMC_BASE64URL_LEN(GROUP_ID_LEN))
+#define ID	       "id="
+#define POLICY_ID_TEXT 32 /* with room to spare */
 
 int policy_subject(const char *text, char out[static FQDN_MAX + 1])
 {
@@ -74,19 +74,21 @@ int policy_parse_line(const char *line, struct policy_rule *out)
 	return 1;
 }
 
-static void id_put(FILE *f, const uint8_t id[static GROUP_ID_LEN])
+/* Return: what follows the subject */
+static const char *id_text(const uint8_t id[static GROUP_ID_LEN],
+			   char out[static POLICY_ID_TEXT])
 {
-	char text[NTMC_BASE64URL_LEN(GROUP_ID_LEN) + 3];
-
-	ntmc_base64url_encode(id, GROUP_ID_LEN, text);
-	fprintf(f, " " ID "%s", text);
+	strcpy(out, " " ID);
+	ntmc_base64url_encode(id, GROUP_ID_LEN, out + strlen(out));
+	return out;
 }
 
 void policy_line_put(const struct policy_rule *r, FILE *f)
 {
-	fprintf(f, "allow %s", r->subject);
-	if (r->bound)
-		id_put(f, r->id);
+	char id[POLICY_ID_TEXT];
+
+	fprintf(f, "allow %s%s", r->subject,
+		r->bound ? id_text(r->id, id) : "");
 	for (size_t i = 0; i < r->n_ports; i++)
 		fprintf(f, " %u", r->ports[i]);
 	fputc('\n', f);
@@ -108,18 +110,14 @@ static size_t behind_subject(const char *line)
 void policy_line_bind(const char *line, const char *subject,
 		      const uint8_t id[static GROUP_ID_LEN], FILE *f)
 {
+	char text[POLICY_ID_TEXT];
 	struct policy_rule r;
-	size_t at;
+	size_t at = 0;
 
 	/* a line that grows too long would stop the next start */
-	if (policy_parse_line(line, &r) != 1 || r.bound ||
-	    strcmp(r.subject, subject) ||
-	    strlen(line) + ID_LEN >= POLICY_LINE_MAX) {
-		fputs(line, f);
-		return;
-	}
-	at = behind_subject(line);
-	fwrite(line, 1, at, f);
-	id_put(f, id);
-	fputs(line + at, f);
+	if (policy_parse_line(line, &r) == 1 && !r.bound &&
+	    !strcmp(r.subject, subject) &&
+	    strlen(line) + strlen(id_text(id, text)) < POLICY_LINE_MAX)
+		at = behind_subject(line);
+	fprintf(f, "%.*s%s%s", (int)at, line, at ? text : "", line + at);
 }

@@ -184,14 +184,21 @@ static void test_words(void **state)
 						 -NTM_EDECODE);
 		assert_int_equal(groupword_get(b, len + 1, &got), -NTM_EDECODE);
 	}
-	/* a time that no clock has */
-	late.now++;
+}
+
+/* a kind that is none, a time that no clock has */
+static void test_no_words(void **state)
+{
+	struct groupword got,
+		late = {.kind = GROUPWORD_VALID, .now = GROUPWORD_NOW_MAX + 1};
+	uint8_t b[GROUPWORD_MAX] = {0};
+
+	(void)state;
+	assert_int_equal(groupword_get(b, 1, &got), -NTM_EDECODE);
+	b[0] = GROUPWORD_KEEP + 1;
+	assert_int_equal(groupword_get(b, 1, &got), -NTM_EDECODE);
 	assert_int_equal(groupword_get(b, groupword_put(&late, b), &got),
 			 -NTM_EDECODE);
-	b[0] = 0;
-	assert_int_equal(groupword_get(b, 1, &got), -NTM_EDECODE);
-	b[0] = GROUPWORD_RELAY + 1;
-	assert_int_equal(groupword_get(b, 1, &got), -NTM_EDECODE);
 }
 
 int main(void)
@@ -201,6 +208,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_descriptor, setup,
 						teardown),
 		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_no_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
