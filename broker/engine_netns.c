@@ -30,7 +30,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "broker/fdmsg.h"
+#include "common/fdmsg.h"
 #include "broker/inside.h"
 #include "broker/netdev.h"
 #include "common/log.h"
@@ -282,7 +282,7 @@ int engine_serve(struct engine *e, int listener)
 	static const struct inside_request req = {.op = INSIDE_LISTENER};
 
 	e->listener = listener;
-	return fdmsg_send(e->link, &req, sizeof(req), NULL, 0, &listener, 1);
+	return fdmsg_send(e->link, &req, sizeof(req), NULL, 0, &listener, 1, 0);
 }
 
 int engine_revive(struct engine *e)
@@ -311,7 +311,7 @@ int engine_socket(struct engine *e, int domain, int type, int protocol, int *fd)
 	ssize_t n;
 	int err;
 
-	err = fdmsg_send(e->link, &req, sizeof(req), NULL, 0, NULL, 0);
+	err = fdmsg_send(e->link, &req, sizeof(req), NULL, 0, NULL, 0, 0);
 	if (!err)
 		err = fdmsg_wait(e->link, REQUEST_TIMEOUT_MS);
 	if (err) {

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "broker/fdmsg.h"
+#include "common/fdmsg.h"
 #include "common/acceptor.h"
 #include "common/log.h"
 #include "common/unixsock.h"

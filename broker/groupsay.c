@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "broker/fdmsg.h"
+#include "common/fdmsg.h"
 #include "broker/groupword.h"
 
 static int write_all(int fd, const uint8_t *b, size_t len)
@@ -40,7 +40,7 @@ int groupword_epoch_send(int sock, const struct groupword_epoch *e)
 	if (!r)
 		r = write_all(fd, b, len);
 	if (!r)
-		r = fdmsg_send(sock, &kind, 1, NULL, 0, &fd, 1);
+		r = fdmsg_send(sock, &kind, 1, NULL, 0, &fd, 1, 0);
 	if (fd >= 0)
 		close(fd);
 	ntmc_wipe(b, len);
@@ -55,5 +55,5 @@ int groupword_send(int sock, const struct groupword *w)
 
 	if (!len)
 		return -NTM_EINVAL;
-	return fdmsg_send(sock, b, len, NULL, 0, NULL, 0);
+	return fdmsg_send(sock, b, len, NULL, 0, NULL, 0, 0);
 }

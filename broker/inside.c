@@ -35,7 +35,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "broker/fdmsg.h"
+#include "common/fdmsg.h"
 #include "broker/pool.h"
 
 #ifndef TUN_F_USO4 /* Linux 6.2 */
@@ -222,7 +222,7 @@ void inside_main(int link, const struct inside_plan *plan, pid_t parent)
 	prctl(PR_SET_NAME, "ntm-inside");
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		_exit(1);
-	if (fdmsg_send(link, &report, sizeof(report), NULL, 0, fds, n) ||
+	if (fdmsg_send(link, &report, sizeof(report), NULL, 0, fds, n, 0) ||
 	    report.stage != INSIDE_DONE || !plan->serve)
 		_exit(report.stage != INSIDE_DONE);
 

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "broker/fdmsg.h"
+#include "common/fdmsg.h"
 #include "broker/keeper_proto.h"
 #include "common/rundir.h"
 
@@ -71,7 +71,7 @@ static int ask(struct keeper_link *k, struct keeper_msg *msg, const void *body,
 
 	ans->n_fds = 0;
 	msg->version = KEEPER_PROTO_VERSION;
-	err = fdmsg_send(k->fd, msg, sizeof(*msg), body, len, &fd, fd >= 0);
+	err = fdmsg_send(k->fd, msg, sizeof(*msg), body, len, &fd, fd >= 0, 0);
 	return err ? err : answer_read(k, msg->op, ans);
 }
 
@@ -349,7 +349,7 @@ static struct each *each_read(struct keeper_link *k, enum keeper_op op,
 	struct answer ans;
 
 	if ((prefix && key_set(&msg, prefix)) ||
-	    fdmsg_send(k->fd, &msg, sizeof(msg), NULL, 0, NULL, 0))
+	    fdmsg_send(k->fd, &msg, sizeof(msg), NULL, 0, NULL, 0, 0))
 		return NULL;
 	while (answer_read(k, op, &ans) == 0 && !ans.msg.last) {
 		*tail = each_new(&ans);

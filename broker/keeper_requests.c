@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "broker/fdmsg.h"
+#include "common/fdmsg.h"
 #include "broker/keeper_proto.h"
 #include "common/log.h"
 
@@ -22,7 +22,7 @@ static int answer(struct keeper *k, const struct keeper_msg *msg,
 		  const void *body, size_t len, const int *fds, size_t n_fds)
 {
 	return fdmsg_send(k->worker.link, msg, sizeof(*msg), body, len, fds,
-			  n_fds);
+			  n_fds, 0);
 }
 
 static int answer_err(struct keeper *k, uint32_t op, int err)

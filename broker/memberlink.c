@@ -37,7 +37,7 @@ struct memberlink {
 
 static void tell(struct memberlink *m, const char *event)
 {
-	posterlink_tell(m->link, json_pack("{s:s}", "event", event));
+	posterlink_tell(m->link, json_pack("{s:s}", "event", event), -1);
 }
 
 /* --- its life, by posterlink ---------------------------------------------------------- */

@@ -25,7 +25,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "broker/fdmsg.h"
+#include "common/fdmsg.h"
 #include "broker/inside.h"
 #include "common/unixsock.h"
 #include "preload/shimproto.h"
@@ -283,7 +283,7 @@ static bool link_ready(struct pool *p)
 	while (n_fds)
 		close(fds[--n_fds]);
 	err = inside_socket(req.domain, req.type, req.protocol, &fd);
-	ok = fdmsg_send(p->link, &err, sizeof(err), NULL, 0, &fd, !err) == 0;
+	ok = fdmsg_send(p->link, &err, sizeof(err), NULL, 0, &fd, !err, 0) == 0;
 	if (fd >= 0)
 		close(fd);
 	return ok;

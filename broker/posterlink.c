@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "broker/account.h"
+#include "common/fdmsg.h"
 #include "common/log.h"
 #include "common/unixsock.h"
 
@@ -172,15 +173,14 @@ static void link_ready(void *arg, int fd, unsigned int events)
 	json_decref(o);
 }
 
-void posterlink_tell(struct posterlink *l, json_t *message)
+void posterlink_tell(struct posterlink *l, json_t *message, int fd)
 {
 	char *text = json_dumps(message, JSON_COMPACT);
 	size_t len = text ? strlen(text) : 0;
 
 	json_decref(message);
 	if (l->state == POSTERLINK_RUNNING && len &&
-	    send(l->link, text, len, MSG_NOSIGNAL | MSG_DONTWAIT) !=
-		    (ssize_t)len)
+	    fdmsg_send(l->link, text, len, NULL, 0, &fd, fd >= 0, MSG_DONTWAIT))
 		log_debug(l->is->folder, "%s does not read", l->is->program);
 	free(text);
 }

@@ -72,8 +72,8 @@ void posterlink_work(struct posterlink *l);
 void posterlink_stop(struct posterlink *l);
 /** one that has done its work: what died before it is forgotten */
 void posterlink_forgive(struct posterlink *l);
-/** @message: taken; nothing where none runs */
-void posterlink_tell(struct posterlink *l, json_t *message);
+/** @message: taken; nothing where none runs. @fd: goes with it, stays the caller's; -1 */
+void posterlink_tell(struct posterlink *l, json_t *message, int fd);
 
 /* --- sockets that wait for it, by their place in the kind's names --- */
 /** the descriptor, borrowed; -1: none */

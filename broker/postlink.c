@@ -59,10 +59,15 @@ static bool runs(const struct postlink *p)
 	return posterlink_state(p->link) == POSTERLINK_RUNNING;
 }
 
+static void tell_with(struct postlink *p, json_t *o, int fd)
+{
+	posterlink_tell(p->link, o, fd);
+	p->sent++; /* one that is lost makes it start again */
+}
+
 static void tell(struct postlink *p, json_t *o)
 {
-	posterlink_tell(p->link, o);
-	p->sent++; /* one that is lost makes it start again */
+	tell_with(p, o, -1);
 }
 
 static void tell_event(struct postlink *p, const char *event)
@@ -164,6 +169,11 @@ static void again(void *arg)
 
 /* --- sockets inside the namespace -------------------------------------------------------- */
 
+static bool has_socket(const struct postlink *p, int i)
+{
+	return posterlink_socket(p->link, i) >= 0;
+}
+
 /* a socket inside the namespace, on one of our virtual addresses */
 static void listen_virtual(struct postlink *p, int i, const struct addr *a)
 {
@@ -189,11 +199,10 @@ static void listen_virtual(struct postlink *p, int i, const struct addr *a)
 		return;
 	}
 	posterlink_listen(p->link, i, fd);
-}
-
-static bool has_socket(const struct postlink *p, int i)
-{
-	return posterlink_socket(p->link, i) >= 0;
+	/* one that was started before there was an address has no door */
+	if (runs(p) && has_socket(p, i))
+		tell_with(p, json_pack("{s:s}", "event", "door"),
+			  posterlink_socket(p->link, i));
 }
 
 static void listen_all(struct postlink *p)

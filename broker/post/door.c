@@ -350,6 +350,15 @@ static int daemon_start(struct door *d)
 			   on_epoll, d, &d->io);
 }
 
+int door_listen(struct door *d, int fd)
+{
+	if (!d)
+		return -NTM_EINVAL;
+	/* the keeper's sockets block */
+	return fcntl(fd, F_SETFL, O_NONBLOCK) ? -NTM_ESYSTEM
+					      : acceptor_add(d->acceptor, fd);
+}
+
 static int parts_make(struct door *d, const int *fds, size_t n)
 {
 	struct loop *l = d->post->loop;
@@ -361,12 +370,8 @@ static int parts_make(struct door *d, const int *fds, size_t n)
 		err = acceptor_new(l, "door", comes, d, &d->acceptor);
 	if (!err)
 		err = daemon_start(d);
-	for (size_t i = 0; !err && i < n && i < DOOR_FDS_MAX; i++) {
-		/* the keeper's sockets block */
-		err = fcntl(fds[i], F_SETFL, O_NONBLOCK) ? -NTM_ESYSTEM : 0;
-		if (!err)
-			err = acceptor_add(d->acceptor, fds[i]);
-	}
+	for (size_t i = 0; !err && i < n && i < DOOR_FDS_MAX; i++)
+		err = door_listen(d, fds[i]);
 	return err;
 }
 

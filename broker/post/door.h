@@ -25,9 +25,13 @@
 #define DOOR_BATCH	 64    /* requests in one */
 #define DOOR_BATCH_MAX	 (256u << 10)
 
-/** @fds: listening; taken on success. Return: 0, -NTM_ENOMEM, -NTM_ESYSTEM */
+/** @fds: listening; taken on success; none before there is an address.
+ *  Return: 0, -NTM_ENOMEM, -NTM_ESYSTEM */
 NTM_MUST_CHECK int door_open(struct post *p, const int *fds, size_t n,
 			     struct door **out);
+/** one more: the first login came after our start. @fd: taken on success.
+ *  Return: 0, -NTM_EINVAL (@d is NULL), -NTM_ENOMEM, -NTM_ESYSTEM, -NTM_ELIMIT */
+NTM_MUST_CHECK int door_listen(struct door *d, int fd);
 void door_close(struct door *d); /* NULL is fine */
 /** does somebody speak? Who has asked something and is silent does not count */
 bool door_busy(const struct door *d);

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/fdmsg.h"
 #include "broker/post/door.h"
 #include "broker/post/inbox.h"
 #include "common/log.h"
@@ -50,11 +51,13 @@ static void on_message(void *arg, int fd, unsigned int events)
 	char buf[LINK_MESSAGE_MAX];
 	const char *event;
 	json_t *j;
+	int fds[FDMSG_MAX];
+	size_t n_fds;
 	ssize_t n;
 
 	(void)events;
-	n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	n = fdmsg_recv(fd, buf, sizeof(buf), fds, &n_fds, MSG_DONTWAIT);
+	if (n == -NTM_EAGAIN || n == -NTM_ETOOBIG)
 		return;
 	if (n <= 0) {
 		/* the worker died; the keeper keeps us, the next one finds us */
@@ -69,6 +72,10 @@ static void on_message(void *arg, int fd, unsigned int events)
 		log_debug("post", "the worker says %s", event);
 		event_take(l, event, j);
 	}
+	for (size_t i = 0; i < n_fds; i++)
+		if (!event || strcmp(event, "door") ||
+		    door_listen(l->post->door, fds[i]))
+			close(fds[i]);
 	json_decref(j);
 	post_check_idle(l->post);
 }

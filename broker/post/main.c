@@ -58,7 +58,7 @@ static int run(void *arg)
 		err = link_open(post, p->child.link, &post->link);
 	if (!err && p->post_fd >= 0)
 		err = face_open(post, p->post_fd, &post->face);
-	if (!err && p->n_door_fds && !post->broken)
+	if (!err && !post->broken)
 		err = door_open(post, p->door_fds, p->n_door_fds, &post->door);
 	if (!err)
 		err = poster_child_heed(&p->child);

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "broker/fdmsg.h"
+#include "common/fdmsg.h"
 #include "broker/groupword.h"
 
 static struct circle c;

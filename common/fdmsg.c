@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* fdmsg - one message with some descriptors over a Unix SEQPACKET socket */
-#include "broker/fdmsg.h"
+#include "common/fdmsg.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -28,7 +28,7 @@ static int map_errno(int err)
 }
 
 int fdmsg_send(int sock, const void *head, size_t head_len, const void *body,
-	       size_t body_len, const int *fds, size_t n_fds)
+	       size_t body_len, const int *fds, size_t n_fds, int flags)
 {
 	struct iovec iov[2] = {
 		{.iov_base = (void *)head, .iov_len = head_len},
@@ -51,7 +51,7 @@ int fdmsg_send(int sock, const void *head, size_t head_len, const void *body,
 		memcpy(CMSG_DATA(cm), fds, n_fds * sizeof(int));
 	}
 	do
-		n = sendmsg(sock, &msg, MSG_NOSIGNAL);
+		n = sendmsg(sock, &msg, flags | MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? map_errno(errno) : 0;
 }

@@ -4,8 +4,8 @@
  *
  * Owner:    stateless. Context: keeper, inside process, worker.
  */
-#ifndef NTM_BROKER_FDMSG_H
-#define NTM_BROKER_FDMSG_H
+#ifndef NTM_COMMON_FDMSG_H
+#define NTM_COMMON_FDMSG_H
 
 #include <stddef.h>
 #include <sys/types.h>
@@ -17,12 +17,13 @@
 
 /**
  * fdmsg_send() - both parts as one message, descriptors duplicated to the peer
- * Blocks as the socket does (SO_SNDTIMEO); never raises SIGPIPE.
+ * Blocks as the socket does (SO_SNDTIMEO), but with MSG_DONTWAIT in @flags; never raises
+ * SIGPIPE.
  * Return: 0, -NTM_ECLOSED, -NTM_EAGAIN, -NTM_ESYSTEM
  */
 NTM_MUST_CHECK int fdmsg_send(int sock, const void *head, size_t head_len,
 			      const void *body, size_t body_len, const int *fds,
-			      size_t n_fds);
+			      size_t n_fds, int flags);
 /**
  * fdmsg_recv() - one message
  * @fds:   FDMSG_MAX places; close-on-exec; the caller's
