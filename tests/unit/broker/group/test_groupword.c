@@ -154,8 +154,7 @@ static void test_words(void **state)
 		 .relays = {{4, {192, 0, 2, 1}, 4503}, {16, {0x20, 1}, 1}},
 		 .n_relays = 2},
 	};
-	struct groupword got,
-		late = {.kind = GROUPWORD_VALID, .now = GROUPWORD_NOW_MAX};
+	struct groupword got;
 	uint8_t b[GROUPWORD_MAX + 1] = {0};
 
 	(void)state;
