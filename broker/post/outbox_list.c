@@ -52,6 +52,10 @@ static bool to_text(struct store *st, int64_t state, char *out, size_t size)
 	else if (code == NTM_ENONAME)
 		snprintf(out, size,
 			 "no such name, or no device of it takes items yet");
+	else if (code == NTM_EOFFLINE)
+		snprintf(out, size,
+			 "it has been off for more than a month; it was sent "
+			 "to the account's other devices");
 	else if (code)
 		snprintf(out, size, "%s", err_text(code));
 	else if (store_int(st, TO_LIST, 8) && state < TO_RECEIVED)

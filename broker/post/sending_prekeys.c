@@ -5,7 +5,8 @@
  * A name's prekeys are asked of the box of our domain. Each is verified, pinned, and K is
  * sealed to it once: the result is kept, so the same request made again is the same
  * request. A name without any, or whose prekey is not genuine, is a receiver that failed.
- * One whose domain does not answer waits, and keeps none of the others waiting.
+ * One whose domain does not answer waits, and keeps none of the others waiting; so does
+ * one that has been off for longer than a prekey lives.
  */
 #include "broker/post/sending.h"
 
@@ -89,6 +90,18 @@ static void unreachable(struct sending *s)
 	name_put_off(s, -NTM_EUNREACHABLE, why);
 }
 
+/* All its prekeys are over: it may be on again, with a new one, before the item's end */
+static void offline(struct sending *s)
+{
+	char why[FQDN_MAX + 100];
+
+	snprintf(why, sizeof(why),
+		 "%s has been off for more than a month; it is sent when that "
+		 "is on again",
+		 s->asked);
+	name_put_off(s, -NTM_EOFFLINE, why);
+}
+
 static int name_done(struct sending *s)
 {
 	store_bind_int(s->post->store, NAME_DONE, 1, s->id);
@@ -162,8 +175,31 @@ static int prekey_take(struct sending *s, const json_t *j)
 	return err;
 }
 
-static int prekeys_take(struct sending *s, const json_t *list)
+/* Devices of an account whose others get it: named, and not waited for. Return: 0,
+ * -NTM_ESTORE */
+static int offline_take(struct sending *s, const json_t *list)
 {
+	size_t i;
+	json_t *j;
+	int err = 0;
+
+	json_array_foreach(list, i, j)
+	{
+		const char *name = json_string_value(j);
+
+		if (err || i >= OUTBOX_RECEIVERS_MAX)
+			break;
+		if (name && strlen(name) <= FQDN_MAX && fqdn_is_valid(name) &&
+		    fqdn_is_within(name, s->asked) &&
+		    strcmp(name, s->post->who.fqdn))
+			err = receiver_put(s, name, NULL, -NTM_EOFFLINE);
+	}
+	return err;
+}
+
+static int prekeys_take(struct sending *s, const json_t *answer)
+{
+	const json_t *list = json_object_get(answer, "prekeys");
 	size_t i;
 	json_t *j;
 	int err = store_begin(s->post->store);
@@ -177,6 +213,8 @@ static int prekeys_take(struct sending *s, const json_t *list)
 		if (!err && i < OUTBOX_RECEIVERS_MAX)
 			err = prekey_take(s, j);
 	}
+	if (!err)
+		err = offline_take(s, json_object_get(answer, "offline"));
 	if (!err)
 		err = name_done(s);
 	if (!err)
@@ -220,6 +258,11 @@ static void on_prekeys(void *arg, const struct web_answer *a)
 		sending_step(s);
 		return;
 	}
+	if (err == -NTM_EOFFLINE) {
+		offline(s);
+		sending_step(s);
+		return;
+	}
 	if (err && again) {
 		sending_answer(s, a);
 		return;
@@ -231,7 +274,7 @@ static void on_prekeys(void *arg, const struct web_answer *a)
 	} else {
 		recent_put(s->post->recent, s->asked, a->json,
 			   post_now(s->post));
-		err = prekeys_take(s, json_object_get(a->json, "prekeys"));
+		err = prekeys_take(s, a->json);
 	}
 	prekeys_taken(s, err);
 }
@@ -254,8 +297,7 @@ int sending_ask_prekeys(struct sending *s)
 		recent_get(s->post->recent, s->asked, post_now(s->post));
 
 	if (known) {
-		prekeys_taken(
-			s, prekeys_take(s, json_object_get(known, "prekeys")));
+		prekeys_taken(s, prekeys_take(s, known));
 		return 0;
 	}
 	if (is_silent(s)) {

@@ -102,8 +102,9 @@ void shelf_rollback(struct shelf *s);
  *  Return: 0, -NTM_ESTORE */
 NTM_MUST_CHECK int shelf_put_device(struct shelf *s,
 				    const struct shelf_device *d);
-/** a device's or an account's newest prekeys that are valid now, as JSON text
- *  {"prekeys":[...]}; malloc()ed. Return: 0, -NTM_ENONAME, -NTM_ESTORE, -NTM_ENOMEM */
+/** a device's or an account's newest prekeys that are valid now, and which devices of it
+ *  have none any more, as JSON text {"prekeys":[...], "offline":[...]}; malloc()ed.
+ *  Return: 0, -NTM_ENONAME, -NTM_EOFFLINE (none has), -NTM_ESTORE, -NTM_ENOMEM */
 NTM_MUST_CHECK int shelf_prekeys(struct shelf *s, const char *name, char **out);
 /** the newest one stands; the same once more changes nothing. Return: 0,
  *  -NTM_ENONAME (no such device), -NTM_EEXPIRED, -NTM_ELIMIT, -NTM_ESTORE */

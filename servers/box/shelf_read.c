@@ -65,11 +65,29 @@ static int text_take(struct jsontext *t, int err, char **out)
 
 /* --- prekeys --------------------------------------------------------------------------- */
 
+/* Those that can be sent nothing, as they have been off for too long. Return: how many,
+ * or -NTM_ESTORE */
+static int put_offline(struct shelf *s, const char *name, struct jsontext *t)
+{
+	struct store *st = s->store;
+	int r, n = 0;
+
+	store_bind_text(st, DEVICES_WITHOUT, 1, name);
+	store_bind_int(st, DEVICES_WITHOUT, 2, s->now);
+	store_bind_int(st, DEVICES_WITHOUT, 3, SHELF_DEVICES_MAX);
+	while ((r = store_step(st, DEVICES_WITHOUT)) > 0) {
+		jsontext_put(t, n++ ? "," : ",\"offline\":[");
+		jsontext_string(t, store_text(st, DEVICES_WITHOUT, 0));
+	}
+	jsontext_put(t, n ? "]" : "");
+	return r ? r : n;
+}
+
 int shelf_prekeys(struct shelf *s, const char *name, char **out)
 {
 	struct store *st = s->store;
 	struct jsontext t = {.p = NULL};
-	int r, n = 0;
+	int r, n = 0, offline = 0;
 
 	jsontext_put(&t, "{\"prekeys\":[");
 	store_bind_text(st, PREKEYS_OF, 1, name);
@@ -86,8 +104,18 @@ int shelf_prekeys(struct shelf *s, const char *name, char **out)
 		put_bytes(&t, "signature", st, PREKEYS_OF, 6);
 		jsontext_put(&t, "}");
 	}
-	jsontext_put(&t, "]}");
-	return text_take(&t, r ? r : n ? 0 : -NTM_ENONAME, out);
+	jsontext_put(&t, "]");
+	if (!r)
+		offline = put_offline(s, name, &t);
+	if (offline < 0)
+		r = offline;
+	jsontext_put(&t, "}");
+	return text_take(&t,
+			 r	   ? r
+			 : n	   ? 0
+			 : offline ? -NTM_EOFFLINE
+				   : -NTM_ENONAME,
+			 out);
 }
 
 /* --- temporal keys ------------------------------------------------------------------------ */

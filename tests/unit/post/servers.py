@@ -15,6 +15,7 @@ there were data; "news": of each item its sender is told that there is news, "st
 CS says it has no data of any, "wipe": it has none; "no_prekeys": 503; "huge": an answer with prekeys is; "endless": the list never ends; "deaf": N questions for an item's state
 get 503; "no_batch": there is none; "hold": BYTES: no upload gets further until it is null; "odd_batch": its answers are too few; "empty": N answers with results have none;
 "life": the CS keeps an item for so many seconds; "ahead": their clocks are, by so many;
+"offline": all prekeys of this name are over; "without": those of these devices of every account;
 "away": names that end so are of a domain that does not answer; "again": names whose box takes no temporal key now.
 """
 import base64
@@ -144,12 +145,15 @@ class Handler(BaseHTTPRequestHandler):
         if part[0].endswith(FAULT.get("away") or " "):
             self.fail(503, "UNREACHABLE")
             return
+        if part[0] == FAULT.get("offline"):
+            self.fail(503, "OFFLINE")
+            return
         found = [{"name": n, **p} for n, p in PREKEYS.items()
                  if n == part[0] or n.endswith("." + part[0])]
         if FAULT.pop("huge", False):
             found += list(range(100000))
         if found:
-            self.answer(200, {"prekeys": found})
+            self.answer(200, {"prekeys": found, "offline": FAULT.get("without", [])})
         else:
             self.fail(404, "NONAME")
 

@@ -73,6 +73,38 @@ static void test_domain(void **state)
 	assert_string_equal(state_of(CN, "state"), "received");
 }
 
+/* Who has been off for longer than a prekey lives gets it when that is on again; a device
+ * whose account has others is named, and keeps nobody waiting. */
+static void test_off(void **state)
+{
+	uint64_t next = 0;
+	bool said;
+	json_t *j;
+
+	(void)state;
+	(void)fault("{\"offline\": \"" CN "\"}");
+	send_item(json_pack("{s:s}", "text", "one"));
+	do {
+		turn(&next);
+		j = newest(&w.mn, "outbox");
+		said = !strcmp(text(j, "error"), "OFFLINE");
+		assert_string_equal(text(j, "state"), "sending");
+		json_decref(j);
+	} while (!said);
+	(void)fault("{\"offline\": null}");
+	taken(await(&w.cn, "inbox", "here"));
+	outbox_is("done", "received");
+
+	(void)fault("{\"without\": [\"old.cn.example.org\"]}");
+	send_item(json_pack("{s:s, s:[s]}", "text", "two", "to",
+			    "cn.example.org"));
+	taken(await(&w.cn, "inbox", "here"));
+	json_decref(await(&w.mn, "outbox", "done"));
+	assert_string_equal(state_of(CN, "state"), "received");
+	assert_string_equal(state_of("old.cn.example.org", "state"), "failed");
+	assert_string_equal(state_of("old.cn.example.org", "error"), "OFFLINE");
+}
+
 /* Of many names of that domain one is asked for. */
 static void test_asked_once(void **state)
 {
@@ -159,10 +191,8 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, ends_open, ends_close)
 	const struct CMUnitTest tests[] = {
-		TEST(test_domain),
-		TEST(test_asked_once),
-		TEST(test_joins),
-		TEST(test_rest_fails),
+		TEST(test_domain), TEST(test_off),	  TEST(test_asked_once),
+		TEST(test_joins),  TEST(test_rest_fails),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -235,8 +235,47 @@ static void expiry(void **state)
 	assert_string_equal(changed_fqdn, DESK);
 	assert_int_equal(changed_serial, 0);
 	begin(NOW + 1000);
-	assert_int_equal(shelf_prekeys(s, DESK, &text), -NTM_ENONAME);
+	assert_int_equal(shelf_prekeys(s, DESK, &text), -NTM_EOFFLINE);
+	assert_int_equal(shelf_prekeys(s, "no" DESK, &text), -NTM_ENONAME);
 	assert_int_equal(shelf_expire(s), 1);
+	assert_int_equal(shelf_prekeys(s, DESK, &text), -NTM_EOFFLINE);
+	commit();
+}
+
+/* Of an account the devices that are off for longer than a prekey lives are named, and
+ * the others can be sent to. */
+static void offline(void **state)
+{
+	const char *account = strchr(DESK, '.') + 1;
+	struct shelf_device none = {.n = 0};
+	char *text, other[128];
+	json_t *o;
+
+	(void)state;
+	snprintf(other, sizeof(other), "tab.%s", account);
+	begin(NOW + 1000);
+	assert_int_equal(shelf_prekeys(s, account, &text), -NTM_EOFFLINE);
+	commit();
+	begin(NOW + 999);
+	assert_int_equal(device(other, 3), 0);
+	assert_int_equal(shelf_prekeys(s, account, &text), 0);
+	o = json_loads(text, 0, NULL);
+	free(text);
+	assert_null(json_object_get(o, "offline"));
+	assert_int_equal(json_array_size(json_object_get(o, "prekeys")), 2);
+	json_decref(o);
+	strcpy(none.fqdn, DESK);
+	memset(none.fp, 1, sizeof(none.fp));
+	assert_int_equal(shelf_put_device(s, &none), 0);
+	assert_int_equal(shelf_prekeys(s, account, &text), 0);
+	o = json_loads(text, 0, NULL);
+	free(text);
+	assert_int_equal(json_array_size(json_object_get(o, "prekeys")), 1);
+	assert_string_equal(json_string_value(json_array_get(
+				    json_object_get(o, "offline"), 0)),
+			    DESK);
+	assert_int_equal(json_array_size(json_object_get(o, "offline")), 1);
+	json_decref(o);
 	commit();
 }
 
@@ -590,6 +629,7 @@ int main(void)
 		T(foreign_room),
 		T(status_room),
 		T(expiry),
+		T(offline),
 		T(another_identity),
 		T(old_backup),
 		T(killed),
