@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_inbox - ntm inbox: what others have sent */
+/* cmd_inbox - ntm inbox, drop: what others have sent, and what nobody wants of it */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,4 +156,33 @@ int cmd_inbox(const struct command_args *a)
 	json_decref(j);
 	json_decref(items);
 	return 0;
+}
+
+static int drop_one(const struct command_args *a, const char *word)
+{
+	json_int_t id = items_number(a, "inbox", word);
+	json_t *answer;
+
+	if (!id)
+		return 2;
+	if (items_may(a, id) ||
+	    items_call(a, json_pack("{s:s, s:I}", "cmd", "drop", "id", id),
+		       &answer))
+		return 1;
+	json_object_set_new(answer, "id", json_integer(id));
+	if (!command_json(a, answer))
+		printf("item %lld is dropped\n", (long long)id);
+	json_decref(answer);
+	return 0;
+}
+
+int cmd_drop(const struct command_args *a)
+{
+	int status = 0, r, i;
+
+	for (i = 0; i < a->n_words; i++) {
+		r = drop_one(a, a->words[i]);
+		status = r > status ? r : status;
+	}
+	return status;
 }

@@ -367,29 +367,6 @@ static void on_its_own(json_int_t id)
 	items_interrupt_end(text);
 }
 
-/* What groups say to each other is ntm-member's: taken here, it would be lost to it.
- * Return: 0, or the exit status 1 */
-static int person_may(const struct command_args *a, json_int_t id)
-{
-	json_t *answer, *item;
-	char why[128];
-	int status = 0;
-
-	if (items_call(a, json_pack("{s:s, s:I}", "cmd", "inbox", "id", id),
-		       &answer))
-		return 1;
-	item = json_array_get(json_object_get(answer, "items"), 0);
-	if (!strcmp(out_text(item, "application", ""), ITEMS_GROUPS)) {
-		snprintf(why, sizeof(why),
-			 "item %lld is of a group; `ntm-group list` shows what "
-			 "is there",
-			 (long long)id);
-		status = command_fail(a, -NTM_EPERM, why);
-	}
-	json_decref(answer);
-	return status;
-}
-
 /* By its number: fetched first, whoever sent it. */
 static int receive_number(const struct command_args *a, const char *word)
 {
@@ -400,7 +377,7 @@ static int receive_number(const struct command_args *a, const char *word)
 
 	if (!id)
 		return 2;
-	if (person_may(a, id) ||
+	if (items_may(a, id) ||
 	    items_call(a, json_pack("{s:s, s:I}", "cmd", "fetch", "id", id),
 		       &answer))
 		return 1;

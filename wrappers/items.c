@@ -172,6 +172,27 @@ json_int_t items_number(const struct command_args *a, const char *cmd,
 	return 0;
 }
 
+int items_may(const struct command_args *a, json_int_t id)
+{
+	json_t *answer, *item;
+	char why[128];
+	int status = 0;
+
+	if (items_call(a, json_pack("{s:s, s:I}", "cmd", "inbox", "id", id),
+		       &answer))
+		return 1;
+	item = json_array_get(json_object_get(answer, "items"), 0);
+	if (!strcmp(out_text(item, "application", ""), ITEMS_GROUPS)) {
+		snprintf(why, sizeof(why),
+			 "item %lld is of a group; `ntm-group list` shows what "
+			 "is there",
+			 (long long)id);
+		status = command_fail(a, -NTM_EPERM, why);
+	}
+	json_decref(answer);
+	return status;
+}
+
 /* --- Ctrl-C
  * --------------------------------------------------------------------------------- */
 

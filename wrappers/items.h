@@ -38,6 +38,9 @@ int items_all(const struct command_args *a, const char *cmd, json_t **out,
 int items_rows(const struct command_args *a, struct inbox_rows *out);
 /** says @text, of an empty list; and the likely reason where there is no login */
 void items_none(const char *text, bool logged_in);
+/** is item @id of the inbox for a person to take or drop? What groups say to each other is
+ *  ntm-member's: taken here, it would be lost to it. Return: 0, or the exit status 1 */
+int items_may(const struct command_args *a, json_int_t id);
 /** @word as a number of list @cmd. Return: 0: it is none, and that was said */
 json_int_t items_number(const struct command_args *a, const char *cmd,
 			const char *word);

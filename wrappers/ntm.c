@@ -71,6 +71,8 @@ static const struct command commands[] = {
 	{"inbox", "", "what others have sent", OPT_INBOX, 0, 0, cmd_inbox},
 	{"receive", "[NUMBER ...]", "take what is there, or the named items",
 	 OPT_RECEIVE, 0, 1000, cmd_receive},
+	{"drop", "NUMBER ...", "what nobody here wants: its sender is told so",
+	 0, 1, 1000, cmd_drop},
 	{"netcheck", "", "what network this machine is in", 0, 0, 0,
 	 cmd_netcheck},
 	{"env", "", "print the LD_PRELOAD line for scripts", 0, 0, 0, cmd_env},

@@ -12,7 +12,7 @@
 command_fn cmd_up, cmd_down, cmd_env;
 command_fn cmd_login, cmd_logout, cmd_passwd, cmd_devices, cmd_exit;
 command_fn cmd_status, cmd_peers, cmd_netcheck;
-command_fn cmd_send, cmd_outbox, cmd_cancel, cmd_inbox, cmd_receive;
+command_fn cmd_send, cmd_outbox, cmd_cancel, cmd_inbox, cmd_receive, cmd_drop;
 command_fn cmd_ping, cmd_verify, cmd_allow, cmd_forget, cmd_push;
 
 /**

@@ -342,6 +342,11 @@ int ntm_items_taken(int64_t id)
 	return simple("taken", id);
 }
 
+int ntm_items_drop(int64_t id)
+{
+	return simple("drop", id);
+}
+
 /* *@item of the inbox, if it is here */
 static int here(int64_t id, struct ntm_item *item)
 {
@@ -469,6 +474,7 @@ SAME(NOBROKER);
 SAME(PERM);
 SAME(STATE);
 SAME(CHANGED);
+SAME(DECLINED);
 static_assert(NTM_ITEMS_TEXT_MAX == ITEM_TEXT_MAX,
 	      "a text is as long as ntm-post lets it be");
 

@@ -60,6 +60,7 @@ enum ntm_items_err {
 	NTM_ITEMS_PERM = -34,	  /* a file or folder is closed to this user */
 	NTM_ITEMS_STATE = -35,	  /* the item is in another state */
 	NTM_ITEMS_CHANGED = -37,  /* a file changed before it was sent */
+	NTM_ITEMS_DECLINED = -39, /* of a receiver: it was dropped there */
 };
 
 /** ntm_items_error() - one sentence for a person for what a function returned; static */
@@ -144,7 +145,7 @@ struct ntm_item {
  *         knows), "received" (by its own signed word, or straight from here), "refused",
  *         "failed"
  * @at:    since when
- * @error: 0, or why it was refused (AUTH, DECODE ...) or failed (NONAME, PIN ...); as
+ * @error: 0, or why it was refused (AUTH, DECODE, DECLINED ...) or failed (NONAME, PIN ...); as
  *         of struct ntm_item
  */
 struct ntm_item_receiver {
@@ -247,6 +248,13 @@ int ntm_items_place(int64_t id, const char *folder, enum ntm_items_exists how,
  * Return: 0, NOTFOUND, STATE (the item is not here), or as ntm_items_inbox()
  */
 int ntm_items_taken(int64_t id);
+
+/**
+ * ntm_items_drop() - nobody wants it, whatever its state
+ * It leaves the inbox; what is not here yet is not fetched, and its sender sees it as
+ * refused (DECLINED). Return: 0, NOTFOUND, STORE, or as ntm_items_inbox()
+ */
+int ntm_items_drop(int64_t id);
 
 #ifdef __cplusplus
 }

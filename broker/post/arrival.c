@@ -277,8 +277,8 @@ int arrival_begin(struct post *p, const struct arrival_of *of,
 	if (err)
 		return err;
 	if (row.state == IN_HAVE || row.state == IN_TAKEN ||
-	    row.state == IN_REFUSED) {
-		out->code = row.state == IN_REFUSED ? row.code : 0;
+	    in_refused(row.state)) {
+		out->code = in_refused(row.state) ? row.code : 0;
 		strcpy(out->hash, row.settled);
 		return 0;
 	}

@@ -233,6 +233,14 @@ static json_t *cmd_taken(struct post *p, const json_t *j)
 		    "no such item here; see `ntm inbox`");
 }
 
+static json_t *cmd_drop(struct post *p, const json_t *j)
+{
+	int err = inbox_drop(p->inbox, number(j, "id"));
+
+	return done(err, err == -NTM_ENOTFOUND ? "no such item; see `ntm inbox`"
+					       : NULL);
+}
+
 /* the person trusts another key for the name: what is held is tried again */
 static json_t *cmd_forget(struct post *p, const json_t *j)
 {
@@ -304,7 +312,8 @@ static const struct {
 } commands[] = {
 	{"send", cmd_send},	{"outbox", cmd_outbox}, {"inbox", cmd_inbox},
 	{"cancel", cmd_cancel}, {"fetch", cmd_fetch},	{"taken", cmd_taken},
-	{"forget", cmd_forget}, {"wait", cmd_wait},	{"who", cmd_who},
+	{"drop", cmd_drop},	{"forget", cmd_forget}, {"wait", cmd_wait},
+	{"who", cmd_who},
 };
 
 static json_t *command(struct post *p, const json_t *request)

@@ -253,6 +253,14 @@ static int ask_off_list(struct fetching *f)
 	return inbox_off_list(f->post, f->entry, on_off_list, f, &f->call);
 }
 
+void fetching_unlist(struct fetching *f)
+{
+	int err = ask_off_list(f);
+
+	if (err)
+		fetching_later(f, err, NULL, 0);
+}
+
 static void on_confirmed(void *arg, const struct web_answer *a)
 {
 	struct fetching *f = arg;
@@ -263,8 +271,8 @@ static void on_confirmed(void *arg, const struct web_answer *a)
 	/* a CS that knows nothing of it any more needs no word either */
 	if (err && again)
 		refused(f, a, false);
-	else if ((err = ask_off_list(f)))
-		fetching_later(f, err, NULL, 0);
+	else
+		fetching_unlist(f);
 }
 
 static int ask_confirm(struct fetching *f)
@@ -275,7 +283,7 @@ static int ask_confirm(struct fetching *f)
 			       .together = true,
 			       .bearer = f->ticket};
 	json_t *j = json_pack("{s:s, s:i}", "hash", f->data_hash, "code",
-			      f->state == IN_REFUSED ? f->code : 0);
+			      in_refused(f->state) ? f->code : 0);
 	int err;
 
 	if (f->has_receipt)

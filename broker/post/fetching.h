@@ -56,6 +56,8 @@ struct fetching {
 };
 
 void fetching_step(struct fetching *f);
+/** off the box's list, without a word to the CS */
+void fetching_unlist(struct fetching *f);
 void fetching_free(struct fetching *f);
 /** why an item is refused for @err, in a sentence for its receiver */
 const char *fetching_refusal(int err);

@@ -88,7 +88,7 @@ void fetching_later(struct fetching *f, int err, const char *text,
 	log_info("inbox", "item %lld of %s: %s; again in %u s",
 		 (long long)f->id, f->sender, text ? text : err_text(err),
 		 wait);
-	which = f->state == IN_REFUSED ? IN_PUT_OFF : IN_TRY;
+	which = in_refused(f->state) ? IN_PUT_OFF : IN_TRY;
 	store_bind_int(st, which, 1, f->id);
 	store_bind_int(st, which, 2, post_now(f->post) + wait);
 	store_bind_int(st, which, 3, f->tries + 1);
@@ -180,9 +180,9 @@ void fetching_state(struct fetching *f, enum in_state state, int err,
 		log_info("inbox", "item %lld of %s is %s: %s", (long long)f->id,
 			 f->sender, state == IN_HELD ? "held" : "refused",
 			 text ? text : err_text(err));
-	if (of_group(f) && state != IN_REFUSED)
+	if (of_group(f) && !in_refused(state))
 		link_group(f->post->link);
-	if (state == IN_REFUSED)
+	if (in_refused(state))
 		folder_remove(f->post, f->id);
 	over(f);
 	asking_changed(b->post->face);
@@ -372,6 +372,8 @@ static void job_start(struct inbox *b, int64_t id)
 		fetching_state(f, IN_HELD, r,
 			       "its domain is not known here; `ntm allow` with "
 			       "the domain's name lets it in");
+	else if (r == -NTM_ECERT && f->state == IN_DROPPED)
+		fetching_unlist(f);
 	else if (r)
 		fetching_later(f, r, NULL, 0);
 	else
@@ -549,4 +551,55 @@ int inbox_taken(struct inbox *b, int64_t id)
 		log_err("inbox", "the store cannot be written");
 	loop_timer_arm(b->due, 0);
 	return 0;
+}
+
+/* It is not here, and is to stay away: its sender is told so, with our word on it where
+ * K is known. */
+static int decline(struct inbox *b, int64_t id)
+{
+	struct fetching *f = job_find(b, id);
+	struct store *st = b->post->store;
+	int r;
+
+	if (f)
+		fetching_free(f);
+	f = inbox_job_new(b, id, false);
+	if (!f)
+		return -NTM_ENOMEM;
+	store_bind_int(st, IN_GET, 1, id);
+	r = store_step(st, IN_GET);
+	if (r > 0) {
+		(void)!job_fill(
+			f); /* a server that is not known is not asked */
+		store_reset(st, IN_GET);
+	}
+	if (r <= 0) {
+		fetching_free(f);
+		return r ? r : -NTM_ENOTFOUND;
+	}
+	fetching_state(f, IN_DROPPED, -NTM_EDECLINED, NULL);
+	r = state_of(b, id);
+	return r < 0 ? r : r == IN_DROPPED ? 0 : -NTM_ESTORE;
+}
+
+int inbox_drop(struct inbox *b, int64_t id)
+{
+	int r = state_of(b, id);
+
+	if (r < 0)
+		return r;
+	switch ((enum in_state)r) {
+	case IN_LISTED:
+	case IN_HELD:
+		return decline(b, id);
+	case IN_HAVE:
+		return inbox_taken(b, id);
+	case IN_REFUSED:
+		store_bind_int(b->post->store, IN_HIDE, 1, id);
+		return store_run(b->post->store, IN_HIDE);
+	case IN_TAKEN:
+	case IN_DROPPED:
+		break;
+	}
+	return -NTM_ENOTFOUND;
 }

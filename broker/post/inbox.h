@@ -21,7 +21,8 @@
  * @IN_HAVE:    verified, on our disk.             Leaves by: the person takes it
  * @IN_REFUSED: is not what its sender signed, or breaks a rule; never again
  * @IN_TAKEN:   kept to know it again
- * While the box lists it (`entry`), HAVE, REFUSED and TAKEN are still to be confirmed.
+ * @IN_DROPPED: the person does not want it, or to see that it was refused; as REFUSED else
+ * While the box lists it (`entry`), all but the first two are still to be confirmed.
  */
 enum in_state {
 	IN_LISTED,
@@ -29,7 +30,14 @@ enum in_state {
 	IN_HAVE,
 	IN_REFUSED,
 	IN_TAKEN = 5,
+	IN_DROPPED,
 };
+
+/** does its sender get a code for it, and nothing else? */
+static inline bool in_refused(enum in_state state)
+{
+	return state == IN_REFUSED || state == IN_DROPPED;
+}
 
 NTM_MUST_CHECK int inbox_open(struct post *p, struct inbox **out);
 void inbox_close(struct inbox *b);
@@ -54,6 +62,9 @@ uint64_t inbox_serial(const struct inbox *b);
 NTM_MUST_CHECK int inbox_want(struct inbox *b, int64_t id);
 /** the person has taken it. Return: 0, -NTM_ENOTFOUND, -NTM_ESTATE (not here yet) */
 NTM_MUST_CHECK int inbox_taken(struct inbox *b, int64_t id);
+/** the person does not want it, whatever its state; one that is not here yet is refused.
+ *  Return: 0, -NTM_ENOTFOUND, -NTM_ESTORE */
+NTM_MUST_CHECK int inbox_drop(struct inbox *b, int64_t id);
 /** a new array of those above @after (@id 0; at most 1000), or one, as `ntm inbox --json` prints it */
 json_t *inbox_list(struct inbox *b, int64_t id, int64_t after);
 /** the same as rows, [[id, from, title, message, size, state, text], ...], behind what

@@ -245,6 +245,10 @@ int inbox_known_again(struct inbox *b, int64_t id)
 	struct store *st = b->post->store;
 	int r;
 
+	store_bind_int(st, IN_UNWANTED, 1, id);
+	r = store_run(st, IN_UNWANTED);
+	if (r)
+		return r;
 	store_bind_int(st, IN_ANEW, 1, id);
 	r = store_run(st, IN_ANEW);
 	if (!r && store_changes(st))

@@ -31,6 +31,8 @@ static const char *refusal_text(int code)
 		return "it breaks a rule for items";
 	case NTM_EEXPIRED:
 		return "the receiver's key for it is gone; send it again";
+	case NTM_EDECLINED:
+		return "who it is for does not want it";
 	default:
 		return NULL;
 	}

@@ -246,7 +246,7 @@ static const char *const statements[POST_STATEMENTS] = {
 	/* a refusal's word: why it is refused stays */
 	[IN_PUT_OFF] = "UPDATE inb SET next_try = ?2, tries = ?3 WHERE id = ?1",
 	[IN_SOON] = "UPDATE inb SET next_try = 0 WHERE next_try > 0 AND "
-		    "(err IN (?1, ?2, ?3) OR state = 3 OR next_try > ?4)",
+		    "(err IN (?1, ?2, ?3) OR state IN (3, 6) OR next_try > ?4)",
 	[IN_WANT] = "UPDATE inb SET wanted = 1, next_try = 0, "
 		    "state = CASE state WHEN 1 THEN 0 ELSE state END "
 		    "WHERE id = ?1",
@@ -256,12 +256,17 @@ static const char *const statements[POST_STATEMENTS] = {
 	/* nothing of its key is kept when it is here, or will never be */
 	[IN_SETTLE] = "UPDATE inb SET settled = ?2, receipt = ?3, k = NULL, "
 		      "signer = NULL, blob = NULL, fetched = 0 WHERE id = ?1",
+	/* of a refusal all stays but that it is shown */
+	[IN_HIDE] = "UPDATE inb SET state = 6 WHERE id = ?1 AND state = 3",
+	/* dropped before its blob was known: this one was meant */
+	[IN_UNWANTED] = "UPDATE inb SET settled = data_hash WHERE id = ?1 AND "
+			"state = 6 AND settled = '' AND data_hash IS NOT NULL",
 	/* another item under the IDs of one that is done with */
-	[IN_ANEW] =
-		"UPDATE inb SET state = 0, err = 0, text = NULL, "
-		"wanted = 0, next_try = 0, tries = 0, title = NULL "
-		"WHERE id = ?1 AND state IN (3, 5) AND entry IS NOT NULL AND "
-		"data_hash IS NOT NULL AND data_hash IS NOT settled",
+	[IN_ANEW] = "UPDATE inb SET state = 0, err = 0, text = NULL, "
+		    "wanted = 0, next_try = 0, tries = 0, title = NULL "
+		    "WHERE id = ?1 AND state IN (3, 5, 6) AND entry IS NOT "
+		    "NULL AND "
+		    "data_hash IS NOT NULL AND data_hash IS NOT settled",
 	/* one that was here before is not fetched again, whoever lists it */
 	[IN_KNOWN] = "UPDATE inb SET state = 5, settled = data_hash, "
 		     "receipt = (SELECT receipt FROM had "

@@ -77,6 +77,8 @@ enum post_statement {
 	IN_WANT,
 	IN_WANT_FROM,
 	IN_SETTLE,
+	IN_HIDE,
+	IN_UNWANTED,
 	IN_ANEW,
 	IN_KNOWN,
 	HAD_PUT,

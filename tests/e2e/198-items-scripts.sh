@@ -154,6 +154,17 @@ lab_as_user b ntm receive --to=got "$number" >"$LAB/out" 2>&1 || not_ok "$(cat "
 cmp "$(lab_home a)/big" "$home/got/big"
 ok "and ntm-post and the worker killed: the next \`ntm receive\` has it whole"
 
+# --- what nobody wants
+
+items_text a bob "an offer"
+wait_for 20 '[ "$(items_count b inbox held)" = 1 ]' 'lab_as_user b ntm inbox'
+number=$(items_newest b inbox .id)
+assert_eq "$(lab_as_user b ntm drop "$number")" "item $number is dropped" "an item is dropped"
+assert_eq "$(lab_as_user b ntm inbox --json | jq '.items | length')" 0 "and listed no more"
+items_await a outbox '.to[0] | "\(.state) \(.error)"' "refused DECLINED"
+assert_contains "$(lab_as_user a ntm outbox)" "who it is for does not want it" "its sender sees why"
+assert_eq "$(lab_as_user b ntm drop --json "$number" | jq -r .error)" NOTFOUND "once is enough"
+
 # --- and the broker's end
 
 lab_start follow user b ntm receive --follow

@@ -139,6 +139,61 @@ static void test_held(void **state)
 	big_here();
 }
 
+/* The newest of the inbox is dropped, and stays away over a restart. @error: what its
+ * sender is told, as @state */
+static void drop(const char *state, const char *error)
+{
+	json_t *j = newest(&w.cn, "inbox"), *to;
+	json_t *id = json_object_get(j, "id"), *answer;
+	char folder[512];
+
+	snprintf(folder, sizeof(folder), "%s", text(j, "folder"));
+	answer = ask(&w.cn, json_pack("{s:s, s:O}", "cmd", "drop", "id", id));
+	assert_true(json_is_true(json_object_get(answer, "ok")));
+	json_decref(answer);
+	assert_null(newest(&w.cn, "inbox"));
+	answer = ask(&w.cn, json_pack("{s:s, s:O}", "cmd", "drop", "id", id));
+	assert_string_equal(text(answer, "error"), "NOTFOUND");
+	json_decref(answer);
+	json_decref(j);
+	post_close(&w.cn.post);
+	end_run(&w.cn);
+	assert_null(newest(&w.cn, "inbox"));
+	if (*folder)
+		assert_int_not_equal(access(folder, F_OK), 0);
+	outbox_is("done", state);
+	j = newest(&w.mn, "outbox");
+	to = json_array_get(json_object_get(j, "to"), 0);
+	assert_string_equal(text(to, "error"), error);
+	json_decref(j);
+}
+
+/* What a person does not want: held, here, refused, or not yet whole at the server */
+static void test_drop(void **state)
+{
+	(void)state;
+	send_big(1000);
+	json_decref(await(&w.cn, "inbox", "here"));
+	drop("received", "");
+	(void)fault("{\"flip\": true}");
+	send_big(1000);
+	json_decref(await(&w.cn, "inbox", "refused"));
+	drop("refused", "AUTH");
+	(void)fault("{\"early\": true, \"hold\": 65536}");
+	send_big(200000);
+	json_decref(await(&w.cn, "inbox", "announced"));
+	(void)fault("{\"early\": false, \"hold\": null}");
+	drop("refused", "DECLINED");
+	file_put(at("%s/policy", w.cn.state), "# nobody\n", 9);
+	who_load_policy(&w.cn.post.who);
+	send_big(1000);
+	json_decref(await(&w.cn, "inbox", "held"));
+	drop("refused", "DECLINED");
+	/* another one comes as ever */
+	send_big(1000);
+	json_decref(await(&w.cn, "inbox", "held"));
+}
+
 /* A server that changes the blob: refused, and the sender sees it. */
 static void test_forged(void **state)
 {
@@ -389,10 +444,11 @@ int main(void)
 		TEST(test_big),		TEST(test_cut),
 		TEST(test_servers_ill), TEST(test_restart),
 		TEST(test_held),	TEST(test_forged),
-		TEST(test_cancel),	TEST(test_nobody),
-		TEST(test_other_key),	TEST(test_met_late),
-		TEST(test_changed),	TEST(test_many),
-		TEST(test_no_batch),	TEST(test_odd_batch),
+		TEST(test_drop),	TEST(test_cancel),
+		TEST(test_nobody),	TEST(test_other_key),
+		TEST(test_met_late),	TEST(test_changed),
+		TEST(test_many),	TEST(test_no_batch),
+		TEST(test_odd_batch),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
