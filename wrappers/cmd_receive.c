@@ -297,34 +297,34 @@ static int receive_what(const struct command_args *a, json_t *item,
 	return status;
 }
 
-/* Is it there still? Who had it before us may have taken it. Return: 0, or an error */
-static int still_here(const json_t *item)
-{
-	json_t *ask = json_pack("{s:s, s:I}", "cmd", "inbox", "id",
-				out_int(item, "id"));
-	json_t *answer = NULL, *now;
-	int err = client_call_to(CLIENT_POST, ask, CLIENT_LIMIT_S, &answer);
-
-	now = json_array_get(json_object_get(answer, "items"), 0);
-	if (!err && strcmp(out_text(now, "state", ""), "here"))
-		err = -NTM_ENOTFOUND;
-	json_decref(answer);
-	json_decref(ask);
-	return err;
-}
-
-static int not_ours(const struct command_args *a, const json_t *item, int err)
+static int not_ours(const struct command_args *a, const json_t *item, int err,
+		    const char *text)
 {
 	char why[256];
 
 	snprintf(why, sizeof(why), "item %lld: %s",
-		 (long long)out_int(item, "id"),
-		 err == -NTM_EAGAIN
-			 ? "another program is taking it; if it stays in the "
-			   "inbox, run `ntm receive` again"
-		 : err == -NTM_ENOTFOUND ? "another program has taken it"
-					 : client_text(err, NULL));
+		 (long long)out_int(item, "id"), text);
 	return command_fail(a, err, why);
+}
+
+/* Is it there still? Who had it before us may have taken it. Return: 0, or 1 and it was
+ * said what is wrong */
+static int still_here(const struct command_args *a, const json_t *item)
+{
+	json_t *answer, *now;
+	int status = 0;
+
+	if (items_call(a,
+		       json_pack("{s:s, s:I}", "cmd", "inbox", "id",
+				 out_int(item, "id")),
+		       &answer))
+		return 1;
+	now = json_array_get(json_object_get(answer, "items"), 0);
+	if (strcmp(out_text(now, "state", ""), "here"))
+		status = not_ours(a, item, -NTM_ENOTFOUND,
+				  "another program has taken it");
+	json_decref(answer);
+	return status;
 }
 
 /* One that is here, ours alone from the first look to `taken`: else two would hand it to
@@ -334,9 +334,18 @@ static int receive_one(const struct command_args *a, json_t *item)
 	struct placed *record = NULL;
 	int err = placed_open(out_text(item, "folder", ""), &record), status;
 
-	if (!err)
-		err = still_here(item);
-	status = err ? not_ours(a, item, err) : receive_what(a, item, record);
+	if (err)
+		return not_ours(a, item, err,
+				err == -NTM_EAGAIN
+					? "another program is taking it; if it "
+					  "stays in the inbox, run `ntm "
+					  "receive` again"
+				: err == -NTM_ENOTFOUND
+					? "another program has taken it"
+					: err_text(err));
+	status = still_here(a, item);
+	if (!status)
+		status = receive_what(a, item, record);
 	if (!status)
 		status = taken(a, item);
 	placed_close(record);

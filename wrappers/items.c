@@ -42,9 +42,35 @@ static int refused(const struct command_args *a, int err, json_t *answer)
 	return 1;
 }
 
+/* Is ntm-post yet to be started? The broker has begun a moment ago then: it is waited for
+ * a little, and called again. *@tries: 0 at first */
+static bool starts(const struct command_args *a, int err, int *tries)
+{
+	if (err != -NTM_EAGAIN || ++*tries > AGAIN_MAX || items_interrupted())
+		return false;
+	if (*tries == 1 && !a->json && isatty(STDERR_FILENO))
+		fputs("ntm: ntm-post is starting ...\n", stderr);
+	items_pause();
+	return true;
+}
+
+static int ask(const struct command_args *a, const json_t *request,
+	       json_t **answer)
+{
+	int err, tries = 0;
+
+	*answer = NULL;
+	do {
+		json_decref(*answer);
+		err = client_call_to(CLIENT_POST, request, CLIENT_LIMIT_S,
+				     answer);
+	} while (starts(a, err, &tries));
+	return err;
+}
+
 int items_call(const struct command_args *a, json_t *request, json_t **answer)
 {
-	int err = client_call_to(CLIENT_POST, request, CLIENT_LIMIT_S, answer);
+	int err = ask(a, request, answer);
 
 	json_decref(request);
 	if (!a->json)
@@ -63,8 +89,7 @@ json_t *items_get(const struct command_args *a, const char *cmd, json_int_t id)
 	int err, tries = 0;
 
 	for (;;) {
-		err = client_call_to(CLIENT_POST, request, CLIENT_LIMIT_S,
-				     &answer);
+		err = ask(a, request, &answer);
 		if (err != -NTM_ECLOSED || items_interrupted() ||
 		    ++tries > AGAIN_MAX)
 			break;
@@ -121,9 +146,13 @@ static int rows_ask(const struct command_args *a, struct inbox_rows *l)
 				    1, "after", after),
 	       *why = NULL;
 	char *answer = NULL;
-	int r = client_line_to(CLIENT_POST, request, CLIENT_LIMIT_S, &answer,
-			       &why);
+	int r, tries = 0;
 
+	do {
+		json_decref(why);
+		r = client_line_to(CLIENT_POST, request, CLIENT_LIMIT_S,
+				   &answer, &why);
+	} while (starts(a, r, &tries));
 	json_decref(request);
 	if (!r)
 		r = inbox_rows_add(l, answer);

@@ -19,6 +19,7 @@
 /**
  * items_call() - command_call(), of ntm-post; @request is taken
  *
+ * One that the broker has yet to start is waited for, 10 s at most.
  * Texts of *@answer are fit for a terminal, but with --json as they are.
  */
 int items_call(const struct command_args *a, json_t *request, json_t **answer);

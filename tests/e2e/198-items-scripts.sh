@@ -165,6 +165,15 @@ items_await a outbox '.to[0] | "\(.state) \(.error)"' "refused DECLINED"
 assert_contains "$(lab_as_user a ntm outbox)" "who it is for does not want it" "its sender sees why"
 assert_eq "$(lab_as_user b ntm drop --json "$number" | jq -r .error)" NOTFOUND "once is enough"
 
+# --- ntm-post that has yet to be started, for which there is no socket
+
+lab_as_user b sh -c 'cd "$XDG_RUNTIME_DIR/ntm" && mv post.sock aside'
+lab_start waits user b "$LAB_SRC/tests/lab/terminal.py" ntm inbox
+wait_for 10 "grep -q 'ntm-post is starting' '$(lab_log waits)'" "cat '$(lab_log waits)'"
+lab_as_user b sh -c 'cd "$XDG_RUNTIME_DIR/ntm" && mv aside post.sock'
+lab_join waits
+assert_contains "$(cat "$(lab_log waits)")" "nothing is there" "ntm-post is waited for"
+
 # --- and the broker's end
 
 lab_start follow user b ntm receive --follow
