@@ -53,6 +53,9 @@ static void readers_print(const json_t *j)
 	else
 		snprintf(text, sizeof(text), "  (nobody gets it)");
 	fputs(out_colour(OUT_DIM, text), stdout);
+	if (out_int(j, "late"))
+		printf("  (%lld get it when they can be looked up)",
+		       (long long)out_int(j, "late"));
 	why = out_text(j, "why", NULL);
 	if (why)
 		printf("\n  | %s", plain_text(why, line, sizeof(line)));

@@ -102,6 +102,10 @@ static json_t *line_json(struct chatstore *s, const struct part *p,
 		json_object_set_new(j, "why", json_string(l->why));
 	if (ours) {
 		json_object_set_new(j, "to", json_integer(l->to));
+		json_object_set_new(
+			j, "late",
+			json_integer(
+				(json_int_t)chatstore_late_count(s, l->n)));
 		json_object_set_new(j, "read",
 				    readers(s, member_group(p->m), l, &all));
 		json_object_set_new(j, "readers",

@@ -99,7 +99,8 @@ void chat_work(struct chat *c)
 {
 	if (!c || c->node->ending || c->out.line)
 		return;
-	if (!chat_send_next(c) && !loop_timer_armed(c->marks_due))
+	if (!chat_send_next(c) && !chat_late_next(c) &&
+	    !loop_timer_armed(c->marks_due))
 		loop_timer_arm(c->marks_due, LOOP_MS(CHAT_MARKS_MS));
 }
 
@@ -147,6 +148,8 @@ int chat_open(struct node *n, struct chat **out)
 	if (!r)
 		r = loop_timer_new(n->loop, chat_marks_due, c, &c->marks_due);
 	if (!r)
+		r = loop_timer_new(n->loop, chat_late_due, c, &c->late.timer);
+	if (!r)
 		r = chat_known_open(n, chat_known_now, c, &c->known);
 	if (r)
 		chat_close(c);
@@ -163,6 +166,7 @@ void chat_close(struct chat *c)
 	chat_known_close(c->known);
 	loop_timer_free(c->again);
 	loop_timer_free(c->marks_due);
+	loop_timer_free(c->late.timer);
 	chatstore_close(c->store);
 	free(c);
 }

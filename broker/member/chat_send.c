@@ -12,6 +12,10 @@
  * ntm-post knows. A file is an item of its own, as of `ntm send`, in front of the message
  * that names it.
  *
+ * Who cannot be looked up now, and was never met, keeps nobody from a message: it is noted
+ * before the others' items leave, and gets an item of its own (chat_late.c). Where that is so
+ * of all, the message waits.
+ *
  * While the group's key is not ours (behind, frozen, forked) nothing is sent: a removal
  * may have been kept from us.
  */
@@ -71,6 +75,35 @@ static void missed(struct chat_sending *o, const struct group_member *m,
 	log_warn("member", "%s gets no message: %s", m->fqdn, err_text(err));
 }
 
+static bool is_meant(const struct chat_line *l, const struct group_member *m)
+{
+	return m->index != l->index && m->index < l->limit;
+}
+
+static int look(struct chat *c, const struct chat_line *l,
+		const struct group_member *m)
+{
+	return chatstore_is_late(c->store, l->n, m->index)
+		       ? -NTM_EUNREACHABLE
+		       : chat_known(c->known, m);
+}
+
+/* Return: it is noted */
+static bool later(struct chat *c, const struct group_member *m)
+{
+	struct chat_late late = {.n = c->out.line->n,
+				 .index = m->index,
+				 .since = node_now(c->node)};
+
+	memcpy(late.group, c->out.line->w.group, sizeof(late.group));
+	if (chatstore_late_put(c->store, &late))
+		return false;
+	if (!c->out.file_done)
+		c->out.line->to++;
+	c->late.due = 0;
+	return true;
+}
+
 /* The members of item @at that may have @l. *@err: -NTM_EAGAIN: ask again later */
 static json_t *receivers(struct chat *c, const struct group *g,
 			 const struct chat_line *l, uint32_t at, int *err)
@@ -82,27 +115,53 @@ static json_t *receivers(struct chat *c, const struct group *g,
 	for (i = 0; i < n; i++) {
 		const struct group_member *m = group_at(g, i);
 
-		if (m->index == l->index || m->index >= l->limit ||
-		    m->index / GROUP_OF != at)
+		if (!is_meant(l, m) || m->index / GROUP_OF != at)
 			continue;
-		r = chat_known(c->known, m);
+		r = look(c, l, m);
 		if (!r)
 			json_array_append_new(to, json_string(m->fqdn));
-		else if (r == -NTM_EAGAIN || r == -NTM_EUNREACHABLE)
-			*err = *err == -NTM_EAGAIN ? *err : r;
-		else
+		else if (r == -NTM_EAGAIN)
+			*err = r;
+		else if (r != -NTM_EUNREACHABLE || !later(c, m))
 			missed(&c->out, m, r);
 	}
 	return to;
 }
 
-static void item_name(const struct chat_line *l, uint32_t at, char *out,
-		      size_t size)
+/* Are all looked up, as far as they can be? Return: 0, -NTM_EAGAIN (ready() comes),
+ * -NTM_EUNREACHABLE: there are members, and nobody can be */
+static int all_known(struct chat *c, const struct group *g,
+		     const struct chat_line *l)
+{
+	bool away = false, known = false, asked = false;
+	size_t i, n = group_size(g);
+	int r;
+
+	for (i = 0; i < n; i++) {
+		const struct group_member *m = group_at(g, i);
+
+		if (!is_meant(l, m))
+			continue;
+		r = look(c, l, m);
+		asked |= r == -NTM_EAGAIN;
+		away |= r == -NTM_EUNREACHABLE;
+		known |= !r;
+	}
+	if (asked)
+		return -NTM_EAGAIN;
+	return away && !known ? -NTM_EUNREACHABLE : 0;
+}
+
+static void item_name(const struct chat_sending *o, char *out, size_t size)
 {
 	char id[CHAT_ID_TEXT];
 
-	ntmc_base64url_encode(l->w.id, CHAT_ID_LEN, id);
-	snprintf(out, size, at ? "%s.%u" : "%s", id, at);
+	ntmc_base64url_encode(o->line->w.id, CHAT_ID_LEN, id);
+	if (o->late)
+		snprintf(out, size, "%s.%u.%u", id, o->index / GROUP_OF,
+			 o->index);
+	else
+		snprintf(out, size, o->at ? "%s.%u" : "%s", id, o->at);
 }
 
 static void go_on(struct chat *c);
@@ -116,6 +175,10 @@ static void on_sent(void *arg, int err, const json_t *answer)
 	const char *why = json_string_value(json_object_get(answer, "text"));
 
 	o->calling = false;
+	if (o->late) {
+		chat_late_sent(c, err, why);
+		return;
+	}
 	if (err && err != -NTM_EEXISTS) {
 		if (chat_is_final(err)) {
 			sending_over(c, CHAT_FAILED, why ? why : err_text(err));
@@ -142,10 +205,10 @@ static void on_sent(void *arg, int err, const json_t *answer)
 static json_t *request(struct chat *c, json_t *to)
 {
 	struct chat_sending *o = &c->out;
-	char item[CHAT_ID_TEXT + 16], *text;
+	char item[CHAT_ID_TEXT + 24], *text;
 	json_t *j;
 
-	item_name(o->line, o->at, item, sizeof(item));
+	item_name(o, item, sizeof(item));
 	if (o->line->file && !o->file_done)
 		return json_pack("{s:s, s:o, s:s, s:s, s:s, s:[s]}", "cmd",
 				 "send", "to", to, "application", "ntm",
@@ -161,6 +224,14 @@ static json_t *request(struct chat *c, json_t *to)
 	return j;
 }
 
+int chat_hand_over(struct chat *c, json_t *to)
+{
+	int r = postcall_ask(c->node->post, request(c, to), on_sent, &c->out);
+
+	c->out.calling = !r;
+	return r;
+}
+
 /* the next item of the message that is under way */
 static void go_on(struct chat *c)
 {
@@ -169,24 +240,27 @@ static void go_on(struct chat *c)
 	const struct group *g = p ? member_group(p->m) : NULL;
 	unsigned int before;
 	json_t *to = NULL;
-	int err = 0;
+	int err;
 
 	if (!p || p->over || member_state(p->m) != MEMBER_JOINED) {
 		chat_sending_end(c); /* it waits for the group's key */
 		chat_later(c);	     /* others do not */
 		return;
 	}
+	err = all_known(c, g, o->line);
+	/* with EAGAIN ready() comes */
+	if (err == -NTM_EUNREACHABLE) {
+		chat_sending_end(c);
+		chat_later(c);
+	}
+	if (err)
+		return;
 	for (; o->at * GROUP_OF < o->line->limit; o->at++) {
 		before = o->missed;
 		to = receivers(c, g, o->line, o->at, &err);
 		if (err) {
 			o->missed = before; /* they are looked at again */
 			json_decref(to);
-			/* with EAGAIN ready() comes */
-			if (err != -NTM_EAGAIN) {
-				chat_sending_end(c);
-				chat_later(c);
-			}
 			return;
 		}
 		if (json_array_size(to))
@@ -203,12 +277,10 @@ static void go_on(struct chat *c)
 	}
 	if (!o->file_done)
 		o->line->to += (uint32_t)json_array_size(to);
-	if (postcall_ask(c->node->post, request(c, to), on_sent, o)) {
+	if (chat_hand_over(c, to)) {
 		chat_sending_end(c);
 		chat_later(c);
-		return;
 	}
-	o->calling = true;
 }
 
 void chat_known_now(void *arg)

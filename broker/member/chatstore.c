@@ -37,6 +37,14 @@ enum {
 	READ_LIST,
 	READ_OLD,
 	READ_DROP,
+	LATE_PUT,
+	LATE_NEXT,
+	LATE_IS,
+	LATE_COUNT,
+	LATE_ALL,
+	LATE_END,
+	LATE_OLD,
+	LATE_DROP,
 	N_STATEMENTS
 };
 
@@ -50,6 +58,9 @@ static const char *const schema[] = {
 	"CREATE INDEX line_clock ON line (gid, clock);"
 	"CREATE TABLE seen (gid BLOB NOT NULL, id BLOB NOT NULL,"
 	" reader INTEGER NOT NULL, UNIQUE (gid, id, reader));",
+	"CREATE TABLE late (n INTEGER NOT NULL, reader INTEGER NOT NULL,"
+	" gid BLOB NOT NULL, since INTEGER NOT NULL,"
+	" PRIMARY KEY (n, reader)) WITHOUT ROWID;",
 };
 
 #define LINE_COLUMNS "SELECT n, id, author, clock, state, body FROM line "
@@ -79,6 +90,15 @@ static const char *const statements[N_STATEMENTS] = {
 	[READ_OLD] = "DELETE FROM seen WHERE gid = ?1 AND id NOT IN"
 		     " (SELECT id FROM line WHERE gid = ?1)",
 	[READ_DROP] = "DELETE FROM seen WHERE gid = ?",
+	[LATE_PUT] = "INSERT OR IGNORE INTO late VALUES (?, ?, ?, ?)",
+	[LATE_NEXT] = "SELECT n, reader, gid, since FROM late WHERE"
+		      " (n, reader) > (?, ?) ORDER BY n, reader LIMIT 1",
+	[LATE_IS] = "SELECT 1 FROM late WHERE n = ? AND reader = ?",
+	[LATE_COUNT] = "SELECT count(*) FROM late WHERE n = ?",
+	[LATE_ALL] = "SELECT count(*) FROM late",
+	[LATE_END] = "DELETE FROM late WHERE n = ? AND reader = ?",
+	[LATE_OLD] = "DELETE FROM late WHERE n NOT IN (SELECT n FROM line)",
+	[LATE_DROP] = "DELETE FROM late WHERE gid = ?",
 };
 
 _Static_assert(CHAT_NEW == 4 && CHAT_FAILED == 3, "as the statements have it");
@@ -253,7 +273,8 @@ static int old_drop(struct chatstore *s, const uint8_t *group)
 	if (r || !store_changes(s->store))
 		return r;
 	store_bind_blob(s->store, READ_OLD, 1, group, GROUP_ID_LEN);
-	return store_run(s->store, READ_OLD);
+	r = store_run(s->store, READ_OLD);
+	return r ? r : store_run(s->store, LATE_OLD);
 }
 
 int chatstore_add(struct chatstore *s, struct chat_line *l)
@@ -449,6 +470,71 @@ int chatstore_drop(struct chatstore *s,
 
 	store_bind_blob(s->store, LINE_DROP, 1, group, GROUP_ID_LEN);
 	store_bind_blob(s->store, READ_DROP, 1, group, GROUP_ID_LEN);
+	store_bind_blob(s->store, LATE_DROP, 1, group, GROUP_ID_LEN);
 	r = store_run(s->store, LINE_DROP);
-	return r ? r : store_run(s->store, READ_DROP);
+	if (!r)
+		r = store_run(s->store, READ_DROP);
+	return r ? r : store_run(s->store, LATE_DROP);
+}
+
+/* --- who gets a message later ------------------------------------------------------------- */
+
+int64_t chatstore_late_count(struct chatstore *s, int64_t n)
+{
+	size_t st = n ? LATE_COUNT : LATE_ALL;
+	int64_t count = 0;
+
+	if (n)
+		store_bind_int(s->store, st, 1, n);
+	if (store_step(s->store, st) == 1) {
+		count = store_int(s->store, st, 0);
+		store_reset(s->store, st);
+	}
+	return count;
+}
+
+int chatstore_late_put(struct chatstore *s, const struct chat_late *late)
+{
+	if (chatstore_late_count(s, 0) >= CHATSTORE_LATE_MAX)
+		return -NTM_ELIMIT;
+	store_bind_int(s->store, LATE_PUT, 1, late->n);
+	store_bind_int(s->store, LATE_PUT, 2, late->index);
+	store_bind_blob(s->store, LATE_PUT, 3, late->group, GROUP_ID_LEN);
+	store_bind_int(s->store, LATE_PUT, 4, late->since);
+	return store_run(s->store, LATE_PUT);
+}
+
+int chatstore_late_next(struct chatstore *s, struct chat_late *at)
+{
+	int r;
+
+	store_bind_int(s->store, LATE_NEXT, 1, at->n);
+	store_bind_int(s->store, LATE_NEXT, 2, at->index);
+	r = store_step(s->store, LATE_NEXT);
+	if (r <= 0)
+		return r ? r : -NTM_ENOTFOUND;
+	at->n = store_int(s->store, LATE_NEXT, 0);
+	at->index = (uint32_t)store_int(s->store, LATE_NEXT, 1);
+	store_blob(s->store, LATE_NEXT, 2, at->group, GROUP_ID_LEN);
+	at->since = store_int(s->store, LATE_NEXT, 3);
+	store_reset(s->store, LATE_NEXT);
+	return 0;
+}
+
+int chatstore_late_drop(struct chatstore *s, int64_t n, uint32_t index)
+{
+	store_bind_int(s->store, LATE_END, 1, n);
+	store_bind_int(s->store, LATE_END, 2, index);
+	return store_run(s->store, LATE_END);
+}
+
+bool chatstore_is_late(struct chatstore *s, int64_t n, uint32_t index)
+{
+	bool is;
+
+	store_bind_int(s->store, LATE_IS, 1, n);
+	store_bind_int(s->store, LATE_IS, 2, index);
+	is = store_step(s->store, LATE_IS) == 1;
+	store_reset(s->store, LATE_IS);
+	return is;
 }

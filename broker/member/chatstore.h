@@ -105,6 +105,29 @@ size_t chatstore_readers(struct chatstore *s,
 			 const uint8_t group[static GROUP_ID_LEN],
 			 const uint8_t id[static CHAT_ID_LEN],
 			 uint32_t out[static CHATSTORE_READS], size_t *all);
+#define CHATSTORE_LATE_MAX 4096 /* of all groups */
+
+/** struct chat_late - a member that gets a message of ours later than the others
+ *  @n: of the line; @since: seconds since 1970 */
+struct chat_late {
+	int64_t n;
+	uint32_t index;
+	uint8_t group[GROUP_ID_LEN];
+	int64_t since;
+};
+/** Return: 0 (also where it is there), -NTM_ELIMIT, -NTM_ESTORE */
+NTM_MUST_CHECK int chatstore_late_put(struct chatstore *s,
+				      const struct chat_late *late);
+/** the first one behind @at, by line and index; {0}: of all. Return: 0 and *@at,
+ *  -NTM_ENOTFOUND, -NTM_ESTORE */
+NTM_MUST_CHECK int chatstore_late_next(struct chatstore *s,
+				       struct chat_late *at);
+NTM_MUST_CHECK int chatstore_late_drop(struct chatstore *s, int64_t n,
+				       uint32_t index);
+bool chatstore_is_late(struct chatstore *s, int64_t n, uint32_t index);
+/** how many members get line @n later; 0: of all lines */
+int64_t chatstore_late_count(struct chatstore *s, int64_t n);
+
 /** all of @group. Return: 0, -NTM_ESTORE */
 NTM_MUST_CHECK int chatstore_drop(struct chatstore *s,
 				  const uint8_t group[static GROUP_ID_LEN]);

@@ -233,14 +233,127 @@ static void test_away_domain(void **state)
 	l = line_at(2, n - 1);
 	assert_non_null(strstr(l->why, "another key"));
 	chat_line_free(l);
-	/* never met: it waits, as nobody vouches for the key */
+	ntmc_identity_clear(&eve);
+}
+
+static void steps(int n)
+{
+	while (n--)
+		seats_step();
+}
+
+static const char *name_sent(const struct office *o, size_t k)
+{
+	return json_string_value(
+		json_object_get(json_array_get(o->sent, k), "item"));
+}
+
+static int64_t late_of(int i, int64_t n)
+{
+	return chatstore_late_count(chat_store(nodes[i].chat), n);
+}
+
+static bool is_late_no_more(void *arg)
+{
+	(void)arg;
+	return !late_of(1, 0);
+}
+
+/* never met, and its domain is away: nobody vouches for the key. The others have the message,
+ * and it gets it when it can be looked up, whoever died meanwhile */
+static void test_later(void **state)
+{
+	int64_t n, file;
+
+	(void)state;
 	offices[1].away = nodes[2].who.fqdn;
 	offices[1].unmet = true;
 	n = say(1, "later", NULL);
-	for (int i = 0; i < 200; i++)
-		seats_step();
-	assert_int_equal(json_array_size(offices[1].sent), 0);
-	ntmc_identity_clear(&eve);
+	becomes(1, n, CHAT_SENT);
+	file = say(1, NULL, "/there");
+	becomes(1, file, CHAT_SENT);
+	assert_int_equal(json_array_size(offices[1].sent), 3);
+	assert_true(office_deliver(1, 0, 0));
+	assert_false(office_deliver(1, 0, 2));
+	assert_int_equal(late_of(1, n), 1);
+	assert_int_equal(late_of(1, file), 1);
+	seats_wait_s(61);
+	steps(200);
+	assert_int_equal(json_array_size(offices[1].sent), 3);
+	office_node_down(1);
+	office_node_up(1);
+	offices[1].away = NULL;
+	chat_work(nodes[1].chat);
+	assert_true(seats_turn(is_late_no_more, NULL));
+	assert_int_equal(json_array_size(offices[1].sent), 6);
+	for (size_t k = 3; k < 6; k++) {
+		assert_non_null(strstr(name_sent(&offices[1], k), ".0.2"));
+		assert_false(office_deliver(1, k, 0));
+	}
+	assert_true(office_deliver(1, 3, 2));
+	assert_true(office_deliver(1, 5, 2));
+	assert_true(seats_turn(office_is_empty, &offices[2]));
+	assert_string_equal(lines(2), "later|there");
+	/* and no more of it ever comes */
+	seats_wait_s(61);
+	steps(200);
+	assert_int_equal(json_array_size(offices[1].sent), 6);
+}
+
+/* of who was removed meanwhile nothing is kept; after a week it is said that it gets none */
+static void test_later_never(void **state)
+{
+	struct chat_late late = {.index = member_index(parts[2].m),
+				 .since = node_now(&nodes[0]) - 7 * 86400 - 2};
+	struct chatstore *s = chat_store(nodes[0].chat);
+	struct chat_line *l;
+	int64_t n;
+
+	(void)state;
+	offices[0].away = nodes[2].who.fqdn;
+	offices[0].unmet = true;
+	n = say(0, "a week", NULL);
+	becomes(0, n, CHAT_SENT);
+	late.n = n;
+	memcpy(late.group, member_id(parts[0].m), GROUP_ID_LEN);
+	assert_int_equal(chatstore_late_drop(s, n, late.index), 0);
+	assert_int_equal(chatstore_late_put(s, &late), 0);
+	seats_wait_s(61);
+	chat_work(nodes[0].chat);
+	steps(200);
+	assert_int_equal(late_of(0, n), 0);
+	l = line_at(0, n - 1);
+	assert_non_null(strstr(l->why, nodes[2].who.fqdn));
+	chat_line_free(l);
+	n = say(0, "gone", NULL);
+	becomes(0, n, CHAT_SENT);
+	assert_int_equal(late_of(0, n), 1);
+	assert_int_equal(seat_remove(&seats[0], 2), 0);
+	offices[0].away = NULL;
+	seats_wait_s(61);
+	chat_work(nodes[0].chat);
+	steps(200);
+	assert_int_equal(late_of(0, n), 0);
+	assert_int_equal(json_array_size(offices[0].sent), 2);
+}
+
+/* nobody can be looked up: it waits */
+static void test_later_all(void **state)
+{
+	int64_t n;
+
+	(void)state;
+	assert_int_equal(seat_remove(&seats[0], 2), 0);
+	offices[0].away = nodes[1].who.fqdn;
+	offices[0].unmet = true;
+	n = say(0, "hello", NULL);
+	steps(200);
+	assert_int_equal(state_of(0, n), CHAT_WAITS);
+	offices[0].away = NULL;
+	seats_wait_s(6);
+	becomes(0, n, CHAT_SENT);
+	assert_int_equal(json_array_size(offices[0].sent), 1);
+	assert_int_equal(late_of(0, n), 0);
 }
 
 /* a message that waits and is damaged is passed over */
@@ -494,7 +607,8 @@ int main(void)
 		T(test_talk),		T(test_marks),	     T(test_to_whom),
 		T(test_another_key),	T(test_strangers),   T(test_ahead),
 		T(test_expected),	T(test_files),	     T(test_clock),
-		T(test_no_certificate), T(test_away_domain), T(test_damaged),
+		T(test_no_certificate), T(test_away_domain), T(test_later),
+		T(test_later_never),	T(test_later_all),   T(test_damaged),
 		T(test_crowd),
 	};
 

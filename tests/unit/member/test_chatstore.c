@@ -263,7 +263,7 @@ static void file_is_sealed(void **state)
 /* who can write the file cannot give a message to another author */
 static void row_is_bound(void **state)
 {
-	static const char *const schema[] = {"SELECT 1"};
+	static const char *const schema[] = {"SELECT 1", "SELECT 1"};
 	static const char *const moves[] = {
 		"UPDATE line SET author = 2", "UPDATE line SET clock = 7",
 		"UPDATE line SET id = zeroblob(16)"};
@@ -278,7 +278,7 @@ static void row_is_bound(void **state)
 		chatstore_close(s);
 		s = NULL;
 		assert_int_equal(
-			store_open(path, schema, 1, &moves[i], 1, &raw), 0);
+			store_open(path, schema, 2, &moves[i], 1, &raw), 0);
 		assert_int_equal(store_run(raw, 0), 0);
 		store_close(raw);
 		open_as(&id);
@@ -367,7 +367,7 @@ static void many_have_read(void **state)
 /* the oldest go, and who has read them */
 static void oldest_goes(void **state)
 {
-	static const char *const schema[] = {"SELECT 1"};
+	static const char *const schema[] = {"SELECT 1", "SELECT 1"};
 	static const char *const fill[] = {
 		"WITH RECURSIVE c(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM c"
 		" WHERE i < 10111) INSERT INTO line (gid, id, author, clock,"
@@ -383,7 +383,7 @@ static void oldest_goes(void **state)
 	assert_int_equal(chatstore_read(s, group, w.id, 5), 0);
 	chatstore_close(s);
 	s = NULL;
-	assert_int_equal(store_open(path, schema, 1, fill, 1, &raw), 0);
+	assert_int_equal(store_open(path, schema, 2, fill, 1, &raw), 0);
 	assert_int_equal(store_run(raw, 0), 0);
 	store_close(raw);
 	open_as(&id);
@@ -394,6 +394,39 @@ static void oldest_goes(void **state)
 	assert_int_equal(chatstore_last(s, group, CHATSTORE_MAX - 1), 113);
 	assert_int_equal(chatstore_readers(s, group, w.id, who, &all), 0);
 	assert_int_equal(chatstore_read(s, group, w.id, 5), -NTM_ENOTFOUND);
+}
+
+/* who gets what later: in order, each once, bounded, and gone with its group */
+static void late_ones(void **state)
+{
+	struct chat_late l = {.n = 7, .index = 3, .since = 5}, at = {.n = 0};
+
+	(void)state;
+	memcpy(l.group, group, sizeof(l.group));
+	assert_int_equal(chatstore_late_next(s, &at), -NTM_ENOTFOUND);
+	assert_int_equal(chatstore_late_put(s, &l), 0);
+	l.since = 6;
+	assert_int_equal(chatstore_late_put(s, &l), 0);
+	l.n = 6;
+	assert_int_equal(chatstore_late_put(s, &l), 0);
+	assert_int_equal(chatstore_late_count(s, 0), 2);
+	assert_int_equal(chatstore_late_count(s, 7), 1);
+	assert_int_equal(chatstore_late_next(s, &at), 0);
+	assert_true(at.n == 6 && at.index == 3 && at.since == 6);
+	assert_int_equal(chatstore_late_next(s, &at), 0);
+	assert_true(at.n == 7 && at.index == 3 && at.since == 5);
+	assert_memory_equal(at.group, group, sizeof(at.group));
+	assert_int_equal(chatstore_late_next(s, &at), -NTM_ENOTFOUND);
+	assert_true(chatstore_is_late(s, 7, 3));
+	assert_false(chatstore_is_late(s, 7, 4));
+	assert_int_equal(chatstore_late_drop(s, 7, 3), 0);
+	assert_false(chatstore_is_late(s, 7, 3));
+	for (l.index = 0; chatstore_late_count(s, 0) < CHATSTORE_LATE_MAX;
+	     l.index++)
+		assert_int_equal(chatstore_late_put(s, &l), 0);
+	assert_int_equal(chatstore_late_put(s, &l), -NTM_ELIMIT);
+	assert_int_equal(chatstore_drop(s, group), 0);
+	assert_int_equal(chatstore_late_count(s, 0), 0);
 }
 
 int main(void)
@@ -412,6 +445,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(many_have_read, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(oldest_goes, setup, teardown),
+		cmocka_unit_test_setup_teardown(late_ones, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_has_read, setup, teardown),
 	};
 
