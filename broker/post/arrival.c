@@ -18,9 +18,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 #include "broker/post/inbox_impl.h"
+#include "broker/post/room.h"
 #include "common/log.h"
 
 /* what of a row matters here */
@@ -80,7 +80,6 @@ struct fetching *arrival_find(struct post *p, const char *sender,
 struct counts {
 	const char *sender;
 	unsigned int all, of_one;
-	uint64_t bytes; /* still to come */
 };
 
 static void count_one(void *arg, struct fetching *f)
@@ -89,7 +88,6 @@ static void count_one(void *arg, struct fetching *f)
 
 	c->all++;
 	c->of_one += !strcmp(f->sender, c->sender);
-	c->bytes += f->size - f->at;
 }
 
 static int rows_count(struct post *p, const char *sender, int64_t *n)
@@ -144,7 +142,6 @@ static int limits_check(struct post *p, const struct arrival_of *of,
 			const struct row *row)
 {
 	struct counts c = {.sender = of->sender};
-	struct statvfs v;
 	int r;
 
 	inbox_each_direct(p->inbox, count_one, &c);
@@ -153,12 +150,7 @@ static int limits_check(struct post *p, const struct arrival_of *of,
 	r = row->id ? 0 : one_more(p, of->sender);
 	if (r)
 		return r;
-	if (statvfs(p->who.dir, &v))
-		return -NTM_ESTORE;
-	c.bytes += ARRIVAL_SPARED;
-	return of->size > BLOB_PAYLOAD_MAX ||
-			       of->size + c.bytes >
-				       (uint64_t)v.f_bavail * v.f_frsize
+	return of->size > BLOB_PAYLOAD_MAX || room_check(p, NULL, of->size, 0)
 		       ? -NTM_ESTORE
 		       : 0;
 }

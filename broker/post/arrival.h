@@ -16,7 +16,6 @@
 #define ARRIVAL_STALE_S	    (7 * 86400) /* of what nobody goes on with */
 #define ARRIVAL_WAITING_MAX                                                    \
 	10000 /* items of one sender, that nobody has taken */
-#define ARRIVAL_SPARED (UINT64_C(64) << 20) /* bytes of the disk */
 
 /** struct arrival_of - what the sender says: borrowed */
 struct arrival_of {

@@ -22,6 +22,7 @@
  *        bytes before it are here
  * @held: where somebody keeps a pointer to this; cleared at the end. Or NULL
  * @receipt: our word on it, of a row that is HAVE, REFUSED or TAKEN and could make one
+ * @entries: of its manifest, when that came in this run
  * @verified: the seal was the sender's; @failure: what ended the download
  */
 struct fetching {
@@ -46,6 +47,7 @@ struct fetching {
 
 	struct blob *blob;
 	struct unpack *unpack;
+	size_t entries;
 	uint64_t payload, from, at, saved_at;
 	uint8_t buf[BLOB_SEALED];
 	size_t have;

@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 #include "broker/post/fetching.h"
+#include "broker/post/room.h"
 #include "common/file.h"
 
 static void data_clear(struct fetching *f)
@@ -129,13 +129,6 @@ static int on_write(void *arg, const uint8_t *data, size_t len)
 /* --- its end
  * ------------------------------------------------------------------------------- */
 
-static bool room(const char *folder, uint64_t need)
-{
-	struct statvfs v;
-
-	return statvfs(folder, &v) || need < (uint64_t)v.f_bavail * v.f_frsize;
-}
-
 /* bytes of files that are to come yet */
 static uint64_t to_come(const struct fetching *f)
 {
@@ -145,16 +138,23 @@ static uint64_t to_come(const struct fetching *f)
 /* Again; if the disk has no room, its receiver can make some */
 static void later(struct fetching *f, int err)
 {
-	char folder[512], text[640];
-	bool full = err == -NTM_ESTORE &&
-		    inbox_folder(f->post, f->id, folder, sizeof(folder)) &&
-		    !room(folder, to_come(f));
+	unsigned long long mb =
+		(to_come(f) + f->entries * (uint64_t)ROOM_FILE) / 1000000 + 1;
+	int full = err == -NTM_ESTORE
+			   ? room_check(f->post, f, to_come(f), f->entries)
+			   : 0;
+	char text[640];
 
-	snprintf(text, sizeof(text),
-		 "the disk of %s has no room for %llu MB; make room, it is "
-		 "tried again",
-		 f->post->who.dir,
-		 (unsigned long long)to_come(f) / 1000000 + 1);
+	if (full == -NTM_ELIMIT)
+		snprintf(text, sizeof(text),
+			 "the disk of %s has no room for %zu files; make room, "
+			 "it is tried again",
+			 f->post->who.dir, f->entries);
+	else
+		snprintf(text, sizeof(text),
+			 "the disk of %s has no room for %llu MB; make room, "
+			 "it is tried again",
+			 f->post->who.dir, mb);
 	fetching_later(f, err, full ? text : NULL, 0);
 }
 
@@ -262,6 +262,14 @@ static int resume(struct fetching *f, uint64_t *at)
 	return 0;
 }
 
+static int on_entries(void *arg, size_t entries)
+{
+	struct fetching *f = arg;
+
+	f->entries = entries;
+	return room_check(f->post, f, to_come(f), entries) ? -NTM_ESTORE : 0;
+}
+
 int fetching_open(struct fetching *f)
 {
 	char folder[512];
@@ -277,7 +285,7 @@ int fetching_open(struct fetching *f)
 		err = resume(f, &f->from);
 	if (err)
 		return err;
-	if (!room(folder, to_come(f)))
+	if (room_check(f->post, f, to_come(f), 0))
 		return -NTM_ESTORE;
 	err = unpack_open(folder, f->payload, f->payload - to_come(f),
 			  &f->unpack);
@@ -287,6 +295,8 @@ int fetching_open(struct fetching *f)
 		f->from = 0;
 		err = unpack_open(folder, f->payload, 0, &f->unpack);
 	}
+	if (!err)
+		unpack_room(f->unpack, on_entries, f);
 	f->at = f->saved_at = f->from;
 	return err;
 }

@@ -59,6 +59,9 @@ struct unpack {
 	uint64_t begin;	      /* offset in the payload of @now's data */
 	uint64_t started;     /* of @file: writing back began up to here */
 	bool has_now, closed; /* a file was closed since the last sync */
+	size_t entries;
+	int (*room)(void *arg, size_t entries);
+	void *room_arg;
 };
 
 /* --- below `tree`
@@ -285,6 +288,7 @@ static int manifest_check(struct unpack *u)
 	if (!u->list.count ||
 	    u->list.data != u->payload - HEAD_LEN - u->manifest_len)
 		return -NTM_EDECODE;
+	u->entries = u->list.count;
 	manifest_read(&u->list, u->head, HEAD_LEN, u->manifest_len);
 	u->begin = HEAD_LEN + u->manifest_len;
 	u->has_now = false;
@@ -332,6 +336,8 @@ static ssize_t front_write(struct unpack *u, const uint8_t *p, size_t len)
 		err = manifest_check(u);
 		if (!err)
 			err = tree_empty(u);
+		if (!err && u->room)
+			err = u->room(u->room_arg, u->entries);
 	}
 	return err ? err : (ssize_t)len;
 }
@@ -411,6 +417,18 @@ void unpack_close(struct unpack *u)
 uint64_t unpack_at(const struct unpack *u)
 {
 	return u->at;
+}
+
+void unpack_room(struct unpack *u, int (*fn)(void *arg, size_t entries),
+		 void *arg)
+{
+	u->room = fn;
+	u->room_arg = arg;
+}
+
+size_t unpack_files(const struct unpack *u)
+{
+	return u->entries > u->list.count ? u->entries - u->list.count : 0;
 }
 
 /* @have: bytes that the file has. A hint: what it does not begin, the sync does */

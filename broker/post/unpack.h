@@ -30,6 +30,12 @@ NTM_MUST_CHECK int unpack_open(const char *dir, uint64_t payload, uint64_t at,
 			       struct unpack **out);
 void unpack_close(struct unpack *u); /* NULL is fine */
 uint64_t unpack_at(const struct unpack *u);
+/** @fn(@arg, entries) when the manifest is complete and valid, before anything of it is
+ *  made. Not 0: that is what unpack_write() returns */
+void unpack_room(struct unpack *u, int (*fn)(void *arg, size_t entries),
+		 void *arg);
+/** entries that are yet to be made; 0 before the manifest is known */
+size_t unpack_files(const struct unpack *u);
 /**
  * unpack_write() - the next @len bytes of the payload
  * Return: 0, -NTM_EDECODE (the manifest breaks a rule: the item is refused, nothing
