@@ -141,7 +141,8 @@ struct ntm_item {
 
 /**
  * struct ntm_item_receiver - one receiver of an item sent
- * @state: "sending", "waiting" (the server has it), "told" (the receiver's domain
+ * @state: "searching" (its devices are not known yet: @name is what was given), "sending",
+ *         "waiting" (the server has it), "told" (the receiver's domain
  *         knows), "received" (by its own signed word, or straight from here), "refused",
  *         "failed"
  * @at:    since when

@@ -97,13 +97,31 @@ static json_t *receiver_json(struct store *st)
 	return j;
 }
 
-static json_t *receivers_json(struct store *st, int64_t id)
+/* names as the person gave them, whose devices are not known yet */
+static void names_json(struct store *st, int64_t id, json_t *list)
 {
+	store_bind_int(st, NAME_OPEN, 1, id);
+	while (store_step(st, NAME_OPEN) > 0)
+		json_array_append_new(
+			list,
+			json_pack("{s:s, s:s, s:I}", "name",
+				  store_text(st, NAME_OPEN, 0), "state",
+				  "searching", "at",
+				  (json_int_t)store_int(st, OUT_LIST, 11)));
+}
+
+/* of the row that OUT_LIST stands on */
+static json_t *receivers_json(struct store *st)
+{
+	int64_t id = store_int(st, OUT_LIST, 0);
+	int64_t state = store_int(st, OUT_LIST, 4);
 	json_t *list = json_array();
 
 	store_bind_int(st, TO_LIST, 1, id);
 	while (store_step(st, TO_LIST) > 0)
 		json_array_append_new(list, receiver_json(st));
+	if (state == OUT_OPEN || state == OUT_SENT_ALL)
+		names_json(st, id, list);
 	return list;
 }
 
@@ -133,7 +151,7 @@ static json_t *row_json(struct store *st, const struct sending *job)
 		"sent", (json_int_t)sent, "created",
 		(json_int_t)store_int(st, OUT_LIST, 11), "expires",
 		(json_int_t)store_int(st, OUT_LIST, 12), "to",
-		receivers_json(st, store_int(st, OUT_LIST, 0)));
+		receivers_json(st));
 	if (code) {
 		json_object_set_new(j, "error", json_string(err_name(code)));
 		json_object_set_new(j, "text",

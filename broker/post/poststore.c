@@ -164,6 +164,8 @@ static const char *const statements[POST_STATEMENTS] = {
 	/* behind ?2 */
 	[NAME_NEXT] = "SELECT name FROM name WHERE out = ?1 AND done = 0 AND "
 		      "name > ?2 ORDER BY name LIMIT 1",
+	[NAME_OPEN] = "SELECT name FROM name WHERE out = ?1 AND done = 0 "
+		      "ORDER BY name",
 	/* who was never found gets nothing, because of ?2 */
 	[NAME_REST] = "INSERT OR IGNORE INTO receiver (out, name, state, err, "
 		      "at) SELECT out, name, 6, ?2, ?3 FROM name WHERE "

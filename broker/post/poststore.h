@@ -42,6 +42,7 @@ enum post_statement {
 	SMALL_DELETE,
 	NAME_NEW,
 	NAME_NEXT,
+	NAME_OPEN,
 	NAME_DONE,
 	NAME_REST,
 	NAME_DONE_ALL,

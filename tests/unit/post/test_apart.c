@@ -66,7 +66,9 @@ static void test_domain(void **state)
 	await_state(CN, "received");
 	outbox_is("sending", NULL);
 	says("UNREACHABLE");
-	assert_string_equal(state_of(AWAY, "state"), "");
+	assert_string_equal(state_of(AWAY, "state"), "searching");
+	assert_string_equal(state_of("tab.away.example.net", "state"),
+			    "searching");
 	(void)fault("{\"away\": null}");
 	json_decref(await(&w.mn, "outbox", "done"));
 	assert_string_equal(state_of(AWAY, "error"), "NONAME");
