@@ -1,230 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * test_direct - items straight from one ntm-post to another, whose worker the test plays
- *
- * Between them is a relay of the test's own that counts, cuts and stops.
- */
+/* test_direct - items straight from one ntm-post to another, whose worker the test plays */
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "broker/post/absent.h"
 #include "broker/post/arrival.h"
-#include "broker/post/door.h"
-#include "broker/post/link.h"
-#include "broker/post/outbox_impl.h"
-#include "common/addr.h"
+#include "broker/post/outbox.h"
 #include "common/log.h"
+#include "tests/unit/post/direct_site.h"
 #include "tests/unit/post/disk.h"
-#include "tests/unit/post/ends.h"
 #include "tests/unit/post/fixture.h"
-
-#define LEGS_MAX 32
-#define NEVER	 UINT64_MAX
-
-/* one connection through the relay; @pair[0]: who came, @pair[1]: the door */
-struct leg {
-	int pair[2];
-	struct loop_io *io[2];
-};
-
-/* @up, @down: bytes to the door and back, all in all; both are cut where @cut_up,
- * @cut_down say, once; @stop_up: nothing more goes there. @closed: nobody gets in */
-static struct relay {
-	int fd, door;
-	struct loop_io *io;
-	struct addr at, door_at;
-	struct leg legs[LEGS_MAX];
-	size_t n_legs;
-	uint64_t up, down, cut_up, cut_down, stop_up;
-	bool closed;
-} r;
-
-static struct worker_played {
-	int fd;
-	struct loop_io *io;
-	const char *name; /* who it says is there */
-	unsigned int asked;
-} played;
-
-/* --- the relay
- * ------------------------------------------------------------------------------- */
-
-static void leg_close(struct leg *l)
-{
-	for (int i = 0; i < 2; i++) {
-		if (!l->io[i])
-			continue;
-		loop_io_del(l->io[i]);
-		close(l->pair[i]);
-		l->io[i] = NULL;
-	}
-}
-
-static void pass(struct leg *l, int from)
-{
-	uint64_t *n = from ? &r.down : &r.up;
-	uint64_t *cut = from ? &r.cut_down : &r.cut_up;
-	size_t want = 65536;
-	char buf[65536];
-	ssize_t got;
-
-	if (*cut - *n < want)
-		want = (size_t)(*cut - *n);
-	if (!from && r.stop_up - r.up < want)
-		want = (size_t)(r.stop_up - r.up);
-	if (!want) {
-		loop_io_set(l->io[from], 0);
-		return;
-	}
-	got = recv(l->pair[from], buf, want, MSG_DONTWAIT);
-	/* both are on this loop: what the other has not read yet fits */
-	if (got > 0 &&
-	    send(l->pair[!from], buf, (size_t)got, MSG_NOSIGNAL) != got)
-		got = -1; /* it has hung up */
-	if (got > 0)
-		*n += (uint64_t)got;
-	if (got <= 0 || *n == *cut) {
-		if (*n == *cut)
-			*cut = NEVER;
-		leg_close(l);
-	}
-}
-
-static void on_leg(void *arg, int fd, unsigned int events)
-{
-	struct leg *l = arg;
-
-	(void)events;
-	pass(l, fd == l->pair[1]);
-}
-
-static int dial(const struct addr *to)
-{
-	int size = 8 << 20, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	assert_int_equal(connect(fd, &to->sa, addr_len(to)), 0);
-	return fd;
-}
-
-static void on_relay(void *arg, int fd, unsigned int events)
-{
-	int s = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-	struct leg *l = &r.legs[r.n_legs++ % LEGS_MAX];
-
-	(void)arg, (void)events;
-	assert_true(s >= 0);
-	if (r.closed) {
-		close(s);
-		return;
-	}
-	l->pair[0] = s;
-	l->pair[1] = dial(&r.door_at);
-	for (int i = 0; i < 2; i++)
-		assert_int_equal(loop_io_add(w.loop, l->pair[i], LOOP_READ,
-					     false, on_leg, l, &l->io[i]),
-				 0);
-}
-
-static int listener(struct addr *at)
-{
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
-
-	assert_int_equal(addr_parse("127.0.0.1:0", 0, at), 0);
-	assert_int_equal(bind(fd, &at->sa, addr_len(at)), 0);
-	assert_int_equal(listen(fd, 64), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&ss, &len), 0);
-	assert_int_equal(addr_from_sockaddr((struct sockaddr *)&ss, len, at),
-			 0);
-	return fd;
-}
-
-/* --- CN's worker
- * ---------------------------------------------------------------------------- */
-
-static void on_link(void *arg, int fd, unsigned int events)
-{
-	char buf[512], answer[512];
-	ssize_t n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
-	json_t *j = n > 0 ? json_loadb(buf, (size_t)n, 0, NULL) : NULL;
-
-	(void)arg, (void)events;
-	if (!strcmp(text(j, "say"), "who")) {
-		played.asked++;
-		snprintf(answer, sizeof(answer),
-			 "{\"event\":\"who\",\"address\":\"%s\"%s%s%s}",
-			 text(j, "address"), played.name ? ",\"name\":\"" : "",
-			 played.name ? played.name : "",
-			 played.name ? "\"" : "");
-		assert_true(send(fd, answer, strlen(answer), 0) > 0);
-	}
-	json_decref(j);
-}
-
-static void door_make(void)
-{
-	int sv[2], fd = dup(r.door);
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv), 0);
-	played.fd = sv[0];
-	assert_int_equal(loop_io_add(w.loop, sv[0], LOOP_READ, false, on_link,
-				     NULL, &played.io),
-			 0);
-	assert_int_equal(link_open(&w.cn.post, sv[1], &w.cn.post.link), 0);
-	assert_int_equal(door_open(&w.cn.post, &fd, 1, &w.cn.post.door), 0);
-}
-
-static void played_end(void)
-{
-	loop_io_del(played.io);
-	close(played.fd);
-}
-
-static int setup(void **state)
-{
-	int err = ends_open(state);
-
-	memset(&r, 0, sizeof(r));
-	r.cut_up = r.cut_down = r.stop_up = NEVER;
-	played = (struct worker_played){.name = MN};
-	r.door = listener(&r.door_at);
-	r.fd = listener(&r.at);
-	assert_int_equal(loop_io_add(w.loop, r.fd, LOOP_READ, false, on_relay,
-				     NULL, &r.io),
-			 0);
-	w.mn.post.door_at = &r.at;
-	door_make();
-	return err;
-}
-
-static int teardown(void **state)
-{
-	for (size_t i = 0; i < LEGS_MAX; i++)
-		leg_close(&r.legs[i]);
-	loop_io_del(r.io);
-	close(r.fd);
-	close(r.door);
-	played_end();
-	return ends_close(state);
-}
-
-/* --- tests
- * ------------------------------------------------------------------------------ */
-
-static void went(const char *by)
-{
-	json_t *j = newest(&w.mn, "outbox");
-
-	assert_string_equal(
-		text(json_array_get(json_object_get(j, "to"), 0), "by"), by);
-	json_decref(j);
-}
 
 static void test_straight(void **state)
 {
@@ -307,153 +96,19 @@ static void test_word_lost(void **state)
 	assert_in_range(r.up, 2000000, 2000000 + 20000);
 }
 
-/* Nobody gets through any more: by the Cache Server, and from there the rest alone. */
-static void test_fall_back(void **state)
-{
-	uint64_t next = 0;
-
-	(void)state;
-	send_big(2000000);
-	r.cut_up = 1200000;
-	while (r.cut_up != NEVER)
-		turn(&next);
-	r.closed = true;
-	big_here();
-	went("server");
-	assert_in_range(fault("{}"), 2000000, 2000000 + 800000 + 65552 + 4096);
-}
-
-/* The Cache Server hears that it may forget its part. */
-static void forgotten(void)
-{
-	uint64_t next = 0, end = loop_now_exact(w.loop) + LOOP_S(10);
-
-	while (servers_count("{}", "cancelled") != 1) {
-		assert_true(loop_now_exact(w.loop) < end);
-		turn(&next);
-	}
-}
-
-/* The Cache Server has its key and some of it, and is gone: who is online by the next try
- * gets it straight, and that server is told to forget its part. */
-static void test_back(void **state)
-{
-	uint64_t next = 0;
-
-	(void)state;
-	r.closed = true;
-	fault("{\"cut\": 500000}");
-	send_big(2000000);
-	while (fault("{}") < 500000)
-		turn(&next);
-	r.closed = false;
-	big_here();
-	went("direct");
-	assert_int_equal(fault("{}"), 500000);
-	forgotten();
-}
-
-/* Of several who have a key there all get it there, and it stays one item. */
-static void test_several(void **state)
-{
-	uint64_t next = 0;
-
-	(void)state;
-	r.closed = true;
-	fault("{\"cut\": 500000}");
-	file_fill(at("%s/big", w.dir), 2000000, 9);
-	send_item(json_pack("{s:[s], s:[s, s]}", "files", at("%s/big", w.dir),
-			    "to", CN, MN));
-	while (fault("{}") < 500000)
-		turn(&next);
-	r.closed = false;
-	json_decref(await(&w.cn, "inbox", "here"));
-	went("server");
-	assert_int_equal(servers_count("{}", "cancelled"), 0);
-}
-
-static void look(struct sending *s)
-{
-	uint64_t next = 0;
-
-	assert_non_null(s->look);
-	loop_timer_arm(s->look, 0);
-	do {
-		turn(&next);
-	} while (!loop_timer_armed(s->look) || s->looking);
-}
-
-/* The Cache Server is getting a large one when its receiver comes online. */
-static void test_look(void **state)
-{
-	struct sending *s;
-	unsigned int looks;
-	uint64_t next = 0;
-
-	(void)state;
-	r.closed = true;
-	fault("{\"hold\": 1000000}");
-	send_big(24000000);
-	while (fault("{}") < 1000000)
-		turn(&next);
-	s = outbox_job_find(w.mn.post.outbox, 1);
-	assert_non_null(s);
-	looks = s->looks;
-	look(s); /* nobody: it goes on as it was */
-	assert_int_equal(s->looks, looks + 1);
-	assert_non_null(s->call);
-	r.closed = false;
-	loop_timer_arm(s->look, 0);
-	big_here();
-	went("direct");
-	assert_in_range(fault("{}"), 1000000, 1000000 + 65536);
-	forgotten();
-}
-
-/* ... and goes again before it has all: the rest by the server, from there on. */
-static void test_look_in_vain(void **state)
-{
-	uint64_t next = 0, up;
-
-	(void)state;
-	r.closed = true;
-	fault("{\"hold\": 1000000}");
-	send_big(24000000);
-	while (fault("{}") < 1000000)
-		turn(&next);
-	r.closed = false;
-	r.cut_up = up = r.up + 3000000;
-	loop_timer_arm(outbox_job_find(w.mn.post.outbox, 1)->look, 0);
-	while (r.cut_up != NEVER)
-		turn(&next);
-	r.closed = true;
-	fault("{\"hold\": null}");
-	big_here();
-	went("server");
-	/* all of it went up there, and of that the receiver has fetched the rest */
-	assert_in_range(fault("{}"), 2 * 24000000 - 3000000 - 70000,
-			2 * 24000000 - 3000000 + 200000);
-}
-
 /* Who could not be reached is not looked for again at once. */
 static void test_absent(void **state)
 {
 	uint64_t next = 0;
 
 	(void)state;
-	loop_io_del(r.io);
-	close(r.fd);
+	relay_end();
 	send_item(json_pack("{s:s}", "text", "one"));
 	while (!absent_is(w.mn.post.absent, CN, loop_now(w.loop)))
 		turn(&next);
 	outbox_is("done", "received");
 	went("server");
-	r.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(r.fd, &r.at.sa, addr_len(&r.at)), 0);
-	assert_int_equal(listen(r.fd, 8), 0);
-	assert_int_equal(loop_io_add(w.loop, r.fd, LOOP_READ, false, on_relay,
-				     NULL, &r.io),
-			 0);
+	relay_again();
 	absent_put(w.mn.post.absent, CN, loop_now(w.loop) + LOOP_S(ABSENT_S));
 	send_item(json_pack("{s:s}", "text", "two"));
 	outbox_is("done", "received");
@@ -479,7 +134,7 @@ static void test_restart(void **state)
 			turn(&next);
 		post_close(&w.mn.post);
 		post_close(&w.cn.post);
-		played_end();
+		door_end();
 		end_run(&w.cn);
 		door_make();
 		end_run(&w.mn);
@@ -689,17 +344,15 @@ static void test_message(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, direct_open, direct_close)
 	const struct CMUnitTest tests[] = {
 		TEST(test_straight),	 TEST(test_order),
 		TEST(test_cut),		 TEST(test_word_lost),
-		TEST(test_fall_back),	 TEST(test_back),
-		TEST(test_several),	 TEST(test_look),
-		TEST(test_look_in_vain), TEST(test_restart),
-		TEST(test_not_allowed),	 TEST(test_nobody_knows),
-		TEST(test_name_again),	 TEST(test_cancel),
-		TEST(test_absent),	 TEST(test_together),
-		TEST(test_waiting),	 TEST(test_message),
+		TEST(test_restart),	 TEST(test_not_allowed),
+		TEST(test_nobody_knows), TEST(test_name_again),
+		TEST(test_cancel),	 TEST(test_absent),
+		TEST(test_together),	 TEST(test_waiting),
+		TEST(test_message),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
