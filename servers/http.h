@@ -226,6 +226,8 @@ void http_answer_later(struct http_request *q, int err, unsigned int retry_s,
  * @size: of it; must not become less
  */
 void http_answer_file(struct http_request *q, int fd, uint64_t size);
+/** the same of @size bytes of memory, malloc()ed and taken; at most HTTP_BATCH_FILE */
+void http_answer_data(struct http_request *q, uint8_t *data, size_t size);
 /** 204 */
 void http_answer_empty(struct http_request *q);
 /** a header field of the answer to come; both copied. Before the answer */

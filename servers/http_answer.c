@@ -211,19 +211,25 @@ void http_answer_empty(struct http_request *q)
 					       MHD_RESPMEM_PERSISTENT));
 }
 
-/* --- files ------------------------------------------------------------------------------- */
+/* --- files, and what is as one --------------------------------------------------------- */
 
+/* struct part - of a file, or of @data where there is none (@fd is -1) */
 struct part {
 	struct http_conn *conn;
 	int fd;
+	uint8_t *data;
 	uint64_t from;
 };
 
 static ssize_t part_read(void *arg, uint64_t pos, char *buf, size_t max)
 {
 	struct part *p = arg;
-	ssize_t n = pread(p->fd, buf, max, (off_t)(p->from + pos));
+	ssize_t n = (ssize_t)max;
 
+	if (p->data) /* never more than is left */
+		memcpy(buf, p->data + p->from + pos, max);
+	else
+		n = pread(p->fd, buf, max, (off_t)(p->from + pos));
 	if (n <= 0)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	atomic_fetch_add_explicit(&p->conn->moved, (uint64_t)n,
@@ -235,7 +241,9 @@ static void part_free(void *arg)
 {
 	struct part *p = arg;
 
-	close(p->fd);
+	if (p->fd >= 0)
+		close(p->fd);
+	free(p->data);
 	free(p);
 }
 
@@ -271,21 +279,28 @@ static bool parse_range(const char *text, uint64_t size, uint64_t *from,
 	return true;
 }
 
-void http_answer_file(struct http_request *q, int fd, uint64_t size)
+/* @whole: all @size bytes of it; what it has is taken */
+static void answer_part(struct http_request *q, const struct part *whole,
+			uint64_t size)
 {
 	uint64_t from = 0, end = size;
 	bool ranged =
 		size && parse_range(http_header(q, "Range"), size, &from, &end);
+	struct part *p = malloc(sizeof(*p));
 	struct MHD_Response *r = NULL;
-	struct part *p;
 	char text[80];
 
-	if (q->batch) {
-		http_batch_file(q, fd, size);
+	if (!p) {
+		if (whole->fd >= 0)
+			close(whole->fd);
+		free(whole->data);
+		http_answer_err(q, -NTM_ENOMEM);
 		return;
 	}
+	*p = *whole;
+	p->from = from;
 	if (ranged && from >= size) {
-		close(fd);
+		part_free(p);
 		snprintf(text, sizeof(text), "bytes */%llu",
 			 (unsigned long long)size);
 		http_answer_header(q, "Content-Range", text);
@@ -293,15 +308,10 @@ void http_answer_file(struct http_request *q, int fd, uint64_t size)
 				  "the range begins behind the end", NULL);
 		return;
 	}
-	p = malloc(sizeof(*p));
-	if (p) {
-		*p = (struct part){q->conn, fd, from};
-		r = MHD_create_response_from_callback(end - from, BLOCK,
-						      part_read, p, part_free);
-	}
+	r = MHD_create_response_from_callback(end - from, BLOCK, part_read, p,
+					      part_free);
 	if (!r) {
-		free(p);
-		close(fd);
+		part_free(p);
 		http_answer_err(q, -NTM_ENOMEM);
 		return;
 	}
@@ -315,4 +325,24 @@ void http_answer_file(struct http_request *q, int fd, uint64_t size)
 		(void)!MHD_add_response_header(r, "Content-Range", text);
 	}
 	answer(q, ranged ? 206 : 200, r);
+}
+
+void http_answer_file(struct http_request *q, int fd, uint64_t size)
+{
+	struct part whole = {.conn = q->conn, .fd = fd};
+
+	if (q->batch)
+		http_batch_file(q, fd, size);
+	else
+		answer_part(q, &whole, size);
+}
+
+void http_answer_data(struct http_request *q, uint8_t *data, size_t size)
+{
+	struct part whole = {.conn = q->conn, .fd = -1, .data = data};
+
+	if (q->batch)
+		http_batch_data(q, data, size);
+	else
+		answer_part(q, &whole, size);
 }

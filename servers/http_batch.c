@@ -90,11 +90,24 @@ void http_batch_answer(struct http_request *q, unsigned int status,
 		json_decref(a);
 }
 
+void http_batch_data(struct http_request *q, uint8_t *data, size_t size)
+{
+	char *text = malloc(NTMC_BASE64URL_LEN(size) + 4);
+
+	if (text) {
+		ntmc_base64url_encode(data, size, text);
+		http_batch_answer(q, 200, "data", json_string(text));
+	} else {
+		http_answer_err(q, -NTM_ENOMEM);
+	}
+	free(text);
+	free(data);
+}
+
 void http_batch_file(struct http_request *q, int fd, uint64_t size)
 {
 	uint8_t *data = size <= HTTP_BATCH_FILE ? malloc(size + 1) : NULL;
-	char *text = data ? malloc(NTMC_BASE64URL_LEN(size) + 4) : NULL;
-	ssize_t n = text ? pread(fd, data, size, 0) : -1;
+	ssize_t n = data ? pread(fd, data, size, 0) : -1;
 
 	close(fd);
 	if (size > HTTP_BATCH_FILE) {
@@ -102,12 +115,11 @@ void http_batch_file(struct http_request *q, int fd, uint64_t size)
 				  "too much for a batch; ask for it alone",
 				  NULL);
 	} else if (n != (ssize_t)size) {
-		http_answer_err(q, text ? -NTM_ESERVER : -NTM_ENOMEM);
+		http_answer_err(q, data ? -NTM_ESERVER : -NTM_ENOMEM);
 	} else {
-		ntmc_base64url_encode(data, size, text);
-		http_batch_answer(q, 200, "data", json_string(text));
+		http_batch_data(q, data, (size_t)size);
+		return;
 	}
-	free(text);
 	free(data);
 }
 

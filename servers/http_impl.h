@@ -119,6 +119,8 @@ void http_fields_clear(struct http_fields *f);
 /** @body under @key; taken. May be NULL: there is none */
 void http_batch_answer(struct http_request *q, unsigned int status,
 		       const char *key, json_t *body);
+/** @data: malloc()ed and taken */
+void http_batch_data(struct http_request *q, uint8_t *data, size_t size);
 /** @fd is taken */
 void http_batch_file(struct http_request *q, int fd, uint64_t size);
 const char *http_batch_header(const struct http_request *q, const char *name);

@@ -151,29 +151,15 @@ static json_t *key_json(struct attempt *x)
 static int whole_put(struct attempt *x, json_t *j)
 {
 	struct sending *s = x->direct->s;
-	uint8_t *buf = malloc((size_t)s->size + 1);
 	struct sealing_of of;
-	long n;
-	int err;
 
 	if (!x->seal)
 		x->seal = calloc(1, sizeof(*x->seal));
-	if (!x->seal || !buf) {
-		free(buf);
+	if (!x->seal)
 		return -NTM_ENOMEM;
-	}
 	x->offset = 0;
 	sending_seals(s, &of);
-	err = sealing_open(x->seal, &of, 0);
-	n = err ? err : sealing_read(x->seal, buf, (size_t)s->size + 1);
-	err = n < 0 ? (int)n : n != (long)s->size ? -NTM_ESTATE : 0;
-	if (!err &&
-	    (json_object_set_new(j, "data", post_binary(buf, (size_t)n)) ||
-	     json_object_set_new(j, "hash",
-				 post_binary(x->seal->hash, NTMC_HASH_LEN))))
-		err = -NTM_ENOMEM;
-	free(buf);
-	return err;
+	return sealing_whole(x->seal, &of, s->size, j);
 }
 
 static int ask_keys(struct attempt *x)

@@ -4,7 +4,8 @@
  *
  * Theory of operation
  *
- * T from our box, K from the CS, the blob from the CS; then it is verified and on
+ * T from our box, K from the CS, and with it the blob where that is small, else the blob
+ * from the CS; then it is verified and on
  * the disk, and only then confirmed to the CS and taken off the box's list. Each
  * result is in the store before the next question. A confirmation that is made
  * twice is the same confirmation.
@@ -156,6 +157,7 @@ static void on_key(void *arg, const struct web_answer *a)
 	struct fetching *f = arg;
 	uint8_t sealed[ITEM_SEALED_MAX], hash[NTMC_HASH_LEN];
 	char text[NTMC_BASE64URL_LEN(NTMC_HASH_LEN) + 3];
+	const char *data = json_string_value(json_object_get(a->json, "data"));
 	bool again;
 	long len;
 	int err;
@@ -176,6 +178,8 @@ static void on_key(void *arg, const struct web_answer *a)
 					: key_open(f, sealed, (size_t)len);
 	if (err)
 		failed(f, err);
+	else if (data)
+		fetching_given(f, data);
 	else
 		fetching_step(f);
 }
@@ -189,6 +193,8 @@ static int ask_key(struct fetching *f)
 			       .together = true,
 			       .bearer = f->ticket};
 
+	if (f->size <= WEB_TOGETHER_BYTES)
+		ask.more[0] = "NTM-With: data";
 	snprintf(path, sizeof(path), "/v1/keys/%s", f->key_hash);
 	return post_ask(f->post, &ask, on_key, f, &f->call);
 }

@@ -65,6 +65,8 @@ void fetching_free(struct fetching *f);
 const char *fetching_refusal(int err);
 /** K is known: the blob, from where we have it (fetching_data.c) */
 void fetching_data(struct fetching *f);
+/** K is known, and its answer had all of the blob, as base64url */
+void fetching_given(struct fetching *f, const char *text);
 
 /* --- the blob, however it comes (fetching_data.c) --- */
 

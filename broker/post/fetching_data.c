@@ -195,6 +195,19 @@ int fetching_whole(struct fetching *f)
 	return unpack_finish(f->unpack);
 }
 
+/* All bytes that there are came; or @err, ours */
+static void all_came(struct fetching *f, int err)
+{
+	if (!err)
+		err = fetching_whole(f);
+	if (err) {
+		data_failed(f, err);
+		return;
+	}
+	post_files_written(f->post);
+	fetching_state(f, IN_HAVE, 0, NULL);
+}
+
 static void on_data(void *arg, const struct web_answer *a)
 {
 	struct fetching *f = arg;
@@ -222,13 +235,7 @@ static void on_data(void *arg, const struct web_answer *a)
 		fetching_later(f, err, web_text(a), a->retry_s);
 		return;
 	}
-	err = fetching_whole(f);
-	if (err) {
-		data_failed(f, err);
-		return;
-	}
-	post_files_written(f->post);
-	fetching_state(f, IN_HAVE, 0, NULL);
+	all_came(f, 0);
 }
 
 /* --- its beginning
@@ -301,6 +308,14 @@ int fetching_open(struct fetching *f)
 	return err;
 }
 
+static void not_begun(struct fetching *f, int err)
+{
+	if (err == -NTM_EDECODE)
+		fetching_state(f, IN_REFUSED, err, fetching_refusal(err));
+	else if (err)
+		later(f, err);
+}
+
 void fetching_data(struct fetching *f)
 {
 	char path[128], range[64];
@@ -321,8 +336,25 @@ void fetching_data(struct fetching *f)
 		ask.more[0] = range;
 	if (!err)
 		err = post_ask(f->post, &ask, on_data, f, &f->call);
-	if (err == -NTM_EDECODE)
-		fetching_state(f, IN_REFUSED, err, fetching_refusal(err));
-	else if (err)
-		later(f, err);
+	not_begun(f, err);
+}
+
+void fetching_given(struct fetching *f, const char *text)
+{
+	size_t len = strlen(text) * 3 / 4;
+	uint8_t *data = len == f->size ? malloc(len + 1) : NULL;
+	int err;
+
+	/* not what the list says: it is asked for by its hash */
+	if (!data || ntmc_base64url_decode(text, data, len)) {
+		free(data);
+		fetching_data(f);
+		return;
+	}
+	err = fetching_open(f);
+	if (err)
+		not_begun(f, err);
+	else
+		all_came(f, fetching_take(f, data + f->from, len - f->from));
+	free(data);
 }

@@ -210,3 +210,20 @@ int sealing_open(struct sealing *z, const struct sealing_of *of,
 		z->saved_at = blob_at(z->blob);
 	return err;
 }
+
+int sealing_whole(struct sealing *z, const struct sealing_of *of, uint64_t size,
+		  json_t *into)
+{
+	uint8_t *buf = malloc((size_t)size + 1);
+	int err = buf ? sealing_open(z, of, 0) : -NTM_ENOMEM;
+	long n = err ? err : sealing_read(z, buf, (size_t)size + 1);
+
+	err = n < 0 ? (int)n : n != (long)size ? -NTM_ESTATE : 0;
+	if (!err &&
+	    (json_object_set_new(into, "data", post_binary(buf, (size_t)n)) ||
+	     json_object_set_new(into, "hash",
+				 post_binary(z->hash, NTMC_HASH_LEN))))
+		err = -NTM_ENOMEM;
+	free(buf);
+	return err;
+}

@@ -9,6 +9,8 @@
 #ifndef NTM_BROKER_POST_SEALING_H
 #define NTM_BROKER_POST_SEALING_H
 
+#include <jansson.h>
+
 #include "broker/post/pack.h"
 #include "broker/post/post.h"
 #include "libntmcrypto/blob.h"
@@ -53,6 +55,10 @@ NTM_MUST_CHECK int sealing_open(struct sealing *z, const struct sealing_of *of,
 NTM_MUST_CHECK int sealing_forward(struct sealing *z);
 /** the next bytes. Return: how many, 0 behind the end; as pack_read() */
 NTM_MUST_CHECK long sealing_read(struct sealing *z, uint8_t *buf, size_t size);
+/** all of it, @size bytes, and its hash, as "data" and "hash" of @into; it is open then, read to
+ *  its end. Return: as sealing_open() and sealing_read(), -NTM_ESTATE (another size) */
+NTM_MUST_CHECK int sealing_whole(struct sealing *z, const struct sealing_of *of,
+				 uint64_t size, json_t *into);
 /** all of it was read: the hash is known */
 bool sealing_over(const struct sealing *z);
 void sealing_close(struct sealing *z);

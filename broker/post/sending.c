@@ -6,7 +6,8 @@
  *
  * Each step looks at the rows and asks for what is missing: prekeys of a name
  * (sending_prekeys.c); the devices whose prekey is known, whether they take it themselves
- * (direct.c); T for those who do not, a CS (sending_server.c), then the keys. The answer to
+ * (direct.c); T for those who do not, a CS (sending_server.c), then the keys, and with them
+ * all of a small one. The answer to
  * the keys says how much of the blob the CS has, and sending_data.c sends the rest. As each
  * answer is in the store before the next step, a job that begins again finds its place.
  *
@@ -218,6 +219,7 @@ static int key_json(struct sending *s, const char *name, const uint8_t *t,
 static void on_keys(void *arg, const struct web_answer *a)
 {
 	struct sending *s = arg;
+	uint64_t offset;
 	bool again;
 	int err;
 
@@ -238,11 +240,14 @@ static void on_keys(void *arg, const struct web_answer *a)
 		       json_integer_value(json_object_get(a->json, "expires")));
 	if (!err)
 		err = store_run(s->post->store, OUT_KEPT);
+	offset = (uint64_t)json_integer_value(
+		json_object_get(a->json, "offset"));
 	if (err)
 		sending_later(s, err, NULL, 0);
+	else if (s->given && offset == s->size)
+		sending_given(s);
 	else
-		sending_data(s, (uint64_t)json_integer_value(
-					json_object_get(a->json, "offset")));
+		sending_data(s, offset);
 }
 
 static int ask_keys(struct sending *s)
@@ -262,6 +267,11 @@ static int ask_keys(struct sending *s)
 	err = receivers(s, TO_READY, TO_TOLD, &names, list, "key", key_json);
 	j = json_pack("{s:I, s:I, s:o}", "expires", (json_int_t)s->expires,
 		      "size", (json_int_t)s->size, "keys", list);
+	if (err > 0 && j) {
+		int given = sending_give(s, j);
+
+		err = given ? given : err;
+	}
 	if (err > 0) {
 		ask.to = names;
 		ask.json = j;

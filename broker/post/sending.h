@@ -24,7 +24,7 @@
  * @found:  receivers that T was sent to the box for, when it was asked last
  * @told:   how often the CS has named another offset than ours
  * @direct: attempts to reach receivers run; @tried: they are over, or there was nobody
- * @offset: what the CS has
+ * @offset: what the CS has; @given: all of it went with the keys
  * @look: the next look for receivers that are online by now, after so many @looks;
  * @looking: @looked is asked. @looked_straight: they were, and that way was tried
  */
@@ -62,6 +62,7 @@ struct sending {
 
 	struct sealing seal;
 	uint64_t offset;
+	bool given;
 
 	struct loop_timer *look;
 	struct web_call *looking;
@@ -137,6 +138,11 @@ void sending_look_end(struct sending *s);
 
 /* --- sending_data.c --- */
 
+/** all of a small one goes with its keys, @j. Return: 0 (also of one that is not small),
+ *  -NTM_ESTORE, as sealing_whole() */
+NTM_MUST_CHECK int sending_give(struct sending *s, json_t *j);
+/** the CS has all of it. The job is over */
+void sending_given(struct sending *s);
 /** what it is sealed of */
 void sending_seals(struct sending *s, struct sealing_of *of);
 /** sealing failed: a file that changed ends the item; else later */

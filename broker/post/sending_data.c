@@ -7,6 +7,8 @@
 #include "broker/post/sending.h"
 
 #define OFFSETS_MAX 8 /* that a CS names, of one try */
+#define GIVEN_MAX                                                              \
+	16384 /* bytes of a blob that goes with its keys: what a CS takes so */
 
 void sending_seals(struct sending *s, struct sealing_of *of)
 {
@@ -69,6 +71,16 @@ static bool offset_told(struct sending *s, const struct web_answer *a)
 	return true;
 }
 
+void sending_given(struct sending *s)
+{
+	int err = all_there(s);
+
+	if (err)
+		sending_later(s, err, NULL, 0);
+	else
+		sending_done(s, OUT_SENT_ALL);
+}
+
 static void on_complete(void *arg, const struct web_answer *a)
 {
 	struct sending *s = arg;
@@ -82,11 +94,7 @@ static void on_complete(void *arg, const struct web_answer *a)
 		sending_answer(s, a);
 		return;
 	}
-	err = all_there(s);
-	if (err)
-		sending_later(s, err, NULL, 0);
-	else
-		sending_done(s, OUT_SENT_ALL);
+	sending_given(s);
 }
 
 /* Before the CS can have all of it: a receipt is of this blob. Return: 0, -NTM_ESTORE */
@@ -97,6 +105,20 @@ static int hash_keep(struct sending *s)
 	store_bind_int(st, OUT_HASH, 1, s->id);
 	store_bind_blob(st, OUT_HASH, 2, s->seal.hash, sizeof(s->seal.hash));
 	return store_run(st, OUT_HASH);
+}
+
+int sending_give(struct sending *s, json_t *j)
+{
+	struct sealing_of of;
+	int err;
+
+	/* of one that is whole only receivers are new */
+	s->given = !s->whole && s->size <= GIVEN_MAX;
+	if (!s->given)
+		return 0;
+	sending_seals(s, &of);
+	err = sealing_whole(&s->seal, &of, s->size, j);
+	return err ? err : hash_keep(s);
 }
 
 static int ask_complete(struct sending *s)

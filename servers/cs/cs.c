@@ -10,8 +10,8 @@
  * box what the store says it is to be told loop             accept, the AS's
  * tokens, the clock, admin
  *
- * Nothing is answered with success before it is on the disk. Blobs are files,
- * whose names the store knows; where the two differ after a crash or a restore,
+ * Nothing is answered with success before it is on the disk. A blob that came with its
+ * keys is a row of the store; others are files, whose names the store knows; where the two differ after a crash or a restore,
  * the store is right: a blob that it does not know is deleted after a day (an upload
  * at the next start: its number may be given anew), an item whose blob is not there is
  * called lost, so that its sender sees it.
@@ -254,8 +254,8 @@ static void check_item(void *arg, const struct item *item)
 	struct check *c = arg;
 
 	c->after = item->number;
-	if (blobs_settle(c->cs->blobs, item->number, item->hash, item->size) ==
-	    -NTM_ENOTFOUND)
+	if (!item->small && blobs_settle(c->cs->blobs, item->number, item->hash,
+					 item->size) == -NTM_ENOTFOUND)
 		c->lost[c->n++] = item->number;
 }
 

@@ -8,6 +8,8 @@
  * told, accounts the sums that quotas look at: of OPEN and COMPLETE items alone, and
  * how many others there are, which stay for their status.
  * A ticket is found by its hash; the ticket itself stands there until the box knows it.
+ * small has the blobs that came with their keys, as long as somebody waits for them; what
+ * goes makes room in the file for the next ones.
  */
 #include "servers/cs/items_impl.h"
 
@@ -58,13 +60,17 @@ static const char *const schema[] = {
 	" accounts WHERE name = new.account) > 20000; END;",
 	/* a receiver's word, which its sender alone can read */
 	"ALTER TABLE receivers ADD COLUMN receipt BLOB;",
+	/* blobs that came with their keys; those of others are files */
+	"ALTER TABLE items ADD COLUMN small INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE small (item INTEGER PRIMARY KEY REFERENCES items"
+	" ON DELETE CASCADE, data BLOB NOT NULL);",
 };
 
 static_assert(ITEMS_ENDED_MAX == 20000, "item_ends");
 
 #define ITEM_COLUMNS                                                           \
 	"number, sender, application, service, items.item, message,"           \
-	" items.state, created, expires, size, hash"
+	" items.state, created, expires, size, hash, small"
 #define RECEIVER_COLUMNS                                                       \
 	"name, receivers.state, at, code, ticket, key_hash, key, receipt"
 static const char *const statements[] = {
@@ -72,13 +78,15 @@ static const char *const statements[] = {
 	[JOB_KEEP] = "RELEASE job",
 	[JOB_UNDO] = "ROLLBACK TO job",
 	[ITEM_ADD] = "INSERT INTO items (sender, application, service, item,"
-		     " message, account, state, created, expires, size)"
-		     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?8, ?9)",
+		     " message, account, state, created, expires, size, hash,"
+		     " small) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
+		     " ?11, ?12)",
 	[ITEM_FIND] = "SELECT " ITEM_COLUMNS " FROM items WHERE sender = ?1"
 		      " AND application = ?2 AND service = ?3 AND item = ?4",
 	[ITEM_GET] = "SELECT " ITEM_COLUMNS " FROM items WHERE number = ?1",
 	[ITEM_STATE] = "UPDATE items SET state = ?2 WHERE number = ?1",
-	[ITEM_HASH] = "UPDATE items SET hash = ?2 WHERE number = ?1",
+	[ITEM_HASH] =
+		"UPDATE items SET hash = ?2, small = ?3 WHERE number = ?1",
 	[ITEM_ACCOUNT] = "SELECT account FROM items WHERE number = ?1",
 	[ITEM_FORGET] = "DELETE FROM items WHERE number = ?1",
 	[ITEMS_LIST] = "SELECT " ITEM_COLUMNS " FROM items WHERE sender = ?1"
@@ -88,7 +96,10 @@ static const char *const statements[] = {
 	[ITEMS_EXPIRED] = "SELECT " ITEM_COLUMNS " FROM items"
 			  " WHERE expires <= ?1 ORDER BY expires LIMIT ?2",
 	[BLOB_USED] = "SELECT 1 FROM items WHERE hash = ?1 AND state = 2"
-		      " LIMIT 1",
+		      " AND small = 0 LIMIT 1",
+	[SMALL_ADD] = "INSERT INTO small (item, data) VALUES (?1, ?2)",
+	[SMALL_GET] = "SELECT data FROM small WHERE item = ?1",
+	[SMALL_DELETE] = "DELETE FROM small WHERE item = ?1",
 	[RECEIVER_ADD] = "INSERT INTO receivers (item, name, state, at, code,"
 			 " ticket_hash, ticket, key_hash, key)"
 			 " VALUES (?1, ?2, 1, ?3, 0, ?4, ?5, ?6, ?7)",
@@ -228,6 +239,7 @@ void items_read_item(struct items *s, enum statement st, struct item *out)
 	out->size = (uint64_t)store_int(s->store, st, 9);
 	out->has_hash = store_blob(s->store, st, 10, out->hash,
 				   NTMC_HASH_LEN) == NTMC_HASH_LEN;
+	out->small = store_int(s->store, st, 11);
 }
 
 void items_read_receiver(struct items *s, enum statement st, int first,

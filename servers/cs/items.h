@@ -4,7 +4,8 @@
  *
  * Owner:   each thread that reads or writes has its own: the desk one that writes, the
  *          HTTP threads one behind a lock that reads, the exchange one that reads.
- * Sizes:   names FQDN_MAX, IDs HTTP_ID_MAX; a sealed key ITEMS_KEY_MAX.
+ * Sizes:   names FQDN_MAX, IDs HTTP_ID_MAX; a sealed key ITEMS_KEY_MAX; a blob that came
+ *          with its keys ITEMS_SMALL_MAX: it lies in the store, others are files (blobs.h).
  */
 #ifndef NTM_SERVERS_CS_ITEMS_H
 #define NTM_SERVERS_CS_ITEMS_H
@@ -18,6 +19,7 @@
 #include "servers/http.h"
 
 #define ITEMS_KEY_MAX	    2048
+#define ITEMS_SMALL_MAX	    16384 /* of a blob that the store keeps */
 #define ITEMS_TICKET_LEN    32
 #define ITEMS_RECEIVERS_MAX 256	  /* of one item, with those that came later */
 #define ITEMS_WAITING_MAX   20000 /* of one account */
@@ -70,6 +72,7 @@ struct item {
 	uint64_t size;
 	bool has_hash;
 	uint8_t hash[NTMC_HASH_LEN]; /* of the blob */
+	bool small;		     /* which is in the store, or was */
 };
 
 /** struct receiver - @receipt: what it confirmed with, for its sender to read */
@@ -84,6 +87,12 @@ struct receiver {
 	uint8_t key[ITEMS_KEY_MAX];
 	bool has_receipt;
 	uint8_t receipt[RECEIPT_LEN];
+};
+
+/** struct items_small - a whole blob of at most ITEMS_SMALL_MAX bytes, and its hash: borrowed */
+struct items_small {
+	const uint8_t *data, *hash;
+	size_t len;
 };
 
 /** struct items_limits - of one account; @closed: nobody's new items */
@@ -110,13 +119,16 @@ NTM_MUST_CHECK int items_job_end(struct items *s, bool keep);
 /**
  * items_add() - an item and its receivers, whose keys' hashes and tickets are made here
  * @item: number and state are set
+ * @small: all of its data, as long as @item says; it is complete with it. Or NULL
  * Receivers may be added to one that is there: those that wait are named again.
- * Return: 0; 1: it was there, the same; 2: it was, and has receivers more;
- *         -NTM_EEXISTS: another one of its name;
+ * Return: 0; 1: it was there, the same; 2: it was, and has receivers more; 3: it was,
+ *         perhaps with receivers more, and its data has come now;
+ *         -NTM_EEXISTS: another one of its name, or with other data;
  *         -NTM_EOFFLINE: closed; -NTM_ELIMIT: too many, -NTM_ETOOBIG: too much of the account; -NTM_ESTORE
  */
 NTM_MUST_CHECK int items_add(struct items *s, struct item *item,
 			     const char *account, struct receiver *r, size_t n,
+			     const struct items_small *small,
 			     const struct items_limits *limits);
 /** the data is here; Return: 0 (also when it was), -NTM_ESTATE, -NTM_ENOTFOUND */
 NTM_MUST_CHECK int items_complete(struct items *s, int64_t number,
@@ -159,7 +171,10 @@ NTM_MUST_CHECK int items_of_state(struct items *s, enum item_state state,
 /** at most @max whose time is over */
 NTM_MUST_CHECK int items_expired(struct items *s, int64_t now, unsigned int max,
 				 items_fn *fn, void *arg);
-/** does an item need this blob? Return: 1, 0, -NTM_ESTORE */
+/** the blob of one that is small. Return: 0 (all of @size bytes), -NTM_ENOTFOUND, -NTM_ESTORE */
+NTM_MUST_CHECK int items_small_get(struct items *s, int64_t number,
+				   uint8_t *out, size_t size);
+/** does an item need this file's blob? Return: 1, 0, -NTM_ESTORE */
 NTM_MUST_CHECK int items_use_blob(struct items *s,
 				  const uint8_t hash[static NTMC_HASH_LEN]);
 /** struct items_totals - for status; @oldest: when it came, 0: there is none */

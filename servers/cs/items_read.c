@@ -93,6 +93,20 @@ int items_expired(struct items *s, int64_t now, unsigned int max, items_fn *fn,
 	return items_each(s, ITEMS_EXPIRED, fn, arg);
 }
 
+int items_small_get(struct items *s, int64_t number, uint8_t *out, size_t size)
+{
+	size_t len;
+	int r;
+
+	store_bind_int(s->store, SMALL_GET, 1, number);
+	r = store_step(s->store, SMALL_GET);
+	if (r <= 0)
+		return r ? r : -NTM_ENOTFOUND;
+	len = store_blob(s->store, SMALL_GET, 0, out, size);
+	store_reset(s->store, SMALL_GET);
+	return len == size ? 0 : -NTM_ENOTFOUND;
+}
+
 int items_use_blob(struct items *s, const uint8_t hash[static NTMC_HASH_LEN])
 {
 	store_bind_blob(s->store, BLOB_USED, 1, hash, NTMC_HASH_LEN);

@@ -57,6 +57,8 @@ static int set_state(struct items *s, const struct item *item,
 		return r;
 	/* nobody fetches it any more */
 	r = items_run_number(s, RECEIVERS_WIPE, item->number);
+	if (!r && item->small)
+		r = items_run_number(s, SMALL_DELETE, item->number);
 	return r ? r : items_run_number(s, ASKS_DELETE, item->number);
 }
 
@@ -174,7 +176,16 @@ static int grow(struct items *s, const struct item *item, int64_t now,
 	return err ? err : 2;
 }
 
-static int insert_item(struct items *s, struct item *item, const char *account)
+static int small_add(struct items *s, int64_t number,
+		     const struct items_small *small)
+{
+	store_bind_int(s->store, SMALL_ADD, 1, number);
+	store_bind_blob(s->store, SMALL_ADD, 2, small->data, small->len);
+	return store_run(s->store, SMALL_ADD);
+}
+
+static int insert_item(struct items *s, struct item *item, const char *account,
+		       const struct items_small *small)
 {
 	int r;
 
@@ -184,18 +195,68 @@ static int insert_item(struct items *s, struct item *item, const char *account)
 	store_bind_text(s->store, ITEM_ADD, 4, item->item);
 	store_bind_text(s->store, ITEM_ADD, 5, item->message);
 	store_bind_text(s->store, ITEM_ADD, 6, account);
-	store_bind_int(s->store, ITEM_ADD, 7, item->created);
-	store_bind_int(s->store, ITEM_ADD, 8, item->expires);
-	store_bind_int(s->store, ITEM_ADD, 9, (int64_t)item->size);
+	store_bind_int(s->store, ITEM_ADD, 7,
+		       small ? ITEM_COMPLETE : ITEM_OPEN);
+	store_bind_int(s->store, ITEM_ADD, 8, item->created);
+	store_bind_int(s->store, ITEM_ADD, 9, item->expires);
+	store_bind_int(s->store, ITEM_ADD, 10, (int64_t)item->size);
+	if (small)
+		store_bind_blob(s->store, ITEM_ADD, 11, small->hash,
+				NTMC_HASH_LEN);
+	store_bind_int(s->store, ITEM_ADD, 12, small != NULL);
 	r = store_run(s->store, ITEM_ADD);
 	if (!r)
 		r = items_find(s, item->sender, item->application,
 			       item->service, item->item, item);
-	return r;
+	return !r && small ? small_add(s, item->number, small) : r;
+}
+
+static int ask_all(struct items *s, int64_t number, enum ask_kind kind)
+{
+	store_bind_int(s->store, ASK_ADD_ALL, 1, number);
+	store_bind_int(s->store, ASK_ADD_ALL, 2, kind);
+	return store_run(s->store, ASK_ADD_ALL);
+}
+
+/* The data of one that waits for it. @small: it is kept here, else it is a file */
+static int complete_open(struct items *s, struct item *item,
+			 const uint8_t hash[static NTMC_HASH_LEN],
+			 const struct items_small *small)
+{
+	int r;
+
+	store_bind_int(s->store, ITEM_HASH, 1, item->number);
+	store_bind_blob(s->store, ITEM_HASH, 2, hash, NTMC_HASH_LEN);
+	store_bind_int(s->store, ITEM_HASH, 3, small != NULL);
+	r = store_run(s->store, ITEM_HASH);
+	if (!r && small)
+		r = small_add(s, item->number, small);
+	if (!r)
+		r = set_state(s, item, ITEM_COMPLETE);
+	return r ? r : ask_all(s, item->number, ASK_DATA);
+}
+
+/* @have was there, @added: as items_add() says; its data comes again, or at last: 3.
+ * Return: that, or an error */
+static int data_again(struct items *s, struct item *have, int added,
+		      const struct items_small *small)
+{
+	int r;
+
+	if (have->state != ITEM_OPEN)
+		return have->has_hash && !memcmp(have->hash, small->hash,
+						 NTMC_HASH_LEN)
+			       ? added
+			       : -NTM_EEXISTS;
+	r = complete_open(s, have, small->hash, small);
+	if (!r)
+		r = items_get(s, have->number, have);
+	return r ? r : 3;
 }
 
 int items_add(struct items *s, struct item *item, const char *account,
-	      struct receiver *r, size_t n, const struct items_limits *limits)
+	      struct receiver *r, size_t n, const struct items_small *small,
+	      const struct items_limits *limits)
 {
 	struct item have;
 	int err = items_find(s, item->sender, item->application, item->service,
@@ -210,6 +271,8 @@ int items_add(struct items *s, struct item *item, const char *account,
 			return -NTM_EOFFLINE;
 		if (!err && counts(have.state))
 			err = grow(s, &have, item->created, r, n);
+		if (err > 0 && small)
+			err = data_again(s, &have, err, small);
 		if (err > 0)
 			*item = have;
 		if (err)
@@ -224,14 +287,13 @@ int items_add(struct items *s, struct item *item, const char *account,
 	err = limits->closed ? -NTM_EOFFLINE
 			     : has_room(s, account, item->size, limits);
 	if (!err)
-		err = insert_item(s, item, account);
+		err = insert_item(s, item, account, small);
 	for (size_t i = 0; !err && i < n; i++)
 		err = add_receiver(s, item->number, item->created, &r[i]);
-	if (!err) {
-		store_bind_int(s->store, ASK_ADD_ALL, 1, item->number);
-		store_bind_int(s->store, ASK_ADD_ALL, 2, ASK_KEY);
-		err = store_run(s->store, ASK_ADD_ALL);
-	}
+	if (!err)
+		err = ask_all(s, item->number, ASK_KEY);
+	if (!err && small)
+		err = ask_all(s, item->number, ASK_DATA);
 	return err ? err : account_change(s, account, (int64_t)item->size, 1);
 }
 
@@ -247,16 +309,7 @@ int items_complete(struct items *s, int64_t number,
 		return item.has_hash && !memcmp(item.hash, hash, NTMC_HASH_LEN)
 			       ? 0
 			       : -NTM_ESTATE;
-	store_bind_int(s->store, ITEM_HASH, 1, number);
-	store_bind_blob(s->store, ITEM_HASH, 2, hash, NTMC_HASH_LEN);
-	r = store_run(s->store, ITEM_HASH);
-	if (!r)
-		r = set_state(s, &item, ITEM_COMPLETE);
-	if (r)
-		return r;
-	store_bind_int(s->store, ASK_ADD_ALL, 1, number);
-	store_bind_int(s->store, ASK_ADD_ALL, 2, ASK_DATA);
-	return store_run(s->store, ASK_ADD_ALL);
+	return complete_open(s, &item, hash, NULL);
 }
 
 static int end_item(struct items *s, int64_t number, enum item_state state)
@@ -278,12 +331,8 @@ int items_lose(struct items *s, int64_t number)
 {
 	int r = end_item(s, number, ITEM_LOST);
 
-	if (r)
-		return r;
 	/* its sender is told: of each who has yet to get it */
-	store_bind_int(s->store, ASK_ADD_ALL, 1, number);
-	store_bind_int(s->store, ASK_ADD_ALL, 2, ASK_STATUS);
-	return store_run(s->store, ASK_ADD_ALL);
+	return r ? r : ask_all(s, number, ASK_STATUS);
 }
 
 static int receiver_set(struct items *s, int64_t number, const char *name,

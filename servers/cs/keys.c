@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "libntmcrypto/blobsum.h"
 #include "servers/cs/state.h"
 
 #define LIFETIME_MIN 60
@@ -15,7 +16,10 @@ struct add {
 	struct item item;
 	char account[FQDN_MAX + 1];
 	struct items_limits limits;
-	bool was_there, grew;
+	bool was_there, grew, completes;
+	uint8_t *data; /* all of it; NULL: it comes later */
+	size_t data_len;
+	uint8_t hash[NTMC_HASH_LEN];
 	size_t n;
 	struct receiver r[];
 };
@@ -23,10 +27,13 @@ struct add {
 static int add_run(struct desk_job *job, struct items *s)
 {
 	struct add *a = (struct add *)job;
-	int r = items_add(s, &a->item, a->account, a->r, a->n, &a->limits);
+	struct items_small small = {a->data, a->hash, a->data_len};
+	int r = items_add(s, &a->item, a->account, a->r, a->n,
+			  a->data ? &small : NULL, &a->limits);
 
 	a->was_there = r > 0;
 	a->grew = r == 2;
+	a->completes = a->data && (r == 0 || r == 3);
 	return r > 0 ? 0 : r;
 }
 
@@ -38,11 +45,33 @@ static json_int_t offset_of(struct cs *cs, const struct item *item)
 						     item->number));
 }
 
+static void add_free(struct add *a)
+{
+	free(a->data);
+	ntmc_wipe(a, sizeof(*a) + a->n * sizeof(a->r[0]));
+	free(a);
+}
+
+/* What came of it before, by other requests, is of no use any more. */
+static void whole_came(struct add *a)
+{
+	struct cs *cs = a->cs;
+
+	uploads_end(cs->uploads, a->item.number);
+	if (a->was_there)
+		blobs_remove_upload(cs->blobs, a->item.number);
+	atomic_fetch_add(&cs->stats.complete, 1);
+	atomic_fetch_add_explicit(&cs->stats.bytes_in, a->data_len,
+				  memory_order_relaxed);
+}
+
 static void add_done(struct desk_job *job, int err)
 {
 	struct add *a = (struct add *)job;
 	struct cs *cs = a->cs;
 
+	if (!err && a->completes)
+		whole_came(a);
 	if (err == -NTM_EEXISTS)
 		http_answer_error(a->q, 409, err,
 				  "there is another item of this name", NULL);
@@ -55,10 +84,9 @@ static void add_done(struct desk_job *job, int err)
 					   (json_int_t)a->item.expires));
 	if (!err && !a->was_there)
 		atomic_fetch_add(&cs->stats.items, 1);
-	if (!err && (!a->was_there || a->grew))
+	if (!err && (!a->was_there || a->grew || a->completes))
 		exchange_wake(cs->exchange);
-	ntmc_wipe(a, sizeof(*a) + a->n * sizeof(a->r[0]));
-	free(a);
+	add_free(a);
 }
 
 static bool key_bytes(const json_t *entry, struct receiver *r)
@@ -123,6 +151,27 @@ static const char *read_item(struct cs *cs, const struct http_fields *f,
 	return NULL;
 }
 
+/* all of a small one. Return: what is wrong, or NULL */
+static const char *read_data(const json_t *body, struct add *a)
+{
+	const char *text = json_string_value(json_object_get(body, "data"));
+	uint8_t hash[NTMC_HASH_LEN];
+	size_t len = text ? strlen(text) * 3 / 4 : 0;
+
+	if (!json_object_get(body, "data"))
+		return NULL;
+	if (!len || len > ITEMS_SMALL_MAX || len != a->item.size)
+		return "data is all of the blob, of at most 16384 bytes";
+	a->data = malloc(len);
+	a->data_len = len;
+	if (!a->data || ntmc_base64url_decode(text, a->data, len) ||
+	    !cs_bytes(body, "hash", a->hash, NTMC_HASH_LEN))
+		return "data and hash are in base64url";
+	blobsum_of(a->data, len, hash);
+	return memcmp(hash, a->hash, sizeof(hash)) ? "the data has another hash"
+						   : NULL;
+}
+
 static struct add *add_new(struct cs *cs, struct http_request *q,
 			   const char **wrong)
 {
@@ -144,11 +193,13 @@ static struct add *add_new(struct cs *cs, struct http_request *q,
 	if (!*wrong && !read_keys(f, http_json(q), a))
 		*wrong = "keys has one of 1 to 2048 bytes for each name of "
 			 "NTM-To";
+	if (!*wrong)
+		*wrong = read_data(http_json(q), a);
 	if (!*wrong && (strcmp(f->item, http_param(q, 0)) ||
 			fqdn_split(f->node, cs->cert.domain.domain, &parts)))
 		*wrong = "NTM-Item is the path's";
 	if (*wrong) {
-		free(a);
+		add_free(a);
 		return NULL;
 	}
 	strcpy(a->account, parts.account);
@@ -180,13 +231,27 @@ void cs_post_keys(struct http_request *q, void *arg)
 				  NULL);
 		log_err("cs", "no room for an item of %s",
 			http_fields(q)->node);
-		free(a);
+		add_free(a);
 		return;
 	}
 	desk_do(cs->desk, &a->job);
 }
 
 /* --- fetched ----------------------------------------------------------------------- */
+
+/* With its key, where it is asked for, and small; else it is asked for by itself */
+static void data_put(struct cs *cs, const struct http_request *q,
+		     const struct item *item, json_t *j)
+{
+	const char *with = http_header(q, "NTM-With");
+	uint8_t *data;
+
+	if (!with || strcmp(with, "data") || item->state != ITEM_COMPLETE ||
+	    !item->small || cs_small(cs, item, &data))
+		return;
+	json_object_set_new(j, "data", cs_base64(data, item->size));
+	free(data);
+}
 
 void cs_get_key(struct http_request *q, void *arg)
 {
@@ -213,10 +278,12 @@ void cs_get_key(struct http_request *q, void *arg)
 		      "application", item.application, "service", item.service,
 		      "item", item.item, "message", item.message, "size",
 		      (json_int_t)item.size);
-	if (j)
+	if (j) {
 		json_object_set_new(
 			j, "hash",
 			item.has_hash ? cs_base64(item.hash, NTMC_HASH_LEN)
 				      : json_null());
+		data_put(cs, q, &item, j);
+	}
 	http_answer_json(q, 200, j);
 }

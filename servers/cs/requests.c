@@ -142,9 +142,28 @@ bool cs_ticket(struct cs *cs, struct http_request *q, struct item *item,
 	return false;
 }
 
+int cs_small(struct cs *cs, const struct item *item, uint8_t **out)
+{
+	uint8_t *data =
+		item->size <= ITEMS_SMALL_MAX ? malloc(item->size) : NULL;
+	int r = data ? 0 : -NTM_ENOMEM;
+
+	pthread_mutex_lock(&cs->lock);
+	if (!r)
+		r = items_small_get(cs->reader, item->number, data, item->size);
+	pthread_mutex_unlock(&cs->lock);
+	if (r)
+		free(data);
+	else
+		*out = data;
+	return r;
+}
+
 void cs_drop_blob(struct cs *cs, const struct item *item, bool used)
 {
 	uploads_end(cs->uploads, item->number);
+	if (item->small) /* it went with its row */
+		return;
 	blobs_remove_upload(cs->blobs, item->number);
 	if (item->has_hash && !used)
 		blobs_remove(cs->blobs, item->hash);

@@ -30,8 +30,9 @@
 #include "servers/servercert.h"
 #include "servers/tokens.h"
 
-#define CS_ROOM_SPARED	(UINT64_C(64) << 20) /* of the disk, for the store */
-#define CS_KEY_JSON_MAX (64 * (ITEMS_KEY_MAX * 4 / 3 + 512) + 4096)
+#define CS_ROOM_SPARED (UINT64_C(64) << 20) /* of the disk, for the store */
+#define CS_KEY_JSON_MAX                                                        \
+	(64 * (ITEMS_KEY_MAX * 4 / 3 + 512) + 4096 + ITEMS_SMALL_MAX * 4 / 3)
 
 struct cs_stats {
 	_Atomic uint64_t items, complete, confirmed, cancelled, expired, lost,
@@ -89,6 +90,10 @@ void cs_answer_offset(struct http_request *q, int err, const char *text,
 /** reads a binary value; false: it is none of @len bytes */
 bool cs_bytes(const json_t *object, const char *key, uint8_t *out, size_t len);
 json_t *cs_base64(const uint8_t *data, size_t len);
+/** the blob of a complete item that is small: malloc()ed, @item->size bytes. Return: 0,
+ *  -NTM_ENOTFOUND, -NTM_ESTORE, -NTM_ENOMEM */
+NTM_MUST_CHECK int cs_small(struct cs *cs, const struct item *item,
+			    uint8_t **out);
 
 /* listing.c */
 /** new reference; NULL: the store failed */

@@ -374,7 +374,8 @@ void cs_get_data(struct http_request *q, void *arg)
 	uint8_t hash[NTMC_HASH_LEN];
 	struct receiver r;
 	struct item item;
-	int fd, err;
+	uint8_t *small = NULL;
+	int fd = -1, err;
 
 	if (!cs_ticket(cs, q, &item, &r))
 		return;
@@ -384,13 +385,20 @@ void cs_get_data(struct http_request *q, void *arg)
 				  "the ticket is not for this data", NULL);
 		return;
 	}
-	err = item.state == ITEM_COMPLETE ? blobs_get(cs->blobs, item.number,
-						      item.hash, item.size, &fd)
-					  : -NTM_ENOTFOUND;
-	if (err == -NTM_ENOTFOUND && item.state == ITEM_COMPLETE)
+	if (item.state != ITEM_COMPLETE)
+		err = -NTM_ENOTFOUND;
+	else if (item.small)
+		err = cs_small(cs, &item, &small);
+	else
+		err = blobs_get(cs->blobs, item.number, item.hash, item.size,
+				&fd);
+	/* a small one that is not here was confirmed, or cancelled, a moment ago */
+	if (err == -NTM_ENOTFOUND && item.state == ITEM_COMPLETE && !item.small)
 		lose(cs, &item);
 	if (err)
 		http_answer_err(q, err);
+	else if (small)
+		http_answer_data(q, small, item.size);
 	else
 		http_answer_file(q, fd, item.size);
 }

@@ -256,6 +256,7 @@ small_all()
 		lab_as_user b ntm down >/dev/null
 		counted away away
 		hold b
+		sleep 4 # b was off: it is not looked for again within 3 s (ABSENT_S)
 	done
 	note "small items a second on the clock, all on these CPUs: by the Cache Server" \
 		"$(median "$LAB/small.away.wall"), straight $(median "$LAB/small.send.wall")," \

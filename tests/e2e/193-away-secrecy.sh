@@ -23,7 +23,7 @@ column()
 import os, sqlite3, sys
 db = sqlite3.connect(os.path.expanduser("~/.local/share/ntm-server/cs/cs.db"))
 print(db.execute("SELECT %s FROM items JOIN receivers ON receivers.item = number"
-                 % sys.argv[1]).fetchone()[0])' "$1"
+                 " LEFT JOIN small ON small.item = number" % sys.argv[1]).fetchone()[0])' "$1"
 }
 items_prekey b
 
@@ -78,7 +78,8 @@ assert_eq "$(readable "$LAB/first")" "" "neither file name nor words are in any 
 ITEM=$(column items.item)
 column "hex(key)" | python3 -c 'import sys
 sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read()))' >"$LAB/sealed"
-cp "$(find "$LAB/first/disk/sa/cs/blob" -type f)" "$LAB/blob"
+column "hex(data)" | python3 -c 'import sys
+sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read()))' >"$LAB/blob"
 
 # --- fetched, and all of it once more
 ntm_up b

@@ -92,23 +92,29 @@ item_copy()
 	import glob, os, sqlite3, sys
 	folder, service, receiver = sys.argv[1:]
 	db = sqlite3.connect(folder + "/cs.db")
-	found = db.execute("SELECT i.item, hex(r.key), lower(hex(i.hash))"
-	                   " FROM items i JOIN receivers r ON r.item = i.number WHERE"
+	found = db.execute("SELECT i.item, hex(r.key), lower(hex(i.hash)), hex(s.data)"
+	                   " FROM items i JOIN receivers r ON r.item = i.number"
+	                   " LEFT JOIN small s ON s.item = i.number WHERE"
 	                   " i.service = ? AND instr(?, r.name) = 1 ORDER BY i.number DESC",
 	                   (service, receiver)).fetchone()
 	print(*found or ())
 	END
-	read -r ITEM KEY HASH <"$LAB/item-$1" && [ -n "$KEY" ] || return
+	read -r ITEM KEY HASH DATA <"$LAB/item-$1" && [ -n "$KEY" ] || return
 	python3 -c 'import sys
 sys.stdout.buffer.write(bytes.fromhex(sys.argv[1]))' "$KEY" >"$LAB/sealed-$1"
-	cp "$DIR/cs/blob/${HASH:0:2}/$HASH" "$LAB/blob-$1"
+	if [ -n "$DATA" ]; then
+		python3 -c 'import sys
+sys.stdout.buffer.write(bytes.fromhex(sys.argv[1]))' "$DATA" >"$LAB/blob-$1"
+	else
+		cp "$DIR/cs/blob/${HASH:0:2}/$HASH" "$LAB/blob-$1"
+	fi
 }
 # burglar NAME SERVICE RECEIVER FILE OR @DUMP...: does it open the item?
 burglar()
 {
 	local name=$1 service=$2 to=$3
 	shift 3
-	read -r ITEM KEY HASH <"$LAB/item-$name"
+	read -r ITEM _ <"$LAB/item-$name"
 	"$LAB_O/tests/e2e/burglar" "$DIR/cs/ca.pem" "${N[a]}" "$to" \
 		ntm-group "$service" "$ITEM" "$LAB/sealed-$name" "$LAB/blob-$name" \
 		"$@" >"$LAB/verdict" && status=0 || status=$?

@@ -366,6 +366,7 @@ def conform(cs):
     cs.ask(400, "GET", "/v1/items?limit=5000", lax=True)
     foreign(cs, hash_text, key_hash)
     batches(cs, name)
+    small(cs, name)
     cs.ask(413, "POST", "/v1/confirmations", cs.headers(ticket, name),
            b" " * 5000, lax=True)
     done = {kind for kind, status in cs.spec.used if status < 300}
@@ -373,6 +374,34 @@ def conform(cs):
         fail(missing + " never succeeded")
     ok("every request and answer is as docs/exchange.yaml says: %d kinds"
        % len(cs.spec.used))
+
+
+def small(cs, name):
+    """all of it with its keys, and out with its key"""
+    item, data = "x7", random.Random(2).randbytes(16384)
+    body = {"keys": [{"to": name, "key": b64(sealed(item, name))}], "size": len(data),
+            "data": b64(data), "hash": named(data)}
+    headers = cs.headers(NTM_To=name, NTM_Item=item)
+    for status in (201, 200):
+        if cs.ask(status, "POST", "/v1/items/x7/keys", headers, body)["offset"] != len(data):
+            fail("not all of it is there")
+    cs.ask(400, "POST", "/v1/items/x7/keys", headers, dict(body, data=b64(data[1:])),
+           lax=True)
+    cs.ask(409, "POST", "/v1/items/x7/keys", headers,
+           dict(body, data=b64(b"x" + data[1:]), hash=named(b"x" + data[1:])))
+    ticket, key_hash = cs.ticket(item, name)
+    mine = cs.headers(ticket, name)
+    key = "/v1/keys/" + b64(key_hash)
+    if cs.ask(200, "GET", key, dict(mine, **{"NTM-With": "data"}))["data"] != b64(data):
+        fail("other data came with the key")
+    if "data" in cs.ask(200, "GET", key, mine):
+        fail("data came that nobody asked for")
+    if cs.ask(200, "GET", "/v1/data/" + named(data), mine) != data:
+        fail("other data came")
+    if cs.ask(206, "GET", "/v1/data/" + named(data),
+              dict(mine, Range="bytes=-3")) != data[-3:]:
+        fail("another part came")
+    cs.ask(200, "POST", "/v1/confirmations", mine, {"hash": named(data), "code": 0})
 
 
 def batches(cs, name):

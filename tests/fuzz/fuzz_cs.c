@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "libntmcrypto/blobsum.h"
 #include "servers/cs/state.h"
 #include "tests/fuzz/played_mhd.h"
 
@@ -47,6 +48,7 @@ static void item_fill(struct item *out)
 	out->size = BLOB_SIZE;
 	out->expires = INT64_MAX;
 	out->has_hash = out->state != ITEM_OPEN;
+	out->small = mood & 128;
 }
 
 int items_find(struct items *s, const char *sender, const char *application,
@@ -106,9 +108,18 @@ int items_list(struct items *s, const char *sender, int64_t after,
 }
 
 int items_add(struct items *s, struct item *item, const char *account,
-	      struct receiver *r, size_t n, const struct items_limits *limits)
+	      struct receiver *r, size_t n, const struct items_small *small,
+	      const struct items_limits *limits)
 {
+	uint8_t hash[NTMC_HASH_LEN];
+
 	(void)s, (void)limits;
+	if (small) {
+		want(small->len && small->len <= ITEMS_SMALL_MAX &&
+		     small->len == item->size);
+		blobsum_of(small->data, small->len, hash);
+		want(!memcmp(hash, small->hash, sizeof(hash)));
+	}
 	want(*account && n && n <= HTTP_TO_MAX);
 	want(id_ok(item->application) && id_ok(item->service) &&
 	     id_ok(item->item));
@@ -119,7 +130,15 @@ int items_add(struct items *s, struct item *item, const char *account,
 		want(fqdn_is_valid(r[i].name) && r[i].key_len &&
 		     r[i].key_len <= ITEMS_KEY_MAX);
 	item->number = 1;
-	return mood & 64 ? -NTM_EEXISTS : mood & 1;
+	return mood & 64 ? -NTM_EEXISTS : small && mood & 32 ? 3 : mood & 1;
+}
+
+int items_small_get(struct items *s, int64_t number, uint8_t *out, size_t size)
+{
+	(void)s;
+	want(number == 1 && size == BLOB_SIZE);
+	memset(out, 7, size);
+	return mood & 64 ? -NTM_ENOTFOUND : 0;
 }
 
 int items_complete(struct items *s, int64_t number,

@@ -16,6 +16,7 @@ CS says it has no data of any, "wipe": it has none; "no_prekeys": 503; "huge": a
 get 503; "no_batch": there is none; "hold": BYTES: no upload gets further until it is null; "odd_batch": its answers are too few; "empty": N answers with results have none;
 "life": the CS keeps an item for so many seconds; "ahead": their clocks are, by so many;
 "offline": all prekeys of this name are over; "without": those of these devices of every account;
+"older": the CS takes no data with keys, and gives none;
 "away": names that end so are of a domain that does not answer; "again": names whose box takes no temporal key now.
 """
 import base64
@@ -38,7 +39,8 @@ HELD = threading.Condition(LOCK)
 PREKEYS, TEMPORAL, ITEMS, LISTS = {}, {}, {}, {}
 FAULT = {}
 COUNT = {"entry": 0, "bytes": 0, "lists": 0, "temporal": 0, "prekeys": 0, "requests": 0,
-         "parts": 0, "given": 0, "grown": 0, "receipts": 0, "unheard": 0, "puts": 0}
+         "parts": 0, "given": 0, "grown": 0, "receipts": 0, "unheard": 0, "puts": 0,
+         "whole": 0, "with": 0}
 EVER = []
 RECEIPTS = []
 
@@ -230,6 +232,14 @@ class Handler(BaseHTTPRequestHandler):
                 elif FAULT.get("early"):
                     i["hash"] = ""  # a key is told before its data
                     self.list_item(i, given)
+                elif "data" in body and not FAULT.get("older"):
+                    i["data"][:] = unb64(body["data"])
+                    COUNT["bytes"] += len(i["data"])
+                    COUNT["whole"] += 1
+                    if b64(blobname.of(i["data"])) != body["hash"]:
+                        self.fail(400, "INVAL")
+                        return
+                    self.complete_whole(i, body["hash"])
             life = FAULT.get("life", 0)
             self.answer(201, {"offset": len(i["data"]),
                               "expires": int(time.time()) + life if life else body["expires"]})
@@ -247,12 +257,15 @@ class Handler(BaseHTTPRequestHandler):
         if i["state"] == "complete":
             self.answer(200, {"hash": digest, "size": size})
             return
+        self.complete_whole(i, digest)
+        self.answer(200, {"hash": digest, "size": size})
+
+    def complete_whole(self, i, digest):
         with LOCK:
             if FAULT.pop("flip", False):
                 i["data"][40] ^= 1
             i["state"], i["hash"] = "complete", digest
             self.list_item(i, i["keys"])
-        self.answer(200, {"hash": digest, "size": size})
 
     def list_item(self, i, names):
         digest = i["hash"]
@@ -326,9 +339,19 @@ class Handler(BaseHTTPRequestHandler):
         for i in ITEMS.values():
             for key in i["keys"].values():
                 if b64(hashlib.sha256(unb64(key)).digest()) == part[0]:
-                    self.answer(200, {"key": key})
+                    self.answer(200, {"key": key, **self.with_key(i)})
                     return
         self.fail(404, "NOTFOUND")
+
+    def with_key(self, i):
+        with LOCK:
+            if (self.headers["NTM-With"] != "data" or i["state"] != "complete"
+                    or len(i["data"]) > 16384 or FAULT.get("older") or FAULT.get("instead")
+                    or FAULT.get("cut") is not None):
+                return {}
+            COUNT["with"] += 1
+            COUNT["bytes"] += len(i["data"])
+            return {"data": b64(bytes(i["data"]))}
 
     def get_data(self, part):
         i = next((i for i in ITEMS.values() if i.get("hash") == part[0]), None)

@@ -70,6 +70,64 @@ static void test_title(void **state)
 	taken(j);
 }
 
+static void text_through(const char *what)
+{
+	json_t *j;
+
+	send_item(json_pack("{s:s}", "text", what));
+	j = await(&w.cn, "inbox", "here");
+	file_get(at("%s/tree/text", text(j, "folder")), what);
+	outbox_is("done", "received");
+	taken(j);
+	assert_null(newest(&w.cn, "inbox"));
+}
+
+/* All of a small one goes with its keys, and comes with its key; a Cache Server that does
+ * not know that is asked as before. */
+static void test_small(void **state)
+{
+	json_int_t bytes;
+
+	(void)state;
+	text_through("with its key\n");
+	assert_int_equal(servers_count("{}", "whole"), 1);
+	assert_int_equal(servers_count("{}", "with"), 1);
+	bytes = fault("{\"older\": true}");
+	text_through("by itself\n");
+	assert_int_equal(servers_count("{}", "whole"), 1);
+	assert_int_equal(servers_count("{}", "with"), 1);
+	assert_true(fault("{\"older\": false}") > bytes);
+	/* another one than it signed */
+	(void)fault("{\"flip\": true}");
+	send_item(json_pack("{s:s}", "text", "hello\n"));
+	json_decref(await(&w.cn, "inbox", "refused"));
+	outbox_is("done", "refused");
+	assert_int_equal(servers_count("{}", "with"), 2);
+}
+
+/* Both ends end without a word after each turn that there is, and begin again: it comes,
+ * and once. */
+static void test_small_restart(void **state)
+{
+	uint64_t next = 0;
+	int i, k;
+
+	(void)state;
+	for (i = 0; i < 25; i++) {
+		send_item(json_pack("{s:s}", "text", "hello\n"));
+		for (k = 0; k < i; k++)
+			turn(&next);
+		post_close(&w.mn.post);
+		post_close(&w.cn.post);
+		end_run(&w.mn);
+		end_run(&w.cn);
+		next = 0;
+		taken(await(&w.cn, "inbox", "here"));
+		outbox_is("done", "received");
+		assert_null(newest(&w.cn, "inbox"));
+	}
+}
+
 static void test_big(void **state)
 {
 	(void)state;
@@ -440,15 +498,16 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, ends_open, ends_close)
 	const struct CMUnitTest tests[] = {
-		TEST(test_text),	TEST(test_title),
-		TEST(test_big),		TEST(test_cut),
-		TEST(test_servers_ill), TEST(test_restart),
-		TEST(test_held),	TEST(test_forged),
-		TEST(test_drop),	TEST(test_cancel),
-		TEST(test_nobody),	TEST(test_other_key),
-		TEST(test_met_late),	TEST(test_changed),
-		TEST(test_many),	TEST(test_no_batch),
-		TEST(test_odd_batch),
+		TEST(test_text),	  TEST(test_title),
+		TEST(test_big),		  TEST(test_cut),
+		TEST(test_servers_ill),	  TEST(test_restart),
+		TEST(test_held),	  TEST(test_forged),
+		TEST(test_drop),	  TEST(test_cancel),
+		TEST(test_nobody),	  TEST(test_other_key),
+		TEST(test_met_late),	  TEST(test_changed),
+		TEST(test_many),	  TEST(test_no_batch),
+		TEST(test_odd_batch),	  TEST(test_small),
+		TEST(test_small_restart),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

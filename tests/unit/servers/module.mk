@@ -52,7 +52,7 @@ $(foreach t,box box_items shelf,$(eval $(call unit-test,unit-servers-$(t),\
 $(foreach t,http http_batch http_limits,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) http_site https site peer),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
-$(foreach t,cs cs_faults cs_disk,$(eval $(call unit-test,unit-servers-$(t),\
+$(foreach t,cs cs_small cs_faults cs_disk,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) cs_site cs_clock https site peer),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(eval $(call unit-test,unit-servers-ledger,tests/unit/servers/test_ledger.c \

@@ -22,6 +22,7 @@
 
 #include "cs_clock.h"
 #include "cs_site.h"
+#include "libntmcrypto/blobsum.h"
 
 /* --- what goes to the disk ---------------------------------------------------------------- */
 
@@ -115,6 +116,27 @@ static void data_is_there(void)
 	assert_true(data_synced > data_written);
 }
 
+/* a request with all of a small item, for @days, or 0: as long as the server will */
+static void brief(struct say *s, const char *item, int days)
+{
+	uint8_t sum[32];
+	char name[48];
+	size_t len;
+
+	blobsum_of(data, 3, sum);
+	ntmc_base64url_encode(sum, sizeof(sum), name);
+	keys(s, &alice, item, ONE, 3);
+	len = strlen(s->body) - 1;
+	len += (size_t)sprintf(s->body + len,
+			       ", \"hash\": \"%s\", \"data\": \"", name);
+	ntmc_base64url_encode(data, 3, s->body + len);
+	strcat(s->body, "\"");
+	if (days)
+		sprintf(s->body + strlen(s->body), ", \"expires\": %lld",
+			(long long)ntmc_now(NULL) + days * DAY);
+	strcat(s->body, "}");
+}
+
 static void acknowledged(void **state)
 {
 	struct peer p = stranger("phone.carol.example.net");
@@ -155,6 +177,10 @@ static void acknowledged(void **state)
 	in_store(&s, 200);
 	begin(&s, &alice, "DELETE", NULL, "/v1/items/other");
 	in_store(&s, 200);
+	/* all of it with its keys */
+	brief(&s, "brief", 0);
+	in_store(&s, 201);
+	cancel("brief");
 }
 
 /* --- whose time is over ------------------------------------------------------------------- */
@@ -255,13 +281,18 @@ static void over(void **state)
 	line(&s, "NTM-Hash: %s", hash_text);
 	expect_text(&s, 200, "hash", hash_text);
 	upload("same", ONE); /* the same blob, for 30 days */
+	brief(&s, "passing", 2);
+	expect(&s, 201);
+	free(s.a.got);
 	left = half("left", 0);
 	moved = half("moved", 5);
 	cs_clock_take();
 	day(1);
 	assert_true(has_item("aged") && has_blob());
+	assert_int_equal(stored("SELECT count(*) FROM small"), 1);
 	day(3);
-	assert_false(has_item("aged"));
+	assert_false(has_item("aged") || has_item("passing"));
+	assert_int_equal(stored("SELECT count(*) FROM small"), 0);
 	assert_true(has_item("same") && has_blob());
 	day(6);
 	assert_true(has_item("left") && has_upload(left));

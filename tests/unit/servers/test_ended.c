@@ -57,7 +57,7 @@ static int try_add(const char *account, unsigned int n, int64_t *number)
 	strcpy(i.service, "file");
 	snprintf(i.item, sizeof(i.item), "%s%u", account, n);
 	strcpy(r.name, TO);
-	err = items_add(s, &i, account, &r, 1, &limits);
+	err = items_add(s, &i, account, &r, 1, NULL, &limits);
 	*number = i.number;
 	return err;
 }
@@ -152,7 +152,7 @@ static int add_for(unsigned int n, const char *const *to, size_t n_to,
 		r[k].key[0] = key;
 		r[k].key_len = 1;
 	}
-	return items_add(s, i, ACCOUNT, r, n_to, &limits);
+	return items_add(s, i, ACCOUNT, r, n_to, NULL, &limits);
 }
 
 static char asked_for[256];

@@ -55,7 +55,8 @@ static int64_t add(void)
 	strcpy(item.item, "one");
 	strcpy(r.name, NAME);
 	assert_int_equal(items_begin(items), 0);
-	assert_int_equal(items_add(items, &item, "alice", &r, 1, &limits), 0);
+	assert_int_equal(items_add(items, &item, "alice", &r, 1, NULL, &limits),
+			 0);
 	assert_int_equal(items_commit(items), 0);
 	return item.number;
 }
