@@ -11,6 +11,12 @@
  * the DCs, which may take long: such an entry is a question by itself, and more of them
  * may run, so that nobody waits for a domain that is not his.
  *
+ * Each account that sends has its turn: at first so many rows of each go, then what is left
+ * of any, beginning behind the account where the last look ended. Of the questions that
+ * may be slow one account has FAR_ACCOUNT at most. So whoever has a hundred thousand rows
+ * of a domain that does not answer keeps himself waiting, and nobody else. A box that is
+ * away is tried with one row after the other, in order of their numbers.
+ *
  * Rows of questions that run, or whose jobs do, are in a table, so that none is asked
  * twice at once.
  */
@@ -19,13 +25,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
+#include <utlist.h>
 
 #include "common/log.h"
 
-#define RECEIVERS_MAX 64 /* of one exchange request */
-#define DUE_MAX	      2048
+#define RECEIVERS_MAX 64   /* of one exchange request */
+#define DUE_MAX	      2048 /* of one account, in one look */
+#define DUE_TURN      16   /* of each account first */
+#define LOOK_MAX      8192 /* of all */
 #define NEAR_RUNNING  2
 #define FAR_RUNNING   (EXCHANGE_RUNNING - NEAR_RUNNING)
+#define FAR_ACCOUNT   (FAR_RUNNING / 4)
 
 /* a row that somebody is at */
 struct flying {
@@ -81,9 +91,13 @@ void question_free(struct question *q)
 
 /* --- what goes together ---------------------------------------------------------------- */
 
-/* struct due - @open: being filled, near and far; @room: how many more there may be */
+/* struct due - @open: being filled, near and far; @room: how many more there may be;
+ * @account: whose rows are looked at, "": of all; @seen: rows so far; @full: no more go */
 struct due {
 	struct exchange *x;
+	char account[FQDN_MAX + 1];
+	unsigned int seen;
+	bool full;
 	size_t entries_max;
 	struct question *open[2];
 	struct question *ready[EXCHANGE_RUNNING];
@@ -143,7 +157,25 @@ static void open_question(struct due *d, bool far)
 	d->room[far]--;
 	q->x = d->x;
 	q->far = far;
+	strcpy(q->account, d->account);
 	d->open[far] = q;
+}
+
+/* Has its account all the slow ones that it may have? */
+static bool is_over_share(const struct due *d, const struct ask *a)
+{
+	const struct question *q;
+	unsigned int n = 0;
+
+	if (!*d->account || (d->open[1] && has_room(d, d->open[1], a)))
+		return false;
+	DL_FOREACH (d->x->questions, q)
+		n += q->far && !strcmp(q->account, d->account);
+	for (size_t i = 0; i < d->n_ready; i++)
+		n += d->ready[i]->far &&
+		     !strcmp(d->ready[i]->account, d->account);
+	n += d->open[1] && !strcmp(d->open[1]->account, d->account);
+	return n >= FAR_ACCOUNT;
 }
 
 /* Return: is there room for more? */
@@ -153,7 +185,7 @@ static bool take(void *arg, const struct ask *a)
 	bool far = is_far(d->x, a);
 
 	pthread_mutex_lock(&d->x->lock);
-	if (!is_flying(d->x, a->id)) {
+	if (!is_flying(d->x, a->id) && (!far || !is_over_share(d, a))) {
 		if (d->open[far] && !has_room(d, d->open[far], a))
 			close_question(d, far);
 		if (!d->open[far])
@@ -162,7 +194,9 @@ static bool take(void *arg, const struct ask *a)
 			add(d->open[far], a);
 	}
 	pthread_mutex_unlock(&d->x->lock);
-	return d->open[0] || d->open[1] || d->room[0] || d->room[1];
+	d->full = !(d->open[0] || d->open[1] || d->room[0] || d->room[1]) ||
+		  ++d->seen >= LOOK_MAX;
+	return !d->full;
 }
 
 /* what waits, to @d; behind the row @after. Return: is there anything? */
@@ -174,6 +208,47 @@ static bool find_due(struct due *d, int64_t after)
 	close_question(d, false);
 	close_question(d, true);
 	return d->n_ready;
+}
+
+/* At most @most rows of each account, from the one behind x->turn round to itself.
+ * Return: 0, -NTM_ESTORE */
+static int find_of_each(struct due *d, unsigned int most)
+{
+	char next[FQDN_MAX + 1];
+	bool round = false;
+	int r = 0;
+
+	strcpy(d->account, d->x->turn);
+	while (!r && !d->full) {
+		r = items_asks_account(d->x->items, d->account, next);
+		if (r || (round && strcmp(next, d->x->turn) > 0))
+			break;
+		strcpy(d->account, next);
+		if (*next)
+			r = items_asks_of(d->x->items, next, ntmc_now(NULL),
+					  most, take, d);
+		else if (round)
+			break;
+		else
+			round = true;
+	}
+	return r;
+}
+
+/* what waits, to @d, of each account in its turn */
+static void find_turns(struct due *d)
+{
+	int r = find_of_each(d, DUE_TURN);
+
+	/* where it ended for want of room others go on */
+	if (d->full)
+		strcpy(d->x->turn, d->account);
+	else if (!r)
+		r = find_of_each(d, DUE_MAX);
+	if (r)
+		log_err("cs", "the store cannot be read");
+	close_question(d, false);
+	close_question(d, true);
 }
 
 /* Return: may anything be asked now? */
@@ -215,7 +290,9 @@ void exchange_ask_due(struct exchange *x)
 
 	if (!find_room(x, &d))
 		return;
-	if (!x->pause_s || !find_due(&d, x->failed))
+	if (!x->pause_s)
+		find_turns(&d);
+	else if (!find_due(&d, x->failed))
 		(void)find_due(&d, 0);
 	if (x->pause_s && d.n_ready)
 		keep_first(&d);

@@ -36,7 +36,8 @@ struct entry {
 
 /**
  * struct question - one HTTP request: several exchange requests, or a registration
- * @far: its receivers are of another domain, which may be slow
+ * @far: its receivers are of another domain, which may be slow; @account: of the sender
+ *       then
  */
 struct question {
 	struct desk_job job;
@@ -47,6 +48,7 @@ struct question {
 	char got[ANSWER_MAX];
 	size_t got_len;
 	bool registers, far;
+	char account[FQDN_MAX + 1];
 	size_t n_entries, n;
 	struct entry entries[ENTRIES_MAX];
 	struct ask asks[ROWS_MAX];
@@ -68,6 +70,8 @@ struct exchange {
 	time_t register_at, pause_until;
 	unsigned int pause_s;
 	int64_t failed; /* the last row of a request that failed */
+	char turn[FQDN_MAX +
+		  1]; /* the account where a look ended for want of room */
 
 	pthread_mutex_t lock;  /* below */
 	bool stop, work, news; /* @news: of ourselves */

@@ -64,6 +64,12 @@ static const char *const schema[] = {
 	"ALTER TABLE items ADD COLUMN small INTEGER NOT NULL DEFAULT 0;"
 	"CREATE TABLE small (item INTEGER PRIMARY KEY REFERENCES items"
 	" ON DELETE CASCADE, data BLOB NOT NULL);",
+	/* the sender's: each account has its turn, however much another one has */
+	"ALTER TABLE asks ADD COLUMN account TEXT NOT NULL DEFAULT '';"
+	"UPDATE asks SET account = (SELECT account FROM items WHERE"
+	" number = asks.item);"
+	"DROP INDEX asks_due;"
+	"CREATE INDEX asks_account ON asks (account, due, id);",
 };
 
 static_assert(ITEMS_ENDED_MAX == 20000, "item_ends");
@@ -125,17 +131,24 @@ static const char *const statements[] = {
 			" WHERE item = ?1 AND name = ?2 AND kind <> 3)"
 			" AND EXISTS (SELECT 1 FROM items WHERE number = ?1"
 			" AND state = 2)",
-	[ASK_ADD] = "INSERT OR REPLACE INTO asks (item, kind, name, tries, due)"
-		    " VALUES (?1, ?2, ?3, 0, 0)",
-	[ASK_ADD_ALL] =
-		"INSERT OR REPLACE INTO asks (item, kind, name, tries, due)"
-		" SELECT item, ?2, name, 0, 0 FROM receivers"
-		" WHERE item = ?1 AND state IN (1, 2)",
+	[ASK_ADD] = "INSERT OR REPLACE INTO asks"
+		    " (item, kind, name, tries, due, account) VALUES"
+		    " (?1, ?2, ?3, 0, 0,"
+		    " (SELECT account FROM items WHERE number = ?1))",
+	[ASK_ADD_ALL] = "INSERT OR REPLACE INTO asks"
+			" (item, kind, name, tries, due, account)"
+			" SELECT item, ?2, name, 0, 0,"
+			" (SELECT account FROM items WHERE number = ?1)"
+			" FROM receivers WHERE item = ?1 AND state IN (1, 2)",
 	[ASK_DONE] = "DELETE FROM asks WHERE id = ?1",
 	[ASK_LATER] = "UPDATE asks SET tries = tries + 1, due = ?2"
 		      " WHERE id = ?1",
 	[ASKS_DUE] = "SELECT id, item, kind, name, tries FROM asks"
 		     " WHERE due <= ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+	[ASKS_OF] = "SELECT id, item, kind, name, tries FROM asks"
+		    " WHERE account = ?1 AND due <= ?2"
+		    " ORDER BY due, id LIMIT ?3",
+	[ASKS_ACCOUNT] = "SELECT min(account) FROM asks WHERE account > ?1",
 	[ASKS_DELETE] = "DELETE FROM asks WHERE item = ?1 AND kind <> 3",
 	[ACCOUNT_GET] = "SELECT bytes, n FROM accounts WHERE name = ?1",
 	[ACCOUNT_CHANGE] = "INSERT INTO accounts (name, bytes, n)"

@@ -202,6 +202,13 @@ struct ask {
 };
 /** Return: false: no more of them */
 typedef bool items_ask_fn(void *arg, const struct ask *ask);
+/** at most @max of @account's that are due, what is due longest first */
+NTM_MUST_CHECK int items_asks_of(struct items *s, const char *account,
+				 int64_t now, unsigned int max,
+				 items_ask_fn *fn, void *arg);
+/** the first account behind @after that has any; "": there is none */
+NTM_MUST_CHECK int items_asks_account(struct items *s, const char *after,
+				      char out[static FQDN_MAX + 1]);
 /** at most @max that are due, with ids after @after. */
 NTM_MUST_CHECK int items_asks_due(struct items *s, int64_t now, int64_t after,
 				  unsigned int max, items_ask_fn *fn,

@@ -401,27 +401,57 @@ int items_forget(struct items *s, int64_t number)
 
 /* --- asks ---------------------------------------------------------------------------- */
 
-int items_asks_due(struct items *s, int64_t now, int64_t after,
-		   unsigned int max, items_ask_fn *fn, void *arg)
+static int asks_each(struct items *s, enum statement st, items_ask_fn *fn,
+		     void *arg)
 {
 	struct ask a;
 	int r;
 
-	store_bind_int(s->store, ASKS_DUE, 1, now);
-	store_bind_int(s->store, ASKS_DUE, 2, after);
-	store_bind_int(s->store, ASKS_DUE, 3, max);
-	while ((r = store_step(s->store, ASKS_DUE)) == 1) {
-		a.id = store_int(s->store, ASKS_DUE, 0);
-		a.number = store_int(s->store, ASKS_DUE, 1);
-		a.kind = (enum ask_kind)store_int(s->store, ASKS_DUE, 2);
-		items_copy_text(s, ASKS_DUE, 3, a.name, sizeof(a.name));
-		a.tries = (unsigned int)store_int(s->store, ASKS_DUE, 4);
+	while ((r = store_step(s->store, st)) == 1) {
+		a.id = store_int(s->store, st, 0);
+		a.number = store_int(s->store, st, 1);
+		a.kind = (enum ask_kind)store_int(s->store, st, 2);
+		items_copy_text(s, st, 3, a.name, sizeof(a.name));
+		a.tries = (unsigned int)store_int(s->store, st, 4);
 		if (!fn(arg, &a)) {
-			store_reset(s->store, ASKS_DUE);
+			store_reset(s->store, st);
 			return 0;
 		}
 	}
 	return r;
+}
+
+int items_asks_due(struct items *s, int64_t now, int64_t after,
+		   unsigned int max, items_ask_fn *fn, void *arg)
+{
+	store_bind_int(s->store, ASKS_DUE, 1, now);
+	store_bind_int(s->store, ASKS_DUE, 2, after);
+	store_bind_int(s->store, ASKS_DUE, 3, max);
+	return asks_each(s, ASKS_DUE, fn, arg);
+}
+
+int items_asks_of(struct items *s, const char *account, int64_t now,
+		  unsigned int max, items_ask_fn *fn, void *arg)
+{
+	store_bind_text(s->store, ASKS_OF, 1, account);
+	store_bind_int(s->store, ASKS_OF, 2, now);
+	store_bind_int(s->store, ASKS_OF, 3, max);
+	return asks_each(s, ASKS_OF, fn, arg);
+}
+
+int items_asks_account(struct items *s, const char *after,
+		       char out[static FQDN_MAX + 1])
+{
+	int r;
+
+	*out = '\0';
+	store_bind_text(s->store, ASKS_ACCOUNT, 1, after);
+	r = store_step(s->store, ASKS_ACCOUNT);
+	if (r <= 0)
+		return r;
+	items_copy_text(s, ASKS_ACCOUNT, 0, out, FQDN_MAX + 1);
+	store_reset(s->store, ASKS_ACCOUNT);
+	return 0;
 }
 
 int items_asked(struct items *s, const struct ask *ask, int code, int64_t now)

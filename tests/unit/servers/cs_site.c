@@ -32,12 +32,28 @@ unsigned int n_registered, n_batches;
 static const char *sick_item; /* what is said of its keys ends so */
 static int sick_err;
 static unsigned int n_odd;
+/* those of items of this name are answered when it is NULL again */
+static const char *silent;
+static struct http_request *held[64];
+static unsigned int n_held;
 
 static bool is_text(const struct http_request *q, const char *key,
 		    const char *text)
 {
 	return !strcmp(json_string_value(json_object_get(http_json(q), key)),
 		       text);
+}
+
+static bool is_held(struct http_request *q)
+{
+	const char *item =
+		json_string_value(json_object_get(http_json(q), "item"));
+
+	if (!silent || strncmp(item, silent, strlen(silent)) ||
+	    n_held == sizeof(held) / sizeof(held[0]))
+		return false;
+	held[n_held++] = q;
+	return true;
 }
 
 static void on_exchange(struct http_request *q, void *arg)
@@ -47,6 +63,11 @@ static void on_exchange(struct http_request *q, void *arg)
 
 	(void)arg;
 	pthread_mutex_lock(&box_lock);
+	if (is_held(q)) {
+		pthread_mutex_unlock(&box_lock);
+		json_decref(results);
+		return;
+	}
 	if (sick_item && is_text(q, "item", sick_item) &&
 	    is_text(q, "kind", "key")) {
 		pthread_mutex_unlock(&box_lock);
@@ -113,6 +134,19 @@ void set_sick(const char *item, int err)
 	sick_item = item;
 	sick_err = err;
 	pthread_mutex_unlock(&box_lock);
+}
+
+unsigned int set_silent(const char *items)
+{
+	unsigned int n;
+
+	pthread_mutex_lock(&box_lock);
+	silent = items;
+	n = n_held;
+	for (; !items && n_held; n_held--)
+		http_answer_err(held[n_held - 1], -NTM_EAGAIN);
+	pthread_mutex_unlock(&box_lock);
+	return n;
 }
 
 void set_odd(unsigned int n)

@@ -31,6 +31,9 @@ int teardown(void **state);
 void box_begin(void);
 /** what is said of @item's keys ends in @err; NULL: of none */
 void set_sick(const char *item, int err);
+/** nothing is said of items whose names begin so, as of a domain that does not answer;
+ *  NULL: now AGAIN, of all. Return: how many requests wait */
+unsigned int set_silent(const char *items);
 /** the next @n answers to several exchange requests in one have none */
 void set_odd(unsigned int n);
 void cs_begin(void);

@@ -454,15 +454,61 @@ static void restored(void **state)
 	cancel("old");
 }
 
+static bool are_held(void *arg)
+{
+	return set_silent("slow") >= *(unsigned int *)arg;
+}
+
+/* One account's items for a domain that does not answer keep no other account's waiting
+ * for that or another domain. */
+static void silent_domain(void **state)
+{
+	struct search f;
+	char item[16];
+	unsigned int few = 3;
+	struct say s;
+
+	(void)state;
+	(void)set_silent("slow");
+	for (unsigned int i = 0; i < 40; i++) {
+		snprintf(item, sizeof(item), "slow%u", i);
+		keys(&s, &alice, item, ONE, 1);
+		expect(&s, 201);
+		free(s.a.got);
+	}
+	assert_true(site_wait(&site, are_held, &few));
+	keys(&s, &bob, "quick", ONE, 1);
+	expect(&s, 201);
+	free(s.a.got);
+	wait_exchange(&f, "key", "quick", ONE);
+	assert_int_equal(set_silent("slow"), few);
+	(void)set_silent(NULL);
+	for (unsigned int i = 0; i < 40; i++) {
+		snprintf(item, sizeof(item), "slow%u", i);
+		cancel(item);
+	}
+	begin(&s, &bob, "DELETE", NULL, "/v1/items/quick");
+	line(&s, "NTM-Item: quick");
+	expect(&s, 200);
+	free(s.a.got);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(many_open),  cmocka_unit_test(box_away),
-		cmocka_unit_test(sync_fails), cmocka_unit_test(one_sick),
-		cmocka_unit_test(left_over),  cmocka_unit_test(body_of_nobody),
-		cmocka_unit_test(together),   cmocka_unit_test(one_later),
-		cmocka_unit_test(odd_answer), cmocka_unit_test(one_commit),
-		cmocka_unit_test(restored),   cmocka_unit_test(clock_ahead),
+		cmocka_unit_test(many_open),
+		cmocka_unit_test(box_away),
+		cmocka_unit_test(sync_fails),
+		cmocka_unit_test(one_sick),
+		cmocka_unit_test(left_over),
+		cmocka_unit_test(body_of_nobody),
+		cmocka_unit_test(together),
+		cmocka_unit_test(one_later),
+		cmocka_unit_test(odd_answer),
+		cmocka_unit_test(one_commit),
+		cmocka_unit_test(silent_domain),
+		cmocka_unit_test(restored),
+		cmocka_unit_test(clock_ahead),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
