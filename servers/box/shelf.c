@@ -107,6 +107,32 @@ static const char *const schema[] = {
 	"ALTER TABLE servers ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE servers ADD COLUMN draining INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE entries ADD COLUMN since INTEGER NOT NULL DEFAULT 0;",
+	/* receiver '', account: of one account of ours for all receivers */
+	"CREATE INDEX keys_sender ON keys (sender);"
+	"INSERT INTO tallies SELECT '', 0, account, count(*) FROM keys"
+	" WHERE domain = '' GROUP BY account;"
+	"INSERT INTO tallies SELECT '', 1 + status, account, count(*)"
+	" FROM entries WHERE domain = '' GROUP BY status, account;"
+	"CREATE TRIGGER key_in_own AFTER INSERT ON keys"
+	" WHEN new.domain = '' BEGIN"
+	" INSERT INTO tallies VALUES ('', 0, new.account, 1)"
+	" ON CONFLICT DO UPDATE SET n = n + 1; END;"
+	"CREATE TRIGGER key_out_own AFTER DELETE ON keys"
+	" WHEN old.domain = '' BEGIN"
+	" UPDATE tallies SET n = n - 1 WHERE receiver = '' AND what = 0 AND"
+	" account = old.account;"
+	" DELETE FROM tallies WHERE receiver = '' AND what = 0 AND"
+	" account = old.account AND n = 0; END;"
+	"CREATE TRIGGER entry_in_own AFTER INSERT ON entries"
+	" WHEN new.domain = '' BEGIN"
+	" INSERT INTO tallies VALUES ('', 1 + new.status, new.account, 1)"
+	" ON CONFLICT DO UPDATE SET n = n + 1; END;"
+	"CREATE TRIGGER entry_out_own AFTER DELETE ON entries"
+	" WHEN old.domain = '' BEGIN"
+	" UPDATE tallies SET n = n - 1 WHERE receiver = '' AND"
+	" what = 1 + old.status AND account = old.account;"
+	" DELETE FROM tallies WHERE receiver = '' AND"
+	" what = 1 + old.status AND account = old.account AND n = 0; END;",
 };
 
 #define KEY_IS                                                                 \
@@ -157,6 +183,13 @@ static const char *const statements[] = {
 	[KEY_DELETE] = "DELETE FROM keys WHERE receiver = ? AND hash = ?",
 	[KEY_DELETE_ITEM] = "DELETE FROM keys WHERE " KEY_IS,
 	[KEYS_FORGET] = "DELETE FROM keys WHERE receiver = ?",
+	/* of a sender that brings no more of what they are for */
+	[KEYS_ORPHANED] =
+		"DELETE FROM keys WHERE sender = ?1 AND NOT EXISTS (SELECT 1"
+		" FROM entries e WHERE e.receiver = keys.receiver AND"
+		" e.sender = keys.sender AND e.application = keys.application"
+		" AND e.service = keys.service AND e.item = keys.item AND"
+		" e.status = 0)",
 	[KEYS_EXPIRE] = "DELETE FROM keys WHERE id IN (SELECT id FROM keys"
 			" WHERE expires <= ? LIMIT ?)",
 	[ENTRY_GET] =

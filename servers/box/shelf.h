@@ -25,9 +25,10 @@
 #define SHELF_DOMAIN_MAX  5000	/* and from one other domain */
 #define SHELF_FOREIGN_MAX 15000 /* and from all of those */
 #define SHELF_DOMAIN_ALL_MAX                                                   \
-	1000000			  /* from one other domain for all receivers */
-#define SHELF_PREKEYS_MAX      8  /* of a device */
-#define SHELF_DEVICES_MAX      16 /* of an account that are told of */
+	1000000 /* from one other domain for all receivers */
+#define SHELF_OWN_ALL_MAX      200000 /* from one account of ours, the same */
+#define SHELF_PREKEYS_MAX      8      /* of a device */
+#define SHELF_DEVICES_MAX      16     /* of an account that are told of */
 #define SHELF_LIFE_S	       (31 * 86400) /* of what waits; see cs.lifetime */
 #define SHELF_PAGE_MAX	       20000
 #define SHELF_EXPIRE_MAX       1000 /* rows of a kind in one call */
@@ -128,7 +129,8 @@ NTM_MUST_CHECK int shelf_delete_key(struct shelf *s, const char *fqdn,
 /** the entry and its temporal key */
 NTM_MUST_CHECK int shelf_delete_entry(struct shelf *s, const char *fqdn,
 				      int64_t id);
-/** all that is kept for, and all prekeys of, a device that was withdrawn.
+/** all that is kept for, and all prekeys of, a device that was withdrawn, and the temporal
+ *  keys it has put for items that never came.
  *  Return: 0, -NTM_ENOTFOUND (there was nothing), -NTM_ESTORE */
 NTM_MUST_CHECK int shelf_forget(struct shelf *s, const char *fqdn);
 

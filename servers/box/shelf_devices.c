@@ -30,7 +30,8 @@ int shelf_device_get(struct shelf *s, const char *fqdn, uint8_t *fp,
 int shelf_forget(struct shelf *s, const char *fqdn)
 {
 	static const enum shelf_statement all[] = {
-		PREKEYS_DELETE, KEYS_FORGET, ENTRIES_FORGET, DEVICE_DELETE};
+		PREKEYS_DELETE, KEYS_FORGET, KEYS_ORPHANED, ENTRIES_FORGET,
+		DEVICE_DELETE};
 	bool had = false;
 	int r = 0;
 

@@ -8,7 +8,8 @@
  * stands in tallies, which triggers keep: to count is no reason to read a list. Whoever
  * runs another domain has as many accounts there as he likes, and there are as many
  * domains: so what one of them has here is counted, and what all of them have of one
- * receiver. Status entries have room of their own; a sender who does not look at them
+ * receiver. An account of ours has a sum over all receivers too: a temporal key needs no
+ * Cache Server, whose quota would bound it. Status entries have room of their own; a sender who does not look at them
  * can still receive.
  */
 #include <stdio.h>
@@ -52,14 +53,20 @@ int shelf_check_room(struct shelf *s, const struct shelf_item *i, int what)
 	const char *account = shelf_account(i->from),
 		   *domain = shelf_other_domain(i);
 	char of_it[FQDN_MAX + 2];
-	const struct room rooms[] = {
+	const struct room own[] = {
+		{i->to, "", SHELF_ENTRIES_MAX},
+		{i->to, account, SHELF_ACCOUNT_MAX},
+		{"", account, SHELF_OWN_ALL_MAX},
+	};
+	const struct room foreign[] = {
 		{i->to, "", SHELF_ENTRIES_MAX},
 		{i->to, account, SHELF_ACCOUNT_MAX},
 		{i->to, "@", SHELF_FOREIGN_MAX},
 		{i->to, of_it, SHELF_DOMAIN_MAX},
 		{"", of_it, SHELF_DOMAIN_ALL_MAX},
 	};
-	size_t n = what == TALLY_STATUS ? 1 : *domain ? 5 : 2;
+	const struct room *rooms = *domain ? foreign : own;
+	size_t n = what == TALLY_STATUS ? 1 : *domain ? 5 : 3;
 
 	snprintf(of_it, sizeof(of_it), "@%s", domain);
 	for (size_t k = 0; k < n; k++) {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "box_site.h"
 #include "servers/box/shelf.h"
@@ -187,6 +188,68 @@ static void foreign_room(void **state)
 	for (n = 0; n < SHELF_DOMAIN_MAX; n++)
 		assert_int_equal(put("b.d0.net", n), 0);
 	assert_int_equal(put("b.d0.net", n), -NTM_ELIMIT);
+	commit();
+}
+
+static int put_key_for(const char *to, unsigned int n)
+{
+	struct ntmc_key k = {{1}};
+	struct shelf_item i;
+
+	memset(&i, 0, sizeof(i));
+	item_fill(&i, "alice.example.org", n);
+	strcpy(i.to, to);
+	return shelf_put_key(s, &i, &k);
+}
+
+/* as if @account had @n temporal keys more */
+static void tally_more(const char *account, int n)
+{
+	sqlite3 *db;
+	char text[200];
+
+	snprintf(text, sizeof(text),
+		 "UPDATE tallies SET n = n + %d WHERE receiver = '' AND "
+		 "what = 0 AND account = '%s'",
+		 n, account);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_changes(db), 1);
+	sqlite3_close(db);
+}
+
+/* An account of ours cannot fill the disk with temporal keys for many receivers; and when
+ * its device is withdrawn those go whose items never came. */
+static void own_room(void **state)
+{
+	struct shelf_counts c;
+	char to[64] = DESK;
+	unsigned int n, d;
+
+	(void)state;
+	begin(NOW);
+	assert_int_equal(put("alice.example.org", 5), 0);
+	for (d = 0; d < 2; d++) {
+		snprintf(to, sizeof(to), "d%u.bob.example.org", d);
+		assert_int_equal(device(to, 1), 0);
+		for (n = 0; n < 4; n++)
+			assert_int_equal(put_key_for(to, n), 0);
+	}
+	commit();
+	/* all the others, which would take half a minute */
+	tally_more("alice.example.org", SHELF_OWN_ALL_MAX - 10);
+	begin(NOW);
+	assert_int_equal(put_key_for(to, 5), 0);
+	assert_int_equal(put_key_for(to, 6), 0);
+	assert_int_equal(put_key_for(DESK, 1), -NTM_ELIMIT);
+	assert_int_equal(put_key("carol.example.org", 1, 1), 0);
+	assert_int_equal(shelf_forget(s, to), 0);
+	assert_int_equal(put_key_for(DESK, 5), 0);
+	assert_int_equal(shelf_forget(s, "pc.alice.example.org"), 0);
+	assert_int_equal(shelf_count(s, &c), 0);
+	assert_int_equal(c.keys, 2);
+	assert_int_equal(c.entries, 1);
+	assert_int_equal(put_key_for(DESK, 6), 0);
 	commit();
 }
 
@@ -627,6 +690,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(room),
 		T(foreign_room),
+		T(own_room),
 		T(status_room),
 		T(expiry),
 		T(offline),
