@@ -51,6 +51,9 @@ void ask_late(struct ask *a, struct part *p)
 	const char *what = p->founding
 				   ? "the group is founded when it does, see "
 				     "`ntm-group list`"
+			   : member_keeps_wish(p->m)
+				   ? "the change is made when it does; see "
+				     "`ntm-group log`"
 				   : "the change is made when it does, if "
 				     "this device is up until then; see "
 				     "`ntm-group log`";

@@ -10,11 +10,17 @@
  * share. Another one's entry may be first: the GMS says AGAIN, the news says which, and the
  * wish is made anew from there, without members that have gone meanwhile. So it is where
  * somebody has told the GMS of its first prekey since we asked: it lacks a part then.
+ *
+ * Whom a person wants removed is in the store until it is done, or cannot be: a device that
+ * is put out while it waits for the GMS goes on after its start. What the device wants by
+ * itself makes room for it, as long as the GMS has not been given that.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/member/member_impl.h"
+#include "common/log.h"
+#include "libntmcrypto/wire.h"
 
 /* --- wishes -------------------------------------------------------------------------- */
 
@@ -112,10 +118,58 @@ void author_end(struct member *m, int code)
 	/* nobody else knows that it is due */
 	if (ours && code && m->wish.c.kind == GROUP_REFRESH)
 		loop_timer_arm(m->turn, LOOP_S(MEMBER_TURN_S));
+	if (m->wish.kept &&
+	    memberstore_note_put(m->s.store, m->id, NOTE_REMOVAL, NULL, 0))
+		log_err("member", "%s: a removal that is over stays written",
+			m->own.secret.name);
 	change_clear(&m->wish.c);
 	memset(&m->wish, 0, sizeof(m->wish));
 	if (!ours)
 		m->s.ops->done(m->s.arg, code);
+}
+
+static bool is_removal(const struct group_change *c)
+{
+	return c->kind == GROUP_REMOVE && c->reason == GROUP_REMOVED;
+}
+
+static int keep_removal(struct member *m)
+{
+	const struct group_change *c = &m->wish.c;
+	uint8_t body[MEMBERSTORE_NOTE_MAX];
+	struct wire_out w = wire_out(body, sizeof(body));
+	size_t i;
+
+	for (i = 0; i < c->n_gone; i++)
+		wire_put_number(&w, c->gone[i], 4);
+	m->wish.kept = true;
+	return memberstore_note_put(m->s.store, m->id, NOTE_REMOVAL, body,
+				    w.len);
+}
+
+void author_load(struct member *m)
+{
+	uint32_t gone[GROUP_GONE_MAX];
+	struct group_change c = {
+		.kind = GROUP_REMOVE, .reason = GROUP_REMOVED, .gone = gone};
+	uint8_t body[MEMBERSTORE_NOTE_MAX];
+	struct wire_in w;
+	size_t len;
+
+	if (memberstore_note_get(m->s.store, m->id, NOTE_REMOVAL, body, &len))
+		return;
+	for (w = wire_in(body, len); w.left >= 4; c.n_gone++)
+		gone[c.n_gone] = (uint32_t)wire_get_number(&w, 4);
+	if (author_want(m, &c, false))
+		log_warn("member", "%s: a removal that waits cannot be made",
+			 m->own.secret.name);
+}
+
+/* Does what is wished already make room for @c? */
+static bool makes_room(const struct member *m, const struct group_change *c)
+{
+	return is_removal(c) && m->wish.state != WISH_SUBMITTED &&
+	       (m->wish.ours || m->wish.c.kind == GROUP_ADD);
 }
 
 int author_want(struct member *m, const struct group_change *c, bool ours)
@@ -128,6 +182,8 @@ int author_want(struct member *m, const struct group_change *c, bool ours)
 	if (c->kind == GROUP_CREATE || c->kind == GROUP_RENEW ||
 	    c->kind == GROUP_MOVE)
 		return -NTM_EINVAL;
+	if (m->wish.state && !ours && makes_room(m, c))
+		author_end(m, -NTM_EAGAIN);
 	if (m->wish.state)
 		return -NTM_EAGAIN;
 	r = change_copy(&m->wish.c, c);
@@ -135,6 +191,12 @@ int author_want(struct member *m, const struct group_change *c, bool ours)
 		return r;
 	m->wish.ours = ours;
 	m->wish.state = WISH_WAITS;
+	r = !ours && is_removal(c) ? keep_removal(m) : 0;
+	if (r) {
+		change_clear(&m->wish.c);
+		memset(&m->wish, 0, sizeof(m->wish));
+		return r;
+	}
 	author_go(m);
 	return 0;
 }

@@ -341,6 +341,11 @@ int member_leave(struct member *m, bool here)
 	return here ? leave_here(m) : 0;
 }
 
+bool member_keeps_wish(const struct member *m)
+{
+	return m->wish.kept;
+}
+
 enum member_state member_state(const struct member *m)
 {
 	return m->state;

@@ -159,11 +159,16 @@ void member_message(struct member *m, const Ntm__Envelope *msg);
 /**
  * member_submit() - a change of the group: made, and made anew if others were first
  * @c: @share is not read; copied. Joiners' and gone ones' lists too, these in any order
+ * Whom to remove is in the store until it is so, and what the device wants by itself, or the
+ * owner to add, makes room for that unless the GMS has it: ops.done() comes for the latter
+ * with -NTM_EAGAIN.
  * Return: 0: ops.done() comes later; -NTM_EAGAIN (one is under way), -NTM_ESTATE,
- *         -NTM_ENOMEM
+ *         -NTM_ESTORE, -NTM_ENOMEM
  */
 NTM_MUST_CHECK int member_submit(struct member *m,
 				 const struct group_change *c);
+/** does a removal wait that outlives the process? */
+bool member_keeps_wish(const struct member *m);
 /** ask for all members' prekeys and confirmations, and check them: a removal takes
  *  less time later. Return: false: not now; else ops.people() comes */
 bool member_prepare(struct member *m);

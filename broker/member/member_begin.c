@@ -55,7 +55,8 @@ void member_free(struct member *m)
 {
 	if (!m)
 		return;
-	m->wish.ours = true; /* nobody is told any more */
+	m->wish.ours = true;  /* nobody is told any more */
+	m->wish.kept = false; /* in the store it stays */
 	author_end(m, -NTM_ECLOSED);
 	loop_timer_free(m->ack);
 	loop_timer_free(m->silent);
@@ -218,6 +219,8 @@ int member_load(const struct member_setup *setup,
 	silence_load(m);
 	if (memberstore_seal_get(setup->store, id, m->seal))
 		memset(m->seal, 0, sizeof(m->seal));
+	if (!m->leaving && !m->own.forked)
+		author_load(m);
 	*out = m;
 	return 0;
 }

@@ -48,6 +48,7 @@ struct wish {
 	enum wish_state state;
 	struct group_change c;	      /* its lists are ours */
 	bool ours;		      /* a duty: nobody waits for it */
+	bool kept;		      /* its person's, and in the store */
 	unsigned int tries, short_of; /* @short_of: parts, so often */
 	uint64_t epoch;		      /* that the entry would begin */
 	uint32_t txn;
@@ -142,6 +143,8 @@ void author_go(struct member *m);
 void author_ask(struct member *m);
 void author_answer(struct member *m, const Ntm__GroupAnswer *a);
 void author_acked(struct member *m, int code);
+/** a removal that the store has is wished again, after a start */
+void author_load(struct member *m);
 /** the wish is over */
 void author_end(struct member *m, int code);
 /** the entry that was just applied is the one that we submitted */

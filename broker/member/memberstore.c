@@ -13,14 +13,12 @@
  *
  * Whoever uses a key must have put it before: memberstore_put() first, then the packet.
  */
-#include "broker/member/memberstore.h"
+#include "broker/member/memberstore_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/member/rowkey.h"
-#include "common/store.h"
 #include "libntmcrypto/wire.h"
 
 #define OWN_VERSION 1
@@ -29,30 +27,7 @@
 	 NTMC_HASH_LEN + NTMC_KEY_LEN)
 #define SEALED_LEN (OWN_LEN + ROWKEY_EXTRA)
 #define AD_LEN	   (GROUP_ID_LEN + NTMC_HASH_LEN)
-#define PAPER_MAX  (MEMBERSTORE_PAPER_MAX + ROWKEY_EXTRA)
 #define STATE_MAX  (1 << 20) /* 2048 members, each with the longest name */
-
-enum {
-	GROUP_PUT,
-	GROUP_GET,
-	GROUP_DROP,
-	GROUP_LIST,
-	LOG_PUT,
-	LOG_GET,
-	LOG_DROP,
-	PAPER_PUT,
-	PAPER_DROP,
-	PAPER_LIST,
-	SERVER_PUT,
-	SERVER_GET,
-	SILENCE_PUT,
-	SILENCE_GET,
-	SILENCE_DROP,
-	SEAL_PUT,
-	SEAL_GET,
-	SEAL_DROP,
-	N_STATEMENTS
-};
 
 static const char *const schema[] = {
 	"CREATE TABLE groups (id BLOB PRIMARY KEY, state BLOB NOT NULL,"
@@ -63,6 +38,8 @@ static const char *const schema[] = {
 	"CREATE TABLE server (key BLOB PRIMARY KEY, ways TEXT NOT NULL);",
 	"CREATE TABLE silence (id BLOB PRIMARY KEY, body BLOB NOT NULL);",
 	"CREATE TABLE seal (id BLOB PRIMARY KEY, body BLOB NOT NULL);",
+	"CREATE TABLE note (id BLOB NOT NULL, note INTEGER NOT NULL,"
+	" body BLOB NOT NULL, PRIMARY KEY (id, note));",
 };
 
 static const char *const statements[N_STATEMENTS] = {
@@ -85,11 +62,10 @@ static const char *const statements[N_STATEMENTS] = {
 	[SEAL_PUT] = "INSERT OR REPLACE INTO seal VALUES (?, ?)",
 	[SEAL_GET] = "SELECT body FROM seal WHERE id = ?",
 	[SEAL_DROP] = "DELETE FROM seal WHERE id = ?",
-};
-
-struct memberstore {
-	struct store *store;
-	struct rowkey key;
+	[NOTE_PUT] = "INSERT OR REPLACE INTO note VALUES (?, ?, ?)",
+	[NOTE_GET] = "SELECT body FROM note WHERE id = ? AND note = ?",
+	[NOTE_END] = "DELETE FROM note WHERE id = ? AND note = ?",
+	[NOTE_DROP] = "DELETE FROM note WHERE id = ?",
 };
 
 void member_own_clear(struct member_own *own)
@@ -339,11 +315,14 @@ int memberstore_drop(struct memberstore *s,
 	store_bind_blob(s->store, LOG_DROP, 1, id, GROUP_ID_LEN);
 	store_bind_blob(s->store, SILENCE_DROP, 1, id, GROUP_ID_LEN);
 	store_bind_blob(s->store, SEAL_DROP, 1, id, GROUP_ID_LEN);
+	store_bind_blob(s->store, NOTE_DROP, 1, id, GROUP_ID_LEN);
 	r = store_run(s->store, GROUP_DROP);
 	if (!r)
 		r = store_run(s->store, LOG_DROP);
 	if (!r)
 		r = store_run(s->store, SILENCE_DROP);
+	if (!r)
+		r = store_run(s->store, NOTE_DROP);
 	return r ? r : store_run(s->store, SEAL_DROP);
 }
 
@@ -441,109 +420,4 @@ int memberstore_silence_get(struct memberstore *s,
 	*len = store_blob(s->store, SILENCE_GET, 0, body, size);
 	store_reset(s->store, SILENCE_GET);
 	return *len <= size ? 0 : -NTM_ESTORE;
-}
-
-/* --- papers ------------------------------------------------------------------------------ */
-
-static void paper_ad(const uint8_t *token,
-		     uint8_t ad[static 5 + GROUP_TOKEN_LEN])
-{
-	memcpy(ad, "paper", 5);
-	memcpy(ad + 5, token, GROUP_TOKEN_LEN);
-}
-
-int memberstore_paper_put(struct memberstore *s,
-			  const uint8_t token[static GROUP_TOKEN_LEN],
-			  const void *body, size_t len)
-{
-	uint8_t sealed[PAPER_MAX], ad[5 + GROUP_TOKEN_LEN];
-	int r;
-
-	if (len > MEMBERSTORE_PAPER_MAX)
-		return -NTM_ETOOBIG;
-	memcpy(sealed + ROWKEY_SALT, body, len);
-	paper_ad(token, ad);
-	r = rowkey_seal(&s->key, ad, sizeof(ad), sealed, len);
-	if (!r) {
-		store_bind_blob(s->store, PAPER_PUT, 1, token, GROUP_TOKEN_LEN);
-		store_bind_blob(s->store, PAPER_PUT, 2, sealed,
-				len + ROWKEY_EXTRA);
-		r = store_run(s->store, PAPER_PUT);
-	}
-	ntmc_wipe(sealed, sizeof(sealed));
-	return r;
-}
-
-int memberstore_paper_drop(struct memberstore *s,
-			   const uint8_t token[static GROUP_TOKEN_LEN])
-{
-	store_bind_blob(s->store, PAPER_DROP, 1, token, GROUP_TOKEN_LEN);
-	return store_run(s->store, PAPER_DROP);
-}
-
-/* the row that was stepped to. Return: 0, -NTM_EAUTH */
-static int paper_get(struct memberstore *s, uint8_t *token, uint8_t *sealed,
-		     size_t *len)
-{
-	uint8_t ad[5 + GROUP_TOKEN_LEN];
-	size_t n = store_blob(s->store, PAPER_LIST, 1, sealed, PAPER_MAX);
-	int r;
-
-	if (n < ROWKEY_EXTRA || n > PAPER_MAX ||
-	    store_blob(s->store, PAPER_LIST, 0, token, GROUP_TOKEN_LEN) !=
-		    GROUP_TOKEN_LEN)
-		return -NTM_EAUTH;
-	paper_ad(token, ad);
-	r = rowkey_open(&s->key, ad, sizeof(ad), sealed, n);
-	*len = n - ROWKEY_EXTRA;
-	return r ? -NTM_EAUTH : 0;
-}
-
-int memberstore_papers(struct memberstore *s,
-		       void (*fn)(void *arg, const uint8_t *token,
-				  const uint8_t *body, size_t len),
-		       void *arg)
-{
-	uint8_t sealed[PAPER_MAX], token[GROUP_TOKEN_LEN];
-	size_t len;
-	int r;
-
-	while ((r = store_step(s->store, PAPER_LIST)) == 1) {
-		r = paper_get(s, token, sealed, &len);
-		if (!r)
-			fn(arg, token, sealed + ROWKEY_SALT, len);
-		ntmc_wipe(sealed, sizeof(sealed));
-		if (r) {
-			store_reset(s->store, PAPER_LIST);
-			break;
-		}
-	}
-	return r;
-}
-
-/* --- servers -------------------------------------------------------------------------------- */
-
-int memberstore_server_put(struct memberstore *s,
-			   const uint8_t key[static NTMC_KEY_LEN],
-			   const char *ways)
-{
-	store_bind_blob(s->store, SERVER_PUT, 1, key, NTMC_KEY_LEN);
-	store_bind_text(s->store, SERVER_PUT, 2, ways);
-	return store_run(s->store, SERVER_PUT);
-}
-
-int memberstore_server_get(struct memberstore *s,
-			   const uint8_t key[static NTMC_KEY_LEN],
-			   char ways[static GROUP_WAYS_MAX + 1])
-{
-	int r;
-
-	store_bind_blob(s->store, SERVER_GET, 1, key, NTMC_KEY_LEN);
-	r = store_step(s->store, SERVER_GET);
-	if (r <= 0)
-		return r ? r : -NTM_ENOTFOUND;
-	snprintf(ways, GROUP_WAYS_MAX + 1, "%s",
-		 store_text(s->store, SERVER_GET, 0));
-	store_reset(s->store, SERVER_GET);
-	return 0;
 }

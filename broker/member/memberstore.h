@@ -115,6 +115,26 @@ NTM_MUST_CHECK int memberstore_seal_get(struct memberstore *s,
 					const uint8_t id[static GROUP_ID_LEN],
 					uint8_t seal[static GROUP_SEAL_LEN]);
 
+/* --- notes: what else a device has to know of a group after a start; sealed ----------- */
+
+#define MEMBERSTORE_NOTE_MAX (GROUP_GONE_MAX * 4)
+
+/** enum memberstore_note - numbers are in the store
+ * @NOTE_REMOVAL: whom its person wants removed: indices, u32 each */
+enum memberstore_note { NOTE_REMOVAL = 1 };
+/** in place of what was there; @len 0: nothing. Gone with the group. Return: 0,
+ *  -NTM_ETOOBIG, -NTM_ESTORE */
+NTM_MUST_CHECK int memberstore_note_put(struct memberstore *s,
+					const uint8_t id[static GROUP_ID_LEN],
+					enum memberstore_note note,
+					const void *body, size_t len);
+/** Return: 0, -NTM_ENOTFOUND, -NTM_EAUTH, -NTM_ESTORE */
+NTM_MUST_CHECK int
+memberstore_note_get(struct memberstore *s,
+		     const uint8_t id[static GROUP_ID_LEN],
+		     enum memberstore_note note,
+		     uint8_t body[static MEMBERSTORE_NOTE_MAX], size_t *len);
+
 /* --- papers: what an invitation has come to, of either side; sealed ----------------- */
 
 #define MEMBERSTORE_PAPER_MAX 2048

@@ -115,10 +115,12 @@ static void on_saw(void *arg, enum member_saw what, uint32_t who,
 static void on_done(void *arg, int code)
 {
 	struct part *p = arg;
-	struct ask *a = p->waits;
 	bool adding = p->adding, founding = p->founding;
+	/* what adds may have made room: then who waits does so for what comes now */
+	struct ask *a = adding ? NULL : p->waits;
 
-	p->waits = NULL;
+	if (a)
+		p->waits = NULL;
 	p->adding = p->founding = false;
 	if (a)
 		ask_done(a, code);
@@ -214,17 +216,18 @@ int part_wish(struct part *p, const struct group_change *c, struct ask *a)
 {
 	int r;
 
-	if (p->waits || p->adding)
+	if (p->waits || (p->adding && !a))
 		return -NTM_EAGAIN;
 	p->waits = a;
-	p->adding = !a;
+	if (!a)
+		p->adding = true;
 	r = member_submit(p->m, c);
-	if (r) {
+	if (r && a)
 		p->waits = NULL;
+	else if (r)
 		p->adding = false;
-	} else if (p->waits) {
+	else if (a)
 		be_patient(p);
-	}
 	return r;
 }
 

@@ -60,10 +60,16 @@ assert_eq "$(group a verify band | head -n 1)" "$(group b verify band | head -n 
 lab_stop server-server KILL
 wait_for 20 "group a status band | grep -q 'server .*gms.*reached\|server .*closed\|server .*not connected'" \
 	"group a status band"
+refused "a removal waits for it" "the change is made when it does; see" \
+	group a remove band "${NTM_NAME[b]}"
+lab_as_user a sh -c "kill -9 $(lab_pids a ntm-member)"
 refused "nobody leaves unheard" "cannot be reached" group b leave band -y
 ntm_server_start server
-group_in 70 a band 2
-group_in 70 b band 2
+group_in 70 a band 1
+ok "a removal that waited outlives ntm-member"
+wait_for 30 "! group b list --json | jq -e '.groups[]' >/dev/null" "group b list"
+group_joins b band a "${NTM_NAME[b]}"
+group_in 40 b band 2
 
 # who speaks with it on the same machine
 sock=$(lab_as_user a sh -c 'find "$XDG_RUNTIME_DIR" -name member.sock')

@@ -103,14 +103,86 @@ static void test_remove_order(void **state)
 		group_find(member_group(seats[0].m), member_index(seats[2].m)));
 }
 
+static struct group_change removal_of(int who, uint32_t *index)
+{
+	*index = member_index(seats[who].m);
+	return (struct group_change){.kind = GROUP_REMOVE,
+				     .reason = GROUP_REMOVED,
+				     .gone = index,
+				     .n_gone = 1};
+}
+
+/* whom a person wants removed is not forgotten by a device that is put out meanwhile */
+static void test_removal_kept(void **state)
+{
+	struct group_change c;
+	uint32_t two;
+
+	(void)state;
+	for (int i = 1; i < 3; i++)
+		seat_add(i, GROUP_ALL_RIGHTS);
+	seats_together(3);
+	c = removal_of(2, &two);
+	seats_gms_stop();
+	assert_int_equal(member_submit(seats[0].m, &c), 0);
+	assert_true(member_keeps_wish(seats[0].m));
+	seat_offline(&seats[0]);
+	stage_gms_start();
+	seat_restart(&seats[0]);
+	seat_online(&seats[1]);
+	while (group_find(member_group(seats[0].m), two))
+		seats_step();
+	seats_together(2);
+	/* and is over then */
+	assert_false(member_keeps_wish(seats[0].m));
+	seat_restart(&seats[0]);
+	assert_false(member_keeps_wish(seats[0].m));
+	assert_int_equal(seats[0].m->wish.state, WISH_NONE);
+}
+
+/* it waits for nothing that the device wants by itself, or has to add */
+static void test_removal_first(void **state)
+{
+	struct group_change c, refresh = {.kind = GROUP_REFRESH};
+	struct group_joiner j = {.fqdn = seats[3].peer.fqdn};
+	struct group_change add = {
+		.kind = GROUP_ADD, .joiners = &j, .n_joiners = 1};
+	uint32_t two;
+
+	(void)state;
+	for (int i = 1; i < 3; i++)
+		seat_add(i, GROUP_ALL_RIGHTS);
+	seats_together(3);
+	c = removal_of(2, &two);
+	seat_offline(&seats[0]);
+	assert_int_equal(author_want(seats[0].m, &refresh, true), 0);
+	assert_int_equal(member_submit(seats[0].m, &c), 0);
+	assert_int_equal(seats[0].m->wish.c.kind, GROUP_REMOVE);
+	author_end(seats[0].m, 0);
+	seats[0].done = 1;
+	assert_int_equal(member_submit(seats[0].m, &add), 0);
+	assert_int_equal(member_submit(seats[0].m, &refresh), -NTM_EAGAIN);
+	assert_int_equal(member_submit(seats[0].m, &c), 0);
+	assert_int_equal(seats[0].done, -NTM_EAGAIN);
+	assert_int_equal(member_submit(seats[0].m, &c), -NTM_EAGAIN);
+	seats[0].m->wish.state = WISH_SUBMITTED;
+	seats[0].m->wish.ours = true;
+	assert_int_equal(member_submit(seats[0].m, &c), -NTM_EAGAIN);
+	seats[0].m->wish.state = WISH_WAITS;
+	seats[0].m->wish.ours = false;
+	seat_online(&seats[0]);
+	while (group_find(member_group(seats[0].m), two))
+		seats_step();
+	seats_together(2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, seats_setup, seats_teardown)
-		T(test_first_prekey),
-		T(test_refused_refresh),
-		T(test_pages),
-		T(test_remove_order),
+		T(test_first_prekey), T(test_refused_refresh),
+		T(test_pages),	      T(test_remove_order),
+		T(test_removal_kept), T(test_removal_first),
 	};
 
 	return cmocka_run_group_tests(tests, seats_up, seats_down);

@@ -223,6 +223,48 @@ static bool disk_has(const void *what, size_t len)
 	return found;
 }
 
+/* what is noted of a group: of that one, and gone with it */
+static void test_notes(void **state)
+{
+	static const uint8_t body[] = "whom nobody knows";
+	uint8_t got[MEMBERSTORE_NOTE_MAX], *big = calloc(1, sizeof(got) + 1);
+	size_t len;
+
+	(void)state;
+	assert_non_null(big);
+	assert_int_equal(memberstore_note_get(s, c.id, NOTE_REMOVAL, got, &len),
+			 -NTM_ENOTFOUND);
+	assert_int_equal(
+		memberstore_note_put(s, c.id, NOTE_REMOVAL, body, sizeof(body)),
+		0);
+	assert_int_equal(memberstore_note_get(s, c.id, NOTE_REMOVAL, got, &len),
+			 0);
+	assert_int_equal(len, sizeof(body));
+	assert_memory_equal(got, body, sizeof(body));
+	assert_false(disk_has(body, sizeof(body)));
+	open_as(&c.p[0].id);
+	assert_int_equal(memberstore_note_get(s, c.id, NOTE_REMOVAL, got, &len),
+			 -NTM_EAUTH);
+	open_as(&c.p[1].id);
+	assert_int_equal(memberstore_note_put(s, c.id, NOTE_REMOVAL, big,
+					      sizeof(got) + 1),
+			 -NTM_ETOOBIG);
+	assert_int_equal(
+		memberstore_note_put(s, c.id, NOTE_REMOVAL, big, sizeof(got)),
+		0);
+	assert_int_equal(memberstore_note_put(s, c.id, NOTE_REMOVAL, NULL, 0),
+			 0);
+	assert_int_equal(memberstore_note_get(s, c.id, NOTE_REMOVAL, got, &len),
+			 -NTM_ENOTFOUND);
+	assert_int_equal(
+		memberstore_note_put(s, c.id, NOTE_REMOVAL, body, sizeof(body)),
+		0);
+	assert_int_equal(memberstore_drop(s, c.id), 0);
+	assert_int_equal(memberstore_note_get(s, c.id, NOTE_REMOVAL, got, &len),
+			 -NTM_ENOTFOUND);
+	free(big);
+}
+
 /* the file alone is worth nothing: not the keys, not the group's name */
 static void test_sealed(void **state)
 {
@@ -249,6 +291,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_wiped, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_log, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sealed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_notes, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
