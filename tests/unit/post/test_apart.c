@@ -131,6 +131,19 @@ static void test_asked_once(void **state)
 	assert_int_equal(servers_count("{}", "prekeys"), before + 2);
 }
 
+/* DIR/big for CN, for whom it lies at the Cache Server, and for MN, whose box takes nothing
+ * now */
+static void send_to_both(void)
+{
+	policy(&w.cn, "# nobody\n");
+	(void)fault("{\"again\": [\"" MN "\"]}");
+	file_fill(at("%s/big", w.dir), 400000, 9);
+	send_item(json_pack("{s:[s], s:[s,s]}", "files", at("%s/big", w.dir),
+			    "to", CN, MN));
+	json_decref(await(&w.cn, "inbox", "held"));
+	await_state(CN, "waiting");
+}
+
 /* A receiver whose box takes nothing now comes to the item at the Cache Server later;
  * what lies there is not sent again, and need not be here any more. */
 static void test_joins(void **state)
@@ -138,14 +151,8 @@ static void test_joins(void **state)
 	json_int_t bytes;
 
 	(void)state;
-	policy(&w.cn, "# nobody\n");
 	policy(&w.mn, "allow mn.example.org\n");
-	(void)fault("{\"again\": [\"" MN "\"]}");
-	file_fill(at("%s/big", w.dir), 400000, 9);
-	send_item(json_pack("{s:[s], s:[s,s]}", "files", at("%s/big", w.dir),
-			    "to", CN, MN));
-	json_decref(await(&w.cn, "inbox", "held"));
-	await_state(CN, "waiting");
+	send_to_both();
 	assert_string_equal(state_of(MN, "state"), "sending");
 	says("AGAIN");
 	bytes = fault("{}");
@@ -170,13 +177,7 @@ static void test_rest_fails(void **state)
 	json_t *j;
 
 	(void)state;
-	policy(&w.cn, "# nobody\n");
-	(void)fault("{\"again\": [\"" MN "\"]}");
-	file_fill(at("%s/big", w.dir), 400000, 9);
-	send_item(json_pack("{s:[s], s:[s,s]}", "files", at("%s/big", w.dir),
-			    "to", CN, MN));
-	json_decref(await(&w.cn, "inbox", "held"));
-	await_state(CN, "waiting");
+	send_to_both();
 	file_fill(at("%s/big", w.dir), 400000, 10);
 	/* it wants all of it again, for those that it is told of */
 	(void)fault("{\"again\": [], \"forget\": true}");
