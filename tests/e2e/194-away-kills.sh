@@ -22,6 +22,10 @@ for host in server a b; do
 	b)	lab_link $host lan 10.1.0.4/24 2001:db8:1::4/64 ;;
 	esac
 done
+# 180 MB/s at most: a look takes a while, and who is to be killed must be at work by then
+for host in server a; do
+	lab_root $host tc qdisc add dev eth0 root tbf rate 1500mbit burst 2m latency 100ms
+done
 ntm_server server $NTM_DOMAIN
 ntm_account server alice
 server_set server "server.roles=as, dc, rs, ns, cs"
@@ -92,26 +96,26 @@ small()
 		"KiB of memory that ntm-post of $1 had at most, with 1 GiB"
 }
 
-# five moments of each direction, and who is killed then
+# five moments of each direction, the last well before its end, and who is killed then
 mapfile -t PLAN < <(/usr/bin/python3 - "$SEED" $SIZE <<'END'
 import random, sys
 r, size = random.Random(int(sys.argv[1])), int(sys.argv[2])
 for who in (["a", "a", "a", "cs", "cs"], ["b", "b", "b", "cs", "cs"]):
     r.shuffle(who)
-    at = sorted(r.sample(range(size // 50, size - size // 50), 5))
+    at = sorted(r.sample(range(size // 50, size - size // 8), 5))
     for w, n in zip(who, at):
         print(w, n)
 END
 )
-# kill_one HOST|cs: who was killed a moment ago may still be named
-kill_one()
+# victim HOST|cs: sets VICTIM; who was killed a moment ago may still be named
+declare -A KILLED
+victim()
 {
-	local pid
 	case $1 in
-	cs)	pid=$(server_role server cs) ;;
-	*)	pid=$(lab_pids "$1" ntm-post | head -n 1) ;;
+	cs)	VICTIM=$(server_role server cs) ;;
+	*)	VICTIM=$(lab_pids "$1" ntm-post | head -n 1) ;;
 	esac
-	[ -n "$pid" ] && kill -KILL "$pid" 2>>"$LAB/log/kill"
+	[ -n "$VICTIM" ] && [ "$VICTIM" != "${KILLED[$1]-}" ]
 }
 # kill_at DIRECTION LINES FILE...: as the plan has it, when that much of it is there
 kill_at()
@@ -120,11 +124,13 @@ kill_at()
 	shift
 	for line; do
 		read -r who at <<<"$line"
+		wait_for 20 "victim $who" # before: it takes longer than a look
 		wait_for 60 "[ \$(size $file) -ge $at ]" \
 			"ls -l $file; tail -n 20 $(state_dir a)/broker.log"
 		peak a
 		peak b
-		wait_for 20 "kill_one $who"
+		kill -KILL "$VICTIM" || not_ok "$who, process $VICTIM, has ended by itself"
+		KILLED[$who]=$VICTIM
 		echo "# $who is killed at $(size $file) of $SIZE"
 	done
 }
