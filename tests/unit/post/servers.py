@@ -449,6 +449,8 @@ def listed(to, i, kind, more):
          "service": i["ids"][1], "item": i["ids"][2], "message": "", "cs": cs(),
          "at": 1, "expires": 4000000000}
     e.update(more)
+    if FAULT.get("cs"):
+        e["cs"]["name"] = FAULT["cs"]
     LISTS.setdefault(to, {})[n] = e
     EVER.append((to, e))
 

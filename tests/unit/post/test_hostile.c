@@ -272,6 +272,26 @@ static void test_announced(void **state)
 	assert_null(newest(&w.cn, "inbox"));
 }
 
+/* Of a domain that nobody knows here no server can be told that the person does not want
+ * it: it goes off the list all the same, and stays away. */
+static void test_dropped_unknown(void **state)
+{
+	json_t *j;
+
+	(void)state;
+	(void)fault("{\"cs\": \"cs.nowhere.example.net\"}");
+	send_item(json_pack("{s:s}", "text", "one"));
+	j = await(&w.cn, "inbox", "held");
+	assert_string_equal(text(j, "error"), "CERT");
+	json_decref(j);
+	assert_int_equal(servers_count("{}", "listed"), 1);
+	j = ask(&w.cn, json_pack("{s:s, s:i}", "cmd", "drop", "id", 1));
+	assert_true(json_is_true(json_object_get(j, "ok")));
+	json_decref(j);
+	await_off_list();
+	assert_null(newest(&w.cn, "inbox"));
+}
+
 /* --- names
  * -------------------------------------------------------------------------------------- */
 
@@ -470,11 +490,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_other_files), TEST(test_keys_go),
 		TEST(test_anew),	TEST(test_replay),
-		TEST(test_announced),	TEST(test_endless),
-		TEST(test_names),	TEST(test_deaf),
-		TEST(test_empty),	TEST(test_huge),
-		TEST(test_full),	TEST(test_token),
-		TEST(test_stranger),
+		TEST(test_announced),	TEST(test_dropped_unknown),
+		TEST(test_endless),	TEST(test_names),
+		TEST(test_deaf),	TEST(test_empty),
+		TEST(test_huge),	TEST(test_full),
+		TEST(test_token),	TEST(test_stranger),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
