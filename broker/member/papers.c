@@ -423,9 +423,9 @@ void papers_joined(struct papers *all, struct part *part)
 	struct paper *p, *tmp;
 
 	papers_left(all, part);
-	/* another inviter's, for the same group */
+	/* another inviter's, for the same group, accepted or not */
 	DL_FOREACH_SAFE (all->list, p, tmp)
-		if (p->state == PAPER_AGREED &&
+		if ((p->state == PAPER_AGREED || p->state == PAPER_INVITED) &&
 		    !memcmp(p->i.id, member_id(part->m), GROUP_ID_LEN))
 			paper_drop(p);
 	/* not in the midst of the news */

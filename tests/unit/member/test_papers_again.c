@@ -191,12 +191,35 @@ static void thinks_better(void **state)
 		papers_accept(papers, papers_by_token(papers, b.token)), 0);
 }
 
+/* in the group: what others have invited to the same one waits for nobody any more */
+static void in_by_one(void **state)
+{
+	struct group_invite a = stage_invite(&ann, THEY), b, other;
+	uint8_t id[GROUP_ID_LEN];
+
+	(void)state;
+	stage_invited(&ann, THEY, &a);
+	b = stage_invite(&eve, THIRD);
+	memcpy(b.id, a.id, sizeof(b.id));
+	stage_invited(&eve, THIRD, &b);
+	other = stage_invite(&eve, THIRD);
+	stage_invited(&eve, THIRD, &other);
+	assert_int_equal(count(PAPER_INVITED), 3);
+	memcpy(id, part.m->id, sizeof(id));
+	memcpy(part.m->id, a.id,
+	       sizeof(id)); /* it is this one that we are in */
+	papers_joined(papers, &part);
+	memcpy(part.m->id, id, sizeof(id));
+	assert_int_equal(count(PAPER_INVITED), 1);
+	assert_non_null(papers_by_token(papers, other.token));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, stage_setup, stage_teardown)
 		T(installed_anew), T(old_device),    T(one_by_one),
-		T(second_inviter), T(thinks_better),
+		T(second_inviter), T(thinks_better), T(in_by_one),
 	};
 
 	return cmocka_run_group_tests_name("papers_again", tests,
