@@ -70,6 +70,8 @@ static const char *const schema[] = {
 	" number = asks.item);"
 	"DROP INDEX asks_due;"
 	"CREATE INDEX asks_account ON asks (account, due, id);",
+	/* bytes of sealed keys, which the account is charged with beside the blob */
+	"ALTER TABLE items ADD COLUMN keys INTEGER NOT NULL DEFAULT 0;",
 };
 
 static_assert(ITEMS_ENDED_MAX == 20000, "item_ends");
@@ -85,15 +87,16 @@ static const char *const statements[] = {
 	[JOB_UNDO] = "ROLLBACK TO job",
 	[ITEM_ADD] = "INSERT INTO items (sender, application, service, item,"
 		     " message, account, state, created, expires, size, hash,"
-		     " small) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
-		     " ?11, ?12)",
+		     " small, keys) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
+		     " ?10, ?11, ?12, ?13)",
+	[ITEM_KEYS] = "UPDATE items SET keys = keys + ?2 WHERE number = ?1",
 	[ITEM_FIND] = "SELECT " ITEM_COLUMNS " FROM items WHERE sender = ?1"
 		      " AND application = ?2 AND service = ?3 AND item = ?4",
 	[ITEM_GET] = "SELECT " ITEM_COLUMNS " FROM items WHERE number = ?1",
 	[ITEM_STATE] = "UPDATE items SET state = ?2 WHERE number = ?1",
 	[ITEM_HASH] =
 		"UPDATE items SET hash = ?2, small = ?3 WHERE number = ?1",
-	[ITEM_ACCOUNT] = "SELECT account FROM items WHERE number = ?1",
+	[ITEM_ACCOUNT] = "SELECT account, keys FROM items WHERE number = ?1",
 	[ITEM_FORGET] = "DELETE FROM items WHERE number = ?1",
 	[ITEMS_LIST] = "SELECT " ITEM_COLUMNS " FROM items WHERE sender = ?1"
 		       " AND number > ?2 ORDER BY number LIMIT ?3",

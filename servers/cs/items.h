@@ -124,7 +124,8 @@ NTM_MUST_CHECK int items_job_end(struct items *s, bool keep);
  * Return: 0; 1: it was there, the same; 2: it was, and has receivers more; 3: it was,
  *         perhaps with receivers more, and its data has come now;
  *         -NTM_EEXISTS: another one of its name, or with other data;
- *         -NTM_EOFFLINE: closed; -NTM_ELIMIT: too many, -NTM_ETOOBIG: too much of the account; -NTM_ESTORE
+ *         -NTM_EOFFLINE: closed; -NTM_ELIMIT: too many, -NTM_EAGAIN: too much of the
+ *         account; -NTM_ETOOBIG: more than an account may have; -NTM_ESTORE
  */
 NTM_MUST_CHECK int items_add(struct items *s, struct item *item,
 			     const char *account, struct receiver *r, size_t n,

@@ -25,6 +25,7 @@ enum statement {
 	JOB_KEEP,
 	JOB_UNDO,
 	ITEM_ADD,
+	ITEM_KEYS,
 	ITEM_FIND,
 	ITEM_GET,
 	ITEM_STATE,

@@ -29,6 +29,7 @@ static bool counts(enum item_state state)
 static int uncharge(struct items *s, const struct item *item)
 {
 	char account[FQDN_MAX + 1];
+	int64_t keys;
 	int r;
 
 	if (!counts(item->state))
@@ -38,8 +39,9 @@ static int uncharge(struct items *s, const struct item *item)
 	if (r != 1)
 		return r < 0 ? r : -NTM_ENOTFOUND;
 	items_copy_text(s, ITEM_ACCOUNT, 0, account, sizeof(account));
+	keys = store_int(s->store, ITEM_ACCOUNT, 1);
 	store_reset(s->store, ITEM_ACCOUNT);
-	return account_change(s, account, -(int64_t)item->size, -1);
+	return account_change(s, account, -(int64_t)item->size - keys, -1);
 }
 
 /* the one place where an item's state changes */
@@ -68,6 +70,8 @@ static int has_room(struct items *s, const char *account, uint64_t size,
 	uint64_t bytes = 0, n = 0;
 	int r;
 
+	if (size > limits->bytes)
+		return -NTM_ETOOBIG;
 	store_bind_text(s->store, ACCOUNT_GET, 1, account);
 	r = store_step(s->store, ACCOUNT_GET);
 	if (r < 0)
@@ -80,8 +84,17 @@ static int has_room(struct items *s, const char *account, uint64_t size,
 	if (n >= limits->n)
 		return -NTM_ELIMIT;
 	return bytes > limits->bytes || size > limits->bytes - bytes
-		       ? -NTM_ETOOBIG
+		       ? -NTM_EAGAIN
 		       : 0;
+}
+
+static uint64_t keys_len(const struct receiver *r, size_t n)
+{
+	uint64_t len = 0;
+
+	while (n--)
+		len += r[n].key_len;
+	return len;
 }
 
 static int add_receiver(struct items *s, int64_t number, int64_t now,
@@ -157,22 +170,31 @@ static int is_same(struct items *s, const struct item *have,
 }
 
 /* Those of @r that @item has not yet: told of what there is. Return: 2, -NTM_ESTORE */
-static int grow(struct items *s, const struct item *item, int64_t now,
-		struct receiver *r, size_t n)
+static int grow(struct items *s, const struct item *item, const char *account,
+		struct receiver *r, size_t n, int64_t now)
 {
 	struct receiver have;
+	int64_t keys = 0;
 	int err = 0;
 
 	for (size_t i = 0; !err && i < n; i++) {
 		err = items_receiver(s, item->number, r[i].name, &have);
 		if (err != -NTM_ENOTFOUND)
 			continue;
+		keys += (int64_t)r[i].key_len;
 		err = add_receiver(s, item->number, now, &r[i]);
 		if (!err)
 			err = ask_add(s, item->number, ASK_KEY, r[i].name);
 		if (!err && item->state == ITEM_COMPLETE)
 			err = ask_add(s, item->number, ASK_DATA, r[i].name);
 	}
+	if (err)
+		return err;
+	store_bind_int(s->store, ITEM_KEYS, 1, item->number);
+	store_bind_int(s->store, ITEM_KEYS, 2, keys);
+	err = store_run(s->store, ITEM_KEYS);
+	if (!err)
+		err = account_change(s, account, keys, 0);
 	return err ? err : 2;
 }
 
@@ -185,7 +207,7 @@ static int small_add(struct items *s, int64_t number,
 }
 
 static int insert_item(struct items *s, struct item *item, const char *account,
-		       const struct items_small *small)
+		       uint64_t keys, const struct items_small *small)
 {
 	int r;
 
@@ -204,6 +226,7 @@ static int insert_item(struct items *s, struct item *item, const char *account,
 		store_bind_blob(s->store, ITEM_ADD, 11, small->hash,
 				NTMC_HASH_LEN);
 	store_bind_int(s->store, ITEM_ADD, 12, small != NULL);
+	store_bind_int(s->store, ITEM_ADD, 13, (int64_t)keys);
 	r = store_run(s->store, ITEM_ADD);
 	if (!r)
 		r = items_find(s, item->sender, item->application,
@@ -258,6 +281,7 @@ int items_add(struct items *s, struct item *item, const char *account,
 	      struct receiver *r, size_t n, const struct items_small *small,
 	      const struct items_limits *limits)
 {
+	uint64_t keys = keys_len(r, n);
 	struct item have;
 	int err = items_find(s, item->sender, item->application, item->service,
 			     item->item, &have);
@@ -270,7 +294,7 @@ int items_add(struct items *s, struct item *item, const char *account,
 		if (!err && limits->closed)
 			return -NTM_EOFFLINE;
 		if (!err && counts(have.state))
-			err = grow(s, &have, item->created, r, n);
+			err = grow(s, &have, account, r, n, item->created);
 		if (err > 0 && small)
 			err = data_again(s, &have, err, small);
 		if (err > 0)
@@ -285,16 +309,18 @@ int items_add(struct items *s, struct item *item, const char *account,
 	if (err)
 		return err;
 	err = limits->closed ? -NTM_EOFFLINE
-			     : has_room(s, account, item->size, limits);
+			     : has_room(s, account, item->size + keys, limits);
 	if (!err)
-		err = insert_item(s, item, account, small);
+		err = insert_item(s, item, account, keys, small);
 	for (size_t i = 0; !err && i < n; i++)
 		err = add_receiver(s, item->number, item->created, &r[i]);
 	if (!err)
 		err = ask_all(s, item->number, ASK_KEY);
 	if (!err && small)
 		err = ask_all(s, item->number, ASK_DATA);
-	return err ? err : account_change(s, account, (int64_t)item->size, 1);
+	return err ? err
+		   : account_change(s, account, (int64_t)(item->size + keys),
+				    1);
 }
 
 int items_complete(struct items *s, int64_t number,

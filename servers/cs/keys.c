@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* keys - an item begins with the sealed keys of its receivers, who fetch them */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,9 +73,16 @@ static void add_done(struct desk_job *job, int err)
 
 	if (!err && a->completes)
 		whole_came(a);
+	char text[100];
+
+	snprintf(text, sizeof(text),
+		 "an item may have %llu MB at most at this Cache Server",
+		 (unsigned long long)(a->limits.bytes / 1000000));
 	if (err == -NTM_EEXISTS)
 		http_answer_error(a->q, 409, err,
 				  "there is another item of this name", NULL);
+	else if (err == -NTM_ETOOBIG)
+		http_answer_error(a->q, 413, err, text, NULL);
 	else if (err)
 		cs_answer(cs, a->q, err);
 	else

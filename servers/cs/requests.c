@@ -8,7 +8,7 @@
 void cs_answer(struct cs *cs, struct http_request *q, int err)
 {
 	(void)cs;
-	if (err == -NTM_ETOOBIG)
+	if (err == -NTM_EAGAIN)
 		http_answer_error(q, 507, -NTM_ELIMIT,
 				  "the account's space at the Cache Server is "
 				  "used up; cancel what is not needed",

@@ -12,8 +12,9 @@
 #include "servers/cs/state.h"
 #include "peer.h"
 
-#define SIZE 300000
-#define ONE  "one.example.net"
+#define SIZE	300000
+#define ONE	"one.example.net"
+#define KEY_LEN 6 /* of the sealed key that keys() has for each receiver */
 
 extern struct site site;
 extern struct peer alice, bob;

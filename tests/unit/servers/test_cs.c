@@ -172,7 +172,7 @@ static void three(void **state)
 		free(s.a.got);
 		begin(&s, &alice, "GET", NULL, "/v1/items/three");
 		expect_text(&s, 200, "state", "complete");
-		assert_int_equal(number("bytes"), SIZE);
+		assert_int_equal(number("bytes"), SIZE + 3 * KEY_LEN);
 		confirm(&s, &to[i], f.ticket, i == 1 ? NTM_EPOLICY : 0);
 		expect(&s, 200);
 		free(s.a.got);
@@ -364,10 +364,12 @@ static void withdrawn(void **state)
 static void quota(void **state)
 {
 	struct server_conf conf = site.conf;
+	long long before = number("bytes");
 	struct say s;
 
 	(void)state;
-	conf.cs_quota = 2 * SIZE;
+	/* two items and their sealed keys */
+	conf.cs_quota = 2 * (SIZE + KEY_LEN);
 	cs_reload(cs, &conf);
 	keys(&s, &alice, "q1", ONE, SIZE);
 	expect(&s, 201);
@@ -379,9 +381,24 @@ static void quota(void **state)
 	free(s.a.got);
 	keys(&s, &alice, "q3", ONE, 1);
 	expect_error(&s.a, 507, "LIMIT");
+	assert_int_equal(number("bytes"), before + 2 * (SIZE + KEY_LEN));
+	/* one more receiver is one more key */
+	keys(&s, &alice, "q2", ONE ", two.example.net", SIZE);
+	expect(&s, 200);
+	free(s.a.got);
+	assert_int_equal(number("bytes"), before + 2 * SIZE + 3 * KEY_LEN);
 	cancel("q1");
-	keys(&s, &alice, "q3", ONE, 1);
+	keys(&s, &alice, "q3", ONE, SIZE - KEY_LEN);
 	expect(&s, 201);
+	free(s.a.got);
+	/* what never fits is not tried again */
+	keys(&s, &bob, "q5", ONE, conf.cs_quota);
+	expect_error(&s.a, 413, "TOOBIG");
+	keys(&s, &bob, "q5", ONE, conf.cs_quota - KEY_LEN);
+	expect(&s, 201);
+	free(s.a.got);
+	begin(&s, &bob, "DELETE", NULL, "/v1/items/q5");
+	expect(&s, 200);
 	free(s.a.got);
 	keys(&s, &alice, "q4", ONE, UINT64_C(1) << 60); /* nor has the disk */
 	expect(&s, 507);
@@ -393,6 +410,7 @@ static void quota(void **state)
 	free(s.a.got);
 	cancel("q2");
 	cancel("q3");
+	assert_int_equal(number("bytes"), before);
 }
 
 int main(void)

@@ -176,7 +176,7 @@ static void again(void **state)
 	data[0] ^= 1;
 	expect_error(&s.a, 409, "EXISTS");
 	sent("again", "a.b.example.net, c.d.example.net", 200);
-	assert_int_equal(number("bytes"), LEN);
+	assert_int_equal(number("bytes"), LEN + 2 * KEY_LEN);
 	for (size_t i = 0; i < 2; i++) {
 		wait_exchange(&f, "data", "again", to[i].fqdn);
 		assert_true(is_stored("again"));
@@ -272,7 +272,7 @@ static void wrong(void **state)
 	conf.cs_quota = LEN - 1;
 	cs_reload(cs, &conf);
 	with_data(&s, "wrong", ONE, LEN, LEN);
-	expect_error(&s.a, 507, "LIMIT");
+	expect_error(&s.a, 413, "TOOBIG");
 	assert_false(is_stored("wrong"));
 	cs_reload(cs, &site.conf);
 	with_data(&s, "wrong", ONE, ITEMS_SMALL_MAX, ITEMS_SMALL_MAX);
