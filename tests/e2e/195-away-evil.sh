@@ -138,8 +138,9 @@ says()
 		n, = db.execute("SELECT max(number) FROM items").fetchone()
 		db.execute("UPDATE receivers SET state = ?, receipt = ? WHERE item = ?",
 		           (sys.argv[2], os.urandom(81) if sys.argv[3:] == ["forged"] else None, n))
-		db.execute("INSERT OR REPLACE INTO asks (item, kind, name, tries, due)"
-		           " SELECT item, 3, name, 0, 0 FROM receivers WHERE item = ?", (n,))
+		db.execute("INSERT OR REPLACE INTO asks (item, kind, name, tries, due, account)"
+		           " SELECT number, 3, name, 0, 0, account FROM receivers JOIN items"
+		           " ON number = receivers.item WHERE number = ?", (n,))
 		db.commit()
 	EOF
 	ntm_server_start server
