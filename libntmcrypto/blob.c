@@ -56,6 +56,14 @@ static uint64_t chunks_of(uint64_t payload)
 	return (payload + BLOB_CHUNK - 1) / BLOB_CHUNK;
 }
 
+size_t blob_part_max(uint64_t payload)
+{
+	size_t chunk = payload < BLOB_CHUNK ? (size_t)payload : BLOB_CHUNK;
+
+	return chunk + NTMC_TAG_LEN > BLOB_SEAL ? chunk + NTMC_TAG_LEN
+						: BLOB_SEAL;
+}
+
 uint64_t blob_size(uint64_t payload)
 {
 	return BLOB_HEADER + payload + chunks_of(payload) * NTMC_TAG_LEN +

@@ -24,6 +24,8 @@
 uint64_t blob_size(uint64_t payload);
 /** the reverse: 0, or -NTM_EDECODE when no blob has that size */
 NTM_MUST_CHECK int blob_payload(uint64_t size, uint64_t *payload);
+/** bytes of the longest of its parts: header, a chunk with its tag, seal */
+size_t blob_part_max(uint64_t payload);
 
 struct blob;
 

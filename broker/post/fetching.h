@@ -18,7 +18,8 @@
  * struct fetching - a row that is worked on
  * @text fields: as the list gave them
  * @direct: it comes straight from its sender (arrival.c): no @call, no server
- * @have: bytes of the next chunk in @buf; @from: where this download began; @at: the
+ * @buf: as long as a chunk of this one, while @unpack is open; @have: bytes of the next
+ *        chunk in it; @from: where this download began; @at: the
  *        bytes before it are here
  * @held: where somebody keeps a pointer to this; cleared at the end. Or NULL
  * @receipt: our word on it, of a row that is HAVE, REFUSED or TAKEN and could make one
@@ -49,7 +50,7 @@ struct fetching {
 	struct unpack *unpack;
 	size_t entries;
 	uint64_t payload, from, at, saved_at;
-	uint8_t buf[BLOB_SEALED];
+	uint8_t *buf;
 	size_t have;
 	bool verified, direct;
 	struct fetching **held;
@@ -70,6 +71,8 @@ void fetching_given(struct fetching *f, const char *text);
 
 /* --- the blob, however it comes (fetching_data.c) --- */
 
+/** what came stays, but for the piece of a chunk */
+void fetching_close(struct fetching *f);
 /** where the row says we are: f->from. Return: 0, -NTM_EDECODE (a size that no blob
  *  has), -NTM_ESTORE (disk, or no room on it), -NTM_ENOMEM */
 NTM_MUST_CHECK int fetching_open(struct fetching *f);

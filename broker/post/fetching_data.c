@@ -13,12 +13,16 @@
 #include "broker/post/room.h"
 #include "common/file.h"
 
-static void data_clear(struct fetching *f)
+void fetching_close(struct fetching *f)
 {
 	unpack_close(f->unpack);
 	blob_free(f->blob);
+	if (f->buf)
+		ntmc_wipe(f->buf, blob_part_max(f->payload));
+	free(f->buf);
 	f->unpack = NULL;
 	f->blob = NULL;
+	f->buf = NULL;
 	f->have = 0;
 	f->verified = false;
 }
@@ -282,10 +286,12 @@ int fetching_open(struct fetching *f)
 	char folder[512];
 	int err;
 
-	data_clear(f);
+	fetching_close(f);
 	if (!inbox_folder(f->post, f->id, folder, sizeof(folder)))
 		return -NTM_EINVAL;
 	err = blob_payload(f->size, &f->payload);
+	if (!err && !(f->buf = malloc(blob_part_max(f->payload))))
+		err = -NTM_ENOMEM;
 	if (!err)
 		err = file_make_folder(folder, 0700);
 	if (!err)
@@ -298,7 +304,8 @@ int fetching_open(struct fetching *f)
 			  &f->unpack);
 	if (err && f->from) {
 		/* what lies there is not what we had: from the beginning */
-		data_clear(f);
+		blob_free(f->blob);
+		f->blob = NULL;
 		f->from = 0;
 		err = unpack_open(folder, f->payload, 0, &f->unpack);
 	}

@@ -60,8 +60,7 @@ void fetching_free(struct fetching *f)
 	if (f->held)
 		*f->held = NULL;
 	web_cancel(f->call);
-	unpack_close(f->unpack);
-	blob_free(f->blob);
+	fetching_close(f);
 	ntmc_wipe(f, sizeof(*f));
 	free(f);
 }

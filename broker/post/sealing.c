@@ -26,7 +26,8 @@ void sealing_close(struct sealing *z)
 	if (z->small)
 		ntmc_wipe(z->small, (size_t)z->of.payload);
 	free(z->small);
-	z->small = NULL;
+	free(z->sealed);
+	z->small = z->sealed = NULL;
 	blob_free(z->blob);
 	z->pack = NULL;
 	z->blob = NULL;
@@ -203,7 +204,8 @@ int sealing_open(struct sealing *z, const struct sealing_of *of,
 
 	sealing_close(z);
 	z->of = *of;
-	err = payload_open(z);
+	z->sealed = malloc(blob_part_max(of->payload));
+	err = z->sealed ? payload_open(z) : -NTM_ENOMEM;
 	if (!err)
 		err = blob_start(z, offset);
 	if (!err)

@@ -30,7 +30,7 @@ struct sealing_of {
  * struct sealing - all zero, or open
  * @pack:   what is read, and @tags, a descriptor (tags.h); or @small, all of the payload
  * @skip:   sealed bytes before the offset, not to be sent
- * @sealed: @used of @have bytes were read
+ * @sealed: as long as a chunk of this one, while it is open; @used of @have bytes were read
  * @hash:   of the blob, once @hashed
  */
 struct sealing {
@@ -40,7 +40,7 @@ struct sealing {
 	uint8_t *small;
 	struct blob *blob;
 	uint64_t skip, saved_at;
-	uint8_t sealed[BLOB_SEALED];
+	uint8_t *sealed;
 	size_t have, used;
 	uint8_t hash[NTMC_HASH_LEN];
 	bool hashed;
