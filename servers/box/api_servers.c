@@ -56,7 +56,8 @@ static const char *exchange_take(const struct box *b,
 				 const struct ntmc_cert *cs, json_t *o,
 				 struct shelf_exchange *x)
 {
-	json_t *server = json_object_get(o, "cs");
+	json_t *server = json_object_get(o, "cs"),
+	       *blob = json_object_get(o, "blob");
 	int64_t size = 0;
 
 	x->n_addrs =
@@ -86,6 +87,10 @@ static const char *exchange_take(const struct box *b,
 	    (!api_bytes(o, "hash", x->hash, sizeof(x->hash)) ||
 	     !api_number(o, "size", &size)))
 		return "data has a hash and a size";
+	x->whole = x->kind == SHELF_KEY && blob;
+	if (x->whole && (!api_bytes(blob, "hash", x->blob, sizeof(x->blob)) ||
+			 !api_number(blob, "size", &size)))
+		return "a blob has a hash and a size";
 	x->size = (uint64_t)size;
 	return NULL;
 }

@@ -69,13 +69,16 @@ struct shelf_item {
 enum shelf_kind { SHELF_KEY, SHELF_DATA, SHELF_STATUS };
 
 /** struct shelf_exchange - @hash: of the sealed key or of the blob, @size of that;
- *  STATUS has none of them, and no ticket. @since: when the CS got the item, now at
+ *  STATUS has none of them, and no ticket. @whole: a KEY that comes with its blob: @blob is
+ *  that one's hash, and @size counts. @since: when the CS got the item, now at
  *  most: what one says that got it before another one changes nothing */
 struct shelf_exchange {
 	enum shelf_kind kind;
 	struct shelf_item i;
 	char message[SHELF_MESSAGE_MAX + 1];
 	uint8_t hash[32], ticket[32];
+	bool whole;
+	uint8_t blob[32];
 	uint64_t size;
 	int64_t since;
 	char cs[FQDN_MAX + 1];

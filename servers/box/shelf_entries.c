@@ -5,7 +5,8 @@
  * Theory of operation
  *
  * An entry of a list is one item of one sender: the key makes it, the data adds to it
- * and gives it a new number, so that a reader who has seen the first sees the second.
+ * and gives it a new number, so that a reader who has seen the first sees the second. Both
+ * may come at once.
  * What says the same once more changes nothing and gives no number: requests between
  * domains may come twice.
  */
@@ -75,10 +76,12 @@ static int entry_add(struct shelf *s, const struct shelf_exchange *x,
 	store_bind_text(st, ENTRY_ADD, 8, x->message);
 	store_bind_blob(st, ENTRY_ADD, 9, x->hash,
 			x->kind == SHELF_KEY ? sizeof(x->hash) : 0);
-	store_bind_blob(st, ENTRY_ADD, 10, x->hash,
-			x->kind == SHELF_DATA ? sizeof(x->hash) : 0);
+	store_bind_blob(st, ENTRY_ADD, 10, x->whole ? x->blob : x->hash,
+			x->whole || x->kind == SHELF_DATA ? sizeof(x->hash)
+							  : 0);
 	store_bind_int(st, ENTRY_ADD, 11,
-		       x->kind == SHELF_DATA ? (int64_t)x->size : -1);
+		       x->whole || x->kind == SHELF_DATA ? (int64_t)x->size
+							 : -1);
 	store_bind_blob(st, ENTRY_ADD, 12, x->ticket,
 			x->kind == SHELF_STATUS ? 0 : sizeof(x->ticket));
 	store_bind_text(st, ENTRY_ADD, 13, x->cs);
@@ -135,7 +138,9 @@ static int entry_moved(struct shelf *s, const struct shelf_exchange *x,
 	return store_run(s->store, st);
 }
 
-int shelf_put_exchange(struct shelf *s, const struct shelf_exchange *said)
+/* @added: of a whole one there was no entry before, and now there is all of it */
+static int put_one(struct shelf *s, const struct shelf_exchange *said,
+		   bool *added)
 {
 	struct shelf_exchange here = *said, *x = &here;
 	int64_t expires, number;
@@ -153,6 +158,7 @@ int shelf_put_exchange(struct shelf *s, const struct shelf_exchange *said)
 		r = entry_moved(s, x, known.id);
 	if (r)
 		return r;
+	*added = !known.id;
 	if (known.id)
 		r = entry_change(s, x, known.id, expires, number);
 	else
@@ -163,6 +169,21 @@ int shelf_put_exchange(struct shelf *s, const struct shelf_exchange *said)
 	store_bind_text(s->store, DEVICE_NUMBER, 2, x->i.to);
 	r = store_run(s->store, DEVICE_NUMBER);
 	return r ? r : shelf_touch(s, x->i.to);
+}
+
+int shelf_put_exchange(struct shelf *s, const struct shelf_exchange *x)
+{
+	struct shelf_exchange data;
+	bool added = false;
+	int r = put_one(s, x, &added);
+
+	if (r || !x->whole || added)
+		return r;
+	data = *x;
+	data.kind = SHELF_DATA;
+	data.whole = false;
+	memcpy(data.hash, x->blob, sizeof(data.hash));
+	return put_one(s, &data, &added);
 }
 
 /* its temporal key goes with it */

@@ -28,10 +28,11 @@
 #define CODE_LATER (-1) /* this one cannot be done now */
 #define CODE_NONE  (-2) /* nothing was said of it: as if it had not been asked */
 
-/* struct entry - an exchange request: rows of one item and kind. @said: it is in the body */
+/* struct entry - an exchange request: rows of one item and kind. @said: it is in the body;
+ * @with: in the entry before, which is of the keys of the same item and receivers */
 struct entry {
 	size_t first, n;
-	bool said;
+	bool said, with;
 };
 
 /**

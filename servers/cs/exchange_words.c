@@ -53,6 +53,36 @@ static json_t *to_json(struct exchange *x, const struct ask *asks, size_t n,
 	return to;
 }
 
+/* Is @e the data of the item whose keys are @before, for the same receivers? Those of
+ * small items become due at once. */
+static bool goes_with(const struct question *q, const struct entry *before,
+		      const struct entry *e)
+{
+	const struct ask *key = &q->asks[before->first],
+			 *data = &q->asks[e->first];
+
+	if (!before->said || before->with || key->kind != ASK_KEY ||
+	    data->kind != ASK_DATA || key->number != data->number ||
+	    before->n != e->n)
+		return false;
+	for (size_t i = 0; i < e->n; i++)
+		if (strcmp(key[i].name, data[i].name))
+			return false;
+	return true;
+}
+
+/* @j, of an item's keys, says the blob as well. Return: false: there is none */
+static bool add_blob(struct exchange *x, const struct ask *ask, json_t *j)
+{
+	struct item item;
+
+	return !items_get(x->items, ask->number, &item) && item.has_hash &&
+	       !json_object_set_new(j, "blob",
+				    json_pack("{s:o, s:I}", "hash",
+					      base64(item.hash, NTMC_HASH_LEN),
+					      "size", (json_int_t)item.size));
+}
+
 /* Return: NULL: nothing is to be said any more */
 static json_t *entry_json(struct exchange *x, const struct ask *asks, size_t n,
 			  json_t *own)
@@ -89,11 +119,16 @@ static json_t *entry_json(struct exchange *x, const struct ask *asks, size_t n,
 
 bool exchange_body(struct exchange *x, struct question *q)
 {
-	json_t *own = exchange_own(x), *list = json_array(), *all, *one;
+	json_t *own = exchange_own(x), *list = json_array(), *all, *one = NULL;
 
 	for (size_t i = 0; i < q->n_entries; i++) {
 		struct entry *e = &q->entries[i];
 
+		e->with = i && goes_with(q, e - 1, e) &&
+			  add_blob(x, &q->asks[e->first], one);
+		e->said = e->with;
+		if (e->with)
+			continue;
 		one = entry_json(x, &q->asks[e->first], e->n, own);
 		e->said = one &&
 			  !json_array_append_new(
@@ -187,6 +222,20 @@ static int read_entry(struct question *q, const struct entry *e,
 	}
 }
 
+/* What was said with the entry before: a box that does not know that is asked again.
+ * Return: as read_entry() */
+static int read_with(struct question *q, const struct entry *e,
+		     const json_t *answer)
+{
+	const json_t *json = json_object_get(answer, "json");
+
+	set_codes(q, e, CODE_NONE);
+	if (!json_is_true(json_object_get(json, "blob")))
+		return -NTM_ESERVER;
+	set_codes(q, e, CODE_LATER);
+	return read_results(q, e, json) ? 0 : -NTM_ESERVER;
+}
+
 int exchange_read(struct question *q)
 {
 	json_t *j = json_loadb(q->got, q->got_len, 0, NULL);
@@ -197,17 +246,20 @@ int exchange_read(struct question *q)
 	for (size_t i = 0; i < q->n_entries; i++) {
 		set_codes(q, &q->entries[i],
 			  q->entries[i].said ? CODE_LATER : CODE_NONE);
-		n += q->entries[i].said;
+		n += q->entries[i].said && !q->entries[i].with;
 	}
 	if (json_array_size(answers) != n) {
 		json_decref(j);
 		return -NTM_ESERVER;
 	}
 	for (size_t i = 0; i < q->n_entries; i++) {
-		int one = q->entries[i].said
-				  ? read_entry(q, &q->entries[i],
-					       json_array_get(answers, k++))
-				  : -NTM_ESERVER;
+		const struct entry *e = &q->entries[i];
+		int one = -NTM_ESERVER;
+
+		if (e->with)
+			one = read_with(q, e, json_array_get(answers, k - 1));
+		else if (e->said)
+			one = read_entry(q, e, json_array_get(answers, k++));
 
 		decided += !one;
 		if (one == -NTM_EUNREACHABLE)

@@ -28,7 +28,8 @@ char hash_text[48];
 static pthread_mutex_t box_lock = PTHREAD_MUTEX_INITIALIZER;
 static json_t *exchanges; /* what came */
 int box_code;
-unsigned int n_registered, n_batches;
+unsigned int n_registered, n_batches, n_with_blob;
+bool box_older;
 static const char *sick_item; /* what is said of its keys ends so */
 static int sick_err;
 static unsigned int n_odd;
@@ -56,9 +57,22 @@ static bool is_held(struct http_request *q)
 	return true;
 }
 
+/* with its keys: as if it had come by itself */
+static void blob_came(json_t *o)
+{
+	const json_t *blob = json_object_get(o, "blob");
+	json_t *as_data = json_copy(o);
+
+	json_object_update(as_data, (json_t *)blob);
+	json_object_set_new(as_data, "kind", json_string("data"));
+	json_array_append_new(exchanges, as_data);
+	n_with_blob++;
+}
+
 static void on_exchange(struct http_request *q, void *arg)
 {
 	json_t *results = json_array(), *entry;
+	bool whole = json_object_get(http_json(q), "blob") && !box_older;
 	size_t i;
 
 	(void)arg;
@@ -76,13 +90,17 @@ static void on_exchange(struct http_request *q, void *arg)
 		return;
 	}
 	json_array_append(exchanges, http_json(q));
+	if (whole)
+		blob_came(http_json(q));
 	json_array_foreach(json_object_get(http_json(q), "to"), i, entry)
 		json_array_append_new(results,
 				      json_pack("{s:O, s:i}", "to",
 						json_object_get(entry, "name"),
 						"code", box_code));
 	pthread_mutex_unlock(&box_lock);
-	http_answer_json(q, 200, json_pack("{s:o}", "results", results));
+	http_answer_json(
+		q, 200,
+		json_pack("{s:o, s:b}", "results", results, "blob", whole));
 }
 
 static void on_exchanges(struct http_request *q, void *arg)

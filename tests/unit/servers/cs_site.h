@@ -23,9 +23,11 @@ extern struct http *box; /* NULL: away */
 /** a blob, and its SHA-256 */
 extern uint8_t data[SIZE + 1], hash[32];
 extern char hash_text[48];
-/** what the box says of each receiver; how often the CS registered, and asked */
+/** what the box says of each receiver; how often the CS registered, asked, and told it of
+ *  a blob with its keys, which one that is older does not look at */
 extern int box_code;
-extern unsigned int n_registered, n_batches;
+extern unsigned int n_registered, n_batches, n_with_blob;
+extern bool box_older;
 
 int setup(void **state);
 int teardown(void **state);

@@ -151,6 +151,74 @@ static void item_across(void **state)
 	item_goes(&far, &carol);
 }
 
+/* The key of i2 with its blob, to @to. Return: does the box say that it heard of that? */
+static bool whole_said(const struct peer *to)
+{
+	const struct web w = {&near, "POST", "/v1/exchange", .as_cs = true};
+	json_t *answer = NULL, *x;
+	bool heard;
+
+	x = exchange_of(&near, NULL, alice.fqdn, to->fqdn, "i2");
+	json_object_set_new(
+		x, "blob",
+		json_pack("{s:s, s:i}", "hash", b64(9, 32), "size", 1234567));
+	assert_int_equal(web(&w, x, &answer), 200);
+	assert_int_equal(field_number(field_at(answer, "results", 0), "code"),
+			 0);
+	heard = json_is_true(json_object_get(answer, "blob"));
+	json_decref(answer);
+	return heard;
+}
+
+/* Key and blob at once: one entry, of one number; also where the key was there before. Of
+ * another domain's device the key alone is told. */
+static void whole_at_once(void **state)
+{
+	json_t *list, *o, *e;
+	long long first;
+
+	(void)state;
+	assert_int_equal(publish(&near, &bob), 200);
+	assert_int_equal(publish(&far, &carol), 200);
+	assert_true(whole_said(&bob));
+	list = list_of(&near, &bob);
+	assert_int_equal(json_array_size(json_object_get(list, "entries")), 1);
+	e = field_at(list, "entries", 0);
+	first = field_number(e, "number");
+	assert_string_equal(field_text(e, "key_hash"), b64(5, 32));
+	assert_string_equal(field_text(e, "data_hash"), b64(9, 32));
+	assert_int_equal(field_number(e, "size"), 1234567);
+	dc_hears(&near, &bob, first);
+	assert_true(whole_said(&bob));
+	assert_int_equal(exchange(&near, exchange_of(&near, "data", alice.fqdn,
+						     bob.fqdn, "i2")),
+			 0);
+	o = list_of(&near, &bob);
+	assert_true(json_equal(o, list));
+	json_decref(o);
+	assert_int_equal(delete_entry(&bob, &near, field_number(e, "id")), 200);
+	json_decref(list);
+	/* the key was told by itself, and its answer got lost */
+	assert_int_equal(exchange(&near, exchange_of(&near, NULL, alice.fqdn,
+						     bob.fqdn, "i2")),
+			 0);
+	assert_true(whole_said(&bob));
+	list = list_of(&near, &bob);
+	assert_int_equal(json_array_size(json_object_get(list, "entries")), 1);
+	e = field_at(list, "entries", 0);
+	assert_true(field_number(e, "number") > first);
+	assert_string_equal(field_text(e, "data_hash"), b64(9, 32));
+	assert_int_equal(delete_entry(&bob, &near, field_number(e, "id")), 200);
+	json_decref(list);
+	assert_false(whole_said(&carol));
+	list = list_of(&far, &carol);
+	e = field_at(list, "entries", 0);
+	assert_true(json_is_null(json_object_get(e, "data_hash")));
+	assert_int_equal(delete_entry(&carol, &far, field_number(e, "id")),
+			 200);
+	json_decref(list);
+}
+
 /* a node hears it, where it is now and when it comes */
 static bool told(void *arg)
 {
@@ -536,6 +604,7 @@ int main(void)
 		T(other_domain_is_away),
 		T(exchange_refused),
 		T(several_exchanges),
+		T(whole_at_once),
 		T(one_account),
 		T(liar),
 		cmocka_unit_test(as_described),

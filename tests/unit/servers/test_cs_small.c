@@ -155,6 +155,28 @@ static void whole_way(void **state)
 	expect_error(&s.a, 404, "NOTFOUND");
 }
 
+/* The box hears of the blob with the keys; one that is older by itself, for who waits in
+ * our own domain as in others. */
+static void told_together(void **state)
+{
+	unsigned int before = n_with_blob;
+	struct search f;
+
+	(void)state;
+	sent("together", bob.fqdn, 201);
+	wait_exchange(&f, "key", "together", bob.fqdn);
+	wait_exchange(&f, "data", "together", bob.fqdn);
+	assert_int_equal(n_with_blob, before + 1);
+	cancel("together");
+	box_older = true;
+	sent("older", bob.fqdn, 201);
+	wait_exchange(&f, "key", "older", bob.fqdn);
+	wait_exchange(&f, "data", "older", bob.fqdn);
+	box_older = false;
+	assert_int_equal(n_with_blob, before + 1);
+	cancel("older");
+}
+
 /* The same once more, as its answer was lost; with other data it is another item. A
  * receiver more shares the blob, which stays until the last has it. */
 static void again(void **state)
@@ -284,9 +306,9 @@ static void wrong(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(whole_way), cmocka_unit_test(again),
-		cmocka_unit_test(begun),     cmocka_unit_test(restored),
-		cmocka_unit_test(wrong),
+		cmocka_unit_test(whole_way), cmocka_unit_test(told_together),
+		cmocka_unit_test(again),     cmocka_unit_test(begun),
+		cmocka_unit_test(restored),  cmocka_unit_test(wrong),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
