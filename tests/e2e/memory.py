@@ -24,6 +24,8 @@ def pages(pid):
             while at < end:
                 mem.seek(at)
                 piece = mem.read(min(PIECE, end - at))
+                if not piece: # it has ended meanwhile
+                    sys.exit(1)
                 at += len(piece)
                 if piece.count(0) == len(piece):
                     continue
