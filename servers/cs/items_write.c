@@ -151,8 +151,9 @@ static void compare(void *arg, const struct receiver *have)
 		have->state == RECEIVER_WAITING || have->state == RECEIVER_TOLD;
 }
 
-/* Is what is there what is asked for, or a part of it? Return: 1 the same, 0 there are
- * receivers more, -NTM_EEXISTS, -NTM_ELIMIT, -NTM_ESTORE */
+/* Is what is there what is asked for, or a part of it? Also of one that all have by now, as
+ * an answer may be lost for so long. Return: 1 the same, 0 there are receivers more,
+ * -NTM_EEXISTS, -NTM_ELIMIT, -NTM_ESTORE */
 static int is_same(struct items *s, const struct item *have,
 		   const struct item *item, const struct receiver *r, size_t n)
 {
@@ -165,7 +166,7 @@ static int is_same(struct items *s, const struct item *have,
 	    (!counts(have->state) && have->state != ITEM_DONE))
 		return -NTM_EEXISTS;
 	if (c.found == n)
-		return counts(have->state) ? 1 : -NTM_EEXISTS;
+		return 1;
 	return c.have + n - c.found > ITEMS_RECEIVERS_MAX ? -NTM_ELIMIT : 0;
 }
 

@@ -40,10 +40,9 @@ static int add_run(struct desk_job *job, struct items *s)
 
 static json_int_t offset_of(struct cs *cs, const struct item *item)
 {
-	return (json_int_t)(item->state == ITEM_COMPLETE
-				    ? item->size
-				    : uploads_offset(cs->uploads,
-						     item->number));
+	return (json_int_t)(item->state == ITEM_OPEN
+				    ? uploads_offset(cs->uploads, item->number)
+				    : item->size);
 }
 
 static void add_free(struct add *a)

@@ -212,6 +212,10 @@ static void again(void **state)
 		free(s.a.got);
 	}
 	assert_false(is_stored("again"));
+	/* who has not heard the answer until now */
+	sent("again", "a.b.example.net, c.d.example.net", 200);
+	assert_false(is_stored("again"));
+	assert_int_equal(number("bytes"), 0);
 }
 
 /* What had begun as a file ends in the store, and nothing is left of the file. */

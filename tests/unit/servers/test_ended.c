@@ -231,8 +231,11 @@ static void joins_late(void **state)
 					       NOW, &over),
 				 0);
 	assert_true(over);
-	/* the same once more: all of it is done */
-	assert_int_equal(add_for(1, to + 1, 2, 1, &i), -NTM_EEXISTS);
+	/* the same once more, whose answer was lost; and another one */
+	assert_int_equal(add_for(1, to + 1, 2, 1, &i), 1);
+	assert_int_equal(i.state, ITEM_DONE);
+	assert_int_equal(items_complete(s, first.number, hash), 0);
+	assert_int_equal(add_for(1, to + 1, 2, 2, &i), -NTM_EEXISTS);
 	to[0] = "new.erin.example.com";
 	assert_int_equal(add_for(1, to, 1, 1, &i), 0);
 	assert_int_equal(i.state, ITEM_OPEN);
