@@ -23,7 +23,8 @@ exchange()
 }
 exchange conform
 exchange truncated
-assert_eq "$(server_status server roles.cs.bytes)" 5 "bytes that the account has there"
+# 5 of the item, and 25 of its sealed key
+assert_eq "$(server_status server roles.cs.bytes)" 30 "bytes that the account has there"
 assert_contains "$(lab_as_user server ntm-server status)" "cs: as_link=yes" \
 	"status says what it does"
 
