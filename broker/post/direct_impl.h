@@ -11,7 +11,8 @@
 #include "broker/post/sending.h"
 
 /* struct attempt - one receiver. @running: asked now, or about to be
- * @reached: it has answered once; @whole: all of it goes with the key; @best: the offset that it named then
+ * @reached: it has answered once; @whole: all of it goes with the key; @best: the offset
+ *           that it named then
  * @checks: it has, or has refused, a blob of this name before; is that ours, @word? */
 struct attempt {
 	struct direct *direct;

@@ -65,7 +65,8 @@ NTM_MUST_CHECK int inbox_taken(struct inbox *b, int64_t id);
 /** the person does not want it, whatever its state; one that is not here yet is refused.
  *  Return: 0, -NTM_ENOTFOUND, -NTM_ESTORE */
 NTM_MUST_CHECK int inbox_drop(struct inbox *b, int64_t id);
-/** a new array of those above @after (@id 0; at most 1000), or one, as `ntm inbox --json` prints it */
+/** a new array of those above @after (@id 0; at most 1000), or one, as `ntm inbox --json`
+ *  prints it */
 json_t *inbox_list(struct inbox *b, int64_t id, int64_t after);
 /** the same as rows, [[id, from, title, message, size, state, text], ...], behind what
  *  is in @out */

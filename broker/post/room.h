@@ -15,8 +15,7 @@
 
 #define ROOM_SPARED	  (UINT64_C(64) << 20) /* bytes */
 #define ROOM_SPARED_FILES 10000
-#define ROOM_FILE                                                              \
-	4096 /* bytes that a file takes besides, at most: its last block */
+#define ROOM_FILE	  4096 /* bytes that a file takes besides: its last block */
 
 struct fetching;
 

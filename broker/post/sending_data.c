@@ -6,9 +6,8 @@
 
 #include "broker/post/sending.h"
 
-#define OFFSETS_MAX 8 /* that a CS names, of one try */
-#define GIVEN_MAX                                                              \
-	16384 /* bytes of a blob that goes with its keys: what a CS takes so */
+#define OFFSETS_MAX 8	  /* that a CS names, of one try */
+#define GIVEN_MAX   16384 /* bytes of a blob with its keys: what a CS takes so */
 
 void sending_seals(struct sending *s, struct sealing_of *of)
 {

@@ -24,10 +24,9 @@
 #define CALLS	 64	      /* the server's limit */
 #define BODY	 (128u << 10) /* of 256 KiB; more than what is counted goes over */
 #define OVERHEAD 512	      /* of one: path and header, base64 aside */
-#define GOT_MAX                                                                \
-	(2u << 20) /* 64 small items with their keys; more: one by one */
-#define WAYS   2
-#define WAY_MS 1000
+#define GOT_MAX	 (2u << 20) /* 64 small items, keys too; more: one by one */
+#define WAYS	 2
+#define WAY_MS	 1000
 #define UNACKED_MS                                                             \
 	2000	     /* a device that has left with its end of a connection */
 #define LINES_MAX 16 /* of a header */

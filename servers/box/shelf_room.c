@@ -9,8 +9,8 @@
  * runs another domain has as many accounts there as he likes, and there are as many
  * domains: so what one of them has here is counted, and what all of them have of one
  * receiver. An account of ours has a sum over all receivers too: a temporal key needs no
- * Cache Server, whose quota would bound it. Status entries have room of their own; a sender who does not look at them
- * can still receive.
+ * Cache Server, whose quota would bound it. Status entries have room of their own; a
+ * sender who does not look at them can still receive.
  */
 #include <stdio.h>
 #include <string.h>

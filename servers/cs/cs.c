@@ -4,17 +4,17 @@
  *
  * Theory of operation
  *
- *   HTTP's threads   what nodes ask: tokens in memory, look-ups in the store by
- * a connection that reads, data to and from files desk             writes the
- * store, several requests in a commit; syncs files exchange         tells the
- * box what the store says it is to be told loop             accept, the AS's
- * tokens, the clock, admin
+ *   HTTP's threads   what nodes ask: tokens in memory, look-ups in the store by a
+ *                    connection that reads, data to and from files
+ *   desk             writes the store, several requests in a commit; syncs files
+ *   exchange         tells the box what the store says it is to be told
+ *   loop             accept, the AS's tokens, the clock, admin
  *
  * Nothing is answered with success before it is on the disk. A blob that came with its
- * keys is a row of the store; others are files, whose names the store knows; where the two differ after a crash or a restore,
- * the store is right: a blob that it does not know is deleted after a day (an upload
- * at the next start: its number may be given anew), an item whose blob is not there is
- * called lost, so that its sender sees it.
+ * keys is a row of the store; others are files, whose names the store knows. Where the
+ * two differ after a crash or a restore, the store is right: a blob that it does not know
+ * is deleted after a day (an upload at the next start: its number may be given anew), an
+ * item whose blob is not there is called lost, so that its sender sees it.
  */
 #include "servers/cs/cs.h"
 
