@@ -36,7 +36,7 @@ bool inbox_folder(const struct post *p, int64_t id, char *path, size_t size)
 				(long long)id) < size;
 }
 
-static void folder_remove(struct post *p, int64_t id)
+void inbox_folder_remove(struct post *p, int64_t id)
 {
 	char path[512];
 
@@ -182,7 +182,7 @@ void fetching_state(struct fetching *f, enum in_state state, int err,
 	if (of_group(f) && !in_refused(state))
 		link_group(f->post->link);
 	if (in_refused(state))
-		folder_remove(f->post, f->id);
+		inbox_folder_remove(f->post, f->id);
 	over(f);
 	asking_changed(b->post->face);
 }
@@ -203,7 +203,7 @@ void fetching_done(struct fetching *f)
 
 int inbox_row_delete(struct post *p, int64_t id)
 {
-	folder_remove(p, id);
+	inbox_folder_remove(p, id);
 	store_bind_int(p->store, IN_DELETE, 1, id);
 	return store_run(p->store, IN_DELETE);
 }
@@ -237,7 +237,7 @@ static void text_take(struct store *st, int column, char *out, size_t size)
 }
 
 /* the row that IN_GET stands on */
-static int job_fill(struct fetching *f)
+int inbox_job_fill(struct fetching *f)
 {
 	struct store *st = f->post->store;
 	json_t *cs;
@@ -364,7 +364,7 @@ static void job_start(struct inbox *b, int64_t id)
 	store_bind_int(st, IN_GET, 1, id);
 	r = store_step(st, IN_GET);
 	if (r > 0) {
-		r = job_fill(f);
+		r = inbox_job_fill(f);
 		store_reset(st, IN_GET);
 	}
 	if (r == -NTM_ECERT && f->state == IN_LISTED)
@@ -503,102 +503,4 @@ unsigned int inbox_again_s(struct inbox *b)
 uint64_t inbox_serial(const struct inbox *b)
 {
 	return b->serial;
-}
-
-/* Return: the row's state, or an error */
-static int state_of(struct inbox *b, int64_t id)
-{
-	struct store *st = b->post->store;
-	int r;
-
-	store_bind_int(st, IN_GET, 1, id);
-	r = store_step(st, IN_GET);
-	if (r <= 0)
-		return r ? r : -NTM_ENOTFOUND;
-	r = (int)store_int(st, IN_GET, 6);
-	store_reset(st, IN_GET);
-	return r;
-}
-
-int inbox_want(struct inbox *b, int64_t id)
-{
-	int r = state_of(b, id);
-
-	if (r < 0)
-		return r;
-	if (r != IN_LISTED && r != IN_HELD)
-		return -NTM_EEXISTS;
-	store_bind_int(b->post->store, IN_WANT, 1, id);
-	r = store_run(b->post->store, IN_WANT);
-	loop_timer_arm(b->due, 0);
-	return r;
-}
-
-int inbox_taken(struct inbox *b, int64_t id)
-{
-	int r = state_of(b, id);
-
-	if (r == IN_HAVE)
-		r = inbox_row_state(b->post, id, IN_TAKEN, 0, NULL);
-	else if (r >= 0)
-		r = -NTM_ESTATE;
-	if (r)
-		return r;
-	folder_remove(b->post, id);
-	/* its sender may have made another one meanwhile */
-	if (inbox_known_again(b, id))
-		log_err("inbox", "the store cannot be written");
-	loop_timer_arm(b->due, 0);
-	return 0;
-}
-
-/* It is not here, and is to stay away: its sender is told so, with our word on it where
- * K is known. */
-static int decline(struct inbox *b, int64_t id)
-{
-	struct fetching *f = job_find(b, id);
-	struct store *st = b->post->store;
-	int r;
-
-	if (f)
-		fetching_free(f);
-	f = inbox_job_new(b, id, false);
-	if (!f)
-		return -NTM_ENOMEM;
-	store_bind_int(st, IN_GET, 1, id);
-	r = store_step(st, IN_GET);
-	if (r > 0) {
-		(void)!job_fill(
-			f); /* a server that is not known is not asked */
-		store_reset(st, IN_GET);
-	}
-	if (r <= 0) {
-		fetching_free(f);
-		return r ? r : -NTM_ENOTFOUND;
-	}
-	fetching_state(f, IN_DROPPED, -NTM_EDECLINED, NULL);
-	r = state_of(b, id);
-	return r < 0 ? r : r == IN_DROPPED ? 0 : -NTM_ESTORE;
-}
-
-int inbox_drop(struct inbox *b, int64_t id)
-{
-	int r = state_of(b, id);
-
-	if (r < 0)
-		return r;
-	switch ((enum in_state)r) {
-	case IN_LISTED:
-	case IN_HELD:
-		return decline(b, id);
-	case IN_HAVE:
-		return inbox_taken(b, id);
-	case IN_REFUSED:
-		store_bind_int(b->post->store, IN_HIDE, 1, id);
-		return store_run(b->post->store, IN_HIDE);
-	case IN_TAKEN:
-	case IN_DROPPED:
-		break;
-	}
-	return -NTM_ENOTFOUND;
 }

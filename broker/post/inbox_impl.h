@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * inbox_impl - shared by inbox.c (rows and jobs), inbox_settle.c (their end), inbox_sync.c
- * (the box's list) and arrival.c (what comes straight)
+ * (the box's list), inbox_person.c and arrival.c (what comes straight)
  *
  * Owner: inbox.c. Context: loop thread.
  */
@@ -72,6 +72,10 @@ NTM_MUST_CHECK int inbox_row_settle(struct fetching *f, enum in_state state,
 
 /* --- inbox.c, inbox_sync.c --- */
 
+/** what came of it, when the loop has time */
+void inbox_folder_remove(struct post *p, int64_t id);
+/** @f as IN_GET's row says. Return: 0, or what keeps it from being fetched */
+NTM_MUST_CHECK int inbox_job_fill(struct fetching *f);
 /** it is here no more: row and folder */
 NTM_MUST_CHECK int inbox_row_delete(struct post *p, int64_t id);
 /** off the list it is, if entry @entry is still what the row says */
