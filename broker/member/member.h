@@ -44,6 +44,7 @@ enum member_saw {
 #define SAW(name, text) MEMBER_SAW_##name,
 #include "broker/member/membersaw.def"
 #undef SAW
+	MEMBER_SAWS
 };
 /** a sentence without full stop */
 const char *member_saw_text(enum member_saw what);

@@ -219,8 +219,10 @@ int member_load(const struct member_setup *setup,
 	silence_load(m);
 	if (memberstore_seal_get(setup->store, id, m->seal))
 		memset(m->seal, 0, sizeof(m->seal));
-	if (!m->leaving && !m->own.forked)
+	if (!m->leaving && !m->own.forked) {
+		witness_load(m);
 		author_load(m);
+	}
 	*out = m;
 	return 0;
 }

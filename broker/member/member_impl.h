@@ -91,7 +91,7 @@ struct member {
 	uint64_t
 		repair; /* the epoch that an old server is given now; 0: none */
 	uint32_t repair_txn, want_txn;
-	/* an epoch that the server has told others of, and one of these */
+	/* an epoch that the server has told others of, and one of these; stored */
 	uint64_t told_epoch;
 	uint32_t told_who;
 	bool held_back; /* and it did not come when it was asked for */
@@ -133,6 +133,8 @@ void news_gone(struct member *m, const Ntm__GroupGone *g);
 bool witness_held(const struct member *m);
 /** what others were told of should be here; @m as the timer's */
 void witness_due(void *m);
+/** it is waited for after a start as well, and where it was kept back nothing is sent */
+void witness_load(struct member *m);
 
 /* author.c */
 /** member_submit(); @ours: nobody waits for it */

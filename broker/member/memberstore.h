@@ -120,8 +120,11 @@ NTM_MUST_CHECK int memberstore_seal_get(struct memberstore *s,
 #define MEMBERSTORE_NOTE_MAX (GROUP_GONE_MAX * 4)
 
 /** enum memberstore_note - numbers are in the store
- * @NOTE_REMOVAL: whom its person wants removed: indices, u32 each */
-enum memberstore_note { NOTE_REMOVAL = 1 };
+ * @NOTE_REMOVAL: whom its person wants removed: indices, u32 each
+ * @NOTE_TOLD:    a later epoch that another member has shown (witness.c)
+ * @NOTE_SAW:     what was noticed last (saw.c)
+ */
+enum memberstore_note { NOTE_REMOVAL = 1, NOTE_TOLD, NOTE_SAW };
 /** in place of what was there; @len 0: nothing. Gone with the group. Return: 0,
  *  -NTM_ETOOBIG, -NTM_ESTORE */
 NTM_MUST_CHECK int memberstore_note_put(struct memberstore *s,

@@ -78,9 +78,10 @@ struct part {
 	unsigned int n_asking;
 	int64_t shown; /* the item, ntm-post's number */
 	bool adding, founding, over, planned, patient, spoken;
-	uint8_t plan[GROUP_ID_LEN]; /* where @planned */
-	struct part_saw saw[NODE_SAW_MAX];
+	uint8_t plan[GROUP_ID_LEN];	   /* where @planned */
+	struct part_saw saw[NODE_SAW_MAX]; /* saw.c */
 	unsigned int n_saw;
+	struct loop_timer *saw_due;
 	uint64_t valid_until, renewal_at, said_epoch;
 	struct groupword relay; /* what the GMS said last of one; secret */
 };

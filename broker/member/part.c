@@ -12,6 +12,7 @@
 #include "broker/member/node.h"
 #include "broker/member/papers.h"
 #include "broker/member/postcall.h"
+#include "broker/member/saw.h"
 #include "broker/member/tell.h"
 #include "common/log.h"
 
@@ -99,17 +100,7 @@ static void on_keys(void *arg, const struct group_keys *k, uint32_t index)
 static void on_saw(void *arg, enum member_saw what, uint32_t who,
 		   uint64_t epoch, int code)
 {
-	struct part *p = arg;
-	struct part_saw *s = &p->saw[p->n_saw++ % NODE_SAW_MAX];
-
-	*s = (struct part_saw){.what = what,
-			       .who = who,
-			       .epoch = epoch,
-			       .code = code,
-			       .at = node_now(p->node)};
-	log_warn("member", "%s: epoch %llu: %s: %s", member_name(p->m),
-		 (unsigned long long)epoch, member_saw_text(what),
-		 err_text(code));
+	saw_add(arg, what, who, epoch, code);
 }
 
 static void on_done(void *arg, int code)
@@ -272,9 +263,12 @@ static int part_new(struct node *n, struct part **out)
 		r = loop_timer_new(n->loop, tell_due, p, &p->tell);
 	if (!r)
 		r = loop_timer_new(n->loop, tell_again, p, &p->retell);
+	if (!r)
+		r = loop_timer_new(n->loop, saw_keep, p, &p->saw_due);
 	if (r) {
 		loop_timer_free(p->patience);
 		loop_timer_free(p->tell);
+		loop_timer_free(p->retell);
 		free(p);
 		return r;
 	}
@@ -303,6 +297,8 @@ void part_free(struct part *p)
 		ask_done(p->answers, -NTM_ESTATE);
 	p->waits = p->answers = NULL;
 	if (p->m) {
+		if (loop_timer_armed(p->saw_due))
+			saw_keep(p);
 		member_offline(p->m);
 		member_free(p->m);
 	}
@@ -312,6 +308,7 @@ void part_free(struct part *p)
 	loop_timer_free(p->patience);
 	loop_timer_free(p->tell);
 	loop_timer_free(p->retell);
+	loop_timer_free(p->saw_due);
 	if (n->post)
 		postcall_forget(n->post, p);
 	ntmc_wipe(&p->relay, sizeof(p->relay));
@@ -385,9 +382,10 @@ int part_load(struct node *n, const uint8_t id[static GROUP_ID_LEN])
 	setup = setup_of(p);
 	r = member_load(&setup, id, &p->m);
 	if (!r) {
+		saw_load(p);
 		/* that there is no key any more */
 		p->spoken = member_is_leaving(p->m) ||
-			    member_state(p->m) == MEMBER_FORKED;
+			    member_state(p->m) != MEMBER_BEHIND;
 		name = group_server(member_group(p->m), &key);
 		r = part_begin(p, name, key);
 	}

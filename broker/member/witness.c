@@ -13,13 +13,57 @@
  *
  * A seal of a later epoch says that there are entries which we have not. They are asked
  * for; where they do not come within WAITS_S the server keeps them back, perhaps a
- * removal: we send nothing until they are here.
+ * removal: we send nothing until they are here. Which epoch was shown, and whether it is
+ * kept back, is in the store: no start makes the old key good.
  */
 #include <string.h>
 
 #include "broker/member/member_impl.h"
+#include "common/log.h"
+#include "libntmcrypto/wire.h"
 
-#define WAITS_S 10
+#define WAITS_S	 10
+#define TOLD_LEN (8 + 4 + 1)
+
+/* the GMS has signed each of them, so it is written at most once an epoch */
+static void keep_told(struct member *m)
+{
+	uint8_t body[TOLD_LEN];
+	struct wire_out w = wire_out(body, sizeof(body));
+
+	wire_put_number(&w, m->told_epoch, 8);
+	wire_put_number(&w, m->told_who, 4);
+	wire_put_number(&w, m->held_back, 1);
+	if (memberstore_note_put(m->s.store, m->id, NOTE_TOLD, body,
+				 m->told_epoch ? w.len : 0))
+		log_err("member", "%s: which epoch others have is not stored",
+			m->own.secret.name);
+}
+
+void witness_load(struct member *m)
+{
+	uint8_t body[MEMBERSTORE_NOTE_MAX];
+	struct wire_in w;
+	uint64_t epoch;
+	uint32_t who;
+	size_t len;
+	bool held;
+
+	if (memberstore_note_get(m->s.store, m->id, NOTE_TOLD, body, &len))
+		return;
+	w = wire_in(body, len);
+	epoch = wire_get_number(&w, 8);
+	who = (uint32_t)wire_get_number(&w, 4);
+	held = wire_get_number(&w, 1);
+	if (!wire_ends(&w) || epoch <= group_epoch(m->g))
+		return;
+	m->told_epoch = epoch;
+	m->told_who = who;
+	m->held_back = held;
+	loop_timer_arm(m->told, LOOP_S(WAITS_S));
+	if (held)
+		m->state = MEMBER_FROZEN;
+}
 
 /* th of an epoch that is over: the next entry names it */
 static int past_hash(struct member *m, uint64_t epoch,
@@ -59,6 +103,7 @@ int member_told(struct member *m, const uint8_t *seal, size_t len, uint32_t who)
 		if (epoch > m->told_epoch) {
 			m->told_epoch = epoch;
 			m->told_who = who;
+			keep_told(m);
 		}
 		if (!loop_timer_armed(m->told))
 			loop_timer_arm(m->told, LOOP_S(WAITS_S));
@@ -87,12 +132,15 @@ void witness_due(void *arg)
 
 	if (group_epoch(m->g) >= m->told_epoch) {
 		m->held_back = false;
+		m->told_epoch = 0;
+		keep_told(m);
 		return;
 	}
 	loop_timer_arm(m->told, LOOP_S(WAITS_S));
 	if (!m->online || m->held_back) /* nobody to be blamed; said already */
 		return;
 	m->held_back = true;
+	keep_told(m);
 	member_named(m, MEMBER_SAW_HELD_BACK, m->told_who, m->told_epoch,
 		     -NTM_EAGAIN);
 	member_stop(m, MEMBER_FROZEN);

@@ -118,6 +118,35 @@ static bool has_no_keys(void *arg)
 	return !((struct seat *)arg)->has_keys;
 }
 
+static uint8_t news[4096]; /* the last that was let through */
+static size_t news_len;
+
+static void keep_news(struct seat *s, const Ntm__Envelope *msg)
+{
+	if (msg->body_case == NTM__ENVELOPE__BODY_GROUP_NEWS) {
+		news_len = ntm__envelope__get_packed_size(msg);
+		assert_true(news_len <= sizeof(news));
+		ntm__envelope__pack(msg, news);
+	}
+	member_message(s->m, msg);
+}
+
+static bool has_come(void *arg)
+{
+	(void)arg;
+	return news_len;
+}
+
+/* the server says its old word once more, and makes it anew for as long as it likes */
+static void say_news(struct seat *s)
+{
+	Ntm__Envelope *msg = ntm__envelope__unpack(NULL, news_len, news);
+
+	assert_non_null(msg);
+	member_message(s->m, msg);
+	ntm__envelope__free_unpacked(msg, NULL);
+}
+
 static void drop_news(struct seat *s, const Ntm__Envelope *msg)
 {
 	if (msg->body_case != NTM__ENVELOPE__BODY_GROUP_NEWS)
@@ -131,6 +160,11 @@ static void test_held_back(void **state)
 
 	(void)state;
 	seat_add(1, GROUP_ALL_RIGHTS);
+	news_len = 0;
+	seats[1].tap = keep_news;
+	seat_restart(&seats[1]);
+	assert_true(seats_turn(has_come, NULL));
+	assert_true(seats[1].has_keys);
 	seats[1].tap = drop_news;
 	assert_int_equal(seat_submit_kind(&seats[0], GROUP_REFRESH), 0);
 	while (!seats[0].has_keys ||
@@ -146,12 +180,49 @@ static void test_held_back(void **state)
 	assert_true(seats_turn(has_no_keys, &seats[1]));
 	assert_int_equal(member_state(seats[1].m), MEMBER_FROZEN);
 	assert_true(seats[1].saw & 1u << MEMBER_SAW_HELD_BACK);
+	/* a start makes the old epoch no better */
+	seat_restart(&seats[1]);
+	assert_int_equal(member_state(seats[1].m), MEMBER_FROZEN);
+	say_news(&seats[1]);
+	assert_int_equal(member_state(seats[1].m), MEMBER_FROZEN);
+	assert_false(seats[1].has_keys);
 	/* and goes on when it comes */
 	seats[1].tap = NULL;
 	seat_online(&seats[1]);
 	seats_together(2);
+	assert_int_equal(member_state(seats[1].m), MEMBER_JOINED);
 	seats_wait_s(11);
 	assert_true(seats[1].has_keys);
+	seat_restart(&seats[1]);
+	assert_false(seats[1].m->held_back);
+	assert_int_equal(seats[1].m->told_epoch, 0);
+	seats_together(2);
+}
+
+/* one that was shown just before we ended is waited for, too */
+static void test_told_before(void **state)
+{
+	uint8_t seal[GROUP_SEAL_LEN];
+
+	(void)state;
+	seat_add(1, GROUP_ALL_RIGHTS);
+	news_len = 0;
+	seats[1].tap = keep_news;
+	seat_restart(&seats[1]);
+	assert_true(seats_turn(has_come, NULL));
+	seats[1].tap = drop_news;
+	assert_int_equal(seat_submit_kind(&seats[0], GROUP_REFRESH), 0);
+	memcpy(seal, member_seal(seats[0].m), sizeof(seal));
+	assert_int_equal(member_told(seats[1].m, seal, sizeof(seal), 0),
+			 -NTM_EAGAIN);
+	seats_wait_s(1);
+	seat_restart(&seats[1]);
+	say_news(&seats[1]);
+	assert_true(seats[1].has_keys);
+	seats_wait_s(11);
+	assert_true(seats_turn(has_no_keys, &seats[1]));
+	assert_true(seats[1].saw & 1u << MEMBER_SAW_HELD_BACK);
+	assert_int_equal(member_state(seats[1].m), MEMBER_FROZEN);
 }
 
 /* whom a server tells another log than the rest is shown theirs, for sure */
@@ -216,8 +287,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, seats_setup, seats_teardown)
-		T(test_fork), T(test_two_logs), T(test_held_back),
-		T(test_whom), T(test_clone),
+		T(test_fork),	     T(test_two_logs), T(test_held_back),
+		T(test_told_before), T(test_whom),     T(test_clone),
 	};
 
 	return cmocka_run_group_tests(tests, seats_up, seats_down);
