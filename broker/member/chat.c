@@ -23,12 +23,10 @@
 #include "broker/member/asks.h"
 #include "common/log.h"
 
-#define AGAIN_S 5
-
 void chat_later(struct chat *c)
 {
 	if (!loop_timer_armed(c->again))
-		loop_timer_arm(c->again, LOOP_S(AGAIN_S));
+		loop_timer_arm(c->again, CHAT_AGAIN);
 }
 
 bool chat_is_final(int err)

@@ -13,6 +13,7 @@
 #include "broker/member/chat.h"
 
 #define CHAT_MARKS_MS 1000 /* until authors hear that theirs was seen */
+#define CHAT_AGAIN    LOOP_S(5)
 
 /**
  * struct chat_sending - the message that is on its way to ntm-post

@@ -16,6 +16,12 @@
  * before the others' items leave, and gets an item of its own (chat_late.c). Where that is so
  * of all, the message waits.
  *
+ * What ntm-post refuses for now (a file on a disk that is not there) is tried again each
+ * CHAT_AGAIN, and holds up its own group alone; after three times not that either: from then
+ * on a round goes through all that wait, each of them once, until none is left. Where there
+ * is no answer the fault is hardly the message's, and they are to go in their order: it takes
+ * TRIES of these, and then too only one is tried at a time.
+ *
  * While the group's key is not ours (behind, frozen, forked) nothing is sent: a removal
  * may have been kept from us.
  */
@@ -34,6 +40,8 @@
 
 #define GROUP_OF                                                               \
 	64 /* indices that share an item: ntm-post's receivers of one */
+#define TRIES	12
+#define REFUSED 4 /* so many tries is one that ntm-post has answered */
 
 void chat_sending_end(struct chat *c)
 {
@@ -42,19 +50,39 @@ void chat_sending_end(struct chat *c)
 	memset(&c->out, 0, sizeof(c->out));
 }
 
+/* The message under way does not go now. @refused: it alone, as far as is known */
+static void put_off(struct chat *c, bool refused)
+{
+	struct part *p = part_by_id(c->node, c->out.line->w.group);
+	int64_t n = c->out.line->n;
+
+	chat_sending_end(c);
+	chat_later(c);
+	if (!p)
+		return;
+	if (p->waiting.tries < TRIES)
+		p->waiting.tries += refused ? REFUSED : 1;
+	if (p->waiting.tries >= TRIES)
+		p->waiting.behind = n;
+	if (p->waiting.tries < TRIES || !refused)
+		p->waiting.due = loop_now_exact(c->node->loop) + CHAT_AGAIN;
+}
+
 static void sending_over(struct chat *c, enum chat_state to, const char *why)
 {
 	struct chat_line *l = c->out.line;
+	struct part *p = part_by_id(c->node, l->w.group);
 
 	l->state = to;
 	free(l->why);
 	l->why = why ? strdup(why) : NULL;
 	if (chatstore_change(c->store, l)) {
 		log_err("member", "the store of messages cannot be written");
-		chat_sending_end(c);
-		chat_later(c);
+		put_off(c, false);
 		return;
 	}
+	if (p && !p->waiting.behind)
+		p->waiting.tries = 0;
 	chat_sending_end(c);
 	asking_changed(c->node->asks);
 	chat_work(c);
@@ -186,8 +214,8 @@ static void on_sent(void *arg, int err, const json_t *answer)
 		}
 		log_info("member", "a message is not sent yet: %s",
 			 err_text(err));
-		chat_sending_end(c);
-		chat_later(c);
+		put_off(c, answer);
+		chat_work(c);
 		return;
 	}
 	if (file) {
@@ -200,6 +228,7 @@ static void on_sent(void *arg, int err, const json_t *answer)
 		o->at++;
 	}
 	go_on(c);
+	chat_work(c); /* unless this one is under way still */
 }
 
 static json_t *request(struct chat *c, json_t *to)
@@ -249,10 +278,8 @@ static void go_on(struct chat *c)
 	}
 	err = all_known(c, g, o->line);
 	/* with EAGAIN ready() comes */
-	if (err == -NTM_EUNREACHABLE) {
-		chat_sending_end(c);
-		chat_later(c);
-	}
+	if (err == -NTM_EUNREACHABLE)
+		put_off(c, true);
 	if (err)
 		return;
 	for (; o->at * GROUP_OF < o->line->limit; o->at++) {
@@ -277,10 +304,8 @@ static void go_on(struct chat *c)
 	}
 	if (!o->file_done)
 		o->line->to += (uint32_t)json_array_size(to);
-	if (chat_hand_over(c, to)) {
-		chat_sending_end(c);
-		chat_later(c);
-	}
+	if (chat_hand_over(c, to))
+		put_off(c, false);
 }
 
 void chat_known_now(void *arg)
@@ -289,15 +314,15 @@ void chat_known_now(void *arg)
 
 	if (c->out.line && !c->out.calling)
 		go_on(c);
-	else
-		chat_work(c);
+	chat_work(c); /* unless one is under way */
 	chat_look(c);
 }
 
-/* the first that waits; one that is damaged is passed over */
-static bool waiting_find(struct chat *c, const struct part *p)
+/* the next that waits; one that is damaged is passed over */
+static bool waiting_find(struct chat *c, struct part *p)
 {
-	int64_t n = 0;
+	struct part_waiting *w = &p->waiting;
+	int64_t n = w->behind;
 	int r;
 
 	do
@@ -307,22 +332,34 @@ static bool waiting_find(struct chat *c, const struct part *p)
 	if (r && r != -NTM_ENOTFOUND)
 		log_err("member", "messages that wait cannot be read: %s",
 			err_text(r));
+	if (r && w->behind) /* that was the round */
+		w->due = loop_now_exact(c->node->loop) + CHAT_AGAIN;
+	else if (r)
+		w->tries = 0;
+	if (r)
+		w->behind = 0;
 	return !r;
 }
 
 /* Of the first group that can send. Return: is one under way? */
 bool chat_send_next(struct chat *c)
 {
+	uint64_t now = loop_now_exact(c->node->loop), first = UINT64_MAX;
 	struct part *p;
 
 	DL_FOREACH (c->node->parts, p) {
-		if (p->over || member_state(p->m) != MEMBER_JOINED ||
-		    !waiting_find(c, p))
+		if (p->over || member_state(p->m) != MEMBER_JOINED)
 			continue;
-		c->out.line->to = 0;
-		go_on(c);
-		if (c->out.line)
-			return true;
+		while (p->waiting.due <= now && waiting_find(c, p)) {
+			c->out.line->to = 0;
+			go_on(c);
+			if (c->out.line)
+				return true;
+		}
+		if (p->waiting.due > now && p->waiting.due < first)
+			first = p->waiting.due;
 	}
+	if (first != UINT64_MAX && !loop_timer_armed(c->again))
+		loop_timer_arm(c->again, first - now);
 	return false;
 }

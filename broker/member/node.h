@@ -47,6 +47,18 @@ struct part_saw {
 	int64_t at;
 };
 
+/**
+ * struct part_waiting - of its messages that wait for ntm-post (chat_send.c)
+ * @due:    loop's ns: none is tried before
+ * @tries:  of the first one
+ * @behind: the number of the last that was passed over in this round; 0: none
+ */
+struct part_waiting {
+	uint64_t due;
+	unsigned int tries;
+	int64_t behind;
+};
+
 #define PART_ASKING 16
 
 /**
@@ -83,6 +95,7 @@ struct part {
 	unsigned int n_saw;
 	struct loop_timer *saw_due;
 	uint64_t valid_until, renewal_at, said_epoch;
+	struct part_waiting waiting;
 	struct groupword relay; /* what the GMS said last of one; secret */
 };
 

@@ -89,6 +89,10 @@ static json_t *send_take(struct office *o, const json_t *j)
 	json_t *other;
 	size_t i;
 
+	if (file && o->stuck && !strcmp(file, o->stuck)) {
+		o->stuck_tries++;
+		return refused("STORE");
+	}
 	if (file && strcmp(file, "/there"))
 		return json_pack("{s:b, s:s, s:s}", "ok", 0, "error",
 				 "NOTFOUND", "text", "no such file");

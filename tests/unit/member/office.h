@@ -21,6 +21,7 @@
  * @deaf:  it answers no "send"; @lies: the key that it has pinned for all names
  * @bad:   a name whose certificate is none
  * @away:  a name whose domain does not answer; @unmet: nor has it a pin for it
+ * @stuck: a file that cannot be read now; @stuck_tries: how often it was asked to send it
  * @known: further devices, whose names and keys it knows
  */
 struct office {
@@ -31,6 +32,8 @@ struct office {
 	const uint8_t *lies;
 	const char *bad, *away;
 	bool unmet;
+	const char *stuck;
+	unsigned int stuck_tries;
 	const struct group_joiner *known;
 	size_t n_known;
 	unsigned int whos, items;

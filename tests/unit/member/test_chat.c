@@ -356,6 +356,117 @@ static void test_later_all(void **state)
 	assert_int_equal(late_of(0, n), 0);
 }
 
+static bool is_tried(void *arg)
+{
+	return offices[0].stuck_tries >= *(unsigned int *)arg;
+}
+
+static void tried(unsigned int times)
+{
+	assert_true(seats_turn(is_tried, &times));
+	steps(50);
+	assert_int_equal(offices[0].stuck_tries, times);
+}
+
+/* what ntm-post cannot take now holds up those behind it, in their order, three times; and
+ * goes when it can */
+static void test_stuck(void **state)
+{
+	int64_t file, text, other;
+
+	(void)state;
+	offices[0].stuck = "/stuck";
+	seats_wait_s(0);
+	file = say(0, NULL, "/stuck");
+	text = say(0, "behind it", NULL);
+	tried(1);
+	seats_wait_s(6);
+	tried(2);
+	assert_int_equal(state_of(0, text), CHAT_WAITS);
+	seats_wait_s(6);
+	becomes(0, text, CHAT_SENT);
+	tried(3);
+	assert_int_equal(state_of(0, file), CHAT_WAITS);
+	assert_int_equal(json_array_size(offices[0].sent), 1);
+	/* from then on nothing waits for it longer than for the next round */
+	other = say(0, "once more", NULL);
+	seats_wait_s(6);
+	becomes(0, other, CHAT_SENT);
+	tried(4);
+	offices[0].stuck = NULL;
+	seats_wait_s(6);
+	becomes(0, file, CHAT_FAILED); /* there is no such file now */
+	/* and all is as before: in their order */
+	offices[0].stuck = "/stuck";
+	seats_wait_s(6);
+	offices[0].stuck_tries = 0;
+	say(0, NULL, "/stuck");
+	text = say(0, "behind it", NULL);
+	tried(1);
+	assert_int_equal(state_of(0, text), CHAT_WAITS);
+}
+
+/* while ntm-post does not answer they keep their order, for a minute */
+static void test_order(void **state)
+{
+	int64_t first, second;
+	char path[128], aside[136];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/post.sock", rundirs[0]);
+	snprintf(aside, sizeof(aside), "%s.aside", path);
+	first = say(0, "to know the names", NULL);
+	becomes(0, first, CHAT_SENT);
+	assert_int_equal(rename(path, aside), 0);
+	first = say(0, "one", NULL);
+	second = say(0, "two", NULL);
+	for (int i = 0; i < 5; i++) {
+		seats_wait_s(6);
+		steps(20);
+	}
+	assert_int_equal(state_of(0, first), CHAT_WAITS);
+	assert_int_equal(rename(aside, path), 0);
+	seats_wait_s(6);
+	becomes(0, second, CHAT_SENT);
+	assert_int_equal(state_of(0, first), CHAT_SENT);
+	assert_int_equal(json_array_size(offices[0].sent), 3);
+	assert_true(office_deliver(0, 1, 1));
+	assert_true(seats_turn(office_is_empty, &offices[1]));
+	assert_string_equal(lines(1), "one");
+}
+
+/* and another group's messages do not wait for it at all */
+static void test_stuck_elsewhere(void **state)
+{
+	struct part second = {.node = &nodes[0]};
+	struct chat_line *l;
+	int64_t n, k;
+
+	(void)state;
+	assert_int_equal(member_found(&seats[0].setup, "second",
+				      nodes[0].who.fqdn, "gms.example.org",
+				      gms->id.ed_pub, &group_policy_default,
+				      &second.m),
+			 0);
+	second.m->state = MEMBER_JOINED; /* nobody else is in it */
+	DL_APPEND(nodes[0].parts, &second);
+	seats_wait_s(0);
+	offices[0].stuck = "/stuck";
+	say(0, NULL, "/stuck");
+	tried(1);
+	assert_int_equal(chat_say(nodes[0].chat, &second, "alone", NULL, &n),
+			 0);
+	steps(50);
+	assert_int_equal(chatstore_next(chat_store(nodes[0].chat),
+					member_id(second.m), 0, 0, &k, &l),
+			 0);
+	assert_int_equal(l->state, CHAT_SENT);
+	chat_line_free(l);
+	tried(1);
+	DL_DELETE(nodes[0].parts, &second);
+	member_free(second.m);
+}
+
 /* a message that waits and is damaged is passed over */
 static void test_damaged(void **state)
 {
@@ -604,12 +715,25 @@ static void test_crowd(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_talk),		T(test_marks),	     T(test_to_whom),
-		T(test_another_key),	T(test_strangers),   T(test_ahead),
-		T(test_expected),	T(test_files),	     T(test_clock),
-		T(test_no_certificate), T(test_away_domain), T(test_later),
-		T(test_later_never),	T(test_later_all),   T(test_damaged),
+		T(test_talk),
+		T(test_marks),
+		T(test_to_whom),
+		T(test_another_key),
+		T(test_strangers),
+		T(test_ahead),
+		T(test_expected),
+		T(test_files),
+		T(test_clock),
+		T(test_no_certificate),
+		T(test_away_domain),
+		T(test_later),
+		T(test_later_never),
+		T(test_later_all),
+		T(test_damaged),
 		T(test_crowd),
+		T(test_stuck),
+		T(test_order),
+		T(test_stuck_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, seats_up, seats_down);
