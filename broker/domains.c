@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "broker/account.h"
+#include "broker/groups.h"
 #include "broker/peer.h"
 #include "broker/pins.h"
 #include "broker/policy.h"
@@ -168,6 +169,7 @@ static int take_ca(struct worker *w, const char *asked,
 				       m->ca.len);
 	if (!err) {
 		log_info("domains", "%s: its CA is known now", d.domain);
+		groups_domain(w->groups);
 		worker_ranges(w);
 	}
 	return err;

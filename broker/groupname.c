@@ -148,7 +148,8 @@ void groups_addresses(const uint8_t id[static GROUP_ID_LEN],
 }
 
 /* The first half of the domain's virtual addresses. false: not known yet */
-static bool prefix_find(const struct worker *w, const struct groupword_epoch *e,
+static bool prefix_find(const struct worker *w, const char *domain,
+			const uint8_t said[static GROUPWORD_PREFIX_LEN],
 			uint8_t out[static GROUPWORD_PREFIX_LEN])
 {
 	static const uint8_t none[GROUPWORD_PREFIX_LEN];
@@ -156,14 +157,14 @@ static bool prefix_find(const struct worker *w, const struct groupword_epoch *e,
 	const struct ntmc_trust_domain *d;
 	char any[FQDN_MAX + 1];
 
-	memcpy(out, e->prefix, GROUPWORD_PREFIX_LEN);
+	memcpy(out, said, GROUPWORD_PREFIX_LEN);
 	if (memcmp(out, none, sizeof(none)))
 		return true;
-	if (!strcmp(e->domain, a->domain)) {
+	if (!strcmp(domain, a->domain)) {
 		memcpy(out, a->constraint.prefix6, GROUPWORD_PREFIX_LEN);
 		return true;
 	}
-	if (fqdn_join(NULL, GROUPS_LABEL, e->domain, any))
+	if (fqdn_join(NULL, GROUPS_LABEL, domain, any))
 		return false;
 	d = domains_find(w, any);
 	if (d)
@@ -171,14 +172,15 @@ static bool prefix_find(const struct worker *w, const struct groupword_epoch *e,
 	return d != NULL;
 }
 
-void groups_address(struct groups_one *o, const struct groupword_epoch *e)
+void groups_address(struct groups_one *o,
+		    const uint8_t said[static GROUPWORD_PREFIX_LEN])
 {
 	static const uint8_t none[16];
 	uint8_t prefix[GROUPWORD_PREFIX_LEN];
 
 	if (memcmp(o->vip6, none, sizeof(o->vip6)))
 		return;
-	if (!prefix_find(o->gs->w, e, prefix)) {
+	if (!prefix_find(o->gs->w, o->domain, said, prefix)) {
 		log_info(o->name, "no address yet: %s is not known here",
 			 o->domain);
 		return;
@@ -191,6 +193,14 @@ void groups_address(struct groups_one *o, const struct groupword_epoch *e)
 	memset(o->vip4, 0, sizeof(o->vip4));
 	if (dp_group_set_addresses(o->dp, o->vip6, o->vip4))
 		memset(o->vip6, 0, sizeof(o->vip6));
+}
+
+void groups_domain(struct groups *gs)
+{
+	static const uint8_t unsaid[GROUPWORD_PREFIX_LEN];
+
+	for (struct groups_one *o = gs ? gs->list : NULL; o; o = o->next)
+		groups_address(o, unsaid);
 }
 
 int groups_find(const struct groups *gs, const char *name,

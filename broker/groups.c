@@ -153,7 +153,7 @@ static int enter(struct groups_one *o, struct groupword_epoch *e)
 	memcpy(&o->tag, e->keys.tag, sizeof(o->tag));
 	o->tag = be64toh(o->tag);
 	groupplace_forget(o->place);
-	groups_address(o, e);
+	groups_address(o, e->prefix);
 	for (size_t i = 0; i < group_size(o->g); i++)
 		if (group_at(o->g, i)->index != o->index)
 			groups_look(o, group_at(o->g, i));

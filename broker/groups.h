@@ -66,6 +66,8 @@ void groups_again(struct groups *gs);
 /** NAME.group.DOMAIN of a domain that is ours, allowed, or a group's? Such names are
  *  never asked of a coordinator. @name: normalized */
 bool groups_is_name(const struct groups *gs, const char *name);
+/** another domain is known: its groups have addresses from now on. NULL is fine */
+void groups_domain(struct groups *gs);
 /** its addresses, zeros where there is none. Return: 0, -NTM_ENONAME */
 NTM_MUST_CHECK int groups_find(const struct groups *gs, const char *name,
 			       uint8_t vip6[static 16], uint8_t vip4[static 4]);

@@ -59,8 +59,10 @@ struct groups {
 
 /* --- groupname.c -------------------------------------------------------------- */
 
-/** the group's addresses, as soon as its domain is known */
-void groups_address(struct groups_one *o, const struct groupword_epoch *e);
+/** the group's addresses, as soon as its domain is known. @said: the domain's prefix as
+ *  ntm-member says; zeros: it does not know it */
+void groups_address(struct groups_one *o,
+		    const uint8_t said[static GROUPWORD_PREFIX_LEN]);
 /** the one group of that whole name, with that @id (NULL: any). NULL: none, or two: a person
  *  may have accepted an invite to one that bears the other's name */
 const struct groups_one *groups_by_name(const struct groups *gs,

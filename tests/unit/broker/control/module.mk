@@ -27,5 +27,5 @@ $(eval $(call unit-test,unit-control-memberlink,\
 	$(CONTROL_TEST_PKGS)))
 $(eval $(call unit-test,unit-control-groups,\
 	tests/unit/broker/control/test_groups.c $(CONTROL_WORLD) \
-	$(addprefix tests/unit/libntmcrypto/,groups.c fixture.c),\
+	$(addprefix tests/unit/libntmcrypto/,forge.c groups.c fixture.c),\
 	nodecontrol common ntmcrypto,$(CONTROL_TEST_PKGS)))

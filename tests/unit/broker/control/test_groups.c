@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* test_groups - groups in a whole control plane: names, members, who may come in */
+#include "tests/unit/libntmcrypto/forge.h"
 #include "tests/unit/libntmcrypto/groups.h"
 
 #include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/domains.h"
 #include "broker/groups_impl.h"
 #include "broker/policy.h"
 #include "common/log.h"
@@ -76,8 +78,8 @@ static int teardown(void **state)
 }
 
 /* @x's epoch, as ntm-member of @n says it */
-static int say_at(struct node *n, struct circle *x, const char *name,
-		  int64_t now)
+static int say_of(struct node *n, struct circle *x, const char *name,
+		  const char *domain, int64_t now)
 {
 	struct person *p = &x->p[n == b];
 	struct groupword_epoch e = {
@@ -86,13 +88,19 @@ static int say_at(struct node *n, struct circle *x, const char *name,
 	size_t len;
 
 	snprintf(e.name, sizeof(e.name), "%s", name);
-	snprintf(e.domain, sizeof(e.domain), "%s", WORLD_DOMAIN);
+	snprintf(e.domain, sizeof(e.domain), "%s", domain);
 	e.keys = p->keys;
 	e.group = p->g;
 	assert_int_equal(groupword_epoch_put(&e, bytes, &len), 0);
 	assert_true(len < sizeof(bytes));
 	assert_int_equal(groupword_epoch_get(bytes, len, &e), 0);
 	return groups_epoch(n->w.groups, &e);
+}
+
+static int say_at(struct node *n, struct circle *x, const char *name,
+		  int64_t now)
+{
+	return say_of(n, x, name, WORLD_DOMAIN, now);
 }
 
 static int say(struct node *n, struct circle *x, const char *name)
@@ -151,6 +159,37 @@ static void test_names(void **state)
 	groups_end(gs, c[0].id);
 	assert_false(found("chat" HERE));
 	assert_false(groups_has(gs, NULL, NULL, b->fqdn));
+}
+
+/* a group of a domain that is not known yet has its addresses as soon as that is */
+static void test_domain(void **state)
+{
+	const char *name = "chat.group.example.net", *member;
+	struct policy_rule r = {.subject = "example.net"};
+	uint8_t vip6[16], vip4[4], want6[16], want4[4];
+	struct engine_config ranges[GROUPS_RANGES];
+	struct groups *gs = a->w.groups;
+	struct der ca;
+
+	(void)state;
+	member = "desk.carol.example.net";
+	assert_int_equal(say_of(a, &c[0], "chat", "example.net", 1800000000),
+			 0);
+	assert_int_equal(groups_find(gs, name, vip6, vip4), -NTM_ENONAME);
+	forge_ca(3, "example.net", 0, &ca);
+	dc_domain(world.dc, "example.net", ca.b, ca.len, 0);
+	assert_int_equal(policy_allow(a->w.policy, &r, NULL, NULL), 0);
+	writer_finish(a->w.writer);
+	domains_look(&a->w);
+	world_run(&world, 100);
+	assert_non_null(domains_find(&a->w, member));
+	assert_int_equal(groups_find(gs, name, vip6, vip4), 0);
+	groups_addresses(c[0].id, domains_find(&a->w, member)->prefix6, want6,
+			 want4);
+	assert_memory_equal(vip6, want6, 16);
+	assert_memory_equal(vip4, want4, 4);
+	assert_int_equal(groups_ranges(gs, ranges), 1);
+	assert_memory_equal(ranges[0].prefix4, want4, 4);
 }
 
 static void test_subject(void **state)
@@ -470,9 +509,10 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_names),	    T(test_subject), T(test_all),
-		T(test_bind),	    T(test_slept),   T(test_comes_in),
-		T(test_false_name), T(test_place),   T(test_time),
+		T(test_names),	  T(test_subject),    T(test_all),
+		T(test_domain),	  T(test_bind),	      T(test_slept),
+		T(test_comes_in), T(test_false_name), T(test_place),
+		T(test_time),
 	};
 
 	log_open("test", LOG_ERR, NULL);
