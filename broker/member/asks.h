@@ -33,7 +33,8 @@ void asks_people(struct ask *a, struct part *p);
 /** asks_show.c: what a person is shown */
 json_t *show_group(struct part *p, bool brief);
 json_t *show_papers(struct node *n);
-json_t *show_log(struct part *p, uint64_t from);
+/** entries from @from on, @max at most; page after page reads each once */
+json_t *show_log(struct part *p, uint64_t from, size_t max);
 json_t *show_members(struct part *p);
 
 /** the group that @a names, or the only one. NULL: @a is answered, and gone with all that

@@ -12,6 +12,8 @@
 #include "common/grouprules.h"
 #include "common/log.h"
 
+#define LOG_PAGE 500 /* entries in one answer */
+
 static const char *sentence(int err)
 {
 	switch (-err) {
@@ -350,10 +352,11 @@ static void cmd_log(struct ask *a)
 	struct part *p = ask_part(a);
 
 	if (p)
-		ask_answer(a, json_pack("{s:s, s:o}", "name", member_name(p->m),
-					"entries",
-					show_log(p, from > 0 ? (uint64_t)from
-							     : 1)));
+		ask_answer(a,
+			   json_pack("{s:s, s:o}", "name", member_name(p->m),
+				     "entries",
+				     show_log(p, from > 0 ? (uint64_t)from : 1,
+					      LOG_PAGE)));
 }
 
 static const struct group_keys *keys_ask(struct ask *a, struct part **p)

@@ -9,8 +9,6 @@
 #include "common/grouprules.h"
 #include "libntmcrypto/wire.h"
 
-#define LOG_MAX 500 /* entries in one answer */
-
 static json_t *saw_json(const struct part *p)
 {
 	unsigned int i = p->n_saw > NODE_SAW_MAX ? p->n_saw - NODE_SAW_MAX : 0;
@@ -262,21 +260,44 @@ static void content_show(const struct group_entry *e, json_t *j, json_t *names)
 	json_decref(list);
 }
 
-json_t *show_log(struct part *p, uint64_t from)
+static void log_end(struct part *p)
+{
+	json_decref(p->log.names);
+	p->log = (struct part_log){0};
+}
+
+/* Who has gone is named in the entry that added it alone, so all before @from are read; but
+ * where that is the next page, the one before has done so. */
+static json_t *names_before(struct part *p, uint64_t from)
+{
+	const struct group_member *founder = group_find(member_group(p->m), 0);
+
+	if (p->log.names && p->log.next == from)
+		return p->log.names;
+	log_end(p);
+	p->log.next = 1;
+	p->log.names = json_object();
+	if (founder)
+		json_object_set_new(p->log.names, "0",
+				    json_string(founder->fqdn));
+	return p->log.names;
+}
+
+json_t *show_log(struct part *p, uint64_t from, size_t max)
 {
 	uint8_t entry[GROUP_ENTRY_MAX], sealer[NTMC_KEY_LEN];
 	uint64_t e, last = group_epoch(member_group(p->m));
-	json_t *list = json_array(), *names = json_object(), *j;
-	const struct group_member *author, *founder;
+	json_t *list = json_array(), *names, *j;
+	const struct group_member *author;
 	struct group_entry g;
 	const char *name;
 	char number[16];
 	size_t len;
 
-	founder = group_find(member_group(p->m), 0);
-	if (founder)
-		json_object_set_new(names, "0", json_string(founder->fqdn));
-	for (e = 1; e <= last && json_array_size(list) < LOG_MAX; e++) {
+	if (from > last)
+		return list;
+	names = names_before(p, from);
+	for (e = p->log.next; e <= last && json_array_size(list) < max; e++) {
 		if (memberstore_log_get(p->node->store, member_id(p->m), e,
 					entry, &len, sealer) ||
 		    group_entry_get(entry, len, &g))
@@ -299,6 +320,8 @@ json_t *show_log(struct part *p, uint64_t from)
 		else
 			json_array_append_new(list, j);
 	}
-	json_decref(names);
+	p->log.next = e;
+	if (e > last)
+		log_end(p);
 	return list;
 }

@@ -59,6 +59,13 @@ struct part_waiting {
 	int64_t behind;
 };
 
+/** struct part_log - where the last page of the log ended, if more is behind it
+ *  @next: the epoch; @names: who has joined before, by number; NULL: no page was shown */
+struct part_log {
+	uint64_t next;
+	json_t *names;
+};
+
 #define PART_ASKING 16
 
 /**
@@ -96,6 +103,7 @@ struct part {
 	struct loop_timer *saw_due;
 	uint64_t valid_until, renewal_at, said_epoch;
 	struct part_waiting waiting;
+	struct part_log log;
 	struct groupword relay; /* what the GMS said last of one; secret */
 };
 

@@ -312,6 +312,7 @@ void part_free(struct part *p)
 	if (n->post)
 		postcall_forget(n->post, p);
 	ntmc_wipe(&p->relay, sizeof(p->relay));
+	json_decref(p->log.names);
 	free(p);
 	node_check_idle(n);
 }

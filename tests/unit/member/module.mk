@@ -16,7 +16,7 @@ $(eval $(call unit-test,unit-chat,\
 	$(addprefix tests/unit/member/,test_chat.c office.c seats.c) $(addprefix tests/unit/servers/,gms_stage.c site.c peer.c) \
 	broker/groupword.c,member post nodecontrol datapath brokerengine servers common \
 	ntmcrypto,$(SERVERS_PKGS) $(CONTROL_PKGS)))
-$(foreach t,saw,$(eval $(call unit-test,unit-member-$(t),\
+$(foreach t,log saw,$(eval $(call unit-test,unit-member-$(t),\
 	$(addprefix tests/unit/member/,test_member_$(t).c seats.c) $(addprefix tests/unit/servers/,gms_stage.c site.c peer.c) \
 	broker/groupword.c,member post nodecontrol datapath brokerengine servers common \
 	ntmcrypto,$(SERVERS_PKGS) $(CONTROL_PKGS))))
