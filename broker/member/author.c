@@ -12,8 +12,9 @@
  * somebody has told the GMS of its first prekey since we asked: it lacks a part then.
  *
  * Whom a person wants removed is in the store until it is done, or cannot be: a device that
- * is put out while it waits for the GMS goes on after its start. What the device wants by
- * itself makes room for it, as long as the GMS has not been given that.
+ * is put out while it waits for the GMS goes on after its start. Whom its person wants
+ * removed meanwhile goes with them. What the device wants by itself makes room for it, as
+ * long as the GMS has not been given that.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -165,6 +166,58 @@ void author_load(struct member *m)
 			 m->own.secret.name);
 }
 
+/* An entry of it as things are */
+static int would_apply(struct member *m, const struct group_change *c)
+{
+	struct group_change made = *c;
+	uint8_t entry[GROUP_ENTRY_MAX];
+	struct ntmc_key share;
+	size_t len;
+	int r;
+
+	ntmc_key_random(m->s.env, &share);
+	made.share = &share;
+	r = group_make(m->s.env, m->g, m->s.id, &made, entry, &len, NULL);
+	ntmc_key_clear(&share);
+	return r;
+}
+
+static bool takes_in(const struct member *m, const struct group_change *c)
+{
+	return m->wish.kept && m->wish.state != WISH_SUBMITTED && is_removal(c);
+}
+
+/* Who is wished away beside those of the removal that waits goes with them: it may wait for
+ * long. What would be refused is refused here, or it took the others with it. */
+static int take_in(struct member *m, const struct group_change *c)
+{
+	uint32_t gone[2 * GROUP_GONE_MAX];
+	struct group_change was = m->wish.c, both = was;
+	size_t i, n = 0;
+	int r;
+
+	if (c->n_gone > GROUP_GONE_MAX)
+		return -NTM_EINVAL;
+	for (i = 0; i < was.n_gone; i++)
+		if (group_find(m->g, was.gone[i]))
+			gone[n++] = was.gone[i];
+	memcpy(gone + n, c->gone, c->n_gone * sizeof(*gone));
+	both.gone = gone;
+	both.n_gone = in_order(gone, n + c->n_gone);
+	r = both.n_gone > GROUP_GONE_MAX ? -NTM_EAGAIN : would_apply(m, &both);
+	if (!r)
+		r = change_copy(&m->wish.c, &both);
+	if (!r) {
+		r = keep_removal(m);
+		change_clear(r ? &m->wish.c : &was);
+	}
+	if (r)
+		m->wish.c = was;
+	else
+		author_go(m);
+	return r;
+}
+
 /* Does what is wished already make room for @c? */
 static bool makes_room(const struct member *m, const struct group_change *c)
 {
@@ -182,6 +235,8 @@ int author_want(struct member *m, const struct group_change *c, bool ours)
 	if (c->kind == GROUP_CREATE || c->kind == GROUP_RENEW ||
 	    c->kind == GROUP_MOVE)
 		return -NTM_EINVAL;
+	if (!ours && takes_in(m, c))
+		return take_in(m, c);
 	if (m->wish.state && !ours && makes_room(m, c))
 		author_end(m, -NTM_EAGAIN);
 	if (m->wish.state)

@@ -162,7 +162,7 @@ void member_message(struct member *m, const Ntm__Envelope *msg);
  * @c: @share is not read; copied. Joiners' and gone ones' lists too, these in any order
  * Whom to remove is in the store until it is so, and what the device wants by itself, or the
  * owner to add, makes room for that unless the GMS has it: ops.done() comes for the latter
- * with -NTM_EAGAIN.
+ * with -NTM_EAGAIN. A removal that waits takes in another one, unless the GMS has it.
  * Return: 0: ops.done() comes later; -NTM_EAGAIN (one is under way), -NTM_ESTATE,
  *         -NTM_ESTORE, -NTM_ENOMEM
  */

@@ -74,7 +74,8 @@ static void test_two_at_once(void **state)
 				    {.kind = GROUP_REMOVE,
 				     .reason = GROUP_REMOVED,
 				     .gone = &two,
-				     .n_gone = 1}};
+				     .n_gone = 1}},
+			    refresh = {.kind = GROUP_REFRESH};
 
 	(void)state;
 	add_all();
@@ -82,7 +83,7 @@ static void test_two_at_once(void **state)
 	two = member_index(seats[2].m);
 	seats[1].done = 1;
 	assert_int_equal(member_submit(seats[1].m, &c[1]), 0);
-	assert_int_equal(member_submit(seats[1].m, &c[1]), -NTM_EAGAIN);
+	assert_int_equal(member_submit(seats[1].m, &refresh), -NTM_EAGAIN);
 	assert_int_equal(seat_submit(&seats[0], &c[0]), 0);
 	while (seats[1].done > 0)
 		seats_step();

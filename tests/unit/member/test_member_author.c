@@ -103,6 +103,11 @@ static void test_remove_order(void **state)
 		group_find(member_group(seats[0].m), member_index(seats[2].m)));
 }
 
+static void drop(struct seat *s, const Ntm__Envelope *msg)
+{
+	(void)s, (void)msg;
+}
+
 static struct group_change removal_of(int who, uint32_t *index)
 {
 	*index = member_index(seats[who].m);
@@ -164,7 +169,8 @@ static void test_removal_first(void **state)
 	assert_int_equal(member_submit(seats[0].m, &refresh), -NTM_EAGAIN);
 	assert_int_equal(member_submit(seats[0].m, &c), 0);
 	assert_int_equal(seats[0].done, -NTM_EAGAIN);
-	assert_int_equal(member_submit(seats[0].m, &c), -NTM_EAGAIN);
+	assert_int_equal(member_submit(seats[0].m, &c), 0);
+	assert_int_equal(seats[0].m->wish.c.n_gone, 1);
 	seats[0].m->wish.state = WISH_SUBMITTED;
 	seats[0].m->wish.ours = true;
 	assert_int_equal(member_submit(seats[0].m, &c), -NTM_EAGAIN);
@@ -176,6 +182,41 @@ static void test_removal_first(void **state)
 	seats_together(2);
 }
 
+/* one that is wished while another waits, after a start, goes with it */
+static void test_removal_more(void **state)
+{
+	struct group_change c, d, own;
+	uint32_t one, two, us;
+
+	(void)state;
+	for (int i = 1; i < SEATS; i++)
+		seat_add(i, i == 3 ? GROUP_ALL_RIGHTS : 0);
+	seats_together(SEATS);
+	c = removal_of(2, &two);
+	d = removal_of(1, &one);
+	own = removal_of(0, &us);
+	seats_gms_stop();
+	assert_int_equal(member_submit(seats[0].m, &c), 0);
+	stage_gms_start();
+	seats[0].tap = drop; /* it hears nothing yet */
+	seat_restart(&seats[0]);
+	assert_int_equal(member_submit(seats[0].m, &d), 0);
+	assert_int_equal(seats[0].m->wish.c.n_gone, 2);
+	/* what cannot be is refused, and the others stay */
+	assert_int_not_equal(member_submit(seats[0].m, &own), 0);
+	assert_int_equal(seats[0].m->wish.c.n_gone, 2);
+	/* both outlive the next start */
+	seats[0].tap = NULL;
+	seat_restart(&seats[0]);
+	assert_int_equal(seats[0].m->wish.c.n_gone, 2);
+	seat_online(&seats[3]);
+	while (member_keeps_wish(seats[0].m))
+		seats_step();
+	assert_null(group_find(member_group(seats[0].m), one));
+	assert_null(group_find(member_group(seats[0].m), two));
+	assert_int_equal(group_size(member_group(seats[0].m)), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +224,7 @@ int main(void)
 		T(test_first_prekey), T(test_refused_refresh),
 		T(test_pages),	      T(test_remove_order),
 		T(test_removal_kept), T(test_removal_first),
+		T(test_removal_more),
 	};
 
 	return cmocka_run_group_tests(tests, seats_up, seats_down);
