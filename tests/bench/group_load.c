@@ -1,275 +1,125 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * group_load - how long until all members have the new key: N of them in this process,
- * each with its own log and TLS connection, the GMS in another, its store on the disk
+ * each with ntm-member's engine, a store and a TLS connection of its own; the GMS in
+ * another one, its store on the disk
  *
- * Usage: group_load FOLDER N ADDRESS...     (FOLDER: of ntm-server init, with roles)
+ * Usage: group_load FOLDER STORES HOST N ADDRESS...
+ *        FOLDER: of ntm-server init, with roles. STORES: a folder. HOST: the lab's host of
+ *        the GMS, as the file of its network; -: this one
  *
  * Theory of operation
  *
- * Each of ADDRESS is this machine's; so many that no more than 256 members have one.
- * A renewal is the GMS's own entry, begun by a byte on a pipe where its timer would. Who
- * joins is among those who are waited for; its welcome, an item in the tunnel or by the
- * Cache Server, is handed over in the process.
+ * Each of ADDRESS is the GMS's; so many that no more than 256 members come to it from one
+ * of ours. A renewal is the GMS's own entry, begun by a byte on a pipe where its timer
+ * would. Who joins is among those who are waited for; its welcome, an item in the tunnel or
+ * by the Cache Server, is handed over in the process.
+ *
+ * All stores are written and synced by one process, one after the other, where each device
+ * would write its own: so the last key is here later than it would be, and with STORES on a
+ * disk it is that disk which is measured. What a store on the disk of FOLDER costs, is
+ * measured by itself.
  */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "servers/datadir.h"
-#include "servers/gms/gms.h"
-#include "servers/gms/state.h"
-#include "tests/unit/servers/gms_member.h"
+#include "tests/bench/group_crowd.h"
+#include "tests/bench/group_server.h"
+#include "tests/bench/group_store.h"
 
-#define PORT   4509
-#define ROUNDS 10
-#define WAVE   8 /* handshakes at a time, of one address */
+#define ROUNDS	  10
+#define WAVE	  8 /* who come at a time, of one address */
+#define ADDRESSES 16
 
 enum event { REMOVAL, JOIN, REFRESH, RENEWAL, N_EVENTS };
 static const char *const names[] = {"removal", "join", "refresh", "renewal"};
 
 struct bench {
-	const char *dir;
-	unsigned int n;
-	struct loop *loop;
-	struct loop_timer *tick; /* so that no wait is for ever */
-	struct ntmc_ca *ca;
-	struct ntmc_trust *trust;
-	struct ntmc_trust_domain domain;
-	struct ntmc_identity gms, *id;
-	struct gms_member *m;
-	struct addr at[16];
-	unsigned int n_at;
-	pid_t pid;
-	int renew; /* a byte: the GMS renews */
+	struct crowd c; /* first: what is waited for is asked of it */
+	struct group_server gms;
+	struct addr at[ADDRESSES];
+	unsigned int n, n_at;
 	double joiner_ms[ROUNDS];
 	unsigned int n_joiners;
 	double *ms[N_EVENTS], gms_cpu[N_EVENTS], our_cpu[N_EVENTS];
 	size_t n_ms[N_EVENTS];
 };
 
-static void must(int r, const char *what)
-{
-	if (r) {
-		fprintf(stderr, "group_load: %s: %s\n", what, err_text(r));
-		exit(1);
-	}
-}
-
-/* --- the GMS ---------------------------------------------------------------------- */
-
-static int listening(void)
-{
-	struct sockaddr_in any = {.sin_family = AF_INET,
-				  .sin_port = htons(PORT)};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
-	    on = 1;
-
-	if (fd < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
-	    bind(fd, (struct sockaddr *)&any, sizeof(any)) || listen(fd, 512)) {
-		perror("group_load: port 4509");
-		exit(1);
-	}
-	return fd;
-}
-
-/* what its timer does when renew_s has passed */
-static void renew_one(void *arg, struct ledger_group *lg)
-{
-	must(follow_renew(arg, lg, true), "renewal");
-}
-
-static void on_renew(void *arg, int fd, unsigned int events)
-{
-	struct gms *gms = arg;
-	char c;
-
-	(void)events;
-	if (read(fd, &c, 1) == 1)
-		ledger_each(gms->ledger, renew_one, gms);
-}
-
-static void serve(const char *dir, int fd, int renew)
-{
-	char path[DATADIR_PATH_MAX], error[SERVERCONF_ERROR_LEN];
-	static struct server_conf conf;
-	static struct role_env env;
-	struct loop_io *io;
-	struct gms *gms;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	must(datadir_path(dir, "ntm-server.conf", path), "folder");
-	must(serverconf_load(path, &conf, error), path);
-	must(loop_new(&env.loop), "loop");
-	env.dir = dir;
-	env.conf = &conf;
-	env.sockets.tcp[0] = fd;
-	env.sockets.n_tcp = 1;
-	env.sockets.admin = -1;
-	must(gms_new(&env, &gms), "gms");
-	must(loop_io_add(env.loop, renew, LOOP_READ, false, on_renew, gms, &io),
-	     "pipe");
-	for (;;)
-		must(loop_turn(env.loop, true), "loop");
-}
-
-/* --- members ------------------------------------------------------------------------- */
-
-static void member_open(struct bench *b, unsigned int i, const uint8_t *gid,
-			const uint8_t *ca, size_t ca_len)
-{
-	struct ntmc_cert c = {.kind = NTMC_CERT_NODE};
-	uint8_t der[NTMC_CERT_MAX];
-	size_t len = sizeof(der);
-	struct tls_context *tls;
-	int64_t now = ntmc_now(NULL);
-
-	ntmc_identity_new(NULL, &b->id[i]);
-	snprintf(c.fqdn, sizeof(c.fqdn), "d%u.person.%.200s", i,
-		 b->domain.domain);
-	memcpy(c.ed_pub, b->id[i].ed_pub, sizeof(c.ed_pub));
-	memcpy(c.x_pub, b->id[i].x_pub, sizeof(c.x_pub));
-	ntmc_static_sign(&b->id[i], c.x_sig);
-	memcpy(c.vip6, b->domain.prefix6, 8);
-	c.vip6[14] = (uint8_t)(i >> 8);
-	c.vip6[15] = (uint8_t)i;
-	memcpy(c.vip4, b->domain.prefix4, 4);
-	c.vip4[2] = (uint8_t)(1 + (i >> 8));
-	c.vip4[3] = (uint8_t)i;
-	must(ntmc_ca_issue(NULL, b->ca, &c, now - 60, now + 86400, der, &len),
-	     "certificate");
-	must(tls_context_new(&b->id[i], der, len, ca, ca_len, b->trust, NULL,
-			     &tls),
-	     "TLS");
-	tls_context_set_roles(tls, NTMC_ROLE_GMS);
-	gms_member_init(&b->m[i], b->loop, &b->id[i], c.fqdn, tls, gid);
-}
-
-static void tick(void *arg)
-{
-	(void)arg;
-}
-
-static void turn_until(struct bench *b, bool (*cond)(struct bench *b))
-{
-	uint64_t end = loop_now_exact(b->loop) + LOOP_S(60);
-
-	while (!cond(b)) {
-		loop_timer_arm(b->tick, LOOP_MS(100));
-		must(loop_turn(b->loop, true), "loop");
-		if (loop_now_exact(b->loop) > end) {
-			fprintf(stderr, "group_load: it takes too long\n");
-			exit(1);
-		}
-	}
-}
-
-static unsigned int wave_from, wave_to;
-
-static bool wave_is_open(struct bench *b)
-{
-	unsigned int i;
-
-	for (i = wave_from; i < wave_to; i++)
-		if (!b->m[i].open)
-			return false;
-	return true;
-}
-
-static void connect_all(struct bench *b)
-{
-	unsigned int i;
-
-	for (wave_from = 0; wave_from < b->n; wave_from = wave_to) {
-		wave_to = wave_from + WAVE * b->n_at;
-		if (wave_to > b->n)
-			wave_to = b->n;
-		for (i = wave_from; i < wave_to; i++)
-			must(gms_member_connect(&b->m[i], &b->at[i % b->n_at]),
-			     "connect");
-		turn_until(b, wave_is_open);
-	}
-}
-
 /* --- waiting --------------------------------------------------------------------------- */
 
-static struct gms_member *asker;
+static struct mate *asker;
 static uint64_t want;	 /* epoch */
 static unsigned int out; /* whom it need not reach; N: nobody */
 
-static bool is_acked(struct bench *b)
+static bool is_done(struct crowd *c)
 {
-	(void)b;
-	return !asker->asked;
+	(void)c;
+	return asker->done <= 0;
 }
 
-static bool is_answered(struct bench *b)
+static bool is_answered(struct crowd *c)
 {
-	(void)b;
-	return asker->answered;
+	(void)c;
+	return asker->people;
 }
 
-static bool all_have_it(struct bench *b)
+static bool all_have_it(struct crowd *c)
 {
-	unsigned int i;
-
-	for (i = 0; i < b->n; i++) {
-		must(b->m[i].trouble, b->m[i].fqdn);
-		if (i != out && b->m[i].g && b->m[i].epoch != want)
+	for (unsigned int i = 0; i < c->n; i++)
+		if (i != out && c->mate[i].m && c->mate[i].epoch != want)
 			return false;
-	}
 	return true;
 }
 
 /* what comes behind the key: acknowledgements, new prekeys */
-static bool all_is_said(struct bench *b)
+static bool all_is_said(struct crowd *c)
 {
-	unsigned int i;
-
-	for (i = 0; i < b->n; i++)
-		if (b->m[i].channel && loop_timer_armed(b->m[i].ack))
+	for (unsigned int i = 0; i < c->n; i++)
+		if (c->mate[i].m && loop_timer_armed(c->mate[i].m->ack))
 			return false;
 	return true;
 }
 
-static int ask(struct bench *b, struct gms_member *who, struct group_change *c)
+static bool is_out(struct crowd *c)
 {
-	asker = who;
-	gms_member_question(who);
-	turn_until(b, is_answered);
-	must(gms_member_submit(who, c), "entry");
-	turn_until(b, is_acked);
-	return -(int)who->ack_code;
+	return member_state(c->mate[out].m) == MEMBER_OUT;
 }
 
-static bool author_has_it(struct bench *b)
+static bool author_has_it(struct crowd *c)
 {
-	(void)b;
+	(void)c;
 	return asker->epoch == want;
 }
 
 static uint64_t again_ns;
 
-static bool is_time(struct bench *b)
+static bool is_time(struct crowd *c)
 {
-	return loop_now_exact(b->loop) >= again_ns;
+	return loop_now_exact(c->loop) >= again_ns;
+}
+
+/* Return: what became of it */
+static int ask(struct bench *b, struct mate *who, const struct group_change *c)
+{
+	asker = who;
+	who->done = 1;
+	must(member_submit(who->m, c), "a wish");
+	crowd_turn(&b->c, is_done);
+	return who->done;
 }
 
 /* A device has so many entries in GMS_WINDOW_S, and the GMS does not say when the window
  * ends: it is asked each second, and members hear what comes meanwhile. */
 static void back_off(struct bench *b)
 {
-	again_ns = loop_now_exact(b->loop) + LOOP_S(1);
-	turn_until(b, is_time);
+	again_ns = loop_now_exact(b->c.loop) + LOOP_S(1);
+	crowd_turn(&b->c, is_time);
 }
 
 static double cpu_of(clockid_t clock)
@@ -280,110 +130,113 @@ static double cpu_of(clockid_t clock)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* --- one event -------------------------------------------------------------------------- */
+
 /* as one who may remove does when there is time; counted as CPU, not as delay */
-static void prepare(struct bench *b, struct gms_member *author)
+static void prepare(struct bench *b, struct mate *author)
 {
 	double ours = cpu_of(CLOCK_PROCESS_CPUTIME_ID);
 
 	asker = author;
-	gms_member_question(author);
-	turn_until(b, is_answered);
-	must(gms_member_prepare(author), "prekeys");
+	author->people = false;
+	if (!member_prepare(author->m))
+		must(-NTM_ESTATE, "prekeys");
+	crowd_turn(&b->c, is_answered);
 	b->our_cpu[REMOVAL] += cpu_of(CLOCK_PROCESS_CPUTIME_ID) - ours;
 }
 
 /* who has been added is given its welcome as soon as the author has the epoch */
-static void welcome(struct bench *b, struct gms_member *author)
-{
-	struct gms_member *to = &b->m[out];
-
-	asker = author;
-	turn_until(b, author_has_it);
-	must(gms_member_welcome(author, to), "welcome");
-	gms_member_hello(to);
-	out = b->n;
-}
-
-static void begin(struct bench *b, enum event e, struct gms_member *author,
-		  struct group_change *c)
+static void begin(struct bench *b, enum event e, struct mate *author,
+		  const struct group_change *c)
 {
 	if (e == RENEWAL) {
-		if (write(b->renew, "r", 1) != 1)
+		if (write(b->gms.renew, "r", 1) != 1)
 			must(-NTM_ESYSTEM, "renewal");
 		return;
 	}
-	must(ask(b, author, c), names[e]);
-	if (e == JOIN)
-		welcome(b, author);
+	asker = author;
+	author->done = 1;
+	must(member_submit(author->m, c), names[e]);
+	if (e != JOIN)
+		return;
+	crowd_turn(&b->c, author_has_it);
+	mate_join(&b->c.mate[out], author);
+	out = b->n;
 }
 
-/* one event, from the author's first question to the last member's key */
-static void event(struct bench *b, enum event e, struct gms_member *author,
-		  struct group_change *c)
+/* from the author's first question to the last member's key */
+static void event(struct bench *b, enum event e, struct mate *author,
+		  const struct group_change *c)
 {
 	clockid_t gms = CLOCK_REALTIME;
-	uint64_t t0 = loop_now_exact(b->loop);
+	uint64_t t0 = loop_now_exact(b->c.loop);
 	double ours = cpu_of(CLOCK_PROCESS_CPUTIME_ID), theirs;
 	unsigned int i;
 
-	clock_getcpuclockid(b->pid, &gms);
+	clock_getcpuclockid(b->gms.pid, &gms);
 	theirs = cpu_of(gms);
-	want = group_epoch(author->g) + 1;
+	want = group_epoch(member_group(author->m)) + 1;
 	begin(b, e, author, c);
-	turn_until(b, all_have_it);
-	turn_until(b, all_is_said);
+	crowd_turn(&b->c, all_have_it);
+	if (e != RENEWAL) {
+		crowd_turn(&b->c, is_done);
+		must(asker->done, names[e]);
+	}
+	crowd_turn(&b->c, all_is_said);
+	crowd_tidy(&b->c);
 	b->our_cpu[e] += cpu_of(CLOCK_PROCESS_CPUTIME_ID) - ours;
 	b->gms_cpu[e] += cpu_of(gms) - theirs;
 	for (i = 0; i < b->n; i++)
-		if (i != out && b->m[i].g)
+		if (i != out)
 			b->ms[e][b->n_ms[e]++] =
-				(double)(b->m[i].key_ns - t0) / 1e6;
+				(double)(b->c.mate[i].key_ns - t0) / 1e6;
 	if (e == JOIN)
 		b->joiner_ms[b->n_joiners++] =
-			(double)(b->m[b->n - 1].key_ns - t0) / 1e6;
+			(double)(b->c.mate[b->n - 1].key_ns - t0) / 1e6;
 }
 
 /* --- what happens ------------------------------------------------------------------------- */
 
-static void fill(struct bench *b, struct group_joiner *j, unsigned int i)
+/* who has been added comes, some at a time, and hears the whole log */
+static void come(struct bench *b)
 {
-	memset(j, 0, sizeof(*j));
-	ntmc_random(NULL, j->token, sizeof(j->token));
-	memcpy(j->ed_pub, b->id[i].ed_pub, sizeof(j->ed_pub));
-	j->rights = GROUP_ALL_RIGHTS;
-	j->fqdn = b->m[i].fqdn;
+	unsigned int i, n = 1;
+
+	out = b->n;
+	while (n < b->n) {
+		for (i = 0; i < WAVE * b->n_at && n < b->n; i++, n++) {
+			mate_join(&b->c.mate[n], &b->c.mate[0]);
+			mate_connect(&b->c.mate[n], &b->at[n % b->n_at]);
+		}
+		crowd_turn(&b->c, all_have_it);
+	}
+	crowd_turn(&b->c, all_is_said);
+	crowd_tidy(&b->c);
 }
 
-static void form(struct bench *b)
+static void form(struct bench *b, const uint8_t *gms)
 {
 	struct group_joiner j[GROUP_JOIN_MAX];
 	struct group_change c = {.kind = GROUP_ADD, .joiners = j};
+	struct mate *founder = asker = &b->c.mate[0];
 	unsigned int i, k;
 	int r;
 
-	asker = &b->m[0];
-	must(gms_member_create(asker, b->gms.ed_pub, &group_policy_default),
-	     "create");
-	turn_until(b, is_acked);
-	must(-(int)asker->ack_code, "create");
-	gms_member_hello(asker);
+	mate_found(founder, gms);
+	mate_connect(founder, &b->at[0]);
 	want = 1;
-	turn_until(b, all_have_it);
+	crowd_turn(&b->c, author_has_it);
 	for (i = 1; i < b->n; i += k) {
 		for (k = 0; k < GROUP_JOIN_MAX && i + k < b->n; k++)
-			fill(b, &j[k], i + k);
+			mate_joiner(&b->c.mate[i + k], &j[k]);
 		c.n_joiners = k;
-		want = group_epoch(b->m[0].g) + 1;
-		while ((r = ask(b, &b->m[0], &c)) == -NTM_ERATE)
+		want++;
+		while ((r = ask(b, founder, &c)) == -NTM_ERATE)
 			back_off(b);
 		must(r, "join");
-		turn_until(b, all_have_it);
+		crowd_turn(&b->c, author_has_it);
 	}
-	for (i = 1; i < b->n; i++) {
-		must(gms_member_welcome(&b->m[0], &b->m[i]), "welcome");
-		gms_member_hello(&b->m[i]);
-	}
-	turn_until(b, all_have_it);
+	come(b);
 }
 
 static void rounds(struct bench *b)
@@ -397,14 +250,17 @@ static void rounds(struct bench *b)
 	unsigned int r, last = b->n - 1;
 
 	for (r = 0; r < ROUNDS; r++) {
-		struct gms_member *author = &b->m[1 + r % (b->n - 2)];
-		struct gms_member *gone = &b->m[last];
+		struct mate *author = &b->c.mate[1 + r % (b->n - 2)];
+		struct mate *gone = &b->c.mate[last];
+		uint32_t index = member_index(gone->m);
 
 		prepare(b, author);
-		away.gone = &gone->index;
+		away.gone = &index;
 		out = last;
 		event(b, REMOVAL, author, &away);
-		fill(b, &j, last);
+		crowd_turn(&b->c, is_out);
+		mate_forget(gone);
+		mate_joiner(gone, &j);
 		event(b, JOIN, author, &add);
 		event(b, REFRESH, author, &refresh);
 		event(b, RENEWAL, author, NULL);
@@ -456,64 +312,58 @@ static void report_joiners(struct bench *b)
 	       b->n, b->joiner_ms[n / 2], b->joiner_ms[n - 1]);
 }
 
-static void load(struct bench *b, uint8_t *ca, size_t *len)
+/* Return: the GMS's key, of which the public half counts */
+static void load(const char *dir, struct crowd_domain *d,
+		 struct ntmc_identity *gms)
 {
 	char key[DATADIR_PATH_MAX], cert[DATADIR_PATH_MAX];
 
-	must(datadir_file(b->dir, DATADIR_CA_KEY, key), "folder");
-	must(datadir_file(b->dir, DATADIR_CA_CERT, cert), "folder");
-	must(ntmc_ca_load(key, cert, &b->ca), key);
-	must(ntmc_ca_der(b->ca, ca, len), "CA");
-	must(ntmc_trust_new(&b->trust), "trust");
-	must(ntmc_trust_add(b->trust, ca, *len, NULL, &b->domain), "trust");
-	must(datadir_file(b->dir, DATADIR_GMS_KEY, key), "folder");
-	must(ntmc_identity_load(key, &b->gms), key);
+	d->len = sizeof(d->der);
+	must(datadir_file(dir, DATADIR_CA_KEY, key), "folder");
+	must(datadir_file(dir, DATADIR_CA_CERT, cert), "folder");
+	must(ntmc_ca_load(key, cert, &d->ca), key);
+	must(ntmc_ca_der(d->ca, d->der, &d->len), "CA");
+	must(ntmc_trust_new(&d->trust), "trust");
+	must(ntmc_trust_add(d->trust, d->der, d->len, NULL, &d->domain),
+	     "trust");
+	must(datadir_file(dir, DATADIR_GMS_KEY, key), "folder");
+	must(ntmc_identity_load(key, gms), key);
 }
 
 int main(int argc, char **argv)
 {
 	struct rlimit files = {8192, 8192};
-	struct bench b = {.dir = argc > 3 ? argv[1] : ""};
-	uint8_t ca[NTMC_CERT_MAX], gid[GROUP_ID_LEN];
-	size_t len = sizeof(ca);
-	unsigned int i;
-	int fd, ends[2];
+	struct bench b = {.n = argc > 5 ? (unsigned int)atoi(argv[4]) : 0};
+	struct crowd_domain d;
+	struct ntmc_identity gms;
+	char own[DATADIR_PATH_MAX];
+	int i;
 
-	if (argc < 4) {
-		fprintf(stderr, "usage: group_load FOLDER N ADDRESS...\n");
+	if (b.n < 3 || b.n > GROUP_MEMBERS_MAX) {
+		fprintf(stderr, "usage: group_load FOLDER STORES HOST N "
+				"ADDRESS...\n");
 		return 2;
 	}
-	b.n = (unsigned int)atoi(argv[2]);
-	out = b.n;
-	setrlimit(RLIMIT_NOFILE, &files);
-	for (i = 3; i < (unsigned int)argc && b.n_at < 16; i++)
-		must(addr_parse(argv[i], PORT, &b.at[b.n_at++]), argv[i]);
-	load(&b, ca, &len);
-	fd = listening();
-	must(pipe(ends) ? -NTM_ESYSTEM : 0, "pipe");
-	b.renew = ends[1];
-	b.pid = fork();
-	if (!b.pid)
-		serve(b.dir, fd, ends[0]);
-	close(fd);
-	close(ends[0]);
-	must(loop_new(&b.loop), "loop");
-	must(loop_timer_new(b.loop, tick, NULL, &b.tick), "timer");
-	b.id = calloc(b.n, sizeof(*b.id));
-	b.m = calloc(b.n, sizeof(*b.m));
-	for (i = 0; i < N_EVENTS; i++)
+	must(setrlimit(RLIMIT_NOFILE, &files) ? -NTM_ESYSTEM : 0,
+	     "8192 descriptors");
+	for (i = 5; i < argc && b.n_at < ADDRESSES; i++)
+		must(addr_parse(argv[i], GROUP_SERVER_PORT, &b.at[b.n_at++]),
+		     argv[i]);
+	load(argv[1], &d, &gms);
+	group_server_start(&b.gms, argv[1],
+			   strcmp(argv[3], "-") ? argv[3] : NULL);
+	crowd_open(&b.c, b.n, &d, argv[2]);
+	for (i = 0; i < N_EVENTS; i++) {
 		b.ms[i] = calloc((size_t)b.n * ROUNDS, sizeof(double));
-	if (!b.id || !b.m || b.n < 3)
-		return 1;
-	ntmc_random(NULL, gid, sizeof(gid));
-	for (i = 0; i < b.n; i++)
-		member_open(&b, i, gid, ca, len);
-	connect_all(&b);
-	form(&b);
+		must(b.ms[i] ? 0 : -NTM_ENOMEM, "figures");
+	}
+	form(&b, gms.ed_pub);
 	rounds(&b);
 	report(&b);
 	report_joiners(&b);
-	kill(b.pid, SIGTERM);
-	waitpid(b.pid, NULL, 0);
+	must(datadir_path(argv[1], "figure.db", own), "folder");
+	group_store_figure(&b.c.mate[0], own);
+	crowd_close(&b.c);
+	group_server_stop(&b.gms);
 	return 0;
 }

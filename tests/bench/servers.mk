@@ -32,9 +32,11 @@ $(O)/tests/bench/group_keys: $(O)/obj/tests/bench/group_keys.o \
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
 		$(shell pkg-config --libs $(SERVERS_PKGS)) $(LIBS)
 bench-build: $(O)/tests/bench/group_keys
-# Members of a group and a GMS; tests/bench/group.sh runs it.
-$(O)/tests/bench/group_load: $(call objs,tests/bench/group_load.c \
-		tests/unit/servers/gms_member.c) $(call lib,servers common ntmcrypto)
+# Members of a group, as ntm-member has them, and a GMS; tests/bench/group.sh runs it.
+$(O)/tests/bench/group_load: $(call objs,$(addprefix tests/bench/,\
+		group_load.c group_crowd.c group_server.c group_store.c) \
+		broker/groupword.c broker/groupsay.c) \
+		$(call lib,member servers common ntmcrypto)
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ \
