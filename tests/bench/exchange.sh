@@ -71,6 +71,11 @@ nginx_start()
 	http {
 		access_log off;
 		client_body_temp_path $d/body;
+		# where no nginx ever ran, the package's own are not there
+		proxy_temp_path $d/body;
+		fastcgi_temp_path $d/body;
+		uwsgi_temp_path $d/body;
+		scgi_temp_path $d/body;
 		client_body_buffer_size 256k;
 		client_max_body_size 0;
 		sendfile on;
