@@ -12,10 +12,10 @@ $(eval $(call unit-test,unit-member-recent,tests/unit/member/test_recent.c,\
 	member common ntmcrypto,$(COMMON_PKGS) $(CRYPTO_PKGS)))
 $(eval $(call unit-test,unit-chat-store,tests/unit/member/test_chatstore.c,\
 	member common ntmcrypto,$(COMMON_PKGS) $(CRYPTO_PKGS)))
-$(eval $(call unit-test,unit-chat,\
-	$(addprefix tests/unit/member/,test_chat.c office.c seats.c) $(addprefix tests/unit/servers/,gms_stage.c site.c peer.c) \
+$(foreach t,chat chat_waits,$(eval $(call unit-test,unit-$(subst _,-,$(t)),\
+	$(addprefix tests/unit/member/,test_$(t).c chat_said.c office.c seats.c) $(addprefix tests/unit/servers/,gms_stage.c site.c peer.c) \
 	broker/groupword.c,member post nodecontrol datapath brokerengine servers common \
-	ntmcrypto,$(SERVERS_PKGS) $(CONTROL_PKGS)))
+	ntmcrypto,$(SERVERS_PKGS) $(CONTROL_PKGS))))
 $(foreach t,log saw,$(eval $(call unit-test,unit-member-$(t),\
 	$(addprefix tests/unit/member/,test_member_$(t).c seats.c) $(addprefix tests/unit/servers/,gms_stage.c site.c peer.c) \
 	broker/groupword.c,member post nodecontrol datapath brokerengine servers common \

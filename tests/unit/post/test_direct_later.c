@@ -38,18 +38,24 @@ static void forgotten(void)
 	}
 }
 
+/* until it has @bytes of the blob */
+static void server_gets(json_int_t bytes)
+{
+	uint64_t next = 0;
+
+	while (fault("{}") < bytes)
+		turn(&next);
+}
+
 /* The Cache Server has its key and some of it, and is gone: who is online by the next try
  * gets it straight, and that server is told to forget its part. */
 static void test_back(void **state)
 {
-	uint64_t next = 0;
-
 	(void)state;
 	r.closed = true;
 	fault("{\"cut\": 500000}");
 	send_big(2000000);
-	while (fault("{}") < 500000)
-		turn(&next);
+	server_gets(500000);
 	r.closed = false;
 	big_here();
 	went("direct");
@@ -60,16 +66,13 @@ static void test_back(void **state)
 /* Of several who have a key there all get it there, and it stays one item. */
 static void test_several(void **state)
 {
-	uint64_t next = 0;
-
 	(void)state;
 	r.closed = true;
 	fault("{\"cut\": 500000}");
 	file_fill(at("%s/big", w.dir), 2000000, 9);
 	send_item(json_pack("{s:[s], s:[s, s]}", "files", at("%s/big", w.dir),
 			    "to", CN, MN));
-	while (fault("{}") < 500000)
-		turn(&next);
+	server_gets(500000);
 	r.closed = false;
 	json_decref(await(&w.cn, "inbox", "here"));
 	went("server");
@@ -92,14 +95,12 @@ static void test_look(void **state)
 {
 	struct sending *s;
 	unsigned int looks;
-	uint64_t next = 0;
 
 	(void)state;
 	r.closed = true;
 	fault("{\"hold\": 1000000}");
 	send_big(24000000);
-	while (fault("{}") < 1000000)
-		turn(&next);
+	server_gets(1000000);
 	s = outbox_job_find(w.mn.post.outbox, 1);
 	assert_non_null(s);
 	looks = s->looks;
@@ -123,8 +124,7 @@ static void test_look_in_vain(void **state)
 	r.closed = true;
 	fault("{\"hold\": 1000000}");
 	send_big(24000000);
-	while (fault("{}") < 1000000)
-		turn(&next);
+	server_gets(1000000);
 	r.closed = false;
 	r.cut_up = up = r.up + 3000000;
 	loop_timer_arm(outbox_job_find(w.mn.post.outbox, 1)->look, 0);
