@@ -5,7 +5,6 @@
 #include <utlist.h>
 
 #include "broker/member/chat.h"
-#include "broker/member/papers.h"
 
 /* a member whose domain does not answer holds up nobody; what is pinned for its name counts */
 static void test_away_domain(void **state)
