@@ -72,6 +72,19 @@ static const char *const schema[] = {
 	"CREATE INDEX asks_account ON asks (account, due, id);",
 	/* bytes of sealed keys, which the account is charged with beside the blob */
 	"ALTER TABLE items ADD COLUMN keys INTEGER NOT NULL DEFAULT 0;",
+	/* what stood here before there were those two sums is part of them, too */
+	"UPDATE items SET keys = (SELECT coalesce(sum(length(key)), 0)"
+	" FROM receivers WHERE receivers.item = items.number)"
+	" WHERE state <= 2;"
+	"UPDATE accounts SET bytes = sums.bytes FROM (SELECT account,"
+	" sum(size + keys) AS bytes FROM items WHERE state <= 2"
+	" GROUP BY account) AS sums WHERE sums.account = accounts.name;"
+	"INSERT INTO ended (account, item) SELECT account, number FROM items"
+	" WHERE state > 2 AND number NOT IN (SELECT item FROM ended)"
+	" ORDER BY number;"
+	"UPDATE accounts SET ended = sums.n FROM (SELECT account,"
+	" count(*) AS n FROM ended GROUP BY account) AS sums"
+	" WHERE sums.account = accounts.name;",
 };
 
 static_assert(ITEMS_ENDED_MAX == 20000, "item_ends");
@@ -169,6 +182,12 @@ static const char *const statements[] = {
 };
 static_assert(sizeof(statements) / sizeof(statements[0]) == N_STATEMENTS,
 	      "statements");
+
+const char *const *items_schema(size_t *n)
+{
+	*n = sizeof(schema) / sizeof(schema[0]);
+	return schema;
+}
 
 int items_open(const char *path, struct items **out)
 {

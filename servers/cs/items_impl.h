@@ -63,6 +63,9 @@ enum statement {
 	N_STATEMENTS,
 };
 
+/** the steps of its tables, each as stores have run it: to try upgrades */
+const char *const *items_schema(size_t *n);
+
 /** @st, whose one parameter is @number */
 NTM_MUST_CHECK int items_run_number(struct items *s, enum statement st,
 				    int64_t number);
