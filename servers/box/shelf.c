@@ -342,6 +342,12 @@ int shelf_expire(struct shelf *s)
 
 /* --- life ----------------------------------------------------------------------------------------------- */
 
+const char *const *shelf_schema(size_t *n)
+{
+	*n = sizeof(schema) / sizeof(schema[0]);
+	return schema;
+}
+
 int shelf_open(const char *path, struct shelf **out)
 {
 	struct shelf *s = calloc(1, sizeof(*s));

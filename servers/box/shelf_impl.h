@@ -72,6 +72,9 @@ struct shelf {
 
 /* --- shelf.c --- */
 
+/** the steps of its tables, each as stores have run it: to try upgrades */
+const char *const *shelf_schema(size_t *n);
+
 /** the five names of an item, from the first parameter on */
 void shelf_bind_item(struct shelf *s, enum shelf_statement st,
 		     const struct shelf_item *i);

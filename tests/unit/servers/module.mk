@@ -26,7 +26,7 @@ $(foreach t,relay_dc fanout,$(eval $(call unit-test,unit-servers-$(t),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(foreach t,paths outbox items ended crowd visitor,$(eval $(call unit-test,unit-servers-$(t),\
 	tests/unit/servers/test_$(t).c,servers common ntmcrypto,$(SERVERS_PKGS))))
-$(foreach t,items_upgrade,$(eval $(call unit-test,unit-servers-$(t),\
+$(foreach t,items_upgrade shelf_upgrade,$(eval $(call unit-test,unit-servers-$(t),\
 	tests/unit/servers/test_$(t).c tests/unit/common/oldstore.c,\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(foreach t,domains domains_withdraw,$(eval $(call unit-test,unit-servers-$(t),\
