@@ -78,6 +78,22 @@ static const char *const schema[] = {
 	/* whole: its CS has had all of it; kept: until when, as the CS said */
 	"ALTER TABLE out ADD COLUMN whole INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE out ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;",
+	/* what stood here before those columns: as whom it was sent, by the prekey of
+	 * that time; which blob it is that is here, or never will be, for as
+	 * long as its key could be opened. K of those is wiped */
+	"UPDATE out SET sender = coalesce((SELECT fqdn FROM prekey "
+	"WHERE not_before <= out.created ORDER BY not_before DESC LIMIT 1), "
+	"(SELECT fqdn FROM prekey ORDER BY not_before LIMIT 1)) "
+	"WHERE sender IS NULL;"
+	"UPDATE inb SET settled = coalesce(data_hash, ''), k = NULL, "
+	"signer = NULL, blob = NULL, fetched = 0 "
+	"WHERE state > 1 AND settled IS NULL;"
+	"INSERT OR IGNORE INTO had (hash, until) SELECT data_hash, "
+	"at + 5702400 FROM inb WHERE state IN (2, 5) AND data_hash > '' "
+	"AND data_hash IS settled;"
+	/* it came with a step that some stores had run by then */
+	"CREATE INDEX IF NOT EXISTS out_left ON out (id) "
+	"WHERE cs LIKE '%\"left\":%';",
 };
 
 #define OUT_COLUMNS                                                            \
@@ -326,6 +342,12 @@ static const char *const statements[POST_STATEMENTS] = {
 	[PIN_PUT] = "INSERT OR REPLACE INTO pin (fqdn, fp) VALUES (?1, ?2)",
 	[PIN_FORGET] = "DELETE FROM pin WHERE fqdn = ?1",
 };
+
+const char *const *poststore_schema(size_t *n)
+{
+	*n = sizeof(schema) / sizeof(schema[0]);
+	return schema;
+}
 
 int poststore_open(const char *dir, struct store **out)
 {

@@ -109,4 +109,7 @@ enum post_statement {
 
 NTM_MUST_CHECK int poststore_open(const char *dir, struct store **out);
 
+/** the steps of its tables, each as stores have run it: to try upgrades */
+const char *const *poststore_schema(size_t *n);
+
 #endif

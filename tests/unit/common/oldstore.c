@@ -11,8 +11,7 @@
 
 #include "libntmcrypto/ntmcrypto.h"
 
-char oldstore_path[80];
-static char folder[64];
+char oldstore_folder[64], oldstore_path[80];
 
 static void files_remove(void)
 {
@@ -29,9 +28,10 @@ static void files_remove(void)
 int oldstore_setup(void **state)
 {
 	(void)state;
-	strcpy(folder, "/tmp/ntm-test-oldstore.XXXXXX");
-	assert_non_null(mkdtemp(folder));
-	snprintf(oldstore_path, sizeof(oldstore_path), "%s/old.db", folder);
+	strcpy(oldstore_folder, "/tmp/ntm-test-oldstore.XXXXXX");
+	assert_non_null(mkdtemp(oldstore_folder));
+	snprintf(oldstore_path, sizeof(oldstore_path), "%s/post.db",
+		 oldstore_folder);
 	return 0;
 }
 
@@ -39,7 +39,7 @@ int oldstore_teardown(void **state)
 {
 	(void)state;
 	files_remove();
-	return rmdir(folder);
+	return rmdir(oldstore_folder);
 }
 
 static sqlite3 *db_open(void)

@@ -21,8 +21,8 @@ struct oldstore_row {
 	const char *sql;
 };
 
-/** the store's file, in a folder of its own; setup and teardown of one test */
-extern char oldstore_path[80];
+/** the store's file, post.db in a folder of its own; setup and teardown of one test */
+extern char oldstore_folder[64], oldstore_path[80];
 int oldstore_setup(void **state);
 int oldstore_teardown(void **state);
 

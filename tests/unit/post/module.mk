@@ -11,3 +11,6 @@ $(foreach t,post hostile lasting clock room direct direct_later order many remov
 	ntmcrypto,$(CONTROL_PKGS) libcurl libmicrohttpd)))
 $(eval $(call unit-test,unit-post-isolate,tests/unit/post/test_isolate.c \
 	tests/unit/post/fixture.c,post common,libseccomp))
+$(eval $(call unit-test,unit-post-poststore_upgrade,\
+	tests/unit/post/test_poststore_upgrade.c tests/unit/common/oldstore.c,\
+	post common ntmcrypto,$(CONTROL_PKGS)))
