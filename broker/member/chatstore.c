@@ -124,6 +124,12 @@ void chat_line_free(struct chat_line *l)
 	free(l);
 }
 
+const char *const *chatstore_schema(size_t *n)
+{
+	*n = sizeof(schema) / sizeof(schema[0]);
+	return schema;
+}
+
 int chatstore_open(const char *path, const struct ntmc_env *env,
 		   const struct ntmc_identity *id, struct chatstore **out)
 {

@@ -132,4 +132,7 @@ int64_t chatstore_late_count(struct chatstore *s, int64_t n);
 NTM_MUST_CHECK int chatstore_drop(struct chatstore *s,
 				  const uint8_t group[static GROUP_ID_LEN]);
 
+/** the steps of its tables, each as stores have run it: to try upgrades */
+const char *const *chatstore_schema(size_t *n);
+
 #endif

@@ -73,6 +73,12 @@ void member_own_clear(struct member_own *own)
 	ntmc_wipe(own, sizeof(*own));
 }
 
+const char *const *memberstore_schema(size_t *n)
+{
+	*n = sizeof(schema) / sizeof(schema[0]);
+	return schema;
+}
+
 int memberstore_open(const char *path, const struct ntmc_env *env,
 		     const struct ntmc_identity *id, struct memberstore **out)
 {

@@ -44,4 +44,7 @@ struct memberstore {
 	struct rowkey key;
 };
 
+/** the steps of its tables, each as stores have run it: to try upgrades */
+const char *const *memberstore_schema(size_t *n);
+
 #endif

@@ -102,6 +102,12 @@ static_assert(sizeof(statements) / sizeof(statements[0]) == N_STATEMENTS,
 static const char *const reserved[] = {"ns", "dc",  "as",  "rs",
 				       "cs", "gms", "box", "group"};
 
+const char *const *accounts_schema(size_t *n)
+{
+	*n = sizeof(schema) / sizeof(schema[0]);
+	return schema;
+}
+
 int accounts_open(const char *path, struct accounts **out)
 {
 	struct accounts *a = calloc(1, sizeof(*a));

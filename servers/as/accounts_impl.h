@@ -59,6 +59,9 @@ enum statement {
 
 /* --- accounts.c --- */
 
+/** the steps of its tables, each as stores have run it: to try upgrades */
+const char *const *accounts_schema(size_t *n);
+
 /** @st, with text @key in its first place */
 NTM_MUST_CHECK int accounts_run_text(struct accounts *a, enum statement st,
 				     const char *key);

@@ -103,6 +103,12 @@ static int meta_set(struct store *s, const char *key, uint64_t value)
 	return store_run(s, META_SET);
 }
 
+const char *const *dcstore_schema(size_t *n)
+{
+	*n = sizeof(schema) / sizeof(schema[0]);
+	return schema;
+}
+
 int dcstore_open(const char *path, bool start, struct store **out,
 		 uint64_t *boot, uint64_t *serial)
 {

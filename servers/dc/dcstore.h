@@ -42,4 +42,7 @@ NTM_MUST_CHECK int dcstore_load(struct store *s,
 /** all of @list in one transaction, or nothing of it. Return: 0, -NTM_ESTORE */
 NTM_MUST_CHECK int dcstore_write(struct store *s, const struct job *list);
 
+/** the steps of its tables, each as stores have run it: to try upgrades */
+const char *const *dcstore_schema(size_t *n);
+
 #endif

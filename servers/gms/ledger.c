@@ -213,6 +213,12 @@ static struct ledger_person *people_of(const struct ledger_group *lg,
 
 /* --- the store ----------------------------------------------------------------------- */
 
+const char *const *ledger_schema(size_t *n)
+{
+	*n = sizeof(schema) / sizeof(schema[0]);
+	return schema;
+}
+
 int ledger_open(const char *path, const struct ntmc_identity *id,
 		const struct ntmc_env *env, struct ledger **out)
 {

@@ -59,6 +59,9 @@ enum ledger_statement {
 	N_STATEMENTS
 };
 
+/** the steps of its tables, each as stores have run it: to try upgrades */
+const char *const *ledger_schema(size_t *n);
+
 /** NULL: no member */
 struct ledger_person *ledger_person_of(const struct ledger_group *lg,
 				       uint32_t index);

@@ -13,7 +13,7 @@
 
 char oldstore_folder[64], oldstore_path[80];
 
-static void files_remove(void)
+void oldstore_remove(void)
 {
 	static const char *const ends[] = {"", "-wal", "-shm"};
 	char name[100];
@@ -38,7 +38,7 @@ int oldstore_setup(void **state)
 int oldstore_teardown(void **state)
 {
 	(void)state;
-	files_remove();
+	oldstore_remove();
 	return rmdir(oldstore_folder);
 }
 
@@ -75,7 +75,7 @@ void oldstore_make(const char *const *schema, size_t k,
 	sqlite3 *db;
 	size_t i;
 
-	files_remove();
+	oldstore_remove();
 	db = db_open();
 	for (i = 0; i < k; i++)
 		db_run(db, schema[i]);

@@ -30,6 +30,8 @@ int oldstore_teardown(void **state);
  *  their order, up to one without sql */
 void oldstore_make(const char *const *schema, size_t k,
 		   const struct oldstore_row *rows);
+/** there is none */
+void oldstore_remove(void);
 /** one that the present code has made and filled becomes as it was at @k steps: @undo
  *  takes back what later ones have made */
 void oldstore_back(size_t k, const char *undo);

@@ -23,3 +23,6 @@ $(foreach t,log saw,$(eval $(call unit-test,unit-member-$(t),\
 $(foreach t,papers papers_again alive,$(eval $(call unit-test,unit-member-$(subst _,-,$(t)),\
 	$(addprefix tests/unit/member/,test_$(t).c paper_stage.c) broker/groupword.c,\
 	member post nodecontrol datapath brokerengine common ntmcrypto,$(CONTROL_PKGS))))
+$(eval $(call unit-test,unit-member-upgrade,tests/unit/member/test_member_upgrade.c \
+	tests/unit/common/oldstore.c $(addprefix tests/unit/libntmcrypto/,groups.c fixture.c),\
+	member common ntmcrypto,$(COMMON_PKGS) $(CRYPTO_PKGS)))

@@ -26,9 +26,12 @@ $(foreach t,relay_dc fanout,$(eval $(call unit-test,unit-servers-$(t),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
 $(foreach t,paths outbox items ended crowd visitor,$(eval $(call unit-test,unit-servers-$(t),\
 	tests/unit/servers/test_$(t).c,servers common ntmcrypto,$(SERVERS_PKGS))))
-$(foreach t,items_upgrade shelf_upgrade,$(eval $(call unit-test,unit-servers-$(t),\
-	tests/unit/servers/test_$(t).c tests/unit/common/oldstore.c,\
+$(foreach t,items shelf accounts dcstore,$(eval $(call unit-test,unit-servers-$(t)_upgrade,\
+	tests/unit/servers/test_$(t)_upgrade.c tests/unit/common/oldstore.c,\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
+$(eval $(call unit-test,unit-servers-ledger_upgrade,tests/unit/servers/test_ledger_upgrade.c \
+	tests/unit/common/oldstore.c $(addprefix tests/unit/libntmcrypto/,groups.c fixture.c),\
+	servers common ntmcrypto,$(SERVERS_PKGS)))
 $(foreach t,domains domains_withdraw,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) far_site played_dc relay_site played_rs site peer)\
 	tests/unit/common/pki.c,servers common ntmcrypto,$(SERVERS_PKGS))))
