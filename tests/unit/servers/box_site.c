@@ -306,15 +306,16 @@ static void record(const struct web *w, json_t *body, const struct asking *a)
 	curl_slist_free_all(headers);
 }
 
-void web_check(bool items)
+void web_check(enum web_asked asked)
 {
+	static const char *const words[] = {"only", "but", "some"};
 	char command[224];
 
 	fclose(records);
 	records = NULL;
 	snprintf(command, sizeof(command),
 		 "tests/unit/servers/exchange_check.py %s %s " ITEM_PATHS,
-		 records_path, items ? "only" : "but");
+		 records_path, words[asked]);
 	assert_int_equal(system(command), 0);
 	unlink(records_path);
 }
@@ -473,6 +474,14 @@ static long long first_code(long status, json_t *answer)
 			 json_string_value(json_object_get(answer, "text")));
 	json_decref(answer);
 	return code;
+}
+
+json_t *exchange_bent(const char *key, json_t *v)
+{
+	json_t *x = exchange_of(&near, NULL, alice.fqdn, bob.fqdn, "i1");
+
+	json_object_set_new(x, key, v);
+	return x;
 }
 
 long long exchange(struct box_site *s, json_t *x)

@@ -54,9 +54,14 @@ struct web {
 /** @body: stolen; may be NULL. @answer: new reference, NULL: not wanted.
  *  Return: the status, 0: there was no answer */
 long web(const struct web *w, json_t *body, json_t **answer);
-/** is all that was asked and answered as docs/exchange.yaml says, and was each of its
- *  operations done: those on an item's way (@items), or all others? */
-void web_check(bool items);
+/** enum web_asked - of docs/exchange.yaml this program does
+ * @WEB_ITEMS:  each operation on an item's way
+ * @WEB_OTHERS: each other one
+ * @WEB_SOME:   some
+ */
+enum web_asked { WEB_ITEMS, WEB_OTHERS, WEB_SOME };
+/** all that was asked and answered is as the file says, and each of those was done */
+void web_check(enum web_asked asked);
 /** a program that does not ask that */
 void web_forget(void);
 /** bytes of the last answer; ms from the request to its end, and of processors' time:
@@ -75,6 +80,8 @@ int64_t later(int seconds);
 /** a Cache Server's request; @kind NULL: "key" */
 json_t *exchange_of(struct box_site *s, const char *kind, const char *from,
 		    const char *to, const char *item);
+/** one of alice for bob, with @v (taken) as @key */
+json_t *exchange_bent(const char *key, json_t *v);
 /** POST /v1/exchange of @x; Return: the first result's code */
 long long exchange(struct box_site *s, json_t *x);
 /** POST of one temporal key; Return: its code */

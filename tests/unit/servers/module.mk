@@ -52,9 +52,15 @@ $(eval $(call unit-test,unit-exit-isolate,tests/unit/servers/test_exit_isolate.c
 	servers/exit/isolate.c,,libseccomp))
 $(eval $(call unit-test,unit-servers-seal,tests/unit/servers/test_seal.c,\
 	servers common ntmcrypto,$(SERVERS_PKGS)))
-$(foreach t,box box_items shelf,$(eval $(call unit-test,unit-servers-$(t),\
+$(foreach t,box box_items box_refused,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) box_site site peer),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))
+$(foreach t,shelf shelf_servers,$(eval $(call unit-test,unit-servers-$(t),\
+	$(patsubst %,tests/unit/servers/%.c,test_$(t) shelf_rig),\
+	servers common ntmcrypto,$(SERVERS_PKGS))))
+$(eval $(call unit-test,unit-servers-shelf_list,\
+	$(patsubst %,tests/unit/servers/%.c,test_shelf_list shelf_rig box_site site peer),\
+	servers common ntmcrypto,$(SERVERS_PKGS)))
 $(foreach t,http http_batch http_limits,$(eval $(call unit-test,unit-servers-$(t),\
 	$(patsubst %,tests/unit/servers/%.c,test_$(t) http_site https site peer),\
 	servers common ntmcrypto,$(SERVERS_PKGS))))

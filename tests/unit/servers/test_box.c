@@ -264,7 +264,7 @@ static void restarts(void **state)
 static void as_described(void **state)
 {
 	(void)state;
-	web_check(false);
+	web_check(WEB_OTHERS);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, boxes_setup, boxes_teardown)

@@ -1,131 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* test_shelf - the box's store: room, time, another identity, an old backup; long lists */
-#include <setjmp.h>
+/* test_shelf - the box's store: room, time, another identity, an old backup, kill -9 */
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <sqlite3.h>
 
-#include "box_site.h"
-#include "servers/box/shelf.h"
-
-#define NOW	 INT64_C(1800000000)
-#define DESK	 "desk.bob.example.org"
-#define WAITS	 10000
-#define QUICK_MS 100
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define RUNNING_SLOW 1
-#else
-#define RUNNING_SLOW 0
-#endif
-
-static char path[64], copy[64];
-static struct shelf *s;
-static char changed_fqdn[FQDN_MAX + 1];
-static uint32_t changed_serial;
-static unsigned int n_changed;
-
-static void on_changed(void *arg, const char *fqdn, uint32_t serial)
-{
-	(void)arg;
-	strcpy(changed_fqdn, fqdn);
-	changed_serial = serial;
-	n_changed++;
-}
-
-static void begin(int64_t now)
-{
-	n_changed = 0;
-	assert_int_equal(shelf_begin(s, now), 0);
-}
-
-static void commit(void)
-{
-	assert_int_equal(shelf_commit(s, on_changed, NULL), 0);
-}
-
-static int device(const char *fqdn, uint8_t fp)
-{
-	struct shelf_device d = {.n = 1};
-
-	strcpy(d.fqdn, fqdn);
-	memset(d.fp, fp, sizeof(d.fp));
-	d.prekeys[0].not_before = 0;
-	d.prekeys[0].not_after = NOW + 1000;
-	d.prekeys[0].cert_len = 4;
-	return shelf_put_device(s, &d);
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	strcpy(path, "/tmp/ntm-shelf-XXXXXX");
-	close(mkstemp(path));
-	snprintf(copy, sizeof(copy), "%s.copy", path);
-	assert_int_equal(shelf_open(path, &s), 0);
-	begin(NOW);
-	assert_int_equal(device(DESK, 1), 0);
-	commit();
-	assert_string_equal(changed_fqdn, DESK);
-	assert_int_equal(changed_serial, 0);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	char command[256];
-
-	(void)state;
-	shelf_close(s);
-	snprintf(command, sizeof(command), "rm -f %s*", path);
-	assert_int_equal(system(command), 0);
-	return 0;
-}
-
-static void item_fill(struct shelf_item *i, const char *account, unsigned int n)
-{
-	snprintf(i->from, sizeof(i->from), "pc.%s", account);
-	strcpy(i->to, DESK);
-	strcpy(i->application, "ntm");
-	strcpy(i->service, "file");
-	snprintf(i->item, sizeof(i->item), "%u", n);
-	i->expires = NOW + 500;
-}
-
-static int put(const char *account, unsigned int n)
-{
-	struct shelf_exchange x = {.kind = SHELF_DATA, .size = n, .n_addrs = 1};
-
-	item_fill(&x.i, account, n);
-	strcpy(x.cs, "cs.example.org");
-	assert_int_equal(addr_parse("192.0.2.1", 4507, &x.addrs[0]), 0);
-	memcpy(x.hash, &n, sizeof(n));
-	return shelf_put_exchange(s, &x);
-}
-
-static int put_key(const char *account, unsigned int n, uint8_t key)
-{
-	struct shelf_item i;
-	struct ntmc_key k = {{key}};
-
-	memset(&i, 0, sizeof(i));
-	item_fill(&i, account, n);
-	return shelf_put_key(s, &i, &k);
-}
-
-static int64_t entries(void)
-{
-	struct shelf_counts c;
-
-	assert_int_equal(shelf_count(s, &c), 0);
-	return c.entries;
-}
+#include "shelf_rig.h"
 
 /* --- room ---------------------------------------------------------------------------- */
 
@@ -212,7 +96,7 @@ static void tally_more(const char *account, int n)
 		 "UPDATE tallies SET n = n + %d WHERE receiver = '' AND "
 		 "what = 0 AND account = '%s'",
 		 n, account);
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_open(shelf_path, &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_changes(db), 1);
 	sqlite3_close(db);
@@ -377,16 +261,16 @@ static void old_backup(void **state)
 	begin(NOW);
 	assert_int_equal(put("alice.example.org", 1), 0);
 	commit();
-	assert_int_equal(shelf_backup(s, copy), 0);
+	assert_int_equal(shelf_backup(s, shelf_copy), 0);
 	begin(NOW + 3);
 	assert_int_equal(put("alice.example.org", 2), 0);
 	commit();
 	last = changed_serial;
 	shelf_close(s);
-	snprintf(command, sizeof(command), "rm -f %s-*; mv %s %s", path, copy,
-		 path);
+	snprintf(command, sizeof(command), "rm -f %s-*; mv %s %s", shelf_path,
+		 shelf_copy, shelf_path);
 	assert_int_equal(system(command), 0);
-	assert_int_equal(shelf_open(path, &s), 0);
+	assert_int_equal(shelf_open(shelf_path, &s), 0);
 	begin(NOW + 4);
 	assert_int_equal(entries(), 1);
 	assert_int_equal(put("alice.example.org", 3), 0);
@@ -431,7 +315,7 @@ static void killed(void **state)
 		assert_int_equal(pipe(ends), 0);
 		pid = fork();
 		if (!pid) {
-			if (shelf_open(path, &s))
+			if (shelf_open(shelf_path, &s))
 				_exit(1);
 			write_on(ends[1]);
 		}
@@ -445,264 +329,20 @@ static void killed(void **state)
 			last = n; /* said before it died */
 		close(ends[0]);
 		assert_true(last >= 20u * (unsigned int)round);
-		assert_int_equal(shelf_open(path, &s), 0);
+		assert_int_equal(shelf_open(shelf_path, &s), 0);
 		assert_int_equal(shelf_count(s, &c), 0);
 		assert_true(c.entries > last && c.entries == c.keys);
 	}
 }
 
-/* --- long lists, by HTTP ------------------------------------------------------------------------- */
-
-/* --- two Cache Servers ------------------------------------------------------------ */
-
-static void says_by(enum shelf_kind kind, const char *cs, int64_t since,
-		    uint8_t ticket)
-{
-	struct shelf_exchange x = {
-		.kind = kind, .size = 5, .n_addrs = 1, .since = since};
-
-	item_fill(&x.i, "alice.example.org", 1);
-	snprintf(x.cs, sizeof(x.cs), "%s.example.org", cs);
-	assert_int_equal(addr_parse("192.0.2.1", 4507, &x.addrs[0]), 0);
-	x.hash[0] = (uint8_t)(1 + kind);
-	x.ticket[0] = ticket;
-	assert_int_equal(shelf_put_exchange(s, &x), 0);
-}
-
-static void says(enum shelf_kind kind, const char *cs, int64_t since)
-{
-	says_by(kind, cs, since, (uint8_t)since);
-}
-
-/* the one entry: at which Cache Server, and has that one the data? */
-static void has(const char *cs, bool key, bool data)
-{
-	json_t *o, *e;
-	char *text, name[64];
-
-	assert_int_equal(shelf_list(s, DESK, 0, 10, &text), 0);
-	o = json_loads(text, 0, NULL);
-	assert_int_equal(json_array_size(json_object_get(o, "entries")), 1);
-	e = json_array_get(json_object_get(o, "entries"), 0);
-	snprintf(name, sizeof(name), "%s.example.org", cs);
-	assert_string_equal(json_string_value(json_object_get(
-				    json_object_get(e, "cs"), "name")),
-			    name);
-	assert_int_equal(json_is_string(json_object_get(e, "key_hash")), key);
-	assert_int_equal(json_is_string(json_object_get(e, "data_hash")), data);
-	assert_int_equal(json_is_integer(json_object_get(e, "size")), data);
-	json_decref(o);
-	free(text);
-}
-
-static void is_at(const char *cs, bool data)
-{
-	has(cs, true, data);
-}
-
-/* A sender left one for another: what the one before says later changes nothing. */
-static void moved(void **state)
-{
-	(void)state;
-	begin(NOW);
-	says(SHELF_KEY, "one", 10);
-	says(SHELF_DATA, "one", 10);
-	is_at("one", true);
-	says(SHELF_KEY, "two", 20);
-	is_at("two", false);
-	says(SHELF_DATA, "one", 10);
-	is_at("two", false);
-	says(SHELF_DATA, "two", 20);
-	is_at("two", true);
-	says(SHELF_KEY, "one", 10);
-	says(SHELF_DATA, "one", 10);
-	is_at("two", true);
-	says(SHELF_KEY, "two", 20);
-	is_at("two", true);
-	commit();
-}
-
-/* One whose clock was ahead, or that says anything, keeps the next one's word out no
- * longer than its own time goes on. */
-static void moved_ahead(void **state)
-{
-	(void)state;
-	begin(NOW);
-	says_by(SHELF_KEY, "one", NOW + 3600, 1);
-	says_by(SHELF_DATA, "one", INT64_MAX, 1);
-	is_at("one", true);
-	commit();
-	begin(NOW + 5);
-	says_by(SHELF_KEY, "two", NOW + 5, 2);
-	is_at("two", false);
-	says_by(SHELF_DATA, "two", NOW + 5, 2);
-	is_at("two", true);
-	commit();
-}
-
-/* Sent anew, at the same one: what the ticket before led to is not there any more. */
-static void anew(void **state)
-{
-	(void)state;
-	begin(NOW);
-	says_by(SHELF_KEY, "one", 10, 1);
-	says_by(SHELF_DATA, "one", 10, 1);
-	has("one", true, true);
-	says_by(SHELF_KEY, "one", 10, 2);
-	has("one", true, false);
-	says_by(SHELF_DATA, "one", 10, 2);
-	has("one", true, true);
-	/* what is said of the data overtakes the key */
-	says_by(SHELF_DATA, "one", 10, 3);
-	has("one", false, true);
-	says_by(SHELF_DATA, "one", 10, 3);
-	has("one", false, true);
-	commit();
-	assert_int_equal(n_changed, 1);
-	begin(NOW + 1);
-	says_by(SHELF_DATA, "one", 10, 3);
-	commit();
-	assert_int_equal(n_changed, 0); /* the same once more */
-}
-
-static bool is_out(void *arg, const uint8_t *fp)
-{
-	return fp[0] == *(uint8_t *)arg;
-}
-
-static size_t n_offered(uint8_t removed, bool all)
-{
-	json_t *o = shelf_servers(s, is_out, &removed, all);
-	size_t n = json_array_size(json_object_get(o, "servers"));
-
-	json_decref(o);
-	return n;
-}
-
-static void offered(void **state)
-{
-	struct shelf_server x = {.fp = {1}, .n_addrs = 1, .room = 7};
-	json_t *o, *e;
-	uint8_t none = 0;
-
-	(void)state;
-	begin(NOW);
-	assert_int_equal(addr_parse("192.0.2.1", 4507, &x.addrs[0]), 0);
-	strcpy(x.name, "cs.example.org");
-	assert_int_equal(shelf_put_server(s, &x), 0);
-	strcpy(x.name, "cs-2.example.org");
-	x.fp[0] = 2;
-	assert_int_equal(shelf_put_server(s, &x), 0);
-	assert_int_equal(n_offered(0, false), 2);
-	assert_int_equal(n_offered(2, false), 1);
-	assert_int_equal(n_offered(2, true), 1);
-	x.draining = true;
-	assert_int_equal(shelf_put_server(s, &x), 0);
-	assert_int_equal(n_offered(0, false), 1);
-	assert_int_equal(n_offered(0, true), 2);
-	o = shelf_servers(s, is_out, &none, false);
-	e = json_array_get(json_object_get(o, "servers"), 0);
-	assert_int_equal(json_integer_value(json_object_get(e, "room")), 7);
-	assert_int_equal(json_integer_value(json_object_get(e, "age_s")), 0);
-	json_decref(o);
-	commit();
-}
-
-static void waits_fill(const char *db)
-{
-	struct shelf_device d = {.n = 0};
-	int64_t now = later(0);
-
-	assert_int_equal(shelf_open(db, &s), 0);
-	assert_int_equal(shelf_begin(s, now), 0);
-	strcpy(d.fqdn, bob.fqdn);
-	ntmc_fingerprint(bob.id.ed_pub, d.fp);
-	assert_int_equal(shelf_put_device(s, &d), 0);
-	for (unsigned int n = 0; n < WAITS; n++) {
-		struct shelf_exchange x = {.kind = SHELF_KEY, .n_addrs = 1};
-		struct ntmc_key k = {{1}};
-
-		item_fill(&x.i, "alice." SITE_DOMAIN, n);
-		strcpy(x.i.to, bob.fqdn);
-		x.i.expires = now + 3600;
-		strcpy(x.cs, "cs." SITE_DOMAIN);
-		assert_int_equal(addr_parse("192.0.2.1", 4507, &x.addrs[0]), 0);
-		memcpy(k.b, &n, sizeof(n));
-		memcpy(x.hash, &n, sizeof(n));
-		assert_int_equal(shelf_put_key(s, &x.i, &k), 0);
-		assert_int_equal(shelf_put_exchange(s, &x), 0);
-		x.kind = SHELF_DATA;
-		assert_int_equal(shelf_put_exchange(s, &x), 0);
-	}
-	commit();
-	shelf_close(s);
-}
-
-static void listed(void **state)
-{
-	struct web w = {&near, "GET", "/v1/cache?limit=20000", .peer = &bob};
-	char page[64], db[128];
-	double best = 1e9, cpu = 1e9;
-	json_t *o;
-
-	box_stop(&near);
-	snprintf(db, sizeof(db), "%s/box/box.db", near.site.dir);
-	waits_fill(db);
-	box_start(&near);
-	box_wait(&near);
-	for (int i = 0; i < 5; i++) {
-		assert_int_equal(web(&w, NULL, &o), 200);
-		assert_int_equal(json_array_size(json_object_get(o, "entries")),
-				 WAITS);
-		best = web_ms() < best ? web_ms() : best;
-		cpu = web_cpu_ms() < cpu ? web_cpu_ms() : cpu;
-		json_decref(o);
-	}
-	print_message("%d entries listed in %.0f ms, %.0f ms of processor\n",
-		      WAITS, best, cpu);
-	/* whatever else this machine does now */
-	assert_true(cpu < QUICK_MS * (RUNNING_SLOW ? 20 : 1));
-	/* page by page */
-	w.path = page;
-	strcpy(page, "/v1/cache?limit=4000");
-	for (int i = 0; i < 3; i++) {
-		json_t *list, *last;
-
-		assert_int_equal(web(&w, NULL, &o), 200);
-		list = json_object_get(o, "entries");
-		assert_int_equal(json_array_size(list), i < 2 ? 4000 : 2000);
-		assert_true(json_is_true(json_object_get(o, "more")) ==
-			    (i < 2));
-		last = json_array_get(list, json_array_size(list) - 1);
-		snprintf(page, sizeof(page), "/v1/cache?limit=4000&after=%lld",
-			 (long long)json_integer_value(
-				 json_object_get(last, "number")));
-		json_decref(o);
-	}
-	web_forget();
-	(void)state;
-}
-
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, shelf_setup, shelf_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(room),
-		T(foreign_room),
-		T(own_room),
-		T(status_room),
-		T(expiry),
-		T(offline),
-		T(another_identity),
-		T(old_backup),
+		T(room),   T(foreign_room), T(own_room),	 T(status_room),
+		T(expiry), T(offline),	    T(another_identity), T(old_backup),
 		T(killed),
-		T(moved),
-		T(moved_ahead),
-		T(anew),
-		T(offered),
-		cmocka_unit_test_setup_teardown(listed, boxes_setup,
-						boxes_teardown),
 	};
 
 	return cmocka_run_group_tests_name("shelf", tests, NULL, NULL);
