@@ -2,11 +2,13 @@
 /* control - the control socket: what `ntm` asks of the worker (docs/control.md) */
 #include "broker/control.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "broker/login.h"
+#include "broker/session.h"
 #include "common/unixsock.h"
 
 #define CONTROL_BACKLOG 16
@@ -43,10 +45,12 @@ struct handover *control_handover(const struct ask *a)
 	return c->handover;
 }
 
-/* Why a name cannot be met, where there is more to say than the error's sentence. */
+/* Why a name cannot be met, where there is more to say than the error's sentence. That a
+ * certificate is not of its time either end may have said: our clock is known. */
 void control_name_fail(struct ask *call, int err)
 {
 	const struct worker *w = control_worker(call);
+	char clock[SESSION_CLOCK_TEXT], text[SESSION_CLOCK_TEXT + 40];
 	const char *why = NULL;
 
 	err = err < 0 ? -err : err;
@@ -54,6 +58,15 @@ void control_name_fail(struct ask *call, int err)
 		why = "that is this device itself";
 	else if (err == NTM_EEXPIRED)
 		why = login_over(w->login);
+	if (!why && (err == NTM_ECLOCK || err == NTM_EEXPIRED) &&
+	    session_clock_wrong(w->session, clock)) {
+		snprintf(text, sizeof(text), "%s; set the time and try again",
+			 clock);
+		why = text;
+	} else if (err == NTM_ECLOCK) {
+		why = "the other device's clock is wrong, as this machine's "
+		      "is that of its server; set the time there";
+	}
 	ask_fail(call, err, why);
 }
 

@@ -169,10 +169,9 @@ static void hints_warn(const struct worker *w, json_t *list)
 
 static json_t *warnings_json(const struct worker *w)
 {
-	int64_t skew = session_clock_skew(w->session);
 	json_t *list = json_array();
 	const struct account *a = w->account;
-	char text[WORKER_WHY_MAX + 40];
+	char text[WORKER_WHY_MAX + 40], clock[SESSION_CLOCK_TEXT];
 
 	if (!a->logged_in && a->ended)
 		warn(list, err_text(a->ended));
@@ -181,12 +180,8 @@ static json_t *warnings_json(const struct worker *w)
 			   "login`");
 	if (login_trouble(w->login))
 		warn(list, login_trouble(w->login));
-	if (skew > CLOCK_SKEW_S || skew < -CLOCK_SKEW_S) {
-		snprintf(text, sizeof(text),
-			 "this machine's clock is %lld s %s the server's; set "
-			 "it",
-			 (long long)(skew < 0 ? -skew : skew),
-			 skew < 0 ? "ahead of" : "behind");
+	if (session_clock_wrong(w->session, clock)) {
+		snprintf(text, sizeof(text), "%s; set it", clock);
 		warn(list, text);
 	}
 	certificate_warn(w, list);

@@ -199,19 +199,16 @@ static void challenged(struct session *s, const Ntm__RegistrationResponse *r)
 
 static void clock_compare(struct session *s, int64_t dc_now)
 {
+	char text[SESSION_CLOCK_TEXT];
+	bool wrong;
+
 	if (!dc_now)
 		return;
 	s->skew = dc_now - worker_wall(s->w);
-	if (s->skew < CLOCK_SKEW_S && s->skew > -CLOCK_SKEW_S) {
-		s->skew_said = false;
-		return;
-	}
-	if (!s->skew_said)
-		log_warn("session",
-			 "this machine's clock is %lld s %s the DC's; set it",
-			 (long long)(s->skew < 0 ? -s->skew : s->skew),
-			 s->skew < 0 ? "ahead of" : "behind");
-	s->skew_said = true;
+	wrong = session_clock_wrong(s, text);
+	if (wrong && !s->skew_said)
+		log_warn("session", "%s; set it", text);
+	s->skew_said = wrong;
 }
 
 static void dc_answered(struct session *s, const struct addr *from)

@@ -328,9 +328,16 @@ unsigned int session_rtt_us(const struct session *s)
 	return (unsigned int)s->rtt_us;
 }
 
-int64_t session_clock_skew(const struct session *s)
+bool session_clock_wrong(const struct session *s,
+			 char out[static SESSION_CLOCK_TEXT])
 {
-	return s->skew;
+	if (s->skew >= -CLOCK_SKEW_S && s->skew <= CLOCK_SKEW_S)
+		return false;
+	snprintf(out, SESSION_CLOCK_TEXT,
+		 "this machine's clock is %lld s %s the server's",
+		 (long long)(s->skew < 0 ? -s->skew : s->skew),
+		 s->skew < 0 ? "ahead of" : "behind");
+	return true;
 }
 
 uint64_t session_since_ns(const struct session *s)

@@ -98,7 +98,10 @@ unsigned int session_rtt_us(const struct session *s); /* 0: unknown */
 uint64_t session_since_ns(const struct session *s);
 /** since when the DC does not answer; 0: it does, or nothing is asked of it */
 unsigned int session_silent_s(const struct session *s);
-/** DC's clock minus ours, s; 0 while unknown */
-int64_t session_clock_skew(const struct session *s);
+/** is this machine's clock known to be off by more than CLOCK_SKEW_S?
+ *  @out: a clause that says by how much, and which way; written where it is */
+#define SESSION_CLOCK_TEXT 80
+bool session_clock_wrong(const struct session *s,
+			 char out[static SESSION_CLOCK_TEXT]);
 
 #endif

@@ -46,7 +46,7 @@ struct session {
 	struct addr observed, source;		   /* ours towards the DC */
 	uint64_t boot, rtt_us, asked_ns, since_ns; /* REGISTERING since */
 	unsigned int unknown_s; /* after so long of it the AS is asked */
-	int64_t skew;
+	int64_t skew;		/* DC's clock minus ours, s; 0 while unknown */
 
 	uint32_t next_txn;
 	uint32_t register_txn, keepalive_txn;

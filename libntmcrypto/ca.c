@@ -139,7 +139,8 @@ static int self_sign(const struct ntmc_env *env, struct ntmc_ca *ca,
 
 	r = import_key(ca);
 	if (!r)
-		r = x509_begin(env, ca->domain.domain, ca->pub, now,
+		r = x509_begin(env, ca->domain.domain, ca->pub,
+			       now - NTMC_CERT_BACKDATE_S,
 			       now + (int64_t)days * DAY_S, &ca->crt);
 	if (!r)
 		r = set_constraints(ca->crt, &ca->domain);

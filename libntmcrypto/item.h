@@ -13,9 +13,11 @@
 
 #define ITEM_ID_LEN   16
 #define PREKEY_ID_LEN 8
-/** a prekey serves at most that long; a device's clock may be off by five minutes */
+/** a prekey serves at most that long */
 #define PREKEY_LIFE_MAX_S (35 * 86400)
-#define ITEM_CLOCK_S	  300
+/** a prekey, and what is sealed, may be of the future of who looks at it by that: as much as
+ *  certificates begin before they are made */
+#define ITEM_CLOCK_S NTMC_CERT_BACKDATE_S
 /** the longest life of an item; K sealed longer ago is refused */
 #define ITEM_RETENTION_S (30 * 86400)
 

@@ -413,6 +413,10 @@ NTM_MUST_CHECK int ntmc_base64url_decode(const char *text, void *out,
 					 size_t len);
 
 /* a certificate authority: a domain's, held by its AS alone */
+
+/** every certificate, the CA's too, begins that long before it is made: for whose clock is
+ *  behind, also in a domain that is new */
+#define NTMC_CERT_BACKDATE_S 3600
 struct ntmc_ca;
 
 /**
@@ -422,7 +426,7 @@ struct ntmc_ca;
  *            CA's SPKI (16 bytes, host part zero)
  * @prefix4, @prefix4_len: permitted virtual IPv4 slice, e.g. 198.18.0.0/15
  *            /8 to /30, host bits zero; not 0/8, loopback, link-local, multicast
- * @days:     lifetime, from now
+ * @days:     lifetime, from now; it begins NTMC_CERT_BACKDATE_S before
  */
 NTM_MUST_CHECK int ntmc_ca_new(const struct ntmc_env *env, const char *domain,
 			       const uint8_t prefix4[static 4],

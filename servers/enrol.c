@@ -162,7 +162,8 @@ int enrol_renew(const char *dir, struct ntmc_ca *ca,
 	/* a day: for clocks that differ */
 	if (c.not_after - now > life / 2 + 86400)
 		return -NTM_EEXISTS;
-	return ntmc_ca_issue(NULL, ca, &c, now, now + life, der, len);
+	return ntmc_ca_issue(NULL, ca, &c, now - NTMC_CERT_BACKDATE_S,
+			     now + life, der, len);
 }
 
 /* --- as text ----------------------------------------------------------------------- */

@@ -91,7 +91,7 @@ int servercert_issue(struct ntmc_ca *ca, const char *name, uint32_t roles,
 	memcpy(cert.ed_pub, id->ed_pub, NTMC_KEY_LEN);
 	memcpy(cert.x_pub, id->x_pub, NTMC_KEY_LEN);
 	ntmc_static_sign(id, cert.x_sig);
-	return ntmc_ca_issue(NULL, ca, &cert, now,
+	return ntmc_ca_issue(NULL, ca, &cert, now - NTMC_CERT_BACKDATE_S,
 			     now + (int64_t)SERVERCERT_DAYS * DAY_S, der, len);
 }
 

@@ -29,7 +29,6 @@
 #include "servers/as/subscribers.h"
 
 #define CLOCK_TOLERANCE_S 300
-#define BACKDATE_S	  3600 /* a certificate is good where the clock is behind */
 #define AS_TOKEN_LEN	  32
 
 static void send_refusal(struct as_conn *conn, uint32_t txn, int err,
@@ -150,7 +149,7 @@ static void issue(void *arg, int err, const Ntm__KeyDistributionAck *ack)
 	memcpy(cert.vip6, ack->vip6.data, sizeof(cert.vip6));
 	if (ack->vip4.len)
 		memcpy(cert.vip4, ack->vip4.data, sizeof(cert.vip4));
-	err = ntmc_ca_issue(NULL, as->ca, &cert, now - BACKDATE_S,
+	err = ntmc_ca_issue(NULL, as->ca, &cert, now - NTMC_CERT_BACKDATE_S,
 			    now + as->conf->as_lifetime, der, &len);
 	if (!err)
 		err = issue_token(r, token);

@@ -156,14 +156,14 @@ static const char *const statements[] = {
 		"SELECT d.fqdn, p.cert, p.id, p.key, max(p.not_before),"
 		" p.not_after, p.sig FROM devices d JOIN prekeys p ON"
 		" p.fqdn = d.fqdn WHERE (d.fqdn = ?1 OR d.account = ?1) AND"
-		" p.not_before <= ?2 AND p.not_after > ?2 GROUP BY d.fqdn"
+		" p.not_after > ?2 GROUP BY d.fqdn"
 		" ORDER BY p.not_before DESC LIMIT ?3",
 	/* those that have been off for longer than a prekey lives */
 	[DEVICES_WITHOUT] =
 		"SELECT fqdn FROM devices d WHERE (fqdn = ?1 OR account = ?1)"
 		" AND NOT EXISTS (SELECT 1 FROM prekeys p WHERE"
-		" p.fqdn = d.fqdn AND p.not_before <= ?2 AND"
-		" p.not_after > ?2) ORDER BY fqdn LIMIT ?3",
+		" p.fqdn = d.fqdn AND p.not_after > ?2)"
+		" ORDER BY fqdn LIMIT ?3",
 	[PREKEYS_EXPIRE] =
 		"DELETE FROM prekeys WHERE (fqdn, id) IN (SELECT fqdn, id FROM"
 		" prekeys WHERE not_after <= ? LIMIT ?)",

@@ -91,6 +91,29 @@ static void lifetimes(void **state)
 			 -NTM_EEXPIRED);
 }
 
+/* who is behind believes what was made just now, by a CA that is as new */
+static void clock_behind(void **state)
+{
+	const int64_t most = NTMC_CERT_BACKDATE_S + 300;
+	struct world *w = *state;
+	struct der d = {.len = sizeof(d.b)};
+
+	assert_int_equal(NTMC_CERT_BACKDATE_S, 3600);
+	assert_int_equal(ntmc_ca_issue(NULL, w->ca, &w->node,
+				       FIXTURE_NOW - NTMC_CERT_BACKDATE_S,
+				       FIXTURE_NOW + DAY, d.b, &d.len),
+			 0);
+	assert_int_equal(verify(w, &d, FIXTURE_NOW - most), 0);
+	assert_int_equal(verify(w, &d, FIXTURE_NOW - most - 1), -NTM_ECLOCK);
+	/* of the CA's time only */
+	d.len = sizeof(d.b);
+	assert_int_equal(ntmc_ca_issue(NULL, w->ca, &w->node, FIXTURE_NOW - DAY,
+				       FIXTURE_NOW + DAY, d.b, &d.len),
+			 0);
+	assert_int_equal(verify(w, &d, FIXTURE_NOW - most), 0);
+	assert_int_equal(verify(w, &d, FIXTURE_NOW - most - 1), -NTM_ECLOCK);
+}
+
 static void lifetimes_with_grace(void **state)
 {
 	const int64_t from = FIXTURE_NOW + DAY, to = FIXTURE_NOW + 2 * DAY;
@@ -429,6 +452,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(lifetimes),
+		TEST(clock_behind),
 		TEST(lifetimes_with_grace),
 		TEST(unknown_and_impostor),
 		TEST(odd_leaves),

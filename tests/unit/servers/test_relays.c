@@ -48,6 +48,9 @@ static void certificate_renewed(void **state)
 	assert_memory_equal(is.ed_pub, was.ed_pub, NTMC_KEY_LEN);
 	assert_int_equal(is.roles, NTMC_ROLE_RS);
 	assert_true(is.not_after > was.not_after + 360 * 86400);
+	assert_in_range(is.not_before,
+			loop_wall(site.loop) - NTMC_CERT_BACKDATE_S - 60,
+			loop_wall(site.loop) - NTMC_CERT_BACKDATE_S);
 	/* another one's is nobody's affair */
 	played_start(&rs2);
 	ask_certificate(&rs2, rs.cert, rs.cert_len);
