@@ -111,6 +111,16 @@ has_keys()
 		jq --arg g "$2" '[.groups[] | select(.name == $g)] | length'
 }
 assert_eq "$(has_keys a fork) $(has_keys b fork)" "0 0" "and both send nothing any more"
+# what was seen outlives the programs that saw it
+for h in a b; do
+	lab_as_user $h ntm down >"$LAB/out"
+	ntm_up $h
+	ntm_wait_online $h
+	wait_for 30 "[ \"\$(has_keys $h held)\" = 1 ]" "group $h list; lab_as_user $h ntm status --json"
+	in_state 5 $h fork forked
+	assert_eq "$(has_keys $h fork)" 0 "$h was started anew: it is forked, and sends nothing"
+	assert_contains "$(group $h status fork)" "the log was forked" "and $h says why"
+done
 
 group b leave fork -y >"$LAB/out" 2>&1 || not_ok "b cannot leave: $(cat "$LAB/out")"
 wait_for 10 '! group b list | grep -q fork' "group b list"
