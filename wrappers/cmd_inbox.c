@@ -171,7 +171,11 @@ static int drop_one(const struct command_args *a, const char *word)
 		return 1;
 	json_object_set_new(answer, "id", json_integer(id));
 	if (!command_json(a, answer))
-		printf("item %lld is dropped\n", (long long)id);
+		printf("item %lld is dropped%s\n", (long long)id,
+		       json_is_false(json_object_get(answer, "told"))
+			       ? "; its sender is not told, as its domain is "
+				 "not known here"
+			       : "");
 	json_decref(answer);
 	return 0;
 }

@@ -253,7 +253,8 @@ int ntm_items_taken(int64_t id);
 /**
  * ntm_items_drop() - nobody wants it, whatever its state
  * It leaves the inbox; what is not here yet is not fetched, and its sender sees it as
- * refused (DECLINED). Return: 0, NOTFOUND, STORE, or as ntm_items_inbox()
+ * refused (DECLINED); not where its domain is not known here: then as one that was not
+ * fetched, when its time is over. Return: 0, NOTFOUND, STORE, or as ntm_items_inbox()
  */
 int ntm_items_drop(int64_t id);
 

@@ -235,10 +235,15 @@ static json_t *cmd_taken(struct post *p, const json_t *j)
 
 static json_t *cmd_drop(struct post *p, const json_t *j)
 {
-	int err = inbox_drop(p->inbox, number(j, "id"));
+	bool told;
+	int err = inbox_drop(p->inbox, number(j, "id"), &told);
+	json_t *answer = done(err, err == -NTM_ENOTFOUND
+					   ? "no such item; see `ntm inbox`"
+					   : NULL);
 
-	return done(err, err == -NTM_ENOTFOUND ? "no such item; see `ntm inbox`"
-					       : NULL);
+	if (!err && !told)
+		json_object_set_new(answer, "told", json_false());
+	return answer;
 }
 
 /* the person trusts another key for the name: what is held is tried again */

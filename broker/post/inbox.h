@@ -63,8 +63,9 @@ NTM_MUST_CHECK int inbox_want(struct inbox *b, int64_t id);
 /** the person has taken it. Return: 0, -NTM_ENOTFOUND, -NTM_ESTATE (not here yet) */
 NTM_MUST_CHECK int inbox_taken(struct inbox *b, int64_t id);
 /** the person does not want it, whatever its state; one that is not here yet is refused.
+ *  *@told: false: its sender does not hear of that, as its domain is not known here
  *  Return: 0, -NTM_ENOTFOUND, -NTM_ESTORE */
-NTM_MUST_CHECK int inbox_drop(struct inbox *b, int64_t id);
+NTM_MUST_CHECK int inbox_drop(struct inbox *b, int64_t id, bool *told);
 /** a new array of those above @after (@id 0; at most 1000), or one, as `ntm inbox --json`
  *  prints it */
 json_t *inbox_list(struct inbox *b, int64_t id, int64_t after);

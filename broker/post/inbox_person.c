@@ -57,8 +57,9 @@ int inbox_taken(struct inbox *b, int64_t id)
 }
 
 /* It is not here, and is to stay away: its sender is told so, with our word on it where
- * K is known. */
-static int decline(struct inbox *b, int64_t id)
+ * K is known. Not where its domain is not: then no server of that domain can be spoken
+ * to, and the item goes off the list without a word */
+static int decline(struct inbox *b, int64_t id, bool *told)
 {
 	struct fetching *f = inbox_job(b, id);
 	struct store *st = b->post->store;
@@ -72,8 +73,7 @@ static int decline(struct inbox *b, int64_t id)
 	store_bind_int(st, IN_GET, 1, id);
 	r = store_step(st, IN_GET);
 	if (r > 0) {
-		(void)!inbox_job_fill(
-			f); /* a server that is not known is not asked */
+		*told = inbox_job_fill(f) != -NTM_ECERT;
 		store_reset(st, IN_GET);
 	}
 	if (r <= 0) {
@@ -85,16 +85,17 @@ static int decline(struct inbox *b, int64_t id)
 	return r < 0 ? r : r == IN_DROPPED ? 0 : -NTM_ESTORE;
 }
 
-int inbox_drop(struct inbox *b, int64_t id)
+int inbox_drop(struct inbox *b, int64_t id, bool *told)
 {
 	int r = state_of(b, id);
 
+	*told = true;
 	if (r < 0)
 		return r;
 	switch ((enum in_state)r) {
 	case IN_LISTED:
 	case IN_HELD:
-		return decline(b, id);
+		return decline(b, id, told);
 	case IN_HAVE:
 		return inbox_taken(b, id);
 	case IN_REFUSED:

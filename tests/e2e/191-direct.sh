@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # 191-direct - what is sent to who is online goes through the tunnel, and not a byte of it
 # to the Cache Server; of three receivers the two that are there get it so, the third by
-# one blob; who may not connect in is listed, as ever; across two domains as well
+# one blob; who may not connect in is listed, as ever, and dropped without a word where its
+# domain is forgotten; across two domains as well
 # limit: 240
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
@@ -62,3 +63,11 @@ echo "unasked" | lab_as_user a ntm send "$B" >"$LAB/out" 2>&1
 assert_eq "$(items_newest a outbox '.to[0].by')" server "not allowed: by the Cache Server"
 items_await b inbox .state held
 ok "and held there"
+
+# nor is a word said to a domain that is not known any more: who drops it is told so
+lab_as_user b ntm forget one.example. >"$LAB/log/forget-b"
+number=$(items_newest b inbox .id)
+assert_eq "$(lab_as_user b ntm drop "$number")" \
+	"item $number is dropped; its sender is not told, as its domain is not known here" \
+	"who drops what came of a domain that is forgotten hears that its sender does not"
+assert_eq "$(items_newest a outbox .state)" waiting "who sees that it waits"

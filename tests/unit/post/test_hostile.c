@@ -273,7 +273,8 @@ static void test_announced(void **state)
 }
 
 /* Of a domain that nobody knows here no server can be told that the person does not want
- * it: it goes off the list all the same, and stays away. */
+ * it: who drops it is told so, it goes off the list all the same, and stays away. Its
+ * sender sees that it waits, and at the end of its time that nobody fetched it. */
 static void test_dropped_unknown(void **state)
 {
 	json_t *j;
@@ -287,9 +288,19 @@ static void test_dropped_unknown(void **state)
 	assert_int_equal(servers_count("{}", "listed"), 1);
 	j = ask(&w.cn, json_pack("{s:s, s:i}", "cmd", "drop", "id", 1));
 	assert_true(json_is_true(json_object_get(j, "ok")));
+	assert_true(json_is_false(json_object_get(j, "told")));
 	json_decref(j);
 	await_off_list();
 	assert_null(newest(&w.cn, "inbox"));
+	outbox_is("waiting", NULL);
+	clock_set(&w.mn, 31 * DAY + 600);
+	outbox_tidy(w.mn.post.outbox);
+	j = await(&w.mn, "outbox", "done");
+	assert_string_equal(
+		text(j, "text"),
+		"not everybody fetched it before its time was over");
+	json_decref(j);
+	outbox_is("done", "failed");
 }
 
 /* --- names

@@ -208,6 +208,7 @@ static void drop(const char *state, const char *error)
 	snprintf(folder, sizeof(folder), "%s", text(j, "folder"));
 	answer = ask(&w.cn, json_pack("{s:s, s:O}", "cmd", "drop", "id", id));
 	assert_true(json_is_true(json_object_get(answer, "ok")));
+	assert_null(json_object_get(answer, "told"));
 	json_decref(answer);
 	assert_null(newest(&w.cn, "inbox"));
 	answer = ask(&w.cn, json_pack("{s:s, s:O}", "cmd", "drop", "id", id));
