@@ -49,10 +49,12 @@ group_in 40 b band 2
 assert_contains "$(group b status band)" "without a share" "it says what it noticed"
 assert_eq "$(group a verify band | head -n 1)" "$(group b verify band | head -n 1)" \
 	"and has the key again"
-# before its new prekey is at the server this shuts it out once more, and it asks for another
-# welcome a minute later
+# its new prekey comes to the server with its confirmation; an entry before that would shut it
+# out once more, until it asks again, a minute later (test_member: `test_old_member`)
+wait_for 20 '[ "$(lab_as_user server ntm-server gms list --json | jq ".groups[].confirmed")" = 2 ]' \
+	"lab_as_user server ntm-server gms list"
 group a rekey band >"$LAB/out" || not_ok "no new secret: $(cat "$LAB/out")"
-group_in 90 b band 2
+group_in 20 b band 2
 assert_eq "$(group a verify band | head -n 1)" "$(group b verify band | head -n 1)" \
 	"and of what is made anew behind it"
 
