@@ -21,7 +21,7 @@ static void policy(struct end *e, const char *text)
 /* The newest item sent: the state of one of its receivers; "": it has none such */
 static const char *state_of(const char *name, const char *key)
 {
-	static char state[32];
+	static char state[200];
 	json_t *j = newest(&w.mn, "outbox"), *to;
 	size_t i;
 
@@ -105,6 +105,9 @@ static void test_off(void **state)
 	assert_string_equal(state_of(CN, "state"), "received");
 	assert_string_equal(state_of("old.cn.example.org", "state"), "failed");
 	assert_string_equal(state_of("old.cn.example.org", "error"), "OFFLINE");
+	assert_string_equal(state_of("old.cn.example.org", "text"),
+			    "it has been off for more than a month; it was "
+			    "sent to the account's other devices");
 }
 
 /* Of many names of that domain one is asked for. */
