@@ -110,6 +110,8 @@ const char *groups_rule(const struct groups *gs, const struct policy_rule *r)
 			return "here";
 		other = true;
 	}
+	if (r->bound && gs && groups_keyless(gs, r->id))
+		return "keyless";
 	return !r->bound ? "awaited" : other ? "other" : "away";
 }
 

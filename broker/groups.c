@@ -165,6 +165,39 @@ static int enter(struct groups_one *o, struct groupword_epoch *e)
 	return 0;
 }
 
+/* --- without a key ------------------------------------------------------------------- */
+
+static size_t keyless_find(const struct groups *gs, const uint8_t *id)
+{
+	size_t i = 0;
+
+	while (i < gs->n_keyless && memcmp(gs->keyless[i], id, GROUP_ID_LEN))
+		i++;
+	return i;
+}
+
+bool groups_keyless(const struct groups *gs, const uint8_t *id)
+{
+	return keyless_find(gs, id) < gs->n_keyless;
+}
+
+static void keyless_drop(struct groups *gs, const uint8_t *id)
+{
+	size_t i = keyless_find(gs, id);
+
+	if (i < gs->n_keyless)
+		memmove(gs->keyless[i], gs->keyless[--gs->n_keyless],
+			GROUP_ID_LEN);
+}
+
+static void keyless_put(struct groups *gs, const uint8_t *id)
+{
+	if (!groups_keyless(gs, id) && gs->n_keyless < GROUPWORD_GROUPS_MAX)
+		memcpy(gs->keyless[gs->n_keyless++], id, GROUP_ID_LEN);
+}
+
+/* --- what ntm-member says ------------------------------------------------------------ */
+
 int groups_epoch(struct groups *gs, struct groupword_epoch *e)
 {
 	struct groups_one *o = find(gs, e->keys.id);
@@ -179,6 +212,7 @@ int groups_epoch(struct groups *gs, struct groupword_epoch *e)
 	}
 	if (!err) {
 		o->said = true;
+		keyless_drop(gs, o->id);
 		valid(o, e->valid_s, e->now);
 	}
 	groupword_epoch_clear(e);
@@ -239,6 +273,7 @@ void groups_end(struct groups *gs, const uint8_t id[static GROUP_ID_LEN])
 {
 	struct groups_one *o = find(gs, id);
 
+	keyless_drop(gs, id);
 	if (o)
 		end(gs, o);
 }
@@ -249,6 +284,8 @@ void groups_keep(struct groups *gs, const uint8_t id[static GROUP_ID_LEN])
 
 	if (o)
 		o->said = true;
+	else
+		keyless_put(gs, id);
 }
 
 bool groups_known(const struct groups *gs)
@@ -278,6 +315,7 @@ static void known(void *arg)
 void groups_begin(struct groups *gs)
 {
 	gs->all = false;
+	gs->n_keyless = 0;
 	for (struct groups_one *o = gs->list; o; o = o->next)
 		o->said = false;
 }
@@ -425,6 +463,8 @@ void groups_forget(struct groups *gs)
 {
 	while (gs && gs->list)
 		drop(gs, gs->list);
+	if (gs)
+		gs->n_keyless = 0;
 }
 
 static bool has(void *arg, const char *group, const uint8_t *id,

@@ -113,8 +113,8 @@ NTM_MUST_CHECK int groups_subject(const struct groups *gs,
  *  ones there are */
 void groups_bind(const struct groups *gs);
 /** what the group of a rule is here, a word for people and programs: "here"; "other":
- *  another one bears its name now; "away": this device is not in it, or has no key of it;
- *  "awaited": the rule is of the first one of that name */
+ *  another one bears its name now; "keyless": this device is in it, and has no key of it
+ *  now; "away": it is not in it; "awaited": the rule is of the first one of that name */
 const char *groups_rule(const struct groups *gs, const struct policy_rule *r);
 /** datapath's group_wants and group_control */
 void groups_wants(struct groups *gs, struct dp_group *g, uint32_t index);

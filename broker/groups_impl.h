@@ -43,7 +43,8 @@ struct groups_one {
 
 /** struct groups - @connecting: members looked up by name, under way; @reverse: what
  *  groups_reverse() answered; @unknown: armed until groups_known(); @all: ntm-member has
- *  said all, so what is here is what there is */
+ *  said all, so what is here is what there is; @keyless: of groups that this device is in
+ *  and has no key of now, as ntm-member says */
 struct groups {
 	struct worker *w;
 	struct groups_one *list;
@@ -54,8 +55,13 @@ struct groups {
 	unsigned int connecting;
 	struct loop_timer *unknown;
 	bool all;
+	uint8_t keyless[GROUPWORD_GROUPS_MAX][GROUP_ID_LEN];
+	size_t n_keyless;
 	char reverse[FQDN_MAX + 1];
 };
+
+/** is it one of @gs->keyless? */
+bool groups_keyless(const struct groups *gs, const uint8_t *id);
 
 /* --- groupname.c -------------------------------------------------------------- */
 

@@ -51,7 +51,8 @@
  *                     came, whose sender's signature holds
  * @GROUPWORD_RELAY:   where packets of the epoch are replicated, and our place there
  * @GROUPWORD_KEEP:    the group is there, nothing is known of its epoch yet: what the
- *                     worker has is good for as long as it was told
+ *                     worker has is good for as long as it was told. Behind END: it is
+ *                     there, and has no key now
  */
 enum groupword_kind {
 	GROUPWORD_EPOCH = 1,

@@ -140,6 +140,9 @@ static const char *group_note(const json_t *item)
 
 	if (!strcmp(is, "other"))
 		return "  (of an earlier group of that name)";
+	if (!strcmp(is, "keyless"))
+		return "  (this device has no key of that group now; see "
+		       "`ntm-group status`)";
 	if (!strcmp(is, "away"))
 		return "  (this device is not in that group now)";
 	if (!strcmp(is, "awaited"))

@@ -42,6 +42,8 @@ static void part_over(void *arg)
 {
 	struct part *p = arg;
 
+	/* its keys went before; now it is not there */
+	words_part(p->node->words, p);
 	papers_left(p->node->papers, p);
 	part_free(p);
 }

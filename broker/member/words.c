@@ -139,7 +139,9 @@ static int part_say(struct words *w, struct part *p)
 	memcpy(word.id, member_id(p->m), sizeof(word.id));
 	if (!k || !p->valid_until) {
 		p->said_epoch = 0;
-		return groupword_send(w->fd, &word);
+		r = groupword_send(w->fd, &word);
+		word.kind = GROUPWORD_KEEP; /* it is there, without a key */
+		return r || p->over ? r : groupword_send(w->fd, &word);
 	}
 	if (p->said_epoch == k->epoch) {
 		word.kind = GROUPWORD_VALID;
@@ -231,10 +233,8 @@ static int part_again(struct words *w, struct part *p)
 	p->said_epoch = 0;
 	if (p->over)
 		return 0;
-	if (member_keys(p->m))
+	if (member_keys(p->m) || p->spoken)
 		return part_say(w, p);
-	if (p->spoken)
-		return 0;
 	memcpy(keep.id, member_id(p->m), sizeof(keep.id));
 	return groupword_send(w->fd, &keep);
 }

@@ -94,6 +94,7 @@ ntm_wait_online b
 for g in fork held; do in_state 40 b $g joined; done
 
 # --- two logs: c is removed here, and not there
+lab_as_user a ntm allow @fork 8000 >"$LAB/out" 2>&1 || not_ok "@fork: $(cat "$LAB/out")"
 group b rekey fork >"$LAB/out" 2>&1 || not_ok "b: $(cat "$LAB/out")"
 group a remove fork "${N[c]}" >"$LAB/out" 2>&1 || not_ok "a: $(cat "$LAB/out")"
 assert_ne "$(group a verify fork | head -n 1)" "$(group b verify fork | head -n 1)" \
@@ -111,6 +112,11 @@ has_keys()
 		jq --arg g "$2" '[.groups[] | select(.name == $g)] | length'
 }
 assert_eq "$(has_keys a fork) $(has_keys b fork)" "0 0" "and both send nothing any more"
+allow_says()
+{
+	assert_contains "$(lab_as_user a ntm allow)" "(this device has no key of that group now" "$1"
+}
+allow_says "and the rule for it says that nobody comes in by it"
 # what was seen outlives the programs that saw it
 for h in a b; do
 	lab_as_user $h ntm down >"$LAB/out"
@@ -121,6 +127,7 @@ for h in a b; do
 	assert_eq "$(has_keys $h fork)" 0 "$h was started anew: it is forked, and sends nothing"
 	assert_contains "$(group $h status fork)" "the log was forked" "and $h says why"
 done
+allow_says "the rule says so still"
 
 group b leave fork -y >"$LAB/out" 2>&1 || not_ok "b cannot leave: $(cat "$LAB/out")"
 wait_for 10 '! group b list | grep -q fork' "group b list"

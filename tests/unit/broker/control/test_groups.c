@@ -216,6 +216,14 @@ static void test_subject(void **state)
 	assert_string_equal(groups_rule(gs, &r), "other");
 	groups_end(gs, c[1].id);
 	assert_string_equal(groups_rule(gs, &r), "away");
+	/* there, without a key: said behind END, and by one that has just started */
+	groups_keep(gs, c[0].id);
+	assert_string_equal(groups_rule(gs, &r), "keyless");
+	groups_end(gs, c[0].id);
+	assert_string_equal(groups_rule(gs, &r), "away");
+	groups_keep(gs, c[0].id);
+	groups_begin(gs);
+	assert_string_equal(groups_rule(gs, &r), "away");
 	assert_int_equal(say(a, &c[0], "chat"), 0);
 	assert_int_equal(say(a, &c[1], "chat"), 0);
 	strcpy(r.subject, "@chat");
