@@ -155,7 +155,7 @@ static void signature_text(struct text *t, const struct item_names *n,
 static int noise_open(const struct ntmc_env *env, const struct item_names *n,
 		      enum ntmc_aead_alg alg, const struct ntmc_key *priv,
 		      const uint8_t *pub, const uint8_t *peer,
-		      struct ntmc_noise **out)
+		      struct ntmc_agreed *agreed, struct ntmc_noise **out)
 {
 	struct text t;
 	struct ntmc_noise_config c = {
@@ -167,6 +167,7 @@ static int noise_open(const struct ntmc_env *env, const struct item_names *n,
 		.static_pub = pub,
 		.peer_static = peer,
 		.env = env,
+		.agreed = agreed,
 	};
 
 	names_text(&t, "ntm item key v1", n);
@@ -203,8 +204,8 @@ static size_t plain_put(const struct ntmc_env *env,
 int item_key_wrap(const struct ntmc_env *env, const struct ntmc_identity *id,
 		  const uint8_t *cert, size_t cert_len,
 		  const struct item_names *n, const struct prekey *p,
-		  const struct ntmc_key *k, uint8_t out[static ITEM_KEY_MAX],
-		  size_t *len)
+		  const struct ntmc_key *k, struct ntmc_agreed *agreed,
+		  uint8_t out[static ITEM_KEY_MAX], size_t *len)
 {
 	enum ntmc_aead_alg alg = ntmc_aead_preferred();
 	uint8_t plain[ITEM_KEY_MAX];
@@ -216,7 +217,8 @@ int item_key_wrap(const struct ntmc_env *env, const struct ntmc_identity *id,
 		return -NTM_EINVAL;
 	if (cert_len > NTMC_CERT_MAX)
 		return -NTM_ETOOBIG;
-	r = noise_open(env, n, alg, &id->x_priv, id->x_pub, p->pub, &noise);
+	r = noise_open(env, n, alg, &id->x_priv, id->x_pub, p->pub, agreed,
+		       &noise);
 	if (r)
 		return r;
 	plain_len = plain_put(env, id, cert, cert_len, n, p, k, plain);
@@ -291,10 +293,11 @@ static int plain_verify(const struct ntmc_env *env,
 
 int item_key_unwrap(const struct ntmc_env *env, const struct ntmc_trust *trust,
 		    const struct item_names *n, const struct ntmc_key *prekey,
-		    const uint8_t *msg, size_t len, struct ntmc_key *k,
-		    struct ntmc_cert *out)
+		    const uint8_t pub[static NTMC_KEY_LEN],
+		    struct ntmc_agreed *agreed, const uint8_t *msg, size_t len,
+		    struct ntmc_key *k, struct ntmc_cert *out)
 {
-	uint8_t plain[ITEM_KEY_MAX], pub[NTMC_KEY_LEN];
+	uint8_t plain[ITEM_KEY_MAX];
 	struct ntmc_noise *noise;
 	struct ntmc_cert cert;
 	struct plain p;
@@ -304,9 +307,8 @@ int item_key_unwrap(const struct ntmc_env *env, const struct ntmc_trust *trust,
 	if (!name_ok(n->sender) || !name_ok(n->receiver) ||
 	    len < HEAD_LEN + NOISE_X_OVERHEAD + PLAIN_MIN || len > ITEM_KEY_MAX)
 		return -NTM_EDECODE;
-	ntmc_x25519_public(prekey, pub);
 	r = noise_open(env, n, (enum ntmc_aead_alg)msg[PREKEY_ID_LEN], prekey,
-		       pub, NULL, &noise);
+		       pub, NULL, agreed, &noise);
 	if (r)
 		return r == -NTM_EINVAL ? -NTM_EDECODE : r;
 	r = ntmc_noise_read(noise, msg + HEAD_LEN, len - HEAD_LEN, plain,

@@ -67,6 +67,7 @@ struct item_names {
 /**
  * item_key_wrap() - seal @k to @p
  * @id, @cert: the sender's keys and certificate (DER)
+ * @agreed:    NULL, or where their agreement is kept for the next item
  * @out, @len: ITEM_KEY_MAX bytes of room; written
  *
  * Return: 0, -NTM_EINVAL (a name), -NTM_ETOOBIG (certificate), -NTM_EAUTH (@p is a
@@ -76,13 +77,15 @@ NTM_MUST_CHECK int
 item_key_wrap(const struct ntmc_env *env, const struct ntmc_identity *id,
 	      const uint8_t *cert, size_t cert_len, const struct item_names *n,
 	      const struct prekey *p, const struct ntmc_key *k,
-	      uint8_t out[static ITEM_KEY_MAX], size_t *len);
+	      struct ntmc_agreed *agreed, uint8_t out[static ITEM_KEY_MAX],
+	      size_t *len);
 /** which prekey @msg is sealed to; -NTM_EDECODE when it is too short */
 NTM_MUST_CHECK int item_key_prekey(const uint8_t *msg, size_t len,
 				   uint8_t id[static PREKEY_ID_LEN]);
 /**
  * item_key_unwrap() - open it, and verify who sealed it
- * @prekey: private key of the prekey that item_key_prekey() named
+ * @prekey: private key of the prekey that item_key_prekey() named; @pub: public
+ * @agreed: as above
  * @out:    the sender's certificate; its ed_pub is for the caller to compare with
  *          the pin. Written with @k on success only
  *
@@ -91,12 +94,12 @@ NTM_MUST_CHECK int item_key_prekey(const uint8_t *msg, size_t len,
  *         name or static key, or as ntmc_trust_verify() says at the time of
  *         sealing), -NTM_ECLOCK (sealed in the future), -NTM_EEXPIRED (too long ago)
  */
-NTM_MUST_CHECK int item_key_unwrap(const struct ntmc_env *env,
-				   const struct ntmc_trust *trust,
-				   const struct item_names *n,
-				   const struct ntmc_key *prekey,
-				   const uint8_t *msg, size_t len,
-				   struct ntmc_key *k, struct ntmc_cert *out);
+NTM_MUST_CHECK int
+item_key_unwrap(const struct ntmc_env *env, const struct ntmc_trust *trust,
+		const struct item_names *n, const struct ntmc_key *prekey,
+		const uint8_t pub[static NTMC_KEY_LEN],
+		struct ntmc_agreed *agreed, const uint8_t *msg, size_t len,
+		struct ntmc_key *k, struct ntmc_cert *out);
 
 /** the second seal: under derive(@t, Item ID). @out: @len + 17 bytes.
  *  Return: 0, -NTM_ETOOBIG */

@@ -66,6 +66,7 @@ struct ntmc_noise {
 	bool initiator;
 	bool has_psk;
 	const struct ntmc_env *env;
+	struct ntmc_agreed *agreed;
 	struct ntmc_key s, psk;
 	uint8_t s_pub[NTMC_KEY_LEN];
 	struct noise_state st;
@@ -244,7 +245,14 @@ static int mix_es(const struct ntmc_noise *hs, struct noise_state *st)
 
 static int mix_ss(const struct ntmc_noise *hs, struct noise_state *st)
 {
-	return mix_dh(st, &hs->s, st->rs);
+	struct ntmc_key dh;
+	int r = ntmc_agreed_x25519(hs->agreed, &hs->s, hs->s_pub, st->rs, &dh);
+
+	if (r)
+		return r;
+	mix_key(st, dh.b);
+	ntmc_key_clear(&dh);
+	return 0;
 }
 
 static int mix_ee(struct noise_state *st)
@@ -400,6 +408,7 @@ int ntmc_noise_new(const struct ntmc_noise_config *conf,
 	hs->aead = conf->aead;
 	hs->initiator = conf->initiator;
 	hs->env = conf->env;
+	hs->agreed = conf->agreed;
 	hs->s = *conf->static_priv;
 	if (conf->static_pub)
 		memcpy(hs->s_pub, conf->static_pub, NTMC_KEY_LEN);

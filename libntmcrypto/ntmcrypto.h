@@ -227,6 +227,29 @@ NTM_MUST_CHECK int ntmc_ed25519_verify(const uint8_t pub[static NTMC_KEY_LEN],
 /** false for the small-order points; checked when a key is registered */
 bool ntmc_ed25519_public_ok(const uint8_t pub[static NTMC_KEY_LEN]);
 
+#define NTMC_AGREED_MAX 16
+
+/**
+ * struct ntmc_agreed - agreements of static keys, so that each is reckoned once; begins as
+ * zeros. Owner: whoever has it in a struct, and clears it when a private key of it goes.
+ */
+struct ntmc_agreed {
+	struct ntmc_agreement {
+		bool used;
+		uint8_t own[NTMC_KEY_LEN], peer[NTMC_KEY_LEN];
+		struct ntmc_key key;
+	} list[NTMC_AGREED_MAX];
+	unsigned int next; /* the oldest */
+};
+
+/** as ntmc_x25519(@priv, @peer), @own being @priv's public key; @a NULL: nothing is kept */
+NTM_MUST_CHECK int ntmc_agreed_x25519(struct ntmc_agreed *a,
+				      const struct ntmc_key *priv,
+				      const uint8_t own[static NTMC_KEY_LEN],
+				      const uint8_t peer[static NTMC_KEY_LEN],
+				      struct ntmc_key *shared);
+void ntmc_agreed_clear(struct ntmc_agreed *a);
+
 /* --- Noise (noiseprotocol.org, revision 34): IKpsk2 and X --------------------- */
 
 enum ntmc_noise_pattern { NTMC_NOISE_IKPSK2 = 1, NTMC_NOISE_X = 2 };
@@ -244,6 +267,7 @@ enum ntmc_noise_pattern { NTMC_NOISE_IKPSK2 = 1, NTMC_NOISE_X = 2 };
  * @psk:            IKpsk2 only, 32 bytes; copied; NULL when ntmc_noise_set_psk()
  *                  will give it
  * @env:            outlives the handshake; NULL: the system's
+ * @agreed:         outlives the handshake; NULL: no agreement is kept
  */
 struct ntmc_noise_config {
 	enum ntmc_noise_pattern pattern;
@@ -255,6 +279,7 @@ struct ntmc_noise_config {
 	const uint8_t *static_pub, *peer_static;
 	const struct ntmc_key *psk;
 	const struct ntmc_env *env;
+	struct ntmc_agreed *agreed;
 };
 
 struct ntmc_noise;

@@ -117,18 +117,18 @@ int fetching_key(struct fetching *f, const uint8_t *wrapped, size_t len)
 {
 	struct post *p = f->post;
 	struct item_names names = {f->item, f->sender, p->who.fqdn};
-	uint8_t id[PREKEY_ID_LEN];
+	uint8_t id[PREKEY_ID_LEN], pub[NTMC_KEY_LEN];
 	struct ntmc_key prekey;
 	struct ntmc_cert cert;
 	int err = item_key_prekey(wrapped, len, id);
 
 	if (err)
 		return err;
-	err = prekeys_find(p->prekeys, id, &prekey);
+	err = prekeys_find(p->prekeys, id, &prekey, pub);
 	if (err)
 		return err == -NTM_ENOTFOUND ? -NTM_EEXPIRED : err;
-	err = item_key_unwrap(p->env, p->who.trust, &names, &prekey, wrapped,
-			      len, &f->k, &cert);
+	err = item_key_unwrap(p->env, p->who.trust, &names, &prekey, pub,
+			      &p->agreed, wrapped, len, &f->k, &cert);
 	ntmc_key_clear(&prekey);
 	if (!err)
 		err = post_pin(p, f->sender, cert.ed_pub);

@@ -187,6 +187,7 @@ void post_close(struct post *p)
 	inbox_close(p->inbox);
 	outbox_close(p->outbox);
 	prekeys_close(p->prekeys);
+	ntmc_agreed_clear(&p->agreed);
 	recent_free(p->recent);
 	absent_free(p->absent);
 	loop_timer_free(p->quiet);

@@ -62,6 +62,7 @@ struct post {
 	struct outbox *outbox;
 	struct inbox *inbox;
 	struct prekeys *prekeys;
+	struct ntmc_agreed agreed; /* of our keys with those of others */
 	struct recent *recent;
 	struct absent *absent;
 	struct lookups *lookups;

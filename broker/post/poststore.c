@@ -333,7 +333,7 @@ static const char *const statements[POST_STATEMENTS] = {
 	[PREKEY_NEW] = "INSERT INTO prekey (id, fqdn, priv, pub, not_before, "
 		       "not_after, sig, cert) "
 		       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-	[PREKEY_GET] = "SELECT priv, fqdn FROM prekey WHERE id = ?1",
+	[PREKEY_GET] = "SELECT priv, pub FROM prekey WHERE id = ?1",
 	[PREKEY_NEWEST] = "SELECT id, pub, not_before, not_after, sig, cert "
 			  "FROM prekey WHERE fqdn = ?1 AND not_before <= ?2 "
 			  "ORDER BY not_before DESC LIMIT 1",

@@ -118,6 +118,7 @@ static void old_wipe(struct post *p)
 	if (!post_clock_agrees(p))
 		return;
 	store_bind_int(p->store, PREKEY_OLD, 1, post_now(p) - ITEM_RETENTION_S);
+	ntmc_agreed_clear(&p->agreed);
 	if (store_run(p->store, PREKEY_OLD))
 		log_warn("prekeys", "old ones could not be wiped");
 }
@@ -218,7 +219,7 @@ unsigned int prekeys_again_s(struct prekeys *k)
 }
 
 int prekeys_find(struct prekeys *k, const uint8_t id[static PREKEY_ID_LEN],
-		 struct ntmc_key *priv)
+		 struct ntmc_key *priv, uint8_t pub[static NTMC_KEY_LEN])
 {
 	struct store *s = k->post->store;
 	int r;
@@ -228,6 +229,7 @@ int prekeys_find(struct prekeys *k, const uint8_t id[static PREKEY_ID_LEN],
 	if (r <= 0)
 		return r ? r : -NTM_ENOTFOUND;
 	store_blob(s, PREKEY_GET, 0, priv->b, sizeof(priv->b));
+	store_blob(s, PREKEY_GET, 1, pub, NTMC_KEY_LEN);
 	store_reset(s, PREKEY_GET);
 	return 0;
 }

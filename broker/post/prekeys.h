@@ -23,9 +23,10 @@ void prekeys_session(struct prekeys *k);
 bool prekeys_busy(const struct prekeys *k);
 /** seconds until there is something to do; 0: nothing known */
 unsigned int prekeys_again_s(struct prekeys *k);
-/** the private key of prekey @id. Return: 0, -NTM_ENOTFOUND, -NTM_ESTORE */
+/** the keys of prekey @id. Return: 0, -NTM_ENOTFOUND, -NTM_ESTORE */
 NTM_MUST_CHECK int prekeys_find(struct prekeys *k,
 				const uint8_t id[static PREKEY_ID_LEN],
-				struct ntmc_key *priv);
+				struct ntmc_key *priv,
+				uint8_t pub[static NTMC_KEY_LEN]);
 
 #endif

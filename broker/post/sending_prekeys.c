@@ -163,7 +163,7 @@ static int prekey_take(struct sending *s, const json_t *j)
 	if (!err)
 		err = item_key_wrap(p->env, p->who.id, p->who.cert_der,
 				    p->who.cert_len, &names, &pk, &s->k,
-				    k.wrapped, &k.len);
+				    &p->agreed, k.wrapped, &k.len);
 	if ((err == -NTM_EEXPIRED || err == -NTM_ECLOCK) &&
 	    !post_clock_agrees(p))
 		return -NTM_ECLOCK;

@@ -68,13 +68,15 @@ static bool blob_try(struct burglar *x, const struct ntmc_key *k)
 static void prekeys_try(struct burglar *x, const uint8_t *wrapped, size_t len)
 {
 	struct item_names names = {x->item, x->sender, x->receiver};
+	uint8_t pub[NTMC_KEY_LEN];
 	struct ntmc_cert cert;
 	struct ntmc_key k;
 	size_t i;
 
 	for (i = 0; i < x->c.n; i++) {
-		if (item_key_unwrap(NULL, x->trust, &names, &x->c.keys[i],
-				    wrapped, len, &k, &cert))
+		ntmc_x25519_public(&x->c.keys[i], pub);
+		if (item_key_unwrap(NULL, x->trust, &names, &x->c.keys[i], pub,
+				    NULL, wrapped, len, &k, &cert))
 			continue;
 		x->wrapped++;
 		x->opened += blob_try(x, &k);

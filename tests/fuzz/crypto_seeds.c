@@ -99,7 +99,7 @@ static void items(void)
 
 	fuzz_item_open(&f);
 	must(!item_key_wrap(&f.env, &f.sender, f.der, f.der_len, &f.names,
-			    &f.prekey, &f.k, wrapped, &len));
+			    &f.prekey, &f.k, NULL, wrapped, &len));
 	msg[0] = 0;
 	memcpy(msg + 1, wrapped, len);
 	put("item/key", msg, 1 + len);

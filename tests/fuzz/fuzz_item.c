@@ -22,7 +22,8 @@ static void key_open(const uint8_t *data, size_t len)
 	struct ntmc_cert c;
 
 	if (!item_key_unwrap(&world.env, world.trust, &world.names,
-			     &world.prekey_priv, data, len, &k, &c))
+			     &world.prekey_priv, world.prekey.pub, NULL, data,
+			     len, &k, &c))
 		must(!strcmp(c.fqdn, world.names.sender));
 }
 

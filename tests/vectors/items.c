@@ -136,8 +136,8 @@ void vectors_write_items(FILE *out, vectors_hex_fn *hex)
 	hex(out, "public", p.pub, sizeof(p.pub));
 	hex(out, "signature", p.sig, sizeof(p.sig));
 
-	r = item_key_wrap(&env, &sender, cert, cert_len, &names, &p, &k, msg,
-			  &len);
+	r = item_key_wrap(&env, &sender, cert, cert_len, &names, &p, &k, NULL,
+			  msg, &len);
 	assert(!r && msg[PREKEY_ID_LEN] == NTMC_AES_256_GCM);
 	r = item_temporal_seal(&t, item, msg, len, sealed, &sealed_len);
 	assert(!r);

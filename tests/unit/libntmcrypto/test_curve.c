@@ -255,6 +255,50 @@ static void ed25519_small_order(void **state)
 	assert_true(ntmc_ed25519_public_ok(id.ed_pub));
 }
 
+/* Each pair has its own agreement, however many others were asked for between. */
+static void x25519_agreed(void **state)
+{
+	enum { PAIRS = NTMC_AGREED_MAX + 3 };
+	struct ntmc_agreed a = {0}, none = {0};
+	struct ntmc_key own, peer[PAIRS], want, got;
+	uint8_t own_pub[NTMC_KEY_LEN], pub[PAIRS][NTMC_KEY_LEN];
+	uint8_t low[NTMC_KEY_LEN] = {0};
+	int round, i;
+
+	(void)state;
+	ntmc_x25519_keygen(NULL, &own, own_pub);
+	for (i = 0; i < PAIRS; i++)
+		ntmc_x25519_keygen(NULL, &peer[i], pub[i]);
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < PAIRS; i++) {
+			assert_int_equal(ntmc_x25519(&peer[i], own_pub, &want),
+					 0);
+			assert_int_equal(ntmc_agreed_x25519(&a, &own, own_pub,
+							    pub[i], &got),
+					 0);
+			assert_memory_equal(&got, &want, sizeof(got));
+			/* the other way round it is another pair */
+			assert_int_equal(ntmc_agreed_x25519(&a, &peer[i],
+							    pub[i], own_pub,
+							    &got),
+					 0);
+			assert_memory_equal(&got, &want, sizeof(got));
+		}
+	}
+	assert_int_equal(ntmc_agreed_x25519(&a, &own, own_pub, low, &got),
+			 -NTM_EAUTH);
+	assert_int_equal(ntmc_agreed_x25519(&a, &own, own_pub, low, &got),
+			 -NTM_EAUTH);
+	/* it is kept: the private key is not asked again */
+	assert_int_equal(ntmc_agreed_x25519(&a, &own, own_pub, pub[0], &want),
+			 0);
+	assert_int_equal(
+		ntmc_agreed_x25519(&a, &peer[1], own_pub, pub[0], &got), 0);
+	assert_memory_equal(&got, &want, sizeof(got));
+	ntmc_agreed_clear(&a);
+	assert_memory_equal(&a, &none, sizeof(a));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -262,6 +306,7 @@ int main(void)
 		cmocka_unit_test(x25519_iterated),
 		cmocka_unit_test(x25519_agreement),
 		cmocka_unit_test(x25519_low_order),
+		cmocka_unit_test(x25519_agreed),
 		cmocka_unit_test(ed25519_vectors),
 		cmocka_unit_test(ed25519_malleable),
 		cmocka_unit_test(ed25519_small_order),

@@ -25,6 +25,7 @@ struct world {
 	struct ntmc_env env;
 	uint8_t item[ITEM_ID_LEN];
 	struct item_names names;
+	struct ntmc_agreed agreed;
 };
 
 static void issue(struct world *w, const char *fqdn,
@@ -130,7 +131,7 @@ static void wrap(struct world *w, uint8_t *msg, size_t *len)
 {
 	assert_int_equal(item_key_wrap(&w->env, &w->sender, w->sender_der,
 				       w->sender_len, &w->names, &w->prekey,
-				       &w->k, msg, len),
+				       &w->k, &w->agreed, msg, len),
 			 0);
 }
 
@@ -139,7 +140,7 @@ static int unwrap(struct world *w, const uint8_t *msg, size_t len)
 	struct ntmc_key k = {{0}}, none = {{0}};
 	struct ntmc_cert c;
 	int r = item_key_unwrap(&w->env, w->trust, &w->names, &w->prekey_priv,
-				msg, len, &k, &c);
+				w->prekey.pub, &w->agreed, msg, len, &k, &c);
 
 	if (r) {
 		assert_memory_equal(k.b, none.b, sizeof(k.b));
@@ -266,7 +267,7 @@ static void test_low_order(void **state)
 	memset(w.prekey.pub, 0, sizeof(w.prekey.pub));
 	assert_int_equal(item_key_wrap(&w.env, &w.sender, w.sender_der,
 				       w.sender_len, &w.names, &w.prekey, &w.k,
-				       msg, &len),
+				       &w.agreed, msg, &len),
 			 -NTM_EAUTH);
 	world_close(&w);
 }

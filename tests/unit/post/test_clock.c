@@ -156,8 +156,9 @@ static void test_clock_sender(void **state)
 static bool prekey_is_there(struct end *e,
 			    const uint8_t id[static PREKEY_ID_LEN])
 {
+	uint8_t pub[NTMC_KEY_LEN];
 	struct ntmc_key k;
-	int r = prekeys_find(e->post.prekeys, id, &k);
+	int r = prekeys_find(e->post.prekeys, id, &k, pub);
 
 	assert_true(!r || r == -NTM_ENOTFOUND);
 	return !r;
