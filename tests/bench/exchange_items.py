@@ -53,6 +53,8 @@ class Post:
 
     def watch(self, look):
         """what @look gives, once it gives something: asked again at each change"""
+        if found := look():
+            return found
         seen = self.ask("wait", seen=0)["changes"]
         while not (found := look()):
             seen = self.ask("wait", seen=seen)["changes"]
