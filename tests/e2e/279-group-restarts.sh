@@ -4,6 +4,7 @@
 # connection that comes in by `ntm allow @band` goes on, and so do the group's packets; also
 # while the GMS is away, from which alone a new ntm-member could have a key. Whoever is
 # removed meanwhile is out when it is back
+# alone
 . "$(dirname "$0")/../lab/lab.sh"
 . "$LAB_SRC/tests/lab/ntm.sh"
 . "$LAB_SRC/tests/lab/groups.sh"
