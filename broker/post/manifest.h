@@ -25,6 +25,7 @@
 #define ITEM_TEXT_MAX	 65536 /* bytes of a text that is shown */
 
 enum entry_kind { ENTRY_FILE = 1, ENTRY_FOLDER, ENTRY_LINK, ENTRY_TEXT };
+#define ENTRY_KINDS (ENTRY_TEXT + 1)
 
 struct entry {
 	enum entry_kind kind;

@@ -54,6 +54,8 @@ struct unpack {
 	uint64_t payload, at;
 	uint8_t length[HEAD_LEN];
 	uint64_t manifest_len;
+	bool fresh;		 /* the tree is new, and empty */
+	bool kinds[ENTRY_KINDS]; /* that the manifest has */
 	struct manifest_reader list;
 	struct entry now;
 	uint64_t begin;	      /* offset in the payload of @now's data */
@@ -134,8 +136,8 @@ static int file_open(struct unpack *u, uint64_t keep)
 		O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (u->file < 0 || fstat(u->file, &st) || !S_ISREG(st.st_mode) ||
 	    st.st_nlink != 1 || (uint64_t)st.st_size < keep ||
-	    ftruncate(u->file, (off_t)keep) ||
-	    lseek(u->file, (off_t)keep, SEEK_SET) < 0)
+	    ((uint64_t)st.st_size > keep && ftruncate(u->file, (off_t)keep)) ||
+	    (keep && lseek(u->file, (off_t)keep, SEEK_SET) < 0))
 		return -NTM_ESTORE;
 	u->started = keep;
 	return 0;
@@ -282,7 +284,7 @@ static int manifest_check(struct unpack *u)
 
 	manifest_read(&u->list, u->head, HEAD_LEN, u->manifest_len);
 	while ((r = manifest_next(&u->list, &u->now)) > 0)
-		;
+		u->kinds[u->now.kind] = true;
 	if (r)
 		return r == -NTM_ESTORE ? r : -NTM_EDECODE;
 	if (!u->list.count ||
@@ -322,11 +324,14 @@ static ssize_t front_write(struct unpack *u, const uint8_t *p, size_t len)
 	int err;
 
 	if (u->at < HEAD_LEN) {
-		u->length[u->at] = *p;
-		err = head_write(u, p, 1);
+		want = HEAD_LEN - u->at;
+		if (len > want)
+			len = (size_t)want;
+		memcpy(u->length + u->at, p, len);
+		err = head_write(u, p, len);
 		if (!err && u->at == HEAD_LEN)
 			err = length_check(u);
-		return err ? err : 1;
+		return err ? err : (ssize_t)len;
 	}
 	want = HEAD_LEN + u->manifest_len - u->at;
 	if (len > want)
@@ -334,7 +339,7 @@ static ssize_t front_write(struct unpack *u, const uint8_t *p, size_t len)
 	err = head_write(u, p, len);
 	if (!err && u->at == HEAD_LEN + u->manifest_len) {
 		err = manifest_check(u);
-		if (!err)
+		if (!err && !u->fresh)
 			err = tree_empty(u);
 		if (!err && u->room)
 			err = u->room(u->room_arg, u->entries);
@@ -378,7 +383,8 @@ int unpack_open(const char *dir, uint64_t payload, uint64_t at,
 	u->payload = payload;
 	u->at = at;
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0 && (!mkdirat(fd, UNPACK_TREE, 0700) || errno == EEXIST)) {
+	u->fresh = fd >= 0 && !mkdirat(fd, UNPACK_TREE, 0700);
+	if (u->fresh || (fd >= 0 && errno == EEXIST)) {
 		u->tree =
 			openat(fd, UNPACK_TREE,
 			       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -536,6 +542,8 @@ static int pass(struct unpack *u, enum entry_kind kind,
 {
 	int r;
 
+	if (!u->kinds[kind])
+		return 0;
 	manifest_read(&u->list, u->head, HEAD_LEN, u->manifest_len);
 	while ((r = manifest_next(&u->list, &u->now)) > 0)
 		if (u->now.kind == kind && (r = fn(u)))
