@@ -64,6 +64,7 @@ struct store {
 	bool *bad_bind;			  /* per statement, until its step */
 	sqlite3_stmt *words[STORE_WORDS]; /* of transactions */
 	bool grouped, pending;
+	int64_t undone; /* how often something was rolled back */
 	void (*begun)(void *arg);
 	void *begun_arg;
 };
@@ -295,6 +296,7 @@ bool store_pending(const struct store *s)
 void store_drop(struct store *s)
 {
 	s->pending = false;
+	s->undone++;
 	if (!sqlite3_get_autocommit(s->db))
 		(void)run_script(s, "ROLLBACK");
 }
@@ -329,6 +331,7 @@ int store_commit(struct store *s)
 
 void store_rollback(struct store *s)
 {
+	s->undone++;
 	/* some errors (a full disk among them) end the transaction by themselves */
 	if (!sqlite3_get_autocommit(s->db))
 		(void)run_script(s, s->grouped ? "ROLLBACK TO part;"
@@ -503,4 +506,9 @@ int store_backup(struct store *s, const char *path)
 int64_t store_changes(const struct store *s)
 {
 	return sqlite3_changes64(s->db);
+}
+
+int64_t store_moment(const struct store *s)
+{
+	return sqlite3_total_changes64(s->db) + s->undone;
 }

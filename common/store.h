@@ -80,6 +80,9 @@ NTM_MUST_CHECK int store_run(struct store *s, size_t st);
 NTM_MUST_CHECK int store_tidy(struct store *s);
 /** rows that the last statement changed */
 int64_t store_changes(const struct store *s);
+/** A number that grows with all that this store changes or takes back: what was read at
+ *  the same number is so still, as far as nobody else writes the file (store_alone()). */
+int64_t store_moment(const struct store *s);
 /** a consistent copy while running (online backup); Return: 0, -NTM_ESTORE */
 NTM_MUST_CHECK int store_backup(struct store *s, const char *path);
 

@@ -70,7 +70,7 @@ static void over(struct fetching *f)
 	struct inbox *b = f->inbox;
 
 	fetching_free(f);
-	loop_timer_arm(b->due, 0);
+	inbox_wake(b);
 }
 
 void fetching_later(struct fetching *f, int err, const char *text,
@@ -379,7 +379,7 @@ static void job_start(struct inbox *b, int64_t id)
 		fetching_step(f);
 }
 
-void inbox_work(struct inbox *b)
+static void work(struct inbox *b)
 {
 	struct store *st = b->post->store;
 	int64_t ids[64];
@@ -410,6 +410,32 @@ void inbox_work(struct inbox *b)
 	else if (s && !loop_timer_armed(b->due))
 		loop_timer_arm(b->due, LOOP_S(s));
 	post_check_idle(b->post);
+}
+
+void inbox_work(struct inbox *b)
+{
+	b->woken = false;
+	b->working = true;
+	/* when to look again is found out anew */
+	loop_timer_disarm(b->due);
+	work(b);
+	b->working = false;
+}
+
+void inbox_wake(struct inbox *b)
+{
+	if (b->working) {
+		loop_timer_arm(b->due, 0);
+		return;
+	}
+	b->woken = true;
+	post_flush_soon(b->post);
+}
+
+void inbox_turn(struct inbox *b)
+{
+	if (b && b->woken)
+		inbox_work(b);
 }
 
 static void on_due(void *arg)
@@ -446,6 +472,7 @@ static void jobs_drop(struct inbox *b)
 void inbox_restart(struct inbox *b, unsigned int s)
 {
 	jobs_drop(b);
+	b->woken = false;
 	loop_timer_arm(b->retry, LOOP_S(s));
 	loop_timer_arm(b->due, LOOP_S(s));
 }

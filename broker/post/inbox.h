@@ -51,6 +51,8 @@ void inbox_whole(struct inbox *b);
 void inbox_soon(struct inbox *b);
 /** what is due without asking */
 void inbox_work(struct inbox *b);
+/** the end of a turn, before its commit: what came to be due in it is begun */
+void inbox_turn(struct inbox *b);
 /** somebody may be allowed now: what is held is looked at again */
 void inbox_policy(struct inbox *b);
 bool inbox_busy(const struct inbox *b);

@@ -53,7 +53,7 @@ static void over(struct sending *s)
 	struct outbox *o = s->outbox;
 
 	sending_free(s);
-	loop_timer_arm(o->due, 0);
+	outbox_wake(o);
 }
 
 void sending_later(struct sending *s, int err, const char *text,
@@ -283,26 +283,14 @@ static void job_start(struct outbox *o, int64_t id)
 		sending_step(s);
 }
 
-void outbox_work(struct outbox *o)
+static void due_start(struct outbox *o)
 {
 	struct store *st = o->post->store;
 	int64_t ids[64];
 	size_t n = 0, i;
-	unsigned int s = post_rests_s(o->post);
 
-	if (!o->post->who.logged_in) {
-		post_check_idle(o->post);
-		return;
-	}
-	if (s) {
-		loop_timer_arm(o->due, LOOP_S(s));
-		return;
-	}
-	outbox_over(o);
-	who_load_known(&o->post->who);
-	left_work(o->left);
 	store_bind_int(st, OUT_DUE, 1, post_now(o->post));
-	while (store_step(st, OUT_DUE) > 0 && n < 64)
+	while (n < 64 && store_step(st, OUT_DUE) > 0)
 		ids[n++] = store_int(st, OUT_DUE, 0);
 	store_reset(st, OUT_DUE);
 	for (i = 0; i < n && o->n_jobs < OUTBOX_JOBS_MAX; i++) {
@@ -316,10 +304,57 @@ void outbox_work(struct outbox *o)
 				 "be asked",
 				 (long long)ids[i]);
 	}
+}
+
+/* Rows that are due become jobs, and more than one look a turn there is not: what ends at
+ * once is followed by the next turn's. */
+static void work(struct outbox *o)
+{
+	unsigned int s = post_rests_s(o->post);
+
+	if (!o->post->who.logged_in) {
+		post_check_idle(o->post);
+		return;
+	}
+	if (s) {
+		loop_timer_arm(o->due, LOOP_S(s));
+		return;
+	}
+	outbox_over(o);
+	who_load_known(&o->post->who);
+	left_work(o->left);
+	if (o->n_jobs < OUTBOX_JOBS_MAX) /* else each that ends looks again */
+		due_start(o);
 	s = outbox_again_s(o);
 	if (s && !loop_timer_armed(o->due))
 		loop_timer_arm(o->due, LOOP_S(s));
 	post_check_idle(o->post);
+}
+
+void outbox_work(struct outbox *o)
+{
+	o->woken = false;
+	o->working = true;
+	/* when to look again is found out anew */
+	loop_timer_disarm(o->due);
+	work(o);
+	o->working = false;
+}
+
+void outbox_wake(struct outbox *o)
+{
+	if (o->working) {
+		loop_timer_arm(o->due, 0);
+		return;
+	}
+	o->woken = true;
+	post_flush_soon(o->post);
+}
+
+void outbox_turn(struct outbox *o)
+{
+	if (o && o->woken)
+		outbox_work(o);
 }
 
 static void on_due(void *arg)
@@ -396,6 +431,7 @@ static void drop_all(struct outbox *o)
 void outbox_restart(struct outbox *o, unsigned int s)
 {
 	drop_all(o);
+	o->woken = false;
 	loop_timer_arm(o->due, LOOP_S(s));
 }
 
@@ -407,6 +443,20 @@ void outbox_close(struct outbox *o)
 	loop_timer_free(o->due);
 	left_close(o->left);
 	free(o);
+}
+
+int outbox_count(struct store *st, int64_t id, int n[static TO_STATES])
+{
+	int r, i;
+
+	store_bind_int(st, TO_COUNT, 1, id);
+	r = store_step(st, TO_COUNT);
+	if (r <= 0)
+		return r ? r : -NTM_ESTORE;
+	for (i = 0; i < TO_STATES; i++)
+		n[i] = (int)store_int(st, TO_COUNT, i);
+	store_reset(st, TO_COUNT);
+	return 0;
 }
 
 int outbox_row_state(struct outbox *o, int64_t id)
@@ -435,6 +485,6 @@ int outbox_cancel(struct outbox *o, int64_t id)
 	if (s)
 		sending_free(s);
 	r = outbox_row_end(o->post, id, OUT_CANCELLING, 0, NULL);
-	loop_timer_arm(o->due, 0);
+	outbox_wake(o);
 	return r;
 }

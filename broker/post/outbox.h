@@ -45,6 +45,7 @@ enum to_state {
 	TO_RECEIVED,
 	TO_REFUSED,
 	TO_FAILED,
+	TO_STATES
 };
 
 NTM_MUST_CHECK int outbox_open(struct post *p, struct outbox **out);
@@ -58,6 +59,8 @@ void outbox_restart(struct outbox *o, unsigned int s);
 void outbox_clock_agrees(struct outbox *o);
 /** take what is due */
 void outbox_work(struct outbox *o);
+/** the end of a turn, before its commit: what came to be due in it is begun */
+void outbox_turn(struct outbox *o);
 bool outbox_busy(const struct outbox *o);
 /** seconds until something is due; 0: nothing waits */
 unsigned int outbox_again_s(struct outbox *o);
@@ -92,6 +95,9 @@ NTM_MUST_CHECK int outbox_cancel(struct outbox *o, int64_t id);
 NTM_MUST_CHECK int outbox_ask(struct outbox *o, const struct post_ids *ids,
 			      const json_t *cs,
 			      void (*done)(void *arg, int err), void *arg);
+/** how many receivers of item @id are in each state. Return: 0, -NTM_ESTORE */
+NTM_MUST_CHECK int outbox_count(struct store *st, int64_t id,
+				int n[static TO_STATES]);
 /** a new array of those above @after (@id 0; at most 1000, fewer where they have many
  *  receivers, at least one), or one, as `ntm outbox --json` prints it */
 json_t *outbox_list(struct outbox *o, int64_t id, int64_t after);

@@ -230,7 +230,7 @@ static int state_take(struct outbox *o, int64_t id, bool left,
 	const char *state = json_string_value(json_object_get(answer, "state"));
 	struct store *st = o->post->store;
 	struct sending *s = outbox_job_find(o, id);
-	int r = outbox_row_state(o, id);
+	int n[TO_STATES], r = outbox_row_state(o, id);
 
 	/* what has ended, or is being cancelled, is so whatever the CS says */
 	if (r != OUT_OPEN && r != OUT_SENT_ALL)
@@ -240,19 +240,14 @@ static int state_take(struct outbox *o, int64_t id, bool left,
 			       ? 0
 			       : send_anew(o, id);
 	r = receivers_update(st, id, json_object_get(answer, "to"));
-	store_bind_int(st, TO_COUNT, 1, id);
-	store_bind_int(st, TO_COUNT, 2, TO_FOUND);
-	store_bind_int(st, TO_COUNT, 3, TO_TOLD);
-	if (!r && (r = store_step(st, TO_COUNT)) > 0) {
-		r = (int)store_int(st, TO_COUNT, 0);
-		store_reset(st, TO_COUNT);
-		if (r || names_left(st, id))
-			return 0;
-		if (s)
-			sending_free(s); /* it did not hear the CS's answer */
-		r = outbox_row_end(o->post, id, OUT_ENDED, 0, NULL);
-	}
-	return r;
+	if (!r)
+		r = outbox_count(st, id, n);
+	if (r || n[TO_FOUND] + n[TO_READY] + n[TO_WAITING] + n[TO_TOLD] ||
+	    names_left(st, id))
+		return r;
+	if (s)
+		sending_free(s); /* it did not hear the CS's answer */
+	return outbox_row_end(o->post, id, OUT_ENDED, 0, NULL);
 }
 
 /* Has the CS kept it for as long as it said, or as it was asked to? */
@@ -292,7 +287,7 @@ static void on_asked(void *arg, const struct web_answer *a)
 	else if (!again)
 		err = 0; /* it has forgotten the item */
 	outbox_asking_free(x);
-	loop_timer_arm(o->due, 0);
+	outbox_wake(o);
 	done(done_arg, err);
 }
 

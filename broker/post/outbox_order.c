@@ -143,7 +143,7 @@ int outbox_send(struct outbox *o, const struct outbox_order *order, int64_t *id,
 	if (err)
 		store_rollback(st);
 	else
-		loop_timer_arm(o->due, 0);
+		outbox_wake(o);
 out:
 	pack_close(p);
 	return err;

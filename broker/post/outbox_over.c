@@ -109,5 +109,5 @@ void outbox_tidy(struct outbox *o)
 void outbox_clock_agrees(struct outbox *o)
 {
 	if (o && o->tidy)
-		loop_timer_arm(o->due, 0);
+		outbox_wake(o);
 }

@@ -221,8 +221,10 @@ static const char *const statements[POST_STATEMENTS] = {
 	/* who has yet to get it gets all of it anew */
 	[TO_ANEW] = "UPDATE receiver SET state = 0, posted = 0, claims = 0 "
 		    "WHERE out = ?1 AND state BETWEEN 1 AND 3",
-	[TO_COUNT] = "SELECT count(*) FROM receiver WHERE out = ?1 AND "
-		     "state BETWEEN ?2 AND ?3",
+	/* how many are in each state */
+	[TO_COUNT] = "SELECT sum(state = 0), sum(state = 1), sum(state = 2), "
+		     "sum(state = 3), sum(state = 4), sum(state = 5), "
+		     "sum(state = 6) FROM receiver WHERE out = ?1",
 	[TO_WIPE] = "UPDATE receiver SET t = NULL, wrapped = NULL "
 		    "WHERE out = ?1",
 	[TO_DELETE] = "DELETE FROM receiver WHERE out = ?1",

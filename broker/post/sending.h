@@ -60,6 +60,11 @@ struct sending {
 	struct direct *direct;
 	bool tried;
 
+	/* receivers in each state, as of store_moment() @counted_at */
+	bool counted;
+	int64_t counted_at;
+	int counts[TO_STATES];
+
 	struct sealing seal;
 	uint64_t offset;
 	bool given;

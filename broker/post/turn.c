@@ -5,7 +5,8 @@
  * Theory of operation
  *
  * What all jobs write in one turn is one transaction of the store; what they ask of
- * servers and answer to clients is held. At the end of the turn files of items are
+ * servers and answer to clients is held. At the end of the turn rows that came to be due
+ * in it become jobs, so an order and its first step are one commit. Then files of items are
  * synced (one syncfs() for all of them), then the store commits, then what was held
  * leaves. So twenty items that move on together wait for the disk once, and while it is
  * busy the next ones gather. Folders that go are only renamed then (removal.h): nobody waits
@@ -112,9 +113,13 @@ static void turn_end(void *arg)
 {
 	struct turn *t = arg;
 
-	if (!t->post)
+	if (!t->post) {
 		free(t);
-	else if (post_flush_now(t->post))
+		return;
+	}
+	outbox_turn(t->post->outbox);
+	inbox_turn(t->post->inbox);
+	if (post_flush_now(t->post))
 		log_debug("post", "nothing of this turn has happened");
 }
 

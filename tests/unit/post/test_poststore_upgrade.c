@@ -126,6 +126,7 @@ static void lists(enum post_statement which, const int64_t *ids)
 /* what was sent goes on: in the name it was sealed in, to those who have it not */
 static void sent_on(bool small)
 {
+	int n, i;
 	static const int64_t due[] = {1, 2, 0};
 	uint8_t k[32], payload[8];
 	int64_t id;
@@ -149,10 +150,10 @@ static void sent_on(bool small)
 		assert_int_equal(store_blob(st, SMALL_GET, 0, payload, 8), 5);
 		store_reset(st, SMALL_GET);
 	}
-	store_bind_int(st, TO_COUNT, 2, TO_FOUND);
-	store_bind_int(st, TO_COUNT, 3, TO_TOLD);
 	row(TO_COUNT, 1);
-	assert_int_equal(store_int(st, TO_COUNT, 0), 1);
+	for (n = 0, i = TO_FOUND; i <= TO_TOLD; i++)
+		n += (int)store_int(st, TO_COUNT, i);
+	assert_int_equal(n, 1);
 	store_reset(st, TO_COUNT);
 }
 
