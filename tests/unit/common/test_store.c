@@ -542,6 +542,26 @@ static void test_group_no_file(void **state)
 	store_close(s);
 }
 
+/* What was read at one moment is so at the same one: each change, and each that is taken
+ * back, makes another. */
+static void test_moment(void **state)
+{
+	struct store *s = open_store();
+	int64_t before, within;
+
+	(void)state;
+	before = store_moment(s);
+	assert_int_equal(store_run(s, COUNT), 0);
+	assert_int_equal(store_moment(s), before);
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(add(s, 1, "one", "1", 1), 0);
+	within = store_moment(s);
+	assert_true(within > before);
+	store_rollback(s);
+	assert_true(store_moment(s) > within);
+	store_close(s);
+}
+
 #define test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(int argc, char **argv)
@@ -553,7 +573,7 @@ int main(int argc, char **argv)
 		test(test_file_limit),	 test(test_full_disk),
 		test(test_twice),	 test(test_alone),
 		test(test_group),	 test(test_group_no_file),
-		test(test_backup),
+		test(test_backup),	 test(test_moment),
 	};
 
 	if (argc == 2)
