@@ -384,22 +384,21 @@ int group_seal_read(const struct group *g, const uint8_t *seal, size_t len,
 
 #define CLOCK_MAX ((int64_t)1 << 52)
 
-int group_seal_check(const struct group *g, const uint8_t *seal, size_t len,
-		     const struct ntmc_key *rn2, int64_t now,
-		     int64_t *not_after)
+/* @read: its signature has been verified */
+static int seal_check(const struct group *g, const uint8_t *seal,
+		      const struct ntmc_key *rn2, int64_t now, bool read,
+		      int64_t *not_after)
 {
 	uint8_t hash[NTMC_HASH_LEN];
 	struct seal s;
 	int64_t end;
 
-	if (len != GROUP_SEAL_LEN)
-		return -NTM_EDECODE;
 	seal_get(seal, &s);
 	if (memcmp(s.id, g->id, GROUP_ID_LEN))
 		return -NTM_ENOTFOUND;
 	if (s.epoch != g->epoch)
 		return s.epoch < g->epoch ? -NTM_ESTATE : -NTM_EAGAIN;
-	if (seal_verify(g, seal))
+	if (!read && seal_verify(g, seal))
 		return -NTM_EAUTH;
 	/* signed by the GMS, so this is its own doing */
 	if (memcmp(s.hash, g->hash, NTMC_HASH_LEN) ||
@@ -417,6 +416,23 @@ int group_seal_check(const struct group *g, const uint8_t *seal, size_t len,
 	end = now + g->policy.max_age_s;
 	*not_after = s.not_after < end ? s.not_after : end;
 	return 0;
+}
+
+int group_seal_check(const struct group *g, const uint8_t *seal, size_t len,
+		     const struct ntmc_key *rn2, int64_t now,
+		     int64_t *not_after)
+{
+	if (len != GROUP_SEAL_LEN)
+		return -NTM_EDECODE;
+	return seal_check(g, seal, rn2, now, false, not_after);
+}
+
+int group_seal_check_read(const struct group *g,
+			  const uint8_t seal[static GROUP_SEAL_LEN],
+			  const struct ntmc_key *rn2, int64_t now,
+			  int64_t *not_after)
+{
+	return seal_check(g, seal, rn2, now, true, not_after);
 }
 
 int64_t group_seal_since(const uint8_t seal[static GROUP_SEAL_LEN])

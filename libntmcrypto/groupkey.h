@@ -150,6 +150,11 @@ NTM_MUST_CHECK int group_seal_check(const struct group *g, const uint8_t *seal,
 NTM_MUST_CHECK int group_seal_read(const struct group *g, const uint8_t *seal,
 				   size_t len, uint64_t *epoch,
 				   uint8_t hash[static NTMC_HASH_LEN]);
+/** group_seal_check() of a seal that group_seal_read() has taken, with @g as it is: the
+ *  signature, which is most of the work, is not verified again */
+NTM_MUST_CHECK int group_seal_check_read(
+	const struct group *g, const uint8_t seal[static GROUP_SEAL_LEN],
+	const struct ntmc_key *rn2, int64_t now, int64_t *not_after);
 /** seconds since 1970 by the GMS's clock: it made this RN2 then. @seal was checked */
 int64_t group_seal_since(const uint8_t seal[static GROUP_SEAL_LEN]);
 /** do two seals prove that the GMS gave two answers for one epoch? */

@@ -32,7 +32,7 @@ void member_new_prekey(struct member *m)
  * Return: false: the disk failed, nothing is to be said */
 static bool prekey_to_tell(struct member *m, uint8_t out[GROUP_PREKEY_LEN])
 {
-	struct group_prekey p;
+	struct group_prekey *p = &m->prekey;
 
 	/* without a log there is no place for it on the disk */
 	if (m->own.used && group_epoch(m->g)) {
@@ -50,10 +50,13 @@ static bool prekey_to_tell(struct member *m, uint8_t out[GROUP_PREKEY_LEN])
 			return false;
 		}
 	}
-	memcpy(p.pub, m->own.prekey[0].pub, sizeof(p.pub));
-	p.serial = m->own.serial;
-	group_prekey_sign(m->s.id, m->id, &p);
-	group_prekey_put(&p, out);
+	if (p->serial != m->own.serial ||
+	    memcmp(p->pub, m->own.prekey[0].pub, sizeof(p->pub)) != 0) {
+		memcpy(p->pub, m->own.prekey[0].pub, sizeof(p->pub));
+		p->serial = m->own.serial;
+		group_prekey_sign(m->s.id, m->id, p);
+	}
+	group_prekey_put(p, out);
 	return true;
 }
 

@@ -62,6 +62,7 @@ struct member {
 	bool online, asking, leaving;
 	struct group *g;
 	struct member_own own;
+	struct group_prekey prekey; /* the public half, as it was told last */
 	uint8_t id[GROUP_ID_LEN];
 	uint8_t welcome_hash[NTMC_HASH_LEN];
 	uint64_t welcome_epoch; /* until the log is there; 0: it is */

@@ -155,7 +155,9 @@ static bool is_sealed(const struct member *m, const Ntm__GroupNews *n)
 	       !memcmp(hash, group_hash(m->g), sizeof(hash));
 }
 
-static int take_entries(struct member *m, const Ntm__GroupNews *n, bool ours)
+/* @sealed: the seal is of this epoch, and its signature the server's */
+static int take_entries(struct member *m, const Ntm__GroupNews *n, bool ours,
+			bool *sealed)
 {
 	struct member_own before = m->own;
 	uint64_t welcome = m->welcome_epoch;
@@ -176,7 +178,8 @@ static int take_entries(struct member *m, const Ntm__GroupNews *n, bool ours)
 		r = -NTM_ENONAME;
 	if (!r && !m->welcome_epoch)
 		r = memberstore_put(m->s.store, m->g, &m->own);
-	if (!r && is_sealed(m, n))
+	*sealed = !r && is_sealed(m, n);
+	if (*sealed)
 		r = memberstore_seal_put(m->s.store, m->id, n->seal.data);
 	if (!r)
 		r = memberstore_commit(m->s.store);
@@ -204,12 +207,16 @@ static int rn2_of(const struct member *m, const Ntm__GroupNews *n,
 	return group_rn2_open(&m->login.key, &at, n->rn2_sealed.data, out);
 }
 
-static int take_seal(struct member *m, const Ntm__GroupNews *n)
+/* @read: is_sealed() has said so; what it refused is looked at again, to be named */
+static int take_seal(struct member *m, const Ntm__GroupNews *n, bool read)
 {
 	struct ntmc_key rn2;
 	int r = m->welcome_epoch ? -NTM_EAGAIN : rn2_of(m, n, &rn2);
 
-	if (!r)
+	if (!r && read)
+		r = group_seal_check_read(m->g, n->seal.data, &rn2, n->now,
+					  &m->not_after);
+	else if (!r)
 		r = group_seal_check(m->g, n->seal.data, n->seal.len, &rn2,
 				     n->now, &m->not_after);
 	/* two RN2s for one epoch: it tells others something else */
@@ -246,15 +253,15 @@ static void ask_on(struct member *m)
 
 void news_take(struct member *m, const Ntm__GroupNews *n)
 {
-	bool ours = is_ours(m, n);
-	int r = take_entries(m, n, ours);
+	bool ours = is_ours(m, n), sealed;
+	int r = take_entries(m, n, ours, &sealed);
 
 	if (!r && !n->seal.len) {
 		ask_on(m);
 		return;
 	}
 	if (!r)
-		r = take_seal(m, n);
+		r = take_seal(m, n, sealed);
 	if (r) {
 		if (m->shut_out && !m->keys.epoch)
 			/* a key of before our start is of an epoch that is over */

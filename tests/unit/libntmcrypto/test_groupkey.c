@@ -274,6 +274,14 @@ static int check(struct circle *c, const uint8_t *seal, int64_t now)
 	return r;
 }
 
+static int check_read(struct circle *c, const uint8_t *seal,
+		      const struct ntmc_key *rn2, int64_t now)
+{
+	int64_t not_after;
+
+	return group_seal_check_read(c->p[1].g, seal, rn2, now, &not_after);
+}
+
 /* W10: how long a seal lasts the members have said, in the group's rules; the server may
  * say less, and have a clock of any kind */
 static void test_seal_age(void **state)
@@ -337,6 +345,12 @@ static void test_seal(void **state)
 	assert_int_equal(group_seal_check(c.p[1].g, c.seal, sizeof(c.seal),
 					  &rn2, FIXTURE_NOW, &t),
 			 -NTM_EAUTH);
+	/* one whose signature was verified before: all the rest counts */
+	assert_int_equal(check_read(&c, c.seal, &c.rn2, FIXTURE_NOW), 0);
+	assert_int_equal(check_read(&c, c.seal, &rn2, FIXTURE_NOW), -NTM_EAUTH);
+	assert_int_equal(check_read(&c, old, &rn2, FIXTURE_NOW), -NTM_ESTATE);
+	assert_int_equal(check_read(&c, c.seal, &c.rn2, FIXTURE_NOW + 7200),
+			 -NTM_EEXPIRED);
 	/* an epoch that the member has not seen yet */
 	circle_make(&c, 0, &(struct group_change){.kind = GROUP_RENEW});
 	memcpy(first, c.seal, sizeof(first));
