@@ -109,7 +109,7 @@ const struct group_member *group_at(const struct group *g, size_t i)
 	return i < g->n ? &g->members[i] : NULL;
 }
 
-const struct group_member *group_find(const struct group *g, uint32_t index)
+size_t group_position(const struct group *g, uint64_t index)
 {
 	size_t low = 0, high = g->n;
 
@@ -121,8 +121,14 @@ const struct group_member *group_find(const struct group *g, uint32_t index)
 		else
 			high = mid;
 	}
-	return low < g->n && g->members[low].index == index ? &g->members[low]
-							    : NULL;
+	return low;
+}
+
+const struct group_member *group_find(const struct group *g, uint32_t index)
+{
+	size_t i = group_position(g, index);
+
+	return i < g->n && g->members[i].index == index ? &g->members[i] : NULL;
 }
 
 const struct group_member *
@@ -169,7 +175,7 @@ void group_transcript(const uint8_t *before, const uint8_t *entry, size_t len,
 	ntmc_sha256(text, w.len, out);
 }
 
-static bool make_room(struct group *g, size_t n)
+bool group_room(struct group *g, size_t n)
 {
 	size_t room = g->room;
 	void *more;
@@ -186,8 +192,7 @@ static bool make_room(struct group *g, size_t n)
 	return true;
 }
 
-/* at the end; there is room. false: no memory for the name */
-static bool append(struct group *g, const struct group_record *r)
+bool group_append(struct group *g, const struct group_record *r)
 {
 	struct group_member *m = &g->members[g->n];
 
@@ -202,17 +207,20 @@ static bool append(struct group *g, const struct group_record *r)
 	return true;
 }
 
-static enum group_why apply_add(struct group *g, const struct group_content *c)
+static enum group_why apply_add(struct group *g, uint64_t epoch,
+				const struct group_content *c)
 {
 	struct wire_in w = c->records;
 	size_t i, before = g->n;
 	struct group_record r;
 
-	if (!make_room(g, c->n))
+	if (!group_room(g, c->n))
 		return GROUP_MEMORY;
-	for (i = 0; i < c->n; i++)
-		if (!group_record_get(&w, &r) || !append(g, &r))
+	for (i = 0; i < c->n; i++) {
+		if (!group_record_get(&w, &r) || !group_append(g, &r))
 			break;
+		group_touch(g, epoch, r.index / GROUP_PIECE);
+	}
 	if (i == c->n) {
 		g->next += (uint32_t)c->n;
 		return GROUP_FINE;
@@ -222,8 +230,7 @@ static enum group_why apply_add(struct group *g, const struct group_content *c)
 	return GROUP_MEMORY;
 }
 
-/* room for the tokens of @n more who go; the oldest make it, where there are many */
-static bool make_used_room(struct group *g, size_t n)
+bool group_used_room(struct group *g, size_t n)
 {
 	size_t want = g->n_used + n, over = 0;
 	void *more;
@@ -239,19 +246,20 @@ static bool make_used_room(struct group *g, size_t n)
 	return true;
 }
 
-static enum group_why apply_remove(struct group *g,
+static enum group_why apply_remove(struct group *g, uint64_t epoch,
 				   const struct group_content *c)
 {
 	size_t i, kept = 0, gone = 0;
 	bool admin = false;
 
-	if (!make_used_room(g, c->n))
+	if (!group_used_room(g, c->n))
 		return GROUP_MEMORY;
 	for (i = 0; i < g->n; i++) {
 		struct group_member *m = &g->members[i];
 
 		if (gone < c->n && m->index == group_gone_at(c, gone)) {
 			memcpy(g->used[g->n_used++], m->token, GROUP_TOKEN_LEN);
+			group_touch(g, epoch, m->index / GROUP_PIECE);
 			free(m->fqdn);
 			gone++;
 			continue;
@@ -260,8 +268,11 @@ static enum group_why apply_remove(struct group *g,
 		g->members[kept++] = *m;
 	}
 	g->n = kept;
-	if (!admin)
+	if (!admin) {
 		g->members[0].rights = GROUP_ALL_RIGHTS;
+		group_touch(g, epoch, g->members[0].index / GROUP_PIECE);
+	}
+	group_touch(g, epoch, GROUP_PIECE_USED);
 	return GROUP_FINE;
 }
 
@@ -274,8 +285,9 @@ static void set_server(struct group *g, const struct group_content *c)
 static enum group_why apply_create(struct group *g, const struct group_entry *e,
 				   const struct group_content *c)
 {
-	if (!make_room(g, 1) || !append(g, &c->founder))
+	if (!group_room(g, 1) || !group_append(g, &c->founder))
 		return GROUP_MEMORY;
+	group_touch(g, e->epoch, 0);
 	memcpy(g->id, e->id, sizeof(g->id));
 	g->next = 1;
 	g->policy = c->policy;
@@ -291,12 +303,13 @@ static enum group_why apply_content(struct group *g,
 	case GROUP_CREATE:
 		return apply_create(g, e, c);
 	case GROUP_ADD:
-		return apply_add(g, c);
+		return apply_add(g, e->epoch, c);
 	case GROUP_REMOVE:
-		return apply_remove(g, c);
+		return apply_remove(g, e->epoch, c);
 	case GROUP_RIGHTS:
 		((struct group_member *)group_find(g, c->index))->rights =
 			c->rights;
+		group_touch(g, e->epoch, c->index / GROUP_PIECE);
 		break;
 	case GROUP_POLICY:
 		g->policy = c->policy;
@@ -331,107 +344,4 @@ int group_apply(struct group *g, const uint8_t *entry, size_t len,
 	if (why)
 		*why = w;
 	return group_why_code(w);
-}
-
-/* --- for a store -------------------------------------------------------------- */
-
-int group_save(const struct group *g, uint8_t *out, size_t size, size_t *len)
-{
-	struct wire_out w = wire_out(out, size);
-	size_t i;
-
-	if (!g->epoch)
-		return -NTM_ESTATE;
-	*len = 1 + GROUP_ID_LEN + 8 + 4 + 4 + 2 * NTMC_HASH_LEN +
-	       GROUP_POLICY_LEN + NTMC_KEY_LEN + 2 + strlen(g->server) + 4 + 4 +
-	       g->n_used * GROUP_TOKEN_LEN;
-	for (i = 0; i < g->n; i++)
-		*len += GROUP_TOKEN_LEN + 4 + 1 + NTMC_KEY_LEN + 2 +
-			strlen(g->members[i].fqdn);
-	if (size < *len)
-		return size ? -NTM_ETOOBIG : 0;
-	wire_put_number(&w, GROUP_SAVED, 1);
-	wire_put(&w, g->id, sizeof(g->id));
-	wire_put_number(&w, g->epoch, 8);
-	wire_put_number(&w, g->generation, 4);
-	wire_put_number(&w, g->next, 4);
-	wire_put(&w, g->hash, sizeof(g->hash));
-	wire_put(&w, g->before, sizeof(g->before));
-	group_policy_put(&w, &g->policy);
-	wire_put(&w, g->server_key, sizeof(g->server_key));
-	wire_put_name(&w, g->server);
-	wire_put_number(&w, g->n, 4);
-	for (i = 0; i < g->n; i++)
-		group_record_put(&w, &g->members[i]);
-	wire_put_number(&w, g->n_used, 4);
-	for (i = 0; i < g->n_used; i++)
-		wire_put(&w, g->used[i], GROUP_TOKEN_LEN);
-	return 0;
-}
-
-static int load_members(struct group *g, struct wire_in *w)
-{
-	size_t n = (size_t)wire_get_number(w, 4);
-	struct group_record r;
-
-	if (w->bad || !n || n > GROUP_MEMBERS_MAX)
-		return -NTM_EDECODE;
-	if (!make_room(g, n))
-		return -NTM_ENOMEM;
-	while (g->n < n) {
-		if (!group_record_get(w, &r) || r.index >= g->next ||
-		    (g->n && r.index <= g->members[g->n - 1].index))
-			return -NTM_EDECODE;
-		if (!append(g, &r))
-			return -NTM_ENOMEM;
-	}
-	return 0;
-}
-
-/* nothing of them in what was saved before they were: they count from here on */
-static int load_used(struct group *g, struct wire_in *w, unsigned int version)
-{
-	size_t n = version == 1 ? 0 : (size_t)wire_get_number(w, 4);
-
-	if (w->bad || n > GROUP_USED_MAX || w->left != n * GROUP_TOKEN_LEN)
-		return -NTM_EDECODE;
-	if (!n)
-		return 0;
-	if (!make_used_room(g, n))
-		return -NTM_ENOMEM;
-	wire_get(w, g->used, n * GROUP_TOKEN_LEN);
-	g->n_used = n;
-	return 0;
-}
-
-int group_load(const uint8_t *b, size_t len, struct group **out)
-{
-	struct wire_in w = wire_in(b, len);
-	unsigned int version = (unsigned int)wire_get_number(&w, 1);
-	struct group *g;
-	int r = group_new(&g);
-
-	if (r)
-		return r;
-	if (version != 1 && version != GROUP_SAVED)
-		w.bad = true;
-	wire_get(&w, g->id, sizeof(g->id));
-	g->epoch = wire_get_number(&w, 8);
-	g->generation = (uint32_t)wire_get_number(&w, 4);
-	g->next = (uint32_t)wire_get_number(&w, 4);
-	wire_get(&w, g->hash, sizeof(g->hash));
-	wire_get(&w, g->before, sizeof(g->before));
-	if (!group_policy_get(&w, &g->policy))
-		w.bad = true;
-	wire_get(&w, g->server_key, sizeof(g->server_key));
-	wire_get_name(&w, g->server, sizeof(g->server));
-	r = w.bad || !g->epoch || !g->generation ? -NTM_EDECODE
-						 : load_members(g, &w);
-	if (!r)
-		r = load_used(g, &w, version);
-	if (r)
-		group_free(g);
-	else
-		*out = g;
-	return r;
 }

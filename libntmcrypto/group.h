@@ -194,11 +194,32 @@ void group_commit(const uint8_t id[static GROUP_ID_LEN], uint64_t epoch,
 		  uint32_t generation, const struct ntmc_key *share,
 		  uint8_t out[static NTMC_HASH_LEN]);
 
-/** the group as bytes, for a store. @size 0: only @len, which is set in any case.
+/* --- for a store (groupsave.c) ------------------------------------------------------ */
+
+/** the group as bytes. @size 0: only @len, which is set in any case.
  *  Return: 0, -NTM_ETOOBIG, -NTM_ESTATE (empty) */
 NTM_MUST_CHECK int group_save(const struct group *g, uint8_t *out, size_t size,
 			      size_t *len);
 /** Return: 0, -NTM_EDECODE, -NTM_ENOMEM */
 NTM_MUST_CHECK int group_load(const uint8_t *b, size_t len, struct group **out);
+
+#define GROUP_PIECE	 32		  /* members in one, by index */
+#define GROUP_PIECE_HEAD UINT32_MAX	  /* first; each epoch changes it */
+#define GROUP_PIECE_USED (UINT32_MAX - 1) /* last */
+#define GROUP_TOUCHES	 64
+/**
+ * group_piece_save() - a part of group_save()'s bytes: the head, then members by number
+ *                      of their piece, then GROUP_PIECE_USED make up the whole
+ * @len: 0: it has nobody any more. @size 0: only @len
+ * Return: as group_save()
+ */
+NTM_MUST_CHECK int group_piece_save(const struct group *g, uint32_t piece,
+				    uint8_t *out, size_t size, size_t *len);
+/** those that are not as they were in @epoch, without the head, in no order.
+ *  Return: false: that is not known, any may be another one */
+bool group_pieces_since(const struct group *g, uint64_t epoch,
+			uint32_t out[static GROUP_TOUCHES], size_t *n);
+/** the one that follows @piece, of those that have somebody; the last is GROUP_PIECE_USED */
+uint32_t group_piece_next(const struct group *g, uint32_t piece);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * group_impl - a group's own data, shared by its files: group.c, groupcheck.c,
- * groupentry.c, groupmake.c and groupkey.c
+ * group_impl - a group's own data, shared by its files: group.c, groupsave.c,
+ * groupcheck.c, groupentry.c, groupmake.c and groupkey.c
  *
  * Owner:    group.c makes, changes and frees it.
  * Context:  inside libntmcrypto only.
@@ -17,8 +17,15 @@
 #define GROUP_BODY	 (1 + 1 + GROUP_ID_LEN + 8 + 4 + NTMC_HASH_LEN + 8 + 4 + 2)
 #define GROUP_POLICY_LEN 20
 
+/** struct group_touch - a piece (group_piece_save()), and the epoch that changed it last */
+struct group_touch {
+	uint64_t epoch;
+	uint32_t piece;
+};
+
 /** struct group - @members: in order of index; @next: the next who is added; @used: the
- *  tokens of the last GROUP_USED_MAX who have gone, the oldest first */
+ *  tokens of the last GROUP_USED_MAX who have gone, the oldest first; @touched: pieces that
+ *  changed after the epoch @touched_from, each once */
 struct group {
 	uint8_t id[GROUP_ID_LEN];
 	uint64_t epoch;
@@ -31,6 +38,9 @@ struct group {
 	size_t n, room;
 	uint8_t (*used)[GROUP_TOKEN_LEN];
 	size_t n_used;
+	struct group_touch touched[GROUP_TOUCHES];
+	size_t n_touched;
+	uint64_t touched_from;
 };
 
 /* groupentry.c: the encodings */
@@ -41,6 +51,8 @@ struct group_record {
 	uint8_t rights, ed_pub[NTMC_KEY_LEN], token[GROUP_TOKEN_LEN];
 	char fqdn[NTMC_FQDN_MAX + 1];
 };
+#define GROUP_RECORD_LEN                                                       \
+	(GROUP_TOKEN_LEN + 4 + 1 + NTMC_KEY_LEN + 2) /* and the name */
 void group_record_put(struct wire_out *w, const struct group_member *m);
 /** false: malformed, or not possible for any member */
 bool group_record_get(struct wire_in *w, struct group_record *out);
@@ -77,6 +89,20 @@ group_entry_verify(const uint8_t *entry, size_t len,
 /** @out: the hash of all up to @entry; @before: of all before it */
 void group_transcript(const uint8_t *before, const uint8_t *entry, size_t len,
 		      uint8_t *out);
+
+/** the position of the first member with that index, or with one behind it */
+size_t group_position(const struct group *g, uint64_t index);
+/** room for @n more. false: no memory */
+bool group_room(struct group *g, size_t n);
+/** at the end; there is room. false: no memory for the name */
+bool group_append(struct group *g, const struct group_record *r);
+/** room for the tokens of @n more who go; the oldest make it, where there are many.
+ *  false: no memory */
+bool group_used_room(struct group *g, size_t n);
+
+/* groupsave.c */
+/** what begins @epoch changes that piece */
+void group_touch(struct group *g, uint64_t epoch, uint32_t piece);
 
 /* groupcheck.c */
 /** would @entry apply? */

@@ -53,11 +53,20 @@ bool group_policy_get(struct wire_in *w, struct group_policy *out)
 
 void group_record_put(struct wire_out *w, const struct group_member *m)
 {
-	wire_put(w, m->token, sizeof(m->token));
-	wire_put_number(w, m->index, 4);
-	wire_put_number(w, m->rights, 1);
-	wire_put(w, m->ed_pub, sizeof(m->ed_pub));
-	wire_put_name(w, m->fqdn);
+	size_t n = strlen(m->fqdn);
+	uint8_t *to = wire_room(w, GROUP_RECORD_LEN + n);
+
+	/* at once, as a group has a thousand of them */
+	if (!to)
+		return;
+	memcpy(to, m->token, GROUP_TOKEN_LEN);
+	to += GROUP_TOKEN_LEN;
+	wire_number(to, m->index, 4);
+	to[4] = m->rights;
+	memcpy(to + 5, m->ed_pub, NTMC_KEY_LEN);
+	to += 5 + NTMC_KEY_LEN;
+	wire_number(to, n, 2);
+	memcpy(to + 2, m->fqdn, n);
 }
 
 bool group_record_get(struct wire_in *w, struct group_record *out)

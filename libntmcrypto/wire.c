@@ -4,25 +4,30 @@
 
 #include <string.h>
 
-void wire_put(struct wire_out *w, const void *data, size_t len)
+uint8_t *wire_room(struct wire_out *w, size_t len)
 {
 	if (w->full || len > w->size - w->len) {
 		w->full = true;
-		return;
+		return NULL;
 	}
-	if (len)
-		memcpy(w->b + w->len, data, len);
 	w->len += len;
+	return w->b ? w->b + w->len - len : NULL;
+}
+
+void wire_put(struct wire_out *w, const void *data, size_t len)
+{
+	uint8_t *to = wire_room(w, len);
+
+	if (to && len)
+		memcpy(to, data, len);
 }
 
 void wire_put_number(struct wire_out *w, uint64_t v, unsigned int bytes)
 {
-	uint8_t b[8];
-	unsigned int i;
+	uint8_t *to = wire_room(w, bytes);
 
-	for (i = 0; i < bytes; i++)
-		b[i] = (uint8_t)(v >> 8 * (bytes - 1 - i));
-	wire_put(w, b, bytes);
+	if (to)
+		wire_number(to, v, bytes);
 }
 
 void wire_put_label(struct wire_out *w, const char *label)

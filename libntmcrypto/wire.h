@@ -25,6 +25,14 @@ static inline struct wire_out wire_out(void *b, size_t size)
 	return (struct wire_out){.b = b, .size = size};
 }
 void wire_put(struct wire_out *w, const void *data, size_t len);
+/** the next @len bytes, which the caller fills; NULL: they do not fit */
+uint8_t *wire_room(struct wire_out *w, size_t len);
+/** the lowest @bytes bytes of @v, at @to */
+static inline void wire_number(uint8_t *to, uint64_t v, unsigned int bytes)
+{
+	while (bytes--)
+		*to++ = (uint8_t)(v >> 8 * bytes);
+}
 /** the lowest @bytes bytes of @v */
 void wire_put_number(struct wire_out *w, uint64_t v, unsigned int bytes);
 /** a label, without its NUL and without a length */

@@ -6,7 +6,8 @@
  *
  * A row is one group: its state as the log made it, which is no secret, and beside it one
  * sealed blob (rowkey.h) with RN1, prekeys and a share that waits. Additional data is
- * GroupID and th: what belongs to another epoch does not open.
+ * GroupID and th: what belongs to another epoch does not open. The list of members has rows
+ * of its own (memberstore_pieces.c).
  *
  * What is written over lies in the write-ahead log still; memberstore_tidy() empties that,
  * so who takes the files and the identity has no RN1 of before.
@@ -27,7 +28,7 @@
 	 NTMC_HASH_LEN + NTMC_KEY_LEN)
 #define SEALED_LEN (OWN_LEN + ROWKEY_EXTRA)
 #define AD_LEN	   (GROUP_ID_LEN + NTMC_HASH_LEN)
-#define STATE_MAX  (1 << 20) /* 2048 members, each with the longest name */
+#define HEAD_MAX   1024 /* of a group: its server has the longest name */
 
 static const char *const schema[] = {
 	"CREATE TABLE groups (id BLOB PRIMARY KEY, state BLOB NOT NULL,"
@@ -40,14 +41,25 @@ static const char *const schema[] = {
 	"CREATE TABLE seal (id BLOB PRIMARY KEY, body BLOB NOT NULL);",
 	"CREATE TABLE note (id BLOB NOT NULL, note INTEGER NOT NULL,"
 	" body BLOB NOT NULL, PRIMARY KEY (id, note));",
+	/* pieces: the epoch that they are of; 0: state is whole, as it was before */
+	"ALTER TABLE groups ADD COLUMN pieces INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE piece (id BLOB NOT NULL, number INTEGER NOT NULL,"
+	" body BLOB NOT NULL, PRIMARY KEY (id, number)) WITHOUT ROWID;",
 };
 
 static const char *const statements[N_STATEMENTS] = {
-	[GROUP_PUT] = "INSERT INTO groups VALUES (?, ?, ?) ON CONFLICT DO"
-		      " UPDATE SET state = excluded.state, own = excluded.own",
+	[GROUP_PUT] = "INSERT INTO groups VALUES (?, ?, ?, ?) ON CONFLICT DO"
+		      " UPDATE SET state = excluded.state, own = excluded.own,"
+		      " pieces = excluded.pieces",
 	[GROUP_GET] = "SELECT state, own FROM groups WHERE id = ?",
+	[GROUP_PIECES] = "SELECT pieces FROM groups WHERE id = ?",
 	[GROUP_DROP] = "DELETE FROM groups WHERE id = ?",
 	[GROUP_LIST] = "SELECT id FROM groups ORDER BY id",
+	[PIECE_PUT] = "INSERT INTO piece VALUES (?, ?, ?) ON CONFLICT DO"
+		      " UPDATE SET body = excluded.body",
+	[PIECE_LIST] = "SELECT body FROM piece WHERE id = ? ORDER BY number",
+	[PIECE_END] = "DELETE FROM piece WHERE id = ? AND number = ?",
+	[PIECE_DROP] = "DELETE FROM piece WHERE id = ?",
 	[LOG_PUT] = "INSERT INTO log VALUES (?, ?, ?, ?)",
 	[LOG_GET] = "SELECT entry, sealer FROM log WHERE id = ? AND epoch = ?",
 	[LOG_DROP] = "DELETE FROM log WHERE id = ?",
@@ -56,10 +68,12 @@ static const char *const statements[N_STATEMENTS] = {
 	[PAPER_LIST] = "SELECT token, body FROM paper ORDER BY token",
 	[SERVER_PUT] = "INSERT OR REPLACE INTO server VALUES (?, ?)",
 	[SERVER_GET] = "SELECT ways FROM server WHERE key = ?",
-	[SILENCE_PUT] = "INSERT OR REPLACE INTO silence VALUES (?, ?)",
+	[SILENCE_PUT] = "INSERT INTO silence VALUES (?, ?) ON CONFLICT DO"
+			" UPDATE SET body = excluded.body",
 	[SILENCE_GET] = "SELECT body FROM silence WHERE id = ?",
 	[SILENCE_DROP] = "DELETE FROM silence WHERE id = ?",
-	[SEAL_PUT] = "INSERT OR REPLACE INTO seal VALUES (?, ?)",
+	[SEAL_PUT] = "INSERT INTO seal VALUES (?, ?) ON CONFLICT DO"
+		     " UPDATE SET body = excluded.body",
 	[SEAL_GET] = "SELECT body FROM seal WHERE id = ?",
 	[SEAL_DROP] = "DELETE FROM seal WHERE id = ?",
 	[NOTE_PUT] = "INSERT OR REPLACE INTO note VALUES (?, ?, ?)",
@@ -109,17 +123,24 @@ void memberstore_close(struct memberstore *s)
 
 int memberstore_begin(struct memberstore *s)
 {
-	return store_begin(s->store);
+	int r = store_begin(s->store);
+
+	s->begun = !r;
+	return r;
 }
 
 int memberstore_commit(struct memberstore *s)
 {
-	return store_commit(s->store);
+	int r = store_commit(s->store);
+
+	s->begun = r;
+	return r;
 }
 
 void memberstore_rollback(struct memberstore *s)
 {
 	store_rollback(s->store);
+	s->begun = false;
 }
 
 int memberstore_tidy(struct memberstore *s)
@@ -238,60 +259,75 @@ static int own_open(const struct memberstore *s, const struct group *g,
 
 /* --- rows --------------------------------------------------------------------------- */
 
+/* the group's own row; @s has its pieces */
+static int row_put(struct memberstore *s, const struct group *g,
+		   const struct member_own *own)
+{
+	uint8_t sealed[SEALED_LEN], head[HEAD_MAX];
+	size_t len;
+	int r = group_piece_save(g, GROUP_PIECE_HEAD, head, sizeof(head), &len);
+
+	if (!r)
+		r = own_seal(s, g, own, sealed);
+	if (r)
+		return r;
+	store_bind_blob(s->store, GROUP_PUT, 1, group_id(g), GROUP_ID_LEN);
+	store_bind_blob(s->store, GROUP_PUT, 2, head, len);
+	store_bind_blob(s->store, GROUP_PUT, 3, sealed, sizeof(sealed));
+	store_bind_int(s->store, GROUP_PUT, 4, (int64_t)group_epoch(g));
+	return store_run(s->store, GROUP_PUT);
+}
+
+/* row and pieces, or neither */
+static int put_all(struct memberstore *s, const struct group *g,
+		   const struct member_own *own)
+{
+	bool alone = !s->begun;
+	int r = alone ? memberstore_begin(s) : 0;
+
+	if (!r)
+		r = pieces_put(s, g);
+	if (!r)
+		r = row_put(s, g, own);
+	if (alone && !r)
+		r = memberstore_commit(s);
+	if (alone && r)
+		memberstore_rollback(s);
+	return r;
+}
+
 int memberstore_put(struct memberstore *s, const struct group *g,
 		    const struct member_own *own)
 {
-	uint8_t sealed[SEALED_LEN], *state;
-	size_t len;
-	int r;
-
 	if (memcmp(own->secret.id, group_id(g), GROUP_ID_LEN) ||
 	    own->secret.epoch != group_epoch(g) ||
 	    own->secret.generation != group_generation(g))
 		return -NTM_ESTATE;
-	r = group_save(g, NULL, 0, &len);
-	if (r)
-		return r;
-	state = malloc(len);
-	if (!state)
-		return -NTM_ENOMEM;
-	r = group_save(g, state, len, &len);
-	if (!r)
-		r = own_seal(s, g, own, sealed);
-	if (!r) {
-		store_bind_blob(s->store, GROUP_PUT, 1, group_id(g),
-				GROUP_ID_LEN);
-		store_bind_blob(s->store, GROUP_PUT, 2, state, len);
-		store_bind_blob(s->store, GROUP_PUT, 3, sealed, sizeof(sealed));
-		r = store_run(s->store, GROUP_PUT);
-	}
-	free(state);
-	return r;
+	return put_all(s, g, own);
 }
 
 /* the row that was stepped to */
-static int row_get(struct memberstore *s, struct group **out,
+static int row_get(struct memberstore *s, const uint8_t *id, struct group **out,
 		   struct member_own *own)
 {
-	size_t len = store_blob(s->store, GROUP_GET, 0, NULL, 0);
 	uint8_t sealed[SEALED_LEN], *state;
 	struct group *g = NULL;
+	size_t len;
 	int r;
 
-	if (len > STATE_MAX || store_blob(s->store, GROUP_GET, 1, sealed,
-					  sizeof(sealed)) != sizeof(sealed))
+	if (store_blob(s->store, GROUP_GET, 1, sealed, sizeof(sealed)) !=
+	    sizeof(sealed))
 		return -NTM_EAUTH;
-	state = malloc(len ? len : 1);
-	if (!state)
-		return -NTM_ENOMEM;
-	store_blob(s->store, GROUP_GET, 0, state, len);
-	r = group_load(state, len, &g);
-	free(state);
+	r = pieces_get(s, id, &state, &len);
+	if (!r) {
+		r = group_load(state, len, &g);
+		free(state);
+	}
 	if (!r)
 		r = own_open(s, g, sealed, own);
 	if (r) {
 		group_free(g);
-		return r == -NTM_ENOMEM ? r : -NTM_EAUTH;
+		return r == -NTM_ENOMEM || r == -NTM_ESTORE ? r : -NTM_EAUTH;
 	}
 	*out = g;
 	return 0;
@@ -307,7 +343,7 @@ int memberstore_get(struct memberstore *s,
 	r = store_step(s->store, GROUP_GET);
 	if (r <= 0)
 		return r ? r : -NTM_ENOTFOUND;
-	r = row_get(s, g, own);
+	r = row_get(s, id, g, own);
 	store_reset(s->store, GROUP_GET);
 	return r;
 }
@@ -318,11 +354,14 @@ int memberstore_drop(struct memberstore *s,
 	int r;
 
 	store_bind_blob(s->store, GROUP_DROP, 1, id, GROUP_ID_LEN);
+	store_bind_blob(s->store, PIECE_DROP, 1, id, GROUP_ID_LEN);
 	store_bind_blob(s->store, LOG_DROP, 1, id, GROUP_ID_LEN);
 	store_bind_blob(s->store, SILENCE_DROP, 1, id, GROUP_ID_LEN);
 	store_bind_blob(s->store, SEAL_DROP, 1, id, GROUP_ID_LEN);
 	store_bind_blob(s->store, NOTE_DROP, 1, id, GROUP_ID_LEN);
 	r = store_run(s->store, GROUP_DROP);
+	if (!r)
+		r = store_run(s->store, PIECE_DROP);
 	if (!r)
 		r = store_run(s->store, LOG_DROP);
 	if (!r)

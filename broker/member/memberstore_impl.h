@@ -2,8 +2,8 @@
 /*
  * memberstore_impl - the store's own data, shared by its files
  *
- * Owner: memberstore.c opens and closes it, and has groups and logs; memberstore_rows.c has
- * notes, papers and servers. Context: loop thread.
+ * Owner: memberstore.c opens and closes it, and has groups and logs; memberstore_pieces.c
+ * has lists of members, memberstore_rows.c notes, papers and servers. Context: loop thread.
  */
 #ifndef NTM_BROKER_MEMBER_MEMBERSTORE_IMPL_H
 #define NTM_BROKER_MEMBER_MEMBERSTORE_IMPL_H
@@ -16,8 +16,13 @@
 enum {
 	GROUP_PUT,
 	GROUP_GET,
+	GROUP_PIECES,
 	GROUP_DROP,
 	GROUP_LIST,
+	PIECE_PUT,
+	PIECE_LIST,
+	PIECE_END,
+	PIECE_DROP,
 	LOG_PUT,
 	LOG_GET,
 	LOG_DROP,
@@ -39,12 +44,20 @@ enum {
 	N_STATEMENTS
 };
 
+/** struct memberstore - @begun: what is written now is a part of something */
 struct memberstore {
 	struct store *store;
 	struct rowkey key;
+	bool begun;
 };
 
 /** the steps of its tables, each as stores have run it: to try upgrades */
 const char *const *memberstore_schema(size_t *n);
+/** those that are not as they are in the store. Return: 0, -NTM_ESTORE, -NTM_ENOMEM */
+NTM_MUST_CHECK int pieces_put(struct memberstore *s, const struct group *g);
+/** the whole of the group that GROUP_GET was stepped to. @out: the caller frees it.
+ *  Return: 0, -NTM_EAUTH (too much), -NTM_ESTORE, -NTM_ENOMEM */
+NTM_MUST_CHECK int pieces_get(struct memberstore *s, const uint8_t *id,
+			      uint8_t **out, size_t *len);
 
 #endif

@@ -64,6 +64,19 @@ static int teardown(void **state)
 	return 0;
 }
 
+#define WHOLE 4096
+
+/* @g as bytes, and zeros; @slot: of two */
+static uint8_t *whole(const struct group *g, unsigned int slot)
+{
+	static uint8_t b[2][WHOLE];
+	size_t len;
+
+	memset(b[slot], 0, WHOLE);
+	assert_int_equal(group_save(g, b[slot], WHOLE, &len), 0);
+	return b[slot];
+}
+
 static int get(void)
 {
 	struct member_own got;
@@ -77,6 +90,7 @@ static int get(void)
 	assert_memory_equal(&got, &own, sizeof(got));
 	assert_memory_equal(group_hash(g), group_hash(c.p[1].g), NTMC_HASH_LEN);
 	assert_int_equal(group_size(g), group_size(c.p[1].g));
+	assert_memory_equal(whole(g, 0), whole(c.p[1].g, 1), WHOLE);
 	group_free(g);
 	return 0;
 }
@@ -200,6 +214,52 @@ static void test_log(void **state)
 			 -NTM_ENOTFOUND);
 }
 
+/* what somebody else writes into it */
+static void meanwhile(const char *sql, const void *body, size_t len)
+{
+	sqlite3_stmt *st;
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_bind_blob(st, 1, body, (int)len, SQLITE_STATIC),
+		SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_DONE);
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+}
+
+/* where nobody came or went the list of members is not written */
+static void test_pieces(void **state)
+{
+	(void)state;
+	assert_int_equal(memberstore_put(s, c.p[1].g, &own), 0);
+	meanwhile("UPDATE piece SET body = ? WHERE number = 0", "not them", 8);
+	assert_int_equal(get(), -NTM_EAUTH);
+	circle_timer(&c);
+	own.secret = c.p[1].secret;
+	assert_int_equal(memberstore_put(s, c.p[1].g, &own), 0);
+	assert_int_equal(get(), -NTM_EAUTH);
+	circle_add(&c, 0, 2, 0);
+	own.secret = c.p[1].secret;
+	assert_int_equal(memberstore_put(s, c.p[1].g, &own), 0);
+	assert_int_equal(get(), 0);
+	/* and where it was rolled back it is written later */
+	circle_remove(&c, 0, 2);
+	own.secret = c.p[1].secret;
+	assert_int_equal(memberstore_begin(s), 0);
+	assert_int_equal(memberstore_put(s, c.p[1].g, &own), 0);
+	memberstore_rollback(s);
+	circle_timer(&c);
+	own.secret = c.p[1].secret;
+	assert_int_equal(memberstore_put(s, c.p[1].g, &own), 0);
+	assert_int_equal(get(), 0);
+	assert_int_equal(memberstore_drop(s, c.id), 0);
+	assert_int_equal(memberstore_put(s, c.p[1].g, &own), 0);
+	assert_int_equal(get(), 0);
+}
+
 /* the whole file, searched for @len bytes */
 static bool disk_has(const void *what, size_t len)
 {
@@ -288,6 +348,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_round, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pieces, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wiped, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_log, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sealed, setup, teardown),
