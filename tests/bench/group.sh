@@ -6,7 +6,7 @@
 # between them each; lo: both on one, without delay. The GMS's store lies on the disk. Each
 # member's lies in the lab's tmpfs, as a device has a disk of its own and waits for its own
 # syncs alone (how long that is, group-store says, which is on the disk); disk: all of them on
-# this one, synced one after the other.
+# this one, synced one after the other. N in the environment: how many, in place of all four.
 . "$(dirname "$0")/bench.sh"
 
 part=${1-}
