@@ -58,6 +58,9 @@ static bool to_text(struct store *st, int64_t state, char *out, size_t size)
 		snprintf(out, size,
 			 "it has been off for more than a month; it was sent "
 			 "to the account's other devices");
+	else if (code == NTM_EEXPIRED && store_int(st, TO_LIST, 6))
+		snprintf(out, size,
+			 "it was not fetched before the item's time was over");
 	else if (code)
 		snprintf(out, size, "%s", err_text(code));
 	else if (store_int(st, TO_LIST, 8) && state < TO_RECEIVED)

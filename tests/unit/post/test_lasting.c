@@ -82,6 +82,12 @@ static void test_late(void **state)
 	assert_string_equal(text(j, "error"), "EXPIRED");
 	json_decref(j);
 	outbox_is("done", "failed");
+	j = newest(&w.mn, "outbox");
+	assert_string_equal(
+		text(json_array_get(json_object_get(j, "to"), 0), "text"),
+		"it was not fetched before the item's time was "
+		"over");
+	json_decref(j);
 	store_bind_int(st, OUT_GET, 1, 1);
 	assert_int_equal(store_step(st, OUT_GET), 1);
 	assert_int_equal(store_blob(st, OUT_GET, 5, k, sizeof(k)), 0);
