@@ -106,6 +106,9 @@ const struct group_member *group_find(const struct group *g, uint32_t index);
 const struct group_member *
 group_find_key(const struct group *g,
 	       const uint8_t ed_pub[static NTMC_KEY_LEN]);
+/** may @author make somebody a member, with @rights? */
+bool group_may_add(const struct group *g, const struct group_member *author,
+		   uint8_t rights);
 /** has an invite's token made somebody a member, who is one or was? Of those who have
  *  gone, the last GROUP_USED_MAX are known */
 bool group_token_used(const struct group *g,

@@ -78,6 +78,15 @@ static bool is_twice(struct wire_in records, size_t n,
 	return false;
 }
 
+bool group_may_add(const struct group *g, const struct group_member *author,
+		   uint8_t rights)
+{
+	return (author->rights & GROUP_MAY_INVITE) &&
+	       !(rights & ~author->rights) &&
+	       (!(rights & GROUP_MAY_INVITE) || g->policy.delegate ||
+		(author->rights & GROUP_ADMIN));
+}
+
 static enum group_why check_add(const struct group *g,
 				const struct group_content *c,
 				const struct group_member *author)
@@ -95,10 +104,7 @@ static enum group_why check_add(const struct group *g,
 		if (!group_record_get(&w, &r) || r.index != g->next + i ||
 		    name_is_taken(g, &r) || is_twice(c->records, i, &r))
 			return GROUP_CONTENT;
-		if (r.rights & ~author->rights)
-			return GROUP_RIGHT;
-		if ((r.rights & GROUP_MAY_INVITE) &&
-		    !(author->rights & GROUP_ADMIN) && !g->policy.delegate)
+		if (!group_may_add(g, author, r.rights))
 			return GROUP_RIGHT;
 	}
 	return GROUP_FINE;

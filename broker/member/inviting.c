@@ -59,6 +59,9 @@ static void end(struct inviting *v)
 static const char *why_not(int err, char *buf, size_t size)
 {
 	switch (-err) {
+	case NTM_EPERM:
+		return "is not invited: this device may not invite, or not "
+		       "with these rights; `ntm-group members` shows who may";
 	case NTM_EEXISTS:
 		return "is a member, or invited, already";
 	case NTM_EPIN:

@@ -48,9 +48,14 @@ int papers_invite(struct papers *all, struct part *part, const char *name,
 	struct node *n = all->node;
 	const struct group *g = member_group(part->m);
 	struct paper like = {.state = PAPER_ASKED};
+	const struct group_member *me;
 	const uint8_t *server_key;
 	int r;
 
+	me = group_find(g, member_index(part->m));
+	/* the group would not take the entry, days later, and nobody say so */
+	if (!me || !group_may_add(g, me, rights))
+		return -NTM_EPERM;
 	if (group_find_key(g, key))
 		return -NTM_EEXISTS;
 	if (papers_mate(part, name))

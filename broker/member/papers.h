@@ -101,7 +101,8 @@ NTM_MUST_CHECK int papers_find(struct papers *p, enum paper_state state,
 bool paper_is_open(const struct paper *p);
 
 /** invite @name, whose key is @key, to @part's group.
- *  Return: 0, -NTM_EEXISTS (it is a member, or invited already), -NTM_EPIN (a member
+ *  Return: 0, -NTM_EPERM (we may not, or not with these rights),
+ *  -NTM_EEXISTS (it is a member, or invited already), -NTM_EPIN (a member
  *  has its name, with another key), -NTM_ELIMIT,
  *  -NTM_ENOTFOUND (where the GMS is is not known), -NTM_ESTORE, -NTM_ENOMEM */
 NTM_MUST_CHECK int papers_invite(struct papers *p, struct part *part,

@@ -79,6 +79,7 @@ ntm_wait_online c
 for h in a b c e; do group_in 40 $h band 4; done
 refused "who has no right removes nobody" "has not the right" \
 	group c remove band "${N[b]}"
+refused "nor invites anybody" "may not invite" group c invite band "${N[d]}"
 
 # left; and one comes again
 group b leave band -y >"$LAB/out" 2>&1 || not_ok "b does not leave: $(cat "$LAB/out")"
