@@ -49,6 +49,10 @@ struct bench {
 	unsigned int n_joiners;
 	double *ms[N_EVENTS], gms_cpu[N_EVENTS], our_cpu[N_EVENTS];
 	size_t n_ms[N_EVENTS];
+	/* of the slowest round: where the first waited, too, it was for the GMS */
+	struct round {
+		double first, last;
+	} slowest[N_EVENTS];
 };
 
 /* --- waiting --------------------------------------------------------------------------- */
@@ -164,6 +168,24 @@ static void begin(struct bench *b, enum event e, struct mate *author,
 	out = b->n;
 }
 
+static void round_over(struct bench *b, enum event e, uint64_t t0)
+{
+	struct round r = {.first = 1e9};
+	unsigned int i;
+	double ms;
+
+	for (i = 0; i < b->n; i++) {
+		if (i == out)
+			continue;
+		ms = (double)(b->c.mate[i].key_ns - t0) / 1e6;
+		b->ms[e][b->n_ms[e]++] = ms;
+		r.first = ms < r.first ? ms : r.first;
+		r.last = ms > r.last ? ms : r.last;
+	}
+	if (r.last > b->slowest[e].last)
+		b->slowest[e] = r;
+}
+
 /* from the author's first question to the last member's key */
 static void event(struct bench *b, enum event e, struct mate *author,
 		  const struct group_change *c)
@@ -171,7 +193,6 @@ static void event(struct bench *b, enum event e, struct mate *author,
 	clockid_t gms = CLOCK_REALTIME;
 	uint64_t t0 = loop_now_exact(b->c.loop);
 	double ours = cpu_of(CLOCK_PROCESS_CPUTIME_ID), theirs;
-	unsigned int i;
 
 	clock_getcpuclockid(b->gms.pid, &gms);
 	theirs = cpu_of(gms);
@@ -186,10 +207,7 @@ static void event(struct bench *b, enum event e, struct mate *author,
 	crowd_tidy(&b->c);
 	b->our_cpu[e] += cpu_of(CLOCK_PROCESS_CPUTIME_ID) - ours;
 	b->gms_cpu[e] += cpu_of(gms) - theirs;
-	for (i = 0; i < b->n; i++)
-		if (i != out)
-			b->ms[e][b->n_ms[e]++] =
-				(double)(b->c.mate[i].key_ns - t0) / 1e6;
+	round_over(b, e, t0);
 	if (e == JOIN)
 		b->joiner_ms[b->n_joiners++] =
 			(double)(b->c.mate[b->n - 1].key_ns - t0) / 1e6;
@@ -286,9 +304,11 @@ static void report(struct bench *b)
 		qsort(b->ms[e], n, sizeof(double), by_size);
 		p95 = b->ms[e][n * 95 / 100];
 		member = b->our_cpu[e] / (double)n * 1e3;
-		printf("# group-%s-%u: p50 %.1f ms, GMS %.1f ms of CPU\n",
+		printf("# group-%s-%u: p50 %.1f ms, GMS %.1f ms of CPU; the "
+		       "slowest round: first %.1f ms, last %.1f ms\n",
 		       names[e], b->n, b->ms[e][n / 2],
-		       b->gms_cpu[e] / ROUNDS * 1e3);
+		       b->gms_cpu[e] / ROUNDS * 1e3, b->slowest[e].first,
+		       b->slowest[e].last);
 		snprintf(label, sizeof(label), "group-%s-p95-%u", names[e],
 			 b->n);
 		printf("%-34s %12.4g %-8s <=%-10g %s\n", label, p95, "ms",
