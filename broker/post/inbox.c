@@ -70,7 +70,7 @@ static void over(struct fetching *f)
 	struct inbox *b = f->inbox;
 
 	fetching_free(f);
-	inbox_wake(b);
+	due_wake(&b->due);
 }
 
 void fetching_later(struct fetching *f, int err, const char *text,
@@ -379,8 +379,9 @@ static void job_start(struct inbox *b, int64_t id)
 		fetching_step(f);
 }
 
-static void work(struct inbox *b)
+static void work(void *arg)
 {
+	struct inbox *b = arg;
 	struct store *st = b->post->store;
 	int64_t ids[64];
 	size_t n = 0, i;
@@ -391,7 +392,7 @@ static void work(struct inbox *b)
 		return;
 	}
 	if (s) {
-		loop_timer_arm(b->due, LOOP_S(s));
+		due_later(&b->due, s);
 		return;
 	}
 	who_load_known(&b->post->who);
@@ -406,41 +407,21 @@ static void work(struct inbox *b)
 	}
 	s = inbox_again_s(b);
 	if (n == 64 && b->n_jobs < INBOX_JOBS_MAX)
-		loop_timer_arm(b->due, 0);
-	else if (s && !loop_timer_armed(b->due))
-		loop_timer_arm(b->due, LOOP_S(s));
+		due_wake(&b->due);
+	else if (s)
+		due_later(&b->due, s);
 	post_check_idle(b->post);
 }
 
 void inbox_work(struct inbox *b)
 {
-	b->woken = false;
-	b->working = true;
-	/* when to look again is found out anew */
-	loop_timer_disarm(b->due);
-	work(b);
-	b->working = false;
-}
-
-void inbox_wake(struct inbox *b)
-{
-	if (b->working) {
-		loop_timer_arm(b->due, 0);
-		return;
-	}
-	b->woken = true;
-	post_flush_soon(b->post);
+	due_work(&b->due);
 }
 
 void inbox_turn(struct inbox *b)
 {
-	if (b && b->woken)
-		inbox_work(b);
-}
-
-static void on_due(void *arg)
-{
-	inbox_work(arg);
+	if (b)
+		due_turn(&b->due);
 }
 
 /* --- public
@@ -453,8 +434,8 @@ int inbox_open(struct post *p, struct inbox **out)
 	if (!b)
 		return -NTM_ENOMEM;
 	b->post = p;
-	if (loop_timer_new(p->loop, on_due, b, &b->due) || inbox_sync_open(b)) {
-		loop_timer_free(b->due);
+	if (due_open(&b->due, p, work, b) || inbox_sync_open(b)) {
+		due_close(&b->due);
 		free(b);
 		return -NTM_ENOMEM;
 	}
@@ -472,9 +453,8 @@ static void jobs_drop(struct inbox *b)
 void inbox_restart(struct inbox *b, unsigned int s)
 {
 	jobs_drop(b);
-	b->woken = false;
 	loop_timer_arm(b->retry, LOOP_S(s));
-	loop_timer_arm(b->due, LOOP_S(s));
+	due_rest(&b->due, s);
 }
 
 void inbox_close(struct inbox *b)
@@ -483,7 +463,7 @@ void inbox_close(struct inbox *b)
 		return;
 	jobs_drop(b);
 	inbox_sync_close(b);
-	loop_timer_free(b->due);
+	due_close(&b->due);
 	free(b);
 }
 

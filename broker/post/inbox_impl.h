@@ -8,6 +8,7 @@
 #ifndef NTM_BROKER_POST_INBOX_IMPL_H
 #define NTM_BROKER_POST_INBOX_IMPL_H
 
+#include "broker/post/due.h"
 #include "broker/post/fetching.h"
 
 /** struct word - of one item that we sent: asked for, then taken off the list */
@@ -43,8 +44,7 @@ struct inbox {
 	struct post *post;
 	struct fetching *jobs;
 	size_t n_jobs;
-	struct loop_timer *due;
-	bool woken, working; /* inbox_wake() */
+	struct due due;
 	struct web_call *listing;
 	int64_t after, cursor; /* of this listing; where the next one begins */
 	bool whole;	       /* this one began at the list's beginning */
@@ -73,8 +73,6 @@ NTM_MUST_CHECK int inbox_row_settle(struct fetching *f, enum in_state state,
 
 /* --- inbox.c, inbox_sync.c --- */
 
-/** rows may be due: looked at before this turn's commit, so that what begins shares it */
-void inbox_wake(struct inbox *b);
 /** what came of it, when the loop has time */
 void inbox_folder_remove(struct post *p, int64_t id);
 /** @f as IN_GET's row says. Return: 0, or what keeps it from being fetched */

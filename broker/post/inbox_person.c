@@ -34,7 +34,7 @@ int inbox_want(struct inbox *b, int64_t id)
 		return -NTM_EEXISTS;
 	store_bind_int(b->post->store, IN_WANT, 1, id);
 	r = store_run(b->post->store, IN_WANT);
-	inbox_wake(b);
+	due_wake(&b->due);
 	return r;
 }
 
@@ -52,7 +52,7 @@ int inbox_taken(struct inbox *b, int64_t id)
 	/* its sender may have made another one meanwhile */
 	if (inbox_known_again(b, id))
 		log_err("inbox", "the store cannot be written");
-	inbox_wake(b);
+	due_wake(&b->due);
 	return 0;
 }
 

@@ -53,7 +53,7 @@ static void over(struct sending *s)
 	struct outbox *o = s->outbox;
 
 	sending_free(s);
-	outbox_wake(o);
+	due_wake(&o->due);
 }
 
 void sending_later(struct sending *s, int err, const char *text,
@@ -306,10 +306,10 @@ static void due_start(struct outbox *o)
 	}
 }
 
-/* Rows that are due become jobs, and more than one look a turn there is not: what ends at
- * once is followed by the next turn's. */
-static void work(struct outbox *o)
+/* rows that are due become jobs */
+static void work(void *arg)
 {
+	struct outbox *o = arg;
 	unsigned int s = post_rests_s(o->post);
 
 	if (!o->post->who.logged_in) {
@@ -317,7 +317,7 @@ static void work(struct outbox *o)
 		return;
 	}
 	if (s) {
-		loop_timer_arm(o->due, LOOP_S(s));
+		due_later(&o->due, s);
 		return;
 	}
 	outbox_over(o);
@@ -326,40 +326,20 @@ static void work(struct outbox *o)
 	if (o->n_jobs < OUTBOX_JOBS_MAX) /* else each that ends looks again */
 		due_start(o);
 	s = outbox_again_s(o);
-	if (s && !loop_timer_armed(o->due))
-		loop_timer_arm(o->due, LOOP_S(s));
+	if (s)
+		due_later(&o->due, s);
 	post_check_idle(o->post);
 }
 
 void outbox_work(struct outbox *o)
 {
-	o->woken = false;
-	o->working = true;
-	/* when to look again is found out anew */
-	loop_timer_disarm(o->due);
-	work(o);
-	o->working = false;
-}
-
-void outbox_wake(struct outbox *o)
-{
-	if (o->working) {
-		loop_timer_arm(o->due, 0);
-		return;
-	}
-	o->woken = true;
-	post_flush_soon(o->post);
+	due_work(&o->due);
 }
 
 void outbox_turn(struct outbox *o)
 {
-	if (o && o->woken)
-		outbox_work(o);
-}
-
-static void on_due(void *arg)
-{
-	outbox_work(arg);
+	if (o)
+		due_turn(&o->due);
 }
 
 bool sending_is_over(const struct sending *s)
@@ -410,7 +390,7 @@ int outbox_open(struct post *p, struct outbox **out)
 	if (!o)
 		return -NTM_ENOMEM;
 	o->post = p;
-	err = loop_timer_new(p->loop, on_due, o, &o->due);
+	err = due_open(&o->due, p, work, o);
 	if (!err)
 		err = left_open(p, &o->left);
 	if (err)
@@ -431,8 +411,7 @@ static void drop_all(struct outbox *o)
 void outbox_restart(struct outbox *o, unsigned int s)
 {
 	drop_all(o);
-	o->woken = false;
-	loop_timer_arm(o->due, LOOP_S(s));
+	due_rest(&o->due, s);
 }
 
 void outbox_close(struct outbox *o)
@@ -440,7 +419,7 @@ void outbox_close(struct outbox *o)
 	if (!o)
 		return;
 	drop_all(o);
-	loop_timer_free(o->due);
+	due_close(&o->due);
 	left_close(o->left);
 	free(o);
 }
@@ -485,6 +464,6 @@ int outbox_cancel(struct outbox *o, int64_t id)
 	if (s)
 		sending_free(s);
 	r = outbox_row_end(o->post, id, OUT_CANCELLING, 0, NULL);
-	outbox_wake(o);
+	due_wake(&o->due);
 	return r;
 }

@@ -287,7 +287,7 @@ static void on_asked(void *arg, const struct web_answer *a)
 	else if (!again)
 		err = 0; /* it has forgotten the item */
 	outbox_asking_free(x);
-	outbox_wake(o);
+	due_wake(&o->due);
 	done(done_arg, err);
 }
 

@@ -8,14 +8,14 @@
 #ifndef NTM_BROKER_POST_OUTBOX_IMPL_H
 #define NTM_BROKER_POST_OUTBOX_IMPL_H
 
+#include "broker/post/due.h"
 #include "broker/post/sending.h"
 
 struct outbox {
 	struct post *post;
 	struct sending *jobs;
 	size_t n_jobs;
-	struct loop_timer *due;
-	bool woken, working; /* outbox_wake() */
+	struct due due;
 	struct left *left;
 	struct asking *askings;
 	bool tidy; /* what has had its time is to end, when the clock is known to be right */
@@ -42,8 +42,6 @@ NTM_MUST_CHECK int outbox_row_late(struct post *p, int64_t id);
  *  @err. Return: 0, -NTM_ESTORE */
 NTM_MUST_CHECK int outbox_rest_fail(struct post *p, int64_t id,
 				    enum post_statement which, int err);
-/** rows may be due: looked at before this turn's commit, so that what begins shares it */
-void outbox_wake(struct outbox *o);
 /** ends what outbox_tidy() asked for, if the clock is known to be right */
 void outbox_over(struct outbox *o);
 /** Return: enum out_state, or an error */

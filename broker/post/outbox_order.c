@@ -143,7 +143,7 @@ int outbox_send(struct outbox *o, const struct outbox_order *order, int64_t *id,
 	if (err)
 		store_rollback(st);
 	else
-		outbox_wake(o);
+		due_wake(&o->due);
 out:
 	pack_close(p);
 	return err;

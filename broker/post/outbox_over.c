@@ -109,5 +109,5 @@ void outbox_tidy(struct outbox *o)
 void outbox_clock_agrees(struct outbox *o)
 {
 	if (o && o->tidy)
-		outbox_wake(o);
+		due_wake(&o->due);
 }
