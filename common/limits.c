@@ -365,13 +365,16 @@ static const struct limit group_ack[] = {
 	GROUP(group), ANY(epoch), FIXED_OR_NONE(confirmation, GROUP_CONFIRM_LEN),
 	GROUP_PREKEY(prekey),
 };
-static const struct limit group_question[] = { GROUP(group), ANY(from) };
+static const struct limit group_question[] = {
+	GROUP(group), ANY(from), UPTO(all, 1),
+};
 static const struct limit group_person[] = {
 	ANY(index), GROUP_PREKEY(prekey), ANY(acked),
 	FIXED_OR_NONE(confirmation, GROUP_CONFIRM_LEN), ANY(seen),
 };
 static const struct limit group_answer[] = {
 	GROUP(group), ANY(epoch), MANY(people, LIMIT_GROUP_PEOPLE), UPTO(last, 1),
+	UPTO(follows, 1),
 };
 static const struct limit group_leave[] = {
 	GROUP(group), ANY(index), ANY(epoch), SIG(signature),

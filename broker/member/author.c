@@ -311,6 +311,7 @@ static void ask_from(struct member *m, uint32_t from)
 
 	body.group = member_bytes(m->id, sizeof(m->id));
 	body.from = from;
+	body.all = true;
 	e.body_case = NTM__ENVELOPE__BODY_GROUP_QUESTION;
 	e.group_question = &body;
 	member_say(m, &e);
@@ -319,6 +320,7 @@ static void ask_from(struct member *m, uint32_t from)
 void author_ask(struct member *m)
 {
 	m->asking = true;
+	m->skips = false;
 	m->asked = loop_now(m->s.loop);
 	m->n_people = 0;
 	ask_from(m, 0);
@@ -530,7 +532,12 @@ void author_answer(struct member *m, const Ntm__GroupAnswer *a)
 
 	if (!m->asking)
 		return;
-	if (!take_people(m, a)) {
+	if (!m->skips && !take_people(m, a))
+		m->skips = true;
+	/* asked anew before its last one came, their rest would be taken for the new one's */
+	if (a->follows && !a->last)
+		return;
+	if (m->skips) {
 		m->asking = false;
 		if (m->wish.state == WISH_ASKS)
 			m->wish.state = WISH_WAITS;

@@ -60,6 +60,7 @@ struct member {
 	struct member_setup s;
 	enum member_state state;
 	bool online, asking, leaving;
+	bool skips; /* what comes of this answer yet: it does not fit */
 	struct group *g;
 	struct member_own own;
 	struct group_prekey prekey; /* the public half, as it was told last */

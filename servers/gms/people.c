@@ -38,27 +38,28 @@ struct answer {
 	Ntm__GroupPerson *list[GMS_PEOPLE];
 };
 
-void people_question(struct caller *ca, uint32_t txn,
-		     const Ntm__GroupQuestion *m)
+/* struct answer_to - a question: members from index @from on; @all: not one answer alone */
+struct answer_to {
+	ProtobufCBinaryData group;
+	uint32_t from;
+	bool all;
+};
+
+/* Those from index @from on, as many as go into one. Return: where the next one begins, 0
+ * after the last */
+static uint32_t answer_send(struct caller *ca, uint32_t txn,
+			    struct ledger_group *lg, const struct answer_to *q,
+			    struct answer *a)
 {
 	Ntm__Envelope env = NTM__ENVELOPE__INIT;
 	Ntm__GroupAnswer body = NTM__GROUP_ANSWER__INIT;
 	const struct ledger_person *p;
-	struct ledger_group *lg;
-	struct answer *a;
-	uint32_t index;
 	size_t i;
-	int r = caller_member(ca, &m->group, &lg, &index);
 
-	a = r ? NULL : calloc(1, sizeof(*a));
-	if (!a) {
-		caller_ack(ca, txn, r ? r : -NTM_ENOMEM);
-		return;
-	}
 	for (i = 0; (p = ledger_person_at(lg, i)); i++) {
 		Ntm__GroupPerson *to = &a->person[body.n_people];
 
-		if (p->index < m->from)
+		if (p->index < q->from)
 			continue;
 		if (body.n_people == ca->gms->people_page)
 			break;
@@ -73,14 +74,35 @@ void people_question(struct caller *ca, uint32_t txn,
 		to->seen = p->seen;
 		a->list[body.n_people++] = to;
 	}
-	body.group = m->group;
+	body.group = q->group;
 	body.epoch = group_epoch(ledger_state(lg));
 	body.people = a->list;
 	body.last = !p;
+	body.follows = p && q->all;
 	env.txn = txn;
 	env.body_case = NTM__ENVELOPE__BODY_GROUP_ANSWER;
 	env.group_answer = &body;
 	caller_send(ca, &env);
+	return p ? p->index : 0;
+}
+
+void people_question(struct caller *ca, uint32_t txn,
+		     const Ntm__GroupQuestion *m)
+{
+	struct answer_to q = {m->group, m->from, m->all};
+	struct ledger_group *lg;
+	struct answer *a;
+	uint32_t index;
+	int r = caller_member(ca, &m->group, &lg, &index);
+
+	a = r ? NULL : calloc(1, sizeof(*a));
+	if (!a) {
+		caller_ack(ca, txn, r ? r : -NTM_ENOMEM);
+		return;
+	}
+	do
+		q.from = answer_send(ca, txn, lg, &q, a);
+	while (q.all && q.from);
 	free(a);
 }
 

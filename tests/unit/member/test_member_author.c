@@ -83,6 +83,82 @@ static void test_pages(void **state)
 	seats_together(SEATS);
 }
 
+static unsigned int pages, ends;
+static bool rest; /* of what an older server would not have sent unasked */
+
+/* A server that answers with one page, whatever it is asked */
+static void one_page(struct seat *s, const Ntm__Envelope *msg)
+{
+	Ntm__GroupAnswer a;
+	Ntm__Envelope e = *msg;
+
+	if (msg->body_case != NTM__ENVELOPE__BODY_GROUP_ANSWER) {
+		member_message(s->m, msg);
+		return;
+	}
+	a = *msg->group_answer;
+	if (!rest) {
+		pages++;
+		a.follows = false;
+		e.group_answer = &a;
+		member_message(s->m, &e);
+	}
+	rest = msg->group_answer->follows;
+}
+
+static void test_one_page(void **state)
+{
+	struct group_change refresh = {.kind = GROUP_REFRESH};
+
+	(void)state;
+	for (int i = 1; i < SEATS; i++)
+		seat_add(i, 0);
+	seats_together(SEATS);
+	gms->people_page = 1;
+	pages = 0;
+	rest = false;
+	seats[0].tap = one_page;
+	assert_int_equal(seat_submit(&seats[0], &refresh), 0);
+	assert_int_equal(pages, SEATS);
+	seats[0].tap = NULL;
+	seats_together(SEATS);
+}
+
+/* of an epoch before, its first page; the others come as they were sent */
+static void of_before(struct seat *s, const Ntm__Envelope *msg)
+{
+	Ntm__GroupAnswer a;
+	Ntm__Envelope e = *msg;
+
+	if (msg->body_case == NTM__ENVELOPE__BODY_GROUP_ANSWER) {
+		a = *msg->group_answer;
+		if (!pages++)
+			a.epoch--;
+		ends += a.last;
+		e.group_answer = &a;
+	}
+	member_message(s->m, &e);
+}
+
+/* What does not fit is asked for once more, when all of the first answer has come. */
+static void test_page_of_before(void **state)
+{
+	struct group_change refresh = {.kind = GROUP_REFRESH};
+
+	(void)state;
+	for (int i = 1; i < SEATS; i++)
+		seat_add(i, 0);
+	seats_together(SEATS);
+	gms->people_page = 1;
+	pages = ends = 0;
+	seats[0].tap = of_before;
+	assert_int_equal(seat_submit(&seats[0], &refresh), 0);
+	assert_int_equal(pages, 2 * SEATS);
+	assert_int_equal(ends, 2);
+	seats[0].tap = NULL;
+	seats_together(SEATS);
+}
+
 /* in the order in which they were named, one of them by its account as well */
 static void test_remove_order(void **state)
 {
@@ -223,6 +299,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, seats_setup, seats_teardown)
 		T(test_first_prekey), T(test_refused_refresh),
 		T(test_pages),	      T(test_remove_order),
+		T(test_one_page),     T(test_page_of_before),
 		T(test_removal_kept), T(test_removal_first),
 		T(test_removal_more),
 	};
