@@ -56,6 +56,15 @@ static void test_refused_refresh(void **state)
 	assert_int_equal(group_generation(member_group(m)), generation + 1);
 }
 
+/* a group that does not fit into one answer */
+static void paged(void)
+{
+	for (int i = 1; i < SEATS; i++)
+		seat_add(i, 0);
+	seats_together(SEATS);
+	gms->people_page = 1;
+}
+
 /* a person looks at the members while another change is made, in a group that does not fit
  * into one answer */
 static void test_pages(void **state)
@@ -63,10 +72,7 @@ static void test_pages(void **state)
 	struct group_change refresh = {.kind = GROUP_REFRESH};
 
 	(void)state;
-	for (int i = 1; i < SEATS; i++)
-		seat_add(i, 0);
-	seats_together(SEATS);
-	gms->people_page = 1;
+	paged();
 	/* before it, so that its question is on its way; and after it */
 	seats[0].answered = false;
 	assert_true(member_prepare(seats[0].m));
@@ -111,10 +117,7 @@ static void test_one_page(void **state)
 	struct group_change refresh = {.kind = GROUP_REFRESH};
 
 	(void)state;
-	for (int i = 1; i < SEATS; i++)
-		seat_add(i, 0);
-	seats_together(SEATS);
-	gms->people_page = 1;
+	paged();
 	pages = 0;
 	rest = false;
 	seats[0].tap = one_page;
@@ -146,10 +149,7 @@ static void test_page_of_before(void **state)
 	struct group_change refresh = {.kind = GROUP_REFRESH};
 
 	(void)state;
-	for (int i = 1; i < SEATS; i++)
-		seat_add(i, 0);
-	seats_together(SEATS);
-	gms->people_page = 1;
+	paged();
 	pages = ends = 0;
 	seats[0].tap = of_before;
 	assert_int_equal(seat_submit(&seats[0], &refresh), 0);
